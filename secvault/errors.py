@@ -1,0 +1,184 @@
+"""Everything that can go wrong, named by what happened.
+
+Each error carries one sentence for the person (what happened, and what to do next), a stable
+`code` for programs, and where it makes sense the fields at fault. Never a secret: callers put
+only names, ids and limits into the text. The faces translate in one place each:
+`secvault.api.problem` to RFC 9457, `secvault.cli.outcome` to an exit code and a line on stderr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault in the input. `field` is a dotted path or JSON pointer to it."""
+
+    field: str
+    detail: str
+
+
+class SecvaultError(Exception):
+    """Base of all errors that secvault raises on purpose.
+
+    status: HTTP status. exit_code: exit code of the command line (0 done, 1 failed, 2 wrong
+    usage, 3 refused, 4 sealed or not reachable, 5 verification found damage).
+    """
+
+    code: ClassVar[str] = "failed"
+    title: ClassVar[str] = "The operation failed"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str, *, fields: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields
+
+
+class InvalidInput(SecvaultError):
+    """The request cannot be understood or breaks a stated limit; nothing was changed."""
+
+    code = "invalid-input"
+    title = "The request is not valid"
+    status = 422
+    exit_code = 2
+
+    @classmethod
+    def at(cls, field: str, detail: str) -> InvalidInput:
+        """The error for one field at fault."""
+        return cls(f"{field}: {detail}", fields=(FieldError(field, detail),))
+
+
+class ConfigurationError(SecvaultError):
+    """A setting, a policy file or a collection file is wrong; says which file and key."""
+
+    code = "configuration"
+    title = "The configuration is not valid"
+    exit_code = 2
+
+
+class NotFound(SecvaultError):
+    """The named thing does not exist, or the caller may not learn that it does."""
+
+    code = "not-found"
+    title = "Not found"
+    status = 404
+
+
+class Conflict(SecvaultError):
+    """The thing exists already, or is in a state that does not allow this."""
+
+    code = "conflict"
+    title = "In conflict with the present state"
+    status = 409
+
+
+class VersionMismatch(SecvaultError):
+    """Somebody else changed the thing since it was read."""
+
+    code = "version-mismatch"
+    title = "Changed by somebody else in the meantime"
+    status = 412
+
+
+class PreconditionRequired(SecvaultError):
+    """The change must say which version it is based on."""
+
+    code = "precondition-required"
+    title = "The version to change must be stated"
+    status = 428
+
+
+class NotAuthenticated(SecvaultError):
+    """No identity: the credential is missing, wrong, expired or revoked. Says no more on purpose."""
+
+    code = "not-authenticated"
+    title = "Not signed in"
+    status = 401
+    exit_code = 3
+
+
+class TooManyAttempts(SecvaultError):
+    """Guessing is slowed down; `retry_after` in whole seconds."""
+
+    code = "too-many-attempts"
+    title = "Too many attempts"
+    status = 429
+    exit_code = 3
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Refused(SecvaultError):
+    """The access decision is no. `reason` is the text that the caller may see."""
+
+    code = "refused"
+    title = "Not allowed"
+    status = 403
+    exit_code = 3
+
+    def __init__(self, detail: str, *, decision_id: str = "") -> None:
+        super().__init__(detail)
+        self.decision_id = decision_id
+
+
+class Sealed(SecvaultError):
+    """The root key is not available, so nothing can be opened."""
+
+    code = "sealed"
+    title = "The vault is sealed"
+    status = 503
+    exit_code = 4
+
+
+class Unavailable(SecvaultError):
+    """A part that is needed (store, S3, a server) cannot be reached now."""
+
+    code = "unavailable"
+    title = "Not available now"
+    status = 503
+    exit_code = 4
+
+
+class AuditUnavailable(Unavailable):
+    """The audit entry could not be made durable, so the operation was not answered."""
+
+    code = "audit-unavailable"
+    title = "The audit log cannot be written"
+
+
+class Damaged(SecvaultError):
+    """Stored bytes are not what was written: changed, moved, truncated or of another key."""
+
+    code = "damaged"
+    title = "Stored data is damaged"
+    status = 500
+    exit_code = 5
+
+
+class StoreVersion(SecvaultError):
+    """The store was written by another version of the program, or half-way migrated."""
+
+    code = "store-version"
+    title = "The store does not fit this program"
+    status = 503
+    exit_code = 4
+
+
+class BackupFailed(SecvaultError):
+    """A backup or restore did not complete; the repository keeps what it had."""
+
+    code = "backup-failed"
+    title = "The backup did not complete"
+
+
+class Cancelled(SecvaultError):
+    """The work was stopped on request."""
+
+    code = "cancelled"
+    title = "Cancelled"
