@@ -48,6 +48,4 @@ def timestamp(micros: int) -> str:
 
 def system_clock() -> Clock:
     """The clock of this machine."""
-    return Clock(
-        wall=lambda: time.time_ns() // 1_000, monotonic=time.monotonic, sleep=time.sleep
-    )
+    return Clock(wall=lambda: time.time_ns() // 1_000, monotonic=time.monotonic, sleep=time.sleep)

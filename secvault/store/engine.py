@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from secvault.errors import ConfigurationError, Unavailable
+from secvault.errors import ConfigurationError, Conflict, Damaged, Unavailable
 
 BUSY_SECONDS = 30
 
@@ -71,7 +71,10 @@ def open_store(url: str) -> Store:
             pool_pre_ping=True,
             hide_parameters=True,
         )
-        return Store(engine.execution_options(postgresql_readonly=True), engine)
+        reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return Store(reader, engine)
     raise ConfigurationError(
         "store.url: give sqlite:////absolute/path.db or postgresql://user@host/database"
     )
@@ -120,8 +123,15 @@ def _open_sqlite(file: Path) -> Store:
 def _reachable() -> Iterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        raise Conflict("it exists already, or changed at the same moment; read again") from error
     except OperationalError as error:
         raise Unavailable(f"the database did not answer: {_reason(error)}") from error
+    except DatabaseError as error:
+        # Its subclasses are mistakes of ours; the class itself is SQLite's "malformed".
+        if type(error.orig) is sqlite3.DatabaseError:
+            raise Damaged(f"the database file is damaged: {_reason(error)}") from error
+        raise
 
 
 def _reason(error: DBAPIError) -> str:

@@ -233,7 +233,9 @@ audit_head = Table(
 audit_event = Table(
     "audit_event",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
     Column("id", Text, nullable=False, unique=True),
     Column("t", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),

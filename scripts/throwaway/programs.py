@@ -1,0 +1,103 @@
+"""The servers' programs: where they are, which package brings them, and getting what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OPENBAO_VENV = ROOT / ".venv-openbao"
+
+# Debian's names. Without the packages that would also put a server of the system's own to work,
+# where there is a choice.
+PACKAGES: Mapping[str, Mapping[str, str]] = {
+    "postgresql": {"initdb": "postgresql", "postgres": "postgresql"},
+    "mariadb": {
+        "mariadbd": "mariadb-server-core",
+        "mariadb-install-db": "mariadb-server-core",
+        "mariadb": "mariadb-client",
+        "mariadb-dump": "mariadb-client",
+    },
+    "s3": {
+        "radosgw": "radosgw",
+        "radosgw-admin": "radosgw",
+        "ceph-mon": "ceph-mon",
+        "ceph-osd": "ceph-osd",
+        "ceph": "ceph-common",
+        "ceph-authtool": "ceph-common",
+        "monmaptool": "ceph-common",
+    },
+    "openbao": {},
+}
+
+
+class Missing(Exception):
+    """A program is not here and could not be installed; the text says what to run."""
+
+
+def find(program: str) -> str:
+    """Where a program is. Raises Missing."""
+    found = _where(program)
+    if found is None:
+        raise Missing(f"{program} is not installed")
+    return str(found)
+
+
+def install_missing(services: Collection[str]) -> None:
+    """Make sure that these services' programs are here.
+
+    As root, where there is apt-get, what is missing is installed. Raises Missing.
+    """
+    packages = sorted(
+        {
+            package
+            for service in services
+            for program, package in PACKAGES[service].items()
+            if _where(program) is None
+        }
+    )
+    if packages:
+        _install(packages)
+    if "openbao" in services:
+        _call([str(ROOT / "scripts" / "venv"), "openbao"], "OpenBao could not be installed")
+
+
+def _where(program: str) -> Path | None:
+    # Debian keeps PostgreSQL's server programs off the path, one folder for each version.
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{program}"),
+        key=lambda file: int(file.parts[4]) if file.parts[4].isdigit() else 0,
+    )
+    if versions:
+        return versions[-1]
+    folders = [str(OPENBAO_VENV / "bin"), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
+    found = shutil.which(program, path=os.pathsep.join(folders))
+    return Path(found) if found else None
+
+
+def _install(packages: list[str]) -> None:
+    command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if shutil.which("apt-get") is None:
+        raise Missing(f"install what Debian calls: {' '.join(packages)}")
+    if os.geteuid() != 0:
+        raise Missing(f"run: sudo {command}")
+    # A list of packages that is old names files that are no longer offered.
+    _call(["apt-get", "update", "-q"], "apt-get update failed")
+    _call([*command.split(), "-q", "-o", "DPkg::Lock::Timeout=600"], f"run by hand: {command}")
+
+
+def _call(argv: list[str], complaint: str) -> None:
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+    if done.returncode:
+        raise Missing(f"{complaint}:\n{done.stdout[-2000:]}")

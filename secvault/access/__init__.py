@@ -1,0 +1,51 @@
+"""May they, and why: roles, rules and grants, decided by Casbin and explained.
+
+Promises: nothing is allowed without a rule that says so; a deny always wins; a grant counts from
+its start until its end, to the microsecond, and a revoked one not at all; every answer names the
+rule and the way to it, and every no says what is missing. Needs the policy files (`policies/`),
+the class of every field, a store and a clock. Start reading at `secvault.access.decide.decide`;
+`Policy` is what a running service holds.
+"""
+
+from secvault.access.conditions import AccessContext
+from secvault.access.decide import (
+    Access,
+    AccessRequest,
+    Decision,
+    FieldAccess,
+    decide,
+    decide_fields,
+    field_access,
+)
+from secvault.access.explain import NearMiss
+from secvault.access.grants import Grant, add_grant, list_grants, revoke_grant
+from secvault.access.policy import Policy
+from secvault.access.rules import Rules, load_rules
+from secvault.access.snapshot import Snapshot, build_snapshot
+from secvault.access.vocabulary import ALL, COLLECTIONS, DEPARTMENTS, NO_FIELD, FieldClasses
+
+__all__ = [
+    "ALL",
+    "COLLECTIONS",
+    "DEPARTMENTS",
+    "NO_FIELD",
+    "Access",
+    "AccessContext",
+    "AccessRequest",
+    "Decision",
+    "FieldAccess",
+    "FieldClasses",
+    "Grant",
+    "NearMiss",
+    "Policy",
+    "Rules",
+    "Snapshot",
+    "add_grant",
+    "build_snapshot",
+    "decide",
+    "decide_fields",
+    "field_access",
+    "list_grants",
+    "load_rules",
+    "revoke_grant",
+]

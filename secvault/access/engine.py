@@ -1,0 +1,75 @@
+"""Casbin, loaded once and never changed: the rows of one department, ready to be asked.
+
+An enforcer that is reloaded answers wrongly while it reloads, so a changed policy gets new
+engines. Casbin walks every row for each answer; rows of other departments can never match, so
+each department has an engine of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import casbin
+from casbin.util.log import disabled_logging
+
+from secvault.access.conditions import Outcome, fires
+from secvault.access.rows import Case, Link, Rule
+from secvault.access.rules import Rules
+from secvault.access.vocabulary import ALL, DEPARTMENTS, FieldClasses, field_matches
+
+
+class Engine:
+    """Casbin's answers for one department. Safe to ask from many threads."""
+
+    def __init__(
+        self, model: str, rules: Iterable[Rule], links: Iterable[Link], fields: FieldClasses
+    ) -> None:
+        # Casbin writes requests to its log as they come, line breaks included.
+        disabled_logging()
+        rows = casbin.Enforcer.new_model(text=model)
+        policy = [[r.sub, r.dom, r.obj, r.fld, r.act, r.cond, r.eft, r.id] for r in rules]
+        rows["p"]["p"].policy = policy
+        rows["g"]["g"].policy = [[one.member, one.role, one.department] for one in links]
+        enforcer = casbin.Enforcer(rows)
+        enforcer.build_role_links()
+        # Names are compared as they are: Casbin's own comparison of every name with every other
+        # makes loading quadratic, and a pattern would let one role pass for another.
+        enforcer.add_named_matching_func("g", None)
+
+        def field_match(obj: str, field: str, pattern: str, effect: str) -> bool:
+            return field_matches(fields, obj, field, pattern, effect)
+
+        enforcer.add_function("fieldMatch", field_match)
+        enforcer.add_function("condHolds", _condition_holds)
+        self._enforcer: Any = enforcer
+        self._empty = not policy
+
+    def allows(self, case: Case, outcomes: Mapping[str, Outcome]) -> bool:
+        """Casbin's answer. All names must be known ones: Casbin keeps every name it is asked for.
+
+        outcomes: how each condition of the rows came out for this request.
+        """
+        # Without rows Casbin compares the request with empty texts, and may say yes.
+        if self._empty or not all(case):
+            return False
+        answer = self._enforcer.enforce(*case, outcomes)
+        return answer is True
+
+
+def build_engines(rules: Rules, links: Iterable[Link]) -> Mapping[str, Engine]:
+    """An engine for every department. links: all of them, grants included."""
+    every = tuple(links)
+    return {
+        department: Engine(
+            rules.model,
+            [rule for rule in rules.rules if rule.dom in (ALL, department)],
+            [link for link in every if link.department in (ALL, department)],
+            rules.fields,
+        )
+        for department in DEPARTMENTS
+    }
+
+
+def _condition_holds(condition: str, effect: str, outcomes: Mapping[str, Outcome]) -> bool:
+    return fires(outcomes.get(condition, Outcome.BROKEN), effect)

@@ -1,0 +1,248 @@
+"""Why: which rule, through which roles and grants, and what is missing when the answer is no.
+
+Works from the same rows as Casbin, but on its own. When the two do not agree, nothing is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from secvault.access.conditions import Condition, Outcome, fires
+from secvault.access.grants import Grant
+from secvault.access.rows import Case, Rule
+from secvault.access.vocabulary import ALL, NO_FIELD, SIGNED_IN, FieldClasses, field_matches
+from secvault.clock import timestamp
+
+MOST_NEAR_MISSES = 5
+ALLOW = "allow_rule"
+_YES = "You may."
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """What would change the answer: with `missing` given, `rule` would allow.
+
+    step_up: seconds; a second factor proven not longer ago is what is missing.
+    """
+
+    rule: str
+    missing: str
+    step_up: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer with its reasons; the same for every request alike. Allowed by one kind only."""
+
+    kind: str
+    rule: str
+    via: tuple[str, ...]
+    reason_user: str
+    reason_admin: str
+    near_misses: tuple[NearMiss, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether this is a yes."""
+        return self.kind == ALLOW
+
+
+@dataclass(frozen=True)
+class Step:
+    """From a subject or role to a role; by a grant, when `grant` is set."""
+
+    role: str
+    grant: str = ""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that a decision rests on, arranged for looking up.
+
+    rules: by action. steps: by department, then by subject or role. dormant: the grants that have
+    not started or have ended, by subject, with the moment that they are sorted for.
+    """
+
+    rules: Mapping[str, tuple[Rule, ...]]
+    steps: Mapping[str, Mapping[str, tuple[Step, ...]]]
+    dormant: Mapping[str, tuple[Grant, ...]]
+    fields: FieldClasses
+    conditions: Mapping[str, Condition | None]
+    sorted_at: int
+
+
+def explain(
+    basis: Basis, case: Case, outcomes: Mapping[str, Outcome], *, casbin_allows: bool
+) -> Finding:
+    """Casbin's answer for `case` with its reasons; a refusal when they do not bear it out."""
+    reached = roles_of(basis, case.subject, case.department)
+    firing = [
+        rule
+        for rule in _about(basis, case)
+        if rule.sub in reached
+        and _covers(basis, rule, case)
+        and fires(outcomes.get(rule.cond, Outcome.BROKEN), rule.eft)
+    ]
+    denying = [rule for rule in firing if rule.eft == "deny"]
+    allowing = [rule for rule in firing if rule.eft == "allow"]
+    if casbin_allows is not (bool(allowing) and not denying):
+        return refusal(
+            "engine_error",
+            "This cannot be decided now; tell the administrator.",
+            "Casbin and the explanation disagree: check model.conf and report this",
+        )
+    if denying:
+        rule = denying[0]
+        return Finding(
+            "deny_rule",
+            rule.id,
+            reached[rule.sub],
+            "This is forbidden for you.",
+            f"deny rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}",
+        )
+    if allowing:
+        rule = allowing[0]
+        admin = f"rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}"
+        return Finding(ALLOW, rule.id, reached[rule.sub], _YES, admin)
+    return _why_not(basis, case, reached)
+
+
+def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[str, ...]]:
+    """Each role that `subject` has in `department`, with the way to it, the subject first."""
+    reached: dict[str, tuple[str, ...]] = {SIGNED_IN: (subject, SIGNED_IN)}
+    if not subject.startswith(("user:", "svc:")):
+        reached.clear()
+    for domain in (department, ALL):
+        steps = basis.steps.get(domain, {})
+        # By its own name only within one domain: Casbin never mixes them along one way.
+        seen: dict[str, tuple[str, ...]] = {subject: (subject,)}
+        waiting = [subject]
+        for member in waiting:
+            for step in steps.get(member, ()):
+                if step.role not in seen:
+                    by = (f"grant {step.grant}",) if step.grant else ()
+                    seen[step.role] = (*seen[member], *by, step.role)
+                    waiting.append(step.role)
+        for role, path in seen.items():
+            reached.setdefault(role, path)
+    return reached
+
+
+def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -> Finding:
+    held = [rule for rule in _about(basis, case) if rule.eft == "allow" and rule.sub in reached]
+    conditional = [rule for rule in held if _covers(basis, rule, case)]
+    if conditional:
+        return _condition_failed(basis, conditional, reached)
+    near = tuple(_missing_roles(basis, case))
+    if dormant := _dormant(basis, case):
+        return dormant
+    own = [role for role in reached if role not in (SIGNED_IN, case.subject)]
+    if not own and not _has_roles(basis, case.subject):
+        return refusal(
+            "no_role",
+            "You have no role yet; ask an administrator for one.",
+            f"{case.subject} has no grant in force",
+            near,
+        )
+    if not own:
+        return refusal(
+            "wrong_department",
+            f"You have no role in the department {case.department}.",
+            f"{case.subject} has roles, but none in {case.department}",
+            near,
+        )
+    if held and case.field != NO_FIELD:
+        known = basis.fields[case.object][case.field]
+        return refusal(
+            "field_class",
+            f"The field {case.field} holds {known.replace('_', ' ')} data, "
+            "which your role does not open.",
+            f"no rule of {', '.join(own)} covers fields of class {known} for {case.action}",
+            near,
+        )
+    return refusal(
+        "no_rule",
+        "Your role does not include this action.",
+        f"no rule of {', '.join(own)} allows {case.action} on {case.object}",
+        near,
+    )
+
+
+def _condition_failed(
+    basis: Basis, rules: list[Rule], reached: Mapping[str, tuple[str, ...]]
+) -> Finding:
+    near = tuple(
+        NearMiss(rule.id, f"condition {rule.cond}", condition.step_up if condition else None)
+        for rule in rules[:MOST_NEAR_MISSES]
+        for condition in (basis.conditions.get(rule.cond),)
+    )
+    first = rules[0]
+    user = "This is not allowed in the present circumstances."
+    if any(miss.step_up is not None for miss in near):
+        user = "This needs a fresh second factor: confirm with a new code and try again."
+    return Finding(
+        "condition_failed",
+        first.id,
+        reached[first.sub],
+        user,
+        f"condition {first.cond} of rule {first.id} does not hold",
+        near,
+    )
+
+
+def _dormant(basis: Basis, case: Case) -> Finding | None:
+    """The answer when a grant that has ended, or is still to start, would have allowed it."""
+    for grant in basis.dormant.get(case.subject, ()):
+        if grant.department not in (ALL, case.department):
+            continue
+        inherited = roles_of(basis, grant.role, grant.department)
+        for rule in _about(basis, case):
+            if rule.eft != "allow" or rule.sub not in inherited or not _covers(basis, rule, case):
+                continue
+            if grant.not_before > basis.sorted_at:
+                starts = timestamp(grant.not_before)
+                kind, user = "grant_not_started", f"Your access starts at {starts}."
+                admin = f"grant {grant.id} of {grant.role} starts at {starts}"
+            else:
+                ended = timestamp(grant.expires_at or 0)
+                kind, user = "grant_expired", f"Your access ended at {ended}; ask for it anew."
+                admin = f"grant {grant.id} of {grant.role} expired at {ended}"
+            via = (case.subject, f"grant {grant.id}", grant.role)
+            near = (NearMiss(rule.id, admin),)
+            return Finding(kind, rule.id, via, user, admin, near)
+    return None
+
+
+def _missing_roles(basis: Basis, case: Case) -> Iterator[NearMiss]:
+    found: set[str] = set()
+    for rule in _about(basis, case):
+        if len(found) >= MOST_NEAR_MISSES:
+            return
+        if rule.eft == "allow" and rule.sub not in found and _covers(basis, rule, case):
+            found.add(rule.sub)
+            yield NearMiss(rule.id, f"{rule.sub} in {case.department}")
+
+
+def _has_roles(basis: Basis, subject: str) -> bool:
+    return any(subject in steps for steps in basis.steps.values())
+
+
+def _about(basis: Basis, case: Case) -> Iterator[Rule]:
+    """The rules about the action, object and department, whoever they are for."""
+    for rule in basis.rules.get(case.action, ()):
+        if rule.dom in (ALL, case.department) and rule.obj in (ALL, case.object):
+            yield rule
+
+
+def _covers(basis: Basis, rule: Rule, case: Case) -> bool:
+    return field_matches(basis.fields, case.object, case.field, rule.fld, rule.eft)
+
+
+def _path(via: tuple[str, ...]) -> str:
+    return "held through " + " > ".join(via)
+
+
+def refusal(kind: str, user: str, admin: str, near: tuple[NearMiss, ...] = ()) -> Finding:
+    """A no that no rule and no grant is behind."""
+    return Finding(kind, "", (), user, admin, near)

@@ -1,0 +1,186 @@
+"""Who was given which role, where, and from when until when: rows of the store.
+
+Every change raises the policy's epoch in the caller's transaction, so that each process sees it
+with its next decision. The role counts while `not_before <= now < expires_at`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, text, update
+
+from secvault.access.rules import Rules
+from secvault.access.vocabulary import (
+    ALL,
+    DEPARTMENTS,
+    GRANTED_EVERYWHERE,
+    IN_ANY_DEPARTMENT,
+    LOCAL_SUBJECTS,
+    RESERVED_ROLES,
+    department_of,
+    is_grantee,
+)
+from secvault.clock import timestamp
+from secvault.errors import Conflict, InvalidInput, NotFound, Refused
+from secvault.store.tables import policy_epoch, role_grant
+
+_RAISE_EPOCH = text(
+    "INSERT INTO policy_epoch (id, epoch) VALUES (1, 1) "
+    "ON CONFLICT (id) DO UPDATE SET epoch = policy_epoch.epoch + 1 RETURNING epoch"
+)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role given to a subject in a department. Times in microseconds since the epoch, UTC."""
+
+    id: str
+    subject: str
+    role: str
+    department: str
+    not_before: int
+    expires_at: int | None
+    granted_by: str
+    created_at: int
+    revoked_at: int | None = None
+
+    def valid(self, at: int) -> bool:
+        """Whether the role counts at the moment `at`."""
+        started = self.not_before <= at
+        ended = self.expires_at is not None and self.expires_at <= at
+        return started and not ended and self.revoked_at is None
+
+
+def add_grant(
+    connection: Connection,
+    rules: Rules,
+    *,
+    subject: str,
+    role: str,
+    department: str,
+    granted_by: str,
+    at: int,
+    not_before: int | None = None,
+    expires_at: int | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Grant:
+    """Give `subject` the role; durable with the caller's transaction.
+
+    subject: `user:<id>` or `svc:<id>`, which the caller knows to exist. department: the role's
+    own; for some roles any, or `*` for all. not_before: from `at` on when None. expires_at: never
+    when None. Raises InvalidInput for a role, department or time that cannot be; Refused when
+    somebody gives a role to themselves; Conflict when the same grant is in force already.
+    """
+    check_grantable(rules, subject, role, department)
+    start = at if not_before is None else not_before
+    if expires_at is not None and expires_at <= max(at, start):
+        raise InvalidInput.at("expires_at", "must lie after the start and in the future")
+    if not is_grantee(granted_by) and granted_by not in LOCAL_SUBJECTS:
+        raise InvalidInput.at("granted_by", "must be a person, a service account or the operator")
+    if granted_by == subject:
+        raise Refused("nobody can give a role to themselves; ask another administrator")
+    # First, so that on PostgreSQL changes of grants wait for each other.
+    raise_epoch(connection)
+    same = (
+        role_grant.c.subject == subject,
+        role_grant.c.role == role,
+        role_grant.c.department == department,
+        role_grant.c.revoked_at.is_(None),
+    )
+    ended = role_grant.c.expires_at <= at
+    # A grant that ran out still holds the place in the index of live grants.
+    connection.execute(
+        update(role_grant).where(*same, ended).values(revoked_at=role_grant.c.expires_at)
+    )
+    if connection.execute(select(role_grant.c.id).where(*same)).first():
+        raise Conflict(f"{subject} has {role} in {department} already; revoke that grant first")
+    grant = Grant(
+        f"g{random(10).hex()}", subject, role, department, start, expires_at, granted_by, at
+    )
+    connection.execute(insert(role_grant).values(**vars(grant)))
+    return grant
+
+
+def revoke_grant(connection: Connection, grant_id: str, *, at: int) -> Grant:
+    """End the grant at the moment `at`; durable with the caller's transaction.
+
+    Raises NotFound; Conflict when it was revoked before.
+    """
+    raise_epoch(connection)
+    found = connection.execute(select(role_grant).where(role_grant.c.id == grant_id)).first()
+    if found is None:
+        raise NotFound(f"there is no grant {grant_id}")
+    if found.revoked_at is not None:
+        raise Conflict(f"the grant ended already, at {timestamp(found.revoked_at)}")
+    connection.execute(update(role_grant).where(role_grant.c.id == grant_id).values(revoked_at=at))
+    return Grant(**{**found._asdict(), "revoked_at": at})
+
+
+def list_grants(
+    connection: Connection,
+    *,
+    subject: str | None = None,
+    role: str | None = None,
+    department: str | None = None,
+    valid_at: int | None = None,
+) -> tuple[Grant, ...]:
+    """The grants that fit, oldest first; revoked and ended ones too unless `valid_at` is given."""
+    conditions: list[ColumnElement[bool]] = []
+    if subject is not None:
+        conditions.append(role_grant.c.subject == subject)
+    if role is not None:
+        conditions.append(role_grant.c.role == role)
+    if department is not None:
+        conditions.append(role_grant.c.department == department)
+    if valid_at is not None:
+        conditions += [
+            role_grant.c.revoked_at.is_(None),
+            role_grant.c.not_before <= valid_at,
+            or_(role_grant.c.expires_at.is_(None), role_grant.c.expires_at > valid_at),
+        ]
+    query = select(role_grant).where(*conditions).order_by(role_grant.c.created_at, role_grant.c.id)
+    return tuple(Grant(**row._asdict()) for row in connection.execute(query))
+
+
+def check_grantable(rules: Rules, subject: str, role: str, department: str) -> None:
+    """Return when the subject can hold the role there. Raises InvalidInput naming the field."""
+    if not is_grantee(subject):
+        raise InvalidInput.at("subject", "write user:<id> or svc:<id>")
+    if role not in rules.roles:
+        raise InvalidInput.at("role", f"there is no role {role!r} in the policy")
+    if role in RESERVED_ROLES:
+        raise InvalidInput.at("role", f"{role} is kept for the server itself")
+    if department == ALL and role not in GRANTED_EVERYWHERE:
+        raise InvalidInput.at("department", f"{role} is granted in one department, not in all")
+    if department not in (ALL, *DEPARTMENTS):
+        raise InvalidInput.at("department", f"there are {', '.join(DEPARTMENTS)}")
+    if role not in IN_ANY_DEPARTMENT and department != department_of(role):
+        raise InvalidInput.at("department", f"{role} has rights in {department_of(role)} only")
+
+
+def raise_epoch(connection: Connection) -> int:
+    """Announce a change of policy with the caller's transaction; return the new epoch."""
+    return int(connection.execute(_RAISE_EPOCH).scalar_one())
+
+
+def read_epoch(connection: Connection) -> int:
+    """The present epoch; 0 when nothing was ever granted."""
+    return connection.execute(select(policy_epoch.c.epoch)).scalar() or 0
+
+
+def read_live(connection: Connection) -> tuple[int, tuple[Grant, ...]]:
+    """The epoch, and every grant that is not revoked: in force, to come, or run out."""
+    # One statement, so that both are of the same moment on PostgreSQL too.
+    query = (
+        select(policy_epoch.c.epoch, role_grant)
+        .select_from(policy_epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
+        .order_by(role_grant.c.created_at, role_grant.c.id)
+    )
+    rows = [row._asdict() for row in connection.execute(query)]
+    if not rows:
+        return 0, ()
+    epochs = [row.pop("epoch") for row in rows]
+    return epochs[0], tuple(Grant(**row) for row in rows if row["id"] is not None)

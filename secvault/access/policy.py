@@ -1,0 +1,159 @@
+"""The policy in force in this process: one snapshot, swapped whole when something changed.
+
+Every decision compares the store's epoch with the snapshot's. When they differ, or a grant starts
+or ends, a new snapshot is built off to the side and put in place by one assignment. While it
+cannot be built or the epoch cannot be read, nothing is answered: the error reaches the caller, and
+the snapshot from before the change is not used again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from threading import Lock
+
+from sqlalchemy import Connection
+
+from secvault.access.conditions import AccessContext
+from secvault.access.decide import (
+    AccessRequest,
+    Decision,
+    FieldAccess,
+    RandomBytes,
+    decide,
+    decide_fields,
+    field_access,
+)
+from secvault.access.grants import read_epoch, read_live
+from secvault.access.rules import Rules
+from secvault.access.snapshot import Snapshot, build_snapshot
+from secvault.clock import Clock
+from secvault.store import Store
+
+
+class Policy:
+    """Decides by the present policy. Safe to use from many threads.
+
+    recheck_seconds: how old the comparison with the store's epoch may be; 0 compares for every
+    decision, so that a revoked grant opens nothing from the moment its transaction ended.
+    A caller that acts inside a transaction passes its connection: then the epoch is read there,
+    whatever `recheck_seconds` says, and the transaction's own changes count.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Clock,
+        *,
+        recheck_seconds: float = 0.0,
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._recheck = recheck_seconds
+        self._random = random
+        self._building = Lock()
+        self._rules = rules
+        self._current: Snapshot | None = None
+        self._compared_at = 0.0
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force."""
+        return self._rules
+
+    def publish(self, rules: Rules) -> None:
+        """Put other rules in force for every decision that begins after this returns."""
+        with self._building:
+            self._rules = rules
+            self._current = None
+
+    def snapshot(self, at: int, connection: Connection | None = None) -> Snapshot:
+        """The policy of the moment `at` (microseconds), as the store has it now.
+
+        Raises Unavailable when the store cannot be read, ConfigurationError for bad rules.
+        """
+        current = self._current
+        if connection is not None:
+            if current and current.epoch == read_epoch(connection) and current.covers(at):
+                return current
+            return self._build(at, connection)
+        if current and current.covers(at) and self._unchanged(current):
+            return current
+        return self._renew(at)
+
+    def decide(self, request: AccessRequest, connection: Connection | None = None) -> Decision:
+        """Decide one request; see `decide.decide`."""
+        return decide(self.snapshot(request.context.at, connection), request, random=self._random)
+
+    def decide_fields(
+        self,
+        *,
+        subject: str,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        action: str,
+        context: AccessContext,
+        connection: Connection | None = None,
+    ) -> Mapping[str, Decision]:
+        """Decide `action` for each field, all by one policy; see `decide.decide_fields`."""
+        return decide_fields(
+            self.snapshot(context.at, connection),
+            subject=subject,
+            department=department,
+            collection=collection,
+            fields=fields,
+            action=action,
+            context=context,
+            random=self._random,
+        )
+
+    def field_access(
+        self,
+        *,
+        subject: str,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        context: AccessContext,
+        connection: Connection | None = None,
+    ) -> Mapping[str, FieldAccess]:
+        """How each field is shown, all by one policy; see `decide.field_access`."""
+        return field_access(
+            self.snapshot(context.at, connection),
+            subject=subject,
+            department=department,
+            collection=collection,
+            fields=fields,
+            context=context,
+            random=self._random,
+        )
+
+    def _unchanged(self, current: Snapshot) -> bool:
+        now = self._clock.monotonic()
+        if self._recheck and now - self._compared_at < self._recheck:
+            return True
+        with self._store.read() as connection:
+            same = read_epoch(connection) == current.epoch
+        if same:
+            self._compared_at = now
+        return same
+
+    def _renew(self, at: int) -> Snapshot:
+        with self._building:
+            current = self._current
+            # Another thread may have built it while this one waited.
+            if current and current.covers(at) and self._unchanged(current):
+                return current
+            began = self._clock.monotonic()
+            with self._store.read() as connection:
+                made = self._build(at, connection)
+            self._compared_at = began
+            self._current = made
+            return made
+
+    def _build(self, at: int, connection: Connection) -> Snapshot:
+        epoch, grants = read_live(connection)
+        return build_snapshot(self._rules, grants, epoch=epoch, at=at)

@@ -1,0 +1,177 @@
+"""The words of access control: departments, collections, classes, actions, subjects, roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+FieldClasses = Mapping[str, Mapping[str, str]]
+"""Collection -> field -> sensitivity class."""
+
+DEPARTMENTS = (
+    "accounting",
+    "hr",
+    "production",
+    "quality",
+    "analysis",
+    "administration",
+    "logistics",
+    "settlement",
+    "it",
+)
+ALL = "*"
+"""Every department, every object, every action; as a field: no field, or any `normal` one."""
+NO_FIELD = "*"
+"""The field of a request that is about no single field."""
+
+COLLECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "invoices": "accounting",
+        "payments": "accounting",
+        "tax_filings": "accounting",
+        "employees": "hr",
+        "contracts": "hr",
+        "payroll": "hr",
+        "insurance": "hr",
+        "formulas": "production",
+        "work_orders": "production",
+        "equipment": "production",
+        "inspections": "quality",
+        "complaints": "quality",
+        "datasets": "analysis",
+        "assets": "administration",
+        "visitors": "administration",
+        "shipments": "logistics",
+        "warehouse": "logistics",
+        "transactions": "settlement",
+    }
+)
+"""The department that each collection belongs to."""
+
+CLASSES = ("normal", "personal", "identity", "salary", "bank", "health", "price", "trade_secret")
+
+# What an action is done to: a collection, a named key, a plan, or the one thing of that name.
+COLLECTION, KEY, PLAN = "collection", "key", "plan"
+ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "record.create": COLLECTION,
+        "record.read": COLLECTION,
+        "record.read_masked": COLLECTION,
+        "record.list": COLLECTION,
+        "record.update": COLLECTION,
+        "record.delete": COLLECTION,
+        "collection.read": COLLECTION,
+        "key.create": KEY,
+        "key.read": KEY,
+        "key.list": KEY,
+        "key.rotate": KEY,
+        "key.export": KEY,
+        "key.import": KEY,
+        "data.encrypt": KEY,
+        "data.decrypt": KEY,
+        "data.rewrap": KEY,
+        "backup.run": PLAN,
+        "backup.read": PLAN,
+        "backup.restore": PLAN,
+        "drill.run": PLAN,
+        "drill.read": PLAN,
+        "person.create": "people",
+        "person.read": "people",
+        "person.disable": "people",
+        "person.unlock": "people",
+        "grant.add": "grants",
+        "grant.revoke": "grants",
+        "grant.read": "grants",
+        "service_account.create": "service-accounts",
+        "service_account.read": "service-accounts",
+        "service_account.disable": "service-accounts",
+        "token.issue": "tokens",
+        "token.revoke": "tokens",
+        "token.read": "tokens",
+        "audit.read": "log",
+        "audit.verify": "log",
+        "session.self": "session",
+        "vault.status": "vault",
+        "config.read": "config",
+    }
+)
+FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})
+"""The actions that may name a field."""
+
+SIGNED_IN = "role:any.signed_in"
+"""The role that every person and service account holds, by being signed in."""
+GRANTED_EVERYWHERE = frozenset({"role:it.auditor", "role:it.operator", "role:it.jobs"})
+"""The roles that may be granted for all departments at once, by the department `*`."""
+IN_ANY_DEPARTMENT = GRANTED_EVERYWHERE | {
+    SIGNED_IN,
+    "role:it.admin",
+    "role:it.encryptor",
+    "role:it.cryptor",
+    "role:it.key_custodian",
+}
+"""The roles whose rules may say `*` for the department; the grant then says which one."""
+LOCAL_SUBJECTS = frozenset({"local:operator", "system:jobs"})
+"""Subjects that never sign in; their roles stand in the policy file, not in the store."""
+RESERVED_ROLES = frozenset({"role:it.operator", "role:it.jobs", SIGNED_IN})
+"""The roles that nobody can be granted."""
+
+_ID = r"[A-Za-z0-9](?:[A-Za-z0-9_.@-]{0,126}[A-Za-z0-9])?"
+_SUBJECT = re.compile(rf"(?:user|svc):{_ID}")
+_ROLE = re.compile(rf"role:(?:{'|'.join(DEPARTMENTS)})\.[a-z][a-z0-9_]{{0,39}}")
+_SEGMENT = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{1,8}}")
+_PLAN = re.compile(_SEGMENT)
+
+
+def is_subject(text: str) -> bool:
+    """Whether `text` is a well-formed person, service account or local subject."""
+    return text in LOCAL_SUBJECTS or _SUBJECT.fullmatch(text) is not None
+
+
+def is_grantee(text: str) -> bool:
+    """Whether `text` can be granted a role: a person or a service account."""
+    return _SUBJECT.fullmatch(text) is not None
+
+
+def is_role(text: str) -> bool:
+    """Whether `text` is a well-formed role name, for instance `role:hr.clerk`."""
+    return text == SIGNED_IN or _ROLE.fullmatch(text) is not None
+
+
+def department_of(role: str) -> str:
+    """The department in the role's name; `any` for the role of everybody signed in."""
+    return role.removeprefix("role:").partition(".")[0]
+
+
+def is_object(action: str, name: str, collections: Mapping[str, str]) -> bool:
+    """Whether `name` can be the object of `action`; `*` stands for no single one of them.
+
+    Names are compared exactly as written; none is a pattern.
+    """
+    kind = ACTIONS[action]
+    if kind == COLLECTION:
+        return name == ALL or name in collections
+    if kind in (KEY, PLAN):
+        pattern = _KEY if kind == KEY else _PLAN
+        return name == ALL or pattern.fullmatch(name) is not None
+    return name == kind
+
+
+def field_matches(classes: FieldClasses, obj: str, field: str, pattern: str, effect: str) -> bool:
+    """Whether a rule's field `pattern` covers `field` of the collection `obj`.
+
+    `*` covers a request without a field and the fields of class `normal`, so that nothing
+    sensitive is opened by a wildcard; in a deny rule it covers everything, so that nothing
+    escapes by one. Otherwise a pattern is `class:<class>` or the field's own name.
+    """
+    if pattern == ALL and effect == "deny":
+        return True
+    if field == NO_FIELD:
+        return pattern == ALL
+    known = classes.get(obj, {}).get(field)
+    if known is None:
+        return False
+    if pattern == ALL:
+        return known == "normal"
+    return pattern in (field, f"class:{known}")

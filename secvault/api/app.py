@@ -1,0 +1,84 @@
+"""The HTTP application: all routes, the request id, the errors, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+
+import uuid_utils
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from secvault import __version__
+from secvault.api import audit, backups, health, people, problem, records, session, tokens, transit
+from secvault.api.declared import require_declared
+from secvault.api.openapi import describe
+from secvault.service import Service
+
+DESCRIPTION = (
+    "Guards a company's back office: field encryption for calling systems (compatible with Vault "
+    "and OpenBao transit clients), records shown by need, proven backups, an audit log that "
+    "cannot be altered unnoticed. Errors are RFC 9457 problem details; on /v1/ they are the "
+    "transit engine's."
+)
+
+
+def application(
+    open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
+) -> FastAPI:
+    """The application over a service that is opened when it starts and closed when it ends.
+
+    Raises ConfigurationError for a route that declares no action.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_service() as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="secvault",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=max_body_bytes,
+        redirect_slashes=False,
+    )
+    problem.install(app)
+    for part in (health, session, people, tokens, records, backups, audit, transit):
+        app.include_router(part.router)
+    require_declared(app)
+    describe(app)
+    app.add_middleware(_Answering)
+    return app
+
+
+class _Answering:
+    """Gives each request an id and each answer the headers that keep it private."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid_utils.uuid7())
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+            await send(message)
+
+        await self._app(scope, receive, answer)

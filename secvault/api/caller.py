@@ -1,0 +1,54 @@
+"""Who calls: the credential of a request becomes a Caller, before anything else is done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from secvault.api.declared import declaration_of
+from secvault.errors import NotAuthenticated
+from secvault.service import Service, authentication
+from secvault.service.spine import Caller
+
+_bearer = HTTPBearer(auto_error=False, description="A session token (svs_...) or a system's token (svt_...).")
+_vault_token = APIKeyHeader(name="X-Vault-Token", auto_error=False, description="A system's token (svt_...).")
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+VaultToken = Annotated[str | None, Depends(_vault_token)]
+
+
+def service_of(request: Request) -> Service:
+    """The service that this application serves."""
+    service: Service = request.app.state.service
+    return service
+
+
+def caller(request: Request, bearer: Bearer) -> tuple[Service, Caller]:
+    """The service and the authenticated caller. Raises NotAuthenticated."""
+    return _authenticated(request, bearer.credentials if bearer else None)
+
+
+def vault_caller(
+    request: Request, bearer: Bearer, vault_token: VaultToken
+) -> tuple[Service, Caller]:
+    """The same on the Vault-compatible paths, which know a header of their own."""
+    if vault_token and bearer and bearer.credentials != vault_token:
+        raise NotAuthenticated("permission denied")
+    given = vault_token or (bearer.credentials if bearer else None)
+    try:
+        return _authenticated(request, given)
+    except NotAuthenticated:
+        raise NotAuthenticated("permission denied") from None
+
+
+def _authenticated(request: Request, credential: str | None) -> tuple[Service, Caller]:
+    if not credential:
+        raise NotAuthenticated("send a session or token as Authorization: Bearer")
+    service = service_of(request)
+    principal = authentication.authenticate(service, credential)
+    declared = declaration_of(request.scope["endpoint"])
+    actions = declared.actions if declared else frozenset()
+    return service, Caller(principal, request.state.request_id, actions)

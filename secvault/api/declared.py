@@ -1,0 +1,63 @@
+"""What each route declares: its action, or why it is open to everybody.
+
+The application refuses to start with a route that declares neither, and the spine refuses an
+operation that the route did not declare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from secvault.errors import ConfigurationError
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_MARK = "__secvault_declared__"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The actions that a route may ask for, on which resource; or, open, the reason for it."""
+
+    actions: frozenset[str]
+    resource: str
+    open_because: str = ""
+
+
+def operation(resource: str, *actions: str) -> Callable[[Endpoint], Endpoint]:
+    """Declare the actions of a route and the shape of its resource path."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _MARK, Declaration(frozenset(actions), resource))
+        return endpoint
+
+    return mark
+
+
+def open_to_all(reason: str) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a route answers everybody, and why that gives nothing away."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _MARK, Declaration(frozenset(), "", reason))
+        return endpoint
+
+    return mark
+
+
+def declaration_of(endpoint: Callable[..., Any]) -> Declaration | None:
+    """What the route declares, or None."""
+    found = getattr(endpoint, _MARK, None)
+    return found if isinstance(found, Declaration) else None
+
+
+def require_declared(app: FastAPI) -> None:
+    """Raise ConfigurationError for a route that declares nothing."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            declared = declaration_of(route.endpoint)
+            if declared is None or not (declared.actions or declared.open_because):
+                raise ConfigurationError(f"the route {route.path} declares no action")

@@ -1,0 +1,84 @@
+"""Is it alive, is it ready, is it sealed: the paths that answer everybody."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from secvault import __version__
+from secvault.api.caller import service_of
+from secvault.api.declared import open_to_all
+from secvault.errors import SecvaultError
+from secvault.service import readiness
+
+router = APIRouter(tags=["health"])
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: bool
+
+
+class Ready(BaseModel):
+    """Whether each part that a request needs works."""
+
+    ready: bool
+    database: bool
+    audit: bool
+    unsealed: bool
+
+
+class VaultHealth(BaseModel):
+    """Vault's health answer."""
+
+    initialized: bool
+    sealed: bool
+    standby: bool
+    performance_standby: bool
+    replication_performance_mode: str
+    replication_dr_mode: str
+    server_time_utc: int
+    version: str
+    cluster_name: str
+    cluster_id: str
+
+
+class SealStatus(BaseModel):
+    """Vault's seal answer."""
+
+    type: str
+    initialized: bool
+    sealed: bool
+    t: int
+    n: int
+    progress: int
+    nonce: str
+    version: str
+    migration: bool
+    recovery_seal: bool
+    storage_type: str
+    cluster_name: str
+    cluster_id: str
+
+
+@router.get("/health/live")
+@open_to_all("says only that the process answers")
+def live() -> Live:
+    """The process answers."""
+    return Live(live=True)
+
+
+@router.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready."}})
+@open_to_all("tells a load balancer yes or no for each part, nothing else")
+def ready(request: Request) -> Response:
+    """Whether requests can be served now."""
+    state = readiness.check(service_of(request))
+    body = Ready(
+        ready=state.ready, database=state.database, audit=state.audit, unsealed=state.unsealed
+    )
+    return JSONResponse(body.model_dump(), 200 if state.ready else 503)

@@ -1,0 +1,186 @@
+"""Errors over HTTP: RFC 9457 problem details, and the transit engine's form on its paths.
+
+The one place where an error becomes a status and a body. Nothing that the caller sent is echoed,
+no message of a library is shown, and what is unexpected is logged and answered with its request
+id only.
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from secvault.errors import FieldError, NotAuthenticated, SecvaultError, TooManyAttempts
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_BASE = "urn:secvault:problem:"
+VAULT_PATHS = "/v1/"
+
+
+class FieldProblem(BaseModel):
+    """One fault in the input."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, with the request id and the fields at fault."""
+
+    type: str = Field(examples=["urn:secvault:problem:not-found"])
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+
+
+class VaultErrors(BaseModel):
+    """The transit engine's error body."""
+
+    errors: list[str]
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as this module says."""
+    app.add_exception_handler(SecvaultError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_response(request: Request, error: SecvaultError) -> Response:
+    """The answer for one error, in the form that belongs to the request's path."""
+    headers = {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    return _answer(
+        request, error.status, error.code, error.title, error.detail, error.fields, headers
+    )
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SecvaultError)  # noqa: S101 - registered for this class
+    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log().error("request_failed", code=error.code, detail=error.detail, path=_route(request))
+    return problem_response(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    fields = tuple(
+        FieldError(_path(fault["loc"]), str(fault["msg"]).removeprefix("Value error, "))
+        for fault in error.errors()[:50]
+    )
+    detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in fields[:5])
+    return _answer(
+        request, 422, "invalid-input", "The request is not valid", detail, fields, {}
+    )
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    phrase = http.HTTPStatus(error.status_code).phrase
+    details = {
+        400: "The body cannot be read as JSON in UTF-8.",
+        404: "There is nothing at this path.",
+        405: "The path exists, but not with this method.",
+        413: "The body is larger than this service accepts; send less at once.",
+        415: "Send the body as application/json.",
+    }
+    code = phrase.lower().replace(" ", "-")
+    detail = details.get(error.status_code, phrase)
+    headers = dict(error.headers or {})
+    return _answer(request, error.status_code, code, phrase, detail, (), headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log().error("unexpected_error", error_type=type(error).__name__, path=_route(request), exc_info=error)
+    return _answer(
+        request,
+        500,
+        "internal",
+        "Internal error",
+        "The request failed for a reason that was logged; give the request id when you report it.",
+        (),
+        {},
+    )
+
+
+def _answer(
+    request: Request,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    fields: tuple[FieldError, ...],
+    headers: Mapping[str, str],
+) -> Response:
+    if request.url.path.startswith(VAULT_PATHS):
+        return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
+    body: dict[str, Any] = {
+        "type": TYPE_BASE + code,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": getattr(request.state, "request_id", ""),
+    }
+    if fields:
+        body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in fields]
+    return JSONResponse(body, status, dict(headers), media_type=PROBLEM_JSON)
+
+
+def _vault_status(status: int) -> int:
+    # The transit engine answers 403 to any missing or bad token, 400 to any bad input.
+    return {401: 403, 409: 400, 422: 400}.get(status, status)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _route(request: Request) -> str:
+    route = request.scope.get("route")
+    return str(getattr(route, "path", "unknown"))
+
+
+def _log() -> structlog.stdlib.BoundLogger:
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("secvault.api")
+    return logger
+
+
+def problem_responses() -> dict[int | str, dict[str, Any]]:
+    """The documented errors of the native paths."""
+    reasons = {
+        400: "The body cannot be read.",
+        401: "No valid session or token.",
+        403: "The policy says no; the detail gives the reason.",
+        404: "There is no such thing.",
+        405: "Not with this method.",
+        409: "It exists already, or its state does not allow this.",
+        412: "Changed by somebody else in the meantime.",
+        413: "The body is too large.",
+        415: "The body is not JSON.",
+        422: "The request is not valid; `errors` names the fields.",
+        428: "The version to change must be stated.",
+        429: "Too many attempts.",
+        500: "The request failed; the reason is logged under the request id.",
+        503: "Sealed, or a part that is needed cannot be reached.",
+    }
+    return {
+        status: {"description": reason, "content": {PROBLEM_JSON: {"schema": _REFERENCE}}}
+        for status, reason in reasons.items()
+    }
+
+
+_REFERENCE = {"$ref": "#/components/schemas/Problem"}

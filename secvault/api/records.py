@@ -1,0 +1,232 @@
+"""Records over HTTP: /api/v1/collections and /api/v1/records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from secvault.api.caller import caller
+from secvault.api.declared import operation
+from secvault.api.problem import problem_responses
+from secvault.clock import timestamp
+from secvault.errors import InvalidInput, PreconditionRequired
+from secvault.records.collection import Collection
+from secvault.service import Service, records
+from secvault.service.records import RecordView
+from secvault.service.spine import Caller
+
+router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+
+CollectionName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["payroll"])]
+RecordId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["pay-19"])]
+FieldName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["bank_account"])]
+Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+IfMatch = Annotated[
+    str | None,
+    Header(description='The version the change is based on, as in the ETag: "3".', examples=['"3"']),
+]
+
+
+class NewRecord(BaseModel):
+    """A record to store."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    id: str | None = Field(None, description="Chosen by the caller; made when left out.")
+    fields: dict[str, JsonValue]
+
+
+class Changes(BaseModel):
+    """Fields to change; null removes a value."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    fields: dict[str, JsonValue]
+
+
+class RecordAnswer(BaseModel):
+    """A record as far as the caller may see it."""
+
+    collection: str
+    id: str
+    version: int
+    fields: dict[str, JsonValue]
+    masked: dict[str, str] = Field(description="Shown in place of a value.")
+    withheld: dict[str, str] = Field(description="Fields that are not shown, with the reason.")
+    created_at: str
+    updated_at: str
+
+
+class RecordPage(BaseModel):
+    """Some records; `next` continues, null at the end."""
+
+    records: list[RecordAnswer]
+    next: str | None
+
+
+class FieldAnswer(BaseModel):
+    """One field in clear."""
+
+    value: JsonValue
+
+
+class FieldSchema(BaseModel):
+    """A field of a collection."""
+
+    name: str
+    title: dict[str, str]
+    type: str
+    sensitivity: str
+    required: bool
+
+
+class CollectionAnswer(BaseModel):
+    """A collection and its fields."""
+
+    name: str
+    department: str
+    title: dict[str, str]
+    fields: list[FieldSchema]
+
+
+class CollectionList(BaseModel):
+    """The collections that the caller may work with."""
+
+    collections: list[CollectionAnswer]
+
+
+@router.get("/collections")
+@operation("{department}/{collection}", "collection.read")
+def collection_list(at: Authenticated) -> CollectionList:
+    """The collections that you may work with, and their fields."""
+    service, who = at
+    found = records.collections(service, who)
+    return CollectionList(collections=[_collection(collection) for collection in found])
+
+
+@router.get("/records/{collection}")
+@operation("{department}/{collection}", "record.list")
+def record_list(
+    at: Authenticated,
+    collection: CollectionName,
+    after: Annotated[str, Query(max_length=64, description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=records.PAGE_LIMIT)] = 50,
+) -> RecordPage:
+    """A page of records in order of their ids."""
+    service, who = at
+    page = records.list_records(service, who, collection, after, limit)
+    return RecordPage(
+        records=[_answer(view) for view in page.records], next=page.next_after or None
+    )
+
+
+@router.post("/records/{collection}", status_code=201)
+@operation("{department}/{collection}/{record}", "record.create")
+def record_create(
+    at: Authenticated, collection: CollectionName, new: Annotated[NewRecord, Body()], response: Response
+) -> RecordAnswer:
+    """Store a new record."""
+    service, who = at
+    view = records.create_record(service, who, collection, new.id, new.fields)
+    response.headers["Location"] = f"/api/v1/records/{view.collection}/{view.id}"
+    return _tagged(view, response)
+
+
+@router.get("/records/{collection}/{record}")
+@operation("{department}/{collection}/{record}", "record.list")
+def record_read(
+    at: Authenticated, collection: CollectionName, record: RecordId, response: Response
+) -> RecordAnswer:
+    """One record: values in clear, masked, or withheld with the reason."""
+    service, who = at
+    return _tagged(records.read_record(service, who, collection, record), response)
+
+
+@router.get("/records/{collection}/{record}/fields/{field}")
+@operation("{department}/{collection}/{record}/{field}", "record.read")
+def record_field(
+    at: Authenticated, collection: CollectionName, record: RecordId, field: FieldName
+) -> FieldAnswer:
+    """One field in clear; refused with the reason when you may not see it."""
+    service, who = at
+    return FieldAnswer(value=records.read_field(service, who, collection, record, field))
+
+
+@router.patch("/records/{collection}/{record}")
+@operation("{department}/{collection}/{record}", "record.update")
+def record_update(
+    at: Authenticated,
+    collection: CollectionName,
+    record: RecordId,
+    changes: Annotated[Changes, Body()],
+    response: Response,
+    if_match: IfMatch = None,
+) -> RecordAnswer:
+    """Change fields of the version that you saw (If-Match)."""
+    service, who = at
+    version = _version(if_match)
+    view = records.update_record(service, who, collection, record, changes.fields, version)
+    return _tagged(view, response)
+
+
+@router.delete("/records/{collection}/{record}", status_code=204)
+@operation("{department}/{collection}/{record}", "record.delete")
+def record_delete(
+    at: Authenticated, collection: CollectionName, record: RecordId, if_match: IfMatch = None
+) -> None:
+    """Delete the version that you saw (If-Match)."""
+    service, who = at
+    records.delete_record(service, who, collection, record, _version(if_match))
+
+
+def _version(if_match: str | None) -> int:
+    if if_match is None:
+        raise PreconditionRequired(
+            'say which version the change is based on: If-Match: "<version>" as in the ETag'
+        )
+    text = if_match.strip().removeprefix('"').removesuffix('"')
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput.at("If-Match", 'give the version as in the ETag, for instance "3"')
+    return int(text)
+
+
+def _tagged(view: RecordView, response: Response) -> RecordAnswer:
+    response.headers["ETag"] = f'"{view.version}"'
+    return _answer(view)
+
+
+def _answer(view: RecordView) -> RecordAnswer:
+    return RecordAnswer(
+        collection=view.collection,
+        id=view.id,
+        version=view.version,
+        fields=_json(view.fields),
+        masked=dict(view.masked),
+        withheld=dict(view.withheld),
+        created_at=timestamp(view.created_at),
+        updated_at=timestamp(view.updated_at),
+    )
+
+
+def _json(values: Any) -> dict[str, JsonValue]:
+    return dict(values)
+
+
+def _collection(collection: Collection) -> CollectionAnswer:
+    return CollectionAnswer(
+        name=collection.name,
+        department=collection.department,
+        title=dict(collection.title),
+        fields=[
+            FieldSchema(
+                name=field.name,
+                title=dict(field.title),
+                type=field.type,
+                sensitivity=field.sensitivity,
+                required=field.required,
+            )
+            for field in collection.fields.values()
+        ],
+    )

@@ -1,0 +1,119 @@
+"""Appending to the log inside a write transaction: the head, the rows, and the outbox.
+
+Whoever has locked the head is alone until the transaction ends, over all threads, processes and
+machines, so sequence numbers have neither gaps nor duplicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
+
+from secvault.audit.event import Event
+from secvault.audit.leaf import Draft, Number, draft_of, stamp
+from secvault.crypto.merkle import Frontier, leaf_hash
+from secvault.errors import Damaged
+from secvault.store.tables import audit_event, audit_head, audit_outbox
+
+LOG = "main"
+"""The name of the log in `audit_head`; an installation has one."""
+
+_START_HEAD = text(
+    "INSERT INTO audit_head (log, size, frontier, last_t) VALUES (:log, 0, :frontier, 0)"
+    " ON CONFLICT DO NOTHING"
+).bindparams(bindparam("log", LOG), bindparam("frontier", b""))
+
+_LOCK_HEAD = select(audit_head).where(audit_head.c.log == LOG).with_for_update()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log has come. last_t: time of its newest event, microseconds UTC."""
+
+    frontier: Frontier
+    last_t: int
+
+
+def lock_head(connection: Connection) -> Head:
+    """The head, held by this write transaction until it ends; a new log is started.
+
+    SQLite has locked the whole database by then; PostgreSQL locks the row. Raises Damaged if
+    events are there but their head is gone.
+    """
+    row = connection.execute(_LOCK_HEAD).one_or_none()
+    if row is None:
+        if connection.scalar(select(exists().where(audit_event.c.seq >= 0))):
+            raise Damaged("the head of the audit log is missing; verify the log, then restore it")
+        connection.execute(_START_HEAD)
+        row = connection.execute(_LOCK_HEAD).one()
+    return Head(Frontier.from_bytes(row.size, row.frontier), row.last_t)
+
+
+def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: Number) -> None:
+    """Append at least one draft, in their order, from seq `head.frontier.size` on; move the head.
+
+    writer: the number of the first draft; the others count on from it. A draft made before the
+    newest event in the log is recorded at that event's time: time in the log never goes back.
+    """
+    rows, hashes = [], []
+    last_t = head.last_t
+    for at, made in enumerate(drafts):
+        last_t = max(last_t, made.t)
+        number = Number(writer.node, writer.start, writer.counter + at)
+        body = stamp(made, t=last_t, number=number)
+        hashes.append(leaf_hash(body))
+        row = columns(head.frontier.size + at, made.id, last_t, made.event)
+        rows.append({**row, "body": body, "leaf_hash": hashes[-1]})
+    frontier = head.frontier.extend(hashes)
+    connection.execute(insert(audit_event), rows)
+    connection.execute(
+        update(audit_head)
+        .where(audit_head.c.log == LOG)
+        .values(size=frontier.size, frontier=frontier.to_bytes(), last_t=last_t)
+    )
+
+
+def columns(seq: int, id: str, t: int, event: Event) -> dict[str, object]:  # noqa: A002
+    """The columns that serve queries; each is a copy of what the leaf bytes say."""
+    return {
+        "seq": seq,
+        "id": id,
+        "t": t,
+        "kind": event.kind,
+        "outcome": event.outcome,
+        "actor": event.actor.subject,
+        "resource": event.resource,
+        "department": event.department,
+    }
+
+
+def is_recorded(connection: Connection, id: str) -> bool:  # noqa: A002 - the column's name
+    """Whether the log holds the event with this id."""
+    return bool(connection.scalar(select(exists().where(audit_event.c.id == id))))
+
+
+def put_into_outbox(connection: Connection, made: Draft) -> None:
+    """Leave the draft to be appended after this transaction is committed, and only then."""
+    connection.execute(insert(audit_outbox).values(id=made.id, body=made.body))
+
+
+def take_from_outbox(connection: Connection, limit: int) -> list[Draft]:
+    """The oldest drafts of the outbox, removed from it by this transaction.
+
+    Raises Damaged if a row is not a draft: it was changed from outside, and stays where it is.
+    """
+    rows = connection.execute(
+        select(audit_outbox).order_by(audit_outbox.c.id).limit(limit)
+    ).all()
+    if not rows:
+        return []
+    drafts = []
+    for row in rows:
+        made = draft_of(row.body)
+        if made.id != row.id:
+            raise Damaged(f"the audit outbox row {row.id} holds another event; verify the log")
+        drafts.append(made)
+    connection.execute(delete(audit_outbox).where(audit_outbox.c.id.in_([d.id for d in drafts])))
+    return drafts

@@ -1,0 +1,201 @@
+"""What can happen: the closed list of event kinds, and the facts that each may carry.
+
+To add a kind, add a line to `KINDS`; to add a fact, a line to `FACTS`. Lines are never removed or
+renamed: events that carry them are stored for years. A fact is a code, an id, a number or a flag;
+there is no free text among them, so that nothing personal can slip into a log that cannot forget.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Fact = str | int | bool
+
+IDENTIFIER = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:*-]{0,127}")
+"""How ids, roles, departments and field names look: ASCII, no @, no space, 1 to 128 characters."""
+
+LARGEST_NUMBER = 2**53 - 1
+
+_WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class FactType:
+    """What one fact looks like. `pattern` is for text, None for a flag or a number."""
+
+    form: Literal["text", "number", "flag"]
+    pattern: re.Pattern[str] | None
+    mend: str
+
+    def admits(self, value: Fact) -> bool:
+        """Whether the value is of this type."""
+        if self.form == "flag":
+            return isinstance(value, bool)
+        if self.form == "number":
+            return type(value) is int and 0 <= value <= LARGEST_NUMBER
+        return (
+            isinstance(value, str)
+            and self.pattern is not None
+            and self.pattern.fullmatch(value) is not None
+        )
+
+
+WORD = FactType("text", _WORD, "must be a code of 1 to 64 lower-case letters, digits and . _ -")
+ID = FactType("text", IDENTIFIER, "must be an id of 1 to 128 ASCII letters, digits and _ . : * -")
+DIGEST = FactType("text", _DIGEST, "must be a SHA-256 as 64 lower-case hexadecimal digits")
+NUMBER = FactType("number", None, "must be an integer from 0 to 2**53 - 1")
+FLAG = FactType("flag", None, "must be true or false")
+
+FACTS: Mapping[str, FactType] = MappingProxyType(
+    {
+        "bytes": NUMBER,
+        "collection": ID,
+        "device": ID,
+        "digest": DIGEST,
+        "event": ID,
+        "expires_at": NUMBER,
+        "factor": WORD,
+        "files": NUMBER,
+        "first_bad": NUMBER,
+        "format": WORD,
+        "from_version": NUMBER,
+        "grant": ID,
+        "key_kind": WORD,
+        "method": WORD,
+        "min_version": NUMBER,
+        "node": ID,
+        "not_before": NUMBER,
+        "operation": WORD,
+        "origin": ID,
+        "passed": FLAG,
+        "person": ID,
+        "plan": ID,
+        "policy": DIGEST,
+        "problems": NUMBER,
+        "program": ID,
+        "reason": WORD,
+        "repository": ID,
+        "role": ID,
+        "run": ID,
+        "seal": WORD,
+        "seconds": NUMBER,
+        "session": ID,
+        "setting": ID,
+        "shares": NUMBER,
+        "size": NUMBER,
+        "snapshot": ID,
+        "state": WORD,
+        "subject": ID,
+        "target": ID,
+        "threshold": NUMBER,
+        "token": ID,
+        "version": NUMBER,
+    }
+)
+"""Every fact that any event may carry, with its type. Times are microseconds, UTC."""
+
+
+def _kinds(lines: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    return MappingProxyType({kind: frozenset(facts.split()) for kind, facts in lines.items()})
+
+
+LOST = "audit.lost"
+"""Events of this process that could not be written; their operations were refused. See `log`."""
+
+KINDS: Mapping[str, frozenset[str]] = _kinds(
+    {
+        # Who came in
+        "auth.sign_in": "factor reason session method",
+        "auth.sign_out": "session reason",
+        "auth.locked": "reason seconds",
+        "auth.unlocked": "reason",
+        "auth.step_up": "factor reason session",
+        "auth.password_changed": "reason",
+        "session.self": "session",
+        "session.ended": "session reason",
+        "access.refused": "operation reason",
+        # People, programs, and what they may
+        "person.create": "person",
+        "person.read": "person",
+        "person.update": "person reason",
+        "person.disable": "person reason",
+        "person.enable": "person reason",
+        "person.unlock": "person",
+        "totp.enrol": "device person",
+        "totp.confirm": "device person",
+        "totp.remove": "device person reason",
+        "service_account.create": "subject",
+        "service_account.read": "subject",
+        "service_account.disable": "subject reason",
+        "token.issue": "token subject expires_at",
+        "token.read": "token subject",
+        "token.renew": "token subject expires_at",
+        "token.revoke": "token subject reason",
+        "grant.add": "grant role subject not_before expires_at",
+        "grant.read": "subject role",
+        "grant.revoke": "grant role subject reason",
+        "policy.change": "policy version from_version",
+        # Records
+        "collection.read": "collection",
+        "record.create": "collection version",
+        "record.read": "collection version",
+        "record.read_masked": "collection version",
+        "record.update": "collection version from_version",
+        "record.delete": "collection version reason",
+        "record.list": "collection",
+        "record.erase": "collection subject reason",
+        "field.reveal": "collection version",
+        # Keys and what is done with them
+        "mount.create": "key_kind",
+        "mount.read": "",
+        "mount.delete": "reason",
+        "key.create": "key_kind version",
+        "key.read": "",
+        "key.list": "",
+        "key.update": "min_version version",
+        "key.rotate": "version from_version",
+        "key.import": "key_kind version",
+        "key.export": "version format",
+        "key.delete": "reason",
+        "data.encrypt": "version",
+        "data.decrypt": "version",
+        "data.rewrap": "version",
+        "data.sign": "version",
+        "data.verify": "version passed",
+        "data.hmac": "version",
+        "data.key": "version bytes",
+        "data.random": "bytes",
+        # Backups and the proof that they restore
+        "backup.read": "plan",
+        "backup.run": "plan repository run snapshot bytes files seconds reason",
+        "backup.restore": "plan repository run snapshot bytes files seconds target reason",
+        "backup.prune": "plan repository run bytes reason",
+        "drill.read": "plan run",
+        "drill.run": "plan run snapshot passed seconds reason",
+        # The log itself
+        "audit.started": "node program",
+        "audit.stopped": "node program",
+        LOST: "reason",
+        "audit.read": "format digest",
+        "audit.export": "format digest",
+        "audit.verify": "passed size problems first_bad reason",
+        "audit.checkpoint": "size origin target",
+        # The vault as a whole
+        "vault.init": "seal shares threshold",
+        "vault.status": "state",
+        "vault.unseal": "seal shares threshold reason",
+        "vault.seal": "seal reason",
+        "vault.reseal": "seal shares threshold",
+        "vault.upgrade": "from_version version",
+        "config.read": "setting",
+        "config.change": "setting digest",
+        "schedule.change": "plan state",
+        "job.cancel": "run plan reason",
+    }
+)
+"""Every kind of event, with the facts that it may carry."""

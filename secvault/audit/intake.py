@@ -1,0 +1,82 @@
+"""The intake: where threads leave events for the one thread that appends them."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Condition
+
+from secvault.audit.leaf import Draft
+from secvault.errors import AuditUnavailable
+
+BATCH_EVENTS = 1_024
+BATCH_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """An event, or a request to empty the outbox (no draft), and whoever waits for it.
+
+    outcome: the sequence number of the event, or how many outbox rows were appended.
+    """
+
+    draft: Draft | None = None
+    outcome: Future[int] = field(default_factory=Future)
+
+
+class Intake:
+    """A bounded queue for many threads on one side and one on the other."""
+
+    def __init__(self, limit: int) -> None:
+        """limit: how many may wait before `put` blocks."""
+        self._limit = limit
+        self._queue: deque[Waiting] = deque()
+        self._changed = Condition()
+        self._woken = False
+        self._closed = False
+
+    def put(self, waiting: Waiting, seconds: float) -> None:
+        """Queue it. Raises AuditUnavailable if no room comes within `seconds`, or after close."""
+        with self._changed:
+            if not self._changed.wait_for(self._admits, seconds):
+                raise AuditUnavailable("the audit log cannot keep up; try again later")
+            if self._closed:
+                raise AuditUnavailable("the audit log is closed: the program is stopping")
+            self._queue.append(waiting)
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Have `take` return soon, if only with nothing. Never blocks."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Take in nothing more; what is queued is still given out."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def take(self, seconds: float | None) -> list[Waiting] | None:
+        """The next batch, oldest first: at most 1,024 or about 2 MiB; None when closed and empty.
+
+        Waits for the first, at most `seconds` (None: for ever), but never for more to come: while
+        a batch is being written the next one gathers by itself. Empty after `wake` or the time.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._woken or self._closed, seconds)
+            if self._closed and not self._queue and not self._woken:
+                return None
+            self._woken = False
+            batch: list[Waiting] = []
+            size = 0
+            while self._queue and len(batch) < BATCH_EVENTS and size < BATCH_BYTES:
+                waiting = self._queue.popleft()
+                size += len(waiting.draft.body) if waiting.draft else 0
+                batch.append(waiting)
+            self._changed.notify_all()
+            return batch
+
+    def _admits(self) -> bool:
+        return self._closed or len(self._queue) < self._limit

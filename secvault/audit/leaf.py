@@ -1,0 +1,238 @@
+"""Leaf bytes: one event as the canonical JSON that is stored, hashed and proven.
+
+    v   version of this format: 1
+    id  UUIDv7 of the event (RFC 9562); its time is the moment at which the event was made
+    t   when it was recorded: microseconds since the epoch, UTC; never before its predecessor's
+    k   kind, from the catalogue
+    o   outcome: 0 unknown, 1 ok, 2 denied, 3 error, 4 intent
+    a   actor: t kind, i id, s session, m factors, r roles
+    x   object: i resource, d department, f fields, n count, e further facts
+    p   decision: r rule, d policy digest, i decision id
+    c   context: e id of the intent event, r request id
+    n   writer: d node, s process start, c number of the event in that process, from 0
+    q   kept free for commitments to erasable parts
+
+Members that are empty are left out. Text is in Unicode normal form C; only the resource can hold
+more than ASCII. The bytes are canonical in the sense of RFC 8785 (checked by test against
+`crypto.canonical`) and are never written anew: reading and verifying use them as they are.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import msgspec
+from uuid_utils import UUID, uuid7
+
+from secvault.audit.catalogue import Fact
+from secvault.audit.event import Actor, ActorKind, DecisionNote, Event, Outcome, check
+from secvault.errors import Damaged, InvalidInput
+
+VERSION = 1
+MAX_BYTES = 60 * 1024
+
+# Room for the number and the time, which are only known when the event is appended.
+_STAMP_BYTES = 512
+
+_OUTCOME_CODES: dict[Outcome, int] = {"unknown": 0, "ok": 1, "denied": 2, "error": 3, "intent": 4}
+_OUTCOMES = MappingProxyType({code: outcome for outcome, code in _OUTCOME_CODES.items()})
+
+
+class _Part(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Actor(_Part):
+    t: ActorKind
+    i: str
+    s: str = ""
+    m: tuple[str, ...] = ()
+    r: tuple[str, ...] = ()
+
+
+class _Object(_Part):
+    i: str = ""
+    d: str = ""
+    f: tuple[str, ...] = ()
+    n: int | None = None
+    e: dict[str, Fact] = {}
+
+
+class _Decision(_Part):
+    r: str = ""
+    d: str = ""
+    i: str = ""
+
+
+class _Context(_Part):
+    e: str = ""
+    r: str = ""
+
+
+class _Writer(_Part):
+    d: str
+    s: str
+    c: int
+
+
+class _Leaf(_Part):
+    v: int
+    id: str
+    t: int
+    k: str
+    o: int
+    a: _Actor
+    x: _Object
+    p: _Decision | None = None
+    c: _Context | None = None
+    n: _Writer | None = None
+
+
+# Sorted member names, no spaces: RFC 8785 for the values that a checked event can have.
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODER = msgspec.json.Decoder(_Leaf)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Which process wrote the event, and as its how-manieth. counter: from 0, without gaps."""
+
+    node: str
+    start: str
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is checked and has an id, but no place in the log yet.
+
+    body: leaf bytes without the number, as the outbox keeps them.
+    """
+
+    id: str
+    t: int
+    event: Event
+    body: bytes
+    leaf: _Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place. seq: index of the leaf, from 0. t: microseconds, UTC. body: the
+    exact leaf bytes.
+    """
+
+    seq: int
+    id: str
+    t: int
+    event: Event
+    number: Number
+    body: bytes
+
+
+def event_id(micros: int) -> str:
+    """A new UUIDv7 for this moment.
+
+    The 12 bits after the milliseconds hold their fraction (RFC 9562, 6.2, method 3), so that ids
+    of different microseconds sort in the order of time.
+    """
+    fraction = micros % 1_000 * 4_096 // 1_000
+    random = uuid7(nanoseconds=micros * 1_000).int
+    return str(UUID(int=random & ~(0xFFF << 64) | fraction << 64))
+
+
+def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field's own name
+    """The event, checked, ready to be numbered and appended.
+
+    Raises InvalidInput if it does not fit the catalogue or takes more than 60 KiB.
+    """
+    check(event)
+    if not unicodedata.is_normalized("NFC", event.resource):
+        event = replace(event, resource=unicodedata.normalize("NFC", event.resource))
+    actor, decision = event.actor, event.decision or DecisionNote()
+    leaf = _Leaf(
+        v=VERSION,
+        id=id,
+        t=t,
+        k=event.kind,
+        o=_OUTCOME_CODES[event.outcome],
+        a=_Actor(actor.kind, actor.id, actor.session, actor.factors, actor.roles),
+        x=_Object(
+            event.resource, event.department, event.fields, event.count, dict(event.detail)
+        ),
+    )
+    if decision != DecisionNote():
+        leaf.p = _Decision(decision.rule, decision.policy, decision.id)
+    if event.correlation or event.request:
+        leaf.c = _Context(event.correlation, event.request)
+    body = _ENCODER.encode(leaf)
+    if len(body) > MAX_BYTES - _STAMP_BYTES:
+        raise InvalidInput.at("event", "takes more than 60 KiB; name fewer fields, give a count")
+    return Draft(id, t, event, body, leaf)
+
+
+def draft_of(body: bytes) -> Draft:
+    """The draft whose body is this, read back from the outbox. Raises Damaged."""
+    leaf = _parse(body)
+    return Draft(leaf.id, leaf.t, _event(leaf), body, leaf)
+
+
+def stamp(made: Draft, *, t: int, number: Number) -> bytes:
+    """The leaf bytes of the draft, recorded at `t` under this number."""
+    leaf = made.leaf
+    leaf.t = t
+    leaf.n = _Writer(number.node, number.start, number.counter)
+    return _ENCODER.encode(leaf)
+
+
+def encode(event: Event, *, id: str, t: int, number: Number) -> bytes:  # noqa: A002
+    """The leaf bytes of the event. Raises InvalidInput as `draft` does."""
+    return stamp(draft(event, id=id, t=t), t=t, number=number)
+
+
+def decode(body: bytes, *, seq: int) -> StoredEvent:
+    """The event whose leaf bytes are `body`, at `seq`.
+
+    Kinds and facts that this program does not know are kept: another version may have written
+    them. Raises Damaged if the bytes are not a leaf of a known version.
+    """
+    leaf = _parse(body)
+    if leaf.n is None:
+        raise _not_a_leaf()
+    number = Number(leaf.n.d, leaf.n.s, leaf.n.c)
+    return StoredEvent(seq, leaf.id, leaf.t, _event(leaf), number, body)
+
+
+def _event(leaf: _Leaf) -> Event:
+    outcome = _OUTCOMES.get(leaf.o)
+    if outcome is None:
+        raise _not_a_leaf()
+    return Event(
+        kind=leaf.k,
+        outcome=outcome,
+        actor=Actor(leaf.a.t, leaf.a.i, leaf.a.s, leaf.a.m, leaf.a.r),
+        resource=leaf.x.i,
+        department=leaf.x.d,
+        fields=leaf.x.f,
+        count=leaf.x.n,
+        decision=DecisionNote(leaf.p.r, leaf.p.d, leaf.p.i) if leaf.p else None,
+        correlation=leaf.c.e if leaf.c else "",
+        request=leaf.c.r if leaf.c else "",
+        detail=leaf.x.e,
+    )
+
+
+def _parse(body: bytes) -> _Leaf:
+    try:
+        leaf = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise _not_a_leaf() from None
+    if leaf.v != VERSION:
+        raise _not_a_leaf()
+    return leaf
+
+
+def _not_a_leaf() -> Damaged:
+    return Damaged(f"The stored event is not a leaf of version {VERSION}; verify the log.")

@@ -1,0 +1,250 @@
+"""The writer: `record` returns when the event is on disk, or raises, and nothing in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock, Thread
+
+from sqlalchemy import Connection
+
+from secvault.audit.append import (
+    append,
+    is_recorded,
+    lock_head,
+    put_into_outbox,
+    take_from_outbox,
+)
+from secvault.audit.catalogue import IDENTIFIER, LOST
+from secvault.audit.event import Actor, Event
+from secvault.audit.intake import Intake, Waiting
+from secvault.audit.leaf import Draft, Number, draft, event_id
+from secvault.clock import Clock
+from secvault.errors import AuditUnavailable, InvalidInput, SecvaultError
+from secvault.store.engine import BUSY_SECONDS, Store
+
+NewId = Callable[[int], str]
+"""Makes a UUIDv7 for a moment in microseconds."""
+
+QUEUE_LIMIT = 8_192
+OUTBOX_ROWS = 512
+WAIT_SECONDS = 5.0 + BUSY_SECONDS
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A batch whose commit raised: only the log can tell whether it went through.
+
+    probe: id of its first event. next_counter, lost: what holds if it did.
+    """
+
+    probe: str
+    next_counter: int
+    lost: int
+
+
+class AuditLog:
+    """The log, as one process writes to it; any number of processes and threads may do so at once.
+
+    One thread takes whatever is queued and commits it in one transaction (group commit). A batch
+    that cannot be committed fails those who wait for it and nobody else.
+
+    Events that could not be written are counted. The next batch that succeeds begins with an
+    `audit.lost` event that says how many, so that a gap in this process's numbers is explained.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        node: str,
+        wait_seconds: float = WAIT_SECONDS,
+        queue_limit: int = QUEUE_LIMIT,
+        new_id: NewId = event_id,
+    ) -> None:
+        """Start the writing thread and have it append what the outbox still holds.
+
+        node: id of this machine, 1 to 128 characters of `catalogue.IDENTIFIER`. wait_seconds: how
+        long an operation waits, the store's own wait for a lock included. Raises InvalidInput.
+        """
+        if not IDENTIFIER.fullmatch(node):
+            raise InvalidInput.at("node", "must be 1 to 128 ASCII letters, digits and _ . : * -")
+        self._store = store
+        self._clock = clock
+        self._node = node
+        self._wait_seconds = wait_seconds
+        self._new_id = new_id
+        self._id_lock = Lock()
+        self._id_micros = 0
+        self._start = self._draft_id()
+        self._intake = Intake(queue_limit)
+        # Below here: only the writing thread writes.
+        self._next_counter = 0
+        self._lost = 0
+        self._doubt: _Doubt | None = None
+        self._trouble: str | None = None
+        self._thread = Thread(target=self._run, name="audit-log", daemon=True)
+        self._intake.wake()
+        self._thread.start()
+
+    def record(self, event: Event) -> int:
+        """Return the event's sequence number once it is durable.
+
+        Call it outside any write transaction of the same store: it waits for one of its own.
+        Raises InvalidInput for an event that does not fit the catalogue, AuditUnavailable if the
+        event could not be made durable in time; the operation must then not be answered.
+        """
+        return self._settled(self._submit(self._draft(event)))
+
+    def record_many(self, events: Iterable[Event]) -> list[int]:
+        """Return the sequence numbers, in order, once all are durable.
+
+        They may be committed in several transactions: after AuditUnavailable a first part can be
+        in the log. Raises InvalidInput as `record` does, with nothing recorded.
+        """
+        drafts = [self._draft(event) for event in events]
+        waiting = [self._submit(made) for made in drafts]
+        return [self._settled(outcome) for outcome in waiting]
+
+    def intend(self, event: Event) -> str:
+        """Record the intent of work that cannot share a transaction with the log.
+
+        Returns the event's id; the event that ends the work names it as `correlation`. Raises
+        as `record` does, and InvalidInput if the outcome is not `intent`.
+        """
+        if event.outcome != "intent":
+            raise InvalidInput.at("outcome", "must be intent")
+        made = self._draft(event)
+        self._settled(self._submit(made))
+        return made.id
+
+    def enqueue(self, connection: Connection, event: Event) -> str:
+        """Put the event into the caller's own write transaction; return its id.
+
+        It enters the log exactly once if that transaction commits, and never if it does not.
+        Call `kick` after the commit. Raises InvalidInput.
+        """
+        made = self._draft(event)
+        put_into_outbox(connection, made)
+        return made.id
+
+    def kick(self) -> None:
+        """Have the outbox appended soon, without waiting. Call it after a commit with events."""
+        self._intake.wake()
+
+    def drain(self) -> int:
+        """Append all that the outbox holds; return how many events. Raises AuditUnavailable."""
+        drained = 0
+        while True:
+            rows = self._settled(self._submit(None))
+            drained += rows
+            if rows < OUTBOX_ROWS:
+                return drained
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the newest attempt to write failed; None if it did not. For readiness checks."""
+        return self._trouble
+
+    def close(self) -> None:
+        """Write what is queued, append the outbox, and end the writing thread.
+
+        Events that cannot be written fail their waiters; outbox rows stay for the next start.
+        """
+        self._intake.wake()
+        self._intake.close()
+        self._thread.join()
+
+    def _draft(self, event: Event) -> Draft:
+        return draft(event, id=self._draft_id(), t=self._clock.micros())
+
+    def _draft_id(self) -> str:
+        # Ids of one process sort in the order of their making, also when the clock stands still.
+        with self._id_lock:
+            self._id_micros = max(self._id_micros + 1, self._clock.micros())
+            return self._new_id(self._id_micros)
+
+    def _submit(self, made: Draft | None) -> Future[int]:
+        waiting = Waiting(made)
+        self._intake.put(waiting, self._wait_seconds)
+        return waiting.outcome
+
+    def _settled(self, outcome: Future[int]) -> int:
+        try:
+            return outcome.result(self._wait_seconds)
+        except TimeoutError:
+            # If the event is still queued, it stays out of the log.
+            outcome.cancel()
+            raise AuditUnavailable(
+                f"the audit entry was not on disk within {self._wait_seconds:g} seconds"
+            ) from None
+
+    def _run(self) -> None:
+        while True:
+            batch = self._intake.take(_AGAIN_SECONDS if self._trouble else None)
+            if batch is None:
+                return
+            self._write(batch)
+
+    def _write(self, batch: list[Waiting]) -> None:
+        live = [w for w in batch if w.outcome.set_running_or_notify_cancel()]
+        self._lost += _events(batch) - _events(live)
+        try:
+            with self._store.write() as connection:
+                drained, first = self._append(connection, [w.draft for w in live if w.draft])
+        except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
+            self._lost += _events(live)
+            reason = error.detail if isinstance(error, SecvaultError) else type(error).__name__
+            self._trouble = f"the audit entry could not be written: {reason}"
+            for waiting in live:
+                refusal = AuditUnavailable(self._trouble)
+                refusal.__cause__ = error
+                waiting.outcome.set_exception(refusal)
+            return
+        if self._doubt is not None:
+            self._next_counter = self._doubt.next_counter
+            self._lost = 0
+            self._doubt = None
+        self._trouble = None
+        if drained == OUTBOX_ROWS:
+            self._intake.wake()
+        seq = first
+        for waiting in live:
+            if waiting.draft is None:
+                waiting.outcome.set_result(drained)
+            else:
+                waiting.outcome.set_result(seq)
+                seq += 1
+
+    def _append(self, connection: Connection, drafts: list[Draft]) -> tuple[int, int]:
+        """How many outbox rows were appended, and the sequence number of the first draft."""
+        head = lock_head(connection)
+        self._resolve_doubt(connection)
+        pending = take_from_outbox(connection, OUTBOX_ROWS)
+        before = [*self._lost_event(), *pending]
+        every = [*before, *drafts]
+        if every:
+            # The numbers of lost events are skipped: the gap is what `audit.lost` explains.
+            counter = self._next_counter + self._lost
+            append(connection, head, every, Number(self._node, self._start, counter))
+            self._doubt = _Doubt(every[0].id, counter + len(every), self._lost + len(drafts))
+        return len(pending), head.frontier.size + len(before)
+
+    def _resolve_doubt(self, connection: Connection) -> None:
+        if self._doubt is not None and is_recorded(connection, self._doubt.probe):
+            self._next_counter = self._doubt.next_counter
+            self._lost -= self._doubt.lost
+        self._doubt = None
+
+    def _lost_event(self) -> list[Draft]:
+        if not self._lost:
+            return []
+        writer = Actor("system", self._node)
+        return [self._draft(Event(LOST, "error", writer, "audit", count=self._lost))]
+
+
+def _events(batch: list[Waiting]) -> int:
+    return sum(waiting.draft is not None for waiting in batch)

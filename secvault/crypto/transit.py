@@ -1,0 +1,128 @@
+"""The named-key ciphertext: `vault:v<version>:<base64(nonce[12] || ciphertext || tag[16])>`.
+
+As the transit engine of Vault and OpenBao writes it for the key types `aes256-gcm96`,
+`aes128-gcm96` (a 16-byte key) and `chacha20-poly1305`, so that data opens on either side with an
+exported key. Decoding is strict: one ciphertext has one text. (The engine's reading of version 0
+as version 1, kept there for its own first release, is therefore not taken over.)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from secvault.crypto.aead import NONCE_BYTES, TAG_BYTES, Random, draw
+from secvault.crypto.secret import Secret
+from secvault.errors import Damaged, InvalidInput
+
+PREFIX = "vault:v"
+
+Cipher = Literal["aes-gcm", "chacha20-poly1305"]
+
+_KEY_SIZES: dict[Cipher, tuple[int, ...]] = {"aes-gcm": (16, 32), "chacha20-poly1305": (32,)}
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCiphertext:
+    """A parsed ciphertext. version: of the named key, from 1. body: nonce, ciphertext, tag."""
+
+    version: int
+    body: bytes
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.version}:{base64.b64encode(self.body).decode()}"
+
+
+def seal_named(
+    plaintext: bytes,
+    key: Secret,
+    version: int,
+    associated_data: bytes = b"",
+    random: Random = os.urandom,
+    *,
+    cipher: Cipher = "aes-gcm",
+) -> str:
+    """The text form of `plaintext` under this version of a named key.
+
+    key: 32 bytes, or 16 for AES-128-GCM. random: gives the 12-byte nonce; convergent encryption
+    passes a function that returns the derived one. Raises InvalidInput for a key of another length
+    or a version below 1.
+    """
+    if version < 1:
+        raise InvalidInput.at("version", "key versions start at 1")
+    aead = _aead(key, cipher)
+    nonce = draw(NONCE_BYTES, random)
+    return str(NamedCiphertext(version, nonce + aead.encrypt(nonce, plaintext, associated_data)))
+
+
+def parse_named(text: str) -> NamedCiphertext:
+    """The parts of a named-key ciphertext, in the words of the transit engine where it fails.
+
+    Raises InvalidInput for any text that `seal_named` does not write.
+    """
+    if not text.startswith(PREFIX):
+        raise _fault("invalid ciphertext: no prefix")
+    version, colon, encoded = text[len(PREFIX) :].partition(":")
+    if not colon:
+        raise _fault("invalid ciphertext: wrong number of fields")
+    if not _VERSION.fullmatch(version):
+        raise _fault("invalid ciphertext: version number could not be decoded")
+    try:
+        body = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise _fault("invalid ciphertext: could not decode base64") from None
+    if base64.b64encode(body).decode() != encoded:
+        raise _fault("invalid ciphertext: could not decode base64")
+    if len(body) < NONCE_BYTES + TAG_BYTES:
+        raise _fault("invalid ciphertext length")
+    return NamedCiphertext(int(version), body)
+
+
+def open_named(
+    ciphertext: NamedCiphertext,
+    key: Secret,
+    associated_data: bytes = b"",
+    *,
+    cipher: Cipher = "aes-gcm",
+) -> bytes:
+    """The plaintext that was sealed under exactly this key and associated data.
+
+    Raises Damaged if a byte was changed, or key or associated data are others; the cases cannot be
+    told apart, on purpose.
+    """
+    aead = _aead(key, cipher)
+    nonce, sealed = ciphertext.body[:NONCE_BYTES], ciphertext.body[NONCE_BYTES:]
+    if len(sealed) < TAG_BYTES:
+        raise _unopened()
+    try:
+        return aead.decrypt(nonce, sealed, associated_data)
+    except InvalidTag:
+        raise _unopened() from None
+
+
+def _aead(key: Secret, cipher: Cipher) -> AESGCM | ChaCha20Poly1305:
+    exposed = key.expose()
+    sizes = _KEY_SIZES[cipher]
+    if len(exposed) not in sizes:
+        expected = " or ".join(map(str, sizes))
+        raise InvalidInput.at("key", f"must be {expected} bytes long, not {len(exposed)}")
+    return AESGCM(exposed) if cipher == "aes-gcm" else ChaCha20Poly1305(exposed)
+
+
+def _fault(detail: str) -> InvalidInput:
+    return InvalidInput(detail)
+
+
+def _unopened() -> Damaged:
+    return Damaged(
+        "cipher: message authentication failed. The ciphertext was changed, or sealed with another "
+        "key or other associated data."
+    )

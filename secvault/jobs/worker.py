@@ -1,0 +1,293 @@
+"""The worker: the one process per host that watches the calendar and does the long work."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from secvault.clock import Clock
+from secvault.errors import Conflict, SecvaultError
+from secvault.jobs import durable, node, queue
+from secvault.jobs.calendar import GRACE, Schedule, sync_schedules, tick
+from secvault.jobs.durable import Durable, Flow
+from secvault.jobs.fence import where
+from secvault.jobs.host import forget_predecessors, hold_host
+from secvault.jobs.workflow import Log, Workflow
+from secvault.store.engine import Store
+
+TURN_SECONDS = 1.0
+ADRIFT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker keeps its things.
+
+    database: the SQLite file of the durable workflows (made when missing), or the URL of a
+    PostgreSQL database, shared by all nodes. lock: a file on this host that only one worker holds.
+    """
+
+    database: Path | str
+    lock: Path
+
+
+def node_id(random: Callable[[int], bytes] = os.urandom) -> str:
+    """A name for one start of one worker: host name, colon, 32 hex digits."""
+    return f"{socket.gethostname()}:{random(16).hex()}"
+
+
+class Worker:
+    """Runs from `start` to `stop`: beats, turns due moments into jobs, and does the jobs.
+
+    schedules: what the configuration declares. capacity: jobs in work at one time on this node.
+    version: see `durable.VERSION`. name: unique for each start.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        workflows: Iterable[Workflow],
+        place: Place,
+        log: Log,
+        *,
+        schedules: Iterable[Schedule] = (),
+        capacity: int = 2,
+        grace: timedelta = GRACE,
+        version: str = durable.VERSION,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or node_id()
+        self._store = store
+        self._clock = clock
+        self._workflows = tuple(workflows)
+        self._place = place
+        self._log = log
+        self._schedules = tuple(schedules)
+        self._capacity = capacity
+        self._grace = grace
+        self._version = version
+        self._watch = node.Watch()
+        self._adrift: dict[str, float] = {}
+        self._beat_at: float | None = None
+        self._stopping = threading.Event()
+        self._held = ExitStack()
+        self._engine: Durable | None = None
+        self._loop: Future[None] | None = None
+
+    def start(self) -> None:
+        """Take up what earlier starts on this host left unfinished, then begin to work.
+
+        Raises Conflict when a worker runs on this host already, InvalidInput for a schedule that
+        cannot be read, Unavailable when the store or the database of jobs cannot be reached;
+        nothing runs then.
+        """
+        with ExitStack() as undo:
+            before = undo.enter_context(hold_host(self._place.lock, self.name))
+            with self._store.write() as connection:
+                node.beat(connection, self.name, self._clock.micros())
+                sync_schedules(connection, self._schedules, self._clock.now())
+            self._engine = durable.launch(
+                self._workflows,
+                database=self._place.database,
+                executor=self.name,
+                log=self._log,
+                version=self._version,
+            )
+            undo.callback(self._engine.close)
+            self._hand_over(before)
+            forget_predecessors(self._place.lock, self.name)
+            self._held = undo.pop_all()
+        self._log("jobs.worker_started", node=self.name)
+        self._loop = _in_thread(self._work)
+        self._loop.add_done_callback(self._ended)
+
+    def failure(self) -> BaseException | None:
+        """What ended the worker's loop, though it was not stopped; None while all is well."""
+        if self._loop is None or not self._loop.done():
+            return None
+        return self._loop.exception()
+
+    def turn(self) -> None:
+        """One look at everything that may need doing; the loop calls it each second.
+
+        A store or a database of jobs that cannot be reached is logged and looked at again in the
+        next turn.
+        """
+        self._guard("beat", self._beat)
+        self._guard("calendar", self._tick)
+        self._guard("jobs", self._reconcile)
+        self._guard("queue", self._claim)
+
+    def stop(self, *, finish: float = 10.0, cancel: float = 10.0) -> tuple[str, ...]:
+        """Stop, and return the jobs that would not: end the process without waiting for them.
+
+        finish: seconds that running jobs have to come to their end. cancel: seconds that running
+        steps have after that to leave off. What is left off is continued at the next start.
+        """
+        self._stopping.set()
+        if self._engine is None:
+            return ()
+        if self._loop is not None:
+            _wait(self._loop.done, self._clock, finish + TURN_SECONDS)
+        _wait(lambda: not self._working(), self._clock, finish)
+        self._engine.cancel.set()
+        _wait(lambda: not self._working(), self._clock, cancel)
+        # What ended since the last turn is written down now, not at the next start.
+        self._guard("jobs", self._reconcile)
+        left = self._working()
+        if left:
+            # The lock and the row stay: this process is still at work.
+            self._engine.close()
+            self._held.pop_all()
+        else:
+            self._guard("leave", self._leave)
+            self._held.close()
+        self._log("jobs.worker_stopped", node=self.name, unfinished=len(left))
+        self._engine = None
+        return left
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self.turn()
+            self._clock.sleep(TURN_SECONDS)
+
+    def _ended(self, loop: Future[None]) -> None:
+        error = loop.exception()
+        if error is not None:
+            self._log(
+                "jobs.worker_died",
+                node=self.name,
+                error=type(error).__name__,
+                where=where(error),
+            )
+
+    def _guard(self, phase: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except SecvaultError as error:
+            self._log("jobs.turn_failed", phase=phase, code=error.code, detail=error.detail)
+
+    def _beat(self) -> None:
+        now = self._clock.monotonic()
+        if self._beat_at is not None and now - self._beat_at < node.BEAT_SECONDS:
+            return
+        with self._store.write() as connection:
+            node.beat(connection, self.name, self._clock.micros())
+            others = node.beats(connection)
+        self._beat_at = now
+        self._hand_over(self._watch.dead(others, now))
+
+    def _hand_over(self, dead: frozenset[str]) -> None:
+        taken = node.hand_over(
+            self._store, self._launched(), me=self.name, dead=dead, now=self._clock.micros()
+        )
+        for job in taken:
+            self._log("jobs.taken_over", job=job, node=self.name)
+
+    def _tick(self) -> None:
+        done = tick(self._store, self._clock, grace=self._grace)
+        for job in done.requested:
+            self._log("jobs.due", job=job)
+        for job in done.missed:
+            self._log("jobs.missed", job=job)
+        for schedule, detail in done.faults:
+            self._log("jobs.schedule_unreadable", schedule=schedule, detail=detail)
+
+    def _claim(self) -> None:
+        free = self._capacity - len(self._working())
+        if free <= 0:
+            return
+        with self._store.read() as connection:
+            if not queue.waiting(connection):
+                return
+        with self._store.write() as connection:
+            claimed = queue.claim(connection, free)
+        # A kill between the two leaves started jobs without a workflow; `_reconcile` begins them.
+        for job in claimed:
+            self._launched().start(job)
+            self._log("jobs.started", job=job.id, node=self.name)
+
+    def _reconcile(self) -> None:
+        """Bring the rows of started jobs and their workflows together."""
+        with self._store.read() as connection:
+            started = queue.started(connection)
+        if not started:
+            return
+        flows = self._launched().flows(job.id for job in started)
+        for job in started:
+            flow = flows.get(job.id)
+            if flow is None:
+                self._launched().start(job)
+            elif flow.status in ("done", "failed"):
+                self._finish(flow)
+        self._resume_adrift(flows)
+
+    def _finish(self, flow: Flow) -> None:
+        with self._store.write() as connection:
+            state = "done" if flow.status == "done" else "failed"
+            first = queue.finish(
+                connection, flow.job, state, now=self._clock.micros(), error=flow.error
+            )
+        if first:
+            self._log(f"jobs.{state}", job=flow.job, error=flow.error)
+
+    def _resume_adrift(self, flows: dict[str, Flow]) -> None:
+        """Resume what DBOS believes to run here and does not.
+
+        It claims a workflow in one transaction and begins it in another breath; when its database
+        fails in between, the workflow is nobody's.
+        """
+        now = self._clock.monotonic()
+        working = self._working()
+        self._adrift = {
+            flow.job: self._adrift.get(flow.job, now)
+            for flow in flows.values()
+            if flow.status == "running" and flow.executor == self.name and flow.job not in working
+        }
+        lost = [job for job, since in self._adrift.items() if now - since >= ADRIFT_SECONDS]
+        self._launched().resume(lost)
+        for job in lost:
+            del self._adrift[job]
+            self._log("jobs.resumed", job=job, node=self.name)
+
+    def _leave(self) -> None:
+        with self._store.write() as connection:
+            node.leave(connection, self.name)
+
+    def _working(self) -> tuple[str, ...]:
+        return tuple(sorted(self._launched().running()))
+
+    def _launched(self) -> Durable:
+        if self._engine is None:
+            raise Conflict("the worker is not running; start it first")
+        return self._engine
+
+
+def _in_thread(work: Callable[[], None]) -> Future[None]:
+    """Run `work` in a thread; its end, however it ends, is the future's."""
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - kept whole in the future
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    threading.Thread(target=run, name="secvault-worker", daemon=True).start()
+    return ended
+
+
+def _wait(until: Callable[[], bool], clock: Clock, seconds: float) -> None:
+    end = clock.monotonic() + seconds
+    while not until() and clock.monotonic() < end:
+        clock.sleep(0.05)

@@ -1,0 +1,38 @@
+"""The open service: its parts, held together for as long as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from secvault.access import Policy
+from secvault.audit.log import AuditLog
+from secvault.backup.engine import BackupEngine
+from secvault.clock import Clock
+from secvault.config import Settings
+from secvault.crypto.aead import Random
+from secvault.identity import IdentityKeys, PasswordHasher
+from secvault.keyring import Keyring
+from secvault.records.collection import Collection
+from secvault.service.signing import SigningKeys
+from secvault.service.spine import Spine
+from secvault.store import Store
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the operations work with. Made by `secvault.service.opening.opened`."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    store: Store
+    keyring: Keyring
+    audit: AuditLog
+    policy: Policy
+    collections: Mapping[str, Collection]
+    identity: IdentityKeys
+    hasher: PasswordHasher
+    signing: SigningKeys
+    backups: BackupEngine
+    spine: Spine

@@ -1,0 +1,189 @@
+"""The one path of every operation: authenticate, decide, act, record.
+
+A face authenticates its caller, then hands an operation to one of the three verbs here. None of
+them answers before the audit entry is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from secvault.access import (
+    NO_FIELD,
+    AccessContext,
+    AccessRequest,
+    Decision,
+    FieldAccess,
+    Policy,
+)
+from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
+from secvault.audit.event import Outcome as AuditOutcome
+from secvault.audit.log import AuditLog
+from secvault.clock import Clock
+from secvault.errors import Refused, SecvaultError
+from secvault.identity.principal import Principal
+from secvault.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, authenticated, and under which request.
+
+    actions: what the route declared that it does; anything else is refused. None for the
+    command line and the jobs, which have no routes.
+    """
+
+    principal: Principal
+    request_id: str = ""
+    actions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is about to be done, to what, in which department.
+
+    object: what the policy's rows name (a collection, a key, a plan). resource: the whole slash
+    path, most general first, for the audit log.
+    """
+
+    action: str
+    department: str
+    object: str
+    resource: str
+    field: str = NO_FIELD
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What an act gives back, and what the audit entry says of it beside the operation."""
+
+    value: T
+    fields: tuple[str, ...] = ()
+    count: int = 1
+    detail: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+class Spine:
+    """Decides, acts and records. Holds nothing of its own."""
+
+    def __init__(self, store: Store, clock: Clock, policy: Policy, audit: AuditLog) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._audit = audit
+
+    def decide(self, caller: Caller, operation: Operation) -> Decision:
+        """Return the decision when it is an allow. A refusal is recorded and raised as Refused."""
+        decision = self.ask(caller, operation)
+        if not decision.allowed:
+            self._audit.record(self._event(caller, operation, "denied", decision))
+            raise Refused(decision.reason_user, decision_id=decision.id)
+        return decision
+
+    def ask(self, caller: Caller, operation: Operation) -> Decision:
+        """The decision itself, without a record: for what is left out or masked in an answer."""
+        if caller.actions is not None and operation.action not in caller.actions:
+            raise AssertionError(f"the route does not declare {operation.action}")
+        return self._policy.decide(
+            AccessRequest(
+                subject=caller.principal.subject,
+                department=operation.department,
+                object=operation.object,
+                field=operation.field,
+                action=operation.action,
+                context=self.context(caller),
+            )
+        )
+
+    def context(self, caller: Caller) -> AccessContext:
+        """What conditions may look at; made here, never taken from the caller."""
+        return AccessContext(self._clock.micros(), caller.principal.second_factor_at)
+
+    def field_access(
+        self, caller: Caller, department: str, collection: str, fields: Iterable[str]
+    ) -> Mapping[str, FieldAccess]:
+        """How each field of a record is shown to the caller."""
+        return self._policy.field_access(
+            caller.principal.subject, department, collection, fields, self.context(caller)
+        )
+
+    def read(
+        self, caller: Caller, operation: Operation, act: Callable[[Connection], Outcome[T]]
+    ) -> T:
+        """Run a reading act; its answer leaves only after the entry is durable."""
+        decision = self.decide(caller, operation)
+        with self._recorded_failure(caller, operation, decision), self._store.read() as connection:
+            outcome = act(connection)
+        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+        return outcome.value
+
+    def change(
+        self, caller: Caller, operation: Operation, act: Callable[[Connection], Outcome[T]]
+    ) -> T:
+        """Run a changing act in one transaction that holds its audit entry too."""
+        decision = self.decide(caller, operation)
+        with self._recorded_failure(caller, operation, decision), self._store.write() as connection:
+            outcome = act(connection)
+            event = self._event(caller, operation, "ok", decision, outcome)
+            self._audit.enqueue(connection, event)
+        self._audit.kick()
+        return outcome.value
+
+    def work(self, caller: Caller, operation: Operation, act: Callable[[], Outcome[T]]) -> T:
+        """Run an act that no transaction can hold: intent on disk before it, outcome after it."""
+        decision = self.decide(caller, operation)
+        self._audit.record(self._event(caller, operation, "intent", decision))
+        with self._recorded_failure(caller, operation, decision):
+            outcome = act()
+        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+        return outcome.value
+
+    @contextmanager
+    def _recorded_failure(
+        self, caller: Caller, operation: Operation, decision: Decision
+    ) -> Iterator[None]:
+        try:
+            yield
+        except SecvaultError as error:
+            failed = Outcome(None, count=0, detail={"reason": error.code})
+            self._audit.record(self._event(caller, operation, "error", decision, failed))
+            raise
+
+    @staticmethod
+    def _event(
+        caller: Caller,
+        operation: Operation,
+        outcome: AuditOutcome,
+        decision: Decision,
+        done: Outcome[T] | None = None,
+    ) -> Event:
+        return Event(
+            kind=operation.action,
+            outcome=outcome,
+            actor=actor_of(caller.principal),
+            resource=operation.resource,
+            department=operation.department,
+            fields=done.fields if done else (),
+            count=done.count if done else None,
+            decision=DecisionNote(decision.rule, decision.policy_digest, decision.id),
+            request=caller.request_id,
+            detail=done.detail if done else {},
+        )
+
+
+def actor_of(principal: Principal) -> Actor:
+    """The principal as the audit log names it."""
+    kind, _, identity = principal.subject.partition(":")
+    return Actor(
+        kind=cast("ActorKind", kind),
+        id=identity,
+        session=principal.credential,
+        factors=("password", "totp") if principal.second_factor_at is not None else (),
+    )

@@ -1,0 +1,169 @@
+"""What every test may ask for: real servers, and the number of examples that hypothesis tries.
+
+`scripts/test` has the servers up already and names them in SVTEST_* variables. Without these, a
+server is started when the first test asks for it, and ends with the test run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from hypothesis import settings
+
+SERVICES = Path(__file__).parents[1] / "scripts" / "services"
+
+settings.register_profile(
+    "secvault", deadline=None, max_examples=int(os.environ.get("SVTEST_EXAMPLES", "50"))
+)
+settings.load_profile("secvault")
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A real S3 server (Ceph RADOS Gateway) and an account on it. Addressed by path."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    def client(self) -> Any:
+        """A boto3 client of this account."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(
+                s3={"addressing_style": "path"},
+                signature_version="s3v4",
+                # Of no use through a proxy: it is on this machine.
+                proxies={},
+                # The gateway of Debian 12 is older than checksums in trailers.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def new_bucket(self, object_lock_days: int | None = None) -> str:
+        """A new empty bucket's name; with days: versioned, every object locked (COMPLIANCE)."""
+        name = f"bucket-{secrets.token_hex(6)}"
+        client = self.client()
+        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=object_lock_days is not None)
+        if object_lock_days is not None:
+            retention = {"Mode": "COMPLIANCE", "Days": object_lock_days}
+            client.put_object_lock_configuration(
+                Bucket=name,
+                ObjectLockConfiguration={
+                    "ObjectLockEnabled": "Enabled",
+                    "Rule": {"DefaultRetention": retention},
+                },
+            )
+        return name
+
+
+@dataclass(frozen=True)
+class OpenBao:
+    """An unsealed OpenBao server with `transit/` mounted; `token` is root's.
+
+    All tests of a run share it: name keys and policies so that they do not meet.
+    """
+
+    addr: str
+    token: str = field(repr=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a superuser on a real PostgreSQL; for a database of your own: postgresql_url."""
+    with _served("postgresql", "SVTEST_POSTGRESQL") as variables:
+        yield variables["SVTEST_POSTGRESQL"]
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database, dropped after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield urlsplit(postgresql_server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[str]:
+    """The URL of an administrator on a real MariaDB; for a database of your own: mariadb_url."""
+    with _served("mariadb", "SVTEST_MARIADB") as variables:
+        yield variables["SVTEST_MARIADB"]
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """The URL `mariadb://user:password@host:port/name` of a fresh database, dropped after."""
+    name = f"test_{secrets.token_hex(6)}"
+    _mariadb(mariadb_server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield urlsplit(mariadb_server)._replace(path=f"/{name}").geturl()
+    _mariadb(mariadb_server, f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server; make buckets with its `new_bucket`."""
+    names = ("SVTEST_S3_ENDPOINT", "SVTEST_S3_ACCESS_KEY", "SVTEST_S3_SECRET_KEY")
+    with _served("s3", *names) as variables:
+        yield S3Server(*(variables[name] for name in names))
+
+
+@pytest.fixture(scope="session")
+def openbao() -> Iterator[OpenBao]:
+    """A real OpenBao server."""
+    names = ("SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN")
+    with _served("openbao", *names) as variables:
+        yield OpenBao(*(variables[name] for name in names))
+
+
+@contextmanager
+def _served(service: str, *names: str) -> Iterator[Mapping[str, str]]:
+    """The variables that say where a service is; it is started if the environment has them not.
+
+    It ends when our end of a pipe closes, that is, also when this process is killed.
+    """
+    if all(name in os.environ for name in names):
+        yield os.environ
+        return
+    hold = "import json, os, sys; print(json.dumps({**os.environ}), flush=True); sys.stdin.read()"
+    command = [str(SERVICES), "run", "--only", service, "--", sys.executable, "-c", hold]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        line = child.stdout.readline()
+        if not line:
+            pytest.fail(f"{service} did not start: {child.stderr.read()}", pytrace=False)
+        yield json.loads(line)
+
+
+def _mariadb(server: str, statement: str) -> None:
+    at = urlsplit(server)
+    where = ["--no-defaults", f"--host={at.hostname}", f"--port={at.port}", f"--user={at.username}"]
+    subprocess.run(
+        ["mariadb", *where, f"--execute={statement}"],
+        env={**os.environ, "MYSQL_PWD": at.password or ""},
+        check=True,
+    )
