@@ -42,9 +42,7 @@ def note(register: Path, pid: int, ending: signal.Signals) -> Process:
 
 
 def noted(register: Path) -> list[Process]:
-    """All processes in the register, oldest first; none when there is no such file."""
-    if not register.exists():
-        return []
+    """All processes in the register, oldest first."""
     rows = (line.split() for line in register.read_text(encoding="ascii").splitlines())
     return [Process(int(pid), int(born), signal.Signals(int(sig))) for pid, born, sig in rows]
 

@@ -84,9 +84,14 @@ def _install(packages: list[str]) -> None:
         raise Missing(f"install what Debian calls: {' '.join(packages)}")
     if os.geteuid() != 0:
         raise Missing(f"run: sudo {command}")
-    # A list of packages that is old names files that are no longer offered.
-    _call(["apt-get", "update", "-q"], "apt-get update failed")
-    _call([*command.split(), "-q", "-o", "DPkg::Lock::Timeout=600"], f"run by hand: {command}")
+    argv = [*command.split(), "-q", "-o", "DPkg::Lock::Timeout=600"]
+    complaint = f"could not install; run by hand: apt-get update && {command}"
+    try:
+        _call(argv, complaint)
+    except Missing:
+        # The list of packages is empty, or so old that it names files no longer offered.
+        _call(["apt-get", "update", "-q"], complaint)
+        _call(argv, complaint)
 
 
 def _call(argv: list[str], complaint: str) -> None:

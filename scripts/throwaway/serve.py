@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from throwaway import ceph, mariadb, openbao, postgresql
-from throwaway.site import Cancelled, NotStarted, Site, end_all, free_ports, new_folder
+from throwaway.site import (
+    REGISTER,
+    Cancelled,
+    NotStarted,
+    Site,
+    end_all,
+    free_ports,
+    new_folder,
+)
 
 SERVICES: Mapping[str, Callable[[Site], dict[str, str]]] = {
     "postgresql": postgresql.start,
@@ -20,7 +29,13 @@ SERVICES: Mapping[str, Callable[[Site], dict[str, str]]] = {
     "openbao": openbao.start,
 }
 
+# Says that `start` owns the folder; without it nothing in a folder is ended or removed.
+MARK = ".throwaway-servers"
 TRIES = 3
+
+
+class NotServing(Exception):
+    """No servers were started in this folder."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,7 @@ def start(
     cancelled: threading.Event,
     pick_ports: Callable[[int], list[int]] = free_ports,
 ) -> Started:
-    """Start these servers below `folder` (empty, or not there yet), all at the same time.
+    """Start these servers below `folder` (it is empty, or not there yet), all at the same time.
 
     They run until `stop(folder)`. When one does not come up, none is left. Setting `cancelled`,
     from a signal handler for instance, makes it give up soon.
@@ -45,6 +60,7 @@ def start(
     """
     if not folder.exists():
         new_folder(folder)
+    (folder / MARK).touch(mode=0o600, exist_ok=False)
     try:
         with ThreadPoolExecutor(max_workers=len(names)) as pool:
             tasks = [pool.submit(_start_one, folder, name, cancelled, pick_ports) for name in names]
@@ -60,18 +76,26 @@ def start(
 
 
 def stop(folder: Path) -> None:
-    """End what runs below `folder`, and remove it with all data; other files in it are kept."""
-    sites = [site for name in SERVICES for site in folder.glob(f"{name}-*")]
+    """End what `start` started below `folder`, and remove it with all data; keep all other files.
+
+    Raises NotServing, and touches nothing, when it was not `start` that made what is there.
+    """
+    mark = folder / MARK
+    if not mark.is_file() or mark.stat().st_uid != os.geteuid():
+        raise NotServing(f"no servers were started in {folder}")
+    # By their exact names: what else begins with a server's name is somebody's own.
+    possible = [folder / _site_name(name, n) for name in SERVICES for n in range(1, TRIES + 1)]
+    sites = [site for site in possible if (site / REGISTER).is_file()]
     end_all(sites)
     for site in sites:
         shutil.rmtree(site)
+    mark.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()
 
 
-def is_serving(folder: Path) -> bool:
-    """Whether servers were started below this folder."""
-    return any(folder.glob(f"{name}-*") for name in SERVICES)
+def _site_name(service: str, number: int) -> str:
+    return f"{service}-{number}"
 
 
 def _start_one(
@@ -82,7 +106,7 @@ def _start_one(
 ) -> tuple[dict[str, str], float]:
     began = time.monotonic()
     for number in range(1, TRIES + 1):
-        site = Site(folder / f"{name}-{number}", cancelled, pick_ports)
+        site = Site(folder / _site_name(name, number), cancelled, pick_ports)
         try:
             return SERVICES[name](site), time.monotonic() - began
         except NotStarted as error:

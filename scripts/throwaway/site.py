@@ -18,6 +18,7 @@ from throwaway.process import Process, end, note, noted
 
 LOOK_EVERY_SECONDS = 0.02
 LOG_LINES_SHOWN = 15
+REGISTER = "processes"
 
 
 class NotStarted(Exception):
@@ -31,7 +32,7 @@ class Cancelled(NotStarted):
 class Site:
     """Where one server is put up.
 
-    Everything that it runs is entered in `folder/processes` before anything else happens, so that
+    Everything that it runs is entered in its register before anything else happens, so that
     `end` finds it, in this process or in a later one.
     """
 
@@ -46,6 +47,7 @@ class Site:
         self._pick_ports = pick_ports
         self._ports: list[int] = []
         new_folder(folder)
+        self._register.touch(mode=0o600)
 
     def ports(self, count: int) -> list[int]:
         """Ports of 127.0.0.1 that were free a moment ago; see `lost_a_port`."""
@@ -154,7 +156,7 @@ class Site:
 
     @property
     def _register(self) -> Path:
-        return self.folder / "processes"
+        return self.folder / REGISTER
 
     def _popen(
         self,
@@ -199,7 +201,7 @@ class Site:
 
 def end_all(folders: Sequence[Path]) -> None:
     """End everything that was started at these sites, all at the same time."""
-    end([process for folder in folders for process in noted(folder / "processes")])
+    end([process for folder in folders for process in noted(folder / REGISTER)])
 
 
 def free_ports(count: int) -> list[int]:

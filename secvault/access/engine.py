@@ -14,31 +14,37 @@ import casbin
 from casbin.util.log import disabled_logging
 
 from secvault.access.conditions import Outcome, fires
-from secvault.access.rows import Case, Link, Rule
+from secvault.access.matcher import ParsedOnce
+from secvault.access.rows import Case, Link
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import ALL, DEPARTMENTS, FieldClasses, field_matches
+from secvault.access.vocabulary import ALL, DEPARTMENTS, field_matches
 
 
 class Engine:
     """Casbin's answers for one department. Safe to ask from many threads."""
 
-    def __init__(
-        self, model: str, rules: Iterable[Rule], links: Iterable[Link], fields: FieldClasses
-    ) -> None:
+    def __init__(self, rules: Rules, department: str, links: Iterable[Link]) -> None:
         # Casbin writes requests to its log as they come, line breaks included.
         disabled_logging()
-        rows = casbin.Enforcer.new_model(text=model)
-        policy = [[r.sub, r.dom, r.obj, r.fld, r.act, r.cond, r.eft, r.id] for r in rules]
+        here = (ALL, department)
+        policy = [
+            [r.sub, r.dom, r.obj, r.fld, r.act, r.cond, r.eft, r.id]
+            for r in rules.rules
+            if r.dom in here
+        ]
+        rows = casbin.Enforcer.new_model(text=rules.model)
         rows["p"]["p"].policy = policy
-        rows["g"]["g"].policy = [[one.member, one.role, one.department] for one in links]
-        enforcer = casbin.Enforcer(rows)
+        rows["g"]["g"].policy = [
+            [one.member, one.role, one.department] for one in links if one.department in here
+        ]
+        enforcer = ParsedOnce(rows, rules.matcher)
         enforcer.build_role_links()
         # Names are compared as they are: Casbin's own comparison of every name with every other
         # makes loading quadratic, and a pattern would let one role pass for another.
         enforcer.add_named_matching_func("g", None)
 
         def field_match(obj: str, field: str, pattern: str, effect: str) -> bool:
-            return field_matches(fields, obj, field, pattern, effect)
+            return field_matches(rules.fields, obj, field, pattern, effect)
 
         enforcer.add_function("fieldMatch", field_match)
         enforcer.add_function("condHolds", _condition_holds)
@@ -60,15 +66,7 @@ class Engine:
 def build_engines(rules: Rules, links: Iterable[Link]) -> Mapping[str, Engine]:
     """An engine for every department. links: all of them, grants included."""
     every = tuple(links)
-    return {
-        department: Engine(
-            rules.model,
-            [rule for rule in rules.rules if rule.dom in (ALL, department)],
-            [link for link in every if link.department in (ALL, department)],
-            rules.fields,
-        )
-        for department in DEPARTMENTS
-    }
+    return {department: Engine(rules, department, every) for department in DEPARTMENTS}
 
 
 def _condition_holds(condition: str, effect: str, outcomes: Mapping[str, Outcome]) -> bool:

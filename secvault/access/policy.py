@@ -89,12 +89,12 @@ class Policy:
 
     def decide_fields(
         self,
-        *,
         subject: str,
         department: str,
         collection: str,
         fields: Iterable[str],
         action: str,
+        *,
         context: AccessContext,
         connection: Connection | None = None,
     ) -> Mapping[str, Decision]:
@@ -112,12 +112,12 @@ class Policy:
 
     def field_access(
         self,
-        *,
         subject: str,
         department: str,
         collection: str,
         fields: Iterable[str],
         context: AccessContext,
+        *,
         connection: Connection | None = None,
     ) -> Mapping[str, FieldAccess]:
         """How each field is shown, all by one policy; see `decide.field_access`."""

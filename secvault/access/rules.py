@@ -8,6 +8,7 @@ server's own command line and jobs. Blank lines and lines beginning with `#` are
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from secvault.access import lint
 from secvault.access.lint import Faults
+from secvault.access.matcher import parse_matcher
 from secvault.access.rows import Link, Rule
 from secvault.access.vocabulary import CLASSES, COLLECTIONS, DEPARTMENTS, FieldClasses
 from secvault.errors import ConfigurationError
@@ -31,7 +33,6 @@ _DEFINITIONS = {
     "role_definition": {"g": "_, _, _"},
     "policy_effect": {"e": "some(where (p.eft == allow)) && !some(where (p.eft == deny))"},
 }
-_FUNCTIONS = {"fieldMatch", "condHolds", "g"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Rules:
     """
 
     model: str
+    matcher: ast.expr
     rules: tuple[Rule, ...]
     links: tuple[Link, ...]
     fields: FieldClasses
@@ -73,6 +75,7 @@ def parse_rules(
 ) -> Rules:
     """The same from the text of the two files."""
     check_model(model)
+    parse_matcher(model)
     check_fields(fields, collections)
     faults = Faults("roles.csv")
     rules, links = _parse_rows(roles, faults)
@@ -101,11 +104,14 @@ def assemble(
         dict(sorted(collections.items())),
     ]
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-    return Rules(model, rules, links, fields, collections, digest)
+    return Rules(model, parse_matcher(model), rules, links, fields, collections, digest)
 
 
 def check_model(text: str) -> None:
-    """Return when `text` is a model whose meaning this program knows. Raises ConfigurationError."""
+    """Return when the sections of `text` are those that this program knows.
+
+    Raises ConfigurationError; see `matcher.parse_matcher` for the matcher itself.
+    """
     sections: dict[str, dict[str, str]] = {}
     section = ""
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -130,12 +136,6 @@ def check_model(text: str) -> None:
     if sections or list(matchers) != ["m"]:
         raise ConfigurationError(
             "model.conf: keep one [matchers] section with one `m = ...`, and no other sections"
-        )
-    foreign = set(re.findall(r"([A-Za-z_]\w*)\s*\(", matchers["m"])) - _FUNCTIONS
-    if foreign:
-        raise ConfigurationError(
-            f"model.conf: the matcher may only call {', '.join(sorted(_FUNCTIONS))}, "
-            f"not {', '.join(sorted(foreign))}"
         )
 
 

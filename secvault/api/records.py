@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
+from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, PreconditionRequired
 from secvault.records.collection import Collection
 from secvault.service import Service, records

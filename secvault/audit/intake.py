@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
@@ -36,15 +37,31 @@ class Intake:
         self._woken = False
         self._closed = False
 
-    def put(self, waiting: Waiting, seconds: float) -> None:
-        """Queue it. Raises AuditUnavailable if no room comes within `seconds`, or after close."""
+    def put(self, waiting: Sequence[Waiting], seconds: float) -> None:
+        """Queue them in order, each as soon as there is room.
+
+        Raises AuditUnavailable after close, or if no room comes within `seconds`; those that are
+        queued by then are cancelled.
+        """
+        done = 0
         with self._changed:
-            if not self._changed.wait_for(self._admits, seconds):
-                raise AuditUnavailable("the audit log cannot keep up; try again later")
-            if self._closed:
-                raise AuditUnavailable("the audit log is closed: the program is stopping")
-            self._queue.append(waiting)
-            self._changed.notify_all()
+            while done < len(waiting):
+                if not self._changed.wait_for(self._admits, seconds) or self._closed:
+                    break
+                room = self._limit - len(self._queue)
+                self._queue.extend(waiting[done : done + room])
+                done += room
+                self._changed.notify_all()
+            closed = self._closed
+        if done >= len(waiting):
+            return
+        for queued in waiting[:done]:
+            queued.outcome.cancel()
+        raise AuditUnavailable(
+            "the audit log is closed: the program is stopping"
+            if closed
+            else "the audit log cannot keep up; try again later"
+        )
 
     def wake(self) -> None:
         """Have `take` return soon, if only with nothing. Never blocks."""

@@ -159,9 +159,7 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
         k=event.kind,
         o=_OUTCOME_CODES[event.outcome],
         a=_Actor(actor.kind, actor.id, actor.session, actor.factors, actor.roles),
-        x=_Object(
-            event.resource, event.department, event.fields, event.count, dict(event.detail)
-        ),
+        x=_Object(event.resource, event.department, event.fields, event.count, dict(event.detail)),
     )
     if decision != DecisionNote():
         leaf.p = _Decision(decision.rule, decision.policy, decision.id)

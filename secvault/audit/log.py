@@ -97,7 +97,8 @@ class AuditLog:
         Raises InvalidInput for an event that does not fit the catalogue, AuditUnavailable if the
         event could not be made durable in time; the operation must then not be answered.
         """
-        return self._settled(self._submit(self._draft(event)))
+        (outcome,) = self._submit(Waiting(self._draft(event)))
+        return self._settled(outcome)
 
     def record_many(self, events: Iterable[Event]) -> list[int]:
         """Return the sequence numbers, in order, once all are durable.
@@ -105,9 +106,8 @@ class AuditLog:
         They may be committed in several transactions: after AuditUnavailable a first part can be
         in the log. Raises InvalidInput as `record` does, with nothing recorded.
         """
-        drafts = [self._draft(event) for event in events]
-        waiting = [self._submit(made) for made in drafts]
-        return [self._settled(outcome) for outcome in waiting]
+        waiting = [Waiting(self._draft(event)) for event in events]
+        return [self._settled(outcome) for outcome in self._submit(*waiting)]
 
     def intend(self, event: Event) -> str:
         """Record the intent of work that cannot share a transaction with the log.
@@ -118,7 +118,8 @@ class AuditLog:
         if event.outcome != "intent":
             raise InvalidInput.at("outcome", "must be intent")
         made = self._draft(event)
-        self._settled(self._submit(made))
+        (outcome,) = self._submit(Waiting(made))
+        self._settled(outcome)
         return made.id
 
     def enqueue(self, connection: Connection, event: Event) -> str:
@@ -139,7 +140,8 @@ class AuditLog:
         """Append all that the outbox holds; return how many events. Raises AuditUnavailable."""
         drained = 0
         while True:
-            rows = self._settled(self._submit(None))
+            (outcome,) = self._submit(Waiting())
+            rows = self._settled(outcome)
             drained += rows
             if rows < OUTBOX_ROWS:
                 return drained
@@ -167,10 +169,9 @@ class AuditLog:
             self._id_micros = max(self._id_micros + 1, self._clock.micros())
             return self._new_id(self._id_micros)
 
-    def _submit(self, made: Draft | None) -> Future[int]:
-        waiting = Waiting(made)
+    def _submit(self, *waiting: Waiting) -> list[Future[int]]:
         self._intake.put(waiting, self._wait_seconds)
-        return waiting.outcome
+        return [each.outcome for each in waiting]
 
     def _settled(self, outcome: Future[int]) -> int:
         try:

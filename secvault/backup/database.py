@@ -10,9 +10,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL, make_url
 
+from secvault.audit.append import LOG
 from secvault.errors import BackupFailed, Damaged
 from secvault.store import Store, open_store, tables
 
@@ -85,15 +86,22 @@ def copy_database(store: Store, folder: Path, programs: PostgresqlPrograms) -> D
             copy.execute("PRAGMA journal_mode=DELETE")
         file.chmod(0o600)
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as copy:
-            row = copy.execute("SELECT size FROM audit_head").fetchone()
+            row = copy.execute("SELECT size FROM audit_head WHERE log = ?", (LOG,)).fetchone()
         return DatabaseCopy(file, "sqlite", row[0] if row else 0)
     file = folder / POSTGRESQL_COPY
     with store.read() as connection:
-        size = connection.execute(select(tables.audit_head.c.size)).scalar_one_or_none() or 0
+        size = audit_size(connection)
     database = str(store.writer.url.database)
     programs.run("pg_dump", store.writer.url, ["--format=custom", f"--file={file}", database])
     file.chmod(0o600)
     return DatabaseCopy(file, "postgresql", size)
+
+
+def audit_size(connection: Connection) -> int:
+    """How many events the audit log of this store has."""
+    head = tables.audit_head
+    found = connection.execute(select(head.c.size).where(head.c.log == LOG)).scalar_one_or_none()
+    return found or 0
 
 
 @contextmanager

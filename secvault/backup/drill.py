@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy import insert, select
 
 from secvault.backup import manifest, run
-from secvault.backup.database import opened_copy
+from secvault.backup.database import audit_size, opened_copy
 from secvault.backup.engine import BackupEngine
 from secvault.backup.restic import Cancel, Progress, Snapshot
 from secvault.clock import timestamp
@@ -230,7 +230,7 @@ def _restore_and_prove(
         return steps[-1].passed
 
     def staged() -> Path:
-        return _staged(folder, snapshot, plan_name)
+        return run.staged_in(folder, snapshot, plan_name)
 
     def restored() -> str:
         summary = engine.restic.restore(
@@ -240,12 +240,8 @@ def _restore_and_prove(
 
     def hashed() -> str:
         nonlocal compared, data_at
-        listed = manifest.read(staged() / manifest.NAME)
-        data_at = listed.data_at
-        compared = manifest.compare(listed, folder, lambda _: None)
-        if plan.excludes:
-            saved = {entry.path for entry in engine.restic.ls(repository, snapshot.id)}
-            compared = compared.without_missing(lambda path: path not in saved)
+        data_at = manifest.read(staged() / manifest.NAME).data_at
+        compared = run.compare_restored(engine, plan_name, snapshot, folder)
         if not compared.whole:
             first = (*compared.missing, *compared.different)[0]
             raise Damaged(
@@ -285,14 +281,6 @@ def _restore_and_prove(
     )
 
 
-def _staged(folder: Path, snapshot: Snapshot, plan_name: str) -> Path:
-    """Where the staged copy lies in the restored tree: under its full path of then."""
-    for path in snapshot.paths:
-        if Path(path).name == run.staging(plan_name):
-            return folder / path.lstrip("/")
-    raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")
-
-
 def _opened(store: Store) -> str:
     require_current(store)
     with store.read() as connection:
@@ -302,7 +290,7 @@ def _opened(store: Store) -> str:
 
 def _audit_size(store: Store) -> int:
     with store.read() as connection:
-        return connection.execute(select(tables.audit_head.c.size)).scalar_one_or_none() or 0
+        return audit_size(connection)
 
 
 def _store(engine: BackupEngine, finding: Finding, signer: NoteSigner) -> None:

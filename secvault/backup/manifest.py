@@ -19,7 +19,6 @@ from secvault.errors import Damaged
 
 FORMAT = "secvault manifest v1"
 NAME = "manifest.json"
-_CHUNK = 1 << 20
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -87,11 +86,8 @@ def entries(folders: tuple[Path, ...]) -> Iterator[FileEntry | OSError]:
                 yield error
 
 
-def compare(manifest: Manifest, restored: Path, on_bytes: Callable[[int], None]) -> Comparison:
-    """Hash every file of the manifest below `restored`, where restic put it under its full path.
-
-    on_bytes: told of each number of bytes read.
-    """
+def compare(manifest: Manifest, restored: Path) -> Comparison:
+    """Hash every file of the manifest below `restored`, where restic put it under its full path."""
     missing: list[str] = []
     different: list[str] = []
     meanwhile: list[str] = []
@@ -106,7 +102,7 @@ def compare(manifest: Manifest, restored: Path, on_bytes: Callable[[int], None])
         if not stat.S_ISREG(found.st_mode):
             different.append(entry.path)
             continue
-        digest = _sha256(path, on_bytes)
+        digest = _sha256(path)
         checked += 1
         total += found.st_size
         if digest == entry.sha256:
@@ -149,17 +145,13 @@ def _regular_files(folder: Path) -> Iterator[Path]:
 def _entry(path: Path) -> FileEntry:
     # The time before the content: a write in between shows as a newer time on what restic saved.
     found = path.stat()
-    digest = _sha256(path, lambda _: None)
+    digest = _sha256(path)
     raw = os.fsencode(path)
     shown = raw.decode("utf-8", "backslashreplace")
     kept = None if shown.encode() == raw else base64.b64encode(raw).decode()
     return FileEntry(shown, found.st_size, found.st_mtime_ns, digest, kept)
 
 
-def _sha256(path: Path, on_bytes: Callable[[int], None]) -> str:
-    digest = hashlib.sha256()
+def _sha256(path: Path) -> str:
     with path.open("rb") as source:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            on_bytes(len(chunk))
-    return digest.hexdigest()
+        return hashlib.file_digest(source, "sha256").hexdigest()

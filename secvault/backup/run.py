@@ -17,7 +17,7 @@ from secvault.backup import manifest
 from secvault.backup.database import copy_database
 from secvault.backup.engine import BackupEngine
 from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
-from secvault.errors import BackupFailed, Conflict, NotFound, SecvaultError
+from secvault.errors import BackupFailed, Conflict, Damaged, NotFound, SecvaultError
 from secvault.store import tables
 
 OnProgress = Callable[[Progress], None]
@@ -122,8 +122,10 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     if made:
         engine.mark(tables.backup_run, run_id, snapshot=made[-1].id)
         return
-    engine.mark(tables.backup_run, run_id, phase="saving")
     staged = engine.scratch / staging(run.plan)
+    if not _holds_copy_of(staged, run_id):
+        stage(engine, run_id)
+    engine.mark(tables.backup_run, run_id, phase="saving")
     summary = engine.restic.backup(
         repository,
         (staged, *map(Path.absolute, plan.folders)),
@@ -141,6 +143,14 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         bytes=summary.bytes_total,
         bytes_added=summary.bytes_added,
     )
+
+
+def _holds_copy_of(staged: Path, run_id: str) -> bool:
+    # Another node may have staged it, or another run have wiped it, before this process came.
+    try:
+        return manifest.read(staged / manifest.NAME).run == run_id
+    except Damaged:
+        return False
 
 
 def retain(engine: BackupEngine, run_id: str) -> ForgetReport:
@@ -244,6 +254,36 @@ def newest_snapshot(engine: BackupEngine, plan_name: str) -> Snapshot:
     if not found:
         raise NotFound(f"{plan_name} has no snapshot yet: run `secvault backup run {plan_name}`")
     return found[-1]
+
+
+def snapshot(engine: BackupEngine, plan_name: str, snapshot_id: str) -> Snapshot:
+    """One of the plan's snapshots by its id or the beginning of it. Raises NotFound."""
+    found = [one for one in snapshots(engine, plan_name) if one.id.startswith(snapshot_id)]
+    if len(found) != 1 or not snapshot_id:
+        raise NotFound(f"{plan_name} has {len(found)} snapshots whose id begins with {snapshot_id}")
+    return found[0]
+
+
+def staged_in(folder: Path, saved: Snapshot, plan_name: str) -> Path:
+    """Where the copy of secvault lies in a restored tree: under its full path of then."""
+    for path in saved.paths:
+        if Path(path).name == staging(plan_name):
+            return folder / path.lstrip("/")
+    raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")
+
+
+def compare_restored(
+    engine: BackupEngine, plan_name: str, saved: Snapshot, folder: Path
+) -> manifest.Comparison:
+    """Hash every restored file against the manifest that was saved with it. Raises Damaged."""
+    listed = manifest.read(staged_in(folder, saved, plan_name) / manifest.NAME)
+    compared = manifest.compare(listed, folder)
+    plan = engine.plan(plan_name)
+    if plan.excludes and compared.missing:
+        repository = engine.repository(plan.repository)
+        kept = {entry.path for entry in engine.restic.ls(repository, saved.id)}
+        return compared.without_missing(lambda path: path not in kept)
+    return compared
 
 
 def staging(plan_name: str) -> str:

@@ -165,12 +165,20 @@ class Durable:
                 "log_level": "WARNING",
                 "enable_otlp": False,
                 "use_listen_notify": False,
+                # Nothing listens; it is how long closing waits for that thread.
+                "notification_listener_polling_interval_sec": 0.25,
                 "db_engine_kwargs": {"hide_parameters": True},
             }
         )
         if DBOS.executor_id != self.executor:
             raise Conflict("a worker runs already in this process; stop it first")
-        self._entry = DBOS.workflow(name=_WORKFLOW)(self._run)
+
+        # A method cannot be registered: DBOS marks the function itself.
+        @DBOS.workflow(name=_WORKFLOW)
+        def entry(job: str, kind: str, plan: str, requested_by: str) -> JsonValue:
+            return self._run(job, kind, plan, requested_by)
+
+        self._entry = entry
         try:
             with _reachable():
                 DBOS.launch()
@@ -270,7 +278,11 @@ def _flow(row: WorkflowStatus) -> Flow:
 
 @contextmanager
 def _reachable() -> Iterator[None]:
+    from dbos import error as refusals  # noqa: PLC0415 - fence 6
+
     try:
         yield
     except SQLAlchemyError as error:
         raise Unavailable(f"the database of jobs did not answer: {type(error).__name__}") from error
+    except refusals.DBOSException as error:
+        raise Unavailable(f"the engine of jobs refused: {type(error).__name__}") from error

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, SecvaultError
@@ -136,17 +137,16 @@ class Worker:
         if self._engine is None:
             return ()
         if self._loop is not None:
-            _wait(self._loop.done, self._clock, finish + TURN_SECONDS)
-        _wait(lambda: not self._working(), self._clock, finish)
+            self._wait(self._loop.done, finish + TURN_SECONDS)
+        self._wait(lambda: not self._working(), finish)
         self._engine.cancel.set()
-        _wait(lambda: not self._working(), self._clock, cancel)
+        self._wait(lambda: not self._working(), cancel)
         # What ended since the last turn is written down now, not at the next start.
         self._guard("jobs", self._reconcile)
         left = self._working()
         if left:
-            # The lock and the row stay: this process is still at work.
+            # The lock and the row stay until the process ends: it is still at work.
             self._engine.close()
-            self._held.pop_all()
         else:
             self._guard("leave", self._leave)
             self._held.close()
@@ -232,7 +232,7 @@ class Worker:
 
     def _finish(self, flow: Flow) -> None:
         with self._store.write() as connection:
-            state = "done" if flow.status == "done" else "failed"
+            state: Literal["done", "failed"] = "done" if flow.status == "done" else "failed"
             first = queue.finish(
                 connection, flow.job, state, now=self._clock.micros(), error=flow.error
             )
@@ -262,6 +262,13 @@ class Worker:
         with self._store.write() as connection:
             node.leave(connection, self.name)
 
+    def _wait(self, until: Callable[[], bool], seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        while not until() and self._clock.monotonic() < end:
+            # Others would take over the work of a node that falls silent.
+            self._guard("beat", self._beat)
+            self._clock.sleep(0.05)
+
     def _working(self) -> tuple[str, ...]:
         return tuple(sorted(self._launched().running()))
 
@@ -285,9 +292,3 @@ def _in_thread(work: Callable[[], None]) -> Future[None]:
 
     threading.Thread(target=run, name="secvault-worker", daemon=True).start()
     return ended
-
-
-def _wait(until: Callable[[], bool], clock: Clock, seconds: float) -> None:
-    end = clock.monotonic() + seconds
-    while not until() and clock.monotonic() < end:
-        clock.sleep(0.05)

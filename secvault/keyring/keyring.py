@@ -44,6 +44,10 @@ class Keyring:
         """The vault whose root this is."""
         return self._root.vault_id
 
+    def over(self, store: Store) -> Keyring:
+        """The keyring of another store under the same root: a restored copy of this vault."""
+        return Keyring(store, self._clock, self._root, self._random)
+
     def add_mount(self, connection: Connection, path: str, kind: str, department: str) -> None:
         """Make a mount unless it is there; its keys belong to the department."""
         mount = tables.mount

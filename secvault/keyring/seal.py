@@ -20,7 +20,10 @@ _HEADER = "secvault seal key v1"
 class Seal(Protocol):
     """Wraps and unwraps the root key."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in the settings and the store."""
+        ...
 
     def wrap(self, root: Secret, vault_id: str) -> bytes:
         """Return the root sealed for this vault. Raises Sealed when the seal's key is missing."""

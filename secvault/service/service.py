@@ -11,7 +11,7 @@ from secvault.backup.engine import BackupEngine
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.crypto.aead import Random
-from secvault.identity import IdentityKeys, PasswordHasher
+from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
 from secvault.records.collection import Collection
 from secvault.service.signing import SigningKeys
@@ -31,8 +31,7 @@ class Service:
     audit: AuditLog
     policy: Policy
     collections: Mapping[str, Collection]
-    identity: IdentityKeys
-    hasher: PasswordHasher
+    entrance: Entrance
     signing: SigningKeys
     backups: BackupEngine
     spine: Spine

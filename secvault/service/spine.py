@@ -119,7 +119,7 @@ class Spine:
     ) -> T:
         """Run a reading act; its answer leaves only after the entry is durable."""
         decision = self.decide(caller, operation)
-        with self._recorded_failure(caller, operation, decision), self._store.read() as connection:
+        with self.concerning(caller, operation, decision), self._store.read() as connection:
             outcome = act(connection)
         self._audit.record(self._event(caller, operation, "ok", decision, outcome))
         return outcome.value
@@ -129,7 +129,7 @@ class Spine:
     ) -> T:
         """Run a changing act in one transaction that holds its audit entry too."""
         decision = self.decide(caller, operation)
-        with self._recorded_failure(caller, operation, decision), self._store.write() as connection:
+        with self.concerning(caller, operation, decision), self._store.write() as connection:
             outcome = act(connection)
             event = self._event(caller, operation, "ok", decision, outcome)
             self._audit.enqueue(connection, event)
@@ -138,17 +138,29 @@ class Spine:
 
     def work(self, caller: Caller, operation: Operation, act: Callable[[], Outcome[T]]) -> T:
         """Run an act that no transaction can hold: intent on disk before it, outcome after it."""
-        decision = self.decide(caller, operation)
-        self._audit.record(self._event(caller, operation, "intent", decision))
-        with self._recorded_failure(caller, operation, decision):
+        decision = self.announce(caller, operation)
+        with self.concerning(caller, operation, decision):
             outcome = act()
-        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+        self.conclude(caller, operation, decision, outcome)
         return outcome.value
 
+    def announce(self, caller: Caller, operation: Operation) -> Decision:
+        """Decide, and put the intent on disk, before work that is done in several steps."""
+        decision = self.decide(caller, operation)
+        self._audit.record(self._event(caller, operation, "intent", decision))
+        return decision
+
+    def conclude(
+        self, caller: Caller, operation: Operation, decision: Decision, outcome: Outcome[T]
+    ) -> None:
+        """Put the outcome of announced work on disk."""
+        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+
     @contextmanager
-    def _recorded_failure(
+    def concerning(
         self, caller: Caller, operation: Operation, decision: Decision
     ) -> Iterator[None]:
+        """Record the failure of what is done in the block, and let it go on its way."""
         try:
             yield
         except SecvaultError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from secvault.crypto import transit
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, InvalidInput, NotFound, Refused, SecvaultError
+from secvault.errors import Damaged, InvalidInput, NotFound, Refused
 from secvault.keyring import named_key, wrapping
 from secvault.keyring.keyring import AES256_GCM96, RESERVED_MOUNTS
 from secvault.keyring.named_key import NamedKey
@@ -44,6 +45,10 @@ class Encrypted:
 
 
 ItemError = InvalidInput | Damaged | NotFound
+ITEM_ERRORS = (InvalidInput, Damaged, NotFound)
+
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
 
 
 def create_key(
@@ -214,7 +219,7 @@ def _each(
         for item in items:
             try:
                 done.append(one(connection, key, item))
-            except (InvalidInput, Damaged, NotFound) as error:
+            except ITEM_ERRORS as error:
                 done.append(error)
         return Outcome(done, count=len(done))
 
@@ -233,9 +238,3 @@ def _operation(service: Service, action: str, mount: str, name: str) -> Operatio
         resource=f"{department}/{mount}/{name}",
     )
 
-
-from typing import TypeVar  # noqa: E402
-
-_Item = TypeVar("_Item")
-_Done = TypeVar("_Done")
-_ = SecvaultError

@@ -50,7 +50,7 @@ def fields() -> Mapping[str, Mapping[str, str]]:
         "invoices payments tax_filings employees contracts payroll insurance formulas work_orders "
         "equipment inspections complaints datasets assets visitors shipments warehouse transactions"
     )
-    return {collection: every for collection in collections.split()}
+    return dict.fromkeys(collections.split(), every)
 
 
 @pytest.fixture(scope="session")

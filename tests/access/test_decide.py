@@ -80,8 +80,12 @@ windows = st.sampled_from([(0, None), (0, AT), (0, AT + 1), (AT, None), (AT + 1,
 grant_rows = st.lists(
     st.tuples(
         st.sampled_from(["user:1", "user:2", "svc:1"]),
-        st.sampled_from([("role:it.auditor", "*"), *((role, _dom) for role in ROLES
-                         for _dom in [role[5:].split(".")[0]])]),
+        st.sampled_from(
+            [
+                ("role:it.auditor", "*"),
+                *((role, _dom) for role in ROLES for _dom in [role[5:].split(".")[0]]),
+            ]
+        ),
         windows,
     ),
     max_size=6,
@@ -151,7 +155,7 @@ def test_decisions_equal_the_documented_meaning(
     edges = [(m, r, d) for m, r, d in links] + [
         (g.subject, g.role, g.department)
         for g in given_grants
-        if g.not_before <= AT and (g.expires_at is None or AT < g.expires_at)
+        if g.not_before <= AT and (g.expires_at is None or g.expires_at > AT)
     ]
     for subject, collection, number, action in asked:
         names = list(FIELDS[collection])

@@ -78,7 +78,11 @@ STORED: list[tuple[FieldType, Limits, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "limits", "given_", "stored"), STORED)
+@pytest.mark.parametrize(
+    ("type_", "limits", "given_", "stored"),
+    STORED,
+    ids=[f"{row[0]}-{n}" for n, row in enumerate(STORED)],
+)
 def test_what_means_the_same_is_stored_alike(
     type_: FieldType, limits: Limits, given_: Any, stored: Any
 ) -> None:
@@ -144,7 +148,7 @@ REFUSED: list[tuple[FieldType, Limits, Any, str]] = [
     (FieldType.DATE, PLAIN, "20260531", "is not a date"),
     (FieldType.DATE, PLAIN, "2026-05-31\n", "is not a date"),
     (FieldType.DATE, PLAIN, "٢٠٢٦-05-31", "is not a date"),
-    (FieldType.DATETIME, PLAIN, "2026-05-31T14:30:00", "is not a moment"),
+    (FieldType.DATETIME, PLAIN, "2026-04-30T14:30:00", "is not a moment"),
     (FieldType.DATETIME, PLAIN, "2026-05-31 14:30:00Z", "is not a moment"),
     (FieldType.DATETIME, PLAIN, "2026-05-31T14:30:60Z", "calendar"),
     (FieldType.DATETIME, PLAIN, "2026-05-31T14:30:00+24:00", "calendar"),
@@ -185,7 +189,12 @@ REFUSED: list[tuple[FieldType, Limits, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "limits", "given_", "said"), REFUSED)
+@pytest.mark.parametrize(
+    ("type_", "limits", "given_", "said"),
+    REFUSED,
+    # Not the values: some are megabytes, some no text that a terminal can show.
+    ids=[f"{row[0]}-{n}" for n, row in enumerate(REFUSED)],
+)
 def test_what_does_not_fit_is_refused_at_its_field_and_not_repeated(
     type_: FieldType, limits: Limits, given_: Any, said: str
 ) -> None:
@@ -223,18 +232,17 @@ def test_no_precomposed_character_is_longer_decomposed_than_the_early_check_assu
     assert longest == 4
 
 
-def test_a_megabyte_of_combining_marks_is_refused_at_once() -> None:
-    # In proportion to reading the text, not absolute: sorting the marks would take minutes.
-    flood = "a" + "\u0301\u0323" * 500_000
-    start = time.perf_counter()
+def test_a_flood_of_combining_marks_is_refused_before_it_is_sorted() -> None:
+    # In proportion to reading the text: sorting these marks takes a thousand times as long.
+    flood = "a" + "\u0301\u0323" * 39_999
+    start = time.process_time()
     for _ in flood:
         pass
-    reading = time.perf_counter() - start
-    start = time.perf_counter()
-    for limits in (PLAIN, Limits(max_length=20_000)):
-        with pytest.raises(InvalidInput):
-            parse_value(FieldType.TEXT, limits, flood[: limits.max_length * 4], "field")
-    assert time.perf_counter() - start < reading * 100
+    reading = time.process_time() - start
+    start = time.process_time()
+    with pytest.raises(InvalidInput, match="combining marks"):
+        parse_value(FieldType.TEXT, Limits(max_length=20_000), flood, "field")
+    assert time.process_time() - start < reading * 100
 
 
 @given(st.text(max_size=600), st.booleans())

@@ -13,9 +13,14 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
-from throwaway.process import end, note, noted  # noqa: E402  (the programs there are no package)
+from throwaway.process import end, note, noted
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"  # noqa: E501
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -29,7 +34,6 @@ def test_a_register_gives_back_what_was_noted(
     sleeper: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     register = tmp_path / "processes"
-    assert noted(register) == []
     process = note(register, sleeper.pid, signal.SIGQUIT)
     assert noted(register) == [process]
     assert process.alive

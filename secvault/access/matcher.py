@@ -1,0 +1,58 @@
+"""The matcher of `model.conf`, parsed once for all the decisions to come.
+
+Casbin parses the matcher anew for each decision, and in Python 3.11 two threads that parse at the
+same moment can fail with a SystemError. Parsing when the policy is loaded avoids both.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import casbin
+from casbin.util import SimpleEval
+
+from secvault.errors import ConfigurationError
+
+FUNCTIONS = frozenset({"fieldMatch", "condHolds", "g"})
+
+
+def parse_matcher(model: str) -> ast.expr:
+    """Return the parsed matcher. model: the text of `model.conf`, its sections checked.
+
+    Raises ConfigurationError when it is no expression, or uses anything but the columns of
+    request and rule and the three functions that this program gives it.
+    """
+    parts = casbin.Enforcer.new_model(text=model)
+    try:
+        evaluator = casbin.Enforcer._get_expression(parts["m"]["m"].value)  # noqa: SLF001
+    except (SyntaxError, IndexError, AttributeError, TypeError) as error:
+        raise ConfigurationError("model.conf: the matcher is not an expression") from error
+    parsed: ast.expr = evaluator.ast_parsed_value
+    columns = {*parts["r"]["r"].tokens, *parts["p"]["p"].tokens}
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Name) and node.id not in columns | FUNCTIONS:
+            raise ConfigurationError(
+                f"model.conf: the matcher may only use the columns and "
+                f"{', '.join(sorted(FUNCTIONS))}, not {node.id}"
+            )
+        if isinstance(node, ast.Attribute):
+            raise ConfigurationError(f"model.conf: the matcher may not use .{node.attr}")
+    return parsed
+
+
+class ParsedOnce(casbin.Enforcer):  # type: ignore[misc]
+    """Casbin's enforcer, with a matcher that is parsed already."""
+
+    def __init__(self, model: Any, matcher: ast.expr) -> None:
+        super().__init__(model)
+        self._matcher = matcher
+
+    def _get_expression(
+        self, expr: str, functions: Mapping[str, Callable[..., Any]] | None = None
+    ) -> SimpleEval:
+        evaluator = SimpleEval("", functions)
+        evaluator.expr = expr
+        evaluator.ast_parsed_value = self._matcher
+        return evaluator

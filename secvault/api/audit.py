@@ -1,0 +1,155 @@
+"""The audit log over HTTP: events, verification, checkpoint, public keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel
+
+from secvault.api.caller import caller
+from secvault.api.declared import operation
+from secvault.api.problem import problem_responses
+from secvault.audit.event import OUTCOMES
+from secvault.audit.query import Question
+from secvault.clock import timestamp
+from secvault.service import Service, audit_log
+from secvault.service.spine import Caller
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+
+Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+
+
+class EventAnswer(BaseModel):
+    """One event of the log."""
+
+    seq: int
+    id: str
+    time: str
+    kind: str
+    outcome: str
+    actor: str
+    resource: str
+    department: str
+    fields: list[str]
+    count: int | None
+    rule: str
+    request: str
+    detail: dict[str, str | int | bool]
+
+
+class EventPage(BaseModel):
+    """Events, newest first; `next` continues as `after`, null at the end."""
+
+    events: list[EventAnswer]
+    next: int | None
+
+
+class ProblemFound(BaseModel):
+    """One thing that is wrong with the log."""
+
+    seq: int | None
+    what: str
+
+
+class Verdict(BaseModel):
+    """Whether the log is intact (nothing changed) and complete (nothing missing)."""
+
+    ok: bool
+    intact: bool
+    complete: bool
+    size: int
+    root: str
+    checkpoints: int
+    first_bad_seq: int | None
+    problems: list[ProblemFound]
+
+
+class PublicKeys(BaseModel):
+    """Verifier keys in the C2SP form."""
+
+    audit: str
+    evidence: str
+
+
+@router.get("/events")
+@operation("it/audit", "audit.read")
+def event_list(
+    at: Authenticated,
+    kind: Annotated[str, Query(max_length=64)] = "",
+    outcome: Annotated[str, Query(max_length=16)] = "",
+    actor: Annotated[str, Query(max_length=200)] = "",
+    resource: Annotated[str, Query(max_length=1024)] = "",
+    department: Annotated[str, Query(max_length=63)] = "",
+    after: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EventPage:
+    """A page of events; reading the log is itself an event."""
+    service, who = at
+    chosen = next((known for known in OUTCOMES if known == outcome), None)
+    question = Question(
+        kind=kind, outcome=chosen, actor=actor, resource=resource, department=department
+    )
+    page = audit_log.read_events(service, who, question, after, limit)
+    return EventPage(
+        events=[
+            EventAnswer(
+                seq=stored.seq,
+                id=stored.id,
+                time=timestamp(stored.t),
+                kind=stored.event.kind,
+                outcome=stored.event.outcome,
+                actor=stored.event.actor.subject,
+                resource=stored.event.resource,
+                department=stored.event.department,
+                fields=list(stored.event.fields),
+                count=stored.event.count,
+                rule=stored.event.decision.rule if stored.event.decision else "",
+                request=stored.event.request,
+                detail=dict(stored.event.detail),
+            )
+            for stored in page.events
+        ],
+        next=page.next,
+    )
+
+
+@router.post("/verification")
+@operation("it/audit", "audit.verify")
+def verification(at: Authenticated) -> Verdict:
+    """Recompute the whole tree and compare it with every checkpoint."""
+    service, who = at
+    report = audit_log.verify_log(service, who)
+    return Verdict(
+        ok=report.ok,
+        intact=report.intact,
+        complete=report.complete,
+        size=report.size,
+        root=report.root.hex(),
+        checkpoints=report.checkpoints,
+        first_bad_seq=report.first_bad_seq,
+        problems=[ProblemFound(seq=found.seq, what=found.what) for found in report.problems],
+    )
+
+
+@router.post(
+    "/checkpoint",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {}}, "description": "A C2SP signed note."}},
+)
+@operation("it/audit", "audit.verify")
+def checkpoint(at: Authenticated) -> Response:
+    """The signed checkpoint of the log as it is now, to keep elsewhere."""
+    service, who = at
+    return PlainTextResponse(audit_log.take_checkpoint(service, who).decode())
+
+
+@router.get("/keys")
+@operation("it/audit", "audit.read")
+def keys(at: Authenticated) -> PublicKeys:
+    """The public keys that verify checkpoints and evidence."""
+    service, who = at
+    found = audit_log.public_keys(service, who)
+    return PublicKeys(audit=found.audit, evidence=found.evidence)

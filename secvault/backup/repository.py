@@ -1,0 +1,223 @@
+"""What a repository is: where it lies, the password that opens it, the credentials to get there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from secvault.config import RepositorySettings
+from secvault.crypto.secret import Secret
+from secvault.errors import ConfigurationError, InvalidInput
+
+Addressing = Literal["path", "dns", "auto"]
+
+# Amazon S3, "General purpose bucket naming rules".
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SEGMENT = re.compile(r"[A-Za-z0-9!_.*'()=@+,-]+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+-]*:")
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A repository in a folder of this machine. path: absolute."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class S3Location:
+    """A repository in an S3 bucket.
+
+    endpoint: `http(s)://host[:port]`. prefix: what the object names begin with, without slashes
+    around it, or empty.
+    """
+
+    endpoint: str
+    bucket: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"s3:{self.endpoint}/{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+
+
+@dataclass(frozen=True)
+class S3Credentials:
+    """Who we are to the S3 server. session_token: for temporary credentials only."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None = None
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A restic repository and all that is needed to open it.
+
+    location: as `parse_location` takes it. addressing: how a bucket is named to the server: in
+    the path, or in the host name (`dns`). ca_file: certificates (PEM) to trust instead of the
+    machine's. storage_class: for S3, the server's default if empty.
+    Raises InvalidInput for what restic would misunderstand.
+    """
+
+    location: str
+    password: Secret
+    credentials: S3Credentials | None = None
+    addressing: Addressing = "path"
+    ca_file: Path | None = None
+    storage_class: str = ""
+    place: LocalFolder | S3Location = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", parse_location(self.location))
+        _require_usable(self.password)
+        if isinstance(self.place, S3Location):
+            if self.credentials is None:
+                raise InvalidInput.at(
+                    "credentials", "an S3 repository needs an access key id and a secret access key"
+                )
+            require_name("region", self.credentials.region)
+            require_name("access_key_id", self.credentials.access_key_id)
+            if self.storage_class:
+                require_name("storage_class", self.storage_class)
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Everything of it that must never be shown."""
+        if self.credentials is None:
+            return (self.password,)
+        token = self.credentials.session_token
+        return (
+            self.password,
+            self.credentials.secret_access_key,
+            *(() if token is None else (token,)),
+        )
+
+
+def parse_location(text: str) -> LocalFolder | S3Location:
+    """Where a repository lies.
+
+    text: an absolute folder, or `s3:http://host:port/bucket/prefix`, or the same without `s3:`,
+    or `s3:host/bucket/prefix` (https). Credentials have no place in it. Raises InvalidInput.
+    """
+    if text.startswith("/"):
+        if _UNPRINTABLE.search(text.replace(" ", "")):
+            raise InvalidInput.at("location", "the folder's name has control characters")
+        if ".." in Path(text).parts:
+            raise InvalidInput.at("location", "write the folder's path without `..`")
+        return LocalFolder(Path(text))
+    if text.startswith(("s3:", "http://", "https://")):
+        return _parse_s3(text.removeprefix("s3:"))
+    if _SCHEME.match(text):
+        raise InvalidInput.at(
+            "location", "only folders and S3 are supported: /folder or s3:https://host/bucket"
+        )
+    raise InvalidInput.at(
+        "location", "give an absolute folder such as /srv/backup, or s3:https://host/bucket/prefix"
+    )
+
+
+def s3_credentials(
+    settings: RepositorySettings, environment: Mapping[str, str]
+) -> S3Credentials | None:
+    """The credentials for a repository, or None for a folder.
+
+    The settings come first, then the file that they name, then AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment. Raises ConfigurationError.
+    """
+    if isinstance(parse_location(settings.location), LocalFolder):
+        return None
+    key_id, token = settings.access_key_id, None
+    secret = settings.secret_access_key.get_secret_value()
+    if not secret and settings.secret_access_key_file is not None:
+        try:
+            secret = settings.secret_access_key_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"secret_access_key_file of {settings.location} cannot be read: {error}"
+            ) from None
+    if not key_id and not secret:
+        key_id = environment.get("AWS_ACCESS_KEY_ID", "")
+        secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
+        token = environment.get("AWS_SESSION_TOKEN") or None
+    if not key_id or not secret:
+        raise ConfigurationError(
+            f"{settings.location} needs access_key_id and secret_access_key (or "
+            "secret_access_key_file), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            "in the environment"
+        )
+    return S3Credentials(
+        key_id, Secret.of(secret), None if token is None else Secret.of(token), settings.region
+    )
+
+
+def require_name(name: str, text: str) -> None:
+    """Refuse a word that is empty or has blanks or control characters. Raises InvalidInput."""
+    if not text or _UNPRINTABLE.search(text):
+        raise InvalidInput.at(name, "must be a word without blanks and control characters")
+
+
+def _parse_s3(text: str) -> S3Location:
+    url = text if "://" in text else f"https://{text}"
+    if _UNPRINTABLE.search(url):
+        raise InvalidInput.at("location", "must not have blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidInput.at("location", "the host or the port of the S3 server is wrong") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidInput.at("location", "write it as s3:https://host:port/bucket/prefix")
+    if parts.username is not None or parts.password is not None:
+        # Locations are shown, logged and stand in argument lists.
+        raise InvalidInput.at("location", "keys have no place here; give them as credentials")
+    if "?" in url or "#" in url:
+        raise InvalidInput.at("location", "must end with the bucket or a prefix, without ? and #")
+    bucket, *prefix = parts.path.strip("/").split("/")
+    _require_bucket(bucket)
+    for segment in prefix:
+        if segment in {".", ".."} or not _SEGMENT.fullmatch(segment):
+            raise InvalidInput.at(
+                "location", "the prefix may have letters, digits and !_.*'()=@+,- between slashes"
+            )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    endpoint = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+    return S3Location(endpoint, bucket, "/".join(prefix))
+
+
+def _require_bucket(bucket: str) -> None:
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket or _is_address(bucket):
+        raise InvalidInput.at(
+            "location",
+            "the bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens, "
+            "beginning and ending with a letter or digit",
+        )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_usable(password: Secret) -> None:
+    # restic reads the password as text and cuts white space off both ends: a password that it
+    # changes would open nothing elsewhere.
+    try:
+        text = password.text()
+    except UnicodeDecodeError:
+        raise InvalidInput.at("password", "must be UTF-8 text") from None
+    if not text or text != text.strip() or not text.isprintable() or len(text) > 1024:
+        raise InvalidInput.at(
+            "password", "must be 1 to 1024 printable characters without blanks around them"
+        )

@@ -1,0 +1,265 @@
+"""One run of the restic program: started safely, read while it works, ended when asked.
+
+What restic gets of ours: a short environment made by allow list, the repository's password
+through a pipe, and nothing else. It never outlives us: Linux sends it SIGINT when the thread that
+started it ends (PR_SET_PDEATHSIG). That is set by util-linux's `setpriv` between fork and exec and
+not by a `preexec_fn`, which would run Python in a forked child of a program with threads. Should
+that fail (a restic with file capabilities loses the setting), its next line of output meets a
+closed pipe and ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from secvault.backup.restic_messages import plain_words
+from secvault.clock import Clock
+from secvault.crypto.secret import Secret
+from secvault.errors import BackupFailed, Cancelled, ConfigurationError
+
+# Long enough for restic to finish a request to S3 and remove its lock.
+GENTLE_SECONDS = 20.0
+FIRM_SECONDS = 5.0
+LONGEST_LINE = 256 << 20
+KEPT_LINES = 1000
+LONGEST_KEPT = 2000
+_POLL_SECONDS = 0.1
+_CHUNK = 1 << 16
+
+Launch = Callable[..., "subprocess.Popen[bytes]"]
+
+
+class Cancel(Protocol):
+    """Says whether the work is no longer wanted; a `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+
+@dataclass(frozen=True)
+class NeverCancelled:
+    """For work that nobody can stop."""
+
+    def is_set(self) -> bool:
+        """No."""
+        return False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to start. password goes through a pipe; secrets are cut from all that restic prints.
+
+    patience: seconds that restic may go on retrying to open the repository.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    password: Secret | None
+    secrets: tuple[Secret, ...]
+    patience: float
+
+
+@dataclass
+class Complaints:
+    """What restic printed on stderr, scrubbed: the first and the last lines, bounded."""
+
+    secrets: tuple[Secret, ...]
+    first: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    opening_failed: str = ""
+
+    def add(self, raw: bytes) -> None:
+        """Take a line of stderr."""
+        for words in plain_words(raw.decode(errors="replace")):
+            line = words
+            for secret in self.secrets:
+                line = line.replace(secret.text(), "***")
+            line = line[:LONGEST_KEPT]
+            if "<config/>" in line and "retrying after" in line:
+                self.opening_failed = line
+            if len(self.first) < KEPT_LINES:
+                self.first.append(line)
+            else:
+                self.last.append(line)
+                del self.last[:-KEPT_LINES]
+
+    def lines(self) -> tuple[str, ...]:
+        """All that was kept, oldest first."""
+        return (*self.first, *self.last)
+
+
+class ResticProcess:
+    """A running restic. Use with `with`; leaving the block early stops restic and waits for it."""
+
+    def __init__(self, order: Order, launch: Launch, clock: Clock, cancel: Cancel) -> None:
+        self._order = order
+        self._launch = launch
+        self._clock = clock
+        self._cancel = cancel
+        self._complaints = Complaints(order.secrets)
+        self._started = threading.Event()
+        self._failure: Exception | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        # The parent-death signal comes when the *thread* that forked ends. So restic is forked by
+        # a thread that lives exactly as long as it does, and whoever reads may be any thread.
+        self._keeper = threading.Thread(target=self._keep, name="restic", daemon=True)
+
+    def __enter__(self) -> ResticProcess:
+        if self._cancel.is_set():
+            raise Cancelled("stopped before restic was started")
+        self._keeper.start()
+        self._started.wait()
+        if self._failure is not None:
+            self._keeper.join()
+            raise ConfigurationError(f"restic cannot be started: {self._failure}") from None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        process = self._running()
+        if self._keeper.is_alive():
+            self._stop(process)
+        self._keeper.join()
+        assert process.stdout is not None
+        process.stdout.close()
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of stdout as they come, without line ends, the last also when cut short.
+
+        Raises Cancelled as soon as cancelling has stopped restic, and BackupFailed for a line
+        longer than LONGEST_LINE bytes.
+        """
+        out = self._running().stdout
+        assert out is not None
+        rest = bytearray()
+        retrying_since: float | None = None
+        poll = select.poll()
+        poll.register(out, select.POLLIN)
+        while True:
+            if self._cancel.is_set():
+                self._stop(self._running())
+                raise Cancelled("stopped on request; what was saved before is kept")
+            if self._complaints.opening_failed and not rest:
+                retrying_since = retrying_since or self._clock.monotonic()
+                if self._clock.monotonic() - retrying_since > self._order.patience:
+                    self._stop(self._running())
+                    return
+            if not poll.poll(_POLL_SECONDS * 1000):
+                continue
+            chunk = os.read(out.fileno(), _CHUNK)
+            if not chunk:
+                break
+            *whole, tail = chunk.split(b"\n")
+            for part in whole:
+                yield bytes(rest + part)
+                rest.clear()
+            rest += tail
+            if len(rest) > LONGEST_LINE:
+                raise BackupFailed("restic printed a line that is too long to be an answer")
+        if rest:
+            yield bytes(rest)
+
+    def ending(self) -> tuple[int, tuple[str, ...]]:
+        """Wait for the end: exit status (minus the signal's number if one ended it), complaints."""
+        process = self._running()
+        while self._keeper.is_alive():
+            if self._cancel.is_set():
+                self._stop(process)
+                raise Cancelled("stopped on request; what was saved before is kept")
+            self._keeper.join(_POLL_SECONDS)
+        return process.returncode, self._complaints.lines()
+
+    def _keep(self) -> None:
+        try:
+            self._process = self._launched()
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self._failure = error
+            return
+        finally:
+            self._started.set()
+        with self._process.stderr or open(os.devnull, "rb") as stderr:
+            self._read_complaints(stderr)
+        self._process.wait()
+
+    def _read_complaints(self, stderr: IO[bytes]) -> None:
+        while line := stderr.readline(_CHUNK):
+            self._complaints.add(line)
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        password = self._order.password
+        if password is None:
+            return self._popen(self._order.argv, ())
+        reader, writer = os.pipe()
+        try:
+            # A pipe holds at least 4096 bytes, and a password is shorter.
+            os.write(writer, password.expose() + b"\n")
+            os.close(writer)
+            argv = tuple(
+                f"/dev/fd/{reader}" if word == PASSWORD_FILE else word for word in self._order.argv
+            )
+            return self._popen(argv, (reader,))
+        finally:
+            os.close(reader)
+
+    def _popen(self, argv: Sequence[str], keep_open: Sequence[int]) -> subprocess.Popen[bytes]:
+        return self._launch(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=keep_open,
+            env=dict(self._order.environment),
+            cwd="/",
+            # Ctrl-C in a terminal is for us; restic is stopped by us.
+            start_new_session=True,
+        )
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        # 0.14 removes its lock on SIGINT only; 0.17 and later also on SIGTERM.
+        for number, seconds in (
+            (signal.SIGINT, GENTLE_SECONDS),
+            (signal.SIGTERM, FIRM_SECONDS),
+            (signal.SIGKILL, None),
+        ):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+            if self._drained(process, seconds):
+                return
+
+    def _drained(self, process: subprocess.Popen[bytes], seconds: float | None) -> bool:
+        """Read and drop what restic still prints, so that it can end; whether it ended in time."""
+        out = process.stdout
+        assert out is not None
+        poll = select.poll()
+        poll.register(out, select.POLLIN)
+        until = None if seconds is None else self._clock.monotonic() + seconds
+        open_still = True
+        while self._keeper.is_alive():
+            if until is not None and self._clock.monotonic() > until:
+                return False
+            if not open_still:
+                self._keeper.join(_POLL_SECONDS)
+            elif poll.poll(_POLL_SECONDS * 1000):
+                open_still = bool(os.read(out.fileno(), _CHUNK))
+        return True
+
+
+# Stands in an argument list for the path of the pipe, whose number is known only at the start.
+PASSWORD_FILE = "\0password-file"
+
+
+def guarded(setpriv: Path, argv: Sequence[str]) -> tuple[str, ...]:
+    """The argument list by which a program gets SIGINT when the thread that started it ends."""
+    return (str(setpriv), "--pdeathsig", "INT", "--", *argv)

@@ -1,0 +1,106 @@
+"""Asking a person, and reading what may not stand in the command's arguments."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from secvault.cli import show
+from secvault.crypto import Secret
+from secvault.errors import Cancelled, InvalidInput
+
+LARGEST_INPUT = 8 * 1024 * 1024
+STDIN = "-"
+
+
+def at_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def line(question: str) -> str:
+    """The answer to a question that is not secret. Raises Cancelled at the end of input."""
+    show.talk(f"{question}:")
+    try:
+        return input().strip()
+    except EOFError:
+        raise Cancelled("the input ended before the answer") from None
+
+
+def password_twice(of_whom: str) -> Secret:
+    """A new password, typed twice without being shown. Raises Cancelled at the end of input."""
+    while True:
+        try:
+            first = getpass.getpass(f"Password of {of_whom} (12 characters or more): ")
+            again = getpass.getpass("The same again: ")
+        except EOFError:
+            raise Cancelled("the input ended before the password") from None
+        if first == again:
+            return Secret.of(first)
+        show.talk("These were not the same; try again.")
+
+
+def two_codes() -> tuple[Secret, Secret]:
+    """Two codes of an authenticator app that follow one another."""
+    first = line("The 6-digit code that the app shows now")
+    second = line("The next code, when it has changed")
+    return Secret.of(_digits(first)), Secret.of(_digits(second))
+
+
+def password_from(source: str) -> Secret:
+    """The first line of a file, or of stdin for `-`, as a password. Raises InvalidInput."""
+    text = _read(source, "password-from")
+    return Secret.of(text.splitlines()[0] if text else "")
+
+
+def fields_from(source: str) -> dict[str, Any]:
+    """The JSON object in a file, or on stdin for `-`. Raises InvalidInput, never showing values."""
+    text = _read(source, "from")
+    try:
+        value = json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise InvalidInput.at(
+            "from", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except RecursionError:
+        raise InvalidInput.at("from", "the JSON is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise InvalidInput.at("from", 'give one JSON object: {"field": value, ...}')
+    return value
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise InvalidInput.at("from", "a field is named twice in one object")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise InvalidInput.at("from", f"{name} is not a value of JSON")
+
+
+def _read(source: str, option: str) -> str:
+    try:
+        if source == STDIN:
+            if sys.stdin.isatty():
+                show.talk("Reading from the terminal; end with Ctrl-D.")
+            content = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+        else:
+            with Path(source).open("rb") as file:
+                content = file.read(LARGEST_INPUT + 1)
+    except OSError as error:
+        raise InvalidInput.at(option, f"{source} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_INPUT:
+        raise InvalidInput.at(option, f"more than {LARGEST_INPUT} bytes; that is too much")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput.at(option, f"{source} is not UTF-8 text") from None
+
+
+def _digits(text: str) -> str:
+    return text.replace(" ", "")

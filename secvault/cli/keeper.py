@@ -1,0 +1,108 @@
+"""Keeps the processes of the service running: the web server, and the worker of long jobs.
+
+The keeper holds no state and opens nothing. A child that dies is started again; when the keeper
+dies, the kernel ends its children, so that nothing is left that holds the port or the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from secvault.process import die_with_parent
+
+PATIENCE_SECONDS = 40
+LONGEST_PAUSE_SECONDS = 30
+
+
+@dataclass
+class Child:
+    """One process that is kept running, and how often it died at once."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    quick_deaths: int = 0
+    next_start: float = field(default=0.0)
+
+
+def keep(commands: dict[str, Sequence[str]], say: Callable[[str], None]) -> int:
+    """Run the named commands until SIGTERM or SIGINT; return the exit code.
+
+    A child that ends by a usage, refusal or sealed error (exit codes 2, 3, 4) right after its
+    start would end so again: the keeper stops with that code.
+    """
+    children = [Child(name, command) for name, command in commands.items()]
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    code = 0
+    try:
+        while not stopping and code == 0:
+            for child in children:
+                code = code or _tend(child, say)
+            time.sleep(0.1)
+    finally:
+        _stop_all(children)
+    return code
+
+
+def _tend(child: Child, say: Callable[[str], None]) -> int:
+    now = time.monotonic()
+    if child.process is None:
+        if now >= child.next_start:
+            child.process = subprocess.Popen(
+                child.command,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads here
+            )
+            child.started_at = now
+        return 0
+    ended = child.process.poll()
+    if ended is None:
+        return 0
+    _end_group(child.process.pid, signal.SIGKILL)
+    child.process = None
+    quick = now - child.started_at < 10
+    if quick and ended in (2, 3, 4):
+        return ended
+    child.quick_deaths = child.quick_deaths + 1 if quick else 0
+    pause = min(LONGEST_PAUSE_SECONDS, 2 ** max(0, child.quick_deaths - 2)) if quick else 0
+    child.next_start = now + pause
+    say(f"{child.name} ended with {ended}; starting it again")
+    return 0
+
+
+def _stop_all(children: list[Child]) -> None:
+    running = [child.process for child in children if child.process is not None]
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for process in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
+        _end_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _end_group(group: int, number: signal.Signals) -> None:
+    # What a child started (web workers, restic) shares its group and must not outlive it.
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return

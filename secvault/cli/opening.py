@@ -1,0 +1,87 @@
+"""The one gate from a command to the vault: settings, the open service, and who is asking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from secvault.cli import operations
+from secvault.clock import system_clock
+from secvault.errors import InvalidInput, StoreVersion
+from secvault.process import leave_no_core
+
+if TYPE_CHECKING:
+    from secvault.config import Settings
+    from secvault.service.service import Service
+    from secvault.service.spine import Caller
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was said before the command's name."""
+
+    config: Path | None
+
+
+def config_file(context: typer.Context) -> Path | None:
+    """The configuration file: of `--config`, else of SECVAULT_CONFIG, else none."""
+    asked = context.find_object(Asked)
+    return operations.config.config_file(asked.config if asked else None, os.environ)
+
+
+def settings(context: typer.Context, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this call. Raises ConfigurationError."""
+    return operations.config.load(config_file(context), environment or os.environ)
+
+
+def require_vault(chosen: Settings) -> None:
+    """Return when there is a vault. Raises StoreVersion, saying how to make one; Unavailable."""
+    if not operations.vault.vault_exists(chosen):
+        raise StoreVersion(
+            f"there is no vault in {chosen.data_folder}: run `secvault init` first, or name the "
+            "right folder with SECVAULT_DATA or --config"
+        )
+
+
+@contextmanager
+def opened(chosen: Settings) -> Iterator[Service]:
+    """The open service, in this process."""
+    leave_no_core()
+    require_vault(chosen)
+    with operations.vault.opened(chosen, system_clock(), program="cli") as service:
+        yield service
+
+
+@contextmanager
+def vault(context: typer.Context) -> Iterator[tuple[Service, Caller]]:
+    """The open service and the caller: of SECVAULT_TOKEN, else the operator of this machine.
+
+    The operator, whoever can read the seal key, may administer but sees no record.
+    Raises NotAuthenticated for a credential that is wrong, expired or revoked.
+    """
+    with opened(settings(context)) as service:
+        credential = os.environ.get("SECVAULT_TOKEN", "").strip()
+        authentication = operations.authentication
+        principal = (
+            authentication.authenticate(service, credential)
+            if credential
+            else authentication.local_operator(service)
+        )
+        yield service, operations.spine.Caller(principal)
+
+
+def the_plan(chosen: Settings, named: str | None) -> str:
+    """The named backup plan, or the only one there is. Raises InvalidInput."""
+    if named is not None:
+        return named
+    plans = sorted(chosen.backup.plans)
+    if len(plans) != 1:
+        known = ", ".join(plans) or "none"
+        raise InvalidInput.at("plan", f"name the plan; declared are: {known}")
+    return plans[0]

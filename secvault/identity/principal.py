@@ -1,0 +1,45 @@
+"""Who is asking, once that is certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PrincipalKind = Literal["user", "svc", "local", "system"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """An identity that was shown to be genuine.
+
+    subject: `user:<person id>`, `svc:<service account id>`, or one that never signs in, such as
+    `local:operator`. name: the sign-in name. credential: key id of the session or token that was
+    shown, which is public; empty for local subjects. second_factor_at: when the second factor was
+    last shown, microseconds since the epoch; None where there is none, so that a rule which wants
+    one says no.
+    """
+
+    subject: str
+    kind: PrincipalKind
+    name: str
+    department: str
+    credential: str = ""
+    second_factor_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The subject without its kind."""
+        return self.subject.partition(":")[2]
+
+    @classmethod
+    def local(cls, subject: str, department: str) -> Principal:
+        """The operator at the machine's own command line, or the program itself.
+
+        subject: `local:<name>` or `system:<name>`.
+        """
+        kind, _, name = subject.partition(":")
+        if kind == "local":
+            return cls(subject, "local", name, department)
+        if kind == "system":
+            return cls(subject, "system", name, department)
+        raise AssertionError(f"{subject} signs in; it is no local subject")

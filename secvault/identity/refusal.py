@@ -1,0 +1,60 @@
+"""Why somebody was not let in: told to the audit log, never to the caller."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from secvault.errors import NotAuthenticated, TooManyAttempts
+
+REFUSAL = (
+    "The name, the password or the code is not right. Check all three and wait for a new code; "
+    "if it goes on, ask an administrator."
+)
+"""The one sentence for everybody who is not let in."""
+
+
+class Reason(StrEnum):
+    """What was wrong."""
+
+    UNKNOWN_PERSON = "unknown_person"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105  a reason, not a password
+    DISABLED = "disabled"
+    NO_SECOND_FACTOR = "no_second_factor"
+    SECOND_FACTOR_NEEDED = "second_factor_needed"
+    WRONG_CODE = "wrong_code"
+    REPLAYED_CODE = "replayed_code"
+    LOCKED = "locked"
+    DELAYED = "delayed"
+    CLOCK_WENT_BACK = "clock_went_back"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+
+
+class SignInRefused(NotAuthenticated):
+    """No entry. Its text is the same in every case.
+
+    For the audit log only: reason; person: the id, empty when the name is unknown; locked: ids of
+    the devices that this very attempt locked, which is worth telling the person and the
+    administrators, since whoever tried knew the password.
+    """
+
+    def __init__(self, reason: Reason, person: str = "", locked: tuple[str, ...] = ()) -> None:
+        super().__init__(REFUSAL)
+        self.reason = reason
+        self.person = person
+        self.locked = locked
+
+
+class SignInDelayed(TooManyAttempts):
+    """Nothing was checked: the last failures are too recent. `retry_after` in whole seconds.
+
+    For the audit log only: person: the id, empty when the name is unknown.
+    """
+
+    reason = Reason.DELAYED
+
+    def __init__(self, retry_after: int, person: str = "") -> None:
+        super().__init__(
+            f"Too many failed attempts. Wait {retry_after} seconds and try again.",
+            retry_after=retry_after,
+        )
+        self.person = person

@@ -1,0 +1,158 @@
+"""Sessions of people: a token `svs_...`, kept as a digest; ended by time, by hand, by disabling.
+
+The database is asked at every request, so an ended session is refused at once in every process.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from secvault.clock import Clock
+from secvault.crypto import token
+from secvault.crypto.aead import Random
+from secvault.crypto.secret import Secret
+from secvault.errors import NotAuthenticated
+from secvault.identity import names
+from secvault.identity.keys import IdentityKeys
+from secvault.identity.principal import Principal
+from secvault.store import Store
+from secvault.store.tables import person, session
+
+PREFIX = "svs"
+SEEN_EVERY = 60 * 1_000_000
+"""How far the stored moment of last use may lag behind, in microseconds: it saves writes."""
+
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """How long a session lasts, in seconds: without use, and at all (OWASP ASVS 5.0, 7.1.1).
+
+    Idle time is measured from a moment that may be up to a minute older than the last use.
+    """
+
+    idle: int = 30 * 60
+    absolute: int = 8 * 60 * 60
+
+
+@dataclass(frozen=True)
+class OpenedSession:
+    """A new session. text: the whole token, shown once. expires_at: when it ends at the latest.
+
+    Times in microseconds, UTC.
+    """
+
+    key_id: str
+    text: Secret
+    opened_at: int
+    expires_at: int
+
+
+_LOOKUP = select(
+    session.c.key_id,
+    session.c.secret_digest,
+    session.c.last_seen_at,
+    session.c.expires_at,
+    session.c.second_factor_at,
+    session.c.ended_at,
+    person.c.id,
+    person.c.name,
+    person.c.department,
+    person.c.state,
+).join_from(session, person)
+
+
+def open_session(
+    connection: Connection,
+    clock: Clock,
+    keys: IdentityKeys,
+    person_id: str,
+    *,
+    limits: SessionLimits,
+    random: Random = os.urandom,
+) -> OpenedSession:
+    """Open a session of somebody who has shown both factors just now."""
+    minted = token.mint(PREFIX, random)
+    now = clock.micros()
+    expires_at = now + limits.absolute * _MICROS
+    connection.execute(
+        insert(session).values(
+            key_id=minted.key_id,
+            person=person_id,
+            secret_digest=token.secret_digest(minted.secret, keys.token_pepper),
+            created_at=now,
+            last_seen_at=now,
+            expires_at=expires_at,
+            second_factor_at=now,
+            ended_at=None,
+        )
+    )
+    return OpenedSession(minted.key_id, minted.text, now, expires_at)
+
+
+def authenticate(
+    store: Store, clock: Clock, keys: IdentityKeys, presented: str, limits: SessionLimits
+) -> Principal:
+    """Whose session this is.
+
+    presented: the token's whole text. A text with a wrong shape or check sum is refused before the
+    database is asked. The moment of use is written in a transaction of its own, at most once a
+    minute. Raises NotAuthenticated, always with the same sentence, when the session is unknown,
+    ended, expired or unused for too long, or its person is disabled.
+    """
+    shown = token.parse(presented, PREFIX)
+    with store.read() as connection:
+        row = connection.execute(_LOOKUP.where(session.c.key_id == shown.key_id)).one_or_none()
+    genuine = keys.is_genuine(shown, row.secret_digest if row else None)
+    if row is None or not genuine:
+        raise NotAuthenticated(token.REFUSAL)
+    now = clock.micros()
+    ended = row.ended_at is not None or row.state != "active"
+    if ended or now >= min(row.expires_at, row.last_seen_at + limits.idle * _MICROS):
+        raise NotAuthenticated(token.REFUSAL)
+    if now - row.last_seen_at >= SEEN_EVERY:
+        _write_last_seen(store, shown.key_id, now)
+    return Principal(
+        subject=f"user:{row.id}",
+        kind="user",
+        name=row.name,
+        department=row.department,
+        credential=row.key_id,
+        second_factor_at=row.second_factor_at,
+    )
+
+
+def end_session(connection: Connection, clock: Clock, key_id: str) -> bool:
+    """End one session; False when there is none of this key id that was open."""
+    if not names.is_key_id(key_id):
+        return False
+    ended = connection.execute(
+        update(session)
+        .where(session.c.key_id == key_id, session.c.ended_at.is_(None))
+        .values(ended_at=clock.micros())
+    )
+    return ended.rowcount == 1
+
+
+def end_all_sessions(connection: Connection, clock: Clock, person_id: str) -> int:
+    """End every open session of a person; returns how many there were."""
+    ended = connection.execute(
+        update(session)
+        .where(session.c.person == person_id, session.c.ended_at.is_(None))
+        .values(ended_at=clock.micros())
+    )
+    return ended.rowcount
+
+
+def _write_last_seen(store: Store, key_id: str, now: int) -> None:
+    with store.write() as connection:
+        connection.execute(
+            update(session)
+            # Of several requests at the same moment, one writes.
+            .where(session.c.key_id == key_id, session.c.last_seen_at <= now - SEEN_EVERY)
+            .values(last_seen_at=now)
+        )

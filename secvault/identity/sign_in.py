@@ -1,0 +1,206 @@
+"""Signing in: a name, a password and a code become a session, or nothing is said about why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select, update
+
+from secvault.clock import Clock
+from secvault.crypto.aead import Random
+from secvault.crypto.secret import Secret
+from secvault.errors import InvalidInput
+from secvault.identity import devices, names, people, sessions
+from secvault.identity.keys import IdentityKeys
+from secvault.identity.passwords import PasswordHash, PasswordHasher
+from secvault.identity.people import Person
+from secvault.identity.principal import Principal
+from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
+from secvault.identity.sessions import SessionLimits
+from secvault.identity.throttle import AttemptLimits, Attempts, Strangers
+from secvault.store import Store
+from secvault.store.tables import person
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What people sign in through. strangers: one for each process, for as long as it runs."""
+
+    store: Store
+    clock: Clock
+    keys: IdentityKeys
+    hasher: PasswordHasher
+    strangers: Strangers
+    attempts: AttemptLimits = field(default_factory=AttemptLimits)
+    sessions: SessionLimits = field(default_factory=SessionLimits)
+    random: Random = os.urandom
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What somebody typed: the sign-in name in any spelling, the password, the present code."""
+
+    name: str
+    password: Secret
+    code: Secret
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Somebody who is in. token: `svs_...`, to be handed over once. Times in microseconds, UTC.
+
+    device: id of the TOTP device whose code was used.
+    """
+
+    principal: Principal
+    token: Secret
+    expires_at: int
+    device: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Somebody whose attempt has been counted."""
+
+    id: str
+    state: str
+    password: PasswordHash
+
+
+def sign_in(
+    entrance: Entrance,
+    given: Credentials,
+    *,
+    record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
+) -> SignedIn:
+    """Let somebody in who shows both factors.
+
+    Takes the store, because the attempt must be on disk before it is checked: one transaction
+    counts it against the person, one counts it against the TOTP devices once the password was
+    right, and a third uses the code up and opens the session. record: runs in the third, so that
+    the audit entry stands or falls with the session.
+
+    Raises SignInRefused with one and the same sentence whether the name is unknown, the person
+    disabled, the password or code wrong or used; each costs one password hash. Raises
+    SignInDelayed after several failures, for unknown names just the same (what remains of the
+    difference: see `Strangers`; and the counting of an unknown name writes nothing to disk).
+    """
+    store, clock, keys = entrance.store, entrance.clock, entrance.keys
+    known = _check_password(entrance, given.name, given.password)
+    try:
+        counted = devices.count_attempt(store, clock, known.id, entrance.attempts)
+    except SignInDelayed:
+        # A delay of its own would tell that the password was right.
+        raise SignInRefused(Reason.DELAYED, known.id) from None
+    shown = devices.check_code(counted, keys, given.code, clock)
+    upgraded = _upgraded(entrance.hasher, known, given.password)
+    with store.write() as connection:
+        _forget_failures(connection, known)
+        devices.use_up(connection, clock, shown, known.id)
+        connection.execute(
+            update(person)
+            .where(person.c.id == known.id)
+            .values(password_hash=upgraded, last_sign_in_at=clock.micros())
+        )
+        opened = sessions.open_session(
+            connection,
+            clock,
+            keys,
+            known.id,
+            limits=entrance.sessions,
+            random=entrance.random,
+        )
+        somebody = people.read_person(connection, known.id)
+        signed_in = SignedIn(
+            Principal(
+                subject=somebody.subject,
+                kind="user",
+                name=somebody.name,
+                department=somebody.department,
+                credential=opened.key_id,
+                second_factor_at=opened.opened_at,
+            ),
+            opened.text,
+            opened.expires_at,
+            shown.device,
+        )
+        record(connection, signed_in)
+    return signed_in
+
+
+def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
+    """The person whose password this is, and who has no second factor yet; opens nothing.
+
+    For the first enrolment. Counts and answers as `sign_in` does; whoever has a second factor is
+    refused like anybody else, so that this never tells a password right from wrong for them.
+    """
+    known = _check_password(entrance, name, password)
+    with entrance.store.write() as connection:
+        present = devices.list_devices(connection, known.id)
+        if any(device.state != devices.PENDING for device in present):
+            raise SignInRefused(Reason.SECOND_FACTOR_NEEDED, known.id)
+        _forget_failures(connection, known)
+        return people.read_person(connection, known.id)
+
+
+def _check_password(entrance: Entrance, name: str, password: Secret) -> _Known:
+    """Count the attempt, durably, and then look at the password."""
+    known = _count_attempt(entrance, name)
+    right = entrance.hasher.verify(known.password if known else None, password)
+    if known is None:
+        raise SignInRefused(Reason.UNKNOWN_PERSON)
+    if known.state != people.ACTIVE:
+        raise SignInRefused(Reason.DISABLED, known.id)
+    if not right:
+        raise SignInRefused(Reason.WRONG_PASSWORD, known.id)
+    return known
+
+
+def _count_attempt(entrance: Entrance, name: str) -> _Known | None:
+    """The person of this name, the attempt counted in a transaction of its own; None: a stranger.
+
+    Raises SignInDelayed.
+    """
+    now, limits = entrance.clock.micros(), entrance.attempts
+    try:
+        folded = names.sign_in_name(name)
+    except InvalidInput:
+        # Nobody can have this name; to say so would be an answer of another kind.
+        entrance.strangers.count(name, now, limits)
+        return None
+    with entrance.store.write() as connection:
+        row = connection.execute(
+            select(person).where(person.c.name == folded).with_for_update()
+        ).one_or_none()
+        if row is not None:
+            after = Attempts(row.failures, row.next_try_at).counted(now, limits, row.id)
+            connection.execute(
+                update(person)
+                .where(person.c.id == row.id)
+                .values(failures=after.failures, next_try_at=after.next_try_at)
+            )
+            return _Known(row.id, row.state, PasswordHash(row.password_hash))
+    entrance.strangers.count(folded, now, limits)
+    return None
+
+
+def _forget_failures(connection: Connection, known: _Known) -> None:
+    """Forget the failures of somebody who is still as active, with the password that was shown."""
+    same = connection.execute(
+        update(person)
+        .where(
+            person.c.id == known.id,
+            person.c.state == people.ACTIVE,
+            person.c.password_hash == known.password,
+        )
+        .values(failures=0, next_try_at=0)
+    )
+    if same.rowcount != 1:
+        raise SignInRefused(Reason.CHANGED_MEANWHILE, known.id)
+
+
+def _upgraded(hasher: PasswordHasher, known: _Known, password: Secret) -> PasswordHash:
+    """The hash at today's cost. Outside of any transaction, because it takes long."""
+    return hasher.hash(password) if hasher.needs_upgrade(known.password) else known.password

@@ -1,0 +1,77 @@
+"""How guessing is slowed down. Numbers from NIST SP 800-63B-4, 3.2.2, which allows up to 100."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from secvault.identity.refusal import SignInDelayed
+
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True)
+class AttemptLimits:
+    """What failures in a row cost.
+
+    free: failures without a delay; after the n-th failure from there on, 2**n seconds pass before
+    the next attempt is looked at, at most `longest_delay` seconds. lock_after: wrong codes that
+    lock a TOTP device, until an administrator unlocks it.
+    """
+
+    free: int = 3
+    longest_delay: int = 15 * 60
+    lock_after: int = 10
+
+    def delay(self, failures: int) -> int:
+        """Seconds to wait after so many failures in a row."""
+        if failures < self.free:
+            return 0
+        # The exponent is bounded only to keep the number small.
+        return min(1 << min(failures, 32), self.longest_delay)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Attempts without a success since, and the moment (microseconds) of the next one allowed."""
+
+    failures: int = 0
+    next_try_at: int = 0
+
+    def counted(self, now: int, limits: AttemptLimits, person: str = "") -> Attempts:
+        """These and one more, which starts now. Raises SignInDelayed when it is too early.
+
+        The attempt counts as failed until it has succeeded: attempts that run side by side
+        cannot all be the first.
+        """
+        if self.next_try_at > now:
+            raise SignInDelayed(-((now - self.next_try_at) // _MICROS), person)
+        failures = self.failures + 1
+        return Attempts(failures, now + limits.delay(failures) * _MICROS)
+
+
+class Strangers:
+    """Counts attempts with names that nobody has, as those of real people are counted.
+
+    So an unknown name is answered with the same delays as a known one, and delays do not tell who
+    exists. Real people are counted in the store, for all processes; strangers in this process
+    only, at most `capacity` of them, the longest unseen forgotten first. With several worker
+    processes an unknown name therefore has several times the free attempts.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._attempts: OrderedDict[bytes, Attempts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def count(self, name: str, now: int, limits: AttemptLimits) -> None:
+        """Count one attempt with this name. Raises SignInDelayed when it is too early."""
+        # Names that are mistyped passwords must not lie about in memory.
+        key = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            self._attempts[key] = self._attempts.get(key, Attempts()).counted(now, limits)
+            self._attempts.move_to_end(key)
+            if len(self._attempts) > self._capacity:
+                self._attempts.popitem(last=False)

@@ -1,0 +1,1 @@
+"""Records of the back office: typed fields, masks, and their sealed storage."""

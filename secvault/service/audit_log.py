@@ -1,0 +1,83 @@
+"""Operations on the audit log: read it, verify it, take a signed checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from secvault.audit import checkpoints, query
+from secvault.audit.query import Page, Question
+from secvault.audit.verify import AuditReport, verify
+from secvault.crypto.note import NoteVerifier
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+from secvault.store import open_store
+
+LOG = Operation("audit.read", "it", "log", "it/audit")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The public keys that verify this vault's checkpoints and evidence (C2SP vkey texts)."""
+
+    audit: str
+    evidence: str
+
+
+def read_events(
+    service: Service, caller: Caller, question: Question, after: int | None, limit: int
+) -> Page:
+    """A page of events, newest first."""
+
+    def act(_: object) -> Outcome[Page]:
+        found = query.page(service.store, question, after=after, limit=limit)
+        return Outcome(found, count=len(found.events))
+
+    return service.spine.read(caller, LOG, act)
+
+
+def verify_log(service: Service, caller: Caller) -> AuditReport:
+    """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
+    operation = Operation("audit.verify", "it", "log", "it/audit")
+
+    def act(_: object) -> Outcome[AuditReport]:
+        service.audit.drain()
+        signer = service.signing.audit
+        report = verify(service.store, [signer.verifier()], origin=signer.name)
+        detail: dict[str, str | int | bool] = {
+            "passed": report.ok,
+            "size": report.size,
+            "problems": len(report.problems),
+        }
+        if report.first_bad_seq is not None:
+            detail["first_bad"] = report.first_bad_seq
+        return Outcome(report, detail=detail)
+
+    return service.spine.read(caller, operation, act)
+
+
+def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
+    """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
+    store = open_store(database)
+    try:
+        return verify(store, [verifier], origin=verifier.name)
+    finally:
+        store.close()
+
+
+def take_checkpoint(service: Service, caller: Caller) -> bytes:
+    """The signed checkpoint of the log as it is now: a C2SP signed note to keep elsewhere."""
+    operation = Operation("audit.verify", "it", "log", "it/audit")
+
+    def act(_: object) -> Outcome[bytes]:
+        service.audit.drain()
+        signer = service.signing.audit
+        signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+        return Outcome(signed.note)
+
+    return service.spine.read(caller, operation, act)
+
+
+def public_keys(service: Service, caller: Caller) -> Keys:
+    """The public keys that verify this vault's signatures."""
+    audit, evidence = service.signing.verifiers
+    return service.spine.read(caller, LOG, lambda _: Outcome(Keys(audit.vkey, evidence.vkey)))

@@ -1,0 +1,151 @@
+"""Operations on backups: run, list, restore, request."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import uuid_utils
+
+from secvault.backup import manifest, run
+from secvault.backup.restic import Cancel, ForgetReport, RestoreSummary, Snapshot
+from secvault.backup.run import OnProgress, Run
+from secvault.errors import Damaged, InvalidInput
+from secvault.jobs import queue
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore brought back, and how it compares with the manifest of the backup."""
+
+    snapshot: Snapshot
+    target: Path
+    summary: RestoreSummary
+    comparison: manifest.Comparison
+
+
+def run_backup(
+    service: Service,
+    caller: Caller,
+    plan: str,
+    on_progress: OnProgress,
+    cancel: Cancel,
+) -> tuple[Run, ForgetReport]:
+    """Take a backup now, in this process."""
+    service.backups.plan(plan)
+    run_id = uuid_utils.uuid7().hex
+
+    def act() -> Outcome[tuple[Run, ForgetReport]]:
+        done, report = run.run_backup(
+            service.backups, plan, run_id, caller.principal.subject, on_progress, cancel
+        )
+        return Outcome((done, report), detail=run_detail(done))
+
+    return service.spine.work(caller, _operation("backup.run", plan), act)
+
+
+def request_backup(service: Service, caller: Caller, plan: str) -> str:
+    """Ask the worker for a backup; the id of the job, which is the id of the run."""
+    service.backups.plan(plan)
+    return service.spine.change(
+        caller,
+        _operation("backup.run", plan),
+        lambda connection: Outcome(
+            queue.request(
+                connection,
+                kind="backup",
+                plan=plan,
+                requested_by=caller.principal.subject,
+                now=service.clock.micros(),
+            )
+        ),
+    )
+
+
+def list_runs(service: Service, caller: Caller, limit: int) -> tuple[Run, ...]:
+    """The newest runs of all plans, newest first."""
+    if not 1 <= limit <= 500:
+        raise InvalidInput.at("limit", "use 1 to 500")
+    return service.spine.read(
+        caller,
+        _operation("backup.read", "*"),
+        lambda _: Outcome(run.newest_runs(service.backups, limit)),
+    )
+
+
+def list_snapshots(service: Service, caller: Caller, plan: str) -> tuple[Snapshot, ...]:
+    """The plan's snapshots in its repository, newest last."""
+    service.backups.plan(plan)
+    return service.spine.read(
+        caller,
+        _operation("backup.read", plan),
+        lambda _: Outcome(run.snapshots(service.backups, plan)),
+    )
+
+
+def restore(
+    service: Service,
+    caller: Caller,
+    plan: str,
+    snapshot_id: str | None,
+    target: Path,
+    on_progress: OnProgress,
+    cancel: Cancel | None = None,
+) -> Restored:
+    """Restore a snapshot (the newest when None) into an empty folder and check every file.
+
+    Raises InvalidInput when the folder holds something, NotFound, Damaged.
+    """
+    service.backups.plan(plan)
+    if target.exists() and any(target.iterdir()):
+        raise InvalidInput.at("target", f"{target} is not empty; name a new or an empty folder")
+
+    def act() -> Outcome[Restored]:
+        engine = service.backups
+        chosen = (
+            run.newest_snapshot(engine, plan)
+            if snapshot_id is None
+            else run.snapshot(engine, plan, snapshot_id)
+        )
+        repository = engine.ready_repository(engine.plan(plan).repository)
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        summary = engine.restic.restore(
+            repository,
+            chosen.id,
+            target,
+            verify=True,
+            on_progress=on_progress,
+            cancel=cancel or threading.Event(),
+        )
+        staged = run.staged_in(target, chosen, plan)
+        comparison = run.compare_restored(engine, plan, chosen, target)
+        if not comparison.whole:
+            first = (*comparison.missing, *comparison.different)[0]
+            raise Damaged(f"the restored files are not what was backed up, first {first}")
+        detail = {"plan": plan, "snapshot": chosen.id, "files": summary.files}
+        return Outcome(Restored(chosen, staged, summary, comparison), detail=detail)
+
+    return service.spine.work(caller, _operation("backup.restore", plan), act)
+
+
+def run_detail(done: Run) -> dict[str, str | int | bool]:
+    """What the audit entry says of a finished run."""
+    detail: dict[str, str | int | bool] = {
+        "plan": done.plan,
+        "repository": done.repository,
+        "run": done.id,
+    }
+    if done.snapshot:
+        detail["snapshot"] = done.snapshot
+    if done.bytes is not None:
+        detail["bytes"] = done.bytes
+    if done.files is not None:
+        detail["files"] = done.files
+    return detail
+
+
+def _operation(action: str, plan: str) -> Operation:
+    return Operation(action, "it", plan, f"it/backups/{plan}")

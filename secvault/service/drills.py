@@ -1,0 +1,173 @@
+"""Operations on restore drills: run, list, read and check the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uuid_utils
+from sqlalchemy import func, select
+
+from secvault.audit.verify import verify as verify_audit
+from secvault.backup import drill
+from secvault.backup.drill import Drill, Finding
+from secvault.backup.report import WORDS, drill_page
+from secvault.backup.restic import Cancel, Progress
+from secvault.crypto.canonical import JsonValue
+from secvault.crypto.evidence import verify_evidence
+from secvault.errors import Damaged, InvalidInput
+from secvault.jobs import queue
+from secvault.records.record import read_records
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+from secvault.store import Store, tables
+
+
+@dataclass(frozen=True)
+class _RestoredProofs:
+    """The proofs beyond files: the restored audit log verifies, restored fields decrypt."""
+
+    service: Service
+
+    def audit_log(self, restored: Store) -> str:
+        signer = self.service.signing.audit
+        report = verify_audit(restored, [signer.verifier()], origin=signer.name)
+        if not report.ok:
+            raise Damaged(f"the restored audit log is damaged: {report.problems[0].what}")
+        return f"{report.size} entries, whole"
+
+    def sample_of_fields(self, restored: Store) -> str:
+        service, opened, records = self.service, 0, 0
+        keyring = service.keyring.over(restored)
+        wanted = service.settings.backup.drill_sample
+        with restored.read() as connection:
+            for collection in service.collections.values():
+                table = tables.record
+                share = max(1, wanted // len(service.collections))
+                ids = connection.execute(
+                    select(table.c.id)
+                    .where(table.c.collection == collection.name)
+                    .order_by(func.random())
+                    .limit(share)
+                ).scalars()
+                for record in read_records(connection, keyring, collection, ids):
+                    records += 1
+                    for field in record.sealed:
+                        record.value(field)
+                        opened += 1
+        return f"{opened} fields of {records} records decrypted with the current keys"
+
+
+def run_drill(
+    service: Service,
+    caller: Caller,
+    plan: str,
+    on_progress: Callable[[Progress], None],
+    cancel: Cancel,
+    *,
+    drill_id: str | None = None,
+    requested_by: str | None = None,
+) -> Finding:
+    """Restore the plan's newest snapshot in a scratch place, prove it, sign and keep the finding."""
+    engine = service.backups
+    engine.plan(plan)
+
+    def act() -> Outcome[Finding]:
+        finding = drill.run_drill(
+            engine,
+            plan,
+            drill_id or uuid_utils.uuid7().hex,
+            requested_by or caller.principal.subject,
+            _RestoredProofs(service),
+            service.signing.evidence,
+            on_progress,
+            cancel,
+        )
+        _write_evidence(service, finding.id)
+        detail: dict[str, str | int | bool] = {
+            "plan": plan,
+            "snapshot": finding.snapshot,
+            "passed": finding.passed,
+        }
+        return Outcome(finding, detail=detail)
+
+    return service.spine.work(caller, _operation("drill.run", plan), act)
+
+
+def request_drill(service: Service, caller: Caller, plan: str) -> str:
+    """Ask the worker for a drill; the id of the job, which is the id of the drill."""
+    service.backups.plan(plan)
+    return service.spine.change(
+        caller,
+        _operation("drill.run", plan),
+        lambda connection: Outcome(
+            queue.request(
+                connection,
+                kind="drill",
+                plan=plan,
+                requested_by=caller.principal.subject,
+                now=service.clock.micros(),
+            )
+        ),
+    )
+
+
+def list_drills(service: Service, caller: Caller, limit: int) -> tuple[Drill, ...]:
+    """The newest drills of all plans, newest first."""
+    if not 1 <= limit <= 500:
+        raise InvalidInput.at("limit", "use 1 to 500")
+    return service.spine.read(
+        caller,
+        _operation("drill.read", "*"),
+        lambda _: Outcome(drill.newest_drills(service.backups, limit)),
+    )
+
+
+def read_evidence(
+    service: Service, caller: Caller, drill_id: str
+) -> tuple[dict[str, JsonValue], bytes, bytes]:
+    """The verified finding of a drill, with its exact bytes and signed note. Raises Damaged."""
+
+    def act(_: object) -> Outcome[tuple[dict[str, JsonValue], bytes, bytes]]:
+        document, note = drill.evidence(service.backups, drill_id)
+        verified = verify_evidence(document, note, service.signing.evidence.verifier())
+        return Outcome((verified, document, note))
+
+    return service.spine.read(caller, _operation("drill.read", "*"), act)
+
+
+def read_page(service: Service, caller: Caller, drill_id: str, language: str) -> str:
+    """The finding as an HTML page. language: `en` or `vi`."""
+    if language not in WORDS:
+        raise InvalidInput.at("language", f"use one of {', '.join(WORDS)}")
+    verified, _, note = read_evidence(service, caller, drill_id)
+    return drill_page(verified, note.decode(), language)
+
+
+def evidence_files(service: Service, drill_id: str) -> tuple[Path, ...]:
+    """Where the evidence of a drill lies in the data folder."""
+    name = drill_id.replace(":", "-")
+    return tuple(
+        service.backups.evidence / f"drill-{name}{ending}"
+        for ending in (".json", ".note", ".en.html", ".vi.html")
+    )
+
+
+def _write_evidence(service: Service, drill_id: str) -> None:
+    document, note = drill.evidence(service.backups, drill_id)
+    verified = verify_evidence(document, note, service.signing.evidence.verifier())
+    pages = [drill_page(verified, note.decode(), language).encode() for language in ("en", "vi")]
+    service.backups.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file, content in zip(
+        evidence_files(service, drill_id), (document, note, *pages), strict=True
+    ):
+        beside = file.with_name(f".{file.name}.new")
+        beside.write_bytes(content)
+        beside.replace(file)
+
+
+def _operation(action: str, plan: str) -> Operation:
+    return Operation(action, "it", plan, f"it/backups/{plan}")
+
+

@@ -1,0 +1,204 @@
+"""Making a vault, and opening one: the parts in order, and closed again in the other order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from secvault.access import Policy, load_rules
+from secvault.audit.event import Actor, Event
+from secvault.audit.log import AuditLog
+from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.engine import BackupEngine
+from secvault.backup.restic import Restic
+from secvault.clock import Clock
+from secvault.config import Settings
+from secvault.crypto.aead import Random
+from secvault.errors import Conflict
+from secvault.identity import (
+    Argon2Cost,
+    IdentityKeys,
+    PasswordHasher,
+    SessionLimits,
+    Strangers,
+)
+from secvault.identity.sign_in import Entrance
+from secvault.keyring import FileSeal, Keyring
+from secvault.keyring.keyring import TRANSIT
+from secvault.keyring.root import create_root, unseal
+from secvault.records.collection import Collection, load_collections
+from secvault.records.record import ensure_collection_keys
+from secvault.service.service import Service
+from secvault.service.signing import signing_keys
+from secvault.service.spine import Spine
+from secvault.store import Store, open_store, tables
+from secvault.store.migrate import require_current, schema_revision, upgrade
+
+PROGRAM = Actor("system", "secvault")
+
+
+def create_vault(settings: Settings, clock: Clock, random: Random = os.urandom) -> str:
+    """Make the data folder, the seal key, the store and the root key; return the vault's id.
+
+    Raises Conflict when there is a vault already; it is not touched.
+    """
+    folder = settings.data_folder
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    seal = FileSeal(settings.seal_key_file, random)
+    store = open_store(settings.store_url)
+    try:
+        if schema_revision(store) is not None:
+            with store.read() as connection:
+                if _has_vault(connection):
+                    raise Conflict(f"there is a vault in {folder} already; it is left as it is")
+        upgrade(store)
+        if not seal.file.exists():
+            seal.create()
+        with store.write() as connection:
+            root = create_root(connection, seal, clock, random)
+            Keyring(store, clock, root, random).add_mount(connection, TRANSIT, TRANSIT, "it")
+        return root.vault_id
+    finally:
+        store.close()
+
+
+def vault_exists(settings: Settings) -> bool:
+    """Whether the settings point at a vault that was made before. Raises Unavailable."""
+    if settings.store_url.startswith("sqlite:///"):
+        file = Path(settings.store_url.removeprefix("sqlite:///"))
+        if not file.exists():
+            return False
+    store = open_store(settings.store_url)
+    try:
+        if schema_revision(store) is None:
+            return False
+        with store.read() as connection:
+            return _has_vault(connection)
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened(
+    settings: Settings,
+    clock: Clock,
+    *,
+    program: str,
+    environment: Mapping[str, str] = os.environ,
+    random: Random = os.urandom,
+) -> Iterator[Service]:
+    """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
+
+    Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
+    """
+    with ExitStack() as closing:
+        store = open_store(settings.store_url)
+        closing.callback(store.close)
+        require_current(store)
+        with store.read() as connection:
+            root = unseal(connection, FileSeal(settings.seal_key_file, random))
+        keyring = Keyring(store, clock, root, random)
+        collections = load_collections(settings.policy_folder / "collections")
+        rules = load_rules(
+            settings.policy_folder,
+            {
+                name: {field.name: str(field.sensitivity) for field in collection.fields.values()}
+                for name, collection in collections.items()
+            },
+            {name: collection.department for name, collection in collections.items()},
+        )
+        _ensure_keys(store, keyring, collections)
+        node = f"{platform.node()}:{program}:{random(6).hex()}"
+        audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
+        closing.callback(audit.close)
+        policy = Policy(store, rules, clock, random=random)
+        service = Service(
+            settings=settings,
+            clock=clock,
+            random=random,
+            store=store,
+            keyring=keyring,
+            audit=audit,
+            policy=policy,
+            collections=collections,
+            entrance=_entrance(settings, clock, store, keyring, random),
+            signing=signing_keys(keyring, settings.organisation),
+            backups=_backups(settings, clock, store, keyring, node, environment, random),
+            spine=Spine(store, clock, policy, audit),
+        )
+        audit.record(_lifecycle("audit.started", program))
+        closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
+        yield service
+
+
+def _lifecycle(kind: str, program: str) -> Event:
+    return Event(
+        kind=kind, outcome="ok", actor=PROGRAM, resource="it/audit", detail={"program": program}
+    )
+
+
+def _entrance(
+    settings: Settings, clock: Clock, store: Store, keyring: Keyring, random: Random
+) -> Entrance:
+    keys = IdentityKeys(
+        password_pepper=keyring.internal("password-pepper"),
+        token_pepper=keyring.internal("token-pepper"),
+        totp=keyring.internal("totp-seeds"),
+    )
+    limits = settings.identity
+    cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)
+    slots = threading.BoundedSemaphore(os.cpu_count() or 1)
+    return Entrance(
+        store=store,
+        clock=clock,
+        keys=keys,
+        hasher=PasswordHasher(keys.password_pepper, slots, cost, random),
+        strangers=Strangers(),
+        sessions=SessionLimits(
+            idle=limits.session_idle_minutes * 60, absolute=limits.session_hours * 3600
+        ),
+        random=random,
+    )
+
+
+def _backups(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    keyring: Keyring,
+    node: str,
+    environment: Mapping[str, str],
+    random: Random,
+) -> BackupEngine:
+    data = settings.data_folder
+    return BackupEngine(
+        store=store,
+        clock=clock,
+        restic=Restic(settings.backup.restic, data / "restic-cache"),
+        postgresql=PostgresqlPrograms(settings.backup.pg_bin),
+        plans=settings.backup.plans,
+        repository_settings=settings.repository,
+        own_folders=(settings.policy_folder,),
+        scratch=data / "scratch",
+        evidence=data / "evidence",
+        password_key=keyring.internal("repository-passwords"),
+        node=node,
+        host=platform.node() or "secvault",
+        environment=environment,
+        random=random,
+    )
+
+
+def _has_vault(connection: Connection) -> bool:
+    return connection.execute(select(tables.vault.c.id)).first() is not None
+
+
+def _ensure_keys(store: Store, keyring: Keyring, collections: Mapping[str, Collection]) -> None:
+    with store.write() as connection:
+        ensure_collection_keys(connection, keyring, collections.values())

@@ -1,0 +1,36 @@
+"""Whether the parts that every request needs work right now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from secvault.errors import SecvaultError
+from secvault.service.service import Service
+from secvault.store import tables
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Yes or no for each part; an open service is unsealed."""
+
+    database: bool
+    audit: bool
+    unsealed: bool = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be served."""
+        return self.database and self.audit and self.unsealed
+
+
+def check(service: Service) -> Readiness:
+    """Ask the database for a row, and the audit log whether it could write of late."""
+    try:
+        with service.store.read() as connection:
+            connection.execute(select(tables.vault.c.id)).one()
+        database = True
+    except SecvaultError:
+        database = False
+    return Readiness(database=database, audit=service.audit.trouble is None)

@@ -1,0 +1,157 @@
+"""Operations on calling systems: service accounts and their tokens."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from secvault.access import add_grant
+from secvault.errors import InvalidInput, NotFound
+from secvault.identity import people, service_accounts, tokens
+from secvault.identity.service_accounts import ServiceAccount
+from secvault.identity.tokens import IssuedToken, Token
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+
+
+def create_account(
+    service: Service,
+    caller: Caller,
+    *,
+    name: str,
+    department: str,
+    owner: str,
+    roles: tuple[str, ...],
+) -> ServiceAccount:
+    """Make an account with its roles in its department. owner: sign-in name or id of a person."""
+    operation = _accounts("service_account.create")
+
+    def act(connection: Connection) -> Outcome[ServiceAccount]:
+        made = service_accounts.create_account(
+            connection,
+            service.clock,
+            name=name,
+            department=department,
+            owner=_owner(connection, owner),
+        )
+        for role in roles:
+            add_grant(
+                connection,
+                service.policy.rules,
+                subject=made.subject,
+                role=role,
+                department=department,
+                granted_by=caller.principal.subject,
+                at=service.clock.micros(),
+                random=service.random,
+            )
+        return Outcome(made, detail={"subject": made.subject})
+
+    if roles:
+        service.spine.decide(caller, Operation("grant.add", "it", "grants", "it/grants"))
+    return service.spine.change(caller, operation, act)
+
+
+def list_accounts(service: Service, caller: Caller) -> tuple[ServiceAccount, ...]:
+    """All accounts, oldest first."""
+    return service.spine.read(
+        caller,
+        _accounts("service_account.read"),
+        lambda connection: Outcome(_all_accounts(connection)),
+    )
+
+
+def disable_account(service: Service, caller: Caller, account: str) -> int:
+    """Shut an account out and revoke its tokens; return how many. account: name or id."""
+
+    def act(connection: Connection) -> Outcome[int]:
+        found = service_accounts.by_name_or_id(connection, account)
+        gone = service_accounts.disable_account(connection, service.clock, found.id)
+        return Outcome(gone, detail={"subject": found.subject})
+
+    return service.spine.change(caller, _accounts("service_account.disable"), act)
+
+
+def issue_token(
+    service: Service, caller: Caller, *, account: str, display_name: str, days: int | None
+) -> IssuedToken:
+    """Make a token, shown once. days: until it expires; None for the configured number."""
+    chosen = service.settings.identity.token_days if days is None else days
+
+    def act(connection: Connection) -> Outcome[IssuedToken]:
+        found = service_accounts.by_name_or_id(connection, account)
+        issued = tokens.issue_token(
+            connection,
+            service.clock,
+            service.entrance.keys,
+            account=found.id,
+            display_name=display_name,
+            days=chosen,
+            random=service.random,
+        )
+        detail: dict[str, str | int | bool] = {
+            "token": issued.token.key_id,
+            "subject": found.subject,
+            "expires_at": issued.token.expires_at,
+        }
+        return Outcome(issued, detail=detail)
+
+    return service.spine.change(caller, _tokens("token.issue"), act)
+
+
+def list_tokens(service: Service, caller: Caller) -> tuple[Token, ...]:
+    """All tokens of all accounts, without their secrets."""
+
+    def act(connection: Connection) -> Outcome[tuple[Token, ...]]:
+        found = tuple(
+            token
+            for account in _all_accounts(connection)
+            for token in tokens.list_tokens(connection, account.id)
+        )
+        return Outcome(found, count=len(found))
+
+    return service.spine.read(caller, _tokens("token.read"), act)
+
+
+def revoke_token(service: Service, caller: Caller, key_id: str) -> Token:
+    """End a token for ever."""
+
+    def act(connection: Connection) -> Outcome[Token]:
+        ended = tokens.revoke_token(connection, service.clock, key_id)
+        return Outcome(ended, detail={"token": ended.key_id})
+
+    return service.spine.change(caller, _tokens("token.revoke"), act)
+
+
+def own_token(service: Service, caller: Caller) -> Token:
+    """What is known of the token that the caller came with. Raises NotFound for a session."""
+    operation = Operation("session.self", "it", "session", "it/tokens/self")
+    return service.spine.read(
+        caller,
+        operation,
+        lambda connection: Outcome(tokens.read_token(connection, caller.principal.credential)),
+    )
+
+
+def _all_accounts(connection: Connection) -> tuple[ServiceAccount, ...]:
+    found: list[ServiceAccount] = []
+    while True:
+        after = found[-1].id if found else ""
+        page = service_accounts.list_accounts(connection, after=after, limit=1000)
+        found.extend(page)
+        if len(page) < 1000:
+            return tuple(found)
+
+
+def _owner(connection: Connection, name_or_id: str) -> str:
+    try:
+        return people.by_name_or_id(connection, name_or_id).id
+    except NotFound as error:
+        raise InvalidInput.at("owner", error.detail) from None
+
+
+def _accounts(action: str) -> Operation:
+    return Operation(action, "it", "service-accounts", "it/service-accounts")
+
+
+def _tokens(action: str) -> Operation:
+    return Operation(action, "it", "tokens", "it/tokens")

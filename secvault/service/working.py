@@ -1,0 +1,63 @@
+"""The worker process: the calendar, the long jobs, and the audit log's checkpoints."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from secvault.audit import checkpoints
+from secvault.clock import Clock
+from secvault.config import Settings
+from secvault.errors import SecvaultError
+from secvault.jobs import Place, Worker
+from secvault.service import opening
+from secvault.service.service import Service
+from secvault.service.workflows import schedules, workflows
+
+
+def work(settings: Settings, clock: Clock) -> None:
+    """Work until SIGTERM or SIGINT. Raises what keeps the worker from starting or going on."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    log = structlog.get_logger("secvault.worker")
+    with opening.opened(settings, clock, program="worker") as service:
+        worker = Worker(
+            service.store,
+            clock,
+            workflows(service),
+            _place(settings.data_folder),
+            log.info,
+            schedules=schedules(service),
+        )
+        worker.start()
+        try:
+            while not stopping.wait(settings.audit.checkpoint_seconds):
+                _checkpoint(service, log.error)
+                failure = worker.failure()
+                if failure is not None:
+                    raise failure
+        finally:
+            worker.stop()
+
+
+def _place(data: Path) -> Place:
+    return Place(database=data / "jobs.db", lock=data / "worker.lock")
+
+
+def _checkpoint(service: Service, log: Callable[..., object]) -> None:
+    try:
+        signer = service.signing.audit
+        checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+    except SecvaultError as error:
+        # The next turn tries again; a log that does not match its last checkpoint stays unsigned.
+        log("audit.checkpoint_failed", code=error.code, detail=error.detail)

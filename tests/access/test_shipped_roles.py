@@ -1,0 +1,272 @@
+"""The shipped roles, as tables: who sees what, department by department."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from secvault.access import (
+    COLLECTIONS,
+    DEPARTMENTS,
+    AccessContext,
+    AccessRequest,
+    Decision,
+    Grant,
+    Rules,
+    build_snapshot,
+    decide,
+    decide_fields,
+    field_access,
+    load_rules,
+)
+from secvault.access.vocabulary import ACTIONS, FIELD_ACTIONS, IN_ANY_DEPARTMENT, RESERVED_ROLES
+
+POLICIES = Path(__file__).parents[2] / "policies"
+AT = 1_700_000_000_000_000
+CONTEXT = AccessContext(AT)
+Ask = Callable[..., Decision]
+
+# clear, masked or withheld, for the fields of tests/access/conftest.py in their order:
+# period, full_name, id_number, gross_salary, bank_account, diagnosis, unit_price, recipe.
+SEES = {
+    "accounting.clerk": "CCMM-.M-",
+    "hr.clerk": "CCMM-.M-",
+    "production.clerk": "CMMM-.M-",
+    "quality.clerk": "CCMM-.M-",
+    "analysis.clerk": "CMMM-.M-",
+    "analysis.analyst": "CMMM-.MM",
+    "administration.clerk": "CCMM-.M-",
+    "logistics.clerk": "CCMM-.M-",
+    "settlement.clerk": "CCMM-.M-",
+    **{f"{department}.head": "CCCCCCCC" for department in DEPARTMENTS if department != "it"},
+}
+LETTERS = {"C": "clear", "M": "masked", "-": "withheld", ".": "withheld"}
+
+RECORD_ACTIONS = {
+    "clerk": {"record.list", "record.create", "record.update", "record.read"},
+    "head": {"record.list", "record.create", "record.update", "record.read", "record.delete"},
+    "analyst": {"record.list", "record.read"},
+}
+
+PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"}
+GRANTS = {"grant.add", "grant.revoke", "grant.read"}
+ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
+TOKENS = {"token.issue", "token.revoke", "token.read"}
+BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
+KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
+EVERYBODY = {"session.self", "vault.status"}
+
+# Everything that the role may do, in the department that it is granted in.
+MAY = {
+    "it.admin": EVERYBODY
+    | PEOPLE
+    | GRANTS
+    | ACCOUNTS
+    | TOKENS
+    | BACKUPS
+    | KEYS
+    | {"audit.verify", "config.read"},
+    "it.auditor": EVERYBODY
+    | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"},
+    "it.encryptor": EVERYBODY | {"data.encrypt"},
+    "it.cryptor": EVERYBODY | KEYS | {"data.encrypt", "data.decrypt", "data.rewrap"},
+    "it.key_custodian": EVERYBODY | {"key.export", "key.import", "key.read", "key.list"},
+    "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
+    "it.head": EVERYBODY
+    | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
+    | {"service_account.read", "token.read", "audit.verify"},
+}
+LOCAL_MAY = {
+    "local:operator": PEOPLE
+    | GRANTS
+    | ACCOUNTS
+    | TOKENS
+    | BACKUPS
+    | KEYS
+    | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"},
+    "system:jobs": (BACKUPS - {"backup.restore"}) | {"audit.read", "audit.verify", "vault.status"},
+}
+
+
+def granted(role: str, department: str, subject: str = "user:1") -> Grant:
+    return Grant("g1", subject, f"role:{role}", department, 0, None, "local:operator", 0)
+
+
+@pytest.fixture(scope="session")
+def ask(shipped: Rules) -> Ask:
+    """Ask for one decision, given the grant of the one who asks."""
+
+    def asked(grant: Grant | None, *names: str, subject: str = "user:1") -> Decision:
+        snapshot = build_snapshot(shipped, [grant] if grant else [], epoch=1, at=AT)
+        return decide(snapshot, AccessRequest(subject, *names, context=CONTEXT))
+
+    return asked
+
+
+def test_the_tables_speak_of_every_role(shipped: Rules) -> None:
+    assert shipped.roles - RESERVED_ROLES == {f"role:{name}" for name in SEES | MAY}
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("role", SEES)
+def test_each_role_sees_its_own_department_and_nothing_else(
+    shipped: Rules, fields: Mapping[str, Mapping[str, str]], role: str, collection: str
+) -> None:
+    own, home = role.partition(".")[0], COLLECTIONS[collection]
+    snapshot = build_snapshot(shipped, [granted(role, own)], epoch=1, at=AT)
+    shown = field_access(
+        snapshot,
+        subject="user:1",
+        department=home,
+        collection=collection,
+        fields=fields[collection],
+        context=CONTEXT,
+    )
+    expected = SEES[role] if own == home else "--------"
+    assert [one.access.value for one in shown.values()] == [LETTERS[one] for one in expected]
+    assert all(one.reason for one in shown.values() if one.access != "clear")
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("role", SEES)
+def test_each_role_acts_on_records_of_its_own_department_only(
+    shipped: Rules, role: str, collection: str
+) -> None:
+    own, name = role.split(".")
+    home = COLLECTIONS[collection]
+    snapshot = build_snapshot(shipped, [granted(role, own)], epoch=1, at=AT)
+    allowed = {
+        action
+        for action in ACTIONS
+        if action.startswith("record.")
+        and decide(
+            snapshot, AccessRequest("user:1", home, collection, "*", action, CONTEXT)
+        ).allowed
+    }
+    assert allowed == (RECORD_ACTIONS[name] if own == home else set())
+
+
+def test_the_hr_clerk_gets_the_salary_masked_and_the_bank_account_refused_with_the_reason(
+    shipped: Rules,
+) -> None:
+    shown = field_access(
+        build_snapshot(shipped, [granted("hr.clerk", "hr")], epoch=1, at=AT),
+        subject="user:1",
+        department="hr",
+        collection="payroll",
+        fields=["gross_salary", "bank_account"],
+        context=CONTEXT,
+    )
+    assert shown["gross_salary"].access == "masked"
+    assert shown["bank_account"].access == "withheld"
+    reason = "The field bank_account holds bank data, which your role does not open."
+    assert shown["bank_account"].reason == reason
+
+
+@pytest.mark.parametrize("action", ["record.create", "record.read", "record.update"])
+def test_no_clerk_touches_bank_data(
+    shipped: Rules, fields: Mapping[str, Mapping[str, str]], action: str
+) -> None:
+    for collection, home in COLLECTIONS.items():
+        snapshot = build_snapshot(shipped, [granted(f"{home}.clerk", home)], epoch=1, at=AT)
+        request = AccessRequest("user:1", home, collection, "bank_account", action, CONTEXT)
+        assert not decide(snapshot, request).allowed
+
+
+def _may(shipped: Rules, grants: list[Grant], subject: str, department: str) -> set[str]:
+    """Everything that the subject may do there, to the widest object and to each class of field."""
+    snapshot = build_snapshot(shipped, grants, epoch=1, at=AT)
+    allowed = set()
+    for action, kind in ACTIONS.items():
+        collections = [name for name, home in COLLECTIONS.items() if home == department]
+        objects = ["*", *collections] if kind == "collection" else ["*"]
+        if kind not in ("collection", "key", "plan"):
+            objects = [kind]
+        for obj in objects:
+            fields = list(shipped.fields[obj]) if action in FIELD_ACTIONS and obj != "*" else []
+            for field in ["*", *fields]:
+                request = AccessRequest(subject, department, obj, field, action, CONTEXT)
+                if decide(snapshot, request).allowed:
+                    allowed.add(action)
+    return allowed
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_each_role_of_it_may_do_exactly_what_the_table_says(shipped: Rules, role: str) -> None:
+    grants = [granted(role, "it")]
+    assert _may(shipped, grants, "user:1", "it") == MAY[role]
+    assert _may(shipped, grants, "user:1", "hr") == EVERYBODY
+
+
+@pytest.mark.parametrize("department", DEPARTMENTS)
+def test_the_auditor_is_one_in_every_department_and_reads_no_record(
+    shipped: Rules, department: str
+) -> None:
+    allowed = _may(shipped, [granted("it.auditor", "*")], "user:1", department)
+    assert allowed == MAY["it.auditor"]
+
+
+@pytest.mark.parametrize("department", DEPARTMENTS)
+@pytest.mark.parametrize("subject", LOCAL_MAY)
+def test_the_local_subjects_have_their_roles_without_a_grant(
+    shipped: Rules, subject: str, department: str
+) -> None:
+    assert _may(shipped, [], subject, department) == LOCAL_MAY[subject]
+
+
+def test_a_calling_system_uses_the_keys_of_the_department_that_it_was_granted(ask: Ask) -> None:
+    cryptor = granted("it.cryptor", "hr", "svc:1")
+    for department, allowed in (("hr", True), ("it", False), ("accounting", False)):
+        decision = ask(cryptor, department, "transit/pay", "*", "data.decrypt", subject="svc:1")
+        assert decision.allowed is allowed
+
+
+def test_the_administrator_manages_keys_of_another_department_when_granted_there(ask: Ask) -> None:
+    admin = granted("it.admin", "hr")
+    assert ask(admin, "hr", "transit/pay", "*", "key.rotate").allowed
+    assert not ask(admin, "it", "people", "*", "person.create").allowed
+
+
+@pytest.mark.parametrize("subject", ["user:1", "svc:1"])
+def test_everybody_signed_in_has_a_session_without_any_grant(ask: Ask, subject: str) -> None:
+    assert ask(None, "hr", "session", "*", "session.self", subject=subject).allowed
+
+
+def test_nobody_can_hold_a_role_that_opens_both_records_and_the_administration(
+    shipped: Rules,
+) -> None:
+    records = {rule.sub for rule in shipped.rules if rule.act.startswith("record.")}
+    assert not records & IN_ANY_DEPARTMENT
+
+
+def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formula() -> None:
+    schema: dict[str, dict[str, dict[str, object]]] = {}
+    homes: dict[str, str] = {}
+    for file in (POLICIES / "collections").glob("*.toml"):
+        department = tomllib.loads(file.read_text())
+        for name, collection in department["collections"].items():
+            schema[name], homes[name] = collection["fields"], department["department"]
+    classes = {
+        name: {field: str(one.get("class", "normal")) for field, one in fields.items()}
+        for name, fields in schema.items()
+    }
+    rules = load_rules(POLICIES, classes, homes)
+    closed = set()
+    for name, fields in schema.items():
+        needed = [field for field, one in fields.items() if one.get("required")]
+        home = homes[name]
+        snapshot = build_snapshot(rules, [granted(f"{home}.clerk", home)], epoch=1, at=AT)
+        answers = decide_fields(
+            snapshot,
+            subject="user:1",
+            department=home,
+            collection=name,
+            fields=needed,
+            action="record.create",
+            context=CONTEXT,
+        )
+        closed |= {name for one in answers.values() if not one.allowed}
+    assert closed == {"payments", "payroll", "transactions", "formulas"}

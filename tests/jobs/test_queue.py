@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.jobs import Job, queue, request
+from secvault.store import Store
+
+
+def ask(store: Store, plan: str = "nightly", *, kind: str = "backup", now: int = 1) -> str:
+    with store.write() as connection:
+        return request(connection, kind=kind, plan=plan, requested_by="user:thu", now=now)
+
+
+def claim(store: Store, limit: int = 10) -> list[str]:
+    with store.write() as connection:
+        return [job.id for job in queue.claim(connection, limit)]
+
+
+def state(store: Store, id_: str) -> Job:
+    with store.read() as connection:
+        return queue.get(connection, id_)
+
+
+def test_a_request_is_part_of_the_transaction_that_asks(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as connection:  # noqa: PT012
+        id_ = request(connection, kind="backup", plan="nightly", requested_by="user:thu", now=1)
+        _ = 1 // 0
+    with store.read() as connection, pytest.raises(NotFound):
+        queue.get(connection, id_)
+
+
+def test_asking_twice_by_one_id_is_one_job(store: Store) -> None:
+    for now in (1, 2):
+        with store.write() as connection:
+            id_ = request(
+                connection, kind="drill", plan="nightly", requested_by="user:thu", now=now, id="d-1"
+            )
+            assert id_ == "d-1"
+    assert state(store, "d-1").requested_at == 1
+    with store.write() as connection, pytest.raises(Conflict):
+        request(connection, kind="drill", plan="other", requested_by="u", now=3, id="d-1")
+
+
+def test_requests_without_an_id_are_jobs_of_their_own(store: Store) -> None:
+    assert ask(store) != ask(store)
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan", "id_", "field"),
+    [
+        ("Back up", "nightly", "x", "kind"),
+        ("", "nightly", "x", "kind"),
+        ("backup", "", "x", "plan"),
+        ("backup", "a\nb", "x", "plan"),
+        ("backup", "nightly", "", "id"),
+        ("backup", "nightly", "x" * 301, "id"),
+    ],
+)
+def test_a_bad_request_names_its_field(
+    store: Store, kind: str, plan: str, id_: str, field: str
+) -> None:
+    with store.write() as connection, pytest.raises(InvalidInput) as refused:
+        request(connection, kind=kind, plan=plan, requested_by="u", now=1, id=id_)
+    assert refused.value.fields[0].field == field
+
+
+def test_work_of_one_kind_on_one_plan_is_claimed_one_at_a_time_in_order(store: Store) -> None:
+    first, second = ask(store, now=1), ask(store, now=2)
+    drill, other = ask(store, kind="drill", now=3), ask(store, "weekly", now=4)
+    assert claim(store) == [first, drill, other]
+    assert claim(store) == []
+    with store.write() as connection:
+        assert queue.finish(connection, first, "failed", now=5, error="backup-failed: disk full")
+        assert not queue.finish(connection, first, "done", now=6)
+    ended = state(store, first)
+    assert (ended.state, ended.finished_at, ended.error) == (
+        "failed", 5, "backup-failed: disk full",
+    )  # fmt: skip
+    assert claim(store) == [second]
+
+
+def test_no_more_is_claimed_than_there_is_room_for(store: Store) -> None:
+    asked = [ask(store, f"plan-{n}", now=n) for n in range(3)]
+    assert claim(store, 2) == asked[:2]
+    with store.read() as connection:
+        assert [job.id for job in queue.started(connection)] == asked[:2]
+        assert queue.waiting(connection)
+    assert claim(store, 2) == asked[2:]
+    with store.read() as connection:
+        assert not queue.waiting(connection)
+
+
+def test_a_job_is_claimed_once_by_ten_that_try_at_once(store: Store) -> None:
+    asked = {ask(store, f"plan-{n}") for n in range(20)}
+    claimed: list[str] = []
+    threads = [threading.Thread(target=lambda: claimed.extend(claim(store, 3))) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == len(set(claimed)) == 20
+    assert set(claimed) == asked
+
+
+def test_the_list_is_newest_first_and_can_be_narrowed(store: Store) -> None:
+    old, new = ask(store, now=1), ask(store, now=2)
+    drill = ask(store, kind="drill", now=3)
+    with store.read() as connection:
+        assert [job.id for job in queue.jobs(connection)] == [drill, new, old]
+        assert [job.id for job in queue.jobs(connection, kind="backup", limit=1)] == [new]
+        assert queue.jobs(connection, state="done") == ()
