@@ -219,15 +219,6 @@ class Settings(BaseSettings):
         )
 
 
-def repository_secret(repository: RepositorySettings) -> str:
-    """The repository's S3 secret, read from its file when one is set."""
-    return _secret(
-        repository.secret_access_key,
-        repository.secret_access_key_file,
-        "secret_access_key_file",
-    )
-
-
 def shipped_policies() -> Path:
     """The policies that come with the program: in the wheel, or in a checkout beside it."""
     installed = Path(__file__).parent / "policies"

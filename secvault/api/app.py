@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from http import HTTPStatus
 
 import uuid_utils
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault import __version__
 from secvault.api import audit, backups, health, people, problem, records, session, tokens, transit
 from secvault.api.declared import require_declared
 from secvault.api.openapi import describe
+from secvault.api.problem import too_large
 from secvault.service import Service
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 DESCRIPTION = (
     "Guards a company's back office: field encryption for calling systems (compatible with Vault "
@@ -26,8 +31,15 @@ DESCRIPTION = (
 
 def application(
     open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
+) -> ASGIApp:
+    """The whole application; see `routes`."""
+    return Answering(routes(open_service, max_body_bytes))
+
+
+def routes(
+    open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
 ) -> FastAPI:
-    """The application over a service that is opened when it starts and closed when it ends.
+    """All routes over a service that is opened when they start and closed when they end.
 
     Raises ConfigurationError for a route that declares no action.
     """
@@ -54,31 +66,52 @@ def application(
         app.include_router(part.router)
     require_declared(app)
     describe(app)
-    app.add_middleware(_Answering)
     return app
 
 
-class _Answering:
-    """Gives each request an id and each answer the headers that keep it private."""
+class Answering:
+    """Around everything: gives each request an id, and each answer the headers that keep it private.
+
+    A body over the limit is answered by the framework, outside of our errors; here it gets their
+    form.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = str(uuid_utils.uuid7())
         scope.setdefault("state", {})["request_id"] = request_id
+        replaced = False
 
-        async def answer(message: Message) -> None:
+        async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 headers["Cache-Control"] = "no-store"
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
-                headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+                headers["Content-Security-Policy"] = POLICY
             await send(message)
 
+        async def answer(message: Message) -> None:
+            nonlocal replaced
+            if _is_bare_refusal(message):
+                replaced = True
+                await too_large(Request(scope))(scope, receive, finish)
+            elif not replaced:
+                await finish(message)
+
         await self._app(scope, receive, answer)
+
+
+def _is_bare_refusal(message: Message) -> bool:
+    if message["type"] != "http.response.start":
+        return False
+    kind = MutableHeaders(scope=message).get("content-type", "")
+    too_big: bool = message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return too_big and kind.startswith("text/plain")

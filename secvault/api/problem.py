@@ -25,6 +25,15 @@ TYPE_BASE = "urn:secvault:problem:"
 VAULT_PATHS = "/v1/"
 
 
+_DETAILS: Mapping[int, str] = {
+    400: "The body cannot be read as JSON in UTF-8.",
+    404: "There is nothing at this path.",
+    405: "The path exists, but not with this method.",
+    413: "The body is larger than this service accepts; send less at once.",
+    415: "Send the body as application/json.",
+}
+
+
 class FieldProblem(BaseModel):
     """One fault in the input."""
 
@@ -69,6 +78,13 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     )
 
 
+def too_large(request: Request) -> Response:
+    """The answer to a body over the limit."""
+    return _answer(
+        request, 413, "content-too-large", "Content Too Large", _DETAILS[413], (), {}
+    )
+
+
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, SecvaultError)  # noqa: S101 - registered for this class
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -91,15 +107,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     phrase = http.HTTPStatus(error.status_code).phrase
-    details = {
-        400: "The body cannot be read as JSON in UTF-8.",
-        404: "There is nothing at this path.",
-        405: "The path exists, but not with this method.",
-        413: "The body is larger than this service accepts; send less at once.",
-        415: "Send the body as application/json.",
-    }
     code = phrase.lower().replace(" ", "-")
-    detail = details.get(error.status_code, phrase)
+    detail = _DETAILS.get(error.status_code, phrase)
     headers = dict(error.headers or {})
     return _answer(request, error.status_code, code, phrase, detail, (), headers)
 

@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from fastapi import FastAPI
 from granian import Granian
 from granian.constants import Interfaces, SSLProtocols
+from starlette.types import ASGIApp
 
 from secvault.api.app import application
 from secvault.clock import system_clock
@@ -18,7 +18,7 @@ from secvault.process import die_with_parent, leave_no_core
 from secvault.service import opening
 
 
-def worker_application() -> FastAPI:
+def worker_application() -> ASGIApp:
     """The application of one worker process, with the settings that its environment names."""
     die_with_parent()
     leave_no_core()

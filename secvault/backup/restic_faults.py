@@ -26,15 +26,20 @@ DONE = 0
 PARTLY_READ = 3
 _MISSING, _LOCKED, _WRONG_PASSWORD = 10, 11, 12
 
-_DAMAGE = re.compile(
+# The bytes came, and are wrong.
+_CHANGED = re.compile(
     r"ciphertext verification failed|invalid data returned|Pack ID does not match"
-    r"|unexpected pack id|hash mismatch|invalid hash|is damaged|repository contains errors"
-    r"|not found in (?:the )?(?:index|repository)|contains \d+ errors|damaged pack"
-    r"|blob .* mismatch|ciphertext too short|invalid header|header length|decrypting blob"
-    r"|size differs|does not match|could not load snapshot|failed to load snapshot"
-    r"|error loading index|LoadIndex returned errors|invalid character|unexpected EOF"
-    r"|pack .* (?:missing|does not exist|referenced but)|unable to decrypt|repository is damaged",
+    r"|unexpected pack id|hash mismatch|invalid hash|is damaged: |unexpected file size"
+    r"|pack [0-9a-f]{8,64}: does not exist|not found in (?:the )?(?:index|repository)"
+    r"|Unexpected contents in|Invalid file size for|damaged pack|file is too short"
+    r"|Load\(<data/.*(?:no such file|key does not exist)",
     re.IGNORECASE,
+)
+# Something was wrong; a storage that failed meanwhile explains it as well.
+_FAULTY = re.compile(
+    r"repository contains errors|LoadIndex returned errors|error loading index|contains \d+ errors"
+    r"|could not load snapshot|failed to load snapshot|unexpected EOF|: EOF$|repository is damaged",
+    re.IGNORECASE | re.MULTILINE,
 )
 _NETWORK = re.compile(
     r"dial tcp|connection refused|connection reset|no such host|network is unreachable|timeout"
@@ -80,7 +85,7 @@ def failure(
     opening = _opening_failure(status, everything, location, now)
     if opening is not None:
         return opening
-    if _DAMAGE.search(everything):
+    if _CHANGED.search(everything):
         return damage(complaints, work, location)
     if "no space left on device" in everything or "disk quota exceeded" in everything:
         return StorageFull(f"{work} stopped: no space is left; make room and run it again")
@@ -88,6 +93,8 @@ def failure(
         return _denied(location, complaints)
     if _NETWORK.search(everything):
         return _unreachable(location, complaints)
+    if _FAULTY.search(everything):
+        return damage(complaints, work, location)
     if status < 0:
         return BackupFailed(
             f"{work} stopped: restic was ended by signal {-status}; run it again"
@@ -99,7 +106,7 @@ def damage(complaints: Sequence[str], work: str, location: str) -> RepositoryDam
     """The error for damage that these words tell of."""
     files = damaged_files(complaints)
     # The errors of single files name no pack; the first lines still say which file they broke.
-    named = ", ".join(files[:3]) or _gist([line for line in complaints if _DAMAGE.search(line)])
+    named = ", ".join(files[:3]) or _gist([line for line in complaints if _is_damage(line)])
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return RepositoryDamaged(
         f"{work} found damage in {location}: {named}{more}; keep the repository as it is, restore "
@@ -111,7 +118,7 @@ def damage(complaints: Sequence[str], work: str, location: str) -> RepositoryDam
 
 def tells_of_damage(complaints: Iterable[str]) -> bool:
     """Whether any of the words mean that stored bytes are not what was written."""
-    return any(_DAMAGE.search(line) for line in complaints)
+    return any(_is_damage(line) for line in complaints)
 
 
 def damaged_files(complaints: Iterable[str]) -> tuple[str, ...]:
@@ -143,6 +150,10 @@ def refused_removals(complaints: Iterable[str]) -> tuple[str, ...]:
             name = match["name"] or match["name2"]
             found[f"{_AS_PACK.get(kind, kind)} {name[:10]}"] = None
     return tuple(found)
+
+
+def _is_damage(line: str) -> bool:
+    return bool(_CHANGED.search(line) or _FAULTY.search(line))
 
 
 def _opening_failure(

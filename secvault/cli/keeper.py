@@ -10,9 +10,8 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -34,9 +33,17 @@ class Child:
     next_start: float = field(default=0.0)
 
 
-def keep(commands: dict[str, Sequence[str]], say: Callable[[str], None]) -> int:
+def keep(
+    commands: Mapping[str, Sequence[str]],
+    say: Callable[[str], None],
+    *,
+    environment: Mapping[str, str] | None = None,
+    each_turn: Callable[[], None] = lambda: None,
+) -> int:
     """Run the named commands until SIGTERM or SIGINT; return the exit code.
 
+    environment: of the children; this process's own if None. each_turn: called again and again
+    while they run, so that nothing here needs a thread; must be quick.
     A child that ends by a usage, refusal or sealed error (exit codes 2, 3, 4) right after its
     start would end so again: the keeper stops with that code.
     """
@@ -53,19 +60,21 @@ def keep(commands: dict[str, Sequence[str]], say: Callable[[str], None]) -> int:
     try:
         while not stopping and code == 0:
             for child in children:
-                code = code or _tend(child, say)
+                code = code or _tend(child, say, environment)
+            each_turn()
             time.sleep(0.1)
     finally:
         _stop_all(children)
     return code
 
 
-def _tend(child: Child, say: Callable[[str], None]) -> int:
+def _tend(child: Child, say: Callable[[str], None], environment: Mapping[str, str] | None) -> int:
     now = time.monotonic()
     if child.process is None:
         if now >= child.next_start:
             child.process = subprocess.Popen(
                 child.command,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads here

@@ -42,7 +42,7 @@ def settings(context: typer.Context, environment: Mapping[str, str] | None = Non
 
 def require_vault(chosen: Settings) -> None:
     """Return when there is a vault. Raises StoreVersion, saying how to make one; Unavailable."""
-    if not operations.vault.vault_exists(chosen):
+    if not operations.opening.vault_exists(chosen):
         raise StoreVersion(
             f"there is no vault in {chosen.data_folder}: run `secvault init` first, or name the "
             "right folder with SECVAULT_DATA or --config"
@@ -54,7 +54,7 @@ def opened(chosen: Settings) -> Iterator[Service]:
     """The open service, in this process."""
     leave_no_core()
     require_vault(chosen)
-    with operations.vault.opened(chosen, system_clock(), program="cli") as service:
+    with operations.opening.opened(chosen, system_clock(), program="cli") as service:
         yield service
 
 

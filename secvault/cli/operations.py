@@ -10,45 +10,78 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from secvault import config as config
-    from secvault import log as log
-    from secvault.access import rules as rules
-    from secvault.crypto import evidence as evidence
-    from secvault.crypto import note as note
-    from secvault.jobs import cron as cron
-    from secvault.records import collection as collection
-    from secvault.service import audit_log as audit_log
-    from secvault.service import authentication as authentication
-    from secvault.service import backups as backups
-    from secvault.service import drills as drills
-    from secvault.service import grants as grants
-    from secvault.service import opening as vault
-    from secvault.service import people as people
-    from secvault.service import records as records
-    from secvault.service import sample_data as sample_data
-    from secvault.service import spine as spine
-    from secvault.service import systems as systems
-    from secvault.service import transit as transit
-    from secvault.service import working as working
-    from secvault.store import engine as store
-    from secvault.store import migrate as migrate
+    from secvault import config, log
+    from secvault.access import rules
+    from secvault.audit import query
+    from secvault.backup import repository
+    from secvault.crypto import evidence, note
+    from secvault.identity import totp
+    from secvault.jobs import cron
+    from secvault.records import collection
+    from secvault.service import (
+        audit_log,
+        authentication,
+        backups,
+        drills,
+        grants,
+        opening,
+        people,
+        records,
+        sample_data,
+        spine,
+        systems,
+        transit,
+        working,
+    )
+    from secvault.store import engine, migrate
 
-_ROOMS = {
-    "config": "secvault.config",
-    "log": "secvault.log",
-    "rules": "secvault.access.rules",
-    "evidence": "secvault.crypto.evidence",
-    "note": "secvault.crypto.note",
-    "cron": "secvault.jobs.cron",
+__all__ = [
+    "audit_log",
+    "authentication",
+    "backups",
+    "collection",
+    "config",
+    "cron",
+    "drills",
+    "engine",
+    "evidence",
+    "grants",
+    "log",
+    "migrate",
+    "note",
+    "opening",
+    "people",
+    "query",
+    "records",
+    "repository",
+    "rules",
+    "sample_data",
+    "spine",
+    "systems",
+    "totp",
+    "transit",
+    "working",
+]
+
+# Where a room lies that is not a file of `secvault.service`.
+_ELSEWHERE = {
     "collection": "secvault.records.collection",
-    "vault": "secvault.service.opening",
-    "store": "secvault.store.engine",
+    "config": "secvault.config",
+    "cron": "secvault.jobs.cron",
+    "engine": "secvault.store.engine",
+    "evidence": "secvault.crypto.evidence",
+    "log": "secvault.log",
     "migrate": "secvault.store.migrate",
+    "note": "secvault.crypto.note",
+    "query": "secvault.audit.query",
+    "repository": "secvault.backup.repository",
+    "rules": "secvault.access.rules",
+    "totp": "secvault.identity.totp",
 }
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name.startswith("_"):
+        if name not in __all__:
             raise AttributeError(name)
-        return importlib.import_module(_ROOMS.get(name, f"secvault.service.{name}"))
+        return importlib.import_module(_ELSEWHERE.get(name, f"secvault.service.{name}"))

@@ -1,4 +1,4 @@
-"""Printing: one JSON document, or a table or sentences for a person. Data on stdout, talk on stderr."""
+"""Printing: one JSON document, or tables and sentences. Data on stdout, talk on stderr."""
 
 from __future__ import annotations
 

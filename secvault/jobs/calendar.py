@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from secvault.clock import Clock, moment
 from secvault.errors import InvalidInput
 from secvault.jobs import queue
 from secvault.jobs.cron import due_runs, next_after
+from secvault.jobs.once import insert_once
 from secvault.jobs.queue import Job
 from secvault.store.engine import Store
 from secvault.store.tables import schedule
@@ -73,7 +73,6 @@ def sync_schedules(connection: Connection, declared: Iterable[Schedule], now: da
     firsts = {one.id: _micros(_first(one, now)) for one in wanted.values()}
     for gone in present.keys() - wanted.keys():
         connection.execute(delete(schedule).where(schedule.c.id == gone))
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     for id_, one in wanted.items():
         row = present.get(id_)
         kept = row is not None and (row.cron, row.time_zone) == (one.cron, one.time_zone)
@@ -84,9 +83,7 @@ def sync_schedules(connection: Connection, declared: Iterable[Schedule], now: da
             "next_due": min(row.next_due, firsts[id_]) if row and kept else firsts[id_],
         }
         if row is None:
-            connection.execute(
-                dialect.insert(schedule).values(id=id_, **values).on_conflict_do_nothing()
-            )
+            insert_once(connection, schedule, {"id": id_, **values})
         elif values != {name: row._mapping[name] for name in values}:  # noqa: SLF001 - public name
             connection.execute(update(schedule).where(schedule.c.id == id_).values(values))
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 
     from dbos import StepOptions, WorkflowStatus
 
-# Raised by one when the order or the names of the steps of some workflow change. Work that an
-# older version left unfinished is then done again from its first step.
-VERSION = "jobs-1"
+# Raised when a step keeps its name and changes its meaning, see `version_of`.
+GENERATION = 1
 
 LARGEST_RESULT = 64 * 1024
 _NAME = "secvault"
@@ -154,7 +154,6 @@ class Durable:
         from dbos import DBOS  # noqa: PLC0415 - fence 6
 
         refuse_pickle()
-        redirect_log(self._log)
         DBOS(
             config={
                 "name": _NAME,
@@ -172,6 +171,7 @@ class Durable:
         )
         if DBOS.executor_id != self.executor:
             raise Conflict("a worker runs already in this process; stop it first")
+        redirect_log(self._log)
 
         # A method cannot be registered: DBOS marks the function itself.
         @DBOS.workflow(name=_WORKFLOW)
@@ -188,6 +188,7 @@ class Durable:
 
     def _run(self, job: str, kind: str, plan: str, requested_by: str) -> JsonValue:
         from dbos import DBOS  # noqa: PLC0415 - fence 6
+        from dbos import error as refusals  # noqa: PLC0415 - fence 6
 
         workflow = self._workflows.get(kind)
         if workflow is None:
@@ -203,6 +204,10 @@ class Durable:
                 results[step.name] = DBOS.run_step(
                     _options(step), self._act, step, context, dict(results)
                 )
+        except refusals.DBOSWorkflowConflictIDError:
+            # Another node took it over. DBOS would hold this thread until that node is done.
+            self._log("jobs.lost", job=job, node=self.executor)
+            raise Interrupted from None
         finally:
             with self._lock:
                 self._running.discard(job)
@@ -223,20 +228,33 @@ class Durable:
         return parse_canonical(outcome)
 
 
+def version_of(workflows: Iterable[Workflow]) -> str:
+    """The version of the steps, which unfinished work must match to be continued.
+
+    It changes when a kind, or the name or place of a step, changes, and only then: an upgrade that
+    leaves the steps as they are continues unfinished work, another begins it anew.
+    """
+    steps = sorted((one.kind, [step.name for step in one.steps]) for one in workflows)
+    written = canonical_json([[kind, *names] for kind, names in steps])
+    return f"jobs-{GENERATION}-{hashlib.sha256(written).hexdigest()[:12]}"
+
+
 def launch(
     workflows: Iterable[Workflow],
     *,
     database: Path | str,
     executor: str,
     log: Log,
-    version: str = VERSION,
+    version: str | None = None,
 ) -> Durable:
     """Start DBOS on a SQLite file of its own, or on a PostgreSQL database by its URL.
 
-    executor: unique for this start of this process. Raises Unavailable when the database cannot
-    be reached, and Conflict when this process has launched it already.
+    executor: unique for this start of this process. version: `version_of` unless given.
+    Raises Unavailable when the database cannot be reached, and Conflict when this process has
+    launched it already.
     """
-    durable = Durable(workflows, executor=executor, version=version, log=log)
+    known = tuple(workflows)
+    durable = Durable(known, executor=executor, version=version or version_of(known), log=log)
     durable._launch(_url(database))  # noqa: SLF001 - the class's own constructor
     return durable
 

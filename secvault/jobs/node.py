@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlalchemy import Connection, delete, insert, select, update
 
 from secvault.jobs.durable import Flow
+from secvault.jobs.once import insert_once
 from secvault.store.engine import Store
 from secvault.store.tables import node
 
@@ -116,10 +117,9 @@ def _take(store: Store, executor: str, seen: int | None, now: int) -> bool:
     """Win the right to take over; it lapses like a beat if the winner dies."""
     with store.write() as connection:
         if seen is None:
-            present = connection.execute(select(node.c.id).where(node.c.id == executor)).first()
-            if present is None:
-                connection.execute(insert(node).values(id=executor, started_at=now, beat_at=now))
-            return present is None
+            return insert_once(
+                connection, node, {"id": executor, "started_at": now, "beat_at": now}
+            )
         won = connection.execute(
             update(node).where(node.c.id == executor, node.c.beat_at == seen).values(beat_at=now)
         )

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, and_, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.jobs.once import insert_once
 from secvault.store.tables import job
 
 State: TypeAlias = Literal["requested", "started", "done", "failed", "missed"]
@@ -79,7 +79,7 @@ def add(connection: Connection, jobs: Sequence[Job]) -> tuple[str, ...]:
     """Write those of `jobs` whose id is new, and return their ids. Raises InvalidInput."""
     for one in jobs:
         _check(one)
-    return tuple(one.id for one in jobs if _insert(connection, one))
+    return tuple(one.id for one in jobs if insert_once(connection, job, asdict(one)))
 
 
 def get(connection: Connection, id: str) -> Job:  # noqa: A002 - the field's own word
@@ -210,25 +210,6 @@ def supersede(
         .returning(job.c.id)
     )
     return tuple(sorted(connection.execute(replaced).scalars()))
-
-
-def _insert(connection: Connection, one: Job) -> bool:
-    values = {
-        "id": one.id,
-        "kind": one.kind,
-        "plan": one.plan,
-        "requested_by": one.requested_by,
-        "requested_at": one.requested_at,
-        "due_at": one.due_at,
-        "state": one.state,
-        "finished_at": one.finished_at,
-        "error": one.error,
-    }
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return (
-        connection.execute(dialect.insert(job).values(values).on_conflict_do_nothing()).rowcount
-        == 1
-    )
 
 
 def _check(one: Job) -> None:

@@ -48,7 +48,7 @@ class Worker:
     """Runs from `start` to `stop`: beats, turns due moments into jobs, and does the jobs.
 
     schedules: what the configuration declares. capacity: jobs in work at one time on this node.
-    version: see `durable.VERSION`. name: unique for each start.
+    version: see `durable.version_of`. name: unique for each start.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Worker:
         schedules: Iterable[Schedule] = (),
         capacity: int = 2,
         grace: timedelta = GRACE,
-        version: str = durable.VERSION,
+        version: str | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or node_id()

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    TimeoutError,  # noqa: A004 - SQLAlchemy's own: no connection came free
+)
 from sqlalchemy.pool import QueuePool
 
-from secvault.errors import ConfigurationError, Conflict, Damaged, Unavailable
+from secvault.errors import ConfigurationError, Conflict, Damaged, InvalidInput, Unavailable
 
 BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
+
+_SQLITE = "sqlite:///"
+_MEND = "store.url: give sqlite:////absolute/path.db or postgresql://user@host/database"
+
+# PostgreSQL's own words for a broken page or index (appendix A of its manual, class XX).
+_BROKEN = frozenset({"XX001", "XX002"})
 
 
 @dataclass(frozen=True)
@@ -37,15 +54,47 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading one consistent state. Raises Unavailable."""
+        """A connection for reading one consistent state, which cannot write.
+
+        Raises Unavailable or Damaged.
+        """
         with _reachable(), self.reader.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: durable when the block ends, undone when it raises. Raises Unavailable."""
+        """One transaction: durable when the block ends, undone when it raises.
+
+        Writers wait for each other, at most `BUSY_SECONDS`. One thread must not write inside of
+        its own write. Raises Unavailable, Conflict (a row exists already or is still referred to)
+        or Damaged.
+        """
         with _reachable(), self.writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """A write in which tables may be made anew; references are checked at its end.
+
+        SQLite changes most things of a table by a new table and DROP of the old one, and with
+        foreign keys on, the DROP deletes all rows that refer to it.
+        """
+        with _reachable(), self.writer.connect() as connection:
+            if self.dialect != "sqlite":
+                with connection.begin():
+                    yield connection
+                return
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - narrows Any
+            # Without effect inside of a transaction, so before it.
+            driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+                    if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                        raise Conflict("rows would refer to rows that do not exist")
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         """Give all connections back."""
@@ -56,34 +105,66 @@ class Store:
 def open_store(url: str) -> Store:
     """Open the database at `url`, without looking at its schema (see `migrate.require_current`).
 
-    url: `sqlite:////absolute/file.db` or `postgresql://user:password@host:port/name`.
-    Raises ConfigurationError for another kind; nothing is connected before the first use.
+    url: `sqlite:////absolute/file.db`, the path taken as it stands, or
+    `postgresql://user:password@host:port/name`. Raises ConfigurationError for another kind;
+    nothing is connected before the first use.
     """
-    parsed = make_url(url)
-    if parsed.drivername == "sqlite" and parsed.database:
-        return _open_sqlite(Path(parsed.database))
+    if url.startswith(_SQLITE):
+        file = Path(url.removeprefix(_SQLITE))
+        if not file.is_absolute() or "\0" in url:
+            raise ConfigurationError(_MEND)
+        return _open_sqlite(file)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # Not chained: the fault of the parser may hold the password.
+        raise ConfigurationError(_MEND) from None
     if parsed.drivername in ("postgresql", "postgres"):
-        engine = create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_size=8,
-            max_overflow=8,
-            pool_timeout=BUSY_SECONDS,
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-        reader = engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        return Store(reader, engine)
-    raise ConfigurationError(
-        "store.url: give sqlite:////absolute/path.db or postgresql://user@host/database"
+        return _open_postgresql(parsed)
+    raise ConfigurationError(_MEND)
+
+
+def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
+    """Insert a row; False when one with the same key is there, which stays as it is.
+
+    Sees rows that other transactions make at the same moment, where a look before cannot.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(dict(values)).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
+
+
+def _open_postgresql(url: URL) -> Store:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS},
     )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{BUSY_SECONDS}s"])
+            # A commit that is answered is on disk, also where the server's default is not to wait.
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        connection.commit()
+
+    _refuse_unfit_values(engine)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Store(reader, engine)
 
 
 def _open_sqlite(file: Path) -> Store:
     def engine(*, readers: bool) -> Engine:
         made = create_engine(
-            f"sqlite:///{file}",
+            URL.create("sqlite", database=str(file)),
             poolclass=QueuePool,
             pool_size=8 if readers else 1,
             max_overflow=8 if readers else 0,
@@ -95,6 +176,7 @@ def _open_sqlite(file: Path) -> Store:
 
         @event.listens_for(made, "connect")
         def prepare(connection: sqlite3.Connection, _record: Any) -> None:
+            _only_for_the_owner(file)
             # The driver must not begin transactions of its own accord: it would begin deferred
             # ones and commit before some statements.
             connection.isolation_level = None
@@ -104,8 +186,6 @@ def _open_sqlite(file: Path) -> Store:
             cursor.execute("PRAGMA foreign_keys=ON")
             # Erased rows are overwritten, not only unlinked.
             cursor.execute("PRAGMA secure_delete=ON")
-            # Without it INSERT OR REPLACE would pass the append-only triggers of the audit log.
-            cursor.execute("PRAGMA recursive_triggers=ON")
             if readers:
                 cursor.execute("PRAGMA query_only=ON")
             cursor.close()
@@ -114,9 +194,26 @@ def _open_sqlite(file: Path) -> Store:
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
+        _refuse_unfit_values(made)
         return made
 
     return Store(engine(readers=True), engine(readers=False))
+
+
+def _only_for_the_owner(file: Path) -> None:
+    # Only a database that was made a moment ago; the files beside it take its mode. By name,
+    # because closing a file that SQLite has open would drop SQLite's locks on it.
+    found = file.stat()
+    if found.st_size == 0 and stat.S_IMODE(found.st_mode) & 0o077:
+        file.chmod(0o600)
+
+
+def _refuse_unfit_values(engine: Engine) -> None:
+    # What sqlite3 says of numbers over 64 bits and of lone surrogates is no database error.
+    @event.listens_for(engine, "handle_error")
+    def unfit(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, OverflowError | UnicodeEncodeError):
+            raise _unfit() from None
 
 
 @contextmanager
@@ -125,15 +222,38 @@ def _reachable() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict("it exists already, or changed at the same moment; read again") from error
-    except OperationalError as error:
-        raise Unavailable(f"the database did not answer: {_reason(error)}") from error
-    except DatabaseError as error:
-        # Its subclasses are mistakes of ours; the class itself is SQLite's "malformed".
-        if type(error.orig) is sqlite3.DatabaseError:
-            raise Damaged(f"the database file is damaged: {_reason(error)}") from error
-        raise
+    except DataError:
+        raise _unfit() from None
+    except DBAPIError as error:
+        raise _named(error) from error
+    except TimeoutError as error:
+        raise Unavailable("the database is busy: no connection came free; try again") from error
+
+
+def _named(error: DBAPIError) -> Exception:
+    reason = _reason(error)
+    state = getattr(error.orig, "sqlstate", None)
+    # The class itself, not one of its subclasses, is SQLite's "malformed" and "not a database".
+    if type(error.orig) is sqlite3.DatabaseError or state in _BROKEN:
+        return Damaged(f"the database is damaged: {reason}; restore it from a backup")
+    if reason.startswith("Could not decode to UTF-8"):
+        # The rest of the reason is the value.
+        return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
+    if isinstance(error, OperationalError | InterfaceError) or state == "42501":
+        return Unavailable(f"the database did not answer: {reason}")
+    if error.statement is None:
+        return ConfigurationError(f"store.url: the database cannot be opened: {reason}")
+    return error
+
+
+def _unfit() -> InvalidInput:
+    return InvalidInput(
+        "a value does not fit the database: a number of more than 64 bits, or a text with a NUL or "
+        "a lone surrogate"
+    )
 
 
 def _reason(error: DBAPIError) -> str:
     """The driver's own first line; with `hide_parameters` it holds no values."""
-    return str(error.orig).strip().splitlines()[0][:200] if error.orig else "no reason given"
+    lines = str(error.orig).strip().splitlines() if error.orig else []
+    return lines[0][:200] if lines else "no reason given"

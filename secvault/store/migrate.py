@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
@@ -11,9 +14,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
 
-from secvault.errors import StoreVersion
+from secvault.errors import StoreVersion, Unavailable
 from secvault.store.engine import Store
 from secvault.store.tables import metadata
 
@@ -22,13 +24,29 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Any fixed number does: two programs that upgrade one PostgreSQL database take turns on it.
 _UPGRADE_LOCK = 0x5EC7A017
 
+_ADVICE = "restore the store from its copy or from a backup"
 
-def head() -> str:
+
+@dataclass(frozen=True)
+class _History:
+    """The revisions that a program knows, `head` the newest."""
+
+    head: str
+    known: frozenset[str]
+
+
+def head(migrations: Path = MIGRATIONS) -> str:
     """The revision that this program writes."""
-    revision = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    if revision is None:
-        raise StoreVersion("the program carries no migrations; install it again")
-    return revision
+    return _history(migrations).head
+
+
+def schema_revision(store: Store) -> str | None:
+    """The revision that the store has now; None for an empty one.
+
+    Raises StoreVersion when it lies between two, Unavailable, Damaged.
+    """
+    with store.read() as connection:
+        return _revision(connection)
 
 
 def require_current(store: Store) -> None:
@@ -36,96 +54,111 @@ def require_current(store: Store) -> None:
 
     Raises StoreVersion for an empty, older, newer or half-migrated store, saying what to do.
     """
+    history = _history(MIGRATIONS)
     with store.read() as connection:
-        state = _state(connection)
-    if state is not None:
-        raise StoreVersion(state)
+        revision = _revision(connection)
+        _require_known(connection, revision, history)
+        if revision is None:
+            raise StoreVersion("the store is empty: run `secvault init`")
+        if revision != history.head:
+            raise StoreVersion("the store is older than this program: run `secvault db upgrade`")
+        _require_whole(connection)
 
 
-def upgrade(store: Store) -> tuple[str | None, str]:
+def upgrade(store: Store, migrations: Path = MIGRATIONS) -> tuple[str | None, str]:
     """Bring the schema to `head()` in one transaction; return (revision before, revision after).
 
     A store that is current is left alone. A SQLite store that holds data is copied beside
-    itself first (`<file>.before-<revision>`). Raises StoreVersion for a newer or half-migrated
-    store; it is not touched.
+    itself first (`<file>.before-<revision>`). Programs that upgrade at the same moment wait for
+    each other. Raises StoreVersion for a newer or half-migrated store; it is not touched.
     """
-    target = head()
+    history = _history(migrations)
     with store.read() as connection:
-        before, known = _revisions(connection)
-        half = _half_migrated(connection, before)
-    if half:
-        raise StoreVersion(half)
-    if len(before) == 1 and before[0] not in known:
-        raise StoreVersion(_newer(before[0]))
-    present = before[0] if before else None
-    if present == target:
-        return present, target
-    if present is not None and store.dialect == "sqlite":
-        _copy_beside(store, present)
-    with store.write() as connection:
+        revision = _revision(connection)
+        _require_known(connection, revision, history)
+    if revision == history.head:
+        return revision, history.head
+    with store.rebuild() as connection:
         if store.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
+        # Once more, now that nobody else upgrades.
+        revision = _revision(connection)
+        _require_known(connection, revision, history)
+        if revision == history.head:
+            return revision, history.head
+        if revision is not None and store.dialect == "sqlite":
+            _copy_beside(Path(str(store.writer.url.database)), revision)
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("script_location", str(migrations).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    return present, target
+    return revision, history.head
 
 
-def _state(connection: Connection) -> str | None:
-    revisions, known = _revisions(connection)
-    half = _half_migrated(connection, revisions)
-    if half:
-        return half
-    if not revisions:
-        return "the store is empty: run `secvault init`"
-    if revisions[0] == head():
-        return None
-    if revisions[0] in known:
-        return "the store is older than this program: run `secvault db upgrade`"
-    return _newer(revisions[0])
+def _history(migrations: Path) -> _History:
+    scripts = ScriptDirectory(str(migrations))
+    newest = scripts.get_current_head()
+    if newest is None:
+        raise StoreVersion("the program carries no migrations; install it again")
+    return _History(newest, frozenset(script.revision for script in scripts.walk_revisions()))
 
 
-def _newer(revision: str) -> str:
-    return (
-        f"the store was written by a newer program (schema {revision}, this program knows "
-        f"up to {head()}): upgrade the program"
-    )
-
-
-def _revisions(connection: Connection) -> tuple[tuple[str, ...], frozenset[str]]:
+def _revision(connection: Connection) -> str | None:
     present = MigrationContext.configure(connection).get_current_heads()
-    known = frozenset(s.revision for s in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
-    return present, known
+    if len(present) > 1:
+        between = ", ".join(sorted(present))
+        raise StoreVersion(f"the store is half-way between schemas {between}: {_ADVICE}")
+    return present[0] if present else None
 
 
-def _half_migrated(connection: Connection, revisions: tuple[str, ...]) -> str | None:
-    tables = set(inspect(connection).get_table_names())
-    ours = tables & set(metadata.tables)
-    advice = "restore the store from its copy or from a backup"
-    if len(revisions) > 1:
-        return f"the store is half-way between schemas {', '.join(revisions)}: {advice}"
-    if not revisions and ours:
-        return f"the store has tables but no schema version: {advice}"
-    missing = sorted(set(metadata.tables) - tables)
-    if revisions and revisions[0] == head() and missing:
-        return f"the store lacks the tables {', '.join(missing)}: {advice}"
-    return None
+def _require_known(connection: Connection, revision: str | None, history: _History) -> None:
+    if revision is None and set(inspect(connection).get_table_names()) & set(metadata.tables):
+        raise StoreVersion(f"the store has tables but no schema version: {_ADVICE}")
+    if revision is not None and revision not in history.known:
+        raise StoreVersion(
+            f"the store was written by a newer program (schema {revision}, this program knows up "
+            f"to {history.head}): upgrade the program"
+        )
 
 
-def _copy_beside(store: Store, revision: str) -> None:
-    file = Path(str(store.writer.url.database))
-    copy = file.with_name(f"{file.name}.before-{revision}")
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    copy.chmod(0o600)
+def _require_whole(connection: Connection) -> None:
+    present = {
+        table: {column["name"] for column in columns}
+        for (_, table), columns in inspect(connection).get_multi_columns().items()
+    }
+    missing = [
+        name if name not in present else f"{name}.{column.name}"
+        for name, table in sorted(metadata.tables.items())
+        for column in table.columns
+        if column.name not in present.get(name, ())
+    ]
+    if missing:
+        lacking = ", ".join(dict.fromkeys(missing))
+        raise StoreVersion(f"the store is half-migrated, it lacks {lacking}: {_ADVICE}")
 
 
-def schema_revision(store: Store) -> str | None:
-    """The revision that the store has now; None for an empty one. Raises Unavailable."""
+def _copy_beside(file: Path, revision: str) -> None:
+    # Beside and renamed, so that the copy is whole or not there; 0600 from the start.
+    handle, made = tempfile.mkstemp(prefix=f"{file.name}.before-", suffix=".part", dir=file.parent)
+    part = Path(made)
     try:
-        with store.read() as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
-    except DBAPIError as error:
-        raise StoreVersion("the store is not a secvault database") from error
-    return heads[0] if heads else None
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as target:
+            source.backup(target)
+        os.fsync(handle)
+        part.replace(file.with_name(f"{file.name}.before-{revision}"))
+        _flush_folder(file.parent)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        raise Unavailable(
+            f"{file} cannot be copied before the upgrade, so nothing was changed: {error}"
+        ) from error
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

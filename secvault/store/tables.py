@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+
+from secvault.store.written import BigInteger, Boolean, Integer, LargeBinary, Text
 
 metadata = MetaData(
     naming_convention={
@@ -24,6 +22,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -34,6 +33,15 @@ vault = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("seal", Text, nullable=False),
     Column("wrapped_root", LargeBinary, nullable=False),
+    # There is one vault in a store, also when two programs make it at the same moment.
+    Column(
+        "one",
+        Integer,
+        CheckConstraint("one = 1", name="one"),
+        unique=True,
+        default=1,
+        nullable=False,
+    ),
 )
 
 mount = Table(

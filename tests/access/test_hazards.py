@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import casbin
 import pytest
@@ -27,8 +27,8 @@ from secvault.access import (
 from secvault.access.conditions import CONDITIONS, Condition, Outcome
 from secvault.access.engine import Engine, build_engines
 from secvault.access.matcher import ParsedOnce
-from secvault.access.rows import Case, Link, Rule
-from secvault.access.rules import assemble, parse_rules
+from secvault.access.rows import Case, Link
+from secvault.access.rules import assemble
 from secvault.errors import ConfigurationError, Conflict
 from secvault.store import Store
 
@@ -57,7 +57,7 @@ def ask(
 
 
 def test_h01_an_expired_role_does_not_come_back_when_the_policy_is_loaded_again(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     policy = Policy(sqlite_store, with_deny, now.clock)
     give = {"role": "role:hr.clerk", "department": "hr", "granted_by": "local:operator"}
@@ -87,17 +87,6 @@ def test_h02_local_time_and_its_changes_have_no_say(
     time.tzset()
     assert answers == [False, True, True, False] * 3
     assert ask(with_deny, [granted("role:hr.clerk", start=0)], 0).allowed
-
-
-@pytest.mark.parametrize(
-    "role_definition", ["g = _, _, _, (_, _)", "g = _, _", "g = _, _, _\ng2 = _, _", "g2 = _, _, _"]
-)
-def test_h03_a_model_with_conditional_or_second_role_links_is_refused(
-    model: str, fields: Fields, role_definition: str
-) -> None:
-    changed = model.replace("g = _, _, _", role_definition)
-    with pytest.raises(ConfigurationError, match="role_definition"):
-        parse_rules(changed, "", fields)
 
 
 def test_h04_a_snapshot_taken_answers_the_same_while_others_are_built(with_deny: Rules) -> None:
@@ -167,30 +156,6 @@ def test_h09_a_deny_at_the_deepest_level_allowed_is_applied_and_a_deeper_one_ref
         parse(_chain(9))
 
 
-@pytest.mark.parametrize(
-    "section",
-    [
-        "[policy_definition]\np2 = sub, dom, obj, fld, act, cond, eft, id",
-        "[policy_effect]\ne2 = !some(where (p.eft == deny))",
-        "[matchers]\nm2 = r.sub == p.sub",
-        "[request_definition]\nr2 = sub, obj, act",
-        "[constraint_definition]\nc = sod",
-    ],
-)
-def test_h10_a_model_with_a_second_section_is_refused(
-    model: str, fields: Fields, section: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=r"model\.conf"):
-        parse_rules(f"{model}\n{section}\n", "", fields)
-
-
-def test_h10_a_model_whose_effect_lets_a_deny_lose_is_refused(model: str, fields: Fields) -> None:
-    loose = model.replace(" && !some(where (p.eft == deny))", "")
-    assert loose != model
-    with pytest.raises(ConfigurationError, match="policy_effect"):
-        parse_rules(loose, "", fields)
-
-
 def test_h11_a_deny_on_everything_reaches_a_named_object(with_deny: Rules, shipped: Rules) -> None:
     assert not ask(with_deny, [granted("role:hr.clerk"), granted("role:hr.suspended")]).allowed
     engines = build_engines(shipped, shipped.links)
@@ -199,7 +164,7 @@ def test_h11_a_deny_on_everything_reaches_a_named_object(with_deny: Rules, shipp
 
 
 def test_h12_decisions_go_on_while_another_thread_holds_the_building_lock(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     policy = Policy(sqlite_store, with_deny, now.clock)
     names = ("user:1", "hr", "payroll", "period", "record.read")
@@ -230,7 +195,7 @@ def test_h12_a_condition_that_asks_for_a_decision_itself_does_not_hang(with_deny
 
 
 def test_h13_a_change_that_fails_in_the_store_changes_no_answer(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     policy = Policy(sqlite_store, with_deny, now.clock)
     give = {"subject": "user:1", "department": "hr", "granted_by": "local:operator", "at": AT}
@@ -251,7 +216,7 @@ def test_h13_a_change_that_fails_in_the_store_changes_no_answer(
 
 
 def test_h14_a_right_given_twice_cannot_survive_its_revocation(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     policy = Policy(sqlite_store, with_deny, now.clock)
     give = {"role": "role:hr.clerk", "department": "hr", "granted_by": "local:operator", "at": AT}
@@ -268,7 +233,10 @@ def test_h14_a_right_given_twice_cannot_survive_its_revocation(
 def test_h15_without_rows_nothing_is_allowed_least_of_all_empty_names(
     model: str, fields: Fields, with_deny: Rules
 ) -> None:
-    empty = Engine(assemble(model, (), (), fields), "hr", [])
+    head, _, _ = model.partition("[matchers]")
+    loose = f"{head}[matchers]\nm = r.act == p.act\n"
+    assert casbin.Enforcer(casbin.Enforcer.new_model(text=loose)).enforce("", "", "", "", "", {})
+    empty = Engine(assemble(loose, (), (), fields), "hr", [])
     assert not empty.allows(Case("", "", "", "", ""), {})
     assert not empty.allows(Case("user:1", "hr", "payroll", "period", "record.read"), {})
     with pytest.raises(ConfigurationError, match="without rules"):
@@ -316,16 +284,7 @@ def test_h17_role_names_are_no_patterns(parse: Parse) -> None:
     engine = Engine(rules, "hr", [Link("user:1", "role:hr.*", "hr")])
     case = Case("user:1", "hr", "payroll", "period", "record.read")
     assert not engine.allows(case, {"always": Outcome.HOLDS})
-
-
-@pytest.mark.parametrize("function", ["keyMatch", "keyMatch2", "regexMatch", "globMatch", "eval"])
-def test_h18_a_model_that_compares_by_patterns_is_refused(
-    model: str, fields: Fields, function: str
-) -> None:
-    loose = model.replace("r.obj == p.obj", f"{function}(r.obj, p.obj)")
-    assert loose != model
-    with pytest.raises(ConfigurationError, match=function):
-        parse_rules(loose, "", fields)
+    assert engine._enforcer.rm_map["g"].matching_func is None
 
 
 @pytest.mark.parametrize("name", ["transit/aXb", "transit/a.b\n", "transit/a.bc", "transit/a.b/c"])
@@ -380,7 +339,7 @@ def test_h21_the_file_is_real_csv(parse: Parse) -> None:
 
 
 def test_h22_a_remembered_yes_does_not_outlive_a_deny_or_a_lost_role(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     policy = Policy(sqlite_store, with_deny, now.clock)
     names = ("user:1", "hr", "payroll", "period", "record.read")
@@ -401,7 +360,7 @@ def test_h22_a_remembered_yes_does_not_outlive_a_deny_or_a_lost_role(
 
 
 def test_h23_a_process_that_was_told_nothing_notices_a_change_by_itself(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     first, second = (Policy(sqlite_store, with_deny, now.clock) for _ in range(2))
     names = ("user:1", "hr", "payroll", "period", "record.read")
@@ -420,34 +379,3 @@ def test_h23_a_process_that_was_told_nothing_notices_a_change_by_itself(
         )
     assert first.decide(request).allowed
     assert second.decide(request).allowed
-
-
-def test_many_threads_can_decide_at_the_same_moment(with_deny: Rules) -> None:
-    # Casbin parses its matcher for every decision, which fails in threads of Python 3.11.
-    grants = [granted("role:hr.clerk")]
-    snapshot = build_snapshot(with_deny, grants, epoch=1, at=AT, memo_size=0)
-    request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
-
-    def many(_number: int) -> bool:
-        return all(decide(snapshot, request).allowed for _ in range(500))
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(many, range(8)))
-
-
-@pytest.mark.parametrize("matcher", ["r.sub ==", "", "r.sub.upper() == p.sub", "r.who == p.sub"])
-def test_a_matcher_that_is_none_is_refused_when_it_is_loaded(
-    model: str, fields: Fields, matcher: str
-) -> None:
-    head, _, _ = model.partition("[matchers]")
-    with pytest.raises(ConfigurationError, match=r"model\.conf"):
-        parse_rules(f"{head}[matchers]\nm = {matcher}\n", "", fields)
-
-
-def test_a_matcher_that_says_yes_to_everything_still_opens_nothing(
-    model: str, fields: Fields
-) -> None:
-    head, _, _ = model.partition("[matchers]")
-    rules = (Rule("role:hr.clerk", "hr", "payroll", "*", "record.list", "always", "allow", "one"),)
-    loose = assemble(head + "[matchers]\nm = g(r.sub, p.sub, r.dom) || 1 == 1", rules, (), fields)
-    assert ask(loose, [], action="record.list", field="*").kind == "engine_error"

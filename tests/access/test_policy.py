@@ -69,7 +69,7 @@ def test_a_grant_and_its_end_take_effect_with_the_next_decision(office: Office) 
 
 
 def test_a_change_by_another_process_takes_effect_with_the_next_decision(
-    office: Office, now: object
+    office: Office, now: Any
 ) -> None:
     other = Office(office.store, office.rules, now)
     grant = office.grant()
@@ -125,7 +125,7 @@ def test_inside_a_transaction_its_own_changes_count_and_stay_inside(office: Offi
 
 
 def test_a_slow_recheck_is_overruled_by_a_connection(
-    sqlite_store: Store, shipped: Rules, now: object
+    sqlite_store: Store, shipped: Rules, now: Any
 ) -> None:
     office = Office(sqlite_store, shipped, now, recheck=1.0)
     grant = office.grant()
@@ -164,7 +164,7 @@ def test_a_policy_that_cannot_be_built_is_not_replaced_by_the_old_one(
 
 
 def test_a_database_that_cannot_be_opened_is_an_error_not_an_answer(
-    tmp_path: Any, shipped: Rules, now: object
+    tmp_path: Any, shipped: Rules, now: Any
 ) -> None:
     store = open_store(f"sqlite:///{tmp_path}/no/such/folder/store.db")
     with pytest.raises(Unavailable):
@@ -201,7 +201,7 @@ def test_other_rules_take_effect_with_the_next_decision(
 
 
 def test_readers_never_see_a_wrong_answer_while_grants_and_rules_change(
-    sqlite_store: Store, with_deny: Rules, now: object
+    sqlite_store: Store, with_deny: Rules, now: Any
 ) -> None:
     office = Office(sqlite_store, with_deny, now)
     # user:1 may and is forbidden, user:2 may always, user:3 now and then.

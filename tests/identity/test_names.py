@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from secvault.errors import InvalidInput
@@ -75,7 +75,11 @@ def test_folding_twice_is_folding_once_and_every_fault_is_named(typed: str) -> N
 
 @given(st.text(alphabet=st.characters(categories=["Lu", "Ll"]), min_size=3, max_size=20))
 def test_case_and_composition_never_make_two_people_of_one(typed: str) -> None:
-    kept = names.sign_in_name(typed)
+    try:
+        kept = names.sign_in_name(typed)
+    except InvalidInput:
+        # Some "letters" are compatibility forms of other signs.
+        assume(False)
     assert names.sign_in_name(typed.casefold()) == kept
     assert names.sign_in_name(unicodedata.normalize("NFD", typed)) == kept
 
@@ -86,7 +90,9 @@ def test_a_display_name_is_composed_and_without_spaces_around() -> None:
     assert names.display_name("x" * 200) == "x" * 200
 
 
-@pytest.mark.parametrize("typed", ["", "  ", "x" * 201, "a\nb", "a\x00", "a\u202eb", "\ud800", "\ue000"])
+@pytest.mark.parametrize(
+    "typed", ["", "  ", "x" * 201, "a\nb", "a\x00", "a\u202eb", "\ud800", "\ue000"]
+)
 def test_what_cannot_be_shown_on_a_line_is_no_display_name(typed: str) -> None:
     with pytest.raises(InvalidInput, match="display_name"):
         names.display_name(typed)

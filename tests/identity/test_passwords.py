@@ -22,8 +22,7 @@ CHEAP = Argon2Cost(memory=8, passes=1)
 PEPPER = Secret(bytes(range(32)))
 HASHER = PasswordHasher(PEPPER, nullcontext(), CHEAP)
 GOLDEN = (
-    "1$argon2id$v=19$m=8,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$"
-    "svkSEzGchDPJMwUtVKpFfzZVfcHJhMMkg2OLqlig15Q"
+    "1$argon2id$v=19$m=8,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$svkSEzGchDPJMwUtVKpFfzZVfcHJhMMkg2OLqlig15Q"
 )
 
 
@@ -51,7 +50,9 @@ def test_exactly_the_same_password_verifies(one: str, other: str) -> None:
     assert HASHER.verify(stored, Secret.of(other)) == same
 
 
-@pytest.mark.parametrize("near", [" correct horse", "correct horse ", "Correct horse", "correct hors"])
+@pytest.mark.parametrize(
+    "near", [" correct horse", "correct horse ", "Correct horse", "correct hors"]
+)
 def test_nothing_is_trimmed_folded_or_cut(near: str) -> None:
     assert not HASHER.verify(HASHER.hash(Secret.of("correct horse")), Secret.of(near))
 
@@ -73,7 +74,8 @@ def test_without_the_pepper_a_hash_cannot_be_guessed_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["", "a" * 11, "ế" * 11, unicodedata.normalize("NFD", "ế" * 11), "a" * 129, "a" * 99_999]
+    "password",
+    ["", "a" * 11, "ế" * 11, unicodedata.normalize("NFD", "ế" * 11), "a" * 129, "a" * 99_999],
 )
 def test_a_new_password_has_12_to_128_characters(password: str) -> None:
     with pytest.raises(InvalidInput, match="12 to 128"):
@@ -88,7 +90,9 @@ def test_bytes_that_are_no_text_are_no_password() -> None:
     assert not HASHER.verify(HASHER.hash(Secret.of("correct horse")), Secret(b"\xff"))
 
 
-@pytest.mark.parametrize("password", ["my-SecVault-2026", "nguyenlan12345", "backofficeＮＧＵＹＥＮＬＡＮ"])
+@pytest.mark.parametrize(
+    "password", ["my-SecVault-2026", "nguyenlan12345", "backofficeＮＧＵＹＥＮＬＡＮ"]
+)
 def test_a_password_with_an_expected_word_is_refused(password: str) -> None:
     with pytest.raises(InvalidInput, match="easy to guess") as refused:
         HASHER.hash_new(Secret.of(password), ["nguyenlan", "an"])
@@ -111,7 +115,9 @@ def test_the_cost_at_sign_in_is_what_the_standard_asks_for() -> None:
     assert SIGN_IN_COST == Argon2Cost(memory=65_536, passes=3, lanes=1)
 
 
-@pytest.mark.parametrize("stored", ["", "x", "1", "2" + GOLDEN[1:], "1$argon2id$nonsense", GOLDEN[1:]])
+@pytest.mark.parametrize(
+    "stored", ["", "x", "1", "2" + GOLDEN[1:], "1$argon2id$nonsense", GOLDEN[1:]]
+)
 def test_a_stored_hash_that_is_none_is_damage_and_not_a_wrong_password(stored: str) -> None:
     with pytest.raises(Damaged):
         HASHER.verify(PasswordHash(stored), Secret.of("correct horse"))

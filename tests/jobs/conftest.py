@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from secvault.clock import Clock
-from secvault.jobs import Job, Place, queue, request
+from secvault.clock import Clock, system_clock
+from secvault.crypto.canonical import JsonValue
+from secvault.jobs import Job, JobContext, Place, Step, Worker, Workflow, queue, request
 from secvault.store import Store, migrate, open_store
 
 RELAY = Path(__file__).with_name("relay_worker.py")
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+
+Act = Callable[[JobContext, Mapping[str, JsonValue]], JsonValue]
 
 
 class HandClock:
@@ -121,7 +125,7 @@ class Yard:
         step: float = 0.3,
         speed: float = 5.0,
         version: str = "jobs-1",
-        cron: str = "",
+        schedules: int = 0,
     ) -> Process:
         arguments = [
             f"--folder={self.folder}",
@@ -131,7 +135,7 @@ class Yard:
             f"--step={step}",
             f"--speed={speed}",
             f"--version={version}",
-            f"--cron={cron}",
+            f"--schedules={schedules}",
         ]
         process = Process(
             subprocess.Popen(
@@ -199,10 +203,65 @@ def eventually(holds: Callable[[], object], tell: Callable[[], str]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/store.db")
+def quick() -> Clock:
+    """The machine's clock, with waits and beats twenty times as fast."""
+    clock = system_clock()
+    return Clock(
+        clock.wall, lambda: clock.monotonic() * 20, lambda seconds: clock.sleep(seconds / 20)
+    )
+
+
+def step(act: Act, name: str = "only", **how: object) -> Step:
+    return Step(name, act, **how)  # type: ignore[arg-type]
+
+
+def of(**acts: Act) -> Workflow:
+    return Workflow("backup", tuple(Step(name, act) for name, act in acts.items()))
+
+
+@contextmanager
+def at_work(
+    store: Store, place: Place, events: Events, *workflows: Workflow, **more: object
+) -> Iterator[Worker]:
+    worker = Worker(store, quick(), workflows, place, events, **more)  # type: ignore[arg-type]
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(finish=0.0, cancel=60.0)
+
+
+def ask(store: Store, plan: str = "nightly", kind: str = "backup") -> str:
+    with store.write() as connection:
+        return request(connection, kind=kind, plan=plan, requested_by="user:thu", now=1)
+
+
+def job(store: Store, id_: str) -> Job:
+    with store.read() as connection:
+        return queue.get(connection, id_)
+
+
+def ended(store: Store, id_: str) -> Job:
+    eventually(
+        lambda: job(store, id_).state not in ("requested", "started"), lambda: str(job(store, id_))
+    )
+    return job(store, id_)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store; tests copy it."""
+    file = tmp_path_factory.mktemp("migrated") / "store.db"
+    opened = open_store(f"sqlite:///{file}")
     migrate.upgrade(opened)
+    opened.close()
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, migrated: Path) -> Iterator[Store]:
+    shutil.copy(migrated, tmp_path / "store.db")
+    opened = open_store(f"sqlite:///{tmp_path}/store.db")
     yield opened
     opened.close()
 

@@ -29,8 +29,9 @@ def log(event: str, **fields: str | int | None) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for name in ("folder", "store", "jobs", "host", "version", "cron"):
+    for name in ("folder", "store", "jobs", "host", "version"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--schedules", type=int, required=True)
     parser.add_argument("--step", type=float, required=True)
     parser.add_argument("--speed", type=float, required=True)
     given = parser.parse_args()
@@ -69,7 +70,10 @@ def main() -> int:
             folder / f"{given.host}.lock",
         ),
         log,
-        schedules=[Schedule("relay", "every-minute", given.cron, "UTC")] if given.cron else [],
+        schedules=[
+            Schedule("relay", f"plan-{number}", "* * * * *", "UTC")
+            for number in range(given.schedules)
+        ],
         version=given.version,
     )
     try:

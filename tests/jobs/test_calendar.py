@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from secvault.errors import InvalidInput
 from secvault.jobs import Job, Schedule, calendar, queue
 from secvault.jobs.calendar import Missed, schedules, sync_schedules, tick
-from secvault.store import Store, migrate, open_store
+from secvault.jobs.cron import due_runs, next_after
+from secvault.store import Store, open_store
 
 from .conftest import HandClock
 
@@ -189,10 +192,14 @@ def test_an_unreadable_row_is_named_and_does_not_hold_up_the_others(
     st.lists(st.integers(-90, 300), max_size=15),
 )
 def test_every_due_moment_is_recorded_exactly_once_however_the_clock_moves(
-    tmp_path_factory: pytest.TempPathFactory, policy: Missed, cron: str, moves: list[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated: Path,
+    policy: Missed,
+    cron: str,
+    moves: list[int],
 ) -> None:
-    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('moves')}/store.db")
-    migrate.upgrade(store)
+    file = shutil.copy(migrated, tmp_path_factory.mktemp("moves"))
+    store = open_store(f"sqlite:///{file}")
     hand = HandClock("2026-03-28T20:00:00+00:00")
     declared = Schedule("backup", "nightly", cron, "Europe/Berlin", policy)
     declare(store, hand, declared)
@@ -201,9 +208,7 @@ def test_every_due_moment_is_recorded_exactly_once_however_the_clock_moves(
         hand.go_on(minutes=minutes)
         tick(store, hand.clock)
         furthest = max(furthest, hand.at)
-    due = calendar.due_runs(
-        cron, "Europe/Berlin", calendar.next_after(cron, "Europe/Berlin", start), furthest
-    )
+    due = due_runs(cron, "Europe/Berlin", next_after(cron, "Europe/Berlin", start), furthest)
     assert sorted(job.due_at for job in jobs_of(store)) == [
         int(run.timestamp() * 1_000_000) for run in due
     ]

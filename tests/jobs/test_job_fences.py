@@ -8,13 +8,17 @@ import sqlite3
 import time
 from contextlib import closing
 
+import psycopg
 import pytest
+
+from secvault.jobs import queue
 
 from .conftest import Yard, eventually
 
 RELAY = ["first", "second", "third"]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_a_step_does_it_again_and_none_before_it(yard: Yard) -> None:
     before = yard.worker().ready()
     job = yard.ask()
@@ -38,8 +42,8 @@ def test_jobs_of_a_worker_killed_at_random_moments_all_end_once(yard: Yard) -> N
         time.sleep(random.uniform(0.6, 2.2))
         process.kill()
         if (yard.folder / "jobs.db").exists() and yard.journal():
-            for step in yard.recorded():
-                recorded.setdefault(step, yard.begun(step[0]).count(step[1]))
+            for job, step in yard.recorded():
+                recorded.setdefault((job, step), yard.begun(job).count(step))
     yard.worker(step=0.05).ready()
     yard.wait_done(*ids)
     for (job, step), times in recorded.items():
@@ -67,6 +71,7 @@ def test_work_of_a_frozen_node_is_taken_over_and_the_woken_node_cannot_write_its
     assert [fields["job"] for fields in rescuer.said("jobs.taken_over")] == [job]
     assert yard.begun(job) == ["first", "second", "second", "third"]
     assert len(frozen.said("jobs.done") + rescuer.said("jobs.done")) == 1
+    eventually(lambda: frozen.said("jobs.lost"), lambda: str(frozen.lines))
     # Both go on working, and end in order.
     assert rescuer.stop() == 0
     later = yard.ask()
@@ -118,6 +123,7 @@ def test_a_locked_database_delays_a_job_and_breaks_nothing(yard: Yard, file: str
     assert process.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_leaves_off_and_the_next_one_continues(yard: Yard) -> None:
     first = yard.worker(step=0.6, speed=30).ready()
     job = yard.ask()
@@ -137,7 +143,7 @@ def test_two_nodes_share_the_work_and_run_no_job_twice(yard: Yard) -> None:
     yard.wait_done(*ids)
     for job in ids:
         assert yard.begun(job) == RELAY
-    done = [fields["job"] for node in nodes for fields in node.said("jobs.done")]
+    done = [str(fields["job"]) for node in nodes for fields in node.said("jobs.done")]
     assert sorted(done) == sorted(ids)
     assert [node.stop() for node in nodes] == [0, 0]
 
@@ -157,16 +163,38 @@ def test_on_postgresql_the_work_of_a_killed_node_is_taken_over(postgresql_yard: 
 
 
 def test_two_processes_that_tick_together_make_one_job_of_each_due_moment(yard: Yard) -> None:
-    processes = [yard.worker(host=host, step=0.01, cron="* * * * *") for host in ("a", "b")]
-    for process in processes:
-        process.ready()
+    nodes = [yard.worker(host=host, step=0.01, schedules=20).ready() for host in ("a", "b")]
     with yard.store.write() as connection:
         connection.exec_driver_sql(
-            "UPDATE schedule SET next_due = next_due - 60000000 * 10, missed = 'all'"
+            "UPDATE schedule SET next_due = next_due - 10 * 60000000, missed = 'all'"
         )
     eventually(
-        lambda: sum(len(process.said("jobs.due")) for process in processes) >= 10,
-        lambda: str([process.lines for process in processes]),
+        lambda: sum(len(node.said("jobs.due")) for node in nodes) >= 20 * 10,
+        lambda: str([node.lines for node in nodes]),
     )
-    due = [fields["job"] for process in processes for fields in process.said("jobs.due")]
+    due = [fields["job"] for node in nodes for fields in node.said("jobs.due")]
     assert len(due) == len(set(due))
+    with yard.store.read() as connection:
+        assert len(queue.jobs(connection, limit=1_000)) >= 20 * 10
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_on_postgresql_a_job_outlives_the_loss_of_all_connections(
+    postgresql_yard: Yard, postgresql_url: str
+) -> None:
+    yard = postgresql_yard
+    process = yard.worker(step=1.0).ready()
+    job = yard.ask()
+    yard.wait_begun(job, "second")
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        for _ in range(5):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            time.sleep(0.2)
+    yard.wait_done(job)
+    assert yard.begun(job) == RELAY
+    assert not process.said("jobs.worker_died")
+    assert process.stop() == 0

@@ -1,0 +1,153 @@
+"""What the methods of `restic.Restic` return, and how it is made from what restic says."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from secvault.backup.repository_faults import SourceUnreadable
+from secvault.backup.restic_messages import BackupDone, ForgetGroup, Lock, Snapshot, Status
+
+Phase = Literal["backup", "restore", "verify"]
+_WARNING = "Warning: at least one source file could not be read"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is. Totals and seconds_left are None while they are not known."""
+
+    phase: Phase
+    files_done: int = 0
+    files_total: int | None = None
+    bytes_done: int = 0
+    bytes_total: int | None = None
+    seconds_left: int | None = None
+
+
+@dataclass(frozen=True)
+class BackupSummary:
+    """A complete backup. snapshot_id: 64 hexadecimal characters. bytes_added: before compression."""
+
+    snapshot_id: str
+    files_new: int
+    files_changed: int
+    files_unmodified: int
+    files_total: int
+    bytes_total: int
+    bytes_added: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot that stays, and the rules that keep it, in restic's words."""
+
+    snapshot: Snapshot
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ForgetReport:
+    """What retention decided and what became of it.
+
+    removed: snapshots that are gone. refused: snapshots that retention gave up and the storage
+    did not delete, so they are there still. refused_files: everything that it did not delete,
+    for instance `snapshot 8b9884230b`. pruned: whether all data that nobody needs was deleted.
+    """
+
+    kept: tuple[Kept, ...]
+    removed: tuple[Snapshot, ...]
+    refused: tuple[Snapshot, ...]
+    refused_files: tuple[str, ...]
+    pruned: bool
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """No damage was found. read: what of the data was read: `all`, a subset, or empty for none.
+
+    hints: what restic said besides, for instance that a prune would save space.
+    """
+
+    read: str
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RestoreSummary:
+    """What lies in the target now: regular files, and the sum of their sizes in bytes."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A lock of the repository under its id."""
+
+    id: str
+    lock: Lock
+
+
+def progress_of(status: Status, phase: Phase) -> Progress:
+    """A status line as progress."""
+    return Progress(
+        phase=phase,
+        files_done=status.files_done or status.files_restored,
+        files_total=status.total_files or None,
+        bytes_done=status.bytes_done or status.bytes_restored,
+        bytes_total=status.total_bytes or None,
+        seconds_left=status.seconds_remaining or None,
+    )
+
+
+def restore_phase(line: bytes) -> Phase | None:
+    """The phase that a line of plain text announces (before 0.17)."""
+    if line.startswith(b"restoring "):
+        return "restore"
+    return "verify" if line.startswith(b"verifying files") else None
+
+
+def forget_report(
+    groups: Iterable[ForgetGroup], refused_files: Sequence[str], *, pruned: bool
+) -> ForgetReport:
+    """The report of what `forget` decided, less what the storage refused to delete."""
+    kept: list[Kept] = []
+    given_up: list[Snapshot] = []
+    for group in groups:
+        # The reasons name a snapshot without its id.
+        reasons = {
+            (_instant(reason.snapshot.time), reason.snapshot.tree): reason.matches or ()
+            for reason in group.reasons or ()
+        }
+        kept.extend(
+            Kept(one, reasons.get((one.time, one.tree), ())) for one in group.keep or ()
+        )
+        given_up.extend(group.remove or ())
+    still_there = {
+        name.removeprefix("snapshot ") for name in refused_files if name.startswith("snapshot ")
+    }
+    refused = tuple(one for one in given_up if one.id[:10] in still_there)
+    return ForgetReport(
+        kept=tuple(sorted(kept, key=lambda one: one.snapshot.time)),
+        removed=tuple(one for one in given_up if one not in refused),
+        refused=refused,
+        refused_files=tuple(refused_files),
+        pruned=pruned,
+    )
+
+
+def unreadable(complaints: Sequence[str], done: BackupDone | None, snapshot_id: str | None) -> SourceUnreadable:
+    """The error for a backup from which something is missing."""
+    troubles = [line for line in complaints if line and not line.startswith(_WARNING)]
+    what = f"{len(troubles)} things could not be read, the first: " if len(troubles) > 1 else ""
+    return SourceUnreadable(
+        f"{what}{troubles[0] if troubles else 'a file could not be read'}; make it readable or "
+        "exclude it, and run the backup again",
+        unreadable=troubles,
+        snapshot_id=snapshot_id,
+    )

@@ -1,0 +1,211 @@
+"""`secvault audit`: read the log of everything that happened, and prove that it is whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from secvault.cli import opening, operations, outcome, show
+from secvault.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from secvault.audit.leaf import StoredEvent
+    from secvault.audit.verify import AuditReport
+
+app = typer.Typer(
+    no_args_is_help=True, help="The audit log: events, verify, checkpoint, public keys."
+)
+
+Ended = Literal["ok", "denied", "error", "intent", "unknown"]
+Moment = Annotated[
+    str, typer.Option(metavar="TIME", help="Such as 2026-11-03 or 2026-11-03T10:00:00+07:00.")
+]
+
+# How many problems a person is shown; `--json` has them all.
+_SHOWN_PROBLEMS = 20
+
+
+@app.command(epilog="Example: secvault audit events --outcome denied --since 2026-11-01")
+def events(
+    context: typer.Context,
+    *,
+    kind: Annotated[str, typer.Option(help="Only this kind, such as record.read.")] = "",
+    ended: Annotated[Ended | None, typer.Option("--outcome", help="Only what ended so.")] = None,
+    actor: Annotated[str, typer.Option(help="Only by this one, such as user:<id>.")] = "",
+    resource: Annotated[
+        str, typer.Option(help="Only this and what is below it, such as hr/employees.")
+    ] = "",
+    department: Annotated[str, typer.Option(help="Only of this department.")] = "",
+    since: Moment = "",
+    until: Moment = "",
+    after: Annotated[
+        int | None, typer.Option(help="Continue after this sequence number (older events).")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 50,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show events, newest first. Times without a zone are UTC; --until is not included."""
+    with opening.vault(context) as (service, caller):
+        question = operations.query.Question(
+            kind=kind,
+            outcome=ended,
+            actor=actor,
+            resource=resource,
+            department=department,
+            since=_micros(since, "since"),
+            until=_micros(until, "until"),
+        )
+        page = operations.audit_log.read_events(service, caller, question, after, limit)
+    rows = [_row(event) for event in page.events]
+    if as_json:
+        show.document({"events": rows, "next": page.next})
+        return
+    columns = {
+        "seq": "Seq",
+        "time": "Time",
+        "kind": "What",
+        "outcome": "Outcome",
+        "actor": "Who",
+        "resource": "On",
+        "detail": "Detail",
+    }
+    show.table(rows, columns, "No event fits.")
+    if page.next is not None:
+        show.talk(f"Older ones: the same with --after {page.next}")
+
+
+@app.command(epilog="Example: secvault audit verify --copy /mnt/copy/secvault.db --key 'acme/...'")
+def verify(
+    context: typer.Context,
+    copy: Annotated[
+        Path | None, typer.Option(help="A copy of the SQLite database, instead of this vault.")
+    ] = None,
+    key: Annotated[
+        str, typer.Option(metavar="VKEY", help="With --copy: the log's public key.")
+    ] = "",
+    as_json: show.AsJson = False,
+) -> None:
+    """Recompute the whole log from its stored bytes and compare it with every checkpoint.
+
+    With --copy and --key no vault is needed: an auditor trusts the key alone. Exit code 5 when
+    something was changed or is missing.
+    """
+    if copy is None and not key:
+        with opening.vault(context) as (service, caller):
+            report = operations.audit_log.verify_log(service, caller)
+    elif copy is not None and key:
+        if not copy.is_file():
+            raise InvalidInput.at("copy", f"{copy} is not a file")
+        report = operations.audit_log.verify_copy(
+            f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
+        )
+    else:
+        raise InvalidInput.at("key", "--copy and --key go together")
+    _print(report, as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(outcome.DAMAGE.number)
+
+
+@app.command(epilog="Example: secvault audit checkpoint --out /mnt/auditor/today.note")
+def checkpoint(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the note to; else it goes to stdout.")
+    ] = None,
+) -> None:
+    """Sign the log as it is now (a C2SP note). Keep it elsewhere: it proves any later change."""
+    with opening.vault(context) as (service, caller):
+        note = operations.audit_log.take_checkpoint(service, caller)
+    if out is None:
+        show.out(note.decode().rstrip("\n"))
+        return
+    try:
+        out.write_bytes(note)
+    except OSError as error:
+        raise InvalidInput.at("out", f"{out} cannot be written: {error.strerror}") from None
+    show.talk(f"The checkpoint is in {out}.")
+
+
+@app.command(epilog="Example: secvault audit keys --json")
+def keys(context: typer.Context, as_json: show.AsJson = False) -> None:
+    """Print the public keys that verify the log's checkpoints and the evidence of drills."""
+    with opening.vault(context) as (service, caller):
+        public = operations.audit_log.public_keys(service, caller)
+    values = {"audit": public.audit, "evidence": public.evidence}
+    if as_json:
+        show.document(values)
+    else:
+        show.facts(values)
+
+
+def _micros(text: str, option: str) -> int | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput.at(
+            option, "write a date or time such as 2026-11-03 or 2026-11-03T10:00:00+07:00"
+        ) from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp()) * 1_000_000 + aware.microsecond
+
+
+def _row(stored: StoredEvent) -> dict[str, Any]:
+    event = stored.event
+    return {
+        "seq": stored.seq,
+        "id": stored.id,
+        "time": show.time(stored.t),
+        "kind": event.kind,
+        "outcome": event.outcome,
+        "actor": event.actor.subject,
+        "session": event.actor.session,
+        "resource": event.resource,
+        "department": event.department,
+        "fields": list(event.fields),
+        "count": event.count,
+        "rule": event.decision.rule if event.decision else "",
+        "request": event.request,
+        "detail": dict(event.detail),
+    }
+
+
+def _print(report: AuditReport, *, as_json: bool) -> None:
+    problems = [
+        {"seq": one.seq, "what": one.what, "verdict": one.verdict} for one in report.problems
+    ]
+    if as_json:
+        values: dict[str, Any] = {
+            "ok": report.ok,
+            "intact": report.intact,
+            "complete": report.complete,
+            "size": report.size,
+            "root": report.root.hex(),
+            "checkpoints": report.checkpoints,
+            "pending": report.pending,
+            "first_bad_seq": report.first_bad_seq,
+            "problem_count": report.problem_count,
+            "problems": problems,
+        }
+        show.document(values)
+        return
+    show.out("the audit log is whole" if report.ok else "THE AUDIT LOG IS DAMAGED")
+    show.facts(
+        {
+            "events": report.size,
+            "root": report.root.hex(),
+            "checkpoints checked": report.checkpoints,
+            "unchanged": report.intact,
+            "nothing missing": report.complete,
+            **({} if report.ok else {"first bad event": report.first_bad_seq}),
+        }
+    )
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        where = "log" if problem["seq"] is None else f"event {problem['seq']}"
+        show.out(f"{where}: {show.cell(problem['what'])}")
+    if report.problem_count > _SHOWN_PROBLEMS:
+        show.out(f"and {report.problem_count - _SHOWN_PROBLEMS} more; see --json")

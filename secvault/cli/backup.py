@@ -1,0 +1,180 @@
+"""`secvault backup`: take backups, see them, bring them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secvault.cli import opening, operations, progress, show
+
+if TYPE_CHECKING:
+    from secvault.backup.restic import ForgetReport, Snapshot
+    from secvault.backup.run import Run
+
+app = typer.Typer(no_args_is_help=True, help="Backups: run, list, snapshots, restore.")
+
+Plan = Annotated[
+    str | None,
+    typer.Argument(metavar="[PLAN]", help="The plan; may be left out when there is only one."),
+]
+
+
+@app.command(epilog="Example: secvault backup run nightly")
+def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
+    """Take a backup now, then apply the plan's retention. Ctrl-C stops it cleanly."""
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        with progress.cancellable() as cancel, progress.of_bytes(f"Backup {named}") as so_far:
+            done, forgotten = operations.backups.run_backup(service, caller, named, so_far, cancel)
+    retention = _retention(forgotten)
+    if as_json:
+        show.document({**_run(done), "retention": retention})
+        return
+    show.facts(
+        {
+            "plan": done.plan,
+            "repository": done.repository,
+            "snapshot": done.snapshot,
+            "saved": f"{done.files} files, {show.size(done.bytes)}",
+            "new in the repository": show.size(done.bytes_added),
+            "retention": _words(retention),
+        }
+    )
+    show.talk(f"Next, prove that it restores: secvault drill run {done.plan}")
+
+
+@app.command("list", epilog="Example: secvault backup list --json")
+def list_(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="How many, 1 to 500.")] = 20,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the newest backup runs, newest first."""
+    with opening.vault(context) as (service, caller):
+        rows = [_run(one) for one in operations.backups.list_runs(service, caller, limit)]
+    columns = {
+        "started_at": "Started",
+        "plan": "Plan",
+        "state": "State",
+        "phase": "Phase",
+        "snapshot": "Snapshot",
+        "files": "Files",
+        "bytes": "Bytes",
+        "error": "Error",
+    }
+    show.listing(
+        "runs",
+        rows,
+        columns,
+        as_json=as_json,
+        empty="There was no backup yet: run `secvault backup run`.",
+    )
+
+
+@app.command(epilog="Example: secvault backup snapshots nightly")
+def snapshots(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
+    """List what the plan has in its repository, newest last."""
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        found = operations.backups.list_snapshots(service, caller, named)
+    rows = [_snapshot(one) for one in found]
+    columns = {"time": "Taken", "id": "Snapshot", "host": "Host", "paths": "Folders"}
+    show.listing("snapshots", rows, columns, as_json=as_json, empty=f"{named} has no snapshot yet.")
+
+
+@app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")
+def restore(
+    context: typer.Context,
+    target: Annotated[Path, typer.Option(help="A new or empty folder to restore into.")],
+    plan: Plan = None,
+    snapshot: Annotated[
+        str, typer.Option(help="latest, or a snapshot's id or its beginning.")
+    ] = "latest",
+    as_json: show.AsJson = False,
+) -> None:
+    """Bring a snapshot back into a folder of its own, and check every file against its hash.
+
+    Nothing of the running vault is touched. Exit code 5 when a file is not as it was.
+    """
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        with progress.cancellable() as cancel, progress.of_bytes(f"Restore {named}") as so_far:
+            restored = operations.backups.restore(
+                service,
+                caller,
+                named,
+                None if snapshot == "latest" else snapshot,
+                target.absolute(),
+                so_far,
+                cancel,
+            )
+    values = {
+        "snapshot": restored.snapshot.id,
+        "taken": _snapshot(restored.snapshot)["time"],
+        "target": str(target.absolute()),
+        "copy_of_secvault": str(restored.target),
+        "files_checked": restored.comparison.checked,
+        "bytes_checked": restored.comparison.bytes,
+        "changed_while_saved": list(restored.comparison.changed_meanwhile),
+    }
+    if as_json:
+        show.document(values)
+    else:
+        show.facts(
+            {
+                "snapshot": values["snapshot"],
+                "taken": values["taken"],
+                "restored to": values["target"],
+                "copy of secvault": values["copy_of_secvault"],
+                "checked": f"{restored.comparison.checked} files, "
+                f"{show.size(restored.comparison.bytes)}, every hash as it was",
+                "changed while saved": len(restored.comparison.changed_meanwhile),
+            }
+        )
+
+
+def _retention(report: ForgetReport) -> dict[str, Any]:
+    return {
+        "kept": len(report.kept),
+        "removed": [snapshot.id for snapshot in report.removed],
+        "kept_by_storage": [snapshot.id for snapshot in report.refused],
+        "not_deleted": list(report.refused_files),
+        "pruned": report.pruned,
+    }
+
+
+def _words(retention: dict[str, Any]) -> str:
+    words = f"{retention['kept']} snapshots kept, {len(retention['removed'])} removed"
+    held = len(retention["not_deleted"])
+    return f"{words}, {held} files that the storage's lock keeps" if held else words
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "plan": run.plan,
+        "repository": run.repository,
+        "state": run.state,
+        "phase": run.phase,
+        "requested_by": run.requested_by,
+        "started_at": show.time(run.started_at),
+        "finished_at": show.time(run.finished_at),
+        "data_at": show.time(run.data_at),
+        "snapshot": run.snapshot,
+        "files": run.files,
+        "bytes": run.bytes,
+        "bytes_added": run.bytes_added,
+        "error": run.error,
+    }
+
+
+def _snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "id": snapshot.id,
+        "time": show.time(snapshot.time_micros),
+        "host": snapshot.hostname,
+        "paths": list(snapshot.paths or ()),
+        "tags": list(snapshot.tags or ()),
+    }

@@ -1,0 +1,92 @@
+"""`secvault config`: what is set, where it comes from, and whether it can work."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+from secvault.cli import opening, operations, show
+from secvault.clock import system_clock
+from secvault.errors import ConfigurationError, InvalidInput
+
+if TYPE_CHECKING:
+    from secvault.config import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The configuration: show it, check it.")
+
+
+@app.command("show", epilog="Example: SECVAULT_SERVER__PORT=8300 secvault config show")
+def show_(context: typer.Context, as_json: show.AsJson = False) -> None:
+    """Show every setting, its value and where it comes from. Secrets are shown as ***."""
+    chosen = opening.settings(context)
+    rows = [
+        {"setting": key, "value": value, "origin": origin}
+        for key, value, origin in operations.config.settings_with_origin(
+            chosen, opening.config_file(context), os.environ
+        )
+    ]
+    columns = {"setting": "Setting", "value": "Value", "origin": "From"}
+    show.listing("settings", rows, columns, as_json=as_json, empty="")
+
+
+@app.command(epilog="Example: secvault --config /etc/secvault/config.toml config check")
+def check(context: typer.Context, as_json: show.AsJson = False) -> None:
+    """Check settings, policies, collections, repositories and schedules; opens no vault.
+
+    Exit code 2, with the file and key at fault, when something is wrong.
+    """
+    chosen = opening.settings(context)
+    engine = chosen.store_url.partition(":")[0]
+    collections, rules = _policies(chosen)
+    values = {
+        "file": str(opening.config_file(context) or "none, defaults and variables only"),
+        "data": str(chosen.data_folder),
+        "store": engine,
+        "policies": str(chosen.policy_folder),
+        "collections": collections,
+        "roles": rules,
+        **{f"plan {name}": _plan(chosen, name) for name in sorted(chosen.backup.plans)},
+    }
+    if as_json:
+        show.document({"valid": True, **values})
+    else:
+        show.facts(values)
+        show.talk("The configuration is valid.")
+
+
+def _policies(chosen: Settings) -> tuple[int, int]:
+    collections = operations.collection.load_collections(chosen.policy_folder / "collections")
+    rules = operations.rules.load_rules(
+        chosen.policy_folder,
+        {
+            name: {field.name: str(field.sensitivity) for field in one.fields.values()}
+            for name, one in collections.items()
+        },
+        {name: one.department for name, one in collections.items()},
+    )
+    return len(collections), len(rules.roles)
+
+
+def _plan(chosen: Settings, name: str) -> str:
+    plan = chosen.backup.plans[name]
+    location = chosen.repository(plan.repository).location
+    try:
+        place = operations.repository.parse_location(location)
+    except InvalidInput as error:
+        raise ConfigurationError(
+            f"backup.repositories.{plan.repository}.{error.detail}", fields=error.fields
+        ) from None
+    due = {}
+    for key, cron in (("schedule", plan.schedule), ("drill_schedule", plan.drill_schedule)):
+        try:
+            due[key] = operations.cron.next_after(cron, plan.time_zone, system_clock().now())
+        except InvalidInput as error:
+            raise ConfigurationError(
+                f"backup.plans.{name}.{key}: {error.detail}", fields=error.fields
+            ) from None
+    return (
+        f"to {place}, next backup {due['schedule'].isoformat()}, "
+        f"next drill {due['drill_schedule'].isoformat()}"
+    )

@@ -1,0 +1,125 @@
+"""`secvault keys`: the named keys that systems encrypt with."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secvault.cli import opening, operations, show
+from secvault.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from secvault.keyring.named_key import NamedKey
+
+app = typer.Typer(
+    no_args_is_help=True, help="Named keys of the encryption API: create, rotate, read, export."
+)
+
+Name = Annotated[str, typer.Argument(help="The key's name.")]
+Mount = Annotated[str, typer.Option(help="The mount that the key is in.")]
+
+
+@app.command("list", epilog="Example: secvault keys list")
+def list_(context: typer.Context, mount: Mount = "transit", as_json: show.AsJson = False) -> None:
+    """List the keys of a mount."""
+    with opening.vault(context) as (service, caller):
+        names = operations.transit.list_keys(service, caller, mount)
+    rows = [{"name": name} for name in names]
+    if as_json:
+        show.document({"mount": mount, "keys": list(names)})
+    else:
+        show.table(rows, {"name": "Key"}, f"The mount {show.cell(mount)} has no keys yet.")
+
+
+@app.command(epilog="Example: secvault keys read payments --json")
+def read(
+    context: typer.Context, name: Name, mount: Mount = "transit", as_json: show.AsJson = False
+) -> None:
+    """Show a key's versions and limits; never the key itself."""
+    with opening.vault(context) as (service, caller):
+        key = operations.transit.read_key(service, caller, mount, name)
+    _print(key, as_json=as_json)
+
+
+@app.command(epilog="Example: secvault keys create payments")
+def create(
+    context: typer.Context,
+    name: Name,
+    *,
+    kind: Annotated[str, typer.Option("--type", help="What kind of key.")] = "aes256-gcm96",
+    exportable: Annotated[
+        bool,
+        typer.Option("--exportable", help="Its bytes may be exported later. Cannot be changed."),
+    ] = False,
+    mount: Mount = "transit",
+    as_json: show.AsJson = False,
+) -> None:
+    """Make a key. A key that is there already is left as it is."""
+    with opening.vault(context) as (service, caller):
+        key = operations.transit.create_key(
+            service, caller, mount, name, kind=kind, exportable=exportable
+        )
+    _print(key, as_json=as_json)
+
+
+@app.command(epilog="Example: secvault keys rotate payments")
+def rotate(
+    context: typer.Context, name: Name, mount: Mount = "transit", as_json: show.AsJson = False
+) -> None:
+    """Add a version, which new encryptions use. What is encrypted already stays readable."""
+    with opening.vault(context) as (service, caller):
+        key = operations.transit.rotate_key(service, caller, mount, name)
+    if as_json:
+        _print(key, as_json=True)
+    else:
+        show.out(f"{key.resource} has version {key.latest_version} now")
+
+
+@app.command(
+    epilog="Example: SECVAULT_TOKEN=... secvault keys export payments --yes > payments.json"
+)
+def export(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Yes, print the key in clear on stdout.")
+    ] = False,
+    mount: Mount = "transit",
+) -> None:
+    """Print the bytes of every version of an exportable key as JSON, base64.
+
+    Needs a token whose owner holds role:it.key_custodian. Whoever reads the output can decrypt
+    everything under this key.
+    """
+    if not yes:
+        raise InvalidInput.at("yes", "this prints the key in clear; say --yes when you mean it")
+    with opening.vault(context) as (service, caller):
+        versions = operations.transit.export_key(service, caller, mount, name)
+    shown = {
+        str(number): base64.b64encode(material.expose()).decode()
+        for number, material in versions.items()
+    }
+    show.document({"mount": mount, "name": name, "keys": shown})
+
+
+def _print(key: NamedKey, *, as_json: bool) -> None:
+    values: dict[str, Any] = {
+        "mount": key.mount,
+        "name": key.name,
+        "type": key.kind,
+        "department": key.department,
+        "latest_version": key.latest_version,
+        "min_decryption_version": key.min_decryption_version,
+        "min_encryption_version": key.min_encryption_version,
+        "exportable": key.exportable,
+        "imported": key.imported,
+    }
+    if as_json:
+        created = {str(number): show.time(at) for number, at in key.created.items()}
+        show.document({**values, "created": created})
+    else:
+        show.facts(
+            values | {f"version {number}": show.time(at) for number, at in key.created.items()}
+        )

@@ -1,0 +1,110 @@
+"""The program `secvault`: its commands put together, and its entry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secvault import __version__
+from secvault.cli import (
+    audit,
+    backup,
+    config,
+    db,
+    drill,
+    grants,
+    help,  # noqa: A004 - the command's own name
+    init,
+    keys,
+    people,
+    records,
+    selfcheck,
+    serve,
+    show,
+    systems,
+    tokens,
+)
+from secvault.cli.opening import Asked
+from secvault.cli.outcome import run_to_exit_code
+
+START, ACCESS, DATA, RECOVERY, PROOF = (
+    "Start",
+    "People, systems and what they may do",
+    "What is guarded",
+    "Recovery",
+    "Proof and care",
+)
+
+app = typer.Typer(
+    help="Guards a company's back office: encrypted fields, controlled access, proven backups.",
+    epilog="First steps: secvault init, then secvault serve. What the exit codes mean: "
+    "secvault help exit-codes",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show.out(f"secvault {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    context: typer.Context,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="The settings, TOML; else SECVAULT_CONFIG."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - answered by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
+    ] = False,
+) -> None:
+    """Remember what was said before the command's name."""
+    context.obj = Asked(config_file)
+
+
+app.command(rich_help_panel=START, epilog="Example: secvault init --demo")(init.init)
+app.command(rich_help_panel=START, epilog="Example: secvault serve --port 8300")(serve.serve)
+
+
+@app.command(rich_help_panel=START, epilog="Example: secvault self-check")
+def self_check(
+    s3: Annotated[
+        str, typer.Option(metavar="URL", help="Back up to this bucket; credentials from AWS_*.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder.")] = False,
+) -> None:
+    """Do the main job once, end to end, in a temporary folder: a line for each step that held."""
+    raise typer.Exit(selfcheck.selfcheck(show.out, s3 or None, keep))
+
+
+for _hidden in (serve.preflight, serve.web, serve.worker):
+    app.command(hidden=True)(_hidden)
+for _name, _noun, _panel in (
+    ("people", people, ACCESS),
+    ("grants", grants, ACCESS),
+    ("systems", systems, ACCESS),
+    ("tokens", tokens, ACCESS),
+    ("keys", keys, DATA),
+    ("records", records, DATA),
+    ("backup", backup, RECOVERY),
+    ("drill", drill, RECOVERY),
+    ("audit", audit, PROOF),
+    ("config", config, PROOF),
+    ("db", db, PROOF),
+    ("help", help, PROOF),
+):
+    app.add_typer(_noun.app, name=_name, rich_help_panel=_panel)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command in `arguments` (those of the process if None) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_to_exit_code(lambda: app(given, prog_name="secvault"))

@@ -1,0 +1,135 @@
+"""`secvault people`: the people who may sign in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secvault.cli import ask, enrolment, opening, operations, show
+from secvault.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from secvault.service.people import PersonView
+
+app = typer.Typer(no_args_is_help=True, help="People who may sign in: add, enrol, disable, unlock.")
+
+Who = Annotated[str, typer.Argument(metavar="PERSON", help="Sign-in name or id.")]
+
+
+@app.command(
+    epilog="Example: secvault people add lan --display-name 'Tran Thi Lan' --department hr"
+)
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The name to sign in with, such as lan.tran.")],
+    *,
+    department: Annotated[str, typer.Option(help="Where the person works, such as hr.")],
+    display_name: Annotated[str, typer.Option(help="The full name, for people to read.")] = "",
+    password_from: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="File with the password; - for stdin. Else it is asked."),
+    ] = "",
+    as_json: show.AsJson = False,
+) -> None:
+    """Add a person, who can sign in once a second factor is enrolled.
+
+    The new person holds no role yet: give one with `secvault grants add`.
+    """
+    with opening.vault(context) as (service, caller):
+        if password_from:
+            password = ask.password_from(password_from)
+        elif ask.at_terminal():
+            password = ask.password_twice(name)
+        else:
+            raise InvalidInput.at("password", "give it with --password-from FILE, or - for stdin")
+        made = operations.people.create_person(
+            service,
+            caller,
+            name=name,
+            display_name=display_name or name,
+            department=department,
+            password=password,
+        )
+        if as_json:
+            show.document({"id": made.id, "name": made.name})
+        else:
+            show.out(f"{made.name} added with the id {made.id}")
+            show.talk(f"Next: secvault people enrol {made.name}")
+
+
+@app.command("list", epilog="Example: secvault people list --json")
+def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
+    """List everybody who may sign in."""
+    with opening.vault(context) as (service, caller):
+        rows = [_row(view) for view in operations.people.list_people(service, caller)]
+    columns = {
+        "name": "Name",
+        "display_name": "Full name",
+        "department": "Department",
+        "state": "State",
+        "second_factor": "2nd factor",
+        "last_sign_in_at": "Last sign-in",
+        "id": "Id",
+    }
+    show.listing("people", rows, columns, as_json=as_json, empty="There is nobody yet.")
+
+
+@app.command(epilog="Example: secvault people disable lan.tran")
+def disable(context: typer.Context, person: Who) -> None:
+    """Shut somebody out at once; their sessions end."""
+    with opening.vault(context) as (service, caller):
+        done = operations.people.disable_person(service, caller, person)
+    show.out(f"{done.name} is disabled; all sessions ended")
+
+
+@app.command(epilog="Example: secvault people enable lan.tran")
+def enable(context: typer.Context, person: Who) -> None:
+    """Let a disabled person sign in again."""
+    with opening.vault(context) as (service, caller):
+        done = operations.people.enable_person(service, caller, person)
+    show.out(f"{done.name} may sign in again")
+
+
+@app.command(epilog="Example: secvault people unlock lan.tran")
+def unlock(context: typer.Context, person: Who) -> None:
+    """Forget somebody's failed sign-ins, so that they may try again at once."""
+    with opening.vault(context) as (service, caller):
+        done = operations.people.unlock_person(service, caller, person)
+    show.out(f"{done.name} may try again")
+
+
+@app.command(epilog="Example: secvault people enrol lan.tran --device phone")
+def enrol(
+    context: typer.Context,
+    person: Who,
+    device: Annotated[str, typer.Option(help="What to call the device.")] = "authenticator app",
+) -> None:
+    """Give a person a second factor: shows a QR code, then asks for two codes of the app.
+
+    Until two codes were typed the device does not work; run it again to begin anew.
+    """
+    if not ask.at_terminal():
+        raise InvalidInput("enrolment shows a QR code and asks for two codes: use a terminal")
+    with opening.vault(context) as (service, caller):
+        begun = operations.people.enrol_totp(service, caller, person, device)
+        enrolment.show_device(begun.uri, with_code=True)
+        enrolment.confirm(
+            lambda first, second: operations.people.confirm_totp(
+                service, caller, person, begun.device.id, first, second
+            )
+        )
+
+
+def _row(view: PersonView) -> dict[str, Any]:
+    person = view.person
+    return {
+        "id": person.id,
+        "name": person.name,
+        "display_name": person.display_name,
+        "department": person.department,
+        "state": person.state,
+        "second_factor": view.second_factor,
+        "created_at": show.time(person.created_at),
+        "last_sign_in_at": show.time(person.last_sign_in_at),
+    }

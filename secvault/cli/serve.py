@@ -1,0 +1,171 @@
+"""`secvault serve`: the service, until Ctrl-C; and the processes that it is made of."""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from secvault.cli import keeper, opening, operations, show
+from secvault.clock import system_clock
+from secvault.errors import Conflict, InvalidInput
+from secvault.process import leave_no_core
+
+if TYPE_CHECKING:
+    from secvault.config import Settings
+
+_PROGRAM = (sys.executable, "-m", "secvault.cli")
+_ANSWER_SECONDS = 0.5
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where the service answers."""
+
+    address: str
+    port: int
+    tls: bool
+    data: str
+
+    @property
+    def url(self) -> str:
+        """The address for a browser or a client on this machine."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def serve(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+    address: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer requests.", min=1, max=64)
+    ] = None,
+) -> None:
+    """Run the service until Ctrl-C: the API, and the worker of schedules, backups and drills.
+
+    A process that dies is started again. Settings come from --config, SECVAULT_* variables and
+    these options, which win.
+    """
+    chosen = {"PORT": port, "ADDRESS": address, "WORKERS": workers}
+    environment = {
+        **os.environ,
+        **{f"SECVAULT_SERVER__{name}": str(it) for name, it in chosen.items() if it is not None},
+    }
+    asked = context.find_object(opening.Asked)
+    if asked is not None and asked.config is not None:
+        environment["SECVAULT_CONFIG"] = str(asked.config.absolute())
+    # What is checked opens the vault, in a process of its own: this one stays small, and keeps
+    # nothing that its children would inherit.
+    checked = subprocess.run(
+        (*_PROGRAM, "preflight"), env=environment, stdout=subprocess.PIPE, check=False
+    )
+    if checked.returncode != 0:
+        raise typer.Exit(checked.returncode if checked.returncode > 0 else 1)
+    listening = Listening(**json.loads(checked.stdout))
+    raise typer.Exit(
+        keeper.keep(
+            {"web": (*_PROGRAM, "web"), "worker": (*_PROGRAM, "worker")},
+            show.talk,
+            environment=environment,
+            each_turn=_announce_when_ready(listening),
+        )
+    )
+
+
+def preflight(context: typer.Context) -> None:
+    """Check everything that would keep the service from starting; print where it will listen."""
+    chosen = opening.settings(context)
+    server = chosen.server
+    with opening.opened(chosen):
+        _require_free(server.address, server.port)
+    listening = Listening(
+        server.address, server.port, server.tls_certificate is not None, str(chosen.data_folder)
+    )
+    show.out(json.dumps(vars(listening)))
+
+
+def web(context: typer.Context) -> None:
+    """Answer requests, as a child of `serve`."""
+    leave_no_core()
+    chosen = _started_settings(context)
+    # By name: the faces do not know each other, and `serve` is where one starts the other.
+    importlib.import_module("secvault.api.serving").serve(chosen)
+
+
+def worker(context: typer.Context) -> None:
+    """Do the long work, as a child of `serve`."""
+    leave_no_core()
+    chosen = _started_settings(context)
+    operations.working.work(chosen, system_clock())
+
+
+def _started_settings(context: typer.Context) -> Settings:
+    operations.log.configure_logging(sys.stdout)
+    return opening.settings(context)
+
+
+def _require_free(address: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise InvalidInput.at("server.address", f"{address}: {error.strerror}") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+            probe.listen(1)
+        except OSError as error:
+            raise Conflict(
+                f"{address} port {port} cannot be listened on: {error.strerror}; stop the other "
+                "program, or choose another port with --port"
+            ) from None
+
+
+def _announce_when_ready(listening: Listening) -> Callable[[], None]:
+    announced = False
+
+    def look() -> None:
+        nonlocal announced
+        if not announced and _is_ready(listening):
+            announced = True
+            show.out(
+                f"secvault answers on {listening.url} (data in {listening.data}); Ctrl-C stops it"
+            )
+            sys.stdout.flush()
+
+    return look
+
+
+def _is_ready(listening: Listening) -> bool:
+    host = _EVERYWHERE.get(listening.address, listening.address)
+    if listening.tls:
+        trust = ssl.create_default_context()
+        # It asks the service that it has just started, whose certificate names another host.
+        trust.check_hostname = False
+        trust.verify_mode = ssl.CERT_NONE
+        made: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, listening.port, timeout=_ANSWER_SECONDS, context=trust
+        )
+    else:
+        made = http.client.HTTPConnection(host, listening.port, timeout=_ANSWER_SECONDS)
+    try:
+        made.request("GET", "/health/ready")
+        return made.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        made.close()
