@@ -93,7 +93,7 @@ class PreconditionRequired(SecvaultError):
 
 
 class NotAuthenticated(SecvaultError):
-    """No identity: the credential is missing, wrong, expired or revoked. Says no more on purpose."""
+    """No identity: the credential is missing, wrong, expired or revoked. Says no more."""
 
     code = "not-authenticated"
     title = "Not signed in"

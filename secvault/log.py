@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -48,9 +49,11 @@ def without_secrets(
     return event
 
 
-def _where_only(error: Any) -> str:
+def _where_only(
+    exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
+) -> str:
     """Type and places of an exception, without its message: a driver's may hold values."""
-    kind, _, trace = error
+    kind, _, trace = exc_info
     places = []
     while trace is not None:
         code = trace.tb_frame.f_code

@@ -70,7 +70,7 @@ def routes(
 
 
 class Answering:
-    """Around everything: gives each request an id, and each answer the headers that keep it private.
+    """Around everything: a request id, and the headers that keep each answer private.
 
     A body over the limit is answered by the framework, outside of our errors; here it gets their
     form.

@@ -18,7 +18,7 @@ from secvault.service.spine import Caller
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
-PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["nightly"])]
+PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]
 DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,128}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 

@@ -13,8 +13,12 @@ from secvault.errors import NotAuthenticated
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller
 
-_bearer = HTTPBearer(auto_error=False, description="A session token (svs_...) or a system's token (svt_...).")
-_vault_token = APIKeyHeader(name="X-Vault-Token", auto_error=False, description="A system's token (svt_...).")
+_bearer = HTTPBearer(
+    auto_error=False, description="A session token (svs_...) or a system's token (svt_...)."
+)
+_vault_token = APIKeyHeader(
+    name="X-Vault-Token", auto_error=False, description="A system's token (svt_...)."
+)
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 VaultToken = Annotated[str | None, Depends(_vault_token)]

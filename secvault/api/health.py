@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
@@ -12,7 +9,6 @@ from pydantic import BaseModel
 from secvault import __version__
 from secvault.api.caller import service_of
 from secvault.api.declared import open_to_all
-from secvault.errors import SecvaultError
 from secvault.service import readiness
 
 router = APIRouter(tags=["health"])
@@ -82,3 +78,44 @@ def ready(request: Request) -> Response:
         ready=state.ready, database=state.database, audit=state.audit, unsealed=state.unsealed
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)
+
+
+@router.get("/v1/sys/health")
+@open_to_all("Vault clients ask it before they sign in; it names no key and no person")
+def vault_health(request: Request) -> VaultHealth:
+    """Vault's health answer: initialized and unsealed, or this process would not answer."""
+    service = service_of(request)
+    return VaultHealth(
+        initialized=True,
+        sealed=False,
+        standby=False,
+        performance_standby=False,
+        replication_performance_mode="disabled",
+        replication_dr_mode="disabled",
+        server_time_utc=service.clock.seconds(),
+        version=__version__,
+        cluster_name=service.settings.organisation,
+        cluster_id=service.keyring.vault_id,
+    )
+
+
+@router.get("/v1/sys/seal-status")
+@open_to_all("Vault clients ask it before they sign in; it names no key and no person")
+def seal_status(request: Request) -> SealStatus:
+    """Vault's seal answer."""
+    service = service_of(request)
+    return SealStatus(
+        type=service.settings.seal.kind,
+        initialized=True,
+        sealed=False,
+        t=0,
+        n=0,
+        progress=0,
+        nonce="",
+        version=__version__,
+        migration=False,
+        recovery_seal=False,
+        storage_type=service.store.dialect,
+        cluster_name=service.settings.organisation,
+        cluster_id=service.keyring.vault_id,
+    )

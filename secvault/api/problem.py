@@ -80,9 +80,7 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
 
 def too_large(request: Request) -> Response:
     """The answer to a body over the limit."""
-    return _answer(
-        request, 413, "content-too-large", "Content Too Large", _DETAILS[413], (), {}
-    )
+    return _answer(request, 413, "content-too-large", "Content Too Large", _DETAILS[413], (), {})
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -99,9 +97,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
         for fault in error.errors()[:50]
     )
     detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in fields[:5])
-    return _answer(
-        request, 422, "invalid-input", "The request is not valid", detail, fields, {}
-    )
+    return _answer(request, 422, "invalid-input", "The request is not valid", detail, fields, {})
 
 
 async def _framework(request: Request, error: Exception) -> Response:
@@ -114,7 +110,9 @@ async def _framework(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    _log().error("unexpected_error", error_type=type(error).__name__, path=_route(request), exc_info=error)
+    _log().error(
+        "unexpected_error", error_type=type(error).__name__, path=_route(request), exc_info=error
+    )
     return _answer(
         request,
         500,

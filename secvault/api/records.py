@@ -28,7 +28,9 @@ FieldName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["ba
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 IfMatch = Annotated[
     str | None,
-    Header(description='The version the change is based on, as in the ETag: "3".', examples=['"3"']),
+    Header(
+        description='The version the change is based on, as in the ETag: "3".', examples=['"3"']
+    ),
 ]
 
 
@@ -128,7 +130,10 @@ def record_list(
 @router.post("/records/{collection}", status_code=201)
 @operation("{department}/{collection}/{record}", "record.create")
 def record_create(
-    at: Authenticated, collection: CollectionName, new: Annotated[NewRecord, Body()], response: Response
+    at: Authenticated,
+    collection: CollectionName,
+    new: Annotated[NewRecord, Body()],
+    response: Response,
 ) -> RecordAnswer:
     """Store a new record."""
     service, who = at

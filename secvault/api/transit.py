@@ -28,6 +28,8 @@ Mount = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["trans
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["payroll"])]
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 
+Body = Annotated[bytes, Depends(body_of)]
+
 T = TypeVar("T")
 Done = TypeVar("Done")
 
@@ -86,7 +88,7 @@ class DecryptBody(DecryptItem):
 
 @router.post("/{mount}/keys/{name}", **json_body(KeyOptions))
 @operation("{department}/{mount}/{name}", "key.create")
-def create_key(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(body_of)) -> Response:
+def create_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Create a key; an existing one is answered unchanged."""
     service, caller = at
     options = _decode(body, KeyOptions)
@@ -115,6 +117,7 @@ def read_key(at: Authenticated, mount: Mount, name: Name) -> Response:
 def list_keys(
     at: Authenticated,
     mount: Mount,
+    *,
     wanted: Annotated[bool, Query(alias="list", description="Must be true on GET.")] = False,
 ) -> Response:
     """The names of the mount's keys (GET with list=true)."""
@@ -173,7 +176,7 @@ def wrapping_key(at: Authenticated, mount: Mount) -> Response:
 
 @router.post("/{mount}/keys/{name}/import", status_code=204, **json_body(ImportedKey))
 @operation("{department}/{mount}/{name}", "key.import")
-def import_key(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(body_of)) -> Response:
+def import_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Bring your own key: create a key of wrapped material."""
     service, caller = at
     given = _decode(body, ImportedKey)
@@ -192,7 +195,7 @@ def import_key(at: Authenticated, mount: Mount, name: Name, body: bytes = Depend
 
 @router.post("/{mount}/encrypt/{name}", **json_body(EncryptBody))
 @operation("{department}/{mount}/{name}", "data.encrypt", "key.create")
-def encrypt(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(body_of)) -> Response:
+def encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Encrypt one plaintext or a batch under the key's latest version, or a stated one."""
     given = _decode(body, EncryptBody)
 
@@ -215,7 +218,7 @@ def encrypt(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(b
 
 @router.post("/{mount}/decrypt/{name}", **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.decrypt")
-def decrypt(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(body_of)) -> Response:
+def decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Decrypt one ciphertext or a batch."""
     given = _decode(body, DecryptBody)
     return _answer(
@@ -230,7 +233,7 @@ def decrypt(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(b
 
 @router.post("/{mount}/rewrap/{name}", **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.rewrap")
-def rewrap(at: Authenticated, mount: Mount, name: Name, body: bytes = Depends(body_of)) -> Response:
+def rewrap(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Move one ciphertext or a batch to the latest key version without showing the plaintext."""
     given = _decode(body, DecryptBody)
     return _answer(

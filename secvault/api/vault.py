@@ -52,7 +52,9 @@ def json_body(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The OpenAPI entry for a body that the route reads itself."""
     (schema,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     inlined = _inline(schema, components)
-    return {"openapi_extra": {"requestBody": {"content": {"application/json": {"schema": inlined}}}}}
+    return {
+        "openapi_extra": {"requestBody": {"content": {"application/json": {"schema": inlined}}}}
+    }
 
 
 def _inline(schema: Any, components: dict[str, Any]) -> Any:

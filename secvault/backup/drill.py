@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from secvault.store import Store, tables
 from secvault.store.migrate import require_current
 
 KIND = "secvault restore drill"
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,11 @@ def run_drill(
     engine: BackupEngine,
     plan_name: str,
     drill_id: str,
+    *,
     requested_by: str,
     proofs: Proofs,
     signer: NoteSigner,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
     cancel: Cancel,
 ) -> Finding:
     """Restore, prove, measure, sign and store. Damage is a finding; other failures are raised."""
@@ -137,12 +139,16 @@ def run_drill(
     place = f"drill-{drill_id}"
     try:
         with engine.beating(tables.drill, drill_id):
-            snapshot = run.newest_snapshot(engine, plan_name)
-            folder = engine.fresh_folder(place)
-            finding = _restore_and_prove(
-                engine, plan_name, drill_id, requested_by, proofs, snapshot, folder,
-                on_progress, cancel,
+            work = _Work(
+                engine=engine,
+                id=drill_id,
+                plan=plan_name,
+                snapshot=run.newest_snapshot(engine, plan_name),
+                folder=engine.fresh_folder(place),
+                started_at=engine.clock.micros(),
+                began=engine.clock.monotonic(),
             )
+            _prove_all(work, proofs, on_progress, cancel)
     except SecvaultError as error:
         engine.mark(
             tables.drill,
@@ -154,8 +160,62 @@ def run_drill(
         raise
     finally:
         shutil.rmtree(engine.scratch / place, ignore_errors=True)
+    finding = work.finding(requested_by)
     _store(engine, finding, signer)
     return finding
+
+
+@dataclass
+class _Work:
+    """A drill under way: what it works on, and what it has found so far."""
+
+    engine: BackupEngine
+    id: str
+    plan: str
+    snapshot: Snapshot
+    folder: Path
+    started_at: int
+    began: float
+    steps: list[Step] = field(default_factory=list)
+    data_at: int | None = None
+    events_lost: int = 0
+    compared: manifest.Comparison | None = None
+
+    @property
+    def staged(self) -> Path:
+        """The restored copy of secvault itself. Raises Damaged when there is none."""
+        return run.staged_in(self.folder, self.snapshot, self.plan)
+
+    def prove(self, name: str, act: Callable[[], str]) -> bool:
+        """Do one step; damage is what it found."""
+        self.engine.mark(tables.drill, self.id, phase=name)
+        try:
+            step = Step(name, passed=True, finding=act())
+        except Damaged as damage:
+            step = Step(name, passed=False, finding=damage.detail)
+        self.steps.append(step)
+        return step.passed
+
+    def finding(self, requested_by: str) -> Finding:
+        """What was found, measured now."""
+        clock = self.engine.clock
+        data_at = self.snapshot.time_micros if self.data_at is None else self.data_at
+        return Finding(
+            id=self.id,
+            plan=self.plan,
+            repository=self.engine.plan(self.plan).repository,
+            snapshot=self.snapshot.id,
+            requested_by=requested_by,
+            started_at=self.started_at,
+            finished_at=clock.micros(),
+            data_at=data_at,
+            rpo_ms=max(0, self.started_at - data_at) // 1000,
+            rto_ms=int((clock.monotonic() - self.began) * 1000),
+            audit_events_lost=max(0, self.events_lost),
+            files=self.compared.checked if self.compared else 0,
+            bytes=self.compared.bytes if self.compared else 0,
+            steps=tuple(self.steps),
+        )
 
 
 def find_drill(engine: BackupEngine, drill_id: str) -> Drill | None:
@@ -203,82 +263,45 @@ def document(finding: Finding) -> dict[str, JsonValue]:
     return {**values, "kind": KIND, "passed": finding.passed, "steps": steps, "version": 1}
 
 
-def _restore_and_prove(
-    engine: BackupEngine,
-    plan_name: str,
-    drill_id: str,
-    requested_by: str,
-    proofs: Proofs,
-    snapshot: Snapshot,
-    folder: Path,
-    on_progress: Callable[[Progress], None],
-    cancel: Cancel,
-) -> Finding:
-    plan = engine.plan(plan_name)
-    repository = engine.ready_repository(plan.repository)
-    steps: list[Step] = []
-    began = engine.clock.monotonic()
-    started_at = engine.clock.micros()
-    data_at, lost, compared = snapshot.time_micros, 0, None
-
-    def prove(name: str, act: Callable[[], str]) -> bool:
-        engine.mark(tables.drill, drill_id, phase=name)
-        try:
-            steps.append(Step(name, True, act()))
-        except Damaged as damage:
-            steps.append(Step(name, False, damage.detail))
-        return steps[-1].passed
-
-    def staged() -> Path:
-        return run.staged_in(folder, snapshot, plan_name)
+def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Cancel) -> None:
+    engine = work.engine
+    repository = engine.ready_repository(engine.plan(work.plan).repository)
 
     def restored() -> str:
         summary = engine.restic.restore(
-            repository, snapshot.id, folder, verify=True, on_progress=on_progress, cancel=cancel
+            repository,
+            work.snapshot.id,
+            work.folder,
+            verify=True,
+            on_progress=on_progress,
+            cancel=cancel,
         )
         return f"{summary.files} files, {summary.bytes} bytes"
 
-    def hashed() -> str:
-        nonlocal compared, data_at
-        data_at = manifest.read(staged() / manifest.NAME).data_at
-        compared = run.compare_restored(engine, plan_name, snapshot, folder)
-        if not compared.whole:
-            first = (*compared.missing, *compared.different)[0]
-            raise Damaged(
-                f"{len(compared.missing)} files missing, {len(compared.different)} different, "
-                f"first {first}"
-            )
-        return f"{compared.checked} files hashed, all as they were"
+    if not work.prove("restore", restored) or not work.prove("file hashes", lambda: _hashed(work)):
+        return
+    scratch_database = f"secvault_{work.id[-32:]}"
+    try:
+        with opened_copy(work.staged, engine.store, engine.postgresql, scratch_database) as store:
+            work.events_lost = _audit_size(engine.store) - _audit_size(store)
+            work.prove("database", lambda: _opened(store))
+            work.prove("audit log", lambda: proofs.audit_log(store))
+            work.prove("decrypted sample", lambda: proofs.sample_of_fields(store))
+    except Damaged as damage:
+        work.steps.append(Step("database", passed=False, finding=damage.detail))
 
-    proven = prove("restore", restored) and prove("file hashes", hashed)
-    if proven:
-        try:
-            with opened_copy(
-                staged(), engine.store, engine.postgresql, f"secvault_{drill_id[:40]}"
-            ) as store:
-                lost = _audit_size(engine.store) - _audit_size(store)
-                prove("database", lambda: _opened(store))
-                prove("audit log", lambda: proofs.audit_log(store))
-                prove("decrypted sample", lambda: proofs.sample_of_fields(store))
-        except Damaged as damage:
-            steps.append(Step("database", False, damage.detail))
-    finished_at = engine.clock.micros()
-    return Finding(
-        id=drill_id,
-        plan=plan_name,
-        repository=plan.repository,
-        snapshot=snapshot.id,
-        requested_by=requested_by,
-        started_at=started_at,
-        finished_at=finished_at,
-        data_at=data_at,
-        rpo_ms=max(0, started_at - data_at) // 1000,
-        rto_ms=int((engine.clock.monotonic() - began) * 1000),
-        audit_events_lost=max(0, lost),
-        files=compared.checked if compared else 0,
-        bytes=compared.bytes if compared else 0,
-        steps=tuple(steps),
-    )
+
+def _hashed(work: _Work) -> str:
+    work.data_at = manifest.read(work.staged / manifest.NAME).data_at
+    compared = run.compare_restored(work.engine, work.plan, work.snapshot, work.folder)
+    work.compared = compared
+    if not compared.whole:
+        first = (*compared.missing, *compared.different)[0]
+        raise Damaged(
+            f"{len(compared.missing)} files missing, {len(compared.different)} different, "
+            f"first {first}"
+        )
+    return f"{compared.checked} files hashed, all as they were"
 
 
 def _opened(store: Store) -> str:

@@ -80,9 +80,7 @@ class BackupEngine:
                     )
                 )
         password = Secret(aead.open_sealed(sealed, self.password_key, context))
-        return Repository(
-            settings.location, password, s3_credentials(settings, self.environment)
-        )
+        return Repository(settings.location, password, s3_credentials(settings, self.environment))
 
     def ready_repository(self, name: str) -> Repository:
         """The same, initialised, and free of locks that dead processes left."""

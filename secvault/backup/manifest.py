@@ -122,7 +122,9 @@ def read(file: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
     except OSError:
-        raise Damaged("the snapshot holds no manifest; it was not made by a whole backup run") from None
+        raise Damaged(
+            "the snapshot holds no manifest; it was not made by a whole backup run"
+        ) from None
     except msgspec.DecodeError as error:
         raise Damaged(f"the manifest in the snapshot cannot be read: {error}") from None
     if manifest.format != FORMAT:

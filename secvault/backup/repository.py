@@ -173,7 +173,9 @@ def _parse_s3(text: str) -> S3Location:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidInput.at("location", "the host or the port of the S3 server is wrong") from None
+        raise InvalidInput.at(
+            "location", "the host or the port of the S3 server is wrong"
+        ) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidInput.at("location", "write it as s3:https://host:port/bucket/prefix")
     if parts.username is not None or parts.password is not None:

@@ -6,18 +6,16 @@ went wrong by name (`repository_faults`). Secrets reach restic as `restic_proces
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+from secvault.backup import restic_arguments as arguments
 from secvault.backup import restic_faults
-from secvault.backup.repository import LocalFolder, Repository, S3Location
-from secvault.backup.repository_faults import RepositoryMissing, SourceUnreadable
+from secvault.backup.repository import LocalFolder, Repository
+from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic_answers import (
     BackupSummary,
     CheckReport,
@@ -29,7 +27,9 @@ from secvault.backup.restic_answers import (
     forget_report,
     progress_of,
     restore_phase,
+    unreadable,
 )
+from secvault.backup.restic_command import ResticCommand
 from secvault.backup.restic_messages import (
     BackupDone,
     CheckDone,
@@ -43,18 +43,10 @@ from secvault.backup.restic_messages import (
     read_list,
     read_message,
 )
-from secvault.backup.restic_process import (
-    PASSWORD_FILE,
-    Cancel,
-    Launch,
-    NeverCancelled,
-    Order,
-    ResticProcess,
-    guarded,
-)
+from secvault.backup.restic_process import Cancel, Launch, NeverCancelled
 from secvault.backup.retention import Retention
 from secvault.clock import Clock
-from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, InvalidInput
+from secvault.errors import BackupFailed, ConfigurationError, Conflict, InvalidInput
 
 __all__ = [
     "BackupSummary",
@@ -77,44 +69,23 @@ OnProgress = Callable[[Progress], None]
 
 OLDEST: ResticVersion = (0, 14, 0)
 _VERSION = re.compile(rb"\brestic (\d+)\.(\d+)\.(\d+)")
-_SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}|latest")
 _FULL_ID = 64
-# What restic may see of our environment: how to reach a server, and nothing that may be a secret.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_PASSED_ON_TO_S3 = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _NEVER = NeverCancelled()
-_SUBSET = re.compile(r"[1-9]\d*/[1-9]\d*|\d+(\.\d+)?%|[1-9]\d*[kKmMgGtT]?")
 
 
 @dataclass(frozen=True)
 class Restic:
-    """The restic program, ready to be used.
+    """The restic program and what it does with repositories; `find_restic` makes one."""
 
-    cache, scratch: folders of ours, made where missing (mode 0700); scratch takes restic's
-    temporary files. environment: ours, of which restic gets a short list. time_zone: of the
-    snapshots' times, which decides where a day ends for retention. patience: seconds that restic
-    may retry to open a repository that does not answer (0.16 and later would for 15 minutes).
-    """
-
-    binary: Path
-    setpriv: Path
-    cache: Path
-    scratch: Path
-    clock: Clock
-    environment: Mapping[str, str] = field(repr=False)
-    time_zone: str = "UTC"
-    patience: float = 30.0
-    launch: Launch = subprocess.Popen
+    command: ResticCommand
 
     def version(self) -> ResticVersion:
         """Its version. Raises ConfigurationError where it is older than 0.14 or no restic."""
-        order = Order((str(self.binary), "version"), self._environment(None), None, (), 0.0)
-        with ResticProcess(order, self.launch, self.clock, _NEVER) as process:
-            answer = b"\n".join(process.lines())
-            process.ending()
-        found = _VERSION.search(answer)
+        found = _VERSION.search(self.command.version_text())
         if found is None:
-            raise ConfigurationError(f"{self.binary} does not answer as restic; install restic")
+            raise ConfigurationError(
+                f"{self.command.binary} does not answer as restic; install restic 0.14 or later"
+            )
         version = (int(found[1]), int(found[2]), int(found[3]))
         if version < OLDEST:
             raise ConfigurationError(
@@ -127,22 +98,22 @@ class Restic:
 
         restic makes a missing bucket, without versioning or Object Lock: make the bucket first.
         """
-        if _keys_without_config(repository):
+        if arguments.keys_without_config(repository):
             raise Conflict(
                 f"{repository.location} holds keys of a repository without its config file: "
                 "restore that file, or empty the folder if nothing was ever saved there"
             )
-        status, _, complaints = self._run(repository, "init")
+        status, _, complaints = self.command.run(repository, "init")
         if status != restic_faults.DONE:
             if any("already exists" in line for line in complaints):
                 raise Conflict(f"there is a repository at {repository.location} already")
-            self._raise(status, complaints, "making the repository", repository)
+            self.command.fail(status, complaints, "making the repository", repository)
         return self.identity(repository)
 
     def identity(self, repository: Repository) -> str:
         """The repository's id, 64 hexadecimal characters. Raises RepositoryMissing and others."""
         # `cat` needs no lock: a repository that somebody works on can be asked.
-        answer = self._answer(
+        answer = self.command.answer(
             repository, "opening the repository", "cat", "config", options=("--no-lock",)
         )
         config = read_as(answer, RepositoryConfig)
@@ -178,18 +149,21 @@ class Restic:
         snapshot, if there is one, is no complete backup. Raises Cancelled, RepositoryLocked and
         others; snapshots made before are never touched.
         """
-        _require_sources(paths)
-        arguments = [
-            f"--host={_argument('host', host)}",
-            *(f"--tag={_tag(tag)}" for tag in tags),
-            *(f"--exclude={_argument('excludes', pattern)}" for pattern in excludes),
+        arguments.require_sources(paths)
+        words = [
+            f"--host={arguments.word('host', host)}",
+            *(f"--tag={arguments.tag(tag)}" for tag in tags),
+            *(f"--exclude={arguments.word('excludes', pattern)}" for pattern in excludes),
             "--cleanup-cache",
             "--",
             *map(str, paths),
         ]
-        shapes = {"status": Status, "summary": BackupDone}
+        shapes: dict[str, type[Status] | type[BackupDone]] = {
+            "status": Status,
+            "summary": BackupDone,
+        }
         done: BackupDone | None = None
-        with self._process(repository, ("backup", *arguments), cancel) as process:
+        with self.command.process(repository, ("backup", *words), cancel) as process:
             for line in process.lines():
                 message = read_message(line, shapes)
                 if isinstance(message, BackupDone):
@@ -199,9 +173,10 @@ class Restic:
             status, complaints = process.ending()
         vanished = [line for line in complaints if line.endswith("does not exist, skipping")]
         if status == restic_faults.PARTLY_READ or vanished:
-            raise _unreadable(complaints, done)
+            made = done.snapshot_id if done is not None else ""
+            raise unreadable(complaints, self._full_id(repository, made) if made else None)
         if status != restic_faults.DONE:
-            self._raise(status, complaints, "the backup", repository)
+            self.command.fail(status, complaints, "the backup", repository)
         if done is None or not done.snapshot_id:
             raise BackupFailed("restic ended without naming the snapshot; run the backup again")
         return BackupSummary(
@@ -227,9 +202,11 @@ class Restic:
         restic passes over a snapshot that it cannot read; here that raises RepositoryDamaged,
         unless `skip_damaged` asks for what is left.
         """
-        status, answer, complaints = self._run(repository, "snapshots", *_filter(tags, host))
+        status, answer, complaints = self.command.run(
+            repository, "snapshots", *arguments.only(tags, host)
+        )
         if status != restic_faults.DONE:
-            self._raise(status, complaints, "listing the snapshots", repository)
+            self.command.fail(status, complaints, "listing the snapshots", repository)
         if restic_faults.tells_of_damage(complaints) and not skip_damaged:
             raise restic_faults.damage(complaints, "listing the snapshots", repository.location)
         found = read_list(answer, Snapshot)
@@ -257,18 +234,18 @@ class Restic:
         """
         if not tags:
             raise InvalidInput.at("tags", "name the tag of the snapshots to choose from")
-        rules = ("--group-by=", *_filter(tags, host), *retention.arguments())
+        rules = ("--group-by=", *arguments.only(tags, host), *retention.arguments())
         act = ("forget", *rules, *(("--prune",) if prune else ()))
-        status, answer, complaints = self._run(repository, *act, cancel=cancel)
+        status, answer, complaints = self.command.run(repository, *act, cancel=cancel)
         refused = restic_faults.refused_removals(complaints)
         if restic_faults.tells_of_damage(complaints):
             raise restic_faults.damage(complaints, "forgetting", repository.location)
         if status != restic_faults.DONE and not refused:
-            self._raise(status, complaints, "forgetting", repository)
+            self.command.fail(status, complaints, "forgetting", repository)
         groups = read_list(answer, ForgetGroup)
         if groups is None and refused:
             # 0.14 prints its decisions only when all deletions went well.
-            answer = self._answer(repository, "forgetting", "forget", *rules, "--dry-run")
+            answer = self.command.answer(repository, "forgetting", "forget", *rules, "--dry-run")
             groups = read_list(answer, ForgetGroup)
         if groups is None:
             raise BackupFailed("restic did not say as JSON what it forgot")
@@ -287,19 +264,15 @@ class Restic:
         read_data_subset: `n/t`, a percentage or a size, as restic takes it; read_all: every byte.
         Needs the repository for itself: raises RepositoryLocked while a backup runs.
         """
-        if read_data_subset is not None and not _SUBSET.fullmatch(read_data_subset):
-            raise InvalidInput.at("read_data_subset", "write it as 1/10, 2.5% or 500M")
-        reading = (f"--read-data-subset={read_data_subset}",) if read_data_subset else ()
-        if read_all:
-            reading = ("--read-data",)
-        status, answer, complaints = self._run(repository, "check", *reading, cancel=cancel)
+        reading = arguments.reading(read_data_subset, everything=read_all)
+        status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
         done = next(
             filter(None, (read_message(li, {"summary": CheckDone}) for li in answer.splitlines())),
             None,
         )
         broken = tuple(f"pack {pack}" for pack in (done.broken_packs or ())) if done else ()
         if status != restic_faults.DONE:
-            self._raise(status, (*complaints, *broken), "the check", repository)
+            self.command.fail(status, (*complaints, *broken), "the check", repository)
         if (done is not None and done.num_errors) or restic_faults.tells_of_damage(complaints):
             raise restic_faults.damage((*complaints, *broken), "the check", repository.location)
         if done is None and b"no errors were found" not in answer:
@@ -323,14 +296,14 @@ class Restic:
         Raises RepositoryDamaged, BackupFailed, Cancelled: then what lies in `target` is not to
         be trusted. Before 0.17 restic tells only the phase, not how far it is.
         """
-        _require_empty(target)
-        arguments = [
-            f"--target={_argument('target', str(target))}",
-            *(f"--include={_argument('include', pattern)}" for pattern in include),
+        arguments.require_empty(target)
+        words = [
+            f"--target={arguments.word('target', str(target))}",
+            *(f"--include={arguments.word('include', pattern)}" for pattern in include),
             *(("--verify",) if verify else ()),
-            _snapshot_id(snapshot_id),
+            arguments.snapshot_id(snapshot_id),
         ]
-        with self._process(repository, ("restore", *arguments), cancel) as process:
+        with self.command.process(repository, ("restore", *words), cancel) as process:
             for line in process.lines():
                 message = read_message(line, {"status": Status})
                 phase = restore_phase(line)
@@ -340,37 +313,37 @@ class Restic:
                     on_progress(Progress(phase=phase))
             status, complaints = process.ending()
         if status != restic_faults.DONE:
-            self._raise(status, complaints, "the restore", repository)
+            self.command.fail(status, complaints, "the restore", repository)
         if restic_faults.tells_of_damage(complaints):
             raise restic_faults.damage(complaints, "the restore", repository.location)
         return count_restored(target)
 
     def ls(self, repository: Repository, snapshot_id: str) -> Iterator[Entry]:
         """The files and folders of a snapshot, as they are read. Raises at the end what failed."""
-        listing = ("ls", _snapshot_id(snapshot_id))
-        with self._process(repository, listing, _NEVER) as process:
+        listing = ("ls", arguments.snapshot_id(snapshot_id))
+        with self.command.process(repository, listing, _NEVER) as process:
             for line in process.lines():
                 entry = read_message(line, {"node": Entry})
                 if entry is not None:
                     yield entry
             status, complaints = process.ending()
         if status != restic_faults.DONE:
-            self._raise(status, complaints, "listing the snapshot", repository)
+            self.command.fail(status, complaints, "listing the snapshot", repository)
 
     def unlock(self, repository: Repository) -> None:
         """Remove the locks that restic itself calls stale: of dead processes, or 30 minutes old."""
-        if not _may_have_locks(repository):
+        if not arguments.may_have_locks(repository):
             return
-        self._answer(repository, "removing stale locks", "unlock")
+        self.command.answer(repository, "removing stale locks", "unlock")
 
     def locks(self, repository: Repository) -> tuple[HeldLock, ...]:
         """Who holds the repository now, oldest first."""
-        listed = self._answer(
+        listed = self.command.answer(
             repository, "listing the locks", "list", "locks", options=("--no-lock",)
         )
         held: list[HeldLock] = []
         for lock_id in listed.decode(errors="replace").split():
-            status, answer, _ = self._run(
+            status, answer, _ = self.command.run(
                 repository, "cat", "lock", lock_id, options=("--no-lock",)
             )
             lock = read_as(answer, Lock)
@@ -386,28 +359,29 @@ class Restic:
         if isinstance(repository.place, LocalFolder):
             found = [path.name for path in (repository.place.path / "snapshots").glob(f"{short}*")]
         else:
-            answer = self._answer(repository, "finding the snapshot", "snapshots", short)
+            answer = self.command.answer(repository, "finding the snapshot", "snapshots", short)
             found = [snapshot.id for snapshot in read_list(answer, Snapshot) or ()]
         if len(found) != 1:
             raise BackupFailed(f"the snapshot {short} was made but cannot be found; list snapshots")
         return found[0]
 
-    def _answer(
-        self, repository: Repository, work: str, *command: str, options: Sequence[str] = ()
-    ) -> bytes:
-        status, answer, complaints = self._run(repository, *command, options=options)
-        if status != restic_faults.DONE:
-            self._raise(status, complaints, work, repository)
-        return answer
 
-    def _run(
-        self,
-        repository: Repository,
-        *command: str,
-        options: Sequence[str] = (),
-        cancel: Cancel = _NEVER,
-    ) -> tuple[int, bytes, tuple[str, ...]]:
-        with self._process(repository, command, cancel, options) as process:
-            answer = b"\n".join(process.lines())
-            status, complaints = process.ending()
-        return status, answer, complaints
+def find_restic(
+    binary: Path | str,
+    cache: Path,
+    scratch: Path,
+    clock: Clock,
+    environment: Mapping[str, str],
+    *,
+    time_zone: str = "UTC",
+    launch: Launch = subprocess.Popen,
+) -> Restic:
+    """restic by its path, or by its name in PATH; looked for at each use, not here.
+
+    cache, scratch: folders of ours, made where missing (mode 0700); scratch takes temporary
+    files. environment: ours, of which restic gets a short list. time_zone: of the snapshots'
+    times, which decides where a day ends for retention. launch: starts a program as Popen does.
+    """
+    return Restic(
+        ResticCommand(cache, scratch, clock, environment, str(binary), time_zone, launch)
+    )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic_messages import BackupDone, ForgetGroup, Lock, Snapshot, Status
+from secvault.backup.restic_messages import ForgetGroup, Lock, Snapshot, Status
 
 Phase = Literal["backup", "restore", "verify"]
 _WARNING = "Warning: at least one source file could not be read"
@@ -31,7 +30,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class BackupSummary:
-    """A complete backup. snapshot_id: 64 hexadecimal characters. bytes_added: before compression."""
+    """A complete backup. snapshot_id: 64 hexadecimal characters. bytes_added: uncompressed."""
 
     snapshot_id: str
     files_new: int
@@ -121,12 +120,10 @@ def forget_report(
     for group in groups:
         # The reasons name a snapshot without its id.
         reasons = {
-            (_instant(reason.snapshot.time), reason.snapshot.tree): reason.matches or ()
+            (reason.snapshot.time, reason.snapshot.tree): reason.matches or ()
             for reason in group.reasons or ()
         }
-        kept.extend(
-            Kept(one, reasons.get((one.time, one.tree), ())) for one in group.keep or ()
-        )
+        kept.extend(Kept(one, reasons.get((one.time, one.tree), ())) for one in group.keep or ())
         given_up.extend(group.remove or ())
     still_there = {
         name.removeprefix("snapshot ") for name in refused_files if name.startswith("snapshot ")
@@ -141,13 +138,25 @@ def forget_report(
     )
 
 
-def unreadable(complaints: Sequence[str], done: BackupDone | None, snapshot_id: str | None) -> SourceUnreadable:
+def unreadable(complaints: Sequence[str], snapshot_id: str | None) -> SourceUnreadable:
     """The error for a backup from which something is missing."""
-    troubles = [line for line in complaints if line and not line.startswith(_WARNING)]
-    what = f"{len(troubles)} things could not be read, the first: " if len(troubles) > 1 else ""
+    troubles = [line for line in complaints if not line.startswith(_WARNING)][:1000]
+    count = f"{len(troubles)} things could not be read, the first: " if len(troubles) > 1 else ""
+    first = troubles[0] if troubles else "a file could not be read"
     return SourceUnreadable(
-        f"{what}{troubles[0] if troubles else 'a file could not be read'}; make it readable or "
-        "exclude it, and run the backup again",
+        f"{count}{first}; make it readable or exclude it, and run the backup again",
         unreadable=troubles,
         snapshot_id=snapshot_id,
     )
+
+
+def count_restored(target: Path) -> RestoreSummary:
+    """Count what a restore left. What restic counts itself differs between its versions."""
+    files = total = 0
+    for folder, _, names in os.walk(target):
+        for name in names:
+            found = Path(folder, name).lstat()
+            if stat.S_ISREG(found.st_mode):
+                files += 1
+                total += found.st_size
+    return RestoreSummary(files, total)

@@ -57,7 +57,9 @@ _ABSENT = re.compile(
     r"|repository does not exist|not a directory",
     re.IGNORECASE,
 )
-_LOCK = re.compile(r"locked (?P<how>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>\S+)")
+_LOCK = re.compile(
+    r"locked (?P<how>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>\S+)"
+)
 _AGE = re.compile(r"lock was created at .*\((?P<age>[0-9hmsµ.]+) ago\)")
 _GO_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>h|ms|µs|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6}
@@ -96,9 +98,7 @@ def failure(
     if _FAULTY.search(everything):
         return damage(complaints, work, location)
     if status < 0:
-        return BackupFailed(
-            f"{work} stopped: restic was ended by signal {-status}; run it again"
-        )
+        return BackupFailed(f"{work} stopped: restic was ended by signal {-status}; run it again")
     return BackupFailed(f"{work} did not complete: {_gist(complaints) or f'exit status {status}'}")
 
 
@@ -135,9 +135,7 @@ def damaged_files(complaints: Iterable[str]) -> tuple[str, ...]:
             for match in pattern.finditer(line):
                 kind = match.groupdict().get("kind") or "pack"
                 found[f"{_AS_PACK.get(kind, kind)} {match['name']}"] = None
-    return tuple(
-        name for name in found if not any(o != name and o.startswith(name) for o in found)
-    )
+    return tuple(name for name in found if not any(o != name and o.startswith(name) for o in found))
 
 
 def refused_removals(complaints: Iterable[str]) -> tuple[str, ...]:

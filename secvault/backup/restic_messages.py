@@ -93,7 +93,7 @@ class KeptFor(msgspec.Struct, frozen=True):
     class Which(msgspec.Struct, frozen=True):
         """The snapshot as the reasons name it."""
 
-        time: str = ""
+        time: datetime
         tree: str = ""
 
     snapshot: Which
@@ -144,6 +144,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 Message = TypeVar("Message", bound=msgspec.Struct)
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 def read_as(line: bytes | str, shape: type[Message]) -> Message | None:
@@ -154,9 +155,7 @@ def read_as(line: bytes | str, shape: type[Message]) -> Message | None:
         return None
 
 
-def read_message(
-    line: bytes | str, shapes: Mapping[str, type[Message]]
-) -> Message | None:
+def read_message(line: bytes | str, shapes: Mapping[str, type[Message]]) -> Message | None:
     """The line by its `message_type`, else its `struct_type`; None where `shapes` has no such."""
     kind = read_as(line, _Kind)
     if kind is None:

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Protocol
 
 from secvault.backup.restic_messages import plain_words
@@ -64,8 +63,8 @@ class Order:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     password: Secret | None
-    secrets: tuple[Secret, ...]
-    patience: float
+    secrets: tuple[Secret, ...] = ()
+    patience: float = 0.0
 
 
 @dataclass
@@ -101,6 +100,7 @@ class ResticProcess:
     """A running restic. Use with `with`; leaving the block early stops restic and waits for it."""
 
     def __init__(self, order: Order, launch: Launch, clock: Clock, cancel: Cancel) -> None:
+        self.stopped = False
         self._order = order
         self._launch = launch
         self._clock = clock
@@ -203,7 +203,7 @@ class ResticProcess:
             os.write(writer, password.expose() + b"\n")
             os.close(writer)
             argv = tuple(
-                f"/dev/fd/{reader}" if word == PASSWORD_FILE else word for word in self._order.argv
+                word.replace(PASSWORD_FILE, f"/dev/fd/{reader}") for word in self._order.argv
             )
             return self._popen(argv, (reader,))
         finally:
@@ -227,6 +227,7 @@ class ResticProcess:
         return self._process
 
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        self.stopped = True
         # 0.14 removes its lock on SIGINT only; 0.17 and later also on SIGTERM.
         for number, seconds in (
             (signal.SIGINT, GENTLE_SECONDS),
@@ -257,9 +258,9 @@ class ResticProcess:
 
 
 # Stands in an argument list for the path of the pipe, whose number is known only at the start.
-PASSWORD_FILE = "\0password-file"
+PASSWORD_FILE = "\0password-file"  # noqa: S105 - the path, not the password
 
 
-def guarded(setpriv: Path, argv: Sequence[str]) -> tuple[str, ...]:
+def guarded(setpriv: str, argv: Sequence[str]) -> tuple[str, ...]:
     """The argument list by which a program gets SIGINT when the thread that started it ends."""
-    return (str(setpriv), "--pdeathsig", "INT", "--", *argv)
+    return (setpriv, "--pdeathsig", "INT", "--", *argv)

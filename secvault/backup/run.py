@@ -86,7 +86,9 @@ def stage(engine: BackupEngine, run_id: str) -> None:
         for own in engine.own_folders:
             shutil.copytree(own, folder / own.name, symlinks=True)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(f"the copy to save cannot be made in {engine.scratch}: {error}") from None
+        raise BackupFailed(
+            f"the copy to save cannot be made in {engine.scratch}: {error}"
+        ) from None
     engine.mark(tables.backup_run, run_id, phase="hashing files")
     files: list[manifest.FileEntry] = []
     unreadable: list[str] = []
@@ -198,6 +200,7 @@ def run_backup(
     engine: BackupEngine,
     plan_name: str,
     run_id: str,
+    *,
     requested_by: str,
     on_progress: OnProgress,
     cancel: Cancel,
@@ -266,7 +269,7 @@ def snapshot(engine: BackupEngine, plan_name: str, snapshot_id: str) -> Snapshot
 
 def staged_in(folder: Path, saved: Snapshot, plan_name: str) -> Path:
     """Where the copy of secvault lies in a restored tree: under its full path of then."""
-    for path in saved.paths:
+    for path in saved.paths or ():
         if Path(path).name == staging(plan_name):
             return folder / path.lstrip("/")
     raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")

@@ -52,13 +52,13 @@ def two_codes() -> tuple[Secret, Secret]:
 
 def password_from(source: str) -> Secret:
     """The first line of a file, or of stdin for `-`, as a password. Raises InvalidInput."""
-    text = _read(source, "password-from")
+    text = _read(source, "--password-from")
     return Secret.of(text.splitlines()[0] if text else "")
 
 
 def fields_from(source: str) -> dict[str, Any]:
     """The JSON object in a file, or on stdin for `-`. Raises InvalidInput, never showing values."""
-    text = _read(source, "from")
+    text = _read(source, "--from")
     try:
         value = json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -66,21 +66,21 @@ def fields_from(source: str) -> dict[str, Any]:
             "from", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
     except RecursionError:
-        raise InvalidInput.at("from", "the JSON is nested too deeply") from None
+        raise InvalidInput.at("--from", "the JSON is nested too deeply") from None
     if not isinstance(value, dict):
-        raise InvalidInput.at("from", 'give one JSON object: {"field": value, ...}')
+        raise InvalidInput.at("--from", 'give one JSON object: {"field": value, ...}')
     return value
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise InvalidInput.at("from", "a field is named twice in one object")
+        raise InvalidInput.at("--from", "a field is named twice in one object")
     return made
 
 
 def _no_constant(name: str) -> Any:
-    raise InvalidInput.at("from", f"{name} is not a value of JSON")
+    raise InvalidInput.at("--from", f"{name} is not a value of JSON")
 
 
 def _read(source: str, option: str) -> str:

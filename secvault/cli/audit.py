@@ -55,8 +55,8 @@ def events(
             actor=actor,
             resource=resource,
             department=department,
-            since=_micros(since, "since"),
-            until=_micros(until, "until"),
+            since=_micros(since, "--since"),
+            until=_micros(until, "--until"),
         )
         page = operations.audit_log.read_events(service, caller, question, after, limit)
     rows = [_row(event) for event in page.events]
@@ -98,12 +98,12 @@ def verify(
             report = operations.audit_log.verify_log(service, caller)
     elif copy is not None and key:
         if not copy.is_file():
-            raise InvalidInput.at("copy", f"{copy} is not a file")
+            raise InvalidInput.at("--copy", f"{copy} is not a file")
         report = operations.audit_log.verify_copy(
             f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
         )
     else:
-        raise InvalidInput.at("key", "--copy and --key go together")
+        raise InvalidInput.at("--key", "--copy and --key go together")
     _print(report, as_json=as_json)
     if not report.ok:
         raise typer.Exit(outcome.DAMAGE.number)
@@ -125,7 +125,7 @@ def checkpoint(
     try:
         out.write_bytes(note)
     except OSError as error:
-        raise InvalidInput.at("out", f"{out} cannot be written: {error.strerror}") from None
+        raise InvalidInput.at("--out", f"{out} cannot be written: {error.strerror}") from None
     show.talk(f"The checkpoint is in {out}.")
 
 

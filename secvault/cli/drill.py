@@ -122,8 +122,8 @@ def verify(
             verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
     elif document and note and key and drill_id is None:
         verified = operations.evidence.verify_evidence(
-            _content(document, "document"),
-            _content(note, "note"),
+            _content(document, "--document"),
+            _content(note, "--note"),
             operations.note.NoteVerifier.from_vkey(key.strip()),
         )
     else:

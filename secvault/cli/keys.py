@@ -94,7 +94,7 @@ def export(
     everything under this key.
     """
     if not yes:
-        raise InvalidInput.at("yes", "this prints the key in clear; say --yes when you mean it")
+        raise InvalidInput.at("--yes", "this prints the key in clear; say --yes when you mean it")
     with opening.vault(context) as (service, caller):
         versions = operations.transit.export_key(service, caller, mount, name)
     shown = {

@@ -13,13 +13,20 @@ import typer
 
 from secvault.cli import operations
 from secvault.clock import system_clock
-from secvault.errors import InvalidInput, StoreVersion
+from secvault.errors import InvalidInput, Unavailable
 from secvault.process import leave_no_core
 
 if TYPE_CHECKING:
     from secvault.config import Settings
     from secvault.service.service import Service
     from secvault.service.spine import Caller
+
+
+class NoVault(Unavailable):
+    """The settings point at a place where no vault was made."""
+
+    code = "no-vault"
+    title = "There is no vault"
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,11 @@ def settings(context: typer.Context, environment: Mapping[str, str] | None = Non
 
 
 def require_vault(chosen: Settings) -> None:
-    """Return when there is a vault. Raises StoreVersion, saying how to make one; Unavailable."""
+    """Return when there is a vault. Raises NoVault, saying how to make one; Unavailable."""
     if not operations.opening.vault_exists(chosen):
-        raise StoreVersion(
-            f"there is no vault in {chosen.data_folder}: run `secvault init` first, or name the "
-            "right folder with SECVAULT_DATA or --config"
+        raise NoVault(
+            f"nothing is in {chosen.data_folder} yet; run `secvault init` first, or name the right "
+            "folder with SECVAULT_DATA or --config"
         )
 
 

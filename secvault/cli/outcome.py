@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -32,6 +33,7 @@ DONE, FAILED, USAGE, REFUSED, UNREACHABLE, DAMAGE = EXIT_CODES = (
 
 def run_to_exit_code(program: Callable[[], object]) -> int:
     """Run the program and return its exit code, having said on stderr what went wrong."""
+    before, threading.excepthook = threading.excepthook, _in_thread
     try:
         program()
     except SystemExit as end:
@@ -42,6 +44,8 @@ def run_to_exit_code(program: Callable[[], object]) -> int:
     except Exception as error:  # noqa: BLE001 - nothing may reach the person as a traceback
         print(f"secvault: {place_of(error)}", file=sys.stderr)  # noqa: T201
         return FAILED.number
+    finally:
+        threading.excepthook = before
     return DONE.number
 
 
@@ -56,6 +60,11 @@ def place_of(error: BaseException) -> str:
         f"{type(error).__name__} at {_innermost(error.__traceback__)}: this is a bug in secvault; "
         "please report this line"
     )
+
+
+def _in_thread(end: threading.ExceptHookArgs) -> None:
+    if end.exc_value is not None and not isinstance(end.exc_value, SystemExit):
+        print(f"secvault: {place_of(end.exc_value)}", file=sys.stderr)  # noqa: T201
 
 
 def _innermost(trace: TracebackType | None) -> str:

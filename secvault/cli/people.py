@@ -42,7 +42,7 @@ def add(
         elif ask.at_terminal():
             password = ask.password_twice(name)
         else:
-            raise InvalidInput.at("password", "give it with --password-from FILE, or - for stdin")
+            raise InvalidInput.at("--password-from", "give it FILE, or - for stdin")
         made = operations.people.create_person(
             service,
             caller,

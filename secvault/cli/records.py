@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,7 +116,7 @@ def field(
     if as_json:
         show.document({"collection": collection, "id": record_id, "field": name, "value": value})
     else:
-        show.out(show.cell(value))
+        show.out(show.cell(_plain(value)))
 
 
 @app.command(epilog="Example: secvault records add visitors --id v-77 --from visitor.json")
@@ -199,7 +198,7 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
 
 def _confirm(record_id: str) -> None:
     if not ask.at_terminal():
-        raise InvalidInput.at("yes", "deleting needs --yes when nobody can be asked")
+        raise InvalidInput.at("--yes", "deleting needs --yes when nobody can be asked")
     if ask.line(f"Type {show.cell(record_id)} to delete it for good") != record_id:
         raise InvalidInput.at("id", "that is not the record's id; nothing was deleted")
 
@@ -239,7 +238,14 @@ def _document(view: RecordView) -> dict[str, Any]:
 def _shown(view: RecordView, name: str) -> Any:
     if name in view.masked:
         return f"{view.masked[name]} (masked)"
-    return view.fields.get(name, "" if name not in view.withheld else "(withheld)")
+    return _plain(view.fields.get(name, "" if name not in view.withheld else "(withheld)"))
+
+
+def _plain(value: Any) -> Any:
+    """Money as people write it; anything else as it is."""
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
+    return value
 
 
 def _print(view: RecordView, *, as_json: bool) -> None:
@@ -249,10 +255,7 @@ def _print(view: RecordView, *, as_json: bool) -> None:
     show.out(f"{view.collection}/{view.id}, version {view.version}, {show.time(view.updated_at)}")
     show.facts(
         {
-            **{
-                name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                for name, value in view.fields.items()
-            },
+            **{name: _plain(value) for name, value in view.fields.items()},
             **{name: f"{value}  (masked)" for name, value in view.masked.items()},
             **{name: f"withheld: {reason}" for name, reason in view.withheld.items()},
         }

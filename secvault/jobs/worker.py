@@ -102,7 +102,7 @@ class Worker:
                 log=self._log,
                 version=self._version,
             )
-            undo.callback(self._engine.close)
+            undo.callback(self._close_engine)
             self._hand_over(before)
             forget_predecessors(self._place.lock, self.name)
             self._held = undo.pop_all()
@@ -141,17 +141,16 @@ class Worker:
         self._wait(lambda: not self._working(), finish)
         self._engine.cancel.set()
         self._wait(lambda: not self._working(), cancel)
+        left = self._working()
         # What ended since the last turn is written down now, not at the next start.
         self._guard("jobs", self._reconcile)
-        left = self._working()
         if left:
             # The lock and the row stay until the process ends: it is still at work.
-            self._engine.close()
+            self._close_engine()
         else:
             self._guard("leave", self._leave)
             self._held.close()
         self._log("jobs.worker_stopped", node=self.name, unfinished=len(left))
-        self._engine = None
         return left
 
     def _work(self) -> None:
@@ -268,6 +267,11 @@ class Worker:
             # Others would take over the work of a node that falls silent.
             self._guard("beat", self._beat)
             self._clock.sleep(0.05)
+
+    def _close_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def _working(self) -> tuple[str, ...]:
         return tuple(sorted(self._launched().running()))

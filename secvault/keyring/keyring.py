@@ -103,7 +103,7 @@ class Keyring:
         return named_key.read_key(connection, mount, name)
 
     def material(self, connection: Connection, mount: str, name: str, version: int) -> Secret:
-        """The bytes of one version. Raises NotFound, or Damaged when the stored wrap was changed."""
+        """The bytes of one version. Raises NotFound, or Damaged when the stored wrap changed."""
         table = tables.named_key_version
         wrapped = connection.execute(
             select(table.c.wrapped).where(

@@ -71,7 +71,7 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
         .where(version.c.mount == mount, version.c.name == name)
         .order_by(version.c.version)
     )
-    return _key(row, {number: at for number, at in created})
+    return _key(row, {row.version: row.created_at for row in created})
 
 
 def key_names(connection: Connection, mount: str) -> tuple[str, ...]:

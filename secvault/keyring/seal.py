@@ -47,13 +47,13 @@ class FileSeal:
     kind: str = "file"
 
     def create(self) -> None:
-        """Write a new key, mode 0600. Raises Conflict when the file exists: it is never replaced."""
+        """Write a new key, mode 0600. Raises Conflict when the file exists; it is not replaced."""
         text = f"{_HEADER}\n{base64.b64encode(self.random(aead.KEY_BYTES)).decode()}\n"
         self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
             handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise Conflict(f"the seal key {self.file} exists already and is not replaced") from None
+            raise Conflict(f"the seal key {self.file} exists already; it stays") from None
         with os.fdopen(handle, "w") as out:
             out.write(text)
             out.flush()

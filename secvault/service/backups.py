@@ -40,7 +40,12 @@ def run_backup(
 
     def act() -> Outcome[tuple[Run, ForgetReport]]:
         done, report = run.run_backup(
-            service.backups, plan, run_id, caller.principal.subject, on_progress, cancel
+            service.backups,
+            plan,
+            run_id,
+            requested_by=caller.principal.subject,
+            on_progress=on_progress,
+            cancel=cancel,
         )
         return Outcome((done, report), detail=run_detail(done))
 
@@ -125,7 +130,11 @@ def restore(
         if not comparison.whole:
             first = (*comparison.missing, *comparison.different)[0]
             raise Damaged(f"the restored files are not what was backed up, first {first}")
-        detail = {"plan": plan, "snapshot": chosen.id, "files": summary.files}
+        detail: dict[str, str | int | bool] = {
+            "plan": plan,
+            "snapshot": chosen.id,
+            "files": summary.files,
+        }
         return Outcome(Restored(chosen, staged, summary, comparison), detail=detail)
 
     return service.spine.work(caller, _operation("backup.restore", plan), act)

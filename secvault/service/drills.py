@@ -69,7 +69,7 @@ def run_drill(
     drill_id: str | None = None,
     requested_by: str | None = None,
 ) -> Finding:
-    """Restore the plan's newest snapshot in a scratch place, prove it, sign and keep the finding."""
+    """Restore the plan's newest snapshot in a scratch place, prove it, sign the finding."""
     engine = service.backups
     engine.plan(plan)
 
@@ -78,11 +78,11 @@ def run_drill(
             engine,
             plan,
             drill_id or uuid_utils.uuid7().hex,
-            requested_by or caller.principal.subject,
-            _RestoredProofs(service),
-            service.signing.evidence,
-            on_progress,
-            cancel,
+            requested_by=requested_by or caller.principal.subject,
+            proofs=_RestoredProofs(service),
+            signer=service.signing.evidence,
+            on_progress=on_progress,
+            cancel=cancel,
         )
         _write_evidence(service, finding.id)
         detail: dict[str, str | int | bool] = {
@@ -169,5 +169,3 @@ def _write_evidence(service: Service, drill_id: str) -> None:
 
 def _operation(action: str, plan: str) -> Operation:
     return Operation(action, "it", plan, f"it/backups/{plan}")
-
-

@@ -16,7 +16,7 @@ from secvault.audit.event import Actor, Event
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
-from secvault.backup.restic import Restic
+from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.crypto.aead import Random
@@ -180,7 +180,9 @@ def _backups(
     return BackupEngine(
         store=store,
         clock=clock,
-        restic=Restic(settings.backup.restic, data / "restic-cache"),
+        restic=find_restic(
+            settings.backup.restic, data / "restic-cache", data / "scratch", clock, environment
+        ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
         plans=settings.backup.plans,
         repository_settings=settings.repository,

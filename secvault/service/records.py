@@ -62,7 +62,7 @@ def create_record(
     record_id: str | None,
     values: Mapping[str, JsonValue],
 ) -> RecordView:
-    """Store a new record. record_id: chosen by the caller, or made. Raises InvalidInput, Conflict."""
+    """Store a new record. record_id: chosen by the caller, or made when None."""
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
     made = create_records(service, caller, collection_name, {chosen: values})

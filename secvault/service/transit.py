@@ -91,7 +91,9 @@ def rotate_key(service: Service, caller: Caller, mount: str, name: str) -> Named
     """Add a version, which new encryptions use."""
     operation = _operation(service, "key.rotate", mount, name)
     return service.spine.change(
-        caller, operation, lambda connection: Outcome(service.keyring.rotate(connection, mount, name))
+        caller,
+        operation,
+        lambda connection: Outcome(service.keyring.rotate(connection, mount, name)),
     )
 
 
@@ -237,4 +239,3 @@ def _operation(service: Service, action: str, mount: str, name: str) -> Operatio
         object=f"{mount}/{name}" if name != "*" else "*",
         resource=f"{department}/{mount}/{name}",
     )
-

@@ -68,7 +68,10 @@ def _part_of_run(service: Service, context: JobContext) -> Iterator[None]:
     decision = service.spine.decide(caller, operation)
     engine.mark(table, context.job, state="running", error=None, finished_at=None)
     try:
-        with engine.beating(table, context.job), service.spine.concerning(caller, operation, decision):
+        with (
+            engine.beating(table, context.job),
+            service.spine.concerning(caller, operation, decision),
+        ):
             yield
     except SecvaultError as error:
         run.fail(engine, context.job, error)
@@ -123,5 +126,3 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
 
 def _unseen(_progress: Progress) -> None:
     """A worker has no terminal; the row's phase tells how far it is."""
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -47,7 +48,11 @@ def work(settings: Settings, clock: Clock) -> None:
                 if failure is not None:
                     raise failure
         finally:
-            worker.stop()
+            left = worker.stop()
+    if left:
+        # Threads of the workflow engine would keep the interpreter waiting for unfinished work,
+        # which the next start takes up again.
+        os._exit(os.EX_TEMPFAIL)
 
 
 def _place(data: Path) -> Place:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
@@ -129,6 +130,20 @@ class House:
                 account=account,
                 **{"display_name": "night run", **said},
             )
+
+    def watched(self) -> list[str]:
+        """The statements that reach the database from now on, as they come."""
+        seen: list[str] = []
+
+        def see(*said: Any) -> None:
+            if not said[2].startswith("BEGIN"):
+                seen.append(said[2])
+
+        # On PostgreSQL the reader is the writer's engine with other options.
+        shared = self.store.dialect == "postgresql"
+        for engine in [self.store.writer] if shared else [self.store.writer, self.store.reader]:
+            event.listen(engine, "before_cursor_execute", see)
+        return seen
 
     def allowing(self, attempts: AttemptLimits) -> House:
         """The same house with other limits."""

@@ -93,6 +93,7 @@ def test_an_upgrade_that_changes_the_steps_begins_unfinished_work_anew(
     assert newer.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_second_worker_on_the_same_host_is_refused(yard: Yard) -> None:
     running = yard.worker().ready()
     second = yard.worker()

@@ -179,3 +179,25 @@ def test_the_calendar_s_runs_are_done(store: Store, place: Place, events: Events
         with store.read() as connection:
             states = {one.state for one in queue.jobs(connection)}
     assert states == {"done", "missed"}
+
+
+def test_a_worker_whose_store_fails_while_it_starts_can_be_stopped_and_started_again(
+    store: Store, place: Place, events: Events
+) -> None:
+    down = threading.Event()
+    down.set()
+
+    class Hiccups(Store):
+        def read(self):  # type: ignore[no-untyped-def]
+            if down.is_set():
+                raise Unavailable("the database did not answer: gone fishing")
+            return super().read()
+
+    worker = Worker(
+        Hiccups(store.reader, store.writer), quick(), [of(one=lambda c, r: 1)], place, events
+    )
+    with pytest.raises(Unavailable, match="gone fishing"):
+        worker.start()
+    assert worker.stop() == ()
+    with at_work(store, place, events, of(one=lambda c, r: 1)):
+        assert ended(store, ask(store)).state == "done"

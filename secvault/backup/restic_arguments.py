@@ -1,0 +1,104 @@
+"""What callers may hand to restic, checked before restic sees it.
+
+restic misreads some of it silently: it splits tags at commas, and only warns of a missing source.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from secvault.backup.repository import LocalFolder, Repository
+from secvault.backup.repository_faults import SourceUnreadable
+from secvault.errors import InvalidInput
+
+_SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}|latest")
+_SUBSET = re.compile(r"[1-9]\d*/[1-9]\d*|\d+(\.\d+)?%|[1-9]\d*[kKmMgGtT]?")
+
+
+def word(name: str, text: str) -> str:
+    """The text, which must be there and hold no NUL character. Raises InvalidInput naming it."""
+    if not text or "\0" in text:
+        raise InvalidInput.at(name, "must not be empty or hold a NUL character")
+    return text
+
+
+def tag(text: str) -> str:
+    """One tag. Raises InvalidInput for what restic would take for several, or would cut."""
+    if "," in text or text != text.strip():
+        raise InvalidInput.at("tags", "a tag has no comma and no blanks around it")
+    return word("tags", text)
+
+
+def only(tags: Sequence[str], host: str | None) -> tuple[str, ...]:
+    """The options that choose the snapshots with all these tags, and of this host."""
+    # One option with commas asks for all of the tags; several options ask for any of them.
+    chosen = (f"--tag={','.join(map(tag, tags))}",) if tags else ()
+    return (*chosen, *((f"--host={word('host', host)}",) if host is not None else ()))
+
+
+def snapshot_id(text: str) -> str:
+    """A snapshot's id, the beginning of one, or `latest`. Raises InvalidInput."""
+    if not _SNAPSHOT_ID.fullmatch(text):
+        raise InvalidInput.at("snapshot_id", "must be `latest` or 8 to 64 hexadecimal characters")
+    return text
+
+
+def reading(subset: str | None, *, everything: bool) -> tuple[str, ...]:
+    """The options that say how much of the data `check` reads. Raises InvalidInput."""
+    if subset is not None and not _SUBSET.fullmatch(subset):
+        raise InvalidInput.at("read_data_subset", "write it as 1/10, 2.5% or 500M")
+    if everything:
+        return ("--read-data",)
+    return (f"--read-data-subset={subset}",) if subset else ()
+
+
+def require_sources(paths: Sequence[Path]) -> None:
+    """Refuse to save nothing, relative paths (InvalidInput) and missing ones (SourceUnreadable)."""
+    if not paths:
+        raise InvalidInput.at("paths", "name at least one file or folder to save")
+    for path in paths:
+        if not path.is_absolute() or ".." in path.parts:
+            raise InvalidInput.at("paths", f"{path} must be an absolute path without `..`")
+        if not os.path.lexists(path):
+            # restic calls the backup of the others complete.
+            raise SourceUnreadable(
+                f"{path} does not exist; nothing was saved", unreadable=(str(path),)
+            )
+
+
+def require_empty(target: Path) -> None:
+    """Refuse a target that is relative or holds anything. Raises InvalidInput."""
+    if not target.is_absolute():
+        raise InvalidInput.at("target", "must be an absolute path")
+    try:
+        occupied = any(target.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput.at("target", f"{target} cannot be used: {error.strerror}") from None
+    if occupied:
+        raise InvalidInput.at("target", f"{target} is not empty; choose a new or an empty folder")
+
+
+def may_have_locks(repository: Repository) -> bool:
+    """False only for a folder without a lock file: asking restic costs it a key derivation."""
+    if not isinstance(repository.place, LocalFolder):
+        return True
+    try:
+        return any((repository.place.path / "locks").iterdir())
+    except OSError:
+        return True
+
+
+def keys_without_config(repository: Repository) -> bool:
+    """Whether a folder holds a repository whose config file is lost."""
+    if not isinstance(repository.place, LocalFolder):
+        return False
+    folder = repository.place.path
+    try:
+        return not (folder / "config").exists() and any((folder / "keys").iterdir())
+    except OSError:
+        return False

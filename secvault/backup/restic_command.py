@@ -1,0 +1,191 @@
+"""How restic is called: its arguments, its environment, and the errors when it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from secvault.backup import restic_faults
+from secvault.backup.repository import Repository, S3Location
+from secvault.backup.restic_process import (
+    PASSWORD_FILE,
+    Cancel,
+    Launch,
+    NeverCancelled,
+    Order,
+    ResticProcess,
+    guarded,
+)
+from secvault.clock import Clock
+from secvault.errors import BackupFailed, ConfigurationError, SecvaultError
+
+# Lines of progress per second.
+PROGRESS_RATE = "2"
+# Seconds that restic may go on trying to open a repository that does not answer: newer ones would
+# for 15 minutes. What fails in the middle of the work is retried by restic's own rules.
+PATIENCE_SECONDS = 30.0
+# What restic may see of our environment: how to reach a server, and nothing that may be a secret.
+_PASSED_ON = ("LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE")
+# Proxies may carry a password, so they go only where they are of use.
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+_NEVER = NeverCancelled()
+
+
+@dataclass(frozen=True)
+class ResticCommand:
+    """The program and the folders that it works with; see `restic.open_restic`."""
+
+    cache: Path
+    scratch: Path
+    clock: Clock
+    environment: Mapping[str, str] = field(repr=False)
+    binary: str
+    time_zone: str
+    launch: Launch
+    patience: float = PATIENCE_SECONDS
+
+    def version_text(self) -> bytes:
+        """What `restic version` prints."""
+        order = Order((self._program(self.binary), "version"), self._child_environment(None), None)
+        with ResticProcess(order, self.launch, self.clock, _NEVER) as process:
+            answer = b"\n".join(process.lines())
+            process.ending()
+        return answer
+
+    @contextmanager
+    def process(
+        self,
+        repository: Repository,
+        command: Sequence[str],
+        cancel: Cancel = _NEVER,
+        options: Sequence[str] = (),
+    ) -> Iterator[ResticProcess]:
+        """A running restic. Where it had to be stopped, the lock that it may have left is removed.
+
+        options: of restic itself, before the command. Raises what `ResticProcess` raises.
+        """
+        process = ResticProcess(
+            self._order(repository, command, options), self.launch, self.clock, cancel
+        )
+        try:
+            with process:
+                yield process
+        except BaseException as error:
+            if process.stopped and command[0] != "unlock" and "--no-lock" not in options:
+                # 0.14 leaves its lock behind when it is stopped while it opens the repository.
+                # The process is gone by now, so for restic the lock is stale.
+                try:
+                    self.run(repository, "unlock")
+                except SecvaultError as left:
+                    error.add_note(f"restic's lock may be left in the repository: {left.detail}")
+            raise
+
+    def run(
+        self,
+        repository: Repository,
+        *command: str,
+        cancel: Cancel = _NEVER,
+        options: Sequence[str] = (),
+    ) -> tuple[int, bytes, tuple[str, ...]]:
+        """Exit status, stdout in whole, and the complaints of stderr."""
+        with self.process(repository, command, cancel, options) as process:
+            answer = b"\n".join(process.lines())
+            status, complaints = process.ending()
+        return status, answer, complaints
+
+    def answer(
+        self, repository: Repository, work: str, *command: str, options: Sequence[str] = ()
+    ) -> bytes:
+        """The stdout of a command that went well; raises as `fail` where it did not."""
+        status, answer, complaints = self.run(repository, *command, options=options)
+        if status != restic_faults.DONE:
+            self.fail(status, complaints, work, repository)
+        return answer
+
+    def fail(
+        self, status: int, complaints: Sequence[str], work: str, repository: Repository
+    ) -> NoReturn:
+        """Raise the error that this exit status and these words mean."""
+        raise restic_faults.failure(status, complaints, work, repository.location, self.clock.now())
+
+    def _order(
+        self, repository: Repository, command: Sequence[str], options: Sequence[str]
+    ) -> Order:
+        for folder in (self.cache, self.scratch):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise BackupFailed(
+                    f"the folder {folder} cannot be made: {error.strerror}; restic needs it"
+                ) from None
+        argv = (
+            self._program(self.binary),
+            "--json",
+            f"--repo={repository.place}",
+            f"--cache-dir={self.cache}",
+            f"--password-file={PASSWORD_FILE}",
+            *_storage_options(repository),
+            *options,
+            *command,
+        )
+        return Order(
+            guarded(self._program("setpriv"), argv),
+            self._child_environment(repository),
+            repository.password,
+            repository.secrets(),
+            self.patience,
+        )
+
+    def _program(self, name: str) -> str:
+        found = shutil.which(name, path=self.environment.get("PATH", os.defpath))
+        if found is None:
+            package = "util-linux" if name == "setpriv" else "restic"
+            raise ConfigurationError(f"there is no program {name}; install the package {package}")
+        return found
+
+    def _child_environment(self, repository: Repository | None) -> dict[str, str]:
+        names: tuple[str, ...] = _PASSED_ON
+        secrets: dict[str, str] = {}
+        if repository is not None and isinstance(repository.place, S3Location):
+            names += _PROXIES
+            secrets = _s3_environment(repository)
+        ours = {name: self.environment[name] for name in names if name in self.environment}
+        return {
+            **ours,
+            **secrets,
+            "TZ": self.time_zone,
+            "TMPDIR": str(self.scratch),
+            "RESTIC_PROGRESS_FPS": PROGRESS_RATE,
+        }
+
+
+def _storage_options(repository: Repository) -> tuple[str, ...]:
+    if not isinstance(repository.place, S3Location) or repository.credentials is None:
+        return ()
+    named = {
+        "s3.region": repository.credentials.region,
+        "s3.bucket-lookup": repository.addressing,
+        "s3.storage-class": repository.storage_class,
+    }
+    options = [f"--option={name}={value}" for name, value in named.items() if value]
+    if repository.ca_file is not None:
+        options.append(f"--cacert={repository.ca_file}")
+    return tuple(options)
+
+
+def _s3_environment(repository: Repository) -> dict[str, str]:
+    credentials = repository.credentials
+    if credentials is None:
+        return {}
+    named = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key.text(),
+    }
+    if credentials.session_token is not None:
+        named["AWS_SESSION_TOKEN"] = credentials.session_token.text()
+    return named
