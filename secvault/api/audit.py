@@ -147,7 +147,7 @@ def checkpoint(at: Authenticated) -> Response:
 
 
 @router.get("/keys")
-@operation("it/audit", "audit.read")
+@operation("it/audit", "audit.verify")
 def keys(at: Authenticated) -> PublicKeys:
     """The public keys that verify checkpoints and evidence."""
     service, who = at

@@ -26,7 +26,7 @@ from secvault.errors import Conflict, Damaged, NotFound, SecvaultError
 from secvault.store import Store, tables
 from secvault.store.migrate import require_current
 
-KIND = "secvault restore drill"
+KIND = "restore-drill"
 OnProgress = Callable[[Progress], None]
 
 

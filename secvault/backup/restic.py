@@ -382,6 +382,4 @@ def find_restic(
     files. environment: ours, of which restic gets a short list. time_zone: of the snapshots'
     times, which decides where a day ends for retention. launch: starts a program as Popen does.
     """
-    return Restic(
-        ResticCommand(cache, scratch, clock, environment, str(binary), time_zone, launch)
-    )
+    return Restic(ResticCommand(cache, scratch, clock, environment, str(binary), time_zone, launch))

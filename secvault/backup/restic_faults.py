@@ -20,6 +20,7 @@ from secvault.backup.repository_faults import (
     StorageFull,
     WrongRepositoryPassword,
 )
+from secvault.backup.restic_messages import go_duration
 from secvault.errors import BackupFailed, SecvaultError
 
 DONE = 0
@@ -61,8 +62,6 @@ _LOCK = re.compile(
     r"locked (?P<how>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>\S+)"
 )
 _AGE = re.compile(r"lock was created at .*\((?P<age>[0-9hmsµ.]+) ago\)")
-_GO_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>h|ms|µs|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6}
 _REFUSED = re.compile(
     r"(?:Remove\(<(?P<kind>\w+)/(?P<name>[0-9a-f]+)>\)|unable to remove (?P<kind2>\w+)/"
     r"(?P<name2>[0-9a-f]+) from)"
@@ -89,17 +88,11 @@ def failure(
         return opening
     if _CHANGED.search(everything):
         return damage(complaints, work, location)
-    if "no space left on device" in everything or "disk quota exceeded" in everything:
-        return StorageFull(f"{work} stopped: no space is left; make room and run it again")
-    if _DENIED.search(everything):
-        return _denied(location, complaints)
-    if _NETWORK.search(everything):
-        return _unreachable(location, complaints)
-    if _FAULTY.search(everything):
-        return damage(complaints, work, location)
-    if status < 0:
-        return BackupFailed(f"{work} stopped: restic was ended by signal {-status}; run it again")
-    return BackupFailed(f"{work} did not complete: {_gist(complaints) or f'exit status {status}'}")
+    return (
+        _storage_failure(complaints, everything, work, location)
+        or (damage(complaints, work, location) if _FAULTY.search(everything) else None)
+        or _unexplained(status, complaints, work)
+    )
 
 
 def damage(complaints: Sequence[str], work: str, location: str) -> RepositoryDamaged:
@@ -176,11 +169,29 @@ def _opening_failure(
     return None
 
 
+def _storage_failure(
+    complaints: Sequence[str], everything: str, work: str, location: str
+) -> SecvaultError | None:
+    if "no space left on device" in everything or "disk quota exceeded" in everything:
+        return StorageFull(f"{work} stopped: no space is left; make room and run it again")
+    if _DENIED.search(everything):
+        return _denied(location, complaints)
+    if _NETWORK.search(everything):
+        return _unreachable(location, complaints)
+    return None
+
+
+def _unexplained(status: int, complaints: Sequence[str], work: str) -> SecvaultError:
+    if status < 0:
+        return BackupFailed(f"{work} stopped: restic was ended by signal {-status}; run it again")
+    return BackupFailed(f"{work} did not complete: {_gist(complaints) or f'exit status {status}'}")
+
+
 def _locked(everything: str, location: str, now: datetime) -> RepositoryLocked:
     lock, age = _LOCK.search(everything), _AGE.search(everything)
     if lock is None:
         return RepositoryLocked(f"{location} is locked; wait and try again", holder=None)
-    since = now - _go_duration(age["age"]) if age is not None else None
+    since = now - timedelta(seconds=go_duration(age["age"])) if age is not None else None
     holder = LockHolder(
         host=lock["host"],
         user=lock["user"],
@@ -216,8 +227,3 @@ def _gist(complaints: Sequence[str]) -> str:
     fatal = [line for line in complaints if line.startswith("Fatal: ")]
     chosen = (fatal or list(complaints) or [""])[-1 if not fatal else 0]
     return chosen.removeprefix("Fatal: ")[:300]
-
-
-def _go_duration(text: str) -> timedelta:
-    seconds = sum(float(m["number"]) * _SECONDS[m["unit"]] for m in _GO_DURATION.finditer(text))
-    return timedelta(seconds=min(seconds, 1e9))

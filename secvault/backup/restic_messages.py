@@ -7,6 +7,7 @@ its absence. Source: restic's documentation, "Scripting", and what 0.14 and 0.18
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GO_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>h|ms|µs|ns|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 _CONTROL = dict.fromkeys([*range(32), 127], " ")
 
 
@@ -144,7 +147,6 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 Message = TypeVar("Message", bound=msgspec.Struct)
-Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 def read_as(line: bytes | str, shape: type[Message]) -> Message | None:
@@ -195,3 +197,9 @@ def plain_words(line: str) -> Iterator[str]:
 def one_line(text: str) -> str:
     """The text without control characters and escape codes, on one line."""
     return text.replace("\x1b[2K", "").translate(_CONTROL).strip()
+
+
+def go_duration(text: str) -> float:
+    """Seconds of a duration as Go prints it, for instance 1m10.43369612s; at most 1e9."""
+    found = _GO_DURATION.finditer(text)
+    return min(sum(float(one["number"]) * _SECONDS[one["unit"]] for one in found), 1e9)

@@ -11,6 +11,7 @@ closed pipe and ends it.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from secvault.backup.restic_messages import plain_words
+from secvault.backup.restic_messages import go_duration, plain_words
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError
@@ -32,6 +33,7 @@ LONGEST_LINE = 256 << 20
 KEPT_LINES = 1000
 LONGEST_KEPT = 2000
 _POLL_SECONDS = 0.1
+_OPENING_RETRY = re.compile(r"<config/>.* retrying after ([0-9hmsµ.]+)")
 _CHUNK = 1 << 16
 
 Launch = Callable[..., "subprocess.Popen[bytes]"]
@@ -69,12 +71,18 @@ class Order:
 
 @dataclass
 class Complaints:
-    """What restic printed on stderr, scrubbed: the first and the last lines, bounded."""
+    """What restic printed on stderr, scrubbed: the first and the last lines, bounded.
+
+    hopeless: restic has retried to open the repository for longer than `patience` seconds.
+    """
 
     secrets: tuple[Secret, ...]
+    patience: float
+    clock: Clock
     first: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
-    opening_failed: str = ""
+    hopeless: bool = False
+    retrying_since: float | None = None
 
     def add(self, raw: bytes) -> None:
         """Take a line of stderr."""
@@ -83,13 +91,22 @@ class Complaints:
             for secret in self.secrets:
                 line = line.replace(secret.text(), "***")
             line = line[:LONGEST_KEPT]
-            if "<config/>" in line and "retrying after" in line:
-                self.opening_failed = line
+            retry = _OPENING_RETRY.search(line)
+            if retry is not None:
+                self._judge(go_duration(retry[1]))
             if len(self.first) < KEPT_LINES:
                 self.first.append(line)
             else:
                 self.last.append(line)
                 del self.last[:-KEPT_LINES]
+
+    def _judge(self, pause: float) -> None:
+        # Judged when restic announces a pause, and not by the time that passes: a later attempt
+        # may have gone well, and restic does not tell that.
+        now = self.clock.monotonic()
+        if self.retrying_since is None:
+            self.retrying_since = now
+        self.hopeless = now + pause - self.retrying_since > self.patience
 
     def lines(self) -> tuple[str, ...]:
         """All that was kept, oldest first."""
@@ -105,7 +122,7 @@ class ResticProcess:
         self._launch = launch
         self._clock = clock
         self._cancel = cancel
-        self._complaints = Complaints(order.secrets)
+        self._complaints = Complaints(order.secrets, order.patience, clock)
         self._started = threading.Event()
         self._failure: Exception | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,12 +141,10 @@ class ResticProcess:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        process = self._running()
         if self._keeper.is_alive():
-            self._stop(process)
+            self._stop()
         self._keeper.join()
-        assert process.stdout is not None
-        process.stdout.close()
+        self._out().close()
 
     def lines(self) -> Iterator[bytes]:
         """The lines of stdout as they come, without line ends, the last also when cut short.
@@ -137,21 +152,15 @@ class ResticProcess:
         Raises Cancelled as soon as cancelling has stopped restic, and BackupFailed for a line
         longer than LONGEST_LINE bytes.
         """
-        out = self._running().stdout
-        assert out is not None
+        out = self._out()
         rest = bytearray()
-        retrying_since: float | None = None
         poll = select.poll()
         poll.register(out, select.POLLIN)
         while True:
-            if self._cancel.is_set():
-                self._stop(self._running())
-                raise Cancelled("stopped on request; what was saved before is kept")
-            if self._complaints.opening_failed and not rest:
-                retrying_since = retrying_since or self._clock.monotonic()
-                if self._clock.monotonic() - retrying_since > self._order.patience:
-                    self._stop(self._running())
-                    return
+            self._heed_cancel()
+            if self._complaints.hopeless:
+                self._stop()
+                return
             if not poll.poll(_POLL_SECONDS * 1000):
                 continue
             chunk = os.read(out.fileno(), _CHUNK)
@@ -171,9 +180,7 @@ class ResticProcess:
         """Wait for the end: exit status (minus the signal's number if one ended it), complaints."""
         process = self._running()
         while self._keeper.is_alive():
-            if self._cancel.is_set():
-                self._stop(process)
-                raise Cancelled("stopped on request; what was saved before is kept")
+            self._heed_cancel()
             self._keeper.join(_POLL_SECONDS)
         return process.returncode, self._complaints.lines()
 
@@ -185,13 +192,10 @@ class ResticProcess:
             return
         finally:
             self._started.set()
-        with self._process.stderr or open(os.devnull, "rb") as stderr:
-            self._read_complaints(stderr)
+        with _piped(self._process.stderr) as stderr:
+            while line := stderr.readline(_CHUNK):
+                self._complaints.add(line)
         self._process.wait()
-
-    def _read_complaints(self, stderr: IO[bytes]) -> None:
-        while line := stderr.readline(_CHUNK):
-            self._complaints.add(line)
 
     def _launched(self) -> subprocess.Popen[bytes]:
         password = self._order.password
@@ -223,10 +227,20 @@ class ResticProcess:
         )
 
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None
+        if self._process is None:
+            raise RuntimeError("restic was not started")
         return self._process
 
-    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+    def _out(self) -> IO[bytes]:
+        return _piped(self._running().stdout)
+
+    def _heed_cancel(self) -> None:
+        if self._cancel.is_set():
+            self._stop()
+            raise Cancelled("stopped on request; what was saved before is kept")
+
+    def _stop(self) -> None:
+        process = self._running()
         self.stopped = True
         # 0.14 removes its lock on SIGINT only; 0.17 and later also on SIGTERM.
         for number, seconds in (
@@ -236,13 +250,12 @@ class ResticProcess:
         ):
             with suppress(ProcessLookupError):
                 process.send_signal(number)
-            if self._drained(process, seconds):
+            if self._drained(seconds):
                 return
 
-    def _drained(self, process: subprocess.Popen[bytes], seconds: float | None) -> bool:
+    def _drained(self, seconds: float | None) -> bool:
         """Read and drop what restic still prints, so that it can end; whether it ended in time."""
-        out = process.stdout
-        assert out is not None
+        out = self._out()
         poll = select.poll()
         poll.register(out, select.POLLIN)
         until = None if seconds is None else self._clock.monotonic() + seconds
@@ -259,6 +272,12 @@ class ResticProcess:
 
 # Stands in an argument list for the path of the pipe, whose number is known only at the start.
 PASSWORD_FILE = "\0password-file"  # noqa: S105 - the path, not the password
+
+
+def _piped(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise RuntimeError("restic was started without pipes")
+    return stream
 
 
 def guarded(setpriv: str, argv: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Backups: run, list, snapshots, res
 
 Plan = Annotated[
     str | None,
-    typer.Argument(metavar="[PLAN]", help="The plan; may be left out when there is only one."),
+    typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ app = typer.Typer(
 
 Plan = Annotated[
     str | None,
-    typer.Argument(metavar="[PLAN]", help="The plan; may be left out when there is only one."),
+    typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
 DrillId = Annotated[str, typer.Argument(metavar="ID", help="From `secvault drill list`.")]
 KeyText = Annotated[
@@ -46,7 +47,7 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
     if as_json:
         show.document({**_finding(finding), "evidence": files})
     else:
-        _print(finding, files)
+        _print(_finding(finding), files)
     if not finding.passed:
         raise typer.Exit(outcome.DAMAGE.number)
 
@@ -88,14 +89,7 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
     if as_json:
         show.document({**verified, "evidence": files})
         return
-    steps = verified.pop("steps")
-    show.facts(verified)
-    show.table(
-        [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else [],
-        {"name": "Step", "passed": "Passed", "finding": "Finding"},
-        "The drill took no step.",
-    )
-    show.facts(files)
+    _print(verified, files)
 
 
 @app.command(
@@ -104,7 +98,7 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
 def verify(
     context: typer.Context,
     drill_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A drill of this vault.")
+        str | None, typer.Argument(metavar="ID", help="A drill of this vault.")
     ] = None,
     *,
     document: Annotated[Path | None, typer.Option(help="The evidence's .json file.")] = None,
@@ -177,18 +171,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print(finding: Finding, files: dict[str, str]) -> None:
-    for step in finding.steps:
-        verdict = "proven" if step.passed else "FAILED"
-        show.out(f"{verdict}  {step.name}: {show.cell(step.finding)}")
+def _print(finding: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    for step in finding["steps"]:
+        verdict = "proven" if step["passed"] else "FAILED"
+        show.out(f"{verdict}  {show.cell(step['name'])}: {show.cell(step['finding'])}")
     show.facts(
         {
-            "drill": finding.id,
-            "verdict": "passed" if finding.passed else "did not pass",
-            "snapshot": finding.snapshot,
-            "RPO": f"{show.duration(finding.rpo_ms)} (age of the restored data)",
-            "RTO": f"{show.duration(finding.rto_ms)} (from first byte to last proof)",
-            "audit entries since": finding.audit_events_lost,
+            "drill": finding["id"],
+            "verdict": "passed" if finding["passed"] else "did not pass",
+            "finished": finding["finished_at"],
+            "snapshot": finding["snapshot"],
+            "RPO": f"{show.duration(finding['rpo_ms'])} (age of the restored data)",
+            "RTO": f"{show.duration(finding['rto_ms'])} (from the first byte to the last proof)",
+            "audit entries since": finding["audit_events_lost"],
             "evidence": files["document"],
             "signature": files["note"],
             "report": files["page_en"],

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +336,7 @@ def _transit(bench: Bench, steps: _Steps, admin: Somebody) -> None:
         raise StepFailed("rotation and rewrap did not move the ciphertext to version 2")
     version = client.seal_status["version"]
     steps.held(
-        f"hvac {hvac.__version__} against the encryption API {version}",
+        f"hvac {metadata.version('hvac')} against the encryption API {version}",
         f"encrypt, decrypt, rotate, rewrap; 400 fields there and back in {taken}",
     )
 

@@ -142,10 +142,10 @@ def _announce_when_ready(listening: Listening) -> Callable[[], None]:
         nonlocal announced
         if not announced and _is_ready(listening):
             announced = True
-            show.out(
+            # Not on stdout: the children's logs are there, one JSON object a line.
+            show.talk(
                 f"secvault answers on {listening.url} (data in {listening.data}); Ctrl-C stops it"
             )
-            sys.stdout.flush()
 
     return look
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 from secvault.clock import Clock
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Sealed
+from secvault.errors import ConfigurationError, Conflict, Sealed
 from secvault.keyring.seal import Seal
 from secvault.store import tables
 
@@ -24,10 +24,13 @@ class Root:
 
 
 def create_root(connection: Connection, seal: Seal, clock: Clock, random: aead.Random) -> Root:
-    """Make the vault's root key and store it wrapped. Raises Conflict when the vault has one."""
+    """Make the vault's root key and store it wrapped. Raises Conflict when the store has a vault.
+
+    random: of the root key; the seal draws its own.
+    """
     if connection.execute(select(tables.vault.c.id)).first() is not None:
         raise Conflict("this store holds a vault already; it is not initialised again")
-    root = Root(uuid_utils.uuid7().hex, Secret(random(aead.KEY_BYTES)))
+    root = Root(uuid_utils.uuid7().hex, Secret(aead.draw(aead.KEY_BYTES, random)))
     connection.execute(
         insert(tables.vault).values(
             id=root.vault_id,
@@ -40,8 +43,15 @@ def create_root(connection: Connection, seal: Seal, clock: Clock, random: aead.R
 
 
 def unseal(connection: Connection, seal: Seal) -> Root:
-    """Return the root key. Raises Sealed (no vault, no seal key) or Damaged."""
+    """Return the root key.
+
+    Raises Sealed (no vault, no seal key), ConfigurationError (another kind of seal), Damaged.
+    """
     row = connection.execute(select(tables.vault)).one_or_none()
     if row is None:
         raise Sealed("there is no vault here yet: run `secvault init`")
+    if row.seal != seal.kind:
+        raise ConfigurationError(
+            f"seal.kind: the vault is under a seal of kind {row.seal}, not {seal.kind}"
+        )
     return Root(row.id, seal.unwrap(row.wrapped_root, row.id))

@@ -44,25 +44,39 @@ class FileSeal:
 
     file: Path
     random: aead.Random = os.urandom
-    kind: str = "file"
+
+    @property
+    def kind(self) -> str:
+        """See Seal."""
+        return "file"
 
     def create(self) -> None:
-        """Write a new key, mode 0600. Raises Conflict when the file exists; it is not replaced."""
-        text = f"{_HEADER}\n{base64.b64encode(self.random(aead.KEY_BYTES)).decode()}\n"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        """Write a new key, mode 0600: the whole file or none, also when killed.
+
+        Raises Conflict when the file exists, which is never replaced, and ConfigurationError when
+        it cannot be written.
+        """
+        key = aead.draw(aead.KEY_BYTES, self.random)
+        folder = self.file.parent
         try:
-            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, part = tempfile.mkstemp(prefix=f".{self.file.name}.", dir=folder)
+            try:
+                with os.fdopen(handle, "wb") as out:
+                    out.write(_HEADER + b"\n" + base64.b64encode(key) + b"\n")
+                    out.flush()
+                    os.fsync(out.fileno())
+                # A link, unlike a renaming, never takes the place of another file.
+                self.file.hardlink_to(part)
+            finally:
+                Path(part).unlink()
+            _flush_folder(folder)
         except FileExistsError:
-            raise Conflict(f"the seal key {self.file} exists already; it stays") from None
-        with os.fdopen(handle, "w") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        folder = os.open(self.file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            raise Conflict(f"the seal key {self.file} exists already and is not replaced") from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"seal.key_file: {self.file} cannot be written: {error.strerror}"
+            ) from None
 
     def wrap(self, root: Secret, vault_id: str) -> bytes:
         """See Seal."""
@@ -80,27 +94,19 @@ class FileSeal:
 
     def _key(self) -> Secret:
         try:
-            handle = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW)
+            # O_NONBLOCK: opening a pipe would wait for its other end.
+            handle = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise Sealed(f"the seal key {self.file} cannot be read: {error.strerror}") from None
-        with os.fdopen(handle) as source:
-            mode = os.fstat(source.fileno()).st_mode
-            if stat.S_IMODE(mode) & 0o077:
+            if error.errno == errno.ELOOP:
                 raise ConfigurationError(
-                    f"the seal key {self.file} can be read by others: chmod 600 {self.file}"
-                )
-            text = source.read(1024)
-        header, _, rest = text.partition("\n")
-        try:
-            key = base64.b64decode(rest.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if header != _HEADER or len(key) != aead.KEY_BYTES:
-            raise Damaged(
-                f"the seal key {self.file} is not a seal key file; restore it from its copy"
-            )
-        return Secret(key)
-
+                    f"seal.key_file: {self.file} is a symbolic link; name the file itself"
+                ) from None
+            raise Sealed(f"the seal key {self.file} cannot be read: {error.strerror}") from None
+        with os.fdopen(handle, "rb", buffering=0, closefd=True) if _is_file(handle) else _no_file(
+            handle, self.file
+        ) as source:
+            pass
+        raise AssertionError
 
 def _context(vault_id: str) -> bytes:
     return aead.bind("secvault/root", vault_id)

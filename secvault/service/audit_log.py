@@ -13,6 +13,7 @@ from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import open_store
 
 LOG = Operation("audit.read", "it", "log", "it/audit")
+VERIFY = Operation("audit.verify", "it", "log", "it/audit")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,6 @@ def read_events(
 
 def verify_log(service: Service, caller: Caller) -> AuditReport:
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
-    operation = Operation("audit.verify", "it", "log", "it/audit")
-
     def act(_: object) -> Outcome[AuditReport]:
         service.audit.drain()
         signer = service.signing.audit
@@ -52,7 +51,7 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
             detail["first_bad"] = report.first_bad_seq
         return Outcome(report, detail=detail)
 
-    return service.spine.read(caller, operation, act)
+    return service.spine.read(caller, VERIFY, act)
 
 
 def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
@@ -66,18 +65,16 @@ def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
 
 def take_checkpoint(service: Service, caller: Caller) -> bytes:
     """The signed checkpoint of the log as it is now: a C2SP signed note to keep elsewhere."""
-    operation = Operation("audit.verify", "it", "log", "it/audit")
-
     def act(_: object) -> Outcome[bytes]:
         service.audit.drain()
         signer = service.signing.audit
         signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
         return Outcome(signed.note)
 
-    return service.spine.read(caller, operation, act)
+    return service.spine.read(caller, VERIFY, act)
 
 
 def public_keys(service: Service, caller: Caller) -> Keys:
     """The public keys that verify this vault's signatures."""
     audit, evidence = service.signing.verifiers
-    return service.spine.read(caller, LOG, lambda _: Outcome(Keys(audit.vkey, evidence.vkey)))
+    return service.spine.read(caller, VERIFY, lambda _: Outcome(Keys(audit.vkey, evidence.vkey)))

@@ -34,6 +34,8 @@ _MEND = "store.url: give sqlite:////absolute/path.db or postgresql://user@host/d
 
 # PostgreSQL's own words for a broken page or index (appendix A of its manual, class XX).
 _BROKEN = frozenset({"XX001", "XX002"})
+# A standby or a reading connection that is asked to write; no right to a table.
+_BARRED = frozenset({"25006", "42501"})
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def _named(error: DBAPIError) -> Exception:
     if reason.startswith("Could not decode to UTF-8"):
         # The rest of the reason is the value.
         return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
-    if isinstance(error, OperationalError | InterfaceError) or state == "42501":
+    if isinstance(error, OperationalError | InterfaceError) or state in _BARRED:
         return Unavailable(f"the database did not answer: {reason}")
     if error.statement is None:
         return ConfigurationError(f"store.url: the database cannot be opened: {reason}")

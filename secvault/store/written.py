@@ -7,13 +7,16 @@ text or a number. These types name that as damage before anything works with the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from secvault.errors import Damaged
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
 
 T = TypeVar("T")
 
@@ -87,3 +90,20 @@ class Boolean(_Written[bool]):
     impl = sa.Boolean
     cache_ok = True
     expected = bool
+
+
+def type_differs(
+    context: MigrationContext,
+    found_column: object,  # noqa: ARG001 - the five that Alembic's compare_type hands over
+    our_column: object,  # noqa: ARG001
+    found: TypeEngine[Any],
+    ours: TypeEngine[Any],
+) -> bool | None:
+    """Whether a column of the database has another type than ours; None leaves it to Alembic.
+
+    Alembic does not see the collation that `Text` takes on PostgreSQL.
+    """
+    if not isinstance(ours, Text):
+        return None
+    wanted = ours.load_dialect_impl(context.dialect)
+    return not isinstance(found, sa.Text) or found.collation != getattr(wanted, "collation", None)

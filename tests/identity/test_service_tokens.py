@@ -11,7 +11,7 @@ from secvault.crypto import token as token_format
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from secvault.identity import Principal, people, service_accounts, tokens
-from secvault.store.tables import token
+from secvault.store.tables import service_account, token
 
 DAY = 24 * 3600
 
@@ -96,6 +96,14 @@ def test_disabling_an_account_revokes_its_tokens(house: Any) -> None:
         house.token(account.id)
     with house.store.write() as connection, pytest.raises(Conflict, match="disabled already"):
         service_accounts.disable_account(connection, house.clock, account.id)
+
+
+def test_a_token_of_a_disabled_account_is_refused_even_if_it_was_not_revoked(house: Any) -> None:
+    issued = house.token(house.account().id)
+    with house.store.write() as connection:
+        connection.execute(service_account.update().values(state="disabled"))
+    with pytest.raises(NotAuthenticated):
+        present(house, issued.text)
 
 
 def test_the_last_use_is_written_at_most_once_a_minute(house: Any) -> None:

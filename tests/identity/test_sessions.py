@@ -14,7 +14,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import NotAuthenticated
 from secvault.identity import SessionLimits, sessions
 from secvault.store import Store, open_store
-from secvault.store.tables import session
+from secvault.store.tables import person, session
 
 
 def last_seen(house: Any) -> int:
@@ -104,6 +104,14 @@ def test_a_session_is_ended_once_and_for_every_process(house: Any, any_url: str)
 def test_ending_what_is_not_there_changes_nothing(house: Any, key_id: str) -> None:
     with house.store.write() as connection:
         assert not sessions.end_session(connection, house.clock, key_id)
+
+
+def test_a_session_of_a_disabled_person_is_refused_even_if_it_was_not_ended(house: Any) -> None:
+    presented = house.enter().token
+    with house.store.write() as connection:
+        connection.execute(person.update().values(state="disabled"))
+    with pytest.raises(NotAuthenticated):
+        house.session(presented)
 
 
 def test_ending_all_sessions_counts_the_open_ones(house: Any) -> None:

@@ -294,6 +294,18 @@ def test_any_of_several_devices_lets_in_and_the_others_stay_unharmed(house: Any)
     assert [(each.state, each.failures) for each in both] == [("active", 0)] * 2
 
 
+def test_a_delay_of_one_device_leaves_the_others_usable(house: Any) -> None:
+    for _ in range(3):
+        reason_of(lambda: house.enter(code=house.wrong_code()))
+    seed = Secret(bytes(range(100, 120)))
+    with house.store.write() as connection:
+        people.clear_failures(connection, house.lan.id)
+        enrolment.adopt_device(
+            connection, house.clock, house.keys, house.lan, name="token", seed=totp.base32(seed)
+        )
+    house.enter(code=totp.code_at(seed, totp.COMMON, house.time.at // 30))
+
+
 def test_nobody_gets_in_without_a_second_factor(house: Any) -> None:
     with house.store.write() as connection:
         connection.execute(totp_device.delete())

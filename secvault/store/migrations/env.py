@@ -3,6 +3,7 @@
 from alembic import context
 
 from secvault.store.tables import metadata
+from secvault.store.written import type_differs
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -10,6 +11,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     transactional_ddl=True,
+    compare_type=type_differs,
 )
 with context.begin_transaction():
     context.run_migrations()
