@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from secvault.audit.event import Event
 from secvault.audit.leaf import Draft, Number, draft_of, stamp
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.errors import Damaged
+from secvault.store.engine import insert_unless_there
 from secvault.store.tables import audit_event, audit_head, audit_outbox
 
 LOG = "main"
@@ -38,11 +39,6 @@ _INSERT_ARRAYS = """
     )
 """
 
-_START_HEAD = text(
-    "INSERT INTO audit_head (log, size, frontier, last_t) VALUES (:log, 0, :frontier, 0)"
-    " ON CONFLICT DO NOTHING"
-).bindparams(bindparam("log", LOG), bindparam("frontier", b""))
-
 _LOCK_HEAD = select(audit_head).where(audit_head.c.log == LOG).with_for_update()
 
 
@@ -64,9 +60,16 @@ def lock_head(connection: Connection) -> Head:
     if row is None:
         if connection.scalar(select(exists().where(audit_event.c.seq >= 0))):
             raise Damaged("the head of the audit log is missing; verify the log, then restore it")
-        connection.execute(_START_HEAD)
+        start_head(connection, LOG)
         row = connection.execute(_LOCK_HEAD).one()
     return Head(Frontier.from_bytes(row.size, row.frontier), row.last_t)
+
+
+def start_head(connection: Connection, log: str) -> None:
+    """Make the head row of an empty log, unless it is there or is being made."""
+    insert_unless_there(
+        connection, audit_head, {"log": log, "size": 0, "frontier": b"", "last_t": 0}
+    )
 
 
 def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: Number) -> None:

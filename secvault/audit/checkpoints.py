@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from secvault.audit.append import LOG
+from secvault.audit.append import LOG, start_head
 from secvault.clock import Clock
 from secvault.crypto.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from secvault.crypto.merkle import Frontier, leaf_hash
@@ -28,11 +28,6 @@ CHUNK = 2_000
 
 # The frontier at the last checkpoint. It needs no protection: it must fold to the signed root.
 _SIGNED = "main/checkpoint"
-
-_START_SIGNED = text(
-    "INSERT INTO audit_head (log, size, frontier, last_t) VALUES (:log, 0, :frontier, 0)"
-    " ON CONFLICT DO NOTHING"
-).bindparams(bindparam("log", _SIGNED), bindparam("frontier", b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +124,7 @@ def _rebuild(connection: Connection, last: StoredCheckpoint | None, size: int) -
 
 def _keep(connection: Connection, made: StoredCheckpoint, head: Frontier) -> StoredCheckpoint:
     """Store the checkpoint, unless another process stored one of this size or larger meanwhile."""
-    connection.execute(_START_SIGNED)
+    start_head(connection, _SIGNED)
     connection.execute(select(audit_head).where(audit_head.c.log == _SIGNED).with_for_update())
     present = _newest(connection)
     if present is not None and present.size >= made.size:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from secvault.audit.append import LOG, SERVING_COLUMNS, columns
 from secvault.audit.catalogue import LOST
 from secvault.audit.leaf import StoredEvent, decode
-from secvault.crypto.checkpoint import Checkpoint, verify_checkpoint
+from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import HASH_BYTES, Frontier, leaf_hash
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import Damaged
@@ -102,11 +102,11 @@ def verify(
         mark = next(marks, None)
         for row in _rows(connection, _EVENTS):
             while mark is not None and mark.size <= walk.size:
-                walk.check_root(mark.size, mark.root, "checkpoint")
+                walk.check_root(mark)
                 mark = next(marks, None)
             walk.take(row)
         while mark is not None:
-            walk.check_root(mark.size, mark.root, "checkpoint")
+            walk.check_root(mark)
             mark = next(marks, None)
         _check_head(connection, walk)
         pending = connection.execute(_OUTBOX).scalar_one()
@@ -122,16 +122,29 @@ def verify(
     )
 
 
+Source = Literal["published checkpoint", "checkpoint", "head of the log"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What the root of the log must be at some size, and who says so."""
+
+    size: int
+    root: bytes
+    source: Source
+
+
 @dataclass(slots=True)
 class _Walk:
     """What one pass has seen so far. frontier: over the stored leaf hashes, each checked against
-    its body. good: size at which the root was last found right. whole: no root was wrong and no
-    event missing yet, so that roots can still be compared. last_bad: the newest event at fault.
+    its body. good: size at which the root was last found right, by who said so. whole: no root
+    was wrong and no event missing yet, so that roots can still be compared. last_bad: the newest
+    event at fault.
     """
 
     size: int = 0
     frontier: Frontier = field(default_factory=Frontier)
-    good: int = 0
+    good: dict[Source, int] = field(default_factory=dict)
     whole: bool = True
     last_t: int = 0
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -175,21 +188,31 @@ class _Walk:
         self._check_columns(row, event)
         self._check_order(event)
 
-    def check_root(self, size: int, root: bytes, of: str) -> None:
-        """Compare the tree with what a checkpoint, or the head, says about it at this point."""
-        if size > self.size:
+    def check_root(self, mark: _Mark) -> None:
+        """Compare the tree with what it must be at this point."""
+        if mark.size > self.size:
             if not self.cut:
-                self.report(self.size, f"the newest events were removed: the {of} has {size}")
+                what = f"the newest events were removed: the {mark.source} has {mark.size}"
+                self.report(self.size, what)
             self.cut = True
         elif not self.whole:
             return
-        elif self.frontier.root() == root:
-            self.good = size
+        elif self.frontier.root() == mark.root:
+            self.good[mark.source] = mark.size
         else:
             self.whole = False
-            if self.last_bad < self.good:
-                where = f"from {self.good} to {size - 1}"
-                self.report(self.good, f"an event {where} does not fit the {of} of size {size}")
+            first = self._good_for(mark.source)
+            if self.last_bad < first:
+                where = f"an event from {first} to {mark.size - 1}"
+                self.report(first, f"{where} does not fit the {mark.source} of size {mark.size}")
+
+    def _good_for(self, source: Source) -> int:
+        # Where a published checkpoint is contradicted, somebody had the log's key as well, and the
+        # checkpoints in the store prove nothing.
+        published = self.good.get("published checkpoint", 0)
+        if source == "published checkpoint":
+            return published
+        return max(published, self.good.get("checkpoint", 0))
 
     def _check_columns(self, row: Row[Any], event: StoredEvent) -> None:
         said = columns(event.seq, event.id, event.t, event.event)
@@ -221,24 +244,26 @@ def _marks(
     published: Iterable[bytes],
     verifiers: Sequence[NoteVerifier],
     origin: str,
-) -> Iterator[Checkpoint]:
+) -> Iterator[_Mark]:
     """All checkpoints whose signatures are right, in the order of their sizes."""
-    outside = []
+    outside: list[_Mark] = []
     for at, note in enumerate(published):
         walk.checkpoints += 1
         try:
-            outside.append(verify_checkpoint(note, verifiers, origin))
+            signed = verify_checkpoint(note, verifiers, origin)
         except Damaged as error:
             walk.report(None, f"published checkpoint {at}: {error.detail}")
+        else:
+            outside.append(_Mark(signed.size, signed.root, "published checkpoint"))
     stored = _stored_checkpoints(connection, walk, verifiers, origin)
     return heapq.merge(
-        stored, sorted(outside, key=lambda c: c.size), key=lambda checkpoint: checkpoint.size
+        stored, sorted(outside, key=lambda mark: mark.size), key=lambda mark: mark.size
     )
 
 
 def _stored_checkpoints(
     connection: Connection, walk: _Walk, verifiers: Sequence[NoteVerifier], origin: str
-) -> Iterator[Checkpoint]:
+) -> Iterator[_Mark]:
     for row in _rows(connection, _CHECKPOINTS):
         walk.checkpoints += 1
         try:
@@ -248,7 +273,7 @@ def _stored_checkpoints(
             walk.report(None, f"the checkpoint of size {row.size}: {error.detail}")
             continue
         if (signed.size, signed.root) == (row.size, row.root):
-            yield signed
+            yield _Mark(signed.size, signed.root, "checkpoint")
         else:
             walk.report(None, f"the checkpoint of size {row.size} is not what was signed")
 
@@ -267,7 +292,7 @@ def _check_head(connection: Connection, walk: _Walk) -> None:
     if head.size < walk.size:
         walk.report(head.size, f"the head of the log has only {head.size} events")
         return
-    walk.check_root(head.size, head.root(), "head of the log")
+    walk.check_root(_Mark(head.size, head.root(), "head of the log"))
     if row.last_t != walk.last_t:
         walk.report(None, "the time in the head of the log is not that of its newest event")
 

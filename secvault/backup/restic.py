@@ -24,6 +24,7 @@ from secvault.backup.restic_answers import (
     Progress,
     RestoreSummary,
     count_restored,
+    finished,
     forget_report,
     progress_of,
     restore_phase,
@@ -179,6 +180,7 @@ class Restic:
             self.command.fail(status, complaints, "the backup", repository)
         if done is None or not done.snapshot_id:
             raise BackupFailed("restic ended without naming the snapshot; run the backup again")
+        on_progress(finished(done))
         return BackupSummary(
             snapshot_id=self._full_id(repository, done.snapshot_id),
             files_new=done.files_new,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic_messages import ForgetGroup, Lock, Snapshot, Status
+from secvault.backup.restic_messages import BackupDone, ForgetGroup, Lock, Snapshot, Status
 
 Phase = Literal["backup", "restore", "verify"]
 _WARNING = "Warning: at least one source file could not be read"
@@ -102,6 +102,12 @@ def progress_of(status: Status, phase: Phase) -> Progress:
         bytes_total=status.total_bytes or None,
         seconds_left=status.seconds_remaining or None,
     )
+
+
+def finished(done: BackupDone) -> Progress:
+    """The end of a backup as progress: a short one prints no status at all."""
+    files, size = done.total_files_processed, done.total_bytes_processed
+    return Progress("backup", files, files, size, size, 0)
 
 
 def restore_phase(line: bytes) -> Phase | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from secvault.backup import restic_faults
-from secvault.backup.repository import Repository, S3Location
+from secvault.backup.repository import LocalFolder, Repository, S3Location
 from secvault.backup.restic_process import (
     PASSWORD_FILE,
     Cancel,
@@ -162,6 +163,20 @@ class ResticCommand:
             "TMPDIR": str(self.scratch),
             "RESTIC_PROGRESS_FPS": PROGRESS_RATE,
         }
+
+
+def _damaged_keys(repository: Repository) -> tuple[str, ...]:
+    """The key files of a folder that are not what their names, their SHA-256, say."""
+    if not isinstance(repository.place, LocalFolder):
+        return ()
+    try:
+        return tuple(
+            f"key {key.name}"
+            for key in sorted((repository.place.path / "keys").iterdir())
+            if hashlib.sha256(key.read_bytes()).hexdigest() != key.name
+        )
+    except OSError:
+        return ()
 
 
 def _storage_options(repository: Repository) -> tuple[str, ...]:

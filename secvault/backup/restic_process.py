@@ -59,7 +59,8 @@ class NeverCancelled:
 class Order:
     """What to start. password goes through a pipe; secrets are cut from all that restic prints.
 
-    patience: seconds that restic may go on retrying to open the repository.
+    patience: seconds that restic may go on retrying to open the repository. gentle_seconds: from
+    SIGINT to SIGTERM when it is stopped; firm_seconds: from there to SIGKILL.
     """
 
     argv: tuple[str, ...]
@@ -67,6 +68,8 @@ class Order:
     password: Secret | None
     secrets: tuple[Secret, ...] = ()
     patience: float = 0.0
+    gentle_seconds: float = GENTLE_SECONDS
+    firm_seconds: float = FIRM_SECONDS
 
 
 @dataclass
@@ -244,8 +247,8 @@ class ResticProcess:
         self.stopped = True
         # 0.14 removes its lock on SIGINT only; 0.17 and later also on SIGTERM.
         for number, seconds in (
-            (signal.SIGINT, GENTLE_SECONDS),
-            (signal.SIGTERM, FIRM_SECONDS),
+            (signal.SIGINT, self._order.gentle_seconds),
+            (signal.SIGTERM, self._order.firm_seconds),
             (signal.SIGKILL, None),
         ):
             with suppress(ProcessLookupError):

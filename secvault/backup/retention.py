@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from secvault.errors import FieldError, InvalidInput
 
-_DURATION = re.compile(r"(?=\d)(\d+y)?(\d+m)?(\d+d)?(\d+h)?")
+_DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+m)?(\d+d)?(\d+h)?")
 MOST = 1_000_000
 
 

@@ -63,8 +63,10 @@ def fields_from(source: str) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise InvalidInput.at(
-            "from", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+            "--from", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
+    except ValueError:
+        raise InvalidInput.at("--from", "a number has too many digits") from None
     except RecursionError:
         raise InvalidInput.at("--from", "the JSON is nested too deeply") from None
     if not isinstance(value, dict):

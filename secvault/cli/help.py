@@ -10,7 +10,7 @@ from secvault.cli.outcome import EXIT_CODES
 app = typer.Typer(no_args_is_help=True, help="What the exit codes mean.")
 
 
-@app.command("exit-codes", epilog='Example: secvault audit verify || echo "exit code $?"')
+@app.command("exit-codes", epilog="Example: secvault help exit-codes --json")
 def exit_codes(as_json: show.AsJson = False) -> None:
     """Explain the exit codes, for scripts."""
     rows = [{"code": one.number, "name": one.name, "meaning": one.meaning} for one in EXIT_CODES]

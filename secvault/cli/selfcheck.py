@@ -50,7 +50,7 @@ class Bench:
         return self.folder / "vault"
 
     def run(self, *arguments: str, expect: int = 0, more: Mapping[str, str] | None = None) -> str:
-        """Run `secvault` with these arguments; its output. Raises StepFailed for another exit code."""
+        """Run `secvault`; its output. Raises StepFailed for another exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "secvault.cli", *arguments],
             env={**self.environment, **(more or {})},
@@ -370,7 +370,8 @@ def _change_and_second_backup(bench: Bench, steps: _Steps, head: Somebody) -> No
     run = bench.run_json("backup", "run", PLAN)
     steps.held(
         "a change, then a second backup",
-        f"version {record['version'] + 1}; {_size(run['bytes_added'])} new of {_size(run['bytes'])}",
+        f"version {record['version'] + 1}; "
+        f"{_size(run['bytes_added'])} new of {_size(run['bytes'])}",
     )
 
 
@@ -388,6 +389,7 @@ def _drill(bench: Bench, steps: _Steps) -> None:
 
 def _audit(bench: Bench, steps: _Steps, admin: Somebody) -> str:
     keys: dict[str, str] = _call(bench, "GET", "/api/v1/audit/keys", admin)
+    bench.run("audit", "checkpoint")
     verdict = _call(bench, "POST", "/api/v1/audit/verification", admin)
     if not verdict["ok"]:
         raise StepFailed(f"the audit log is not whole: {verdict['problems'][:3]}")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, InvalidInput, NotFound, Refused
+from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
 from secvault.keyring import named_key
 from secvault.keyring.named_key import NamedKey
 from secvault.keyring.root import Root
 from secvault.store import Store, tables
+from secvault.store.engine import insert_unless_there
 
 AES256_GCM96 = "aes256-gcm96"
 
@@ -50,13 +52,9 @@ class Keyring:
 
     def add_mount(self, connection: Connection, path: str, kind: str, department: str) -> None:
         """Make a mount unless it is there; its keys belong to the department."""
-        mount = tables.mount
-        if connection.execute(select(mount).where(mount.c.path == path)).first() is None:
-            connection.execute(
-                insert(mount).values(
-                    path=path, kind=kind, department=department, created_at=self._clock.micros()
-                )
-            )
+        at = self._clock.micros()
+        row = {"path": path, "kind": kind, "department": department, "created_at": at}
+        insert_unless_there(connection, tables.mount, row)
 
     def department_of(self, connection: Connection, mount: str) -> str:
         """The department that a mount belongs to. Raises NotFound."""
@@ -80,14 +78,21 @@ class Keyring:
     ) -> NamedKey:
         """Make a key with version 1, of fresh randomness or of imported `material`.
 
-        material: 32 bytes for aes256-gcm96. Raises InvalidInput, Conflict.
+        material: 32 bytes for aes256-gcm96. Raises InvalidInput, NotFound (the mount), Conflict.
         """
         named_key.check_name(name)
         if kind != AES256_GCM96:
             raise InvalidInput.at("type", f"only {AES256_GCM96} keys can be made")
         if material is not None and len(material.expose()) != aead.KEY_BYTES:
             raise InvalidInput.at("ciphertext", "the imported key must have 32 bytes")
+        self.department_of(connection, mount)
         return self._insert(connection, mount, name, kind, material, exportable=exportable)
+
+    def ensure(self, connection: Connection, mount: str, name: str) -> None:
+        """Make the key unless it is there, or another transaction makes it at this moment."""
+        if named_key.find_key(connection, mount, name) is None:
+            with suppress(Conflict):
+                self.create(connection, mount, name)
 
     def rotate(self, connection: Connection, mount: str, name: str) -> NamedKey:
         """Add a version, which new encryptions use; older ones keep opening. Raises NotFound."""
@@ -111,7 +116,7 @@ class Keyring:
             )
         ).scalar_one_or_none()
         if wrapped is None:
-            raise NotFound(f"the key {mount}/{name} has no version {version}")
+            raise Damaged(f"version {version} of the key {mount}/{name} is gone")
         try:
             return Secret(aead.open_sealed(wrapped, self._root.key, _context(mount, name, version)))
         except Damaged:
@@ -162,7 +167,8 @@ class Keyring:
         fresh = make() if make else Secret(aead.draw(aead.KEY_BYTES, self._random))
         with self._store.write() as connection:
             self.add_mount(connection, INTERNAL, INTERNAL, "it")
-            if named_key.find_key(connection, INTERNAL, purpose) is None:
+            # Another process may have been faster; then its key is the key.
+            with suppress(Conflict):
                 self._insert(connection, INTERNAL, purpose, kind, fresh, exportable=False)
             return self.material(connection, INTERNAL, purpose, 1)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import tables
+from secvault.store.engine import insert_unless_there
 
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 
@@ -94,22 +95,23 @@ def insert_key(
     exportable: bool,
     imported: bool,
 ) -> None:
-    """Make the row of a key with version 1 still to come. Raises Conflict when it exists."""
-    if find_key(connection, mount, name) is not None:
+    """Make the row of a key with version 1 still to come. Raises Conflict when it exists.
+
+    Also when another transaction makes it at this moment: this one waits to see which it is.
+    """
+    row = {
+        "mount": mount,
+        "name": name,
+        "kind": kind,
+        "latest_version": 0,
+        "min_decryption_version": 1,
+        "min_encryption_version": 0,
+        "exportable": exportable,
+        "imported": imported,
+        "created_at": at,
+    }
+    if not insert_unless_there(connection, tables.named_key, row):
         raise Conflict(f"the key {mount}/{name} exists already")
-    connection.execute(
-        insert(tables.named_key).values(
-            mount=mount,
-            name=name,
-            kind=kind,
-            latest_version=0,
-            min_decryption_version=1,
-            min_encryption_version=0,
-            exportable=exportable,
-            imported=imported,
-            created_at=at,
-        )
-    )
 
 
 def insert_version(

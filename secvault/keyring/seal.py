@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +16,8 @@ from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import ConfigurationError, Conflict, Damaged, Sealed
 
-_HEADER = "secvault seal key v1"
+_HEADER = b"secvault seal key v1"
+_LONGEST_FILE = 1024
 
 
 class Seal(Protocol):
@@ -102,11 +105,36 @@ class FileSeal:
                     f"seal.key_file: {self.file} is a symbolic link; name the file itself"
                 ) from None
             raise Sealed(f"the seal key {self.file} cannot be read: {error.strerror}") from None
-        with os.fdopen(handle, "rb", buffering=0, closefd=True) if _is_file(handle) else _no_file(
-            handle, self.file
-        ) as source:
-            pass
-        raise AssertionError
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigurationError(f"seal.key_file: {self.file} is not a file")
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                raise ConfigurationError(
+                    f"seal.key_file: {self.file} can be read by others: chmod 600 {self.file}"
+                )
+            content = os.read(handle, _LONGEST_FILE)
+        finally:
+            os.close(handle)
+        header, _, rest = content.partition(b"\n")
+        try:
+            key = base64.b64decode(rest.strip(), validate=True)
+        except binascii.Error:
+            key = b""
+        if header != _HEADER or len(key) != aead.KEY_BYTES:
+            raise Damaged(
+                f"the seal key {self.file} is not a seal key file; restore it from its copy"
+            )
+        return Secret(key)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
 
 def _context(vault_id: str) -> bytes:
     return aead.bind("secvault/root", vault_id)

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.keywrap import (
-    InvalidUnwrap,
-    aes_key_unwrap_with_padding,
-    aes_key_wrap_with_padding,
-)
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 
-from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.keyring.keyring import Keyring
@@ -58,19 +53,6 @@ def unwrap_import(wrapped: bytes, key: rsa.RSAPrivateKey, hash_function: str = "
         raise InvalidInput.at(
             "ciphertext", "it does not open with the wrapping key; wrap for this vault's key"
         ) from None
-
-
-def wrap_for_import(
-    target: Secret,
-    key: rsa.RSAPublicKey,
-    random: aead.Random,
-    hash_function: str = "SHA256",
-) -> bytes:
-    """Wrap `target` for the holder of `key`; the other side of `unwrap_import`."""
-    ephemeral = aead.draw(aead.KEY_BYTES, random)
-    return key.encrypt(ephemeral, _oaep(hash_function)) + aes_key_wrap_with_padding(
-        ephemeral, target.expose()
-    )
 
 
 def _generate() -> Secret:

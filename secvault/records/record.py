@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from secvault.crypto import datakey
 from secvault.crypto.aead import Random
@@ -22,9 +23,9 @@ from secvault.crypto.canonical import JsonValue, canonical_json, parse_canonical
 from secvault.crypto.field import FieldAddress, open_field, seal_field
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, VersionMismatch
-from secvault.keyring.keyring import AES256_GCM96, RECORDS, Keyring
-from secvault.keyring.named_key import find_key, read_key
+from secvault.keyring.keyring import RECORDS, Keyring
 from secvault.records.collection import Collection
+from secvault.records.data_key import forget_data_key, keep_data_key, open_data_key
 from secvault.store import tables
 
 V = TypeVar("V")
@@ -76,8 +77,7 @@ def ensure_collection_keys(
     """Make the named key of each collection that has none."""
     keyring.add_mount(connection, RECORDS, RECORDS, "it")
     for collection in collections:
-        if find_key(connection, RECORDS, collection.name) is None:
-            keyring.create(connection, RECORDS, collection.name, kind=AES256_GCM96)
+        keyring.ensure(connection, RECORDS, collection.name)
 
 
 def create_record(
@@ -99,7 +99,7 @@ def create_record(
     if connection.execute(taken).first() is not None:
         raise Conflict(f"{collection.name}/{record_id} exists already")
     key = datakey.new_data_key(random)
-    _keep_data_key(connection, keyring, collection.name, record_id, key, at, random)
+    keep_data_key(connection, keyring, collection.name, record_id, key, at, random)
     plain, sensitive = _split(collection, values)
     record = Record(
         collection=collection.name,
@@ -157,41 +157,7 @@ def read_records(
     connection: Connection, keyring: Keyring, collection: Collection, ids: Iterable[str]
 ) -> tuple[Record, ...]:
     """Return those of the named records that exist, in order of their ids. Raises Damaged."""
-    record, key, field = tables.record, tables.data_key, tables.record_field
-    wanted = sorted(set(ids))
-    rows = connection.execute(
-        select(record, key.c.wrapped)
-        .outerjoin(
-            key, (key.c.collection == record.c.collection) & (key.c.subject == record.c.subject)
-        )
-        .where(record.c.collection == collection.name, record.c.id.in_(wanted))
-        .order_by(record.c.id)
-    ).all()
-    sealed: dict[str, dict[str, bytes]] = {}
-    for at, name, envelope in connection.execute(
-        select(field.c.record, field.c.field, field.c.envelope).where(
-            field.c.collection == collection.name, field.c.record.in_(wanted)
-        )
-    ):
-        sealed.setdefault(at, {})[name] = envelope
-    opened = []
-    for row in rows:
-        what = f"the record {collection.name}/{row.id}"
-        data_key = _open_data_key(connection, keyring, collection.name, row.subject, row.wrapped)
-        one = Record(
-            collection=row.collection,
-            id=row.id,
-            subject=row.subject,
-            version=row.version,
-            plain=_plain(row.plain, what),
-            sealed=sealed.get(row.id, {}),
-            data_key=data_key,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
-        _verify(one, row.tag, what)
-        opened.append(one)
-    return tuple(opened)
+    return _read(connection, keyring, collection, ids, to_change=False)
 
 
 def update_record(
@@ -208,7 +174,16 @@ def update_record(
 
     Raises NotFound, Damaged, or VersionMismatch when the record is no longer `expected_version`.
     """
-    before = read_record(connection, keyring, collection, record_id)
+    # Locked, so that the row and its fields are of one version.
+    found = _read(connection, keyring, collection, (record_id,), to_change=True)
+    if not found:
+        raise NotFound(f"there is no {collection.name}/{record_id}")
+    before = found[0]
+    if before.version != expected_version:
+        raise VersionMismatch(
+            f"{collection.name}/{record_id} is at version {before.version}, not "
+            f"{expected_version}: read it again, then change it"
+        )
     table = tables.record
     kept = {name: change for name, change in changes.items() if change is not None}
     plain, sensitive = _split(collection, kept)
@@ -217,20 +192,16 @@ def update_record(
         collection=before.collection,
         id=before.id,
         subject=before.subject,
-        version=expected_version + 1,
+        version=before.version + 1,
         plain={**_without(before.plain, changes), **plain},
         sealed={**_without(before.sealed, changes), **sealed_now},
         data_key=before.data_key,
         created_at=before.created_at,
         updated_at=at,
     )
-    changed = connection.execute(
+    connection.execute(
         update(table)
-        .where(
-            table.c.collection == collection.name,
-            table.c.id == record_id,
-            table.c.version == expected_version,
-        )
+        .where(table.c.collection == collection.name, table.c.id == record_id)
         .values(
             version=after.version,
             plain=canonical_json(dict(after.plain)),
@@ -238,11 +209,6 @@ def update_record(
             updated_at=at,
         )
     )
-    if changed.rowcount != 1:
-        raise VersionMismatch(
-            f"{collection.name}/{record_id} is at version {before.version}, not "
-            f"{expected_version}: read it again, then change it"
-        )
     field = tables.record_field
     connection.execute(
         delete(field).where(
@@ -259,7 +225,7 @@ def delete_record(
     connection: Connection, collection: Collection, record_id: str, expected_version: int
 ) -> None:
     """Delete a record and its data key. Raises NotFound or VersionMismatch."""
-    table, key = tables.record, tables.data_key
+    table = tables.record
     here = (table.c.collection == collection.name) & (table.c.id == record_id)
     row = connection.execute(select(table.c.subject, table.c.version).where(here)).one_or_none()
     if row is None:
@@ -270,9 +236,7 @@ def delete_record(
             f"{collection.name}/{record_id} is at version {row.version}, not "
             f"{expected_version}: read it again, then delete it"
         )
-    connection.execute(
-        delete(key).where(key.c.collection == collection.name, key.c.subject == row.subject)
-    )
+    forget_data_key(connection, collection.name, row.subject)
 
 
 def _split(
@@ -309,39 +273,62 @@ def _insert_fields(connection: Connection, record: Record, sealed: Mapping[str, 
         connection.execute(insert(tables.record_field), rows)
 
 
-def _keep_data_key(
+def _read(
     connection: Connection,
     keyring: Keyring,
-    collection: str,
-    subject: str,
-    key: Secret,
-    at: int,
-    random: Random,
-) -> None:
-    named = read_key(connection, RECORDS, collection)
-    version, wrapping = keyring.for_encryption(connection, named)
-    connection.execute(
-        insert(tables.data_key).values(
-            collection=collection,
-            subject=subject,
-            wrapped=datakey.wrap_data_key(key, wrapping, version, collection, subject, random),
-            created_at=at,
+    collection: Collection,
+    ids: Iterable[str],
+    *,
+    to_change: bool,
+) -> tuple[Record, ...]:
+    record, key, field = tables.record, tables.data_key, tables.record_field
+    wanted = sorted(set(ids))
+    query = (
+        select(record, key.c.wrapped)
+        .outerjoin(
+            key, (key.c.collection == record.c.collection) & (key.c.subject == record.c.subject)
         )
+        .where(record.c.collection == collection.name, record.c.id.in_(wanted))
+        .order_by(record.c.id)
+    )
+    rows = connection.execute(query.with_for_update(of=record) if to_change else query).all()
+    sealed: dict[str, dict[str, bytes]] = {}
+    for at, name, envelope in connection.execute(
+        select(field.c.record, field.c.field, field.c.envelope).where(
+            field.c.collection == collection.name, field.c.record.in_(wanted)
+        )
+    ):
+        sealed.setdefault(at, {})[name] = envelope
+
+    @cache
+    def wrapping(version: int) -> Secret:
+        return keyring.material(connection, RECORDS, collection.name, version)
+
+    return tuple(
+        _opened(row, sealed.get(row.id, {}), wrapping, f"the record {collection.name}/{row.id}")
+        for row in rows
     )
 
 
-def _open_data_key(
-    connection: Connection, keyring: Keyring, collection: str, subject: str, wrapped: bytes | None
-) -> Secret:
-    what = f"the data key of {collection}/{subject}"
-    if wrapped is None:
-        raise Damaged(f"{what} is gone, so the record cannot be opened")
-    try:
-        version = datakey.wrapping_version(wrapped)
-        wrapping = keyring.material(connection, RECORDS, collection, version)
-        return datakey.unwrap_data_key(wrapped, wrapping, collection, subject)
-    except (Damaged, NotFound) as error:
-        raise Damaged(f"{what} is damaged: {error.detail}") from None
+def _opened(
+    row: Row[Any], sealed: Mapping[str, bytes], wrapping: Callable[[int], Secret], what: str
+) -> Record:
+    # A broken page of SQLite can hold NULL where none was written.
+    if None in (*row[:-1], *sealed, *sealed.values()):
+        raise Damaged(f"{what} is damaged: a part of it is gone")
+    record = Record(
+        collection=row.collection,
+        id=row.id,
+        subject=row.subject,
+        version=row.version,
+        plain=_plain(row.plain, what),
+        sealed=sealed,
+        data_key=open_data_key(wrapping, row.collection, row.subject, row.wrapped),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+    _verify(record, row.tag, what)
+    return record
 
 
 def _plain(stored: bytes, what: str) -> dict[str, JsonValue]:
@@ -379,7 +366,8 @@ def _tag(record: Record) -> bytes:
 def _verify(record: Record, tag: bytes, what: str) -> None:
     try:
         datakey.verify_record_tag(record.data_key, _message(record), tag, what)
-    except Damaged:
+    except (Damaged, InvalidInput):
+        # Which field, if one alone does not open; a number too large for the message is none.
         for name in record.sealed:
             record.value(name)
         raise Damaged(

@@ -35,7 +35,7 @@ def intrusion(store: Store) -> Iterator[Connection]:
         yield connection
 
 
-def change(connection: Connection, seq: int, **columns: object) -> None:
+def change(connection: Connection, seq: int, /, **columns: object) -> None:
     """Overwrite columns of one event."""
     connection.execute(audit_event.update().where(audit_event.c.seq == seq).values(columns))
 

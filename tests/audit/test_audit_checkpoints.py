@@ -160,15 +160,14 @@ def test_a_log_without_its_head_is_not_signed(
         _sign(any_store, stepping, signer)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM audit_head WHERE log = 'main/checkpoint'",
-        "UPDATE audit_head SET size = 2, frontier = leaf_hash FROM audit_event"
-        " WHERE seq = 1 AND log = 'main/checkpoint'",
-    ],
-    ids=["removed", "changed"],
-)
+FRONTIERS = {
+    "removed": "DELETE FROM audit_head WHERE log = 'main/checkpoint'",
+    "changed": "UPDATE audit_head SET size = 2, frontier = leaf_hash FROM audit_event"
+    " WHERE seq = 1 AND log = 'main/checkpoint'",
+}
+
+
+@pytest.mark.parametrize("statement", FRONTIERS.values(), ids=FRONTIERS)
 def test_a_lost_or_changed_frontier_is_rebuilt_from_the_events(
     log: AuditLog,
     any_store: Store,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from sqlite3 import Cursor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from secvault.audit import Actor, AuditLog, Event
 from secvault.audit.leaf import StoredEvent
@@ -132,29 +134,16 @@ def test_a_page_has_a_sensible_size(sqlite_store: Store, limit: int) -> None:
 def test_common_questions_are_answered_from_an_index_in_order(
     sqlite_store: Store, stepping: Clock, question: Question, index: str
 ) -> None:
-    plans: list[str] = []
-    explain: Callable[[str, object], list[str]]
+    plan: list[str] = []
 
-    def explain(statement: str, parameters: object) -> list[str]:
-        with sqlite_store.read() as connection:
-            rows = connection.exec_driver_sql(
-                f"EXPLAIN QUERY PLAN {statement}",
-                parameters,  # type: ignore[arg-type]
-            )
-            return [str(row[3]) for row in rows]
+    def explain(
+        _c: object, cursor: Cursor, statement: str, parameters: tuple[object, ...], *_: object
+    ) -> None:
+        if "audit_event.body" in statement:
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plan.extend(row[3] for row in rows)
 
-    from sqlalchemy import event
-
-    statements: list[tuple[str, object]] = []
-
-    def note(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if "audit_event.body" in statement and "EXPLAIN" not in statement:
-            statements.append((statement, parameters))
-
-    event.listen(sqlite_store.reader, "before_cursor_execute", note)
+    event.listen(sqlite_store.reader, "before_cursor_execute", explain)
     page(sqlite_store, question)
-    event.remove(sqlite_store.reader, "before_cursor_execute", note)
-    for statement, parameters in statements:
-        plans += explain(statement, parameters)
-    assert any(index in step for step in plans)
-    assert not any(step.startswith("SCAN audit_event") for step in plans)
+    assert any(index in step for step in plan)
+    assert not any(step.startswith("SCAN audit_event") for step in plan)

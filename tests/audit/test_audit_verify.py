@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,8 @@ from tests.audit.tampering import (
 
 Reading = Callable[[int], Event]
 Intrusion = Callable[[Connection], object]
+
+_DELETE = "DELETE FROM audit_event WHERE seq "
 
 EVENTS = 40
 SIGNED = (20, 40)
@@ -124,7 +128,6 @@ IN_PLACE: dict[str, tuple[Intrusion, int]] = {
         13,
     ),
 }
-_DELETE = "DELETE FROM audit_event WHERE seq "
 
 
 @pytest.mark.parametrize("what", IN_PLACE)
@@ -211,7 +214,6 @@ def test_a_cut_tail_with_its_checkpoint_contradicts_the_published_one(
 
 def test_an_old_copy_put_back_contradicts_the_published_checkpoint(
     sqlite_store: Store,
-    sqlite_url: str,
     stepping: Clock,
     signer: NoteSigner,
     reading: Reading,
@@ -221,8 +223,11 @@ def test_an_old_copy_put_back_contradicts_the_published_checkpoint(
     log.record_many(map(reading, range(20)))
     sign_head(sqlite_store, stepping, signer, origin=ORIGIN)
     copy = tmp_path / "copy.db"
-    with sqlite_store.read() as connection:
-        connection.exec_driver_sql(f"VACUUM INTO '{copy}'")
+    with (
+        closing(sqlite3.connect(str(sqlite_store.writer.url.database))) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
     log.record_many(map(reading, range(20, 40)))
     outside = sign_head(sqlite_store, stepping, signer, origin=ORIGIN).note
     log.close()

@@ -368,3 +368,32 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("mount", "name", "version", name=op.f("pk_named_key_version")),
     )
+    _make_audit_append_only()
+
+
+def _make_audit_append_only() -> None:
+    """Speed bumps against mistakes; the proof that nothing was altered is the tree."""
+    dialect = op.get_bind().dialect.name
+    for statement in _SQLITE if dialect == "sqlite" else _POSTGRESQL:
+        op.execute(statement)
+
+
+_REFUSAL = "the audit log is append-only"
+_SQLITE = (
+    f"""CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event
+        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
+    f"""CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
+        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
+    # INSERT OR REPLACE deletes without firing the trigger above.
+    """CREATE TRIGGER audit_event_no_replace BEFORE INSERT ON audit_event
+        WHEN EXISTS (SELECT 1 FROM audit_event WHERE seq = NEW.seq OR id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+)
+_POSTGRESQL = (
+    f"""CREATE FUNCTION audit_event_refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$""",
+    """CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE ON audit_event
+        FOR EACH ROW EXECUTE FUNCTION audit_event_refuse()""",
+    """CREATE TRIGGER audit_event_no_truncate BEFORE TRUNCATE ON audit_event
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_event_refuse()""",
+)

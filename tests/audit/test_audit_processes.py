@@ -1,0 +1,143 @@
+"""Several processes write to one log, and are killed while they do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import select
+
+from secvault.audit import AuditLog
+from secvault.audit.leaf import StoredEvent
+from secvault.audit.query import page
+from secvault.audit.verify import verify
+from secvault.clock import system_clock
+from secvault.store import Store
+from secvault.store.tables import schedule
+
+PROGRAM = Path(__file__).with_name("writing_process.py")
+FOR_EVER = 1_000_000
+
+
+@contextmanager
+def _writer(url: str, mode: str, name: str, count: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, str(PROGRAM), url, mode, name, str(count)]
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _killed_after(url: str, mode: str, name: str, lines: int) -> list[str]:
+    """What a writer had acknowledged when SIGKILL met it, shortly after so many lines."""
+    with _writer(url, mode, name, FOR_EVER) as process:
+        assert process.stdout is not None
+        acknowledged = [process.stdout.readline() for _ in range(lines)]
+        process.kill()
+        rest = process.stdout.read().splitlines(keepends=True)
+    return [line.decode().strip() for line in acknowledged + rest if line.endswith(b"\n")]
+
+
+def _every(store: Store) -> list[StoredEvent]:
+    events: list[StoredEvent] = []
+    after = None
+    while True:
+        part = page(store, after=after, limit=1_000, newest_first=False)
+        events += part.events
+        if part.next is None:
+            return events
+        after = part.next
+
+
+def _check(store: Store) -> list[str]:
+    """The log is whole; the requests in it."""
+    report = verify(store, (), origin="any")
+    assert report.problems == ()
+    assert report.pending == 0
+    events = _every(store)
+    assert [event.seq for event in events] == list(range(report.size))
+    return [event.event.request for event in events]
+
+
+@pytest.mark.parametrize(
+    "count", [250, pytest.param(2_000, marks=[pytest.mark.real, pytest.mark.slow])]
+)
+def test_four_processes_leave_no_gap_and_no_duplicate(
+    any_url: str, any_store: Store, count: int
+) -> None:
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(_writer(any_url, "record", f"w{at}", count)) for at in range(4)
+        ]
+        acknowledged = [w.communicate()[0].decode().split() for w in writers]
+    assert [writer.returncode for writer in writers] == [0] * 4
+    expected = {f"w{at}-{number}" for at in range(4) for number in range(count)}
+    assert {name for names in acknowledged for name in names} == expected
+    requests = _check(any_store)
+    assert len(requests) == 4 * count
+    assert set(requests) == expected
+
+
+def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
+    any_url: str, any_store: Store
+) -> None:
+    random = Random(7)
+    acknowledged = [
+        name
+        for at in range(4)
+        for name in _killed_after(any_url, "record", f"w{at}", random.randrange(1, 200))
+    ]
+    requests = _check(any_store)
+    assert len(requests) == len(set(requests))
+    assert set(acknowledged) <= set(requests)
+    assert len(acknowledged) >= 4
+
+
+def test_a_change_and_its_event_survive_a_kill_together_or_not_at_all(
+    any_url: str, any_store: Store
+) -> None:
+    random = Random(8)
+    acknowledged = [
+        name
+        for at in range(4)
+        for name in _killed_after(any_url, "change", f"w{at}", random.randrange(1, 100))
+    ]
+    log = AuditLog(any_store, system_clock(), node="after")
+    log.drain()
+    log.close()
+    with any_store.read() as connection:
+        changed = [row.id for row in connection.execute(select(schedule.c.id))]
+    requests = _check(any_store)
+    assert sorted(requests) == sorted(changed)
+    assert set(acknowledged) <= set(changed)
+
+
+@pytest.mark.real
+def test_processes_that_are_killed_do_not_disturb_those_that_live(
+    any_url: str, any_store: Store
+) -> None:
+    with _writer(any_url, "record", "survivor", 500) as survivor:
+        killed = [
+            name
+            for at in range(3)
+            for name in _killed_after(any_url, "change", f"w{at}", 10 + 20 * at)
+        ]
+        lived = survivor.communicate()[0].decode().split()
+    assert survivor.returncode == 0
+    log = AuditLog(any_store, system_clock(), node="after")
+    log.drain()
+    log.close()
+    requests = _check(any_store)
+    assert len(requests) == len(set(requests))
+    assert {*killed, *lived} <= set(requests)
+    assert len(lived) == 500

@@ -1,0 +1,41 @@
+"""A vault in a temporary folder, and the real program `secvault` to try on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import PASSWORD, SEED, Program
+
+
+@pytest.fixture
+def secvault(tmp_path: Path) -> Program:
+    """The program, where there is no vault yet."""
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def vault(secvault: Program) -> Program:
+    """The program with a new vault whose administrator is `admin`."""
+    secvault.with_(
+        SECVAULT_ADMIN_NAME="admin",
+        SECVAULT_ADMIN_PASSWORD=PASSWORD,
+        SECVAULT_ADMIN_TOTP_SEED=SEED,
+    ).ok("init")
+    return secvault
+
+
+@pytest.fixture
+def as_system(vault: Program) -> Callable[..., Program]:
+    """The program as a system with a role: `as_system("role:hr.clerk", "hr")`."""
+
+    def made(role: str, department: str) -> Program:
+        name = f"system-{role.rpartition('.')[2]}-{department}"
+        vault.ok(
+            "systems", "add", name, "--department", department, "--owner", "admin", "--role", role
+        )
+        return vault.with_(SECVAULT_TOKEN=vault.ok("tokens", "issue", name).out.strip())
+
+    return made
