@@ -68,7 +68,7 @@ _REFUSED = re.compile(
 )
 _NAMED = (
     re.compile(r"\b(?P<kind>pack|snapshot|index|key) (?P<name>[0-9a-f]{8,64})\b"),
-    re.compile(r"<(?P<kind>data|snapshot|index|key)/(?P<name>[0-9a-f]{8,64})>"),
+    re.compile(r"(?<!blob )<(?P<kind>data|snapshot|index|key)/(?P<name>[0-9a-f]{8,64})>"),
     re.compile(r"Pack ID does not match, want (?P<name>[0-9a-f]{64})"),
     re.compile(r"> from (?P<name>[0-9a-f]{8,64}) failed"),
 )

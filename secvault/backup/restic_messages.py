@@ -183,8 +183,8 @@ def read_list(answer: bytes, item: type[Message]) -> tuple[Message, ...] | None:
 def plain_words(line: str) -> Iterator[str]:
     """A line of restic's stderr as words for a person, whether it is JSON or plain text."""
     trouble = read_as(line, Trouble) if line.lstrip().startswith("{") else None
-    if trouble is not None and (trouble.message or trouble.error):
-        if trouble.error:
+    if trouble is not None and (trouble.message or trouble.error or trouble.item):
+        if trouble.error or trouble.item:
             yield trouble.text()
         else:
             yield from filter(None, (one_line(part) for part in trouble.message.splitlines()))

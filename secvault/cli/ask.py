@@ -43,6 +43,19 @@ def password_twice(of_whom: str) -> Secret:
         show.talk("These were not the same; try again.")
 
 
+def secret(question: str) -> Secret:
+    """The answer to a question, not shown while typed; without a terminal, a line of stdin.
+
+    Raises Cancelled at the end of input.
+    """
+    if not at_terminal():
+        return Secret.of(line(question))
+    try:
+        return Secret.of(getpass.getpass(f"{question}: "))
+    except EOFError:
+        raise Cancelled("the input ended before the answer") from None
+
+
 def two_codes() -> tuple[Secret, Secret]:
     """Two codes of an authenticator app that follow one another."""
     first = line("The 6-digit code that the app shows now")

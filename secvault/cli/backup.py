@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from secvault.backup.restic import ForgetReport, Snapshot
     from secvault.backup.run import Run
 
-app = typer.Typer(no_args_is_help=True, help="Backups: run, list, snapshots, restore.")
+app = typer.Typer(no_args_is_help=True, help="Backups: run, list, snapshots, restore, password.")
 
 Plan = Annotated[
     str | None,
@@ -133,6 +133,22 @@ def restore(
                 "changed while saved": len(restored.comparison.changed_meanwhile),
             }
         )
+
+
+@app.command(epilog="Example: secvault backup password nightly")
+def password(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
+    """Show the password of the plan's repository, to keep with the seal key. It is audited.
+
+    Without it, and without this machine, nobody can open the backup.
+    """
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        access = operations.recovery.repository_access(service, caller, named)
+    if as_json:
+        show.document({"location": access.location, "password": access.password.text()})
+        return
+    show.out(access.password.text())
+    show.talk(f"Opens {access.location} with restic. Keep it apart from it, with the seal key.")
 
 
 def _retention(report: ForgetReport) -> dict[str, Any]:

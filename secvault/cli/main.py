@@ -20,10 +20,11 @@ from secvault.cli import (
     help,  # noqa: A004 - the command's own name
     init,
     keys,
+    operations,
     people,
     records,
-    selfcheck,
     serve,
+    session,
     show,
     systems,
     tokens,
@@ -82,9 +83,17 @@ def self_check(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder.")] = False,
 ) -> None:
     """Do the main job once, end to end, in a temporary folder: a line for each step that held."""
-    raise typer.Exit(selfcheck.selfcheck(show.out, s3 or None, keep))
+    raise typer.Exit(operations.selfcheck.selfcheck(show.out, s3 or None, keep=keep))
 
 
+app.command(
+    "sign-in",
+    rich_help_panel=START,
+    epilog="Example: export SECVAULT_TOKEN=$(secvault sign-in lan.tran)",
+)(session.sign_in)
+app.command("sign-out", rich_help_panel=START, epilog="Example: secvault sign-out")(
+    session.sign_out
+)
 for _hidden in (serve.preflight, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from secvault.access import rules
     from secvault.audit import query
     from secvault.backup import repository
+    from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
     from secvault.identity import totp
     from secvault.jobs import cron
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         opening,
         people,
         records,
+        recovery,
         sample_data,
         spine,
         systems,
@@ -53,9 +55,11 @@ __all__ = [
     "people",
     "query",
     "records",
+    "recovery",
     "repository",
     "rules",
     "sample_data",
+    "selfcheck",
     "spine",
     "systems",
     "totp",
@@ -76,6 +80,7 @@ _ELSEWHERE = {
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
+    "selfcheck": "secvault.cli.selfcheck",
     "totp": "secvault.identity.totp",
 }
 

@@ -8,87 +8,42 @@ its figures; the first step that does not hold ends it.
 from __future__ import annotations
 
 import base64
-import json
-import os
 import secrets
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-READY_SECONDS = 30
+import hvac
+
+from secvault.cli.checkbench import (
+    PLAN,
+    Bench,
+    Somebody,
+    StepFailed,
+    bench_in,
+    call,
+    code,
+    wait_until_ready,
+)
+
 RUN_SECONDS = 90
-STEP_SECONDS = 30
 PASSWORD_BYTES = 18
-PLAN = "nightly"
 
 
-class StepFailed(Exception):
-    """A step did not hold; the text says what was expected and what came."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where the check works: its folder, the environment of the program, the service's address."""
-
-    folder: Path
-    environment: dict[str, str]
-    address: str
-
-    @property
-    def data(self) -> Path:
-        """The vault's data folder."""
-        return self.folder / "vault"
-
-    def run(self, *arguments: str, expect: int = 0, more: Mapping[str, str] | None = None) -> str:
-        """Run `secvault`; its output. Raises StepFailed for another exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "secvault.cli", *arguments],
-            env={**self.environment, **(more or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != expect:
-            said = (done.stderr or done.stdout).strip()[-600:]
-            raise StepFailed(
-                f"secvault {' '.join(arguments[:3])} ended with {done.returncode}, "
-                f"not {expect}: {said}"
-            )
-        return done.stdout
-
-    def run_json(self, *arguments: str) -> Any:
-        """The same, for a command that prints JSON."""
-        return json.loads(self.run(*arguments, "--json"))
-
-
-@dataclass(frozen=True)
-class Somebody:
-    """A person of the check, and their open session."""
-
-    name: str
-    password: str
-    seed: str
-    token: str = ""
-
-
-def selfcheck(say: Callable[[str], None], s3_url: str | None, keep: bool) -> int:
+def selfcheck(say: Callable[[str], None], s3_url: str | None, *, keep: bool) -> int:
     """Run all steps; the exit code: 0 when every step held, 1 otherwise."""
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="secvault-check-"))
     try:
         steps = _Steps(say)
-        with _bench(folder, s3_url) as bench:
+        with bench_in(folder, s3_url) as bench:
             _all_steps(bench, steps)
     except StepFailed as failure:
         say(f"✗ {failure}")
@@ -112,26 +67,6 @@ class _Steps:
     def held(self, name: str, figures: str) -> None:
         self.done += 1
         self._say(f"✓ {name}: {figures}")
-
-
-@contextmanager
-def _bench(folder: Path, s3_url: str | None) -> Iterator[Bench]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    location = f"s3:{s3_url.removeprefix('s3:')}" if s3_url else str(folder / "repository")
-    config = folder / "secvault.toml"
-    config.write_text(
-        f'data = "{folder / "vault"}"\n'
-        f"[server]\nport = {port}\n"
-        f'[backup.repositories.check]\nlocation = "{location}"\n'
-        f'[backup.plans.{PLAN}]\nrepository = "check"\n'
-    )
-    passed_on = {
-        name: value for name, value in os.environ.items() if not name.startswith("SECVAULT_")
-    }
-    environment = {**passed_on, "SECVAULT_CONFIG": str(config), "NO_COLOR": "1"}
-    yield Bench(folder, environment, f"http://127.0.0.1:{port}")
 
 
 def _all_steps(bench: Bench, steps: _Steps) -> None:
@@ -196,7 +131,7 @@ def _service(bench: Bench, steps: _Steps) -> Iterator[None]:
             stderr=log,
         )
         try:
-            _wait_until_ready(bench, process)
+            wait_until_ready(bench, process)
             steps.held("service over HTTP", f"{bench.address}, ready after {_since(began)}")
             yield
         finally:
@@ -204,68 +139,23 @@ def _service(bench: Bench, steps: _Steps) -> Iterator[None]:
             process.wait(60)
 
 
-def _wait_until_ready(bench: Bench, process: subprocess.Popen[bytes]) -> None:
-    import httpx2
-
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            if httpx2.get(f"{bench.address}/health/ready").status_code == 200:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.05)
-    log = (bench.folder / "service.log").read_text("utf-8", "replace")[-1500:]
-    raise StepFailed(f"the service did not become ready; its log ends:\n{log}")
-
-
-def _call(
-    bench: Bench,
-    method: str,
-    path: str,
-    who: Somebody | None = None,
-    body: Any = None,
-    expect: int = 200,
-    **headers: str,
-) -> Any:
-    import httpx2
-
-    if who is not None:
-        headers["Authorization"] = f"Bearer {who.token}"
-    answer = httpx2.request(
-        method, f"{bench.address}{path}", json=body, headers=headers, timeout=60
-    )
-    if answer.status_code != expect:
-        raise StepFailed(
-            f"{method} {path} answered {answer.status_code}, not {expect}: {answer.text[:300]}"
-        )
-    return answer.json() if answer.content else None
-
-
-def _code(seed: str, steps_ago: int = 0) -> str:
-    import pyotp
-
-    return pyotp.TOTP(seed).at(int(time.time()) - steps_ago * STEP_SECONDS)
-
-
 def _signed_in(bench: Bench, who: Somebody) -> Somebody:
-    given = {"name": who.name, "password": who.password, "code": _code(who.seed)}
+    given = {"name": who.name, "password": who.password, "code": code(who.seed)}
     wrong = {**given, "password": f"{who.password}x"}
-    _call(bench, "POST", "/api/v1/sessions", body=wrong, expect=401)
-    opened = _call(bench, "POST", "/api/v1/sessions", body=given, expect=201)
+    call(bench, "POST", "/api/v1/sessions", body=wrong, expect=401)
+    opened = call(bench, "POST", "/api/v1/sessions", body=given, expect=201)
     return Somebody(who.name, who.password, who.seed, opened["token"])
 
 
 def _department(bench: Bench, steps: _Steps, admin: Somebody) -> Somebody:
     clerk = _person(bench, admin, "mai.tran", "Trần Thị Mai", "role:hr.clerk")
     head = _person(bench, admin, "lan.nguyen", "Nguyễn Thị Lan", "role:hr.head")
-    page = _call(bench, "GET", "/api/v1/records/payroll?limit=1", head)
+    page = call(bench, "GET", "/api/v1/records/payroll?limit=1", head)
     place = f"/api/v1/records/payroll/{page['records'][0]['id']}"
-    seen = _call(bench, "GET", place, clerk)
+    seen = call(bench, "GET", place, clerk)
     if "gross_salary" not in seen["masked"] or "gross_salary" in seen["fields"]:
         raise StepFailed("the clerk does not see the salary masked")
-    refused = _call(bench, "GET", f"{place}/fields/bank_account", clerk, expect=403)
+    refused = call(bench, "GET", f"{place}/fields/bank_account", clerk, expect=403)
     if not refused["detail"] or "bank_account" in seen["fields"]:
         raise StepFailed("the clerk is not refused the bank account with a reason")
     steps.held(
@@ -273,8 +163,8 @@ def _department(bench: Bench, steps: _Steps, admin: Somebody) -> Somebody:
         f"salary shown as {seen['masked']['gross_salary']}, bank account refused: "
         f"{refused['detail']}",
     )
-    full = _call(bench, "GET", place, head)
-    account = _call(bench, "GET", f"{place}/fields/bank_account", head)["value"]
+    full = call(bench, "GET", place, head)
+    account = call(bench, "GET", f"{place}/fields/bank_account", head)["value"]
     if "gross_salary" not in full["fields"] or full["fields"]["bank_account"] != account:
         raise StepFailed("the head of the department does not see salary and bank account")
     steps.held("the head of the department reads it", f"{len(full['fields'])} fields in clear")
@@ -284,28 +174,26 @@ def _department(bench: Bench, steps: _Steps, admin: Somebody) -> Somebody:
 def _person(bench: Bench, admin: Somebody, name: str, shown: str, role: str) -> Somebody:
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     new = {"name": name, "display_name": shown, "department": "hr", "password": password}
-    _call(bench, "POST", "/api/v1/people", admin, new, 201)
-    device = _call(bench, "POST", f"/api/v1/people/{name}/devices", admin, {"name": "phone"}, 201)
+    call(bench, "POST", "/api/v1/people", admin, new, 201)
+    device = call(bench, "POST", f"/api/v1/people/{name}/devices", admin, {"name": "phone"}, 201)
     # The two steps before the present one, so that the present code is left for signing in.
-    codes = {"first": _code(device["seed"], 2), "second": _code(device["seed"], 1)}
+    codes = {"first": code(device["seed"], 2), "second": code(device["seed"], 1)}
     confirmation = f"/api/v1/people/{name}/devices/{device['device']}/confirmation"
-    _call(bench, "POST", confirmation, admin, codes, 204)
+    call(bench, "POST", confirmation, admin, codes, 204)
     grant = {"subject": f"user:{name}", "role": role, "department": "hr"}
-    _call(bench, "POST", "/api/v1/grants", admin, grant, 201)
+    call(bench, "POST", "/api/v1/grants", admin, grant, 201)
     return _signed_in(bench, Somebody(name, password, device["seed"]))
 
 
 def _transit(bench: Bench, steps: _Steps, admin: Somebody) -> None:
-    import hvac
-
     system = {
         "name": "payroll-sync",
         "department": "it",
         "owner": "admin",
         "roles": ["role:it.cryptor"],
     }
-    _call(bench, "POST", "/api/v1/systems", admin, system, 201)
-    issued = _call(
+    call(bench, "POST", "/api/v1/systems", admin, system, 201)
+    issued = call(
         bench,
         "POST",
         "/api/v1/tokens",
@@ -342,10 +230,10 @@ def _transit(bench: Bench, steps: _Steps, admin: Somebody) -> None:
 
 
 def _first_backup(bench: Bench, steps: _Steps, admin: Somebody) -> None:
-    asked = _call(bench, "POST", f"/api/v1/backups/plans/{PLAN}/runs", admin, expect=202)
+    asked = call(bench, "POST", f"/api/v1/backups/plans/{PLAN}/runs", admin, expect=202)
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
-        runs = _call(bench, "GET", "/api/v1/backups/runs", admin)["runs"]
+        runs = call(bench, "GET", "/api/v1/backups/runs", admin)["runs"]
         run = next((one for one in runs if one["id"] == asked["id"]), None)
         if run and run["state"] == "failed":
             raise StepFailed(f"the backup failed: {run['error']}")
@@ -360,13 +248,13 @@ def _first_backup(bench: Bench, steps: _Steps, admin: Somebody) -> None:
 
 
 def _change_and_second_backup(bench: Bench, steps: _Steps, head: Somebody) -> None:
-    page = _call(bench, "GET", "/api/v1/records/payroll?limit=1", head)
+    page = call(bench, "GET", "/api/v1/records/payroll?limit=1", head)
     record = page["records"][0]
     version = str(record["version"])
     change = {"fields": {"bank_account": "9990001234567"}}
     place = f"/api/v1/records/payroll/{record['id']}"
-    _call(bench, "PATCH", place, head, change, 200, **{"If-Match": f'"{version}"'})
-    _call(bench, "PATCH", place, head, change, 412, **{"If-Match": f'"{version}"'})
+    call(bench, "PATCH", place, head, change, 200, **{"If-Match": f'"{version}"'})
+    call(bench, "PATCH", place, head, change, 412, **{"If-Match": f'"{version}"'})
     run = bench.run_json("backup", "run", PLAN)
     steps.held(
         "a change, then a second backup",
@@ -388,9 +276,9 @@ def _drill(bench: Bench, steps: _Steps) -> None:
 
 
 def _audit(bench: Bench, steps: _Steps, admin: Somebody) -> str:
-    keys: dict[str, str] = _call(bench, "GET", "/api/v1/audit/keys", admin)
+    keys: dict[str, str] = call(bench, "GET", "/api/v1/audit/keys", admin)
     bench.run("audit", "checkpoint")
-    verdict = _call(bench, "POST", "/api/v1/audit/verification", admin)
+    verdict = call(bench, "POST", "/api/v1/audit/verification", admin)
     if not verdict["ok"]:
         raise StepFailed(f"the audit log is not whole: {verdict['problems'][:3]}")
     steps.held(

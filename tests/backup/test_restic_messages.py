@@ -164,7 +164,7 @@ def test_an_empty_list_may_be_null() -> None:
         ('{"message_type":"error","message":"one\\n\\ntwo\\n"}', ["one", "two"]),
         (LINES[3], ["open /srv/hr/secret: error 13"]),
         (LINES[14], ["open /srv/hr/secret: permission denied"]),
-        ('{"message_type":"error","error":{},"item":"/a"}', []),
+        ('{"message_type":"error","error":{},"item":"/a"}', ["/a: failed"]),
         ('{"not": "a complaint"}', ['{"not": "a complaint"}']),
         ("", []),
     ],

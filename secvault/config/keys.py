@@ -1,0 +1,90 @@
+"""The names of the settings: dotted keys of the file, and the variables that override them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+from secvault.config.model import PREFIX, BackupSettings, Settings
+
+# Variables with the prefix that are no settings: where to look, who asks, and the unattended
+# answers of `secvault init`.
+OTHER_VARIABLES = frozenset(
+    {
+        "SECVAULT_CONFIG",
+        "SECVAULT_TOKEN",
+        "SECVAULT_ADMIN_NAME",
+        "SECVAULT_ADMIN_PASSWORD",
+        "SECVAULT_ADMIN_TOTP_SEED",
+    }
+)
+
+ANY_NAME = "<name>"
+
+
+def named_tables() -> dict[str, type[BaseModel]]:
+    """Tables whose keys are names that the user chooses, with the model of one entry."""
+    return {
+        f"backup.{name}": get_args(field.annotation)[1]
+        for name, field in BackupSettings.model_fields.items()
+        if get_origin(field.annotation) is dict
+    }
+
+
+def setting_keys() -> tuple[str, ...]:
+    """The dotted keys of all settings, named tables as `backup.plans.<name>.schedule`."""
+    return tuple(key for key, _ in _keys(Settings))
+
+
+def list_keys() -> frozenset[str]:
+    """Those of `setting_keys` that hold a list."""
+    return frozenset(key for key, annotation in _keys(Settings) if get_origin(annotation) is tuple)
+
+
+def variable_of(key: str) -> str:
+    """The variable that sets `key`: SECVAULT_SERVER__PORT for server.port."""
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def key_of(variable: str) -> tuple[str, ...] | None:
+    """The parts of the key that a variable sets; None when there is no such setting."""
+    parts = tuple(variable.removeprefix(PREFIX).lower().split("__"))
+    known = variable == variable_of(".".join(parts)) and general(parts) in setting_keys()
+    return parts if known else None
+
+
+def general(parts: tuple[str, ...]) -> str:
+    """The dotted key with `<name>` where the user chose a name, as in `setting_keys`."""
+    if ".".join(parts[:2]) in named_tables() and len(parts) > 2:
+        parts = (*parts[:2], ANY_NAME, *parts[3:])
+    return ".".join(parts)
+
+
+def close_variable(variable: str) -> str:
+    """What the person may have meant, as the end of a sentence."""
+    known = [variable_of(key) for key in setting_keys() if ANY_NAME not in key]
+    close = difflib.get_close_matches(variable, [*known, *OTHER_VARIABLES], 1)
+    return f"; did you mean {close[0]}?" if close else "; see config.example.toml"
+
+
+def close_key(parts: tuple[str, ...]) -> str:
+    """The same for a key of the file, among its neighbours in the table."""
+    table = general(parts).split(".")[:-1]
+    known = [key.split(".") for key in setting_keys()]
+    neighbours = {key[len(table)] for key in known if key[: len(table)] == table != key}
+    close = difflib.get_close_matches(parts[-1], sorted(neighbours), 1)
+    return f"; did you mean {close[0]}?" if close else "; see config.example.toml"
+
+
+def _keys(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, object]]:
+    for name, field in model.model_fields.items():
+        key, annotation = f"{before}{name}", field.annotation
+        if get_origin(annotation) is dict:
+            yield from _keys(get_args(annotation)[1], f"{key}.{ANY_NAME}.")
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _keys(annotation, f"{key}.")
+        else:
+            yield key, annotation

@@ -1,0 +1,284 @@
+"""The settings as types: what there is, its default and its limits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from secvault.errors import ConfigurationError
+
+PREFIX = "SECVAULT_"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(
+            "not a time zone of the IANA database; write for instance Asia/Ho_Chi_Minh"
+        )
+    return name
+
+
+def _usable_path(path: Path) -> Path:
+    if "\0" in str(path) or path == Path():
+        raise ValueError("not a path; leave the setting out where it is optional")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, but there is no such home folder") from None
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first")
+    return name
+
+
+def _without_password(location: str) -> str:
+    if re.search(r"//[^/]*@", location):
+        raise ValueError("keys have no place here; give access_key_id and secret_access_key")
+    return location
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+UsablePath = Annotated[Path, AfterValidator(_usable_path)]
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Section(BaseModel):
+    """A table of the file. Unknown keys are refused; values are never shown in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # Else `keep_daily = true` would keep one.
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation in (int, float):
+            raise ValueError("write a number, not true or false")
+        return value
+
+
+class ServerSettings(Section):
+    """Where the service listens."""
+
+    address: str = "127.0.0.1"
+    port: int = Field(8200, ge=1, le=65535)
+    workers: int = Field(1, ge=1, le=64)
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    tls_certificate: UsablePath | None = None
+    tls_key: UsablePath | None = None
+    behind_proxy: bool = False
+
+    @model_validator(mode="after")
+    def _safe(self) -> ServerSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together; set both or none")
+        loopback = self.address in ("127.0.0.1", "::1", "localhost")
+        if not (loopback or self.tls_certificate or self.behind_proxy):
+            raise ValueError(
+                "an address that others can reach needs tls_certificate and tls_key, or "
+                "behind_proxy = true when a proxy in front speaks TLS"
+            )
+        return self
+
+
+class StoreSettings(Section):
+    """The database."""
+
+    url: SecretStr = SecretStr("")
+    url_file: UsablePath | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> StoreSettings:
+        if self.url.get_secret_value() and self.url_file:
+            raise ValueError("url and url_file say the same thing; set one of them")
+        return self
+
+
+class SealSettings(Section):
+    """What wraps the root key."""
+
+    kind: Literal["file"] = "file"
+    key_file: UsablePath | None = None
+
+
+class IdentitySettings(Section):
+    """Sessions, tokens and the cost of a password guess."""
+
+    session_idle_minutes: int = Field(30, ge=1, le=24 * 60)
+    session_hours: int = Field(8, ge=1, le=24)
+    token_days: int = Field(30, ge=1, le=365)
+    argon2_memory_mib: int = Field(64, ge=19, le=4096)
+    argon2_passes: int = Field(3, ge=2, le=20)
+
+
+class AuditSettings(Section):
+    """The audit log."""
+
+    wait_seconds: float = Field(5.0, gt=0, le=60)
+    checkpoint_seconds: int = Field(60, ge=1, le=86_400)
+
+
+class RepositorySettings(Section):
+    """One restic repository."""
+
+    location: Annotated[str, AfterValidator(_without_password)]
+    region: str = "us-east-1"
+    access_key_id: str = ""
+    secret_access_key: SecretStr = SecretStr("")
+    secret_access_key_file: UsablePath | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> RepositorySettings:
+        if self.secret_access_key.get_secret_value() and self.secret_access_key_file:
+            raise ValueError(
+                "secret_access_key and secret_access_key_file say the same thing; set one of them"
+            )
+        return self
+
+
+class PlanSettings(Section):
+    """What is backed up, when, where to, how long it is kept, and how often it is drilled."""
+
+    repository: str = "local"
+    folders: tuple[UsablePath, ...] = ()
+    excludes: tuple[str, ...] = ()
+    schedule: str = "30 1 * * *"
+    drill_schedule: str = "0 4 * * 0"
+    time_zone: Zone = "Asia/Ho_Chi_Minh"
+    missed: Literal["latest", "all", "skip"] = "latest"
+    keep_last: int = Field(3, ge=1, le=10_000)
+    keep_daily: int = Field(14, ge=0, le=10_000)
+    keep_weekly: int = Field(8, ge=0, le=10_000)
+    keep_monthly: int = Field(24, ge=0, le=10_000)
+    keep_yearly: int = Field(0, ge=0, le=1_000)
+
+
+class BackupSettings(Section):
+    """Backups and drills."""
+
+    restic: UsablePath = Path("restic")
+    pg_bin: UsablePath | None = None
+    drill_sample: int = Field(200, ge=1, le=100_000)
+    repositories: dict[Name, RepositorySettings] = {}
+    plans: dict[Name, PlanSettings] = {"nightly": PlanSettings()}
+
+    @model_validator(mode="after")
+    def _declared(self) -> BackupSettings:
+        for name, plan in self.plans.items():
+            if plan.repository != "local" and plan.repository not in self.repositories:
+                raise ValueError(
+                    f"plans.{name}.repository names one that is not declared; add a table "
+                    "[backup.repositories.<name>] with its location"
+                )
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings. Build with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    data: UsablePath = Path("data")
+    policies: UsablePath | None = None
+    organisation: str = Field("secvault", pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    seal: SealSettings = SealSettings()
+    identity: IdentitySettings = IdentitySettings()
+    audit: AuditSettings = AuditSettings()
+    backup: BackupSettings = BackupSettings()
+
+    @model_validator(mode="after")
+    def _key_and_data_apart(self) -> Settings:
+        if self.data.name in ("", ".."):
+            raise ValueError("data: give the folder by its name")
+        if self.seal_key_file.resolve().is_relative_to(self.data_folder.resolve()):
+            raise ValueError(
+                "seal.key_file: the key lies in the data folder, where a backup or a thief would "
+                "have both; put it elsewhere"
+            )
+        return self
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder, absolute."""
+        return self.data.absolute()
+
+    @property
+    def seal_key_file(self) -> Path:
+        """The seal's key: beside the data folder, never in it."""
+        beside = self.data_folder.with_name(f"{self.data_folder.name}.key")
+        return (self.seal.key_file or beside).absolute()
+
+    @property
+    def store_url(self) -> str:
+        """The database's address, read from its file when one is set. Raises ConfigurationError."""
+        if self.store.url_file is None:
+            given = self.store.url.get_secret_value()
+        else:
+            given = _content(self.store.url_file, "store.url_file")
+        return given or f"sqlite:///{self.data_folder / 'secvault.db'}"
+
+    @property
+    def policy_folder(self) -> Path:
+        """The folder of model.conf, roles.csv and collections/."""
+        return self.policies.absolute() if self.policies else shipped_policies()
+
+    def repository(self, name: str) -> RepositorySettings:
+        """A declared repository; `local` is a folder beside the data unless declared otherwise.
+
+        Raises ConfigurationError for an unknown name.
+        """
+        declared = self.backup.repositories.get(name)
+        if declared is not None:
+            return declared
+        if name == "local":
+            beside = self.data_folder.with_name(f"{self.data_folder.name}-backups")
+            return RepositorySettings(location=str(beside))
+        raise ConfigurationError(
+            f"backup.repositories has no {name!r}, which a plan names; declare "
+            f"[backup.repositories.{name}] with its location"
+        )
+
+
+def shipped_policies() -> Path:
+    """The policies that come with the program: in the wheel, or in a checkout beside it."""
+    package = Path(__file__).parents[1]
+    installed = package / "policies"
+    return installed if installed.is_dir() else package.parent / "policies"
+
+
+def _content(file: Path, key: str) -> str:
+    try:
+        content = file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{key}: {file} is not UTF-8 text") from None
+    if not content:
+        raise ConfigurationError(f"{key}: {file} is empty")
+    return content

@@ -1,0 +1,200 @@
+"""Whatever is killed, nothing that was answered is lost, and nothing is recorded twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+
+from tests.acceptance.installation import (
+    Installation,
+    family,
+    payslip,
+    stop,
+    system_token,
+)
+
+KILLS = 20
+WRITERS = 4
+
+
+@dataclass
+class Clerk:
+    """Writes records until told to stop, and remembers what was answered."""
+
+    name: str
+    installation: Installation
+    token: str
+    stopping: threading.Event
+    answered: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+
+    def work(self) -> None:
+        """Post one record after the other; one that got no answer may or may not be there."""
+        while not self.stopping.is_set():
+            record = f"{self.name}-{len(self.tried)}"
+            self.tried.append(record)
+            body = {"id": record, "fields": payslip()}
+            try:
+                answer = self.installation.call(
+                    "POST", "/api/v1/records/payroll", self.token, body
+                )
+            except httpx2.TransportError:
+                time.sleep(0.05)
+                continue
+            if answer.status_code == 201:
+                self.answered.append(record)
+            elif answer.status_code != 503:
+                self.unexpected.append(f"{record}: {answer.status_code} {answer.text[:200]}")
+
+
+@dataclass
+class Systemd:
+    """Starts the service again when its main process has ended, and does nothing else."""
+
+    installation: Installation
+    stopping: threading.Event
+    process: subprocess.Popen[bytes] = field(init=False)
+    ended: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.process = self.installation.start()
+
+    def watch(self) -> None:
+        """Keep it running until told to stop."""
+        while not self.stopping.is_set():
+            code = self.process.poll()
+            if code is not None:
+                self.ended.append(code)
+                self.process = self.installation.start()
+            time.sleep(0.05)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_whatever_is_killed_every_answered_record_is_there_and_audited_once(
+    installation: Installation,
+) -> None:
+    with installation.opened() as service:
+        token = system_token(service, "payroll-sync", "hr", "role:hr.head")
+    stopping, no_more_starts = threading.Event(), threading.Event()
+    systemd = Systemd(installation, no_more_starts)
+    clerks = [Clerk(f"w{n}", installation, token, stopping) for n in range(WRITERS)]
+    threads = [threading.Thread(target=systemd.watch)]
+    threads += [threading.Thread(target=clerk.work) for clerk in clerks]
+    everybody: set[int] = set()
+    killed: Counter[str] = Counter()
+    chance = random.Random(20)
+    try:
+        installation.wait_until_ready(systemd.process)
+        for thread in threads:
+            thread.start()
+        for turn in range(KILLS):
+            _wait_for_some_writing(installation, clerks)
+            time.sleep(chance.uniform(0, 0.5))
+            alive = _roles(systemd.process.pid)
+            everybody |= set(alive)
+            # Each of the four in turn; when that one is just being started, another.
+            wanted = ("keeper", "web", "web worker", "worker")[turn % 4]
+            pids = [pid for pid, role in alive.items() if role == wanted] or list(alive)
+            victim = chance.choice(pids)
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                killed[alive[victim]] += 1
+        _wait_for_some_writing(installation, clerks)
+    finally:
+        stopping.set()
+        for thread in threads[1:]:
+            thread.join(40)
+        no_more_starts.set()
+        threads[0].join(40)
+        everybody |= set(family(systemd.process.pid))
+        code = stop(systemd.process)
+    assert code == 0, installation.log()[-2000:]
+    assert set(killed) == {"keeper", "web", "web worker", "worker"}, killed
+    assert set(systemd.ended) <= {-signal.SIGKILL}, (systemd.ended, installation.log()[-3000:])
+    assert [one for clerk in clerks for one in clerk.unexpected] == []
+    answered = {record for clerk in clerks for record in clerk.answered}
+    tried = {record for clerk in clerks for record in clerk.tried}
+    assert answered
+    report = installation.json("audit", "verify")
+    assert report["ok"], report
+    assert report["pending"] == 0
+    with installation.sql() as database:
+        stored = {row[0] for row in database.execute("SELECT id FROM record")}
+        events = Counter(
+            row[0]
+            for row in database.execute(
+                "SELECT resource FROM audit_event WHERE kind = 'record.create' AND outcome = 'ok'"
+            )
+        )
+    assert answered <= stored <= tried
+    assert events == Counter(f"hr/payroll/{record}" for record in stored)
+    assert _all_readable(installation, token, stored)
+    assert [pid for pid in everybody if _runs_secvault(pid)] == []
+
+
+def _wait_for_some_writing(installation: Installation, clerks: list[Clerk]) -> None:
+    before = sum(len(clerk.answered) for clerk in clerks)
+    deadline = time.monotonic() + 60
+    while sum(len(clerk.answered) for clerk in clerks) < before + 8:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"nothing is written any more: {installation.log()[-3000:]}")
+        time.sleep(0.01)
+
+
+def _roles(keeper: int) -> dict[int, str]:
+    """What each process of the service is, found by its place under the keeper."""
+    roles = {keeper: "keeper"}
+    for pid in family(keeper)[1:]:
+        last = _command(pid)[-1:]
+        if _parent(pid) == keeper and last in (["web"], ["worker"]):
+            roles[pid] = last[0]
+        elif roles.get(_parent(pid)) == "web" and last == ["web"]:
+            roles[pid] = "web worker"
+    return roles
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
+            return [part.decode() for part in file.read().split(b"\0") if part]
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _runs_secvault(pid: int) -> bool:
+    return any("secvault" in part for part in _command(pid))
+
+
+def _all_readable(installation: Installation, token: str, stored: set[str]) -> bool:
+    # One command that opens every record, and fails with exit code 5 for one that is damaged.
+    read: set[str] = set()
+    after = ""
+    while True:
+        page = installation.json(
+            "records", "list", "payroll", "--limit", "500", "--after", after, SECVAULT_TOKEN=token
+        )
+        read |= {record["id"] for record in page["records"]}
+        after = page["next_after"]
+        if not after:
+            return read == stored

@@ -1,0 +1,125 @@
+"""The audit log from the command line: read, verified, and damage found."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+
+
+def copy_of(vault: Program, folder: Path) -> Path:
+    """A copy of the vault's database, as an auditor takes it away."""
+    file = folder / "copy.db"
+    with (
+        closing(sqlite3.connect(vault.data / "secvault.db")) as live,
+        closing(sqlite3.connect(file)) as other,
+    ):
+        live.backup(other)
+    return file
+
+
+def tamper(file: Path, statement: str) -> None:
+    """Change the database past its triggers, as somebody with the file can."""
+    with closing(sqlite3.connect(file)) as database, database:
+        triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in triggers.fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute(statement)
+
+
+def test_the_log_of_a_new_vault_is_whole(vault: Program) -> None:
+    assert "the audit log is whole" in vault.ok("audit", "verify").out
+    report = vault.ok("audit", "verify", "--json").json
+    assert report["ok"] is True
+    assert report["size"] > 0
+    assert report["problems"] == []
+
+
+def test_a_changed_event_is_found_and_named_with_exit_code_5(vault: Program) -> None:
+    tamper(
+        vault.data / "secvault.db",
+        "UPDATE audit_event SET body = replace(body, 'ok', 'no') WHERE seq = 2",
+    )
+    said = vault("audit", "verify")
+    assert said.code == 5
+    assert "DAMAGED" in said.out
+    assert re.search(r"^event 2: ", said.out, re.M)
+    report = vault("audit", "verify", "--json")
+    assert report.code == 5
+    assert report.json["first_bad_seq"] == 2
+
+
+def test_an_auditor_verifies_a_copy_with_the_public_key_alone(
+    vault: Program, tmp_path: Path
+) -> None:
+    vault.ok("audit", "checkpoint")
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    file = copy_of(vault, tmp_path)
+    elsewhere = vault.with_(SECVAULT_DATA=str(tmp_path / "nowhere"))
+    elsewhere.ok("audit", "verify", "--copy", str(file), "--key", key)
+    tamper(file, "DELETE FROM audit_event WHERE seq = 1")
+    assert elsewhere("audit", "verify", "--copy", str(file), "--key", key).code == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "codes"), [(None, {2}), (b"not a database", {1, 4, 5}), (b"", {1, 4, 5})]
+)
+def test_a_copy_that_is_no_database_is_said_so(
+    vault: Program, tmp_path: Path, content: bytes | None, codes: set[int]
+) -> None:
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    file = tmp_path / "copy.db"
+    if content is not None:
+        file.write_bytes(content)
+    assert vault("audit", "verify", "--copy", str(file), "--key", key).code in codes
+
+
+def test_a_copy_needs_its_key_and_the_key_must_be_one(vault: Program, tmp_path: Path) -> None:
+    file = copy_of(vault, tmp_path)
+    assert vault("audit", "verify", "--copy", str(file)).code == 2
+    assert vault("audit", "verify", "--copy", str(file), "--key", "nonsense").code == 2
+
+
+def test_events_are_filtered_and_paged(vault: Program) -> None:
+    vault("keys", "export", "nothing", "--yes")
+    denied = vault.ok("audit", "events", "--outcome", "denied", "--json").json["events"]
+    assert [one["kind"] for one in denied] == ["key.export"]
+    first = vault.ok("audit", "events", "--limit", "2", "--json").json
+    assert len(first["events"]) == 2
+    older = vault.ok("audit", "events", "--after", str(first["next"]), "--json").json["events"]
+    assert max(one["seq"] for one in older) < min(one["seq"] for one in first["events"])
+    nothing = vault.ok("audit", "events", "--until", "2020-01-01", "--json").json
+    assert nothing["events"] == []
+    assert "key.export" in vault.ok("audit", "events", "--actor", "local:operator").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "yesterday"),
+        ("--limit", "0"),
+        ("--outcome", "fine"),
+    ],
+)
+def test_a_question_that_cannot_be_is_wrong_usage(
+    vault: Program, arguments: tuple[str, str]
+) -> None:
+    assert vault("audit", "events", *arguments).code == 2
+
+
+def test_a_checkpoint_is_a_signed_note_on_stdout_or_in_a_file(
+    vault: Program, tmp_path: Path
+) -> None:
+    origin = vault.ok("audit", "keys", "--json").json["audit"].partition("+")[0]
+    note = vault.ok("audit", "checkpoint").out
+    assert note.startswith(f"{origin}\n")
+    assert f"\n\n— {origin} " in note
+    file = tmp_path / "today.note"
+    vault.ok("audit", "checkpoint", "--out", str(file))
+    assert file.read_text("utf-8").startswith(f"{origin}\n")
+    assert vault("audit", "checkpoint", "--out", str(tmp_path / "no" / "x")).code == 2
