@@ -24,6 +24,8 @@ import pytest
 from botocore.config import Config
 from hypothesis import settings
 
+from secvault.store import Store, migrate, open_store
+
 SERVICES = Path(__file__).parents[1] / "scripts" / "services"
 
 settings.register_profile(
@@ -164,3 +166,23 @@ def _mariadb(server: str, statement: str) -> None:
         env={**os.environ, "MYSQL_PWD": at.password or ""},
         check=True,
     )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each engine; a SQLite file in a folder of its own."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return f"sqlite:///{folder}/secvault.db"
+
+
+@pytest.fixture
+def any_store(any_store_url: str) -> Iterator[Store]:
+    """A store of this program's schema, once on each engine."""
+    store = open_store(any_store_url)
+    migrate.upgrade(store)
+    yield store
+    store.close()

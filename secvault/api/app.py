@@ -8,14 +8,25 @@ from http import HTTPStatus
 
 import uuid_utils
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault import __version__
-from secvault.api import audit, backups, health, people, problem, records, session, tokens, transit
+from secvault.api import (
+    audit,
+    backups,
+    health,
+    openapi,
+    people,
+    problem,
+    records,
+    session,
+    tokens,
+    transit,
+)
 from secvault.api.declared import require_declared
-from secvault.api.openapi import describe
 from secvault.api.problem import too_large
 from secvault.service import Service
 
@@ -55,17 +66,18 @@ def routes(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         max_body_size=max_body_bytes,
         redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
     )
     problem.install(app)
-    for part in (health, session, people, tokens, records, backups, audit, transit):
+    for part in (openapi, health, session, people, tokens, records, backups, audit, transit):
         app.include_router(part.router)
     require_declared(app)
-    describe(app)
+    openapi.describe(app)
     return app
 
 
@@ -85,8 +97,9 @@ class Answering:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid_utils.uuid7())
-        scope.setdefault("state", {})["request_id"] = request_id
-        replaced = False
+        # A copy: what a server hands over may be shared between requests.
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        replaced = answered = False
 
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -99,14 +112,25 @@ class Answering:
             await send(message)
 
         async def answer(message: Message) -> None:
-            nonlocal replaced
+            nonlocal replaced, answered
+            answered = True
             if _is_bare_refusal(message):
                 replaced = True
                 await too_large(Request(scope))(scope, receive, finish)
             elif not replaced:
                 await finish(message)
 
-        await self._app(scope, receive, answer)
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            # The framework raises once more what it has answered and logged; a server would log
+            # it with its message, which may hold what nobody should read.
+            if not answered:
+                raise
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _is_bare_refusal(message: Message) -> bool:

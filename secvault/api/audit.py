@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
-from secvault.audit.event import OUTCOMES
+from secvault.audit.event import Outcome
 from secvault.audit.query import Question
 from secvault.clock import timestamp
 from secvault.service import Service, audit_log
@@ -79,7 +79,7 @@ class PublicKeys(BaseModel):
 def event_list(
     at: Authenticated,
     kind: Annotated[str, Query(max_length=64)] = "",
-    outcome: Annotated[str, Query(max_length=16)] = "",
+    outcome: Outcome | None = None,
     actor: Annotated[str, Query(max_length=200)] = "",
     resource: Annotated[str, Query(max_length=1024)] = "",
     department: Annotated[str, Query(max_length=63)] = "",
@@ -88,9 +88,8 @@ def event_list(
 ) -> EventPage:
     """A page of events; reading the log is itself an event."""
     service, who = at
-    chosen = next((known for known in OUTCOMES if known == outcome), None)
     question = Question(
-        kind=kind, outcome=chosen, actor=actor, resource=resource, department=department
+        kind=kind, outcome=outcome, actor=actor, resource=resource, department=department
     )
     page = audit_log.read_events(service, who, question, after, limit)
     return EventPage(
@@ -118,7 +117,7 @@ def event_list(
 
 @router.post("/verification")
 @operation("it/audit", "audit.verify")
-def verification(at: Authenticated) -> Verdict:
+def audit_verify(at: Authenticated) -> Verdict:
     """Recompute the whole tree and compare it with every checkpoint."""
     service, who = at
     report = audit_log.verify_log(service, who)
@@ -140,7 +139,7 @@ def verification(at: Authenticated) -> Verdict:
     responses={200: {"content": {"text/plain": {}}, "description": "A C2SP signed note."}},
 )
 @operation("it/audit", "audit.verify")
-def checkpoint(at: Authenticated) -> Response:
+def audit_checkpoint(at: Authenticated) -> Response:
     """The signed checkpoint of the log as it is now, to keep elsewhere."""
     service, who = at
     return PlainTextResponse(audit_log.take_checkpoint(service, who).decode())
@@ -148,7 +147,7 @@ def checkpoint(at: Authenticated) -> Response:
 
 @router.get("/keys")
 @operation("it/audit", "audit.verify")
-def keys(at: Authenticated) -> PublicKeys:
+def audit_keys(at: Authenticated) -> PublicKeys:
     """The public keys that verify checkpoints and evidence."""
     service, who = at
     found = audit_log.public_keys(service, who)

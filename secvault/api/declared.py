@@ -6,12 +6,12 @@ operation that the route did not declare.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from secvault.errors import ConfigurationError
 
@@ -48,16 +48,20 @@ def open_to_all(reason: str) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
-def declaration_of(endpoint: Callable[..., Any]) -> Declaration | None:
+def declaration_of(endpoint: Callable[..., Any] | None) -> Declaration | None:
     """What the route declares, or None."""
     found = getattr(endpoint, _MARK, None)
     return found if isinstance(found, Declaration) else None
 
 
 def require_declared(app: FastAPI) -> None:
-    """Raise ConfigurationError for a route that declares nothing."""
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            declared = declaration_of(route.endpoint)
-            if declared is None or not (declared.actions or declared.open_because):
-                raise ConfigurationError(f"the route {route.path} declares no action")
+    """Raise ConfigurationError for a route that declares nothing, or is open without a reason."""
+    for path, declared in declarations(app):
+        if declared is None or not (declared.actions or declared.open_because):
+            raise ConfigurationError(f"the route {path} declares no action")
+
+
+def declarations(app: FastAPI) -> Iterator[tuple[str, Declaration | None]]:
+    """Every route of `app`, those of included routers too, with what it declares."""
+    for route in iter_route_contexts(app.routes):
+        yield str(route.path), declaration_of(route.endpoint)

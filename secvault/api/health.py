@@ -64,14 +64,14 @@ class SealStatus(BaseModel):
 
 @router.get("/health/live")
 @open_to_all("says only that the process answers")
-def live() -> Live:
+def health_live() -> Live:
     """The process answers."""
     return Live(live=True)
 
 
 @router.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready."}})
 @open_to_all("tells a load balancer yes or no for each part, nothing else")
-def ready(request: Request) -> Response:
+def health_ready(request: Request) -> Response:
     """Whether requests can be served now."""
     state = readiness.check(service_of(request))
     body = Ready(
@@ -80,6 +80,7 @@ def ready(request: Request) -> Response:
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)
 
 
+@router.head("/v1/sys/health", include_in_schema=False)
 @router.get("/v1/sys/health")
 @open_to_all("Vault clients ask it before they sign in; it names no key and no person")
 def vault_health(request: Request) -> VaultHealth:
@@ -101,7 +102,7 @@ def vault_health(request: Request) -> VaultHealth:
 
 @router.get("/v1/sys/seal-status")
 @open_to_all("Vault clients ask it before they sign in; it names no key and no person")
-def seal_status(request: Request) -> SealStatus:
+def vault_seal_status(request: Request) -> SealStatus:
     """Vault's seal answer."""
     service = service_of(request)
     return SealStatus(

@@ -23,7 +23,8 @@ from secvault.errors import FieldError, NotAuthenticated, SecvaultError, TooMany
 PROBLEM_JSON = "application/problem+json"
 TYPE_BASE = "urn:secvault:problem:"
 VAULT_PATHS = "/v1/"
-
+_DEEPEST = 16
+_LONGEST_PART = 64
 
 _DETAILS: Mapping[int, str] = {
     400: "The body cannot be read as JSON in UTF-8.",
@@ -92,6 +93,8 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    if _is_body_of_other_type(request, error):
+        return await _framework(request, HTTPException(http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE))
     fields = tuple(
         FieldError(_path(fault["loc"]), str(fault["msg"]).removeprefix("Value error, "))
         for fault in error.errors()[:50]
@@ -102,6 +105,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return too_large(request)
     phrase = http.HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
     detail = _DETAILS.get(error.status_code, phrase)
@@ -133,7 +138,8 @@ def _answer(
     fields: tuple[FieldError, ...],
     headers: Mapping[str, str],
 ) -> Response:
-    if request.url.path.startswith(VAULT_PATHS):
+    # Not `request.url`, which cannot be made of every Host header.
+    if request.scope["path"].startswith(VAULT_PATHS):
         return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
     body: dict[str, Any] = {
         "type": TYPE_BASE + code,
@@ -153,7 +159,23 @@ def _vault_status(status: int) -> int:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+    # A key of the body is among the parts, and may be anything.
+    return ".".join(_readable(str(part)) for part in location[:_DEEPEST])
+
+
+def _readable(part: str) -> str:
+    return part if part.isprintable() and len(part) <= _LONGEST_PART else "(unreadable name)"
+
+
+def _is_body_of_other_type(request: Request, error: RequestValidationError) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+    unread = any(
+        fault["loc"] == ("body",) and isinstance(fault["input"], bytes) for fault in error.errors()
+    )
+    return unread and not is_json
 
 
 def _route(request: Request) -> str:

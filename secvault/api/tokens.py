@@ -154,7 +154,7 @@ def token_revoke(
 
 @vault.get("/lookup-self")
 @operation("it/tokens/self", "session.self")
-def lookup_self(at: VaultAuthenticated) -> Response:
+def token_lookup_self(at: VaultAuthenticated) -> Response:
     """What Vault clients ask about the token that they hold. The token itself is not repeated."""
     service, who = at
     principal = authentication.whoami(service, who)

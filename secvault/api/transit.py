@@ -88,7 +88,7 @@ class DecryptBody(DecryptItem):
 
 @router.post("/{mount}/keys/{name}", **json_body(KeyOptions))
 @operation("{department}/{mount}/{name}", "key.create")
-def create_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
+def key_create(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Create a key; an existing one is answered unchanged."""
     service, caller = at
     options = _decode(body, KeyOptions)
@@ -106,7 +106,7 @@ def create_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
 
 @router.get("/{mount}/keys/{name}")
 @operation("{department}/{mount}/{name}", "key.read")
-def read_key(at: Authenticated, mount: Mount, name: Name) -> Response:
+def key_read(at: Authenticated, mount: Mount, name: Name) -> Response:
     """A key's versions and limits."""
     service, caller = at
     return vault_answer(caller, _key_data(transit.read_key(service, caller, mount, name)))
@@ -114,7 +114,7 @@ def read_key(at: Authenticated, mount: Mount, name: Name) -> Response:
 
 @router.get("/{mount}/keys")
 @operation("{department}/{mount}", "key.list")
-def list_keys(
+def key_list(
     at: Authenticated,
     mount: Mount,
     *,
@@ -128,33 +128,29 @@ def list_keys(
 
 @router.api_route("/{mount}/keys", methods=["LIST"], include_in_schema=False)
 @operation("{department}/{mount}", "key.list")
-def list_keys_by_method(at: Authenticated, mount: Mount) -> Response:
+def key_list_by_method(at: Authenticated, mount: Mount) -> Response:
     """The names of the mount's keys, by the method that Vault clients use."""
     return _list(at, mount)
 
 
 @router.post("/{mount}/keys/{name}/rotate")
 @operation("{department}/{mount}/{name}", "key.rotate")
-def rotate_key(at: Authenticated, mount: Mount, name: Name) -> Response:
+def key_rotate(at: Authenticated, mount: Mount, name: Name) -> Response:
     """Add a key version."""
     service, caller = at
-    try:
-        key = transit.rotate_key(service, caller, mount, name)
-    except NotFound:
-        raise InvalidInput("key not found") from None
-    return vault_answer(caller, _key_data(key))
+    return vault_answer(caller, _key_data(transit.rotate_key(service, caller, mount, name)))
 
 
 @router.get("/{mount}/export/{key_type}/{name}")
 @operation("{department}/{mount}/{name}", "key.export")
-def export_key(at: Authenticated, mount: Mount, key_type: Name, name: Name) -> Response:
+def key_export(at: Authenticated, mount: Mount, key_type: Name, name: Name) -> Response:
     """The material of every version of an exportable key."""
     return _export(at, mount, key_type, name, None)
 
 
 @router.get("/{mount}/export/{key_type}/{name}/{version}")
 @operation("{department}/{mount}/{name}", "key.export")
-def export_key_version(
+def key_export_version(
     at: Authenticated,
     mount: Mount,
     key_type: Name,
@@ -167,7 +163,7 @@ def export_key_version(
 
 @router.get("/{mount}/wrapping_key")
 @operation("{department}/{mount}", "key.import")
-def wrapping_key(at: Authenticated, mount: Mount) -> Response:
+def key_wrapping(at: Authenticated, mount: Mount) -> Response:
     """The public key, PEM, that imported keys are wrapped for."""
     service, caller = at
     pem = transit.wrapping_public_key(service, caller, mount)
@@ -176,7 +172,7 @@ def wrapping_key(at: Authenticated, mount: Mount) -> Response:
 
 @router.post("/{mount}/keys/{name}/import", status_code=204, **json_body(ImportedKey))
 @operation("{department}/{mount}/{name}", "key.import")
-def import_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
+def key_import(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Bring your own key: create a key of wrapped material."""
     service, caller = at
     given = _decode(body, ImportedKey)
@@ -195,7 +191,7 @@ def import_key(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
 
 @router.post("/{mount}/encrypt/{name}", **json_body(EncryptBody))
 @operation("{department}/{mount}/{name}", "data.encrypt", "key.create")
-def encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
+def data_encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Encrypt one plaintext or a batch under the key's latest version, or a stated one."""
     given = _decode(body, EncryptBody)
 
@@ -218,7 +214,7 @@ def encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response
 
 @router.post("/{mount}/decrypt/{name}", **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.decrypt")
-def decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
+def data_decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Decrypt one ciphertext or a batch."""
     given = _decode(body, DecryptBody)
     return _answer(
@@ -233,7 +229,7 @@ def decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response
 
 @router.post("/{mount}/rewrap/{name}", **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.rewrap")
-def rewrap(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
+def data_rewrap(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Move one ciphertext or a batch to the latest key version without showing the plaintext."""
     given = _decode(body, DecryptBody)
     return _answer(
@@ -251,14 +247,14 @@ def _answer(
     single: Any,
     batch: Sequence[Any] | None,
     parse: Callable[[Any], T],
-    run: Callable[[Service, Caller, list[T]], Sequence[Done | transit.ItemError]],
+    run: Callable[[Service, Caller, list[T]], Sequence[Done | InvalidInput]],
     show: Callable[[Done], dict[str, Any]],
 ) -> Response:
     """Run the items that can be read, and answer each with its result or its own error."""
     service, caller = at
     if batch is None:
         (result,) = run(service, caller, [parse(single)])
-        if isinstance(result, transit.ITEM_ERRORS):
+        if isinstance(result, InvalidInput):
             raise InvalidInput(result.detail)
         return vault_answer(caller, show(result))
     if not batch:
@@ -272,7 +268,7 @@ def _answer(
     shown = []
     for item, given in zip(parsed, batch, strict=True):
         result = item if isinstance(item, InvalidInput) else next(results)
-        if isinstance(result, transit.ITEM_ERRORS):
+        if isinstance(result, InvalidInput):
             failed = True
             shown.append({"error": result.detail, "reference": given.reference})
         else:

@@ -6,6 +6,7 @@ much as the first and nothing moves under the reader.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union_all
@@ -18,6 +19,9 @@ from secvault.store.engine import Store
 from secvault.store.tables import audit_event
 
 MAX_PAGE = 1_000
+
+FEW = 20_000
+"""Up to so many events of one resource are sorted for a page; more are met soon by going along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,9 @@ def page(
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput.at("limit", f"must be from 1 to {MAX_PAGE}")
     with store.read() as connection:
-        conditions = [
-            *_bounds(connection, question, after, newest_first=newest_first),
-            *_conditions(question, connection.dialect.name),
-        ]
+        bounds = _bounds(connection, question, after, newest_first=newest_first)
         # One more than asked for tells whether a next page exists.
-        statement = _statement(question, conditions, limit + 1, newest_first=newest_first)
+        statement = _statement(connection, question, bounds, limit + 1, newest_first=newest_first)
         rows = connection.execute(statement).all()
     events = tuple(decode(row.body, seq=row.seq) for row in rows[:limit])
     return Page(events, events[-1].seq if len(rows) > limit else None)
@@ -109,38 +110,77 @@ def _first_at_or_after(connection: Connection, moment: int) -> int | None:
 
 
 def _statement(
-    question: Question, conditions: list[ColumnElement[bool]], limit: int, *, newest_first: bool
+    connection: Connection,
+    question: Question,
+    bounds: list[ColumnElement[bool]],
+    limit: int,
+    *,
+    newest_first: bool,
 ) -> Select[tuple[int, bytes]]:
-    order = audit_event.c.seq.desc() if newest_first else audit_event.c.seq.asc()
-    wanted = select(audit_event.c.seq, audit_event.c.body).order_by(order).limit(limit)
+    """The page by the index that leads there soonest; the other conditions only filter.
+
+    Left to itself SQLite, which has no statistics, walks all reads of all people to find those
+    of one, or sorts half of the log to show a page of it.
+    """
+    seq = audit_event.c.seq
+    order = seq.desc() if newest_first else seq.asc()
+    wanted = select(seq, audit_event.c.body).order_by(order).limit(limit)
+    if question.actor:
+        is_actor = audit_event.c.actor == question.actor
+        return wanted.where(is_actor, *bounds, *_filters(question, connection, "actor"))
+    if question.resource:
+        at_or_below = _at_or_below(audit_event.c.resource, question.resource, connection)
+        if _few(connection, at_or_below):
+            return wanted.where(at_or_below, *bounds, *_filters(question, connection, "resource"))
     if not question.kind and question.outcome is None:
-        return wanted.where(*conditions)
+        return wanted.where(*bounds, *_filters(question, connection))
     # The index on (kind, outcome, seq) is in the order of seq within one kind and outcome only:
     # the first few of each pair, merged, are the first few of all.
-    kinds = [question.kind] if question.kind else sorted(KINDS)
-    outcomes = [question.outcome] if question.outcome else list(OUTCOMES)
+    filters = _filters(question, connection, "kind", "outcome")
     each = [
-        select(audit_event.c.seq)
-        .where(audit_event.c.kind == kind, audit_event.c.outcome == outcome, *conditions)
+        select(seq)
+        .where(audit_event.c.kind == kind, audit_event.c.outcome == outcome, *bounds, *filters)
         .order_by(order)
         .limit(limit)
         .subquery()
-        for kind in kinds
-        for outcome in outcomes
+        for kind in ([question.kind] if question.kind else sorted(KINDS))
+        for outcome in ([question.outcome] if question.outcome else OUTCOMES)
     ]
-    return wanted.where(audit_event.c.seq.in_(union_all(*(select(one.c.seq) for one in each))))
+    return wanted.where(seq.in_(union_all(*(select(one.c.seq) for one in each))))
 
 
-def _conditions(question: Question, dialect: str) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if question.actor:
-        conditions.append(audit_event.c.actor == question.actor)
-    if question.department:
-        conditions.append(audit_event.c.department == question.department)
-    if question.resource:
-        # Compared byte by byte on either engine; "0" follows "/" in ASCII.
-        path = question.resource.rstrip("/")
-        resource = audit_event.c.resource.collate("C" if dialect == "postgresql" else "BINARY")
-        below = and_(resource > f"{path}/", resource < f"{path}0")
-        conditions.append(or_(resource == path, below))
-    return conditions
+def _filters(question: Question, connection: Connection, *done: str) -> list[ColumnElement[bool]]:
+    """The conditions of the question except those done, out of the reach of any index."""
+    row = audit_event.c
+    filters = [
+        _unindexed(row[name]) == value
+        for name, value in (
+            ("kind", question.kind),
+            ("outcome", question.outcome),
+            ("actor", question.actor),
+            ("department", question.department),
+        )
+        if value and name not in done
+    ]
+    if question.resource and "resource" not in done:
+        filters.append(_at_or_below(_unindexed(row.resource), question.resource, connection))
+    return filters
+
+
+def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    return column.concat("")
+
+
+def _at_or_below(
+    resource: ColumnElement[str], path: str, connection: Connection
+) -> ColumnElement[bool]:
+    # Compared byte by byte on either engine; "0" follows "/" in ASCII.
+    path = unicodedata.normalize("NFC", path).rstrip("/")
+    column = resource.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
+    return or_(column == path, and_(column > f"{path}/", column < f"{path}0"))
+
+
+def _few(connection: Connection, condition: ColumnElement[bool]) -> bool:
+    """Whether so few events fulfil the condition that sorting them is quicker than the log."""
+    some = select(audit_event.c.seq).where(condition).limit(FEW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -10,15 +11,23 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, select, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from secvault.audit.append import LOG
-from secvault.errors import BackupFailed, Damaged
+from secvault.errors import BackupFailed, ConfigurationError, Damaged
 from secvault.store import Store, open_store, tables
 
 SQLITE_COPY = "secvault.db"
 POSTGRESQL_COPY = "secvault.pgdump"
+
+# A migration that is under way holds its locks for a short time only.
+_LOCK_WAIT = "--lock-wait-timeout=60s"
+_SCRATCH = "secvault_drill_"
+# Parts of an address that no argument list may show.
+_SECRET_OPTIONS = frozenset({"password", "sslpassword"})
 
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -42,7 +51,8 @@ class PostgresqlPrograms:
     def run(self, program: str, url: URL, arguments: Sequence[str]) -> None:
         """Run one program against `url`; the password goes by its environment alone.
 
-        Raises BackupFailed with the first lines of what it said.
+        Raises ConfigurationError where it cannot be started, and BackupFailed with the first
+        lines of what it said.
         """
         path = str(self.folder / program) if self.folder else program
         where = {
@@ -50,22 +60,22 @@ class PostgresqlPrograms:
             "--port": str(url.port) if url.port else None,
             "--username": url.username,
         }
-        connection = [part for flag, value in where.items() if value for part in (flag, value)]
+        connection = [f"{flag}={value}" for flag, value in where.items() if value]
         try:
             done = self.launch(
-                [path, *connection, "--no-password", *arguments],
+                [path, *connection, f"--dbname={_target(url)}", "--no-password", *arguments],
                 env=_environment(url),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
             )
         except OSError as error:
-            raise BackupFailed(
+            raise ConfigurationError(
                 f"{path} cannot be started ({error.strerror}): install PostgreSQL's client "
-                "programs, or set backup.pg_bin"
+                "programs, or set backup.pg_bin to their folder"
             ) from None
         if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[:500]
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())[:500]
             raise BackupFailed(f"{program} ended with {done.returncode}: {said}")
 
 
@@ -91,8 +101,7 @@ def copy_database(store: Store, folder: Path, programs: PostgresqlPrograms) -> D
     file = folder / POSTGRESQL_COPY
     with store.read() as connection:
         size = audit_size(connection)
-    database = str(store.writer.url.database)
-    programs.run("pg_dump", store.writer.url, ["--format=custom", f"--file={file}", database])
+    programs.run("pg_dump", store.writer.url, ["--format=custom", _LOCK_WAIT, f"--file={file}"])
     file.chmod(0o600)
     return DatabaseCopy(file, "postgresql", size)
 
@@ -104,6 +113,15 @@ def audit_size(connection: Connection) -> int:
     return found or 0
 
 
+def scratch_database(live: Store, drill_id: str) -> str:
+    """The name of the database that a drill restores into, on the server of the live one.
+
+    Lower-case letters, digits and underscores, 56 bytes: `secvault_drill_`, 8 digits of the live
+    database, underscore, 32 digits of the drill.
+    """
+    return _scratch_prefix(live) + hashlib.sha256(drill_id.encode()).hexdigest()[:32]
+
+
 @contextmanager
 def opened_copy(
     folder: Path, live: Store, programs: PostgresqlPrograms, scratch_name: str
@@ -111,7 +129,8 @@ def opened_copy(
     """Open the database copy in `folder` beside the live one, and put everything away at the end.
 
     A PostgreSQL copy is restored into a database `scratch_name` on the live server, which must
-    allow CREATEDB. Raises Damaged when the copy is not whole.
+    allow CREATEDB. Raises Damaged when the copy is not whole, BackupFailed when the server does
+    not let us try it.
     """
     sqlite_copy = folder / SQLITE_COPY
     if sqlite_copy.exists():
@@ -125,12 +144,15 @@ def opened_copy(
     dump = folder / POSTGRESQL_COPY
     if not dump.exists():
         raise Damaged("the snapshot holds no database")
-    with _scratch_database(live, scratch_name) as url:
-        programs.run(
-            "pg_restore",
-            url,
-            ["--exit-on-error", "--no-owner", f"--dbname={scratch_name}", str(dump)],
-        )
+    if live.dialect != "postgresql":
+        raise BackupFailed("the snapshot is of a PostgreSQL database; set store.url to such a one")
+    with _made_and_dropped(live, scratch_name) as url:
+        try:
+            programs.run(
+                "pg_restore", url, ["--exit-on-error", "--no-owner", "--no-privileges", str(dump)]
+            )
+        except BackupFailed as refused:
+            raise Damaged(f"the copy does not restore: {refused.detail}") from None
         store = open_store(url.set(drivername="postgresql").render_as_string(hide_password=False))
         try:
             yield store
@@ -138,31 +160,84 @@ def opened_copy(
             store.close()
 
 
+def drop_leftovers(live: Store, keep: frozenset[str]) -> None:
+    """Drop the databases that killed drills of this vault left, except those of `keep`."""
+    if live.dialect != "postgresql":
+        return
+    wanted = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
+    with live.read() as connection:
+        found = connection.execute(wanted, {"prefix": _scratch_prefix(live)}).scalars().all()
+    for name in set(found) - keep:
+        with _server(live) as server:
+            server.execute(text(_drop(live, name)))
+
+
 def _require_sound(store: Store) -> None:
     with store.read() as connection:
         found = connection.execute(text("PRAGMA integrity_check")).scalars().all()
         orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
-    if found != ["ok"] or orphans:
+    if found != ["ok"]:
         raise Damaged(f"the restored database is damaged: {str(found[0])[:200]}")
+    if orphans:
+        raise Damaged(
+            f"the restored database is damaged: {len(orphans)} rows refer to rows that do not "
+            f"exist, first in {orphans[0][0]}"
+        )
 
 
 @contextmanager
-def _scratch_database(live: Store, name: str) -> Iterator[URL]:
+def _made_and_dropped(live: Store, name: str) -> Iterator[URL]:
     quoted = live.writer.dialect.identifier_preparer.quote_identifier(name)
-    engine = live.writer.execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {quoted}"))
-        connection.execute(text(f"CREATE DATABASE {quoted}"))
+    with _server(live) as server:
+        server.execute(text(_drop(live, name)))
+        # The empty template: what an administrator has put into the other one would be in the way.
+        server.execute(text(f"CREATE DATABASE {quoted} TEMPLATE template0"))
     try:
-        yield make_url(live.writer.url).set(database=name)
+        yield live.writer.url.set(database=name)
     finally:
+        with _server(live) as server:
+            server.execute(text(_drop(live, name)))
+
+
+@contextmanager
+def _server(live: Store) -> Iterator[Connection]:
+    # CREATE and DROP DATABASE run in no transaction.
+    engine = live.writer.execution_options(isolation_level="AUTOCOMMIT")
+    try:
         with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)"))
+            yield connection
+    except DBAPIError as error:
+        reason = [*str(error.orig).strip().splitlines(), "no reason given"]
+        raise BackupFailed(
+            f"the server does not let the drill work in a database of its own: {reason[0]}; "
+            "give its role the right CREATEDB"
+        ) from None
+
+
+def _drop(live: Store, name: str) -> str:
+    quoted = live.writer.dialect.identifier_preparer.quote_identifier(name)
+    return f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)"
+
+
+def _scratch_prefix(live: Store) -> str:
+    # Other vaults on the same server have drills of their own.
+    database = str(live.writer.url.database)
+    return f"{_SCRATCH}{hashlib.sha256(database.encode()).hexdigest()[:8]}_"
+
+
+def _target(url: URL) -> str:
+    """The database, with the further parameters of its address, for instance sslmode."""
+    more = {name: value for name, value in url.query.items() if name not in _SECRET_OPTIONS}
+    joined = {
+        name: value if isinstance(value, str) else ",".join(value) for name, value in more.items()
+    }
+    return make_conninfo(dbname=url.database, **joined)
 
 
 def _environment(url: URL) -> Mapping[str, str]:
     passed_on = ("PATH", "LANG", "LC_ALL", "HOME", "TZ")
     environment = {name: os.environ[name] for name in passed_on if name in os.environ}
-    if url.password:
-        environment["PGPASSWORD"] = str(url.password)
+    password = url.password or url.query.get("password")
+    if password:
+        environment["PGPASSWORD"] = str(password)
     return environment

@@ -1,30 +1,39 @@
 """A restore drill: bring the newest snapshot back in a scratch place and prove that it can be used.
 
-Measured: RPO, the age of the restored data when the drill began; RTO, the time from the first
-restored byte to the last proof. The finding is evidence: canonical JSON under a signed note.
+Measured: RPO, the age of the restored data when the drill began; RTO, the time from then to the
+last proof. The finding is evidence: canonical JSON under a signed note.
 """
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, select, update
 
 from secvault.backup import manifest, run
-from secvault.backup.database import audit_size, opened_copy
+from secvault.backup.database import audit_size, drop_leftovers, opened_copy, scratch_database
 from secvault.backup.engine import BackupEngine
 from secvault.backup.restic import Cancel, Progress, Snapshot
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import sign_evidence
 from secvault.crypto.note import NoteSigner
-from secvault.errors import Conflict, Damaged, NotFound, SecvaultError
+from secvault.errors import (
+    BackupFailed,
+    Cancelled,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    NotFound,
+    SecvaultError,
+    StoreVersion,
+)
 from secvault.store import Store, tables
-from secvault.store.migrate import require_current
+from secvault.store.migrate import require_current, schema_revision, upgrade
 
 KIND = "restore-drill"
 OnProgress = Callable[[Progress], None]
@@ -60,8 +69,8 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Every step passed."""
-        return all(step.passed for step in self.steps)
+        """Every step passed, to the last one."""
+        return bool(self.steps) and all(step.passed for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,9 @@ class Drill:
 
 
 class Proofs(Protocol):
-    """What is proven on the restored database beyond its files; both raise Damaged.
+    """What is proven on the restored database beyond its files.
+
+    Both raise Damaged, or NotFound or InvalidInput for what the restored database lacks.
 
     Each returns what it saw in words.
     """
@@ -100,27 +111,13 @@ class Proofs(Protocol):
 def begin(engine: BackupEngine, plan_name: str, drill_id: str, requested_by: str) -> None:
     """Claim the plan for this drill; the same id again redoes it. Raises Conflict, NotFound."""
     engine.plan(plan_name)
-    engine.release_silent(tables.drill, plan_name)
-    if find_drill(engine, drill_id) is not None:
-        engine.mark(tables.drill, drill_id, state="running", error=None, finished_at=None)
-        return
-    now = engine.clock.micros()
-    try:
-        with engine.store.write() as connection:
-            connection.execute(
-                insert(tables.drill).values(
-                    id=drill_id,
-                    plan=plan_name,
-                    state="running",
-                    phase="begun",
-                    requested_by=requested_by,
-                    started_at=now,
-                    node=engine.node,
-                    beat_at=now,
-                )
-            )
-    except Conflict:
-        raise Conflict(f"a drill of {plan_name} is running already; wait for it") from None
+    engine.claim(
+        tables.drill,
+        plan_name,
+        drill_id,
+        requested_by=requested_by,
+        started_at=engine.clock.micros(),
+    )
 
 
 def run_drill(
@@ -134,35 +131,57 @@ def run_drill(
     on_progress: OnProgress,
     cancel: Cancel,
 ) -> Finding:
-    """Restore, prove, measure, sign and store. Damage is a finding; other failures are raised."""
+    """Restore, prove, measure, sign and store. Damage is a finding; other failures are raised.
+
+    What was restored is removed whatever happens; what killed drills left is removed first.
+    """
     begin(engine, plan_name, drill_id, requested_by)
-    place = f"drill-{drill_id}"
-    try:
-        with engine.beating(tables.drill, drill_id):
+    with engine.at_work(tables.drill, drill_id, "the drill"):
+        _sweep(engine)
+        place = _place(drill_id)
+        try:
             work = _Work(
                 engine=engine,
                 id=drill_id,
                 plan=plan_name,
-                snapshot=run.newest_snapshot(engine, plan_name),
-                folder=engine.fresh_folder(place),
+                folder=engine.scratch / place,
                 started_at=engine.clock.micros(),
                 began=engine.clock.monotonic(),
+                snapshot=run.newest_snapshot(engine, plan_name),
             )
+            engine.fresh_folder(place)
             _prove_all(work, proofs, on_progress, cancel)
-    except SecvaultError as error:
-        engine.mark(
-            tables.drill,
-            drill_id,
-            state="failed",
-            error=error.detail[:1000],
-            finished_at=engine.clock.micros(),
-        )
-        raise
-    finally:
-        shutil.rmtree(engine.scratch / place, ignore_errors=True)
-    finding = work.finding(requested_by)
-    _store(engine, finding, signer)
+            work.measure()
+        except BaseException as error:
+            try:
+                engine.clear(engine.scratch / place)
+            except SecvaultError as left:
+                error.add_note(left.detail)
+            raise
+        work.put_away()
+        finding = work.finding(requested_by)
+        _store(engine, finding, signer)
     return finding
+
+
+def _place(drill_id: str) -> str:
+    # Ids of scheduled drills hold colons and are long; a folder's name should be neither.
+    return f"drill-{hashlib.sha256(drill_id.encode()).hexdigest()[:32]}"
+
+
+def _sweep(engine: BackupEngine) -> None:
+    """Remove what drills restored that were killed, and are not running any more."""
+    table = tables.drill
+    with engine.store.read() as connection:
+        running = (
+            connection.execute(select(table.c.id).where(table.c.state == "running")).scalars().all()
+        )
+    places = {_place(one) for one in running}
+    for folder in engine.scratch.glob("drill-*"):
+        if folder.name not in places:
+            engine.clear(folder)
+    keep = frozenset(scratch_database(engine.store, one) for one in running)
+    drop_leftovers(engine.store, keep)
 
 
 @dataclass
@@ -172,29 +191,46 @@ class _Work:
     engine: BackupEngine
     id: str
     plan: str
-    snapshot: Snapshot
     folder: Path
     started_at: int
     began: float
+    snapshot: Snapshot
     steps: list[Step] = field(default_factory=list)
     data_at: int | None = None
     events_lost: int = 0
     compared: manifest.Comparison | None = None
+    seconds: float = 0.0
 
     @property
     def staged(self) -> Path:
         """The restored copy of secvault itself. Raises Damaged when there is none."""
         return run.staged_in(self.folder, self.snapshot, self.plan)
 
-    def prove(self, name: str, act: Callable[[], str]) -> bool:
-        """Do one step; damage is what it found."""
+    def prove(
+        self, name: str, act: Callable[[], str], also: tuple[type[SecvaultError], ...] = ()
+    ) -> bool:
+        """Do one step; damage, and the other errors named, are what it found."""
         self.engine.mark(tables.drill, self.id, phase=name)
+        findings: tuple[type[SecvaultError], ...] = (Damaged, *also)
         try:
             step = Step(name, passed=True, finding=act())
-        except Damaged as damage:
+        except findings as damage:
             step = Step(name, passed=False, finding=damage.detail)
         self.steps.append(step)
         return step.passed
+
+    def measure(self) -> None:
+        """Stop the watch: all is proven."""
+        self.seconds = self.engine.clock.monotonic() - self.began
+
+    def put_away(self) -> None:
+        """Remove what was restored; what stays behind is a finding too."""
+
+        def removed() -> str:
+            self.engine.clear(self.folder)
+            return "nothing of what was restored is left"
+
+        self.prove("removal", removed, also=(BackupFailed,))
 
     def finding(self, requested_by: str) -> Finding:
         """What was found, measured now."""
@@ -210,7 +246,7 @@ class _Work:
             finished_at=clock.micros(),
             data_at=data_at,
             rpo_ms=max(0, self.started_at - data_at) // 1000,
-            rto_ms=int((clock.monotonic() - self.began) * 1000),
+            rto_ms=int(self.seconds * 1000),
             audit_events_lost=max(0, self.events_lost),
             files=self.compared.checked if self.compared else 0,
             bytes=self.compared.bytes if self.compared else 0,
@@ -265,7 +301,7 @@ def document(finding: Finding) -> dict[str, JsonValue]:
 
 def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Cancel) -> None:
     engine = work.engine
-    repository = engine.ready_repository(engine.plan(work.plan).repository)
+    repository = engine.opened_repository(engine.plan(work.plan).repository)
 
     def restored() -> str:
         summary = engine.restic.restore(
@@ -280,15 +316,23 @@ def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Can
 
     if not work.prove("restore", restored) or not work.prove("file hashes", lambda: _hashed(work)):
         return
-    scratch_database = f"secvault_{work.id[-32:]}"
+    scratch = scratch_database(engine.store, work.id)
     try:
-        with opened_copy(work.staged, engine.store, engine.postgresql, scratch_database) as store:
-            work.events_lost = _audit_size(engine.store) - _audit_size(store)
-            work.prove("database", lambda: _opened(store))
-            work.prove("audit log", lambda: proofs.audit_log(store))
-            work.prove("decrypted sample", lambda: proofs.sample_of_fields(store))
+        with opened_copy(work.staged, engine.store, engine.postgresql, scratch) as store:
+            if not work.prove("database", lambda: _opened(work, store), also=(StoreVersion,)):
+                return
+            lacking = (NotFound, InvalidInput)
+            _heed(cancel)
+            work.prove("audit log", lambda: proofs.audit_log(store), also=lacking)
+            _heed(cancel)
+            work.prove("decrypted sample", lambda: proofs.sample_of_fields(store), also=lacking)
     except Damaged as damage:
         work.steps.append(Step("database", passed=False, finding=damage.detail))
+
+
+def _heed(cancel: Cancel) -> None:
+    if cancel.is_set():
+        raise Cancelled("the drill was stopped on request; nothing is proven")
 
 
 def _hashed(work: _Work) -> str:
@@ -301,14 +345,30 @@ def _hashed(work: _Work) -> str:
             f"{len(compared.missing)} files missing, {len(compared.different)} different, "
             f"first {first}"
         )
-    return f"{compared.checked} files hashed, all as they were"
+    words = f"{compared.checked} files hashed, all as they were"
+    if compared.changed_meanwhile:
+        count, first = len(compared.changed_meanwhile), compared.changed_meanwhile[0]
+        words = (
+            f"{compared.checked} files hashed; {count} were written while the backup ran, so that "
+            f"nothing can be said of them, first {first}; the others are as they were"
+        )
+    if compared.left_out:
+        words += f"; {len(compared.left_out)} were left out by the plan's excludes"
+    return words
 
 
-def _opened(store: Store) -> str:
+def _opened(work: _Work, store: Store) -> str:
+    before = schema_revision(store)
+    if before is None:
+        raise Damaged("the restored database has no schema")
+    # What a real recovery with this program would do with an older backup.
+    _, after = upgrade(store)
     require_current(store)
+    work.events_lost = _audit_size(work.engine.store) - _audit_size(store)
     with store.read() as connection:
-        records = len(connection.execute(select(tables.record.c.id)).all())
-    return f"opened as {store.dialect}, {records} records"
+        records = connection.execute(select(func.count()).select_from(tables.record)).scalar_one()
+    migrated = "" if after == before else f", brought from schema {before} to {after}"
+    return f"opened as {store.dialect}, {records} records{migrated}"
 
 
 def _audit_size(store: Store) -> int:
@@ -318,19 +378,26 @@ def _audit_size(store: Store) -> int:
 
 def _store(engine: BackupEngine, finding: Finding, signer: NoteSigner) -> None:
     signed = sign_evidence(document(finding), signer)
-    engine.mark(
-        tables.drill,
-        finding.id,
-        state="done",
-        phase="done",
-        finished_at=finding.finished_at,
-        snapshot=finding.snapshot,
-        passed=finding.passed,
-        rpo_seconds=finding.rpo_ms // 1000,
-        rto_seconds=-(-finding.rto_ms // 1000),
-        document=signed.document,
-        note=signed.note,
-    )
+    table = tables.drill
+    with engine.store.write() as connection:
+        ended = connection.execute(
+            update(table)
+            .where(table.c.id == finding.id, table.c.state == "running")
+            .values(
+                state="done",
+                phase="done",
+                finished_at=finding.finished_at,
+                beat_at=finding.finished_at,
+                snapshot=finding.snapshot,
+                passed=finding.passed,
+                rpo_seconds=finding.rpo_ms // 1000,
+                rto_seconds=-(-finding.rto_ms // 1000),
+                document=signed.document,
+                note=signed.note,
+            )
+        )
+        if ended.rowcount != 1:
+            raise Conflict(f"the drill {finding.id} was given up for dead, or ended elsewhere")
 
 
 _COLUMNS = [tables.drill.c[name] for name in Drill.__dataclass_fields__]

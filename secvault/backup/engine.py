@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
+import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, insert, or_, select, update
 
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.repository import Repository, s3_credentials
@@ -20,11 +23,18 @@ from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import NotFound
+from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
 from secvault.store import Store, tables
+from secvault.store.engine import insert_unless_there
 
 BEAT_SECONDS = 10
 SILENT_AFTER_SECONDS = 60
+# A beat this far in the future was written under a clock that has been set back since.
+CLOCK_SET_BACK_SECONDS = 600
+LONGEST_ERROR = 1000
+
+# A plan's name becomes part of tags (no comma) and of folder names (no slash).
+_PLAN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}")
 
 
 @dataclass(frozen=True)
@@ -52,51 +62,130 @@ class BackupEngine:
     random: aead.Random = os.urandom
 
     def plan(self, name: str) -> PlanSettings:
-        """A declared plan. Raises NotFound."""
+        """A declared plan. Raises NotFound; ConfigurationError for a name that cannot be used."""
         found = self.plans.get(name)
         if found is None:
             known = ", ".join(sorted(self.plans)) or "none"
             raise NotFound(f"there is no backup plan {name!r}; declared are: {known}")
+        if not _PLAN.fullmatch(name):
+            raise ConfigurationError(
+                f"backup.plans.{name}: name a plan with letters, digits and _ . - (at most 127)"
+            )
         return found
 
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed."""
         settings = self.repository_settings(name)
         table = tables.backup_repository
+        kept = select(table.c.sealed_password).where(table.c.name == name)
         context = aead.bind("secvault/repository-password", name)
-        with self.store.write() as connection:
-            sealed = connection.execute(
-                select(table.c.sealed_password).where(table.c.name == name)
-            ).scalar_one_or_none()
-            if sealed is None:
-                fresh = base64.urlsafe_b64encode(aead.draw(32, self.random))
-                sealed = aead.seal(fresh, self.password_key, context, self.random)
-                connection.execute(
-                    insert(table).values(
-                        name=name,
-                        location=settings.location,
-                        sealed_password=sealed,
-                        created_at=self.clock.micros(),
-                    )
-                )
+        with self.store.read() as connection:
+            sealed = connection.execute(kept).scalar_one_or_none()
+        if sealed is None:
+            fresh = base64.urlsafe_b64encode(aead.draw(32, self.random))
+            row = {
+                "name": name,
+                "location": settings.location,
+                "sealed_password": aead.seal(fresh, self.password_key, context, self.random),
+                "created_at": self.clock.micros(),
+            }
+            with self.store.write() as connection:
+                # Whoever is first: two plans may use a new repository at the same moment.
+                insert_unless_there(connection, table, row)
+                sealed = connection.execute(kept).scalar_one()
         password = Secret(aead.open_sealed(sealed, self.password_key, context))
         return Repository(settings.location, password, s3_credentials(settings, self.environment))
 
     def ready_repository(self, name: str) -> Repository:
-        """The same, initialised, and free of locks that dead processes left."""
+        """The repository to save into: made when missing, free of locks of dead processes."""
         repository = self.repository(name)
         if not self.restic.exists(repository):
-            self.restic.init(repository)
+            try:
+                self.restic.init(repository)
+            except Conflict:
+                # Made by another run since we looked; anything else keeps `exists` at False.
+                if not self.restic.exists(repository):
+                    raise
+        self.restic.unlock(repository)
+        return repository
+
+    def opened_repository(self, name: str) -> Repository:
+        """The repository to read from, which must be there, free of locks of dead processes."""
+        repository = self.repository(name)
         self.restic.unlock(repository)
         return repository
 
     def fresh_folder(self, name: str) -> Path:
-        """An empty private folder in the scratch space."""
+        """An empty private folder in the scratch space. Raises BackupFailed, OSError."""
         folder = self.scratch / name
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, mode=0o700)
+        self.clear(folder)
+        self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(mode=0o700)
         return folder
+
+    def clear(self, folder: Path) -> None:
+        """Remove a folder of the scratch space, whatever is in it. Raises BackupFailed."""
+        try:
+            if not os.path.lexists(folder):
+                return
+            try:
+                shutil.rmtree(folder)
+            except PermissionError:
+                # Restored folders have the modes that they had; nothing is deleted from 0500.
+                _allow_removal(folder)
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise BackupFailed(
+                f"what was copied for a backup or drill stays: {in_words(error)}; "
+                f"remove {folder} by hand"
+            ) from error
+
+    def claim(self, table: Table, plan: str, row_id: str, **first: object) -> None:
+        """Make the row of a run or a drill, or take it up again: the plan's only running one.
+
+        first: values of a new row. A row that is done stays as it is. Raises Conflict.
+        """
+        self.release_silent(table, plan)
+        alive = {"state": "running", "node": self.node, "beat_at": self.clock.micros()}
+        try:
+            with self.store.write() as connection:
+                row = select(table.c.state).where(table.c.id == row_id)
+                state = connection.execute(row).scalar_one_or_none()
+                if state is None:
+                    connection.execute(
+                        insert(table).values(id=row_id, plan=plan, phase="begun", **alive, **first)
+                    )
+                elif state != "done":
+                    connection.execute(
+                        update(table)
+                        .where(table.c.id == row_id)
+                        .values(error=None, finished_at=None, **alive)
+                    )
+        except Conflict:
+            raise Conflict(
+                f"the plan {plan} has one running already; wait for it (one whose process was "
+                f"killed is given up {SILENT_AFTER_SECONDS} seconds after its last sign of life)"
+            ) from None
+
+    @contextmanager
+    def at_work(self, table: Table, row_id: str, work: str) -> Iterator[None]:
+        """Show signs of life on the row while the block runs, and its failure if it fails.
+
+        work: for the sentence, for instance "the backup". Raises what the block raised;
+        OSError and sqlite3.Error as BackupFailed.
+        """
+        try:
+            with self.beating(table, row_id):
+                try:
+                    yield
+                except (OSError, sqlite3.Error) as error:
+                    raise BackupFailed(f"{work} stopped: {in_words(error)}") from error
+        except BaseException as error:
+            try:
+                self.fail(table, row_id, error)
+            except SecvaultError as unwritten:
+                error.add_note(f"{row_id} could not be marked as failed: {unwritten.detail}")
+            raise
 
     @contextmanager
     def beating(self, table: Table, row_id: str) -> Iterator[None]:
@@ -105,7 +194,9 @@ class BackupEngine:
 
         def beat() -> None:
             while not stop.wait(BEAT_SECONDS):
-                self.mark(table, row_id)
+                # The next beat makes up for one that the store did not take.
+                with suppress(SecvaultError):
+                    self.mark(table, row_id)
 
         thread = threading.Thread(target=beat, name="beat", daemon=True)
         thread.start()
@@ -124,16 +215,59 @@ class BackupEngine:
                 .values(beat_at=self.clock.micros(), node=self.node, **values)
             )
 
-    def release_silent(self, table: Table, plan: str) -> None:
-        """End runs of the plan whose process has died, so that a new one can begin."""
-        limit = self.clock.micros() - SILENT_AFTER_SECONDS * 1_000_000
+    def fail(self, table: Table, row_id: str, error: BaseException) -> None:
+        """Call a running run or drill failed, for the reason given."""
+        reason = f"an unexpected {type(error).__name__}; the log says where"
+        if isinstance(error, SecvaultError):
+            reason = error.detail
         with self.store.write() as connection:
             connection.execute(
                 update(table)
-                .where(table.c.plan == plan, table.c.state == "running", table.c.beat_at < limit)
+                .where(table.c.id == row_id, table.c.state == "running")
                 .values(
                     state="failed",
                     finished_at=self.clock.micros(),
-                    error="the process that worked on it died",
+                    error=_storable(reason)[:LONGEST_ERROR],
                 )
             )
+
+    def release_silent(self, table: Table, plan: str) -> None:
+        """End runs of the plan whose process has died, so that a new one can begin."""
+        now = self.clock.micros()
+        silent = or_(
+            table.c.beat_at < now - SILENT_AFTER_SECONDS * 1_000_000,
+            table.c.beat_at > now + CLOCK_SET_BACK_SECONDS * 1_000_000,
+        )
+        with self.store.write() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.plan == plan, table.c.state == "running", silent)
+                .values(state="failed", finished_at=now, error="the process that worked on it died")
+            )
+
+
+def in_words(error: OSError | sqlite3.Error) -> str:
+    """What the machine refused, in one line that any terminal and database takes."""
+    words = str(error)
+    if isinstance(error, shutil.Error) and error.args and error.args[0]:
+        # A list of (source, target, why) from a whole tree.
+        words = str(error.args[0][0][-1])
+    elif isinstance(error, OSError) and error.filename is not None:
+        words = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    elif isinstance(error, OSError) and error.strerror:
+        words = error.strerror
+    return _storable(words)
+
+
+def _storable(text: str) -> str:
+    # Names of files that are not UTF-8 hold lone surrogates, which no database takes.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _allow_removal(folder: Path) -> None:
+    folder.chmod(0o700)
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            inner = Path(place, name)
+            if stat.S_ISDIR(inner.lstat().st_mode):
+                inner.chmod(0o700)

@@ -33,10 +33,24 @@ class FileEntry(msgspec.Struct, frozen=True):
     sha256: str
     raw_path: str | None = None
 
+    def __post_init__(self) -> None:
+        place = self.place()
+        if not place.is_absolute() or ".." in place.parts or "\0" in str(place):
+            raise ValueError("a path is not absolute, or leads out of its folder")
+
+    def place(self) -> Path:
+        """The file's path, also where it is not UTF-8."""
+        if self.raw_path is None:
+            return Path(self.path)
+        return Path(os.fsdecode(base64.b64decode(self.raw_path, validate=True)))
+
     def below(self, folder: Path) -> Path:
         """Where restic puts this file when it restores into `folder`: under its full path."""
-        path = os.fsdecode(base64.b64decode(self.raw_path)) if self.raw_path else self.path
-        return folder / path.lstrip("/")
+        return folder / str(self.place()).lstrip("/")
+
+    def is_below(self, folder: Path) -> bool:
+        """Whether it was in this folder when it was backed up."""
+        return self.place().is_relative_to(folder)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -56,7 +70,8 @@ class Comparison:
     """How a restored tree compares with its manifest.
 
     changed_meanwhile: files that were written between the manifest and restic's reading; their
-    content cannot be judged, and is not counted as damage.
+    content cannot be judged, and is not counted as damage. left_out: files that the snapshot does
+    not hold on purpose.
     """
 
     checked: int
@@ -64,6 +79,7 @@ class Comparison:
     missing: tuple[str, ...]
     different: tuple[str, ...]
     changed_meanwhile: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -72,22 +88,35 @@ class Comparison:
 
     def without_missing(self, left_out: Callable[[str], bool]) -> Comparison:
         """The same, where files that were left out of the snapshot on purpose do not count."""
-        missing = tuple(path for path in self.missing if not left_out(path))
-        return replace(self, missing=missing)
+        without = {path for path in self.missing if left_out(path)}
+        missing = tuple(path for path in self.missing if path not in without)
+        return replace(self, missing=missing, left_out=tuple(sorted(without)))
 
 
 def entries(folders: tuple[Path, ...]) -> Iterator[FileEntry | OSError]:
-    """Every regular file below the folders, hashed; an unreadable one as its error."""
+    """Every regular file below the folders, hashed; what cannot be read as its error.
+
+    Links are not followed. A file that is gone again when its turn comes is left out.
+    """
     for folder in folders:
         for path in _regular_files(folder):
+            if isinstance(path, OSError):
+                yield path
+                continue
             try:
                 yield _entry(path)
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 yield error
 
 
-def compare(manifest: Manifest, restored: Path) -> Comparison:
-    """Hash every file of the manifest below `restored`, where restic put it under its full path."""
+def compare(manifest: Manifest, restored: Path, settled: Path) -> Comparison:
+    """Hash every file of the manifest below `restored`, where restic put it under its full path.
+
+    settled: the folder, by its path when it was backed up, that nobody else writes to: a file
+    there that differs was not written meanwhile.
+    """
     missing: list[str] = []
     different: list[str] = []
     meanwhile: list[str] = []
@@ -107,14 +136,19 @@ def compare(manifest: Manifest, restored: Path) -> Comparison:
         total += found.st_size
         if digest == entry.sha256:
             continue
-        rewritten = found.st_mtime_ns != entry.modified_ns
+        rewritten = found.st_mtime_ns != entry.modified_ns and not entry.is_below(settled)
         (meanwhile if rewritten else different).append(entry.path)
     return Comparison(checked, total, tuple(missing), tuple(different), tuple(meanwhile))
 
 
 def write(manifest: Manifest, file: Path) -> None:
-    """Write the manifest as JSON."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    """Write the manifest as JSON, whole and on disk, or not at all."""
+    beside = file.with_name(f".{file.name}.new")
+    with beside.open("xb") as target:
+        target.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        target.flush()
+        os.fsync(target.fileno())
+    beside.replace(file)
 
 
 def read(file: Path) -> Manifest:
@@ -125,28 +159,34 @@ def read(file: Path) -> Manifest:
         raise Damaged(
             "the snapshot holds no manifest; it was not made by a whole backup run"
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Damaged(f"the manifest in the snapshot cannot be read: {error}") from None
     if manifest.format != FORMAT:
         raise Damaged(f"the manifest has the format {manifest.format!r}, not {FORMAT!r}")
     return manifest
 
 
-def _regular_files(folder: Path) -> Iterator[Path]:
-    if folder.is_file():
+def _regular_files(folder: Path) -> Iterator[Path | OSError]:
+    if not stat.S_ISDIR(folder.lstat().st_mode):
         yield folder
         return
-    for place, folders, names in os.walk(folder):
+    unlisted: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=unlisted.append):
         folders.sort()
         for name in sorted(names):
             path = Path(place, name)
-            if stat.S_ISREG(path.lstat().st_mode):
+            try:
+                regular = stat.S_ISREG(path.lstat().st_mode)
+            except FileNotFoundError:
+                continue
+            if regular:
                 yield path
+    yield from (error for error in unlisted if not isinstance(error, FileNotFoundError))
 
 
 def _entry(path: Path) -> FileEntry:
     # The time before the content: a write in between shows as a newer time on what restic saved.
-    found = path.stat()
+    found = path.lstat()
     digest = _sha256(path)
     raw = os.fsencode(path)
     shown = raw.decode("utf-8", "backslashreplace")

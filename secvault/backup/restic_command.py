@@ -112,7 +112,15 @@ class ResticCommand:
         self, status: int, complaints: Sequence[str], work: str, repository: Repository
     ) -> NoReturn:
         """Raise the error that this exit status and these words mean."""
-        raise restic_faults.failure(status, complaints, work, repository.location, self.clock.now())
+        error = restic_faults.failure(
+            status, complaints, work, repository.location, self.clock.now()
+        )
+        if isinstance(error, WrongRepositoryPassword):
+            # For 0.14 a damaged key file is a wrong password.
+            keys = _damaged_keys(repository)
+            if keys:
+                raise restic_faults.damage(keys, work, repository.location)
+        raise error
 
     def _order(
         self, repository: Repository, command: Sequence[str], options: Sequence[str]

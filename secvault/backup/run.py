@@ -1,23 +1,28 @@
 """A backup run: stage a consistent copy, save it with restic, keep what retention says.
 
-Each step can be done again after a kill without harm, so a durable workflow may repeat it.
+Each step can be done again after a kill without harm, so a durable workflow may repeat it. What
+counts is the snapshot whose id the run's row has: it is written after restic has read everything.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import sqlite3
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, select, update
 
-from secvault.backup import manifest
+from secvault.backup import manifest, restic_faults
 from secvault.backup.database import copy_database
-from secvault.backup.engine import BackupEngine
+from secvault.backup.engine import BackupEngine, in_words
+from secvault.backup.repository import Repository
+from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
-from secvault.errors import BackupFailed, Conflict, Damaged, NotFound, SecvaultError
+from secvault.config import PlanSettings
+from secvault.errors import Cancelled, ConfigurationError, Conflict, Damaged, NotFound
 from secvault.store import tables
 
 OnProgress = Callable[[Progress], None]
@@ -48,57 +53,48 @@ class Run:
 def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) -> Run:
     """Claim the plan for this run; the same id again resumes it. Raises Conflict, NotFound."""
     plan = engine.plan(plan_name)
-    engine.release_silent(tables.backup_run, plan_name)
-    present = find_run(engine, run_id)
-    now = engine.clock.micros()
-    if present is None:
-        try:
-            with engine.store.write() as connection:
-                connection.execute(
-                    insert(tables.backup_run).values(
-                        id=run_id,
-                        plan=plan_name,
-                        repository=plan.repository,
-                        state="running",
-                        phase="begun",
-                        requested_by=requested_by,
-                        started_at=now,
-                        node=engine.node,
-                        beat_at=now,
-                    )
-                )
-        except Conflict:
-            raise Conflict(f"a backup of {plan_name} is running already; wait for it") from None
-    elif present.state == "failed":
-        engine.mark(tables.backup_run, run_id, state="running", error=None, finished_at=None)
+    engine.claim(
+        tables.backup_run,
+        plan_name,
+        run_id,
+        repository=plan.repository,
+        requested_by=requested_by,
+        started_at=engine.clock.micros(),
+    )
     return read_run(engine, run_id)
 
 
-def stage(engine: BackupEngine, run_id: str) -> None:
-    """Copy the database and our own files as of one moment, and write the manifest of it all."""
+def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
+    """Copy the database and our own files as of one moment, and write the manifest of it all.
+
+    Raises SourceUnreadable, ConfigurationError, Cancelled, BackupFailed, OSError, sqlite3.Error.
+    """
     run = read_run(engine, run_id)
     plan = engine.plan(run.plan)
+    sources = _sources(engine, run.plan, plan)
     engine.mark(tables.backup_run, run_id, phase="copying the database")
-    try:
-        folder = engine.fresh_folder(staging(run.plan))
-        data_at = engine.clock.micros()
-        copy = copy_database(engine.store, folder, engine.postgresql)
-        for own in engine.own_folders:
-            shutil.copytree(own, folder / own.name, symlinks=True)
-    except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(
-            f"the copy to save cannot be made in {engine.scratch}: {error}"
-        ) from None
+    folder = engine.fresh_folder(staging(run.plan))
+    data_at = engine.clock.micros()
+    copy = copy_database(engine.store, folder, engine.postgresql)
+    for own in engine.own_folders:
+        shutil.copytree(own, folder / own.name, symlinks=True)
     engine.mark(tables.backup_run, run_id, phase="hashing files")
     files: list[manifest.FileEntry] = []
     unreadable: list[str] = []
-    for found in manifest.entries((folder, *map(Path.absolute, plan.folders))):
+    for found in manifest.entries((folder, *sources)):
+        if cancel.is_set():
+            raise Cancelled("stopped on request; nothing was saved yet")
         if isinstance(found, OSError):
-            unreadable.append(f"{found.filename}: {found.strerror}")
+            unreadable.append(in_words(found))
         else:
             files.append(found)
-    if unreadable:
-        raise BackupFailed(f"{len(unreadable)} files cannot be read, first {unreadable[0]}")
+    # With excludes, only restic knows whether it is meant to read them; it fails if so.
+    if unreadable and not plan.excludes:
+        raise SourceUnreadable(
+            f"{len(unreadable)} files or folders cannot be read, first {unreadable[0]}; make them "
+            "readable or exclude them, and run the backup again",
+            unreadable=unreadable,
+        )
     manifest.write(
         manifest.Manifest(
             format=manifest.FORMAT,
@@ -115,28 +111,40 @@ def stage(engine: BackupEngine, run_id: str) -> None:
 
 
 def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Cancel) -> None:
-    """Save the staged copy and the plan's folders; a snapshot that this run made before counts."""
+    """Save the staged copy and the plan's folders; the snapshot that the row has already counts.
+
+    Raises what `Restic.backup` and `stage` raise; no snapshot counts then.
+    """
     run = read_run(engine, run_id)
     plan = engine.plan(run.plan)
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
     repository = engine.ready_repository(plan.repository)
-    made = engine.restic.snapshots(repository, tags=(f"run={run.id}",))
-    if made:
-        engine.mark(tables.backup_run, run_id, snapshot=made[-1].id)
+    made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
+    if run.snapshot in made:
         return
+    # Made by a process that was killed before it knew whether everything was read.
+    _withdraw(engine, repository, made)
     staged = engine.scratch / staging(run.plan)
     if not _holds_copy_of(staged, run_id):
-        stage(engine, run_id)
+        stage(engine, run_id, cancel)
     engine.mark(tables.backup_run, run_id, phase="saving")
-    summary = engine.restic.backup(
-        repository,
-        (staged, *map(Path.absolute, plan.folders)),
-        host=engine.host,
-        tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
-        excludes=plan.excludes,
-        on_progress=on_progress,
-        cancel=cancel,
-    )
+    try:
+        summary = engine.restic.backup(
+            repository,
+            (staged, *_sources(engine, run.plan, plan)),
+            host=engine.host,
+            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
+            excludes=plan.excludes,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+    except SourceUnreadable as error:
+        if error.snapshot_id is not None and not _withdraw(engine, repository, [error.snapshot_id]):
+            error.detail += (
+                f" (the storage keeps the incomplete snapshot {error.snapshot_id[:8]}; "
+                "do not restore from it)"
+            )
+        raise
     engine.mark(
         tables.backup_run,
         run_id,
@@ -145,6 +153,45 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         bytes=summary.bytes_total,
         bytes_added=summary.bytes_added,
     )
+
+
+def _withdraw(engine: BackupEngine, repository: Repository, snapshots: list[str]) -> bool:
+    """Forget snapshots that must not count; False when the storage refuses to delete them."""
+    if not snapshots:
+        return True
+    command = engine.restic.command
+    status, _, complaints = command.run(repository, "forget", *snapshots)
+    refused = restic_faults.refused_removals(complaints)
+    if status != restic_faults.DONE and not refused:
+        command.fail(status, complaints, "removing an incomplete snapshot", repository)
+    return not refused
+
+
+def _sources(engine: BackupEngine, plan_name: str, plan: PlanSettings) -> tuple[Path, ...]:
+    """The plan's folders, absolute. Raises SourceUnreadable, ConfigurationError."""
+    sources = tuple(map(Path.absolute, plan.folders))
+    for source in sources:
+        setting = f"backup.plans.{plan_name}.folders: {source}"
+        try:
+            mode = source.lstat().st_mode
+        except OSError as error:
+            raise SourceUnreadable(
+                f"{setting} cannot be read ({error.strerror}); nothing was saved",
+                unreadable=(str(source),),
+            ) from None
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            # restic would save the link and not what is behind it, and call the backup complete.
+            raise ConfigurationError(
+                f"{setting} is neither a folder nor a file; name what it points to"
+            )
+        real, scratch = source.resolve(), engine.scratch.resolve()
+        if scratch.is_relative_to(real) or real.is_relative_to(scratch):
+            # The live database, half copies, and maybe the seal's key: a backup alone would open.
+            raise ConfigurationError(
+                f"{setting} holds secvault's own data folder, whose content is backed up in its "
+                "own way; name the folders beside it"
+            )
+    return sources
 
 
 def _holds_copy_of(staged: Path, run_id: str) -> bool:
@@ -167,33 +214,27 @@ def retain(engine: BackupEngine, run_id: str) -> ForgetReport:
         monthly=plan.keep_monthly,
         yearly=plan.keep_yearly,
     )
-    repository = engine.ready_repository(plan.repository)
+    repository = engine.opened_repository(plan.repository)
     return engine.restic.forget(repository, retention, tags=(f"plan={run.plan}",), prune=True)
 
 
-def finish(engine: BackupEngine, run_id: str) -> Run:
-    """Put the staged copy away and call the run done."""
-    run = read_run(engine, run_id)
-    shutil.rmtree(engine.scratch / staging(run.plan), ignore_errors=True)
-    if run.state == "running":
-        engine.mark(
-            tables.backup_run,
-            run_id,
-            state="done",
-            phase="done",
-            finished_at=engine.clock.micros(),
-        )
-    return read_run(engine, run_id)
+def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
+    """Call the run done, in the caller's transaction. Raises Conflict when it was given up."""
+    table = tables.backup_run
+    now = engine.clock.micros()
+    ended = connection.execute(
+        update(table)
+        .where(table.c.id == run_id, table.c.state == "running")
+        .values(state="done", phase="done", finished_at=now, beat_at=now)
+    )
+    if ended.rowcount != 1:
+        raise Conflict(f"the run {run_id} was given up for dead, or ended elsewhere")
+    return Run(*connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one())
 
 
-def fail(engine: BackupEngine, run_id: str, error: SecvaultError) -> None:
-    """Call the run failed, for the reason given."""
-    with engine.store.write() as connection:
-        connection.execute(
-            update(tables.backup_run)
-            .where(tables.backup_run.c.id == run_id, tables.backup_run.c.state == "running")
-            .values(state="failed", finished_at=engine.clock.micros(), error=error.detail[:1000])
-        )
+def clear_staging(engine: BackupEngine, plan_name: str) -> None:
+    """Remove the staged copy, which is worth something only while a run may be tried again."""
+    engine.clear(engine.scratch / staging(plan_name))
 
 
 def run_backup(
@@ -207,15 +248,15 @@ def run_backup(
 ) -> tuple[Run, ForgetReport]:
     """All steps in this process, one after the other. Raises what the failing step raised."""
     begin(engine, plan_name, run_id, requested_by)
-    try:
-        with engine.beating(tables.backup_run, run_id):
-            stage(engine, run_id)
+    with engine.at_work(tables.backup_run, run_id, "the backup"):
+        try:
+            stage(engine, run_id, cancel)
             save(engine, run_id, on_progress, cancel)
             report = retain(engine, run_id)
-    except SecvaultError as error:
-        fail(engine, run_id, error)
-        raise
-    return finish(engine, run_id), report
+        finally:
+            clear_staging(engine, plan_name)
+        with engine.store.write() as connection:
+            return finish(engine, connection, run_id), report
 
 
 def read_run(engine: BackupEngine, run_id: str) -> Run:
@@ -279,13 +320,18 @@ def compare_restored(
     engine: BackupEngine, plan_name: str, saved: Snapshot, folder: Path
 ) -> manifest.Comparison:
     """Hash every restored file against the manifest that was saved with it. Raises Damaged."""
-    listed = manifest.read(staged_in(folder, saved, plan_name) / manifest.NAME)
-    compared = manifest.compare(listed, folder)
+    staged = staged_in(folder, saved, plan_name)
+    was_at = Path("/") / staged.relative_to(folder)
+    listed = manifest.read(staged / manifest.NAME)
+    if listed.plan != plan_name:
+        raise Damaged(f"the manifest in the snapshot is of the plan {listed.plan!r}")
+    compared = manifest.compare(listed, folder, settled=was_at)
     plan = engine.plan(plan_name)
     if plan.excludes and compared.missing:
         repository = engine.repository(plan.repository)
         kept = {entry.path for entry in engine.restic.ls(repository, saved.id)}
-        return compared.without_missing(lambda path: path not in kept)
+        own = f"{was_at}{os.sep}"
+        return compared.without_missing(lambda path: path not in kept and not path.startswith(own))
     return compared
 
 

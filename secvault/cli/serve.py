@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import importlib
 import json
@@ -10,15 +11,17 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from secvault.cli import keeper, opening, operations, show
 from secvault.clock import system_clock
-from secvault.errors import Conflict, InvalidInput
+from secvault.errors import Conflict, InvalidInput, Unavailable
 from secvault.process import leave_no_core
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = (sys.executable, "-m", "secvault.cli")
 _ANSWER_SECONDS = 0.5
+_LOCK = "serve.lock"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
@@ -74,14 +78,14 @@ def serve(
     if checked.returncode != 0:
         raise typer.Exit(checked.returncode if checked.returncode > 0 else 1)
     listening = Listening(**json.loads(checked.stdout))
-    raise typer.Exit(
-        keeper.keep(
+    with _alone_over(Path(listening.data)):
+        code = keeper.keep(
             {"web": (*_PROGRAM, "web"), "worker": (*_PROGRAM, "worker")},
             show.talk,
             environment=environment,
             each_turn=_announce_when_ready(listening),
         )
-    )
+    raise typer.Exit(code)
 
 
 def preflight(context: typer.Context) -> None:
@@ -114,6 +118,26 @@ def worker(context: typer.Context) -> None:
 def _started_settings(context: typer.Context) -> Settings:
     operations.log.configure_logging(sys.stdout)
     return opening.settings(context)
+
+
+@contextmanager
+def _alone_over(data: Path) -> Iterator[None]:
+    """Be the only `serve` over a data folder. The kernel ends the hold, however this one ends."""
+    try:
+        handle = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unavailable(f"{data / _LOCK} cannot be opened: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(
+                f"a service runs already over {data}; stop it first, or name another folder with "
+                "SECVAULT_DATA"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _require_free(address: str, port: int) -> None:

@@ -66,8 +66,10 @@ def general(parts: tuple[str, ...]) -> str:
 def close_variable(variable: str) -> str:
     """What the person may have meant, as the end of a sentence."""
     known = [variable_of(key) for key in setting_keys() if ANY_NAME not in key]
-    close = difflib.get_close_matches(variable, [*known, *OTHER_VARIABLES], 1)
-    return f"; did you mean {close[0]}?" if close else "; see config.example.toml"
+    # Without the prefix, which makes any two of them alike.
+    ends = [name.removeprefix(PREFIX) for name in (*known, *OTHER_VARIABLES)]
+    close = difflib.get_close_matches(variable.removeprefix(PREFIX).upper(), ends, 1)
+    return f"; did you mean {PREFIX}{close[0]}?" if close else "; see config.example.toml"
 
 
 def close_key(parts: tuple[str, ...]) -> str:

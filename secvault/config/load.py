@@ -56,11 +56,9 @@ def settings_with_origin(
     """Every setting as (dotted key, value as text with secrets as ***, where it came from)."""
     in_file = dict(_leaves(_read(file))) if file else {}
     for key, value in _leaves(settings.model_dump(mode="python")):
-        variable = variable_of(key)
-        if variable in environment:
-            origin = variable
-        else:
-            origin = str(file) if key in in_file else "default"
+        origin = str(file) if key in in_file else "default"
+        if variable_of(key) in environment:
+            origin = variable_of(key)
         yield key, _shown(value), origin
 
 
@@ -70,6 +68,7 @@ def _build(variables: dict[str, Any], values: dict[str, Any]) -> Settings:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_sources: Any, **_more: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """The first goes before the second, table by table."""
             return (
                 InitSettingsSource(settings_cls, variables),
                 InitSettingsSource(settings_cls, values),
@@ -135,7 +134,8 @@ def _fault(
     # Pydantic marks a name that is wrong, in a table of names, by a last part of its own.
     parts = tuple(str(part) for part in location if part != "[key]")
     key = ".".join(parts)
-    variable = variable_of(key)
+    # The place in a list is no part of the variable's name.
+    variable = variable_of(".".join(part for part in location if isinstance(part, str)))
     mend = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         mend = f"no such setting{close_key(parts)}"

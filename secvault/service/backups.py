@@ -9,9 +9,10 @@ from pathlib import Path
 import uuid_utils
 
 from secvault.backup import manifest, run
+from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, ForgetReport, RestoreSummary, Snapshot
 from secvault.backup.run import OnProgress, Run
-from secvault.errors import Damaged, InvalidInput
+from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -102,11 +103,10 @@ def restore(
 ) -> Restored:
     """Restore a snapshot (the newest when None) into an empty folder and check every file.
 
-    Raises InvalidInput when the folder holds something, NotFound, Damaged.
+    Raises InvalidInput when the folder cannot be used or holds something, NotFound, Damaged.
     """
     service.backups.plan(plan)
-    if target.exists() and any(target.iterdir()):
-        raise InvalidInput.at("target", f"{target} is not empty; name a new or an empty folder")
+    _require_usable(target)
 
     def act() -> Outcome[Restored]:
         engine = service.backups
@@ -115,8 +115,11 @@ def restore(
             if snapshot_id is None
             else run.snapshot(engine, plan, snapshot_id)
         )
-        repository = engine.ready_repository(engine.plan(plan).repository)
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        repository = engine.opened_repository(engine.plan(plan).repository)
+        try:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InvalidInput.at("target", f"cannot be made: {in_words(error)}") from None
         summary = engine.restic.restore(
             repository,
             chosen.id,
@@ -126,7 +129,10 @@ def restore(
             cancel=cancel or threading.Event(),
         )
         staged = run.staged_in(target, chosen, plan)
-        comparison = run.compare_restored(engine, plan, chosen, target)
+        try:
+            comparison = run.compare_restored(engine, plan, chosen, target)
+        except OSError as error:
+            raise BackupFailed(f"what was restored cannot be read: {in_words(error)}") from None
         if not comparison.whole:
             first = (*comparison.missing, *comparison.different)[0]
             raise Damaged(f"the restored files are not what was backed up, first {first}")
@@ -154,6 +160,19 @@ def run_detail(done: Run) -> dict[str, str | int | bool]:
     if done.files is not None:
         detail["files"] = done.files
     return detail
+
+
+def _require_usable(target: Path) -> None:
+    if not target.is_absolute():
+        raise InvalidInput.at("target", "must be an absolute path")
+    try:
+        occupied = any(target.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput.at("target", f"cannot be used: {in_words(error)}") from None
+    if occupied:
+        raise InvalidInput.at("target", f"{target} is not empty; name a new or an empty folder")
 
 
 def _operation(action: str, plan: str) -> Operation:

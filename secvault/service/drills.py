@@ -12,11 +12,12 @@ from sqlalchemy import func, select
 from secvault.audit.verify import verify as verify_audit
 from secvault.backup import drill
 from secvault.backup.drill import Drill, Finding
+from secvault.backup.engine import in_words
 from secvault.backup.report import WORDS, drill_page
 from secvault.backup.restic import Cancel, Progress
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import verify_evidence
-from secvault.errors import Damaged, InvalidInput
+from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.records.record import read_records
 from secvault.service.service import Service
@@ -65,34 +66,67 @@ def run_drill(
     plan: str,
     on_progress: Callable[[Progress], None],
     cancel: Cancel,
-    *,
-    drill_id: str | None = None,
-    requested_by: str | None = None,
 ) -> Finding:
     """Restore the plan's newest snapshot in a scratch place, prove it, sign the finding."""
-    engine = service.backups
-    engine.plan(plan)
+    service.backups.plan(plan)
+    drill_id = uuid_utils.uuid7().hex
 
     def act() -> Outcome[Finding]:
-        finding = drill.run_drill(
-            engine,
-            plan,
-            drill_id or uuid_utils.uuid7().hex,
-            requested_by=requested_by or caller.principal.subject,
-            proofs=_RestoredProofs(service),
-            signer=service.signing.evidence,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
-        _write_evidence(service, finding.id)
-        detail: dict[str, str | int | bool] = {
-            "plan": plan,
-            "snapshot": finding.snapshot,
-            "passed": finding.passed,
-        }
-        return Outcome(finding, detail=detail)
+        requested_by = caller.principal.subject
+        finding = _drilled(service, plan, drill_id, requested_by, on_progress, cancel)
+        _write_evidence(service, drill_id)
+        return Outcome(finding, detail=_detail(plan, finding.snapshot, passed=finding.passed))
 
     return service.spine.work(caller, _operation("drill.run", plan), act)
+
+
+def do_requested_drill(
+    service: Service,
+    caller: Caller,
+    plan: str,
+    drill_id: str,
+    requested_by: str,
+    on_progress: Callable[[Progress], None],
+    cancel: Cancel,
+) -> bool:
+    """Do a drill that was asked for, unless it is done already; whether it passed.
+
+    A process that was killed after it had signed the finding leaves the rest to the next one.
+    """
+
+    def act() -> Outcome[bool]:
+        present = drill.find_drill(service.backups, drill_id)
+        if present is None or present.state != "done":
+            _drilled(service, plan, drill_id, requested_by, on_progress, cancel)
+        verified = _write_evidence(service, drill_id)
+        passed = verified["passed"] is True
+        return Outcome(passed, detail=_detail(plan, str(verified["snapshot"]), passed=passed))
+
+    return service.spine.work(caller, _operation("drill.run", plan), act)
+
+
+def _drilled(
+    service: Service,
+    plan: str,
+    drill_id: str,
+    requested_by: str,
+    on_progress: Callable[[Progress], None],
+    cancel: Cancel,
+) -> Finding:
+    return drill.run_drill(
+        service.backups,
+        plan,
+        drill_id,
+        requested_by=requested_by,
+        proofs=_RestoredProofs(service),
+        signer=service.signing.evidence,
+        on_progress=on_progress,
+        cancel=cancel,
+    )
+
+
+def _detail(plan: str, snapshot: str, *, passed: bool) -> dict[str, str | int | bool]:
+    return {"plan": plan, "snapshot": snapshot, "passed": passed}
 
 
 def request_drill(service: Service, caller: Caller, plan: str) -> str:
@@ -154,17 +188,24 @@ def evidence_files(service: Service, drill_id: str) -> tuple[Path, ...]:
     )
 
 
-def _write_evidence(service: Service, drill_id: str) -> None:
+def _write_evidence(service: Service, drill_id: str) -> dict[str, JsonValue]:
     document, note = drill.evidence(service.backups, drill_id)
     verified = verify_evidence(document, note, service.signing.evidence.verifier())
     pages = [drill_page(verified, note.decode(), language).encode() for language in ("en", "vi")]
-    service.backups.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file, content in zip(
-        evidence_files(service, drill_id), (document, note, *pages), strict=True
-    ):
-        beside = file.with_name(f".{file.name}.new")
-        beside.write_bytes(content)
-        beside.replace(file)
+    try:
+        service.backups.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for file, content in zip(
+            evidence_files(service, drill_id), (document, note, *pages), strict=True
+        ):
+            beside = file.with_name(f".{file.name}.new")
+            beside.write_bytes(content)
+            beside.replace(file)
+    except OSError as error:
+        raise BackupFailed(
+            f"the drill is done and its finding stored, but not written to a file: "
+            f"{in_words(error)}"
+        ) from error
+    return verified
 
 
 def _operation(action: str, plan: str) -> Operation:

@@ -118,7 +118,7 @@ def disable_person(service: Service, caller: Caller, person: str) -> Person:
         if found.subject == caller.principal.subject:
             raise Conflict("you cannot disable yourself; ask another administrator")
         people.disable_person(connection, service.clock, found.id)
-        return Outcome(found, detail={"person": found.id})
+        return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
     return service.spine.change(caller, _operation("person.disable"), act)
 
@@ -129,7 +129,7 @@ def enable_person(service: Service, caller: Caller, person: str) -> Person:
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
         people.enable_person(connection, found.id)
-        return Outcome(found, detail={"person": found.id})
+        return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
     return service.spine.change(caller, _operation("person.disable"), act)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from secvault.crypto import transit
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, InvalidInput, NotFound, Refused
+from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
 from secvault.keyring import named_key, wrapping
 from secvault.keyring.keyring import AES256_GCM96, RESERVED_MOUNTS
 from secvault.keyring.named_key import NamedKey
@@ -44,9 +44,6 @@ class Encrypted:
     key_version: int
 
 
-ItemError = InvalidInput | Damaged | NotFound
-ITEM_ERRORS = (InvalidInput, Damaged, NotFound)
-
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
 
@@ -55,14 +52,17 @@ def create_key(
     service: Service, caller: Caller, mount: str, name: str, *, kind: str, exportable: bool
 ) -> NamedKey:
     """Make a key, or return the one that is there unchanged, as the transit engine does."""
-    named_key.check_name(name)
     operation = _operation(service, "key.create", mount, name)
 
     def act(connection: Connection) -> Outcome[NamedKey]:
         present = named_key.find_key(connection, mount, name)
-        made = present or service.keyring.create(
-            connection, mount, name, kind=kind, exportable=exportable
-        )
+        if present is not None:
+            return Outcome(present)
+        try:
+            made = service.keyring.create(connection, mount, name, kind=kind, exportable=exportable)
+        except Conflict:
+            # Another transaction made it since the look.
+            made = named_key.read_key(connection, mount, name)
         return Outcome(made)
 
     return service.spine.change(caller, operation, act)
@@ -88,21 +88,26 @@ def list_keys(service: Service, caller: Caller, mount: str) -> tuple[str, ...]:
 
 
 def rotate_key(service: Service, caller: Caller, mount: str, name: str) -> NamedKey:
-    """Add a version, which new encryptions use."""
+    """Add a version, which new encryptions use. Raises InvalidInput for a missing key."""
     operation = _operation(service, "key.rotate", mount, name)
-    return service.spine.change(
-        caller,
-        operation,
-        lambda connection: Outcome(service.keyring.rotate(connection, mount, name)),
-    )
+
+    def act(connection: Connection) -> Outcome[NamedKey]:
+        try:
+            return Outcome(service.keyring.rotate(connection, mount, name))
+        except NotFound:
+            raise InvalidInput("key not found") from None
+
+    return service.spine.change(caller, operation, act)
 
 
 def export_key(service: Service, caller: Caller, mount: str, name: str) -> dict[int, Secret]:
-    """The bytes of every version of an exportable key."""
+    """The bytes of every version of an exportable key. Raises NotFound, InvalidInput."""
     operation = _operation(service, "key.export", mount, name)
 
     def act(connection: Connection) -> Outcome[dict[int, Secret]]:
         key = named_key.read_key(connection, mount, name)
+        if not key.exportable:
+            raise InvalidInput("private key material is not exportable")
         versions = service.keyring.export(connection, key)
         return Outcome(versions, count=len(versions))
 
@@ -112,6 +117,8 @@ def export_key(service: Service, caller: Caller, mount: str, name: str) -> dict[
 def wrapping_public_key(service: Service, caller: Caller, mount: str) -> str:
     """The public key, PEM, that imported keys are wrapped for."""
     operation = _operation(service, "key.import", mount, "*")
+    # Before the wrapping key, which is made at its first use, and takes long to make.
+    service.spine.decide(caller, operation)
     key = wrapping.wrapping_key(service.keyring)
     return service.spine.read(caller, operation, lambda _: Outcome(wrapping.public_pem(key)))
 
@@ -128,8 +135,8 @@ def import_key(
     exportable: bool,
 ) -> None:
     """Make a key of material that was wrapped for `wrapping_public_key`. Raises Conflict."""
-    named_key.check_name(name)
     operation = _operation(service, "key.import", mount, name)
+    service.spine.decide(caller, operation)
     private = wrapping.wrapping_key(service.keyring)
 
     def act(connection: Connection) -> Outcome[None]:
@@ -144,7 +151,7 @@ def import_key(
 
 def encrypt(
     service: Service, caller: Caller, mount: str, name: str, items: Sequence[ToEncrypt]
-) -> list[Encrypted | ItemError]:
+) -> list[Encrypted | InvalidInput]:
     """Encrypt each item; one that cannot be is answered by its error. Makes a missing key.
 
     The key is made only when the caller may create keys, as the transit engine does.
@@ -171,7 +178,7 @@ def encrypt(
 
 def decrypt(
     service: Service, caller: Caller, mount: str, name: str, items: Sequence[ToDecrypt]
-) -> list[bytes | ItemError]:
+) -> list[bytes | InvalidInput]:
     """Decrypt each item; one that cannot be is answered by its error."""
     operation = _operation(service, "data.decrypt", mount, name)
 
@@ -183,7 +190,7 @@ def decrypt(
 
 def rewrap(
     service: Service, caller: Caller, mount: str, name: str, items: Sequence[ToDecrypt]
-) -> list[Encrypted | ItemError]:
+) -> list[Encrypted | InvalidInput]:
     """Move each ciphertext to the latest key version, without showing the plaintext."""
     operation = _operation(service, "data.rewrap", mount, name)
 
@@ -201,7 +208,11 @@ def rewrap(
 def _open(service: Service, connection: Connection, key: NamedKey, item: ToDecrypt) -> bytes:
     ciphertext = transit.parse_named(item.ciphertext)
     material = service.keyring.for_decryption(connection, key, ciphertext.version)
-    return transit.open_named(ciphertext, material, item.associated_data)
+    try:
+        return transit.open_named(ciphertext, material, item.associated_data)
+    except Damaged as error:
+        # The caller's text is at fault; a stored key that is damaged remains our failure.
+        raise InvalidInput(error.detail) from None
 
 
 def _each(
@@ -212,16 +223,16 @@ def _each(
     name: str,
     items: Sequence[_Item],
     one: Callable[[Connection, NamedKey, _Item], _Done],
-) -> list[_Done | ItemError]:
-    def act(connection: Connection) -> Outcome[list[_Done | ItemError]]:
+) -> list[_Done | InvalidInput]:
+    def act(connection: Connection) -> Outcome[list[_Done | InvalidInput]]:
         key = named_key.find_key(connection, mount, name)
         if key is None:
             raise InvalidInput("encryption key not found")
-        done: list[_Done | ItemError] = []
+        done: list[_Done | InvalidInput] = []
         for item in items:
             try:
                 done.append(one(connection, key, item))
-            except ITEM_ERRORS as error:
+            except InvalidInput as error:
                 done.append(error)
         return Outcome(done, count=len(done))
 
@@ -229,6 +240,8 @@ def _each(
 
 
 def _operation(service: Service, action: str, mount: str, name: str) -> Operation:
+    if name != "*":
+        named_key.check_name(name)
     if mount in RESERVED_MOUNTS:
         raise NotFound(f"there is no mount {mount}/")
     with service.store.read() as connection:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from sqlalchemy import Connection
+
 from secvault.backup import run
+from secvault.backup.repository_faults import RepositoryLocked
 from secvault.backup.restic import Progress
+from secvault.backup.run import Run
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import SecvaultError
+from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills
 from secvault.service.service import Service
@@ -36,19 +40,26 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
             (
                 Step("announce", _in(service, _announce_backup)),
                 Step("stage", _in(service, _stage), retries=2),
-                Step("save", _in(service, _save), retries=5, wait=30.0),
-                Step("retain", _in(service, _retain), retries=5, wait=30.0),
+                _on_repository("save", _in(service, _save)),
+                _on_repository("retain", _in(service, _retain)),
                 Step("conclude", _in(service, _conclude_backup)),
             ),
         ),
-        Workflow(DRILL, (Step("drill", _in(service, _drill), retries=2, wait=60.0),)),
+        Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
     )
 
 
+def _on_repository(name: str, act: Callable[[JobContext, Results], JsonValue]) -> Step:
+    # Plans may share a repository, and retention needs it alone; a lock that a dead process left
+    # on another host lapses after half an hour. Tried again for about an hour in all.
+    return Step(name, act, retries=7, wait=30.0, retry_on=(Unavailable, RepositoryLocked))
+
+
+Results = Mapping[str, JsonValue]
 Act = Callable[[Service, JobContext], JsonValue]
 
 
-def _in(service: Service, act: Act) -> Callable[[JobContext, Mapping[str, JsonValue]], JsonValue]:
+def _in(service: Service, act: Act) -> Callable[[JobContext, Results], JsonValue]:
     return lambda context, _results: act(service, context)
 
 
@@ -61,67 +72,68 @@ def _backup_operation(context: JobContext) -> Operation:
 
 
 @contextmanager
-def _part_of_run(service: Service, context: JobContext) -> Iterator[None]:
+def _part_of_run(service: Service, context: JobContext) -> Iterator[Run]:
     """Signs of life while a step works; its failure on the run's row and in the audit log."""
-    engine, table = service.backups, tables.backup_run
-    caller, operation = _jobs_caller(), _backup_operation(context)
+    engine, caller, operation = service.backups, _jobs_caller(), _backup_operation(context)
     decision = service.spine.decide(caller, operation)
-    engine.mark(table, context.job, state="running", error=None, finished_at=None)
-    try:
-        with (
-            engine.beating(table, context.job),
-            service.spine.concerning(caller, operation, decision),
-        ):
-            yield
-    except SecvaultError as error:
-        run.fail(engine, context.job, error)
-        raise
+    with service.spine.concerning(caller, operation, decision):
+        started = run.begin(engine, context.plan, context.job, context.requested_by)
+        with engine.at_work(tables.backup_run, context.job, "the backup"):
+            yield started
 
 
 def _announce_backup(service: Service, context: JobContext) -> JsonValue:
     service.spine.announce(_jobs_caller(), _backup_operation(context))
-    run.begin(service.backups, context.plan, context.job, context.requested_by)
-    return None
+    with _part_of_run(service, context):
+        return None
 
 
 def _stage(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context):
-        run.stage(service.backups, context.job)
+    with _part_of_run(service, context) as started:
+        if started.state != "done":
+            run.stage(service.backups, context.job, context.cancel)
     return None
 
 
 def _save(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context):
-        run.save(service.backups, context.job, _unseen, context.cancel)
+    with _part_of_run(service, context) as started:
+        if started.state != "done":
+            run.save(service.backups, context.job, _unseen, context.cancel)
     return None
 
 
 def _retain(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context):
-        run.retain(service.backups, context.job)
+    with _part_of_run(service, context) as started:
+        if started.state != "done":
+            run.retain(service.backups, context.job)
     return None
 
 
 def _conclude_backup(service: Service, context: JobContext) -> JsonValue:
-    caller, operation = _jobs_caller(), _backup_operation(context)
-    done = run.finish(service.backups, context.job)
-    decision = service.spine.decide(caller, operation)
-    outcome = Outcome(done, detail=backups.run_detail(done))
-    service.spine.conclude(caller, operation, decision, outcome)
-    return done.snapshot
+    with _part_of_run(service, context) as started:
+        if started.state == "done":
+            return started.snapshot
+        run.clear_staging(service.backups, context.plan)
+
+        # In one transaction with its audit entry, so that a kill leaves both or none.
+        def end(connection: Connection) -> Outcome[Run]:
+            done = run.finish(service.backups, connection, context.job)
+            return Outcome(done, detail=backups.run_detail(done))
+
+        ended = service.spine.change(_jobs_caller(), _backup_operation(context), end)
+    return ended.snapshot
 
 
 def _drill(service: Service, context: JobContext) -> JsonValue:
-    finding = drills.run_drill(
+    return drills.do_requested_drill(
         service,
         _jobs_caller(),
         context.plan,
+        context.job,
+        context.requested_by,
         _unseen,
         context.cancel,
-        drill_id=context.job,
-        requested_by=context.requested_by,
     )
-    return finding.passed
 
 
 def _unseen(_progress: Progress) -> None:

@@ -20,6 +20,8 @@ from secvault.service import opening
 from secvault.service.service import Service
 from secvault.service.workflows import schedules, workflows
 
+LOOK_SECONDS = 1.0
+
 
 def work(settings: Settings, clock: Clock) -> None:
     """Work until SIGTERM or SIGINT. Raises what keeps the worker from starting or going on."""
@@ -41,18 +43,35 @@ def work(settings: Settings, clock: Clock) -> None:
             schedules=schedules(service),
         )
         worker.start()
+        failure: BaseException | None = None
         try:
-            while not stopping.wait(settings.audit.checkpoint_seconds):
-                _checkpoint(service, log.error)
-                failure = worker.failure()
-                if failure is not None:
-                    raise failure
+            failure = _watch(service, worker, stopping, log.error)
         finally:
             left = worker.stop()
     if left:
+        if failure is not None:
+            log.error("worker.failed", error=type(failure).__name__)
         # Threads of the workflow engine would keep the interpreter waiting for unfinished work,
         # which the next start takes up again.
         os._exit(os.EX_TEMPFAIL)
+    if failure is not None:
+        raise failure
+
+
+def _watch(
+    service: Service, worker: Worker, stopping: threading.Event, log: Callable[..., object]
+) -> BaseException | None:
+    """Sign the log's head when it is due, until told to stop; what ended the worker, if it did."""
+    clock = service.clock
+    due = clock.monotonic()
+    while not stopping.wait(LOOK_SECONDS):
+        failure = worker.failure()
+        if failure is not None:
+            return failure
+        if clock.monotonic() >= due:
+            due = clock.monotonic() + service.settings.audit.checkpoint_seconds
+            _checkpoint(service, log)
+    return None
 
 
 def _place(data: Path) -> Place:

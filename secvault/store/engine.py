@@ -133,7 +133,9 @@ def insert_unless_there(connection: Connection, table: Table, values: Mapping[st
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(dict(values)).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # SQLAlchemy keeps the number of rows of an INSERT only where it is asked to.
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
 
 
 def _open_postgresql(url: URL) -> Store:

@@ -6,13 +6,12 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from secvault.backup.repository import Repository
-from secvault.backup.restic import Progress, Restic, find_restic
+from secvault.backup.restic import Restic, find_restic
 from secvault.clock import system_clock
 from secvault.crypto.secret import Secret
 
@@ -24,16 +23,6 @@ TREE = {
     unicodedata.normalize("NFD", "thư mục/Bảng lương tháng 12.txt"): b"decomposed",
     "deep/er/still/big.bin": bytes(range(256)) * 4096,
 }
-
-
-@dataclass
-class Watched:
-    """Takes progress and keeps it."""
-
-    seen: list[Progress] = field(default_factory=list)
-
-    def __call__(self, progress: Progress) -> None:
-        self.seen.append(progress)
 
 
 @pytest.fixture(params=RESTICS)
@@ -82,9 +71,9 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large_source(tmp_path: Path) -> Path:
-    """Enough random data to keep restic at work for some seconds."""
+    """Enough random data (96 MiB) to keep restic at work for a second."""
     folder = tmp_path / "large"
     folder.mkdir()
     for number in range(24):
-        (folder / f"{number}.bin").write_bytes(os.urandom(16 << 20))
+        (folder / f"{number}.bin").write_bytes(os.urandom(4 << 20))
     return folder

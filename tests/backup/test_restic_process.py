@@ -175,7 +175,8 @@ def test_it_ends_when_we_are_killed(tmp_path: Path) -> None:
 import subprocess, sys, time
 from secvault.backup.restic_process import NeverCancelled, Order, ResticProcess, guarded
 from secvault.clock import system_clock
-argv = guarded("setpriv", ("/bin/sh", "-c", "echo $$; trap 'exit 1' INT; while :; do sleep 0.05; done"))
+script = "echo $$; trap 'exit 1' INT; while :; do sleep 0.05; done"
+argv = guarded("setpriv", ("/bin/sh", "-c", script))
 order = Order(argv, {"PATH": sys.argv[1]}, None)
 with ResticProcess(order, subprocess.Popen, system_clock(), NeverCancelled()) as process:
     for line in process.lines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,15 +17,23 @@ def secvault(tmp_path: Path) -> Program:
     return Program(tmp_path)
 
 
-@pytest.fixture
-def vault(secvault: Program) -> Program:
-    """The program with a new vault whose administrator is `admin`."""
-    secvault.with_(
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a vault whose administrator is `admin`, to be copied and never used."""
+    program = Program(tmp_path_factory.mktemp("made-once"))
+    program.with_(
         SECVAULT_ADMIN_NAME="admin",
         SECVAULT_ADMIN_PASSWORD=PASSWORD,
         SECVAULT_ADMIN_TOTP_SEED=SEED,
     ).ok("init")
-    return secvault
+    return program.folder
+
+
+@pytest.fixture
+def vault(made_once: Path, tmp_path: Path) -> Program:
+    """The program with a vault of its own whose administrator is `admin`."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    return Program(tmp_path)
 
 
 @pytest.fixture

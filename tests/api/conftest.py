@@ -1,0 +1,35 @@
+"""The application over a furnished vault, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running_service import Api, Front, House, copied, furnish
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The vault that each test gets a copy of."""
+    return furnish(tmp_path_factory.mktemp("furnished"))
+
+
+@pytest.fixture
+def house(furnished: House, tmp_path: Path) -> House:
+    """A vault of this test's own."""
+    return copied(furnished, tmp_path / "house")
+
+
+@pytest.fixture(scope="session")
+def front() -> Front:
+    """The application, to be put before a vault."""
+    return Front()
+
+
+@pytest.fixture
+def api(front: Front, house: House) -> Iterator[Api]:
+    """The application over this test's own vault."""
+    with front.serving(house) as served:
+        yield served
