@@ -164,9 +164,7 @@ def furnish(folder: Path) -> House:
         operator = Caller(authentication.local_operator(service))
         for name, (role, where, own) in ROLES.items():
             seeds[name] = add_person(service, operator, hands, name, own)
-            grants.add_grant(
-                service, operator, subject=f"user:{name}", role=role, department=where
-            )
+            grants.add_grant(service, operator, subject=f"user:{name}", role=role, department=where)
         for name, seed in seeds.items():
             signed_in = authentication.sign_in(
                 service, name, Secret.of(PASSWORD), Secret.of(hands.code(seed))
@@ -184,9 +182,7 @@ def copied(house: House, folder: Path) -> House:
     return House(folder, Hands(house.hands.seconds), dict(house.tokens), dict(house.seeds))
 
 
-def add_person(
-    service: Service, caller: Caller, hands: Hands, name: str, department: str
-) -> str:
+def add_person(service: Service, caller: Caller, hands: Hands, name: str, department: str) -> str:
     """Make a person with a TOTP device, whose present code is still unused; the seed."""
     people.create_person(
         service,

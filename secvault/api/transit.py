@@ -348,8 +348,10 @@ def _decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"failed to parse the body: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidInput("failed to decode JSON input: the body is not JSON in UTF-8") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidInput(
+            "failed to decode JSON input: the body is not JSON in UTF-8, or nested too deeply"
+        ) from None
 
 
 def _base64(text: str) -> bytes:

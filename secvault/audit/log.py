@@ -95,7 +95,8 @@ class AuditLog:
 
         Call it outside any write transaction of the same store: it waits for one of its own.
         Raises InvalidInput for an event that does not fit the catalogue, AuditUnavailable if the
-        event could not be made durable in time; the operation must then not be answered.
+        event could not be made durable in time; the operation must then not be answered, though
+        the event may still enter the log.
         """
         (outcome,) = self._submit(Waiting(self._draft(event)))
         return self._settled(outcome)

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +20,9 @@ from secvault.errors import Damaged
 
 FORMAT = "secvault manifest v1"
 NAME = "manifest.json"
+
+# Micros, up to the last moment that a date can name.
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -59,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True):
     format: str
     run: str
     plan: str
-    data_at: int
+    data_at: Moment
     audit_size: int
     database: str
     files: tuple[FileEntry, ...]

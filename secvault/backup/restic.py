@@ -251,7 +251,8 @@ class Restic:
             groups = read_list(answer, ForgetGroup)
         if groups is None:
             raise BackupFailed("restic did not say as JSON what it forgot")
-        return forget_report(groups, refused, pruned=prune and status == restic_faults.DONE)
+        pruned = prune and status == restic_faults.DONE and not refused
+        return forget_report(groups, refused, pruned=pruned)
 
     def check(
         self,

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from secvault.backup import restic_faults
 from secvault.backup.repository import LocalFolder, Repository, S3Location
+from secvault.backup.repository_faults import WrongRepositoryPassword
 from secvault.backup.restic_process import (
     PASSWORD_FILE,
     Cancel,
@@ -115,8 +116,8 @@ class ResticCommand:
         error = restic_faults.failure(
             status, complaints, work, repository.location, self.clock.now()
         )
-        if isinstance(error, WrongRepositoryPassword):
-            # For 0.14 a damaged key file is a wrong password.
+        if type(error) in {WrongRepositoryPassword, BackupFailed}:
+            # For 0.14 a damaged key file is a wrong password, or no text that it understands.
             keys = _damaged_keys(repository)
             if keys:
                 raise restic_faults.damage(keys, work, repository.location)

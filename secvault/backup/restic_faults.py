@@ -39,7 +39,8 @@ _CHANGED = re.compile(
 # Something was wrong; a storage that failed meanwhile explains it as well.
 _FAULTY = re.compile(
     r"repository contains errors|LoadIndex returned errors|error loading index|contains \d+ errors"
-    r"|could not load snapshot|failed to load snapshot|unexpected EOF|: EOF$|repository is damaged",
+    r"|could not load snapshot|failed to load snapshot|unexpected EOF|: EOF$|illegal base64"
+    r"|Unmarshal: invalid character|repository is damaged",
     re.IGNORECASE | re.MULTILINE,
 )
 _NETWORK = re.compile(

@@ -138,8 +138,8 @@ def list_records(
 ) -> Page:
     """A page of records after the id `after`, each as far as the caller may see it."""
     collection = _collection(service, collection_name)
-    if after:
-        rows.check_id(after)
+    if after and not rows.RECORD_ID.fullmatch(after):
+        raise InvalidInput.at("after", "give what the page before ended with")
     if not 1 <= limit <= PAGE_LIMIT:
         raise InvalidInput.at("limit", f"use 1 to {PAGE_LIMIT}")
     operation = _operation("record.list", collection)

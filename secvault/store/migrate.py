@@ -49,12 +49,12 @@ def schema_revision(store: Store) -> str | None:
         return _revision(connection)
 
 
-def require_current(store: Store) -> None:
+def require_current(store: Store, migrations: Path = MIGRATIONS) -> None:
     """Return when the store's schema is exactly this program's.
 
     Raises StoreVersion for an empty, older, newer or half-migrated store, saying what to do.
     """
-    history = _history(MIGRATIONS)
+    history = _history(migrations)
     with store.read() as connection:
         revision = _revision(connection)
         _require_known(connection, revision, history)

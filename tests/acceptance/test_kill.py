@@ -23,7 +23,8 @@ from tests.acceptance.installation import (
     system_token,
 )
 
-KILLS = 20
+# The keeper takes everything with it and starts slowest, so it is not killed as often.
+KILLS = {"keeper": 3, "web": 3, "web worker": 7, "worker": 7}
 WRITERS = 4
 
 
@@ -100,18 +101,19 @@ def test_whatever_is_killed_every_answered_record_is_there_and_audited_once(
         installation.wait_until_ready(systemd.process)
         for thread in threads:
             thread.start()
-        for turn in range(KILLS):
+        order = [role for role, times in KILLS.items() for _ in range(times)]
+        chance.shuffle(order)
+        for wanted in order:
             _wait_for_some_writing(installation, clerks)
             time.sleep(chance.uniform(0, 0.5))
             alive = _roles(systemd.process.pid)
             everybody |= set(alive)
-            # Each of the four in turn; when that one is just being started, another.
-            wanted = ("keeper", "web", "web worker", "worker")[turn % 4]
+            # When that one is just being started, another.
             pids = [pid for pid, role in alive.items() if role == wanted] or list(alive)
             victim = chance.choice(pids)
+            killed[alive[victim]] += 1
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
-                killed[alive[victim]] += 1
         _wait_for_some_writing(installation, clerks)
     finally:
         stopping.set()
@@ -122,7 +124,8 @@ def test_whatever_is_killed_every_answered_record_is_there_and_audited_once(
         everybody |= set(family(systemd.process.pid))
         code = stop(systemd.process)
     assert code == 0, installation.log()[-2000:]
-    assert set(killed) == {"keeper", "web", "web worker", "worker"}, killed
+    assert set(killed) == set(KILLS), killed
+    assert killed.total() == 20
     assert set(systemd.ended) <= {-signal.SIGKILL}, (systemd.ended, installation.log()[-3000:])
     assert [one for clerk in clerks for one in clerk.unexpected] == []
     answered = {record for clerk in clerks for record in clerk.answered}
@@ -147,7 +150,7 @@ def test_whatever_is_killed_every_answered_record_is_there_and_audited_once(
 
 def _wait_for_some_writing(installation: Installation, clerks: list[Clerk]) -> None:
     before = sum(len(clerk.answered) for clerk in clerks)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while sum(len(clerk.answered) for clerk in clerks) < before + 8:
         if time.monotonic() > deadline:
             raise AssertionError(f"nothing is written any more: {installation.log()[-3000:]}")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import (
-    PROGRAM,
     Installation,
     family,
     free_port,
@@ -130,7 +129,3 @@ def test_scripts_up_serves_a_vault_and_ends_with_its_service(tmp_path: Path) -> 
     assert (tmp_path / "here" / "secvault.db").exists()
     assert [pid for pid in everybody if Path(f"/proc/{pid}").exists()] == []
 
-
-def test_the_programs_own_command_is_what_the_tests_start() -> None:
-    said = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
-    assert said.stdout.startswith("secvault ")

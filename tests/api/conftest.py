@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from secvault.log import configure_logging
 from tests.running_service import Api, Front, House, copied, furnish
 
 
@@ -20,6 +22,14 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> House:
 def house(furnished: House, tmp_path: Path) -> House:
     """A vault of this test's own."""
     return copied(furnished, tmp_path / "house")
+
+
+@pytest.fixture(autouse=True)
+def log() -> io.StringIO:
+    """What the service logs while a test runs."""
+    written = io.StringIO()
+    configure_logging(written)
+    return written
 
 
 @pytest.fixture(scope="session")

@@ -85,8 +85,9 @@ def test_an_application_with_a_route_that_declares_nothing_does_not_start(house:
 
 
 def test_a_forgotten_route_is_found_among_those_of_an_included_router() -> None:
-    inner, app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None), FastAPI(
-        openapi_url=None, docs_url=None, redoc_url=None
+    inner, app = (
+        FastAPI(openapi_url=None, docs_url=None, redoc_url=None),
+        FastAPI(openapi_url=None, docs_url=None, redoc_url=None),
     )
     inner.get("/deep")(_no_answer)
     app.include_router(inner.router, prefix="/api")

@@ -23,15 +23,21 @@ CHANGES = {
 }
 REPLACEMENTS = {
     "sqlite": [
-        "INSERT OR REPLACE INTO audit_event SELECT 1, 'new', t, kind, outcome, actor, resource,"
-        " department, body, leaf_hash FROM audit_event WHERE seq = 2",
-        "INSERT OR REPLACE INTO audit_event SELECT 9, id, t, kind, outcome, actor, resource,"
-        " department, body, leaf_hash FROM audit_event WHERE seq = 2",
+        (
+            "INSERT OR REPLACE INTO audit_event SELECT 1, 'new', t, kind, outcome, actor, resource,"
+            " department, body, leaf_hash FROM audit_event WHERE seq = 2"
+        ),
+        (
+            "INSERT OR REPLACE INTO audit_event SELECT 9, id, t, kind, outcome, actor, resource,"
+            " department, body, leaf_hash FROM audit_event WHERE seq = 2"
+        ),
     ],
     "postgresql": [
-        "INSERT INTO audit_event SELECT 1, 'new', t, kind, outcome, actor, resource,"
-        " department, body, leaf_hash FROM audit_event WHERE seq = 2"
-        " ON CONFLICT (seq) DO UPDATE SET body = excluded.body",
+        (
+            "INSERT INTO audit_event SELECT 1, 'new', t, kind, outcome, actor, resource,"
+            " department, body, leaf_hash FROM audit_event WHERE seq = 2"
+            " ON CONFLICT (seq) DO UPDATE SET body = excluded.body"
+        ),
         "TRUNCATE audit_event",
     ],
 }

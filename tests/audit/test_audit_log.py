@@ -207,7 +207,7 @@ def test_a_store_that_fails_refuses_the_operation_and_the_log_says_so_later(
             with pytest.raises(AuditUnavailable) as refused:
                 log.record(reading(number))
             assert "disk on fire" not in refused.value.detail
-        assert log.trouble is not None
+        assert "RuntimeError" in (log.trouble or "")
         failures.clear()
         log.record(reading(3))
     assert log.trouble is None
@@ -258,7 +258,7 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_counted_as_lost(
         any_store.writer.dialect.do_commit = commit  # type: ignore[method-assign]
         raise ConnectionResetError
 
-    any_store.writer.dialect.do_commit = commit_and_break  # type: ignore[method-assign]
+    any_store.writer.dialect.do_commit = commit_and_break  # type: ignore[method-assign,assignment]
     with pytest.raises(AuditUnavailable):
         log.record(reading(1))
     log.record(reading(2))
@@ -281,8 +281,7 @@ def test_a_full_disk_refuses_operations_and_room_heals_it(
         except AuditUnavailable:
             refused += 100
     assert refused
-    assert log.trouble is not None
-    assert "full" in log.trouble
+    assert "full" in (log.trouble or "")
     with sqlite_store.write() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     log.record(reading(9))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from secvault.audit import Actor, AuditLog, Event
-from secvault.audit.leaf import StoredEvent
-from secvault.audit.query import Question, event_at, page
+from secvault.audit.append import append, lock_head
+from secvault.audit.leaf import Number, StoredEvent, draft, event_id
+from secvault.audit.query import FEW, Question, event_at, page
 from secvault.clock import Clock
 from secvault.errors import InvalidInput
 from secvault.store import Store
@@ -117,6 +118,23 @@ def test_an_event_is_found_by_its_number(written: Written) -> None:
     assert event_at(written.store, 52) is None
 
 
+def test_a_resource_with_most_of_the_log_below_it_is_paged_like_any_other(
+    sqlite_store: Store,
+) -> None:
+    made = [
+        Event(KINDS[n % 3], "ok", Actor("user", "u-1"), "hr" if n % 1_000 else f"it/{n}")
+        for n in range(FEW + 1_000)
+    ]
+    drafts = [draft(one, id=event_id(n), t=n) for n, one in enumerate(made)]
+    with sqlite_store.write() as connection:
+        append(connection, lock_head(connection), drafts, Number("n", "s", 0))
+    below = [n for n in range(len(made)) if n % 1_000]
+    first = page(sqlite_store, Question(resource="hr"), limit=1_000, newest_first=False)
+    assert [e.seq for e in first.events] == below[:1_000]
+    of_kind = page(sqlite_store, Question(resource="hr", kind=KINDS[1]), limit=500)
+    assert [e.seq for e in of_kind.events] == [n for n in below[::-1] if n % 3 == 1][:500]
+
+
 @pytest.mark.parametrize("limit", [0, 1_001])
 def test_a_page_has_a_sensible_size(sqlite_store: Store, limit: int) -> None:
     with pytest.raises(InvalidInput, match="limit"):
@@ -127,6 +145,11 @@ def test_a_page_has_a_sensible_size(sqlite_store: Store, limit: int) -> None:
     ("question", "index"),
     [
         (Question(actor="user:u-1"), "ix_audit_event_actor_seq"),
+        (
+            Question(actor="user:u-1", kind="record.read", outcome="ok"),
+            "ix_audit_event_actor_seq",
+        ),
+        (Question(resource="hr/employees/e-1"), "ix_audit_event_resource_seq"),
         (Question(kind="record.read", outcome="denied"), "ix_audit_event_kind_outcome_seq"),
         (Question(outcome="denied"), "ix_audit_event_kind_outcome_seq"),
     ],

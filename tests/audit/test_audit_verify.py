@@ -257,6 +257,26 @@ def test_a_history_rewritten_and_signed_anew_contradicts_the_published_checkpoin
     assert report.first_bad_seq == 20
 
 
+def test_checkpoints_signed_by_a_stolen_key_do_not_hide_where_the_forgery_may_be(
+    store: Store, signer: NoteSigner, published: list[bytes]
+) -> None:
+    with intrusion(store) as connection:
+        forge(connection, 33, renamed(decode(body_of(connection, 33), seq=33)))
+        change(connection, 33, actor="user:u-8")
+        fit_head(connection)
+        connection.execute(audit_checkpoint.delete().where(audit_checkpoint.c.size > 20))
+        hashes = [leaf_hash(body_of(connection, seq)) for seq in range(36)]
+        forged = Checkpoint(ORIGIN, 36, root_of(hashes))
+        connection.execute(
+            audit_checkpoint.insert().values(
+                size=36, root=forged.root, note=sign_checkpoint(forged, signer), t=1
+            )
+        )
+    report = _verify(store, signer, *published)
+    assert not report.intact
+    assert report.first_bad_seq == 20
+
+
 def test_a_checkpoint_signed_by_another_key_is_found(store: Store, signer: NoteSigner) -> None:
     newest = newest_checkpoint(store)
     assert newest is not None

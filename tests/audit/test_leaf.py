@@ -4,6 +4,8 @@ import json
 import string
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -142,16 +144,8 @@ def test_text_is_brought_to_normal_form_c() -> None:
     assert decode(encode(event, id=ID, t=1, number=NUMBER), seq=0).event.resource == composed
 
 
-def _with(**changes: object) -> Event:
-    return Event(
-        **{
-            "kind": "record.read",
-            "outcome": "ok",
-            "actor": Actor("user", "u-1"),
-            "resource": "hr",
-            **changes,
-        }
-    )  # type: ignore[arg-type]
+def _with(**changes: Any) -> Event:
+    return replace(Event("record.read", "ok", Actor("user", "u-1"), "hr"), **changes)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""A store, a folder to save and a local repository, with a clock that tests move by hand."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from secvault.backup import drill, run
+from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.drill import Finding
+from secvault.backup.engine import BackupEngine
+from secvault.backup.restic import ForgetReport, Progress, Snapshot, find_restic
+from secvault.backup.run import Run
+from secvault.clock import Clock, system_clock
+from secvault.config import PlanSettings, RepositorySettings
+from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
+from secvault.errors import Damaged
+from secvault.store import Store, migrate, open_store
+
+PLAN = "nightly"
+NOON = 1_790_000_000
+SIGNER = NoteSigner("test/evidence", Secret(bytes(range(32))))
+
+
+@dataclass
+class Hands:
+    """The hands of the clock, in seconds; both clocks move together."""
+
+    seconds: float = NOON
+
+    def clock(self) -> Clock:
+        return Clock(
+            wall=lambda: int(self.seconds * 1_000_000),
+            monotonic=lambda: self.seconds,
+            sleep=time.sleep,
+        )
+
+
+@dataclass
+class Proven:
+    """Proofs that hold, take a minute and a half together, or find the damage that is named."""
+
+    hands: Hands
+    damage: str = ""
+
+    def audit_log(self, restored: Store) -> str:
+        self.hands.seconds += 60
+        return f"{restored.dialect} log, whole"
+
+    def sample_of_fields(self, restored: Store) -> str:
+        self.hands.seconds += 30
+        if self.damage:
+            raise Damaged(self.damage)
+        return "9 fields decrypted"
+
+
+@dataclass
+class SmallVault:
+    """What a test of runs and drills works with. documents: the folder that the plan saves."""
+
+    folder: Path
+    hands: Hands
+    engine: BackupEngine
+    documents: Path
+    seen: list[Progress] = field(default_factory=list)
+
+    def planned(self, **changed: Any) -> SmallVault:
+        """The same vault with another plan."""
+        plan = self.engine.plans[PLAN].model_copy(update=changed)
+        return replace(self, engine=replace(self.engine, plans={PLAN: plan}))
+
+    def back_up(self, run_id: str = "run-1") -> tuple[Run, ForgetReport]:
+        return run.run_backup(
+            self.engine,
+            PLAN,
+            run_id,
+            requested_by="user:thu",
+            on_progress=self.seen.append,
+            cancel=Event(),
+        )
+
+    def drill(self, drill_id: str = "drill-1", damage: str = "") -> Finding:
+        return drill.run_drill(
+            self.engine,
+            PLAN,
+            drill_id,
+            requested_by="user:thu",
+            proofs=Proven(self.hands, damage),
+            signer=SIGNER,
+            on_progress=self.seen.append,
+            cancel=Event(),
+        )
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        return run.snapshots(self.engine, PLAN)
+
+    def packs(self) -> list[Path]:
+        """The files that hold the repository's data, the largest last."""
+        found = [path for path in (self.folder / "repository/data").rglob("*") if path.is_file()]
+        return sorted(found, key=lambda path: path.stat().st_size)
+
+    def left_in_scratch(self) -> list[str]:
+        """Copies that are still there; restic keeps nothing in it."""
+        scratch = self.engine.scratch
+        return sorted(one.name for one in scratch.iterdir()) if scratch.exists() else []
+
+
+@contextmanager
+def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
+    """A vault in this folder, on SQLite unless the address of a database is given."""
+    hands = Hands()
+    store = open_store(store_url or f"sqlite:///{folder}/secvault.db")
+    migrate.upgrade(store)
+    documents, policies = folder / "documents", folder / "policies"
+    for place, name, content in (
+        (documents, "Bảng lương.txt", "lương tháng 11".encode()),
+        (documents, "deep/er/random.bin", os.urandom(200_000)),
+        (policies, "roles.csv", b"p,role:x\n"),
+    ):
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    data = folder / "data"
+    engine = BackupEngine(
+        store=store,
+        clock=hands.clock(),
+        restic=find_restic(
+            "restic", data / "restic-cache", data / "restic-scratch", system_clock(), os.environ
+        ),
+        postgresql=PostgresqlPrograms(),
+        plans={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
+        repository_settings=lambda _name: RepositorySettings(location=str(folder / "repository")),
+        own_folders=(policies,),
+        scratch=data / "scratch",
+        evidence=data / "evidence",
+        password_key=Secret(bytes(32)),
+        node="test:1",
+        host="vault-test",
+        environment={},
+    )
+    try:
+        yield SmallVault(folder, hands, engine, documents)
+    finally:
+        store.close()

@@ -1,0 +1,135 @@
+"""The keeper: its children run until it is asked to stop, and none outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from secvault.cli.keeper import keep
+
+KEEPER = """
+import sys
+from secvault.cli.keeper import keep
+commands = {f"child{n}": [sys.executable, "-c", code] for n, code in enumerate(sys.argv[1:])}
+sys.exit(keep(commands, lambda text: print(text, file=sys.stderr, flush=True)))
+"""
+# A child that writes its process id, then waits for ever, with a child of its own in its group.
+STAYS = """
+import os, pathlib, subprocess, time
+grandchild = subprocess.Popen(["sleep", "300"])
+pathlib.Path({place!r}).write_text(f"{{os.getpid()}} {{grandchild.pid}}")
+time.sleep(300)
+"""
+
+
+def keeper_of(*codes: str) -> subprocess.Popen[str]:
+    """A keeper in a process of its own, over Python programs."""
+    return subprocess.Popen(
+        [sys.executable, "-c", KEEPER, *codes], stderr=subprocess.PIPE, text=True
+    )
+
+
+def written(file: Path) -> list[int]:
+    """The process ids in the file, once they are there."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        text = file.read_text() if file.exists() else ""
+        if len(text.split()) == 2:
+            return [int(number) for number in text.split()]
+        time.sleep(0.02)
+    raise AssertionError(f"nothing in {file}")
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended; one that only waits to be reaped has."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_sigterm_ends_the_children_and_theirs_with_exit_code_0(tmp_path: Path) -> None:
+    keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")))
+    ids = written(tmp_path / "ids")
+    keeper.send_signal(signal.SIGTERM)
+    assert keeper.wait(60) == 0
+    assert all(is_gone(process) for process in ids)
+
+
+def test_ctrl_c_ends_with_exit_code_0_too(tmp_path: Path) -> None:
+    keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")))
+    [child, _] = written(tmp_path / "ids")
+    keeper.send_signal(signal.SIGINT)
+    assert keeper.wait(60) == 0
+    assert is_gone(child)
+
+
+def test_a_child_dies_with_a_keeper_that_is_killed(tmp_path: Path) -> None:
+    keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")))
+    child, grandchild = written(tmp_path / "ids")
+    keeper.kill()
+    keeper.wait(60)
+    try:
+        assert is_gone(child)
+    finally:
+        os.kill(grandchild, signal.SIGKILL)
+
+
+def test_a_killed_child_is_started_again_without_what_it_left(tmp_path: Path) -> None:
+    keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")))
+    try:
+        child, grandchild = written(tmp_path / "ids")
+        (tmp_path / "ids").unlink()
+        os.kill(child, signal.SIGKILL)
+        [again, _] = written(tmp_path / "ids")
+        assert again != child
+        assert is_gone(grandchild)
+        assert keeper.stderr is not None
+        assert keeper.stderr.readline() == "child0 ended with -9; starting it again\n"
+    finally:
+        keeper.terminate()
+        keeper.wait(60)
+
+
+def test_a_child_that_cannot_ever_start_ends_the_keeper_with_its_exit_code(tmp_path: Path) -> None:
+    keeper = keeper_of("import sys; sys.exit(4)", STAYS.format(place=str(tmp_path / "ids")))
+    assert keeper.wait(60) == 4
+
+
+def test_children_get_the_environment_that_is_given_and_each_turn_is_called(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "said"
+    code = f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(os.environ['SAID'])"
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if file.exists() and file.read_text():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        ended = keep(
+            {"child": [sys.executable, "-c", code]},
+            lambda _text: None,
+            environment={**os.environ, "SAID": "hello"},
+            each_turn=turn,
+        )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended == 0
+    assert turns > 0
+    assert file.read_text() == "hello"
