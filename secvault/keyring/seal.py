@@ -69,17 +69,21 @@ class FileSeal:
                     out.write(_HEADER + b"\n" + base64.b64encode(key) + b"\n")
                     out.flush()
                     os.fsync(out.fileno())
-                # A link, unlike a renaming, never takes the place of another file.
-                self.file.hardlink_to(part)
+                self._take_place(Path(part))
             finally:
                 Path(part).unlink()
             _flush_folder(folder)
-        except FileExistsError:
-            raise Conflict(f"the seal key {self.file} exists already and is not replaced") from None
         except OSError as error:
             raise ConfigurationError(
                 f"seal.key_file: {self.file} cannot be written: {error.strerror}"
             ) from None
+
+    def _take_place(self, part: Path) -> None:
+        try:
+            # A link, unlike a renaming, never takes the place of another file.
+            self.file.hardlink_to(part)
+        except FileExistsError:
+            raise Conflict(f"the seal key {self.file} exists already and is not replaced") from None
 
     def wrap(self, root: Secret, vault_id: str) -> bytes:
         """See Seal."""

@@ -38,6 +38,7 @@ def read_events(
 
 def verify_log(service: Service, caller: Caller) -> AuditReport:
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
+
     def act(_: object) -> Outcome[AuditReport]:
         service.audit.drain()
         signer = service.signing.audit
@@ -65,6 +66,7 @@ def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
 
 def take_checkpoint(service: Service, caller: Caller) -> bytes:
     """The signed checkpoint of the log as it is now: a C2SP signed note to keep elsewhere."""
+
     def act(_: object) -> Outcome[bytes]:
         service.audit.drain()
         signer = service.signing.audit

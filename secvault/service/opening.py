@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -30,7 +31,8 @@ from secvault.identity import (
 )
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring
-from secvault.keyring.keyring import TRANSIT
+from secvault.keyring.keyring import RECORDS, TRANSIT
+from secvault.keyring.named_key import key_names
 from secvault.keyring.root import create_root, unseal
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
@@ -114,7 +116,7 @@ def opened(
             {name: collection.department for name, collection in collections.items()},
         )
         _ensure_keys(store, keyring, collections)
-        node = f"{platform.node()}:{program}:{random(6).hex()}"
+        node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
         closing.callback(audit.close)
         policy = Policy(store, rules, clock, random=random)
@@ -191,7 +193,7 @@ def _backups(
         evidence=data / "evidence",
         password_key=keyring.internal("repository-passwords"),
         node=node,
-        host=platform.node() or "secvault",
+        host=_host(),
         environment=environment,
         random=random,
     )
@@ -202,5 +204,14 @@ def _has_vault(connection: Connection) -> bool:
 
 
 def _ensure_keys(store: Store, keyring: Keyring, collections: Mapping[str, Collection]) -> None:
-    with store.write() as connection:
-        ensure_collection_keys(connection, keyring, collections.values())
+    with store.read() as connection:
+        present = set(key_names(connection, RECORDS))
+    # Opening waits for no writer when there is nothing to make.
+    if not present.issuperset(collections):
+        with store.write() as connection:
+            ensure_collection_keys(connection, keyring, collections.values())
+
+
+def _host() -> str:
+    """The host's name with only such characters as the audit log takes in an id."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", platform.node()).strip(".-") or "host"

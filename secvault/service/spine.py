@@ -91,15 +91,16 @@ class Spine:
         """The decision itself, without a record: for what is left out or masked in an answer."""
         if caller.actions is not None and operation.action not in caller.actions:
             raise AssertionError(f"the route does not declare {operation.action}")
-        return self._policy.decide(
-            AccessRequest(
-                subject=caller.principal.subject,
-                department=operation.department,
-                object=operation.object,
-                field=operation.field,
-                action=operation.action,
-                context=self.context(caller),
-            )
+        return self._policy.decide(self._request(caller, operation))
+
+    def _request(self, caller: Caller, operation: Operation) -> AccessRequest:
+        return AccessRequest(
+            subject=caller.principal.subject,
+            department=operation.department,
+            object=operation.object,
+            field=operation.field,
+            action=operation.action,
+            context=self.context(caller),
         )
 
     def context(self, caller: Caller) -> AccessContext:
@@ -130,6 +131,10 @@ class Spine:
         """Run a changing act in one transaction that holds its audit entry too."""
         decision = self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.write() as connection:
+            # A right that was taken away since the decision opens nothing any more.
+            again = self._policy.decide(self._request(caller, operation), connection)
+            if not again.allowed:
+                raise Refused(again.reason_user, decision_id=again.id)
             outcome = act(connection)
             event = self._event(caller, operation, "ok", decision, outcome)
             self._audit.enqueue(connection, event)

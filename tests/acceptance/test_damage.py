@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from secvault.crypto.secret import Secret
+from secvault.errors import Damaged
+from secvault.keyring import named_key
+from secvault.service import records, transit
+from secvault.service.authentication import authenticate, local_operator, sign_in
+from secvault.service.spine import Caller
 from tests.acceptance.installation import (
+    ADMINISTRATOR,
+    PASSWORD,
     PLAN,
+    SEED,
     Installation,
+    code_of,
     new_installation,
     payslip,
     system_token,
@@ -26,10 +36,10 @@ CONTRACT = {
     "position": "Accountant",
     "signed_on": "2026-01-05",
     "starts_on": "2026-02-01",
-    "weekly_hours": "40",
+    "weekly_hours": 40,
     "base_salary": {"amount": "28750000", "currency": "VND"},
     "workplace": "Hà Nội",
-    "status": "active",
+    "status": "in_force",
 }
 
 
@@ -39,6 +49,14 @@ class Furnished:
 
     installation: Installation
     token: str
+    vkey: str
+
+    def verify(self) -> tuple[int, str]:
+        """Exit code and words of verifying the audit log as an auditor does, by the key alone."""
+        ended = self.installation.run(
+            "audit", "verify", "--copy", str(self.installation.database), "--key", self.vkey
+        )
+        return ended.returncode, ended.stdout + ended.stderr
 
     def read(self, record: str = "pay-1", collection: str = "payroll") -> tuple[int, str]:
         """Exit code and all words of showing a record."""
@@ -53,10 +71,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     """Made once; each test damages a copy."""
     installation = new_installation(tmp_path_factory.mktemp("original"), keep_last=1)
     with installation.opened() as service:
-        from secvault.service import records, transit
-        from secvault.service.authentication import authenticate, local_operator
-        from secvault.service.spine import Caller
-
         token = system_token(service, "payroll-sync", "hr", "role:hr.head")
         head = Caller(authenticate(service, token))
         for record, account in KEPT.items():
@@ -68,7 +82,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
         )
     installation.ok("audit", "checkpoint")
     installation.ok("backup", "run", PLAN)
-    return Furnished(installation, token)
+    return Furnished(installation, token, installation.json("audit", "keys")["audit"])
 
 
 @pytest.fixture
@@ -85,7 +99,7 @@ def furnished(original: Furnished, tmp_path: Path) -> Furnished:
     with copy.sql() as database:
         # The repository moved with the vault.
         database.execute("UPDATE backup_repository SET location = ?", (str(copy.repository),))
-    return Furnished(copy, original.token)
+    return Furnished(copy, original.token, original.vkey)
 
 
 def flip(installation: Installation, table: str, column: str, where: str = "1") -> None:
@@ -103,7 +117,9 @@ def flip(installation: Installation, table: str, column: str, where: str = "1") 
 def test_the_undamaged_copy_reads_and_verifies(furnished: Furnished) -> None:
     code, said = furnished.read()
     assert (code, KEPT["pay-1"] in said) == (0, True), said
-    assert furnished.installation.json("audit", "verify")["ok"]
+    assert furnished.verify()[0] == 0
+    restored = furnished.installation.folder / "restored"
+    furnished.installation.ok("backup", "restore", PLAN, "--target", str(restored))
 
 
 IN_PAYROLL = "collection = 'payroll'"
@@ -145,9 +161,6 @@ def test_a_changed_number_of_a_record_is_found(
 
 def test_a_flipped_bit_in_a_named_key_stops_its_use_and_names_it(furnished: Furnished) -> None:
     flip(furnished.installation, "named_key_version", "wrapped", "name = 'sums'")
-    from secvault.errors import Damaged
-    from secvault.keyring import named_key
-
     with furnished.installation.opened() as service, service.store.read() as connection:
         key = named_key.read_key(connection, "transit", "sums")
         with pytest.raises(Damaged, match="transit/sums"):
@@ -156,11 +169,6 @@ def test_a_flipped_bit_in_a_named_key_stops_its_use_and_names_it(furnished: Furn
 
 def test_a_flipped_bit_in_a_totp_seed_is_found_when_it_is_used(furnished: Furnished) -> None:
     flip(furnished.installation, "totp_device", "sealed_seed")
-    from secvault.crypto.secret import Secret
-    from secvault.errors import Damaged
-    from secvault.service.authentication import sign_in
-    from tests.acceptance.installation import ADMINISTRATOR, PASSWORD, SEED, code_of
-
     with furnished.installation.opened() as service, pytest.raises(Damaged) as found:
         sign_in(service, ADMINISTRATOR, Secret.of(PASSWORD), Secret.of(code_of(SEED)))
     assert SEED not in str(found.value)
@@ -172,9 +180,8 @@ def test_a_flipped_bit_in_an_audit_row_is_found_at_its_number(
     furnished: Furnished, column: str
 ) -> None:
     flip(furnished.installation, "audit_event", column, "seq = 7")
-    ended = furnished.installation.run("audit", "verify", "--json")
-    assert ended.returncode == 5, ended
-    assert '"first_bad_seq": 7' in ended.stdout
+    code, said = furnished.verify()
+    assert (code, "event 7" in said) == (5, True), said
 
 
 @pytest.mark.parametrize(
@@ -184,53 +191,151 @@ def test_a_flipped_bit_in_an_audit_row_is_found_at_its_number(
         "DELETE FROM audit_event WHERE seq = (SELECT max(seq) FROM audit_event)",
         "UPDATE audit_event SET t = t + 1 WHERE seq = 7",
         "UPDATE audit_head SET size = size - 1",
+        "UPDATE audit_checkpoint SET note = substr(note, 1, 40) || x'00' || substr(note, 42)",
     ],
-    ids=["one-gone", "last-gone", "time", "head"],
+    ids=["one-gone", "last-gone", "time", "head", "checkpoint"],
 )
-def test_a_row_of_the_audit_log_that_was_moved_or_taken_is_found(
+def test_a_log_that_was_cut_moved_or_signed_anew_is_found(
     furnished: Furnished, change: str
 ) -> None:
     with furnished.installation.sql() as database:
         database.execute(change)
-    assert _verify(furnished.installation) == 5
+    code, said = furnished.verify()
+    assert (code, "DAMAGED" in said) == (5, True), said
 
 
-def test_a_flipped_bit_in_a_checkpoint_is_found(furnished: Furnished) -> None:
-    flip(furnished.installation, "audit_checkpoint", "note")
-    assert _verify(furnished.installation) == 5
+def swap_fields(installation: Installation) -> None:
+    """Exchange two envelopes of one record."""
+    _swap_envelopes(installation, ("pay-1", "bank_account"), ("pay-1", "employee"))
 
 
-def _verify(installation: Installation) -> int:
-    # On a copy with the public key alone: opening the vault would append to the log first.
-    key = new_key = installation.json("audit", "keys")["audit"] if False else ""
-    return installation.run("audit", "verify").returncode if not key else len(new_key)
+def swap_fields_of_two_records(installation: Installation) -> None:
+    """Exchange the same field of two records."""
+    _swap_envelopes(installation, ("pay-1", "bank_account"), ("pay-2", "bank_account"))
 
 
-def _swap(table: str, column: str, one: str, other: str) -> Callable[[Installation], None]:
-    def swap(installation: Installation) -> None:
-        with installation.sql() as database:
-            first, second = (
-                database.execute(f"SELECT {column} FROM {table} WHERE {where}").fetchone()[0]
-                for where in (one, other)
-            )
-            for where, value in ((one, second), (other, first)):
-                database.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
-
-    return swap
-
-
-def _of(field: str, record: str = "pay-1") -> str:
-    return f"{IN_PAYROLL} AND record = '{record}' AND field = '{field}'"
-
-
-def _exchange(*columns: tuple[str, str], by: str, one: str, other: str, where: str = "1") -> str:
-    """Exchange two names in the key columns of several tables."""
-    return ";".join(
-        f"UPDATE {table} SET {column} = '~' WHERE {column} = '{one}' AND {where};"
-        f"UPDATE {table} SET {column} = '{one}' WHERE {column} = '{other}' AND {where};"
-        f"UPDATE {table} SET {column} = '{other}' WHERE {column} = '~' AND {where}"
-        for table, column in columns
+def swap_records(installation: Installation) -> None:
+    """Let two records change their ids, with all that belongs to them."""
+    _swap_names(
+        installation,
+        ("pay-1", "pay-2"),
+        [("record", "id"), ("record", "subject"), ("record_field", "record")],
+        [("data_key", "subject")],
     )
 
 
-SWAPS: dict[str, Callable[[Installation], None]] = {}
+def swap_rows_under_their_keys(installation: Installation) -> None:
+    """Let two records change their ids, but not their data keys."""
+    _swap_names(
+        installation,
+        ("pay-1", "pay-2"),
+        [("record", "id"), ("record", "subject"), ("record_field", "record")],
+        [],
+    )
+
+
+def swap_collections(installation: Installation) -> None:
+    """Let two collections change their names, with all that belongs to them."""
+    _swap_names(
+        installation,
+        ("payroll", "contracts"),
+        [("record", "collection"), ("record_field", "collection")],
+        [("data_key", "collection")],
+    )
+
+
+def swap_collections_and_keys(installation: Installation) -> None:
+    """The same, the collections' named keys included."""
+    swap_collections(installation)
+    _swap_names(
+        installation,
+        ("payroll", "contracts"),
+        [("named_key", "name")],
+        [("named_key_version", "name")],
+    )
+
+
+SWAPS = [
+    swap_fields,
+    swap_fields_of_two_records,
+    swap_records,
+    swap_rows_under_their_keys,
+    swap_collections,
+    swap_collections_and_keys,
+]
+
+
+@pytest.mark.parametrize("swap", SWAPS, ids=lambda swap: swap.__name__)
+def test_what_was_put_where_another_was_does_not_open(
+    furnished: Furnished, swap: Callable[[Installation], None]
+) -> None:
+    swap(furnished.installation)
+    code, said = furnished.read()
+    assert code == 5, said
+    assert "pay-1" in said or "payroll" in said
+    assert all(account not in said for account in KEPT.values())
+
+
+def test_over_http_damage_is_a_problem_without_any_data(furnished: Furnished) -> None:
+    swap_fields_of_two_records(furnished.installation)
+    flip(furnished.installation, "record", "tag", "collection = 'contracts'")
+    paths = ["payroll/pay-1", "payroll/pay-2", "payroll", "contracts/pay-1"]
+    paths += ["payroll/pay-1/fields/bank_account", "payroll/pay-1/fields/full_name"]
+    with furnished.installation.serving():
+        for path in paths:
+            answer = furnished.installation.call("GET", f"/api/v1/records/{path}", furnished.token)
+            assert answer.status_code == 500, (path, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "damaged" in answer.json()["detail"], answer.text
+            assert not any(account in answer.text for account in KEPT.values())
+            assert "Oanh" not in answer.text
+        whole = furnished.installation.call(
+            "GET", "/api/v1/records/contracts/pay-2", furnished.token
+        )
+    assert whole.status_code == 200
+
+
+@pytest.mark.parametrize("part", ["data", "index", "snapshots", "keys", "config"])
+def test_a_flipped_bit_in_the_repository_is_found_by_restore_and_drill(
+    furnished: Furnished, part: str
+) -> None:
+    place = furnished.installation.repository / part
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+    assert files
+    for file in files:
+        file.chmod(0o600)
+        changed = bytearray(file.read_bytes())
+        changed[len(changed) // 2] ^= 1
+        file.write_bytes(changed)
+    target = furnished.installation.folder / "restored"
+    restored = furnished.installation.run("backup", "restore", PLAN, "--target", str(target))
+    assert restored.returncode == 5, restored
+    assert "amage" in restored.stderr, restored
+    drilled = furnished.installation.run("drill", "run", PLAN)
+    assert drilled.returncode == 5, drilled
+
+
+def _swap_envelopes(
+    installation: Installation, one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    question = "SELECT envelope FROM record_field WHERE collection = 'payroll' AND record = ? AND field = ?"
+    change = "UPDATE record_field SET envelope = ? WHERE collection = 'payroll' AND record = ? AND field = ?"
+    with installation.sql() as database:
+        first, second = (database.execute(question, at).fetchone()[0] for at in (one, other))
+        database.execute(change, (second, *one))
+        database.execute(change, (first, *other))
+
+
+def _swap_names(
+    installation: Installation,
+    names: tuple[str, str],
+    columns: list[tuple[str, str]],
+    more: list[tuple[str, str]],
+) -> None:
+    one, other = names
+    with installation.sql() as database:
+        for table, column in [*columns, *more]:
+            for before, after in ((one, "~"), (other, one), ("~", other)):
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (after, before)
+                )

@@ -47,9 +47,7 @@ class Clerk:
             self.tried.append(record)
             body = {"id": record, "fields": payslip()}
             try:
-                answer = self.installation.call(
-                    "POST", "/api/v1/records/payroll", self.token, body
-                )
+                answer = self.installation.call("POST", "/api/v1/records/payroll", self.token, body)
             except httpx2.TransportError:
                 time.sleep(0.05)
                 continue

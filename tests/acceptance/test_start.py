@@ -128,4 +128,3 @@ def test_scripts_up_serves_a_vault_and_ends_with_its_service(tmp_path: Path) -> 
     assert code == 0, running.log()[-2000:]
     assert (tmp_path / "here" / "secvault.db").exists()
     assert [pid for pid in everybody if Path(f"/proc/{pid}").exists()] == []
-

@@ -119,11 +119,12 @@ def test_a_batch_answers_each_item_in_its_place(api: Api, sealed: str) -> None:
 
 
 def test_a_batch_has_a_limit_and_says_it(api: Api) -> None:
-    items = [{"plaintext": ""} for _ in range(10_001)]
-    wide = api.client.app
-    assert wide is not None
-    answer = api("POST", "/v1/transit/encrypt/payroll", "system", {"batch_input": items})
-    assert answer.status_code in (400, 413)
+    for count, status in ((10_000, 400), (10_001, 400)):
+        body = {"batch_input": [{}] * count}
+        answer = api("POST", "/v1/transit/encrypt/payroll", "system", body)
+        assert answer.status_code == status
+        assert ("data" in answer.json()) == (count == 10_000)
+    assert answer.json() == {"errors": ["a batch holds 10000 items at most; send several"]}
 
 
 def _flip(place: int) -> Callable[[str], str]:

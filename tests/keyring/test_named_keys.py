@@ -56,7 +56,8 @@ def test_a_wrapped_version_has_its_fixed_form_and_is_bound_to_its_place(
     assert wrapped.hex() == (
         "01"
         "000102030405060708090a0b"
-        "GOLDEN"
+        "8fcb1cd009280cd45d904558653caeba5b0f5def2ca681a3d8860766f98ce655"
+        "101909da43266eac7b65507a34203917"
     )
     place = b"".join(
         len(part).to_bytes(4, "big") + part
@@ -203,7 +204,10 @@ def test_rotations_at_once_make_consecutive_versions(
 
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(rotate, range(12))) == list(range(4, 16))
-    assert len({material(any_store, keyring, "pay", version).expose() for version in range(1, 16)}) == 15
+    assert (
+        len({material(any_store, keyring, "pay", version).expose() for version in range(1, 16)})
+        == 15
+    )
 
 
 def test_encryption_takes_the_latest_version_unless_one_is_named(
@@ -227,7 +231,8 @@ def test_encryption_is_held_to_its_limits(
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [(1, "below the minimum"), (0, "below the minimum"), (4, "does not exist")]
+    ("version", "words"),
+    [(1, "below the minimum"), (0, "below the minimum"), (4, "does not exist")],
 )
 def test_decryption_is_held_to_its_limits(
     any_store: Store, keyring: Keyring, pay: NamedKey, version: int, words: str
@@ -246,9 +251,7 @@ def test_only_an_exportable_key_is_exported_and_only_what_may_be_used(
 ) -> None:
     with any_store.write() as connection:
         plain = keyring.create(connection, "transit", "plain")
-        connection.execute(
-            update(KEY).where(KEY.c.name == "pay").values(min_decryption_version=2)
-        )
+        connection.execute(update(KEY).where(KEY.c.name == "pay").values(min_decryption_version=2))
         limited = read_key(connection, "transit", "pay")
     with any_store.read() as connection:
         assert set(keyring.export(connection, pay)) == {1, 2, 3}
@@ -296,7 +299,7 @@ def test_each_flipped_bit_of_a_wrapped_version_is_damage_that_names_the_key(
         flipped = (int.from_bytes(wrapped, "big") ^ 1 << place).to_bytes(len(wrapped), "big")
         with any_store.write() as connection:
             connection.execute(update(VERSION).where(here).values(wrapped=flipped))
-        with pytest.raises(Damaged, match="^version 2 of the key transit/pay is damaged$"):
+        with pytest.raises(Damaged, match=r"^version 2 of the key transit/pay is damaged$"):
             material(any_store, keyring, "pay", 2)
     assert material(any_store, keyring, "pay", 1).expose()
 
@@ -343,9 +346,7 @@ def test_a_key_moved_to_another_mount_does_not_open(any_store: Store, keyring: K
         keyring.create(connection, "other", "pay")
         wrapped = select(VERSION.c.wrapped).where(VERSION.c.mount == "transit")
         stolen = connection.execute(wrapped).scalar_one()
-        connection.execute(
-            update(VERSION).where(VERSION.c.mount == "other").values(wrapped=stolen)
-        )
+        connection.execute(update(VERSION).where(VERSION.c.mount == "other").values(wrapped=stolen))
     with pytest.raises(Damaged, match="key other/pay"), any_store.read() as connection:
         keyring.material(connection, "other", "pay", 1)
 
@@ -355,14 +356,14 @@ def test_a_version_that_is_gone_is_damage_not_a_missing_key(
 ) -> None:
     with any_store.write() as connection:
         connection.execute(delete(VERSION).where(VERSION.c.version == 3))
+    gone = "version 3 of the key transit/pay is gone"
     with any_store.read() as connection:
-        for use in (
-            lambda: keyring.for_encryption(connection, pay)[1],
-            lambda: keyring.for_decryption(connection, pay, 3),
-            lambda: keyring.export(connection, pay)[3],
-        ):
-            with pytest.raises(Damaged, match="version 3 of the key transit/pay is gone"):
-                use()
+        with pytest.raises(Damaged, match=gone):
+            keyring.for_encryption(connection, pay)
+        with pytest.raises(Damaged, match=gone):
+            keyring.for_decryption(connection, pay, 3)
+        with pytest.raises(Damaged, match=gone):
+            keyring.export(connection, pay)
 
 
 def test_a_copy_of_the_store_opens_under_the_same_root(
@@ -372,7 +373,9 @@ def test_a_copy_of_the_store_opens_under_the_same_root(
     migrate.upgrade(copy)
     with any_store.read() as source, copy.write() as target:
         for table in (tables.vault, tables.mount, KEY, VERSION):
-            target.execute(insert(table), [dict(row._mapping) for row in source.execute(select(table))])
+            target.execute(
+                insert(table), [dict(row._mapping) for row in source.execute(select(table))]
+            )
     restored = keyring.over(copy)
     assert restored.vault_id == keyring.vault_id
     assert material(copy, restored, "pay", 2) == material(any_store, keyring, "pay", 2)

@@ -42,7 +42,8 @@ def test_the_wrapped_root_has_its_fixed_form_and_is_bound_to_the_vault(
     assert wrapped.hex() == (
         "01"
         "000102030405060708090a0b"
-        "GOLDEN"
+        "2367b07cad8ca870e12cf9e4c1980a1ef7a3f14388022507441a9bfa9de88231"
+        "1268a79d0c604b7e233737f42813fdf6"
     )
     # Opened by hand, as the design writes the format.
     place = b"\0\0\0\x0dsecvault/root" + b"\0\0\0\x07vault-1"
@@ -117,7 +118,7 @@ def test_of_those_who_create_at_once_one_does(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match=r"seal\.key_file: .* cannot be written: Not a"):
+    with pytest.raises(ConfigurationError, match=r"seal\.key_file: .* cannot be written: "):
         FileSeal(tmp_path / "file" / "vault.key").create()
 
 

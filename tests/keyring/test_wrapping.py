@@ -48,7 +48,7 @@ def test_what_was_wrapped_for_us_opens_with_each_hash(
 
 def test_the_hash_is_sha256_unless_said_otherwise(private: rsa.RSAPrivateKey) -> None:
     assert unwrap_import(wrapped(private.public_key()), private) == TARGET
-    with pytest.raises(InvalidInput, match="^ciphertext: it does not open"):
+    with pytest.raises(InvalidInput, match=r"^ciphertext: it does not open"):
         unwrap_import(wrapped(private.public_key(), algorithm=hashes.SHA1), private)
 
 
@@ -90,9 +90,7 @@ def test_whatever_is_wrong_the_answer_is_the_same(private: rsa.RSAPrivateKey) ->
             unwrap_import(one, private)
         told.add(str(caught.value))
         assert caught.value.__suppress_context__
-    assert told == {
-        "ciphertext: it does not open with the wrapping key; wrap for this vault's key"
-    }
+    assert told == {"ciphertext: it does not open with the wrapping key; wrap for this vault's key"}
 
 
 def test_the_vault_has_one_wrapping_key_of_4096_bits_and_shows_its_public_half(

@@ -9,10 +9,11 @@ from contextlib import closing, contextmanager
 import pytest
 
 from secvault.audit.query import Question, page
+from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound, Refused, SecvaultError, Unavailable
 from secvault.service import Service, audit_log, authentication, people, records, transit
 from secvault.service.spine import Caller, Operation, Outcome
-from tests.running_service import PAYSLIP, House, payslip
+from tests.running_service import PASSWORD, PAYSLIP, House, payslip
 
 READ = Operation("record.read", "hr", "payroll", f"hr/payroll/{PAYSLIP}/bank", "bank")
 CREATE = Operation("record.create", "hr", "payroll", "hr/payroll/x")
@@ -85,9 +86,6 @@ def test_ciphertexts_and_keys_wait_for_the_log_too(service: Service, house: Hous
 
 
 def test_nobody_signs_in_unrecorded(service: Service, house: House) -> None:
-    from secvault.crypto.secret import Secret
-    from tests.running_service import PASSWORD
-
     house.hands.seconds += 60
     code = house.hands.code(house.seeds["head"])
     with _log_that_cannot_be_written(house), pytest.raises(Unavailable):

@@ -1,0 +1,84 @@
+"""A running service with people in it, for tests that try one thing after another on it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from secvault.crypto.secret import Secret
+from secvault.service import authentication, grants, records, transit
+from secvault.service.spine import Caller
+from tests.acceptance.installation import (
+    ADMINISTRATOR,
+    PASSWORD,
+    PROGRAM,
+    SEED,
+    Installation,
+    code_of,
+    new_installation,
+    payslip,
+    stop,
+    system_token,
+)
+from tests.running_service import PASSWORD as PERSONS_PASSWORD
+from tests.running_service import Hands, add_person
+
+RECORD = "pay-0042"
+KEY = "payroll"
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """tokens: of `admin`, of `head` (of the department hr) and of `system`."""
+
+    installation: Installation
+    tokens: Mapping[str, str]
+
+
+@contextmanager
+def furnished_service(folder: Path) -> Iterator[Furnished]:
+    """The service on a free port, without the worker: what it is asked for is not done."""
+    installation = new_installation(folder)
+    tokens = _furnish(installation)
+    with (folder / "service.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*PROGRAM, "web"],
+            env=installation.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        installation.wait_until_ready(process)
+        yield Furnished(installation, tokens)
+    finally:
+        stop(process)
+
+
+def _furnish(installation: Installation) -> dict[str, str]:
+    tokens = {}
+    with installation.opened() as service:
+        operator = Caller(authentication.local_operator(service))
+        seed = add_person(service, operator, Hands(time.time()), "head", "hr")
+        add_person(service, operator, Hands(time.time()), "somebody", "hr")
+        grants.add_grant(
+            service, operator, subject="user:head", role="role:hr.head", department="hr"
+        )
+        given = {ADMINISTRATOR: (PASSWORD, SEED), "head": (PERSONS_PASSWORD, seed)}
+        for name, (password, own) in given.items():
+            signed_in = authentication.sign_in(
+                service, name, Secret.of(password), Secret.of(code_of(own))
+            )
+            tokens[name] = signed_in.token.text()
+        roles = ("role:it.cryptor", "role:it.key_custodian")
+        tokens["system"] = system_token(service, "system", "it", *roles)
+        system_token(service, "another-system", "it")
+        head = Caller(authentication.authenticate(service, tokens["head"]))
+        records.create_record(service, head, "payroll", RECORD, payslip())
+        system = Caller(authentication.authenticate(service, tokens["system"]))
+        transit.create_key(service, system, "transit", KEY, kind="aes256-gcm96", exportable=True)
+    return tokens
