@@ -19,6 +19,7 @@ from secvault.api.problem import PROBLEM_JSON, FieldProblem, Problem
 _OURS = (Problem, FieldProblem)
 _REPLACED = ("HTTPValidationError", "ValidationError")
 _INVALID = "422"
+_NO_CONTENT = "204"
 
 router = APIRouter()
 
@@ -70,3 +71,5 @@ def _correct(operation: dict[str, Any]) -> None:
     # Where a route does not document it, the framework does: in a form that is never sent.
     if PROBLEM_JSON not in answers.get(_INVALID, {}).get("content", {PROBLEM_JSON: None}):
         del answers[_INVALID]
+    if _NO_CONTENT in answers:
+        answers.pop("200", None)

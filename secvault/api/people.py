@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access import Grant
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
-from secvault.crypto.secret import Secret
 from secvault.identity.people import Person
 from secvault.service import Service, grants, people
 from secvault.service.spine import Caller
@@ -33,7 +33,7 @@ class NewPerson(_Given):
     name: str = Field(max_length=200, description="The sign-in name.")
     display_name: str = Field(max_length=400)
     department: str = Field(max_length=63)
-    password: SecretStr = Field(max_length=1024, description="12 to 128 characters.")
+    password: SecretText = Field(max_length=1024, description="12 to 128 characters.")
 
 
 class NewDevice(_Given):
@@ -45,8 +45,8 @@ class NewDevice(_Given):
 class Codes(_Given):
     """Two codes that follow one another."""
 
-    first: SecretStr = Field(max_length=32)
-    second: SecretStr = Field(max_length=32)
+    first: SecretText = Field(max_length=32)
+    second: SecretText = Field(max_length=32)
 
 
 class NewGrant(_Given):
@@ -136,7 +136,7 @@ def person_create(at: Authenticated, new: Annotated[NewPerson, Body()]) -> Perso
         name=new.name,
         display_name=new.display_name,
         department=new.department,
-        password=_secret(new.password),
+        password=secret_of(new.password),
     )
     return _person(made)
 
@@ -167,7 +167,9 @@ def device_confirm(
 ) -> None:
     """Put a device into use, shown by two codes that follow one another."""
     service, who = at
-    people.confirm_totp(service, who, person, device, _secret(codes.first), _secret(codes.second))
+    people.confirm_totp(
+        service, who, person, device, secret_of(codes.first), secret_of(codes.second)
+    )
 
 
 @router.post("/people/{person}/disable")
@@ -253,7 +255,3 @@ def _grant(grant: Grant) -> GrantAnswer:
 
 def _time(micros: int | None) -> str | None:
     return None if micros is None else timestamp(micros)
-
-
-def _secret(value: SecretStr) -> Secret:
-    return Secret.of(value.get_secret_value())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import problem_responses
+from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
-from secvault.crypto.secret import Secret
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller
 
@@ -26,8 +26,8 @@ class SignIn(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(min_length=1, max_length=200, examples=["lan.nguyen"])
-    password: SecretStr = Field(min_length=1, max_length=1024)
-    code: SecretStr = Field(min_length=1, max_length=32, description="The present TOTP code.")
+    password: SecretText = Field(min_length=1, max_length=1024)
+    code: SecretText = Field(min_length=1, max_length=32, description="The present TOTP code.")
 
 
 class Session(BaseModel):
@@ -57,8 +57,8 @@ def session_open(request: Request, given: Annotated[SignIn, Body()]) -> Session:
     signed_in = authentication.sign_in(
         service_of(request),
         given.name,
-        _secret(given.password),
-        _secret(given.code),
+        secret_of(given.password),
+        secret_of(given.code),
         request.state.request_id,
     )
     who = signed_in.principal
@@ -93,7 +93,3 @@ def session_end(at: Authenticated) -> None:
     """Sign out."""
     service, who = at
     authentication.sign_out(service, who)
-
-
-def _secret(value: SecretStr) -> Secret:
-    return Secret.of(value.get_secret_value())

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from secvault.api.caller import vault_caller
 from secvault.api.declared import operation
-from secvault.api.vault import body_of, json_body, vault_answer, vault_responses
+from secvault.api.vault import batch_responses, body_of, json_body, vault_answer, vault_responses
 from secvault.errors import InvalidInput, NotFound
 from secvault.keyring.keyring import AES256_GCM96
 from secvault.keyring.named_key import NamedKey
@@ -189,7 +189,7 @@ def key_import(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
     return Response(status_code=204)
 
 
-@router.post("/{mount}/encrypt/{name}", **json_body(EncryptBody))
+@router.post("/{mount}/encrypt/{name}", responses=batch_responses(), **json_body(EncryptBody))
 @operation("{department}/{mount}/{name}", "data.encrypt", "key.create")
 def data_encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Encrypt one plaintext or a batch under the key's latest version, or a stated one."""
@@ -212,7 +212,7 @@ def data_encrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Res
     )
 
 
-@router.post("/{mount}/decrypt/{name}", **json_body(DecryptBody))
+@router.post("/{mount}/decrypt/{name}", responses=batch_responses(), **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.decrypt")
 def data_decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Decrypt one ciphertext or a batch."""
@@ -227,7 +227,7 @@ def data_decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Res
     )
 
 
-@router.post("/{mount}/rewrap/{name}", **json_body(DecryptBody))
+@router.post("/{mount}/rewrap/{name}", responses=batch_responses(), **json_body(DecryptBody))
 @operation("{department}/{mount}/{name}", "data.rewrap")
 def data_rewrap(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Move one ciphertext or a batch to the latest key version without showing the plaintext."""

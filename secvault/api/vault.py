@@ -7,9 +7,35 @@ from typing import Any
 import msgspec
 from fastapi import Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from secvault.api.problem import VaultErrors
 from secvault.service.spine import Caller
+
+
+class VaultAnswer(BaseModel):
+    """The envelope around every answer of these paths."""
+
+    request_id: str
+    lease_id: str
+    renewable: bool
+    lease_duration: int
+    data: dict[str, Any] | None
+    wrap_info: None
+    warnings: None
+    auth: None
+
+
+class BatchResults(BaseModel):
+    """One result for each item of the batch, in its place: a failed one holds `error`."""
+
+    batch_results: list[dict[str, Any]]
+
+
+class BatchAnswer(VaultAnswer):
+    """The envelope around the results of a batch of which an item failed."""
+
+    data: BatchResults  # type: ignore[assignment]
 
 
 async def body_of(request: Request) -> bytes:
@@ -35,7 +61,7 @@ def vault_answer(caller: Caller, data: dict[str, Any] | None, status: int = 200)
 def vault_responses() -> dict[int | str, dict[str, Any]]:
     """The documented errors of these paths."""
     reasons = {
-        400: "The request is not valid, or an item of the batch failed.",
+        400: "The request is not valid.",
         403: "The token is missing, unknown, expired or revoked, or the policy says no.",
         404: "There is no such key or mount.",
         405: "Not with this method.",
@@ -44,8 +70,18 @@ def vault_responses() -> dict[int | str, dict[str, Any]]:
         503: "The vault is sealed, or cannot write its audit log.",
     }
     return {
-        status: {"model": VaultErrors, "description": reason} for status, reason in reasons.items()
+        200: {"model": VaultAnswer, "description": "The envelope; `data` holds the answer."},
+        **{
+            status: {"model": VaultErrors, "description": reason}
+            for status, reason in reasons.items()
+        },
     }
+
+
+def batch_responses() -> dict[int | str, dict[str, Any]]:
+    """What the paths that take a batch document beside it."""
+    reason = "The request is not valid, or an item of the batch failed: its result says why."
+    return {400: {"model": VaultErrors | BatchAnswer, "description": reason}}
 
 
 def json_body(kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -112,6 +112,8 @@ def entries(folders: tuple[Path, ...]) -> Iterator[FileEntry | OSError]:
             except FileNotFoundError:
                 continue
             except OSError as error:
+                # What fails while it is read does not name the file.
+                error.filename = error.filename or str(path)
                 yield error
 
 

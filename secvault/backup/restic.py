@@ -306,7 +306,10 @@ class Restic:
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
-        with self.command.process(repository, ("restore", *words), cancel) as process:
+        # Without the cache: what it kept of indexes, snapshots and folders would hide that the
+        # repository has lost them.
+        act = ("restore", "--no-cache", *words)
+        with self.command.process(repository, act, cancel) as process:
             for line in process.lines():
                 message = read_message(line, {"status": Status})
                 phase = restore_phase(line)

@@ -286,7 +286,9 @@ def test_over_http_damage_is_a_problem_without_any_data(furnished: Furnished) ->
             answer = furnished.installation.call("GET", f"/api/v1/records/{path}", furnished.token)
             assert answer.status_code == 500, (path, answer.text)
             assert answer.headers["content-type"] == "application/problem+json"
-            assert "damaged" in answer.json()["detail"], answer.text
+            problem = answer.json()
+            assert problem["type"] == "urn:secvault:problem:damaged"
+            assert path.partition("/")[0] in problem["detail"], answer.text
             assert not any(account in answer.text for account in KEPT.values())
             assert "Oanh" not in answer.text
         whole = furnished.installation.call(

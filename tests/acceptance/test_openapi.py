@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -46,6 +45,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+REACHED = {"admin": 15, "head": 8, "system": 12}
 # It would end the session that the other examples are tried with.
 SIGNS_OUT = "session_end"
 
@@ -69,7 +69,7 @@ def schema(running: Furnished) -> Any:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("who", ["admin", "head", "system"])
 def test_nothing_undocumented_comes_back(running: Furnished, schema: Any, who: str) -> None:
-    tried = 0
+    tried, succeeded = 0, set()
     failures: list[str] = []
     for found in schema.get_all_operations():
         operation = found.ok()
@@ -78,10 +78,13 @@ def test_nothing_undocumented_comes_back(running: Furnished, schema: Any, who: s
             continue
         tried += 1
         try:
-            _try(operation, running.tokens[who])
-        except Exception as failure:  # noqa: BLE001 - all operations are tried, then all told
+            if _try(operation, running.tokens[who]):
+                succeeded.add(name)
+        except (Exception, BaseExceptionGroup) as failure:  # noqa: BLE001 - told together
             failures.append(f"{name}: {failure}")
-    assert tried > 45
+    assert tried > 40
+    # The examples reach what lies behind the checks of the input.
+    assert len(succeeded) >= REACHED[who], sorted(succeeded)
     assert not failures, "\n\n".join(failures)
     log = running.installation.log()
     for sign in ("Traceback", "unexpected_error", "request_failed"):
@@ -99,7 +102,9 @@ def test_signing_out_is_described_too(running: Furnished, schema: Any) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS)
 
 
-def _try(operation: Any, token: str) -> None:
+def _try(operation: Any, token: str) -> bool:
+    """Try examples; whether one of them succeeded. Raises what does not conform."""
+    seen: set[int] = set()
     headers = {"Authorization": f"Bearer {token}"}
 
     @settings(
@@ -119,6 +124,7 @@ def _try(operation: Any, token: str) -> None:
             }
         if known == 2 and "If-Match" in str(case.headers):
             case.headers = {**case.headers, "If-Match": '"1"'}
-        case.call_and_validate(headers=headers, checks=CHECKS)
+        seen.add(case.call_and_validate(headers=headers, checks=CHECKS).status_code)
 
     conforms()
+    return any(status < 300 for status in seen)

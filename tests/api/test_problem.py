@@ -15,6 +15,7 @@ from secvault.service import Service
 from tests.running_service import PAYSLIP, Api, Front, House, payslip
 
 PROBLEM = "application/problem+json"
+JSON_TYPE = {"Content-Type": "application/json"}
 CASES = [
     ("GET", "/api/v1/nowhere", "head", 404),
     ("PUT", "/api/v1/people", "admin", 405),
@@ -116,11 +117,10 @@ def test_on_the_transit_paths_an_error_is_what_vault_clients_expect(api: Api) ->
 
 
 def test_a_wrong_json_body_is_told_so(api: Api) -> None:
-    json_type = {"Content-Type": "application/json"}
     digits = b'{"fields": ' + b"9" * 10_000 + b', "plaintext": ' + b"9" * 10_000 + b"}"
     for body in (b"{", b"\xff\xfe", b"[" * 10_000, digits, b"\x00", b'{"a": "\\ud8"}'):
         for path, who in (("/api/v1/records/payroll", "head"), ("/v1/transit/encrypt/x", "system")):
-            answer = api("POST", path, who, content=body, headers=json_type)
+            answer = api("POST", path, who, content=body, headers=JSON_TYPE)
             assert answer.status_code in (400, 422), (path, body[:10], answer.text)
             assert "json" in answer.text.lower() or "body" in answer.text
 
@@ -163,10 +163,9 @@ def test_what_cannot_be_done_now_says_why(
 
 
 def test_a_name_in_the_body_that_is_no_text_is_named_without_repeating_it(api: Api) -> None:
-    json_type = {"Content-Type": "application/json"}
     for name in (b"\\ud800", b"\\u0000", b"n" * 50_000):
         body = b'{"name": "a", "password": "b", "code": "1", "' + name + b'": 1}'
-        answer = api("POST", "/api/v1/sessions", content=body, headers=json_type)
+        answer = api("POST", "/api/v1/sessions", content=body, headers=JSON_TYPE)
         assert answer.status_code == 422
         (fault,) = answer.json()["errors"]
         assert fault["field"] in ("body", "body.(unreadable name)")
@@ -178,3 +177,12 @@ def test_a_host_header_that_is_no_host_is_no_reason_to_fail(api: Api) -> None:
         answer = api("GET", "/api/v1/nowhere", headers={"Host": host})
         assert answer.status_code == 404
         assert answer.headers["content-type"] == PROBLEM
+
+
+def test_a_secret_that_has_no_bytes_is_refused_by_name(api: Api) -> None:
+    half = "\ud800"
+    signing_in = {"name": "head", "password": half * 20, "code": half}
+    answer = api("POST", "/api/v1/sessions", content=json.dumps(signing_in), headers=JSON_TYPE)
+    assert answer.status_code == 422
+    named = [fault["field"] for fault in answer.json()["errors"]]
+    assert named == ["body.password", "body.code"]

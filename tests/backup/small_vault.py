@@ -114,7 +114,10 @@ class SmallVault:
 
 @contextmanager
 def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
-    """A vault in this folder, on SQLite unless the address of a database is given."""
+    """A vault in this folder, new or a copy; on SQLite unless the address of a database is given.
+
+    A copy holds the snapshots of its model, whose files come back under the paths of then.
+    """
     hands = Hands()
     store = open_store(store_url or f"sqlite:///{folder}/secvault.db")
     migrate.upgrade(store)
@@ -125,6 +128,8 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         (policies, "roles.csv", b"p,role:x\n"),
     ):
         file = place / name
+        if file.exists():
+            continue
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     data = folder / "data"

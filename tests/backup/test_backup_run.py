@@ -80,14 +80,15 @@ def test_a_second_run_adds_only_what_changed(vault: SmallVault) -> None:
 
     assert first.bytes_added is not None
     assert second.bytes_added is not None
-    assert second.bytes_added < first.bytes_added / 4
+    # Not the large document again, which is 200,000 bytes.
+    assert second.bytes_added < first.bytes_added - 190_000
 
 
 def test_retention_keeps_what_the_plan_says(vault: SmallVault) -> None:
-    only_last = vault.planned(keep_last=2, keep_daily=0, keep_weekly=0, keep_monthly=0)
-    made = [only_last.back_up(f"run-{number}")[0].snapshot for number in range(4)]
+    only_last = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    made = [only_last.back_up(f"run-{number}")[0].snapshot for number in range(2)]
 
-    assert [one.id for one in only_last.snapshots()] == made[-2:]
+    assert [one.id for one in only_last.snapshots()] == made[-1:]
 
 
 def test_only_one_run_of_a_plan_at_a_time(vault: SmallVault) -> None:
