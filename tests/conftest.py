@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -179,10 +180,48 @@ def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{folder}/secvault.db"
 
 
-@pytest.fixture
-def any_store(any_store_url: str) -> Iterator[Store]:
-    """A store of this program's schema, once on each engine."""
-    store = open_store(any_store_url)
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied: migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "empty.db"
+    store = open_store(f"sqlite:///{file}")
     migrate.upgrade(store)
+    store.close()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite database."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(migrated_file, folder / "secvault.db")
+    return f"sqlite:///{folder}/secvault.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def any_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, migrated database, once of each engine."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    url = str(request.getfixturevalue("postgresql_url"))
+    store = open_store(url)
+    migrate.upgrade(store)
+    store.close()
+    return url
+
+
+@pytest.fixture
+def any_store(any_url: str) -> Iterator[Store]:
+    """A store of this program's schema, once on each engine."""
+    store = open_store(any_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+    """A store of this program's schema in a SQLite file."""
+    store = open_store(sqlite_url)
     yield store
     store.close()

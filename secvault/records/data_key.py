@@ -41,21 +41,26 @@ def keep_data_key(
 
 
 def open_data_key(
-    wrapping: Callable[[int], Secret], collection: str, subject: str, wrapped: bytes | None
+    wrapping: Callable[[int], Secret],
+    collection: str,
+    subject: str,
+    wrapped: bytes | None,
+    of: str,
 ) -> Secret:
     """The key that was stored for exactly this subject of this collection.
 
-    wrapping: gives a version of the collection's key. wrapped: None when there is no row. Raises
-    Damaged when the key is gone, was changed, or is another subject's.
+    wrapping: gives a version of the collection's key. wrapped: None when there is no row. of:
+    names what needs it, for the error. Raises Damaged when the key is gone, was changed, or is
+    another subject's.
     """
-    what = f"the data key of {collection}/{subject}"
+    key = f"{of} is damaged: the data key of {collection}/{subject}"
     if wrapped is None:
-        raise Damaged(f"{what} is gone, so the record cannot be opened")
+        raise Damaged(f"{key} is gone")
     try:
         version = datakey.wrapping_version(wrapped)
         return datakey.unwrap_data_key(wrapped, wrapping(version), collection, subject)
     except Damaged as error:
-        raise Damaged(f"{what} is damaged: {error.detail}") from None
+        raise Damaged(f"{key} does not open: {error.detail}") from None
 
 
 def forget_data_key(connection: Connection, collection: str, subject: str) -> None:

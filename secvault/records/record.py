@@ -323,7 +323,7 @@ def _opened(
         version=row.version,
         plain=_plain(row.plain, what),
         sealed=sealed,
-        data_key=open_data_key(wrapping, row.collection, row.subject, row.wrapped),
+        data_key=open_data_key(wrapping, row.collection, row.subject, row.wrapped, what),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -368,8 +368,8 @@ def _verify(record: Record, tag: bytes, what: str) -> None:
         datakey.verify_record_tag(record.data_key, _message(record), tag, what)
     except (Damaged, InvalidInput):
         # Which field, if one alone does not open; a number too large for the message is none.
-        for name in record.sealed:
-            record.value(name)
+        for name, envelope in record.sealed.items():
+            open_field(envelope, record.data_key, FieldAddress(record.collection, record.id, name))
         raise Damaged(
             f"{what} is damaged: its parts do not belong together (a plain field, the version or "
             "the set of sealed fields was changed)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uuid_utils
+from sqlalchemy import Connection
 
 from secvault.backup import manifest, run
 from secvault.backup.engine import in_words
@@ -56,19 +57,19 @@ def run_backup(
 def request_backup(service: Service, caller: Caller, plan: str) -> str:
     """Ask the worker for a backup; the id of the job, which is the id of the run."""
     service.backups.plan(plan)
-    return service.spine.change(
-        caller,
-        _operation("backup.run", plan),
-        lambda connection: Outcome(
-            queue.request(
-                connection,
-                kind="backup",
-                plan=plan,
-                requested_by=caller.principal.subject,
-                now=service.clock.micros(),
-            )
-        ),
-    )
+
+    def act(connection: Connection) -> Outcome[str]:
+        job = queue.request(
+            connection,
+            kind="backup",
+            plan=plan,
+            requested_by=caller.principal.subject,
+            now=service.clock.micros(),
+        )
+        # The outcome of the work itself is another entry, by whoever does it.
+        return Outcome(job, detail={"plan": plan, "run": job, "reason": "requested"})
+
+    return service.spine.change(caller, _operation("backup.run", plan), act)
 
 
 def list_runs(service: Service, caller: Caller, limit: int) -> tuple[Run, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uuid_utils
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from secvault.audit.verify import verify as verify_audit
 from secvault.backup import drill
@@ -75,7 +75,8 @@ def run_drill(
         requested_by = caller.principal.subject
         finding = _drilled(service, plan, drill_id, requested_by, on_progress, cancel)
         _write_evidence(service, drill_id)
-        return Outcome(finding, detail=_detail(plan, finding.snapshot, passed=finding.passed))
+        detail = _detail(plan, drill_id, finding.snapshot, passed=finding.passed)
+        return Outcome(finding, detail=detail)
 
     return service.spine.work(caller, _operation("drill.run", plan), act)
 
@@ -100,7 +101,8 @@ def do_requested_drill(
             _drilled(service, plan, drill_id, requested_by, on_progress, cancel)
         verified = _write_evidence(service, drill_id)
         passed = verified["passed"] is True
-        return Outcome(passed, detail=_detail(plan, str(verified["snapshot"]), passed=passed))
+        detail = _detail(plan, drill_id, str(verified["snapshot"]), passed=passed)
+        return Outcome(passed, detail=detail)
 
     return service.spine.work(caller, _operation("drill.run", plan), act)
 
@@ -125,26 +127,28 @@ def _drilled(
     )
 
 
-def _detail(plan: str, snapshot: str, *, passed: bool) -> dict[str, str | int | bool]:
-    return {"plan": plan, "snapshot": snapshot, "passed": passed}
+def _detail(
+    plan: str, drill_id: str, snapshot: str, *, passed: bool
+) -> dict[str, str | int | bool]:
+    return {"plan": plan, "run": drill_id, "snapshot": snapshot, "passed": passed}
 
 
 def request_drill(service: Service, caller: Caller, plan: str) -> str:
     """Ask the worker for a drill; the id of the job, which is the id of the drill."""
     service.backups.plan(plan)
-    return service.spine.change(
-        caller,
-        _operation("drill.run", plan),
-        lambda connection: Outcome(
-            queue.request(
-                connection,
-                kind="drill",
-                plan=plan,
-                requested_by=caller.principal.subject,
-                now=service.clock.micros(),
-            )
-        ),
-    )
+
+    def act(connection: Connection) -> Outcome[str]:
+        job = queue.request(
+            connection,
+            kind="drill",
+            plan=plan,
+            requested_by=caller.principal.subject,
+            now=service.clock.micros(),
+        )
+        # The outcome of the work itself is another entry, by whoever does it.
+        return Outcome(job, detail={"plan": plan, "run": job, "reason": "requested"})
+
+    return service.spine.change(caller, _operation("drill.run", plan), act)
 
 
 def list_drills(service: Service, caller: Caller, limit: int) -> tuple[Drill, ...]:

@@ -167,8 +167,9 @@ class Installation:
     def call(
         self, method: str, path: str, token: str, body: Any = None, **headers: str
     ) -> httpx2.Response:
-        """One request with a session or token."""
-        headers["Authorization"] = f"Bearer {token}"
+        """One request with a session or token, or with none."""
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         return httpx2.request(
             method, f"{self.address}{path}", json=body, headers=headers, timeout=30
         )

@@ -93,8 +93,12 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
 def test_every_operation_that_is_not_open_names_its_credential(operations: Operations) -> None:
     without = {path for path, _, operation in operations if not operation.get("security")}
     assert without == {
-        "/api/v1/sessions", "/health/live", "/health/ready", "/v1/sys/health", "/v1/sys/seal-status",
-    }  # fmt: skip
+        "/api/v1/sessions",
+        "/health/live",
+        "/health/ready",
+        "/v1/sys/health",
+        "/v1/sys/seal-status",
+    }
 
 
 def test_a_change_that_needs_a_version_says_so(operations: Operations) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -13,56 +11,10 @@ from secvault.audit import Actor, AuditLog, DecisionNote, Event
 from secvault.clock import Clock
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
-from secvault.store import Store, migrate, open_store
+from secvault.store import Store
 
 ORIGIN = "vault.example.com/audit"
 STARTED = 1_790_000_000_000_000
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied: migrating takes longer than most tests."""
-    file = tmp_path_factory.mktemp("audit") / "empty.db"
-    store = open_store(f"sqlite:///{file}")
-    migrate.upgrade(store)
-    store.close()
-    return file
-
-
-@pytest.fixture
-def sqlite_url(empty_database: Path, tmp_path: Path) -> str:
-    """The URL of a fresh, migrated SQLite database."""
-    file = tmp_path / "store.db"
-    shutil.copy(empty_database, file)
-    return f"sqlite:///{file}"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def any_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a fresh, migrated database of each kind that secvault runs on."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    url = str(request.getfixturevalue("postgresql_url"))
-    store = open_store(url)
-    migrate.upgrade(store)
-    store.close()
-    return url
-
-
-@pytest.fixture
-def any_store(any_url: str) -> Iterator[Store]:
-    """A fresh store of each kind."""
-    store = open_store(any_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
-    """A fresh store in a file."""
-    store = open_store(sqlite_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from threading import Event
 import pytest
 from sqlalchemy import update
 
-from secvault.backup import run
+from secvault.backup import manifest, run
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
@@ -45,7 +45,7 @@ def state_of(vault: SmallVault, run_id: str) -> tuple[str, str | None]:
     return found.state, found.error
 
 
-def restored(vault: SmallVault, target: Path) -> run.manifest.Comparison:
+def restored(vault: SmallVault, target: Path) -> manifest.Comparison:
     newest = run.newest_snapshot(vault.engine, PLAN)
     repository = vault.engine.opened_repository("local")
     vault.engine.restic.restore(
@@ -161,7 +161,7 @@ def test_a_staged_copy_of_another_run_is_not_saved_as_this_one(vault: SmallVault
     run.save(vault.engine, "run-2", vault.seen.append, Event())
 
     staged = vault.engine.scratch / run.staging(PLAN)
-    assert run.manifest.read(staged / run.manifest.NAME).run == "run-2"
+    assert manifest.read(staged / manifest.NAME).run == "run-2"
 
 
 def test_what_could_not_be_read_whole_leaves_no_snapshot(

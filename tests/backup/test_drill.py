@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from secvault.backup import drill, manifest, run
+from secvault.backup.database import scratch_database
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Conflict, NotFound
 from secvault.store import tables
@@ -268,7 +269,7 @@ def test_a_drill_on_postgresql_restores_beside_the_live_database(
     with small_vault(tmp_path, postgresql_url) as vault:
         vault.back_up()
         finding = vault.drill(SCHEDULED)
-        scratch = drill.scratch_database(vault.engine.store, SCHEDULED)
+        scratch = scratch_database(vault.engine.store, SCHEDULED)
 
     with psycopg.connect(postgresql_url) as connection:
         found = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}

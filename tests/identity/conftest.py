@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +29,7 @@ from secvault.identity import (
 )
 from secvault.identity.people import NewPerson, Person
 from secvault.identity.sign_in import Credentials, Entrance, SignedIn
-from secvault.store import Store, migrate, open_store
+from secvault.store import Store
 
 CHEAP = Argon2Cost(memory=8, passes=1)
 NOON = 1_790_000_010  # ten seconds into a step
@@ -150,39 +147,9 @@ class House:
         return replace(self, entrance=replace(self.entrance, attempts=attempts))
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied: migrating takes longer than most tests."""
-    file = tmp_path_factory.mktemp("identity") / "empty.db"
-    store = open_store(f"sqlite:///{file}")
-    migrate.upgrade(store)
-    store.close()
-    return file
-
-
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated_file, tmp_path / "store.db")
-    return f"sqlite:///{tmp_path / 'store.db'}"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def any_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a fresh, migrated database of each kind that secvault runs on."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    url = str(request.getfixturevalue("postgresql_url"))
-    store = open_store(url)
-    migrate.upgrade(store)
-    store.close()
-    return url
-
-
-@pytest.fixture
-def store(any_url: str) -> Iterator[Store]:
-    opened = open_store(any_url)
-    yield opened
-    opened.close()
+def store(any_store: Store) -> Store:
+    return any_store
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ def test_the_files_of_sqlite_hold_no_usable_credential(
     house: Any, credentials: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert house.store.dialect == "sqlite"
-    files = list(tmp_path.glob("store.db*"))
-    assert {file.name for file in files} >= {"store.db", "store.db-wal"}
+    files = list((tmp_path / "data").glob("secvault.db*"))
+    assert {file.name for file in files} >= {"secvault.db", "secvault.db-wal"}
     assert_absent(b"\n".join(file.read_bytes() for file in files), credentials)
 
 

@@ -97,11 +97,11 @@ def mounts(store: Store) -> list[str]:
         return list(connection.execute(select(tables.mount.c.path)).scalars())
 
 
-def test_a_write_is_there_afterwards_for_every_reader(any_store: Store, any_store_url: str) -> None:
+def test_a_write_is_there_afterwards_for_every_reader(any_store: Store, any_url: str) -> None:
     with any_store.write() as connection:
         connection.execute(insert(tables.mount).values(MOUNT))
     assert mounts(any_store) == ["transit"]
-    other = open_store(any_store_url)
+    other = open_store(any_url)
     assert mounts(other) == ["transit"]
     other.close()
 
@@ -211,10 +211,10 @@ def test_threads_that_write_wait_for_each_other(any_store: Store) -> None:
         assert connection.execute(select(epoch.c.epoch)).scalar_one() == 40
 
 
-def test_processes_that_write_wait_for_each_other(any_store: Store, any_store_url: str) -> None:
+def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str) -> None:
     with any_store.write() as connection:
         connection.execute(insert(tables.policy_epoch).values(COUNTER))
-    counting = [program(COUNT, any_store_url, "25", stderr=subprocess.PIPE) for _ in range(3)]
+    counting = [program(COUNT, any_url, "25", stderr=subprocess.PIPE) for _ in range(3)]
     for one in counting:
         _, complaint = one.communicate(timeout=60)
         assert one.returncode == 0, complaint
@@ -223,9 +223,9 @@ def test_processes_that_write_wait_for_each_other(any_store: Store, any_store_ur
 
 
 def test_a_writer_killed_in_the_middle_leaves_whole_transactions(
-    any_store: Store, any_store_url: str
+    any_store: Store, any_url: str
 ) -> None:
-    child = program(PAIRS, any_store_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = program(PAIRS, any_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     acknowledged = -1
     for line in child.stdout:

@@ -210,10 +210,10 @@ def test_an_upgrade_that_breaks_references_is_undone(any_store: Store, tmp_path:
 
 
 def test_programs_that_upgrade_at_once_wait_for_each_other(
-    any_store: Store, any_store_url: str, later_program: Path
+    any_store: Store, any_url: str, later_program: Path
 ) -> None:
     keep_a_record(any_store)
-    told = both_upgrade(any_store_url, later_program)
+    told = both_upgrade(any_url, later_program)
     assert all(line.endswith("0002") for line in told)
     assert migrate.schema_revision(any_store) == "0002"
     assert kept(any_store) == (1, 1)
