@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_respons
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]
-DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,128}$")]
+DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +17,8 @@ from sqlalchemy import func, select, update
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size, drop_leftovers, opened_copy, scratch_database
 from secvault.backup.engine import BackupEngine
+from secvault.backup.finding import Finding, Step, document
 from secvault.backup.restic import Cancel, Progress, Snapshot
-from secvault.clock import timestamp
-from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import sign_evidence
 from secvault.crypto.note import NoteSigner
 from secvault.errors import (
@@ -35,42 +34,18 @@ from secvault.errors import (
 from secvault.store import Store, tables
 from secvault.store.migrate import require_current, schema_revision, upgrade
 
-KIND = "restore-drill"
+__all__ = [
+    "Drill",
+    "Finding",
+    "Proofs",
+    "begin",
+    "evidence",
+    "find_drill",
+    "newest_drills",
+    "run_drill",
+]
+
 OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that the drill proved or found wanting, with its figures in words."""
-
-    name: str
-    passed: bool
-    finding: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a drill found. Times in micros, durations in milliseconds."""
-
-    id: str
-    plan: str
-    repository: str
-    snapshot: str
-    requested_by: str
-    started_at: int
-    finished_at: int
-    data_at: int
-    rpo_ms: int
-    rto_ms: int
-    audit_events_lost: int
-    files: int
-    bytes: int
-    steps: tuple[Step, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Every step passed, to the last one."""
-        return bool(self.steps) and all(step.passed for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -283,20 +258,6 @@ def evidence(engine: BackupEngine, drill_id: str) -> tuple[bytes, bytes]:
     if row is None or row.document is None:
         raise NotFound(f"there is no finished drill {drill_id}")
     return row.document, row.note
-
-
-def document(finding: Finding) -> dict[str, JsonValue]:
-    """The finding as the evidence states it."""
-    steps: list[JsonValue] = [
-        {"finding": step.finding, "name": step.name, "passed": step.passed}
-        for step in finding.steps
-    ]
-    values: dict[str, JsonValue] = {
-        name: value for name, value in asdict(finding).items() if name != "steps"
-    }
-    for name in ("started_at", "finished_at", "data_at"):
-        values[name] = timestamp(getattr(finding, name))
-    return {**values, "kind": KIND, "passed": finding.passed, "steps": steps, "version": 1}
 
 
 def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Cancel) -> None:

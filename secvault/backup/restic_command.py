@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from secvault.backup import restic_faults
 from secvault.backup.repository import LocalFolder, Repository, S3Location
-from secvault.backup.repository_faults import WrongRepositoryPassword
+from secvault.backup.repository_faults import RepositoryDamaged, WrongRepositoryPassword
 from secvault.backup.restic_process import (
     PASSWORD_FILE,
     Cancel,
@@ -116,11 +116,11 @@ class ResticCommand:
         error = restic_faults.failure(
             status, complaints, work, repository.location, self.clock.now()
         )
-        if type(error) in {WrongRepositoryPassword, BackupFailed}:
+        if type(error) in {WrongRepositoryPassword, RepositoryDamaged, BackupFailed}:
             # For 0.14 a damaged key file is a wrong password, or no text that it understands.
             keys = _damaged_keys(repository)
             if keys:
-                raise restic_faults.damage(keys, work, repository.location)
+                raise restic_faults.damage((*complaints, *keys), work, repository.location)
         raise error
 
     def _order(

@@ -182,7 +182,7 @@ def _print(finding: Mapping[str, Any], files: Mapping[str, str]) -> None:
             "finished": finding["finished_at"],
             "snapshot": finding["snapshot"],
             "RPO": f"{show.duration(finding['rpo_ms'])} (age of the restored data)",
-            "RTO": f"{show.duration(finding['rto_ms'])} (from the first byte to the last proof)",
+            "RTO": f"{show.duration(finding['rto_ms'])} (from its start to the last proof)",
             "audit entries since": finding["audit_events_lost"],
             "evidence": files["document"],
             "signature": files["note"],

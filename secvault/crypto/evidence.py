@@ -1,6 +1,6 @@
 """Evidence: a document that an auditor can verify with a public key alone.
 
-The document is canonical JSON, an object whose "kind" says what it proves (`backup.drill`,
+The document is canonical JSON, an object whose "kind" says what it proves (`restore-drill`,
 `access-review`, `privacy.erasure`). Beside it stands a signed note with the text
 `secvault evidence v1\\n<kind>\\nsha256 <hex of SHA-256(document)>\\n`.
 """

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, func, select
 
 from secvault.audit.verify import verify as verify_audit
 from secvault.backup import drill
-from secvault.backup.drill import Drill, Finding
+from secvault.backup.drill import Drill
 from secvault.backup.engine import in_words
+from secvault.backup.finding import Finding
 from secvault.backup.report import WORDS, drill_page
 from secvault.backup.restic import Cancel, Progress
 from secvault.crypto.canonical import JsonValue

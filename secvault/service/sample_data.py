@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby, islice
 
+from secvault.access import Grant
 from secvault.crypto.canonical import JsonValue
 from secvault.identity import Principal
 from secvault.sample import SampleRecord, back_office
@@ -23,7 +24,7 @@ def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, in
     there already, Refused when the caller may not make service accounts.
     """
     sample = sorted(back_office(), key=lambda one: one.collection)
-    loader = _make_loader(service, caller, {one.department for one in sample})
+    loader, given = _make_loader(service, caller, {one.department for one in sample})
     stored = 0
     try:
         for collection, of_collection in groupby(sample, key=lambda one: one.collection):
@@ -32,11 +33,15 @@ def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, in
                 stored += len(batch)
                 on_progress(stored, len(sample))
     finally:
+        for grant in given:
+            grants.revoke_grant(service, caller, grant.id)
         systems.disable_account(service, caller, loader.principal.id)
     return stored
 
 
-def _make_loader(service: Service, caller: Caller, departments: Iterable[str]) -> Caller:
+def _make_loader(
+    service: Service, caller: Caller, departments: Iterable[str]
+) -> tuple[Caller, tuple[Grant, ...]]:
     owner = people.list_people(service, caller)[0].person
     account = systems.create_account(
         service,
@@ -46,7 +51,7 @@ def _make_loader(service: Service, caller: Caller, departments: Iterable[str]) -
         owner=owner.id,
         roles=(),
     )
-    for department in sorted(departments):
+    given = tuple(
         grants.add_grant(
             service,
             caller,
@@ -55,7 +60,9 @@ def _make_loader(service: Service, caller: Caller, departments: Iterable[str]) -
             department=department,
             days=1,
         )
-    return Caller(Principal(account.subject, "svc", account.name, account.department))
+        for department in sorted(departments)
+    )
+    return Caller(Principal(account.subject, "svc", account.name, account.department)), given
 
 
 def _batches(sample: Iterable[SampleRecord]) -> Iterable[Mapping[str, Mapping[str, JsonValue]]]:

@@ -69,8 +69,9 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the program is started with; nothing of the caller's SECVAULT_* gets in."""
-        passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
+        """What the program is started with; nothing of the caller's own settings gets in."""
+        theirs = ("SECVAULT_", "SVTEST_")
+        passed = {name: it for name, it in os.environ.items() if not name.startswith(theirs)}
         own = {"SECVAULT_CONFIG": str(self.folder / "secvault.toml"), "NO_COLOR": "1"}
         return {**passed, **own, **CHEAP, **self.given}
 

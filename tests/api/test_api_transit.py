@@ -120,7 +120,7 @@ def test_a_batch_answers_each_item_in_its_place(api: Api, sealed: str) -> None:
 
 def test_a_batch_has_a_limit_and_says_it(api: Api) -> None:
     for count, status in ((10_000, 400), (10_001, 400)):
-        body = {"batch_input": [{}] * count}
+        body: dict[str, Any] = {"batch_input": [{}] * count}
         answer = api("POST", "/v1/transit/encrypt/payroll", "system", body)
         assert answer.status_code == status
         assert ("data" in answer.json()) == (count == 10_000)
@@ -179,7 +179,7 @@ def test_a_ciphertext_of_one_key_does_not_open_under_another(api: Api, sealed: s
 def test_a_damaged_key_is_our_failure_and_nobodys_data(api: Api, house: House, sealed: str) -> None:
     engine = create_engine(f"sqlite:///{house.folder / 'vault' / 'secvault.db'}")
     with closing(engine.raw_connection()) as database:
-        database.execute(  # type: ignore[attr-defined]
+        database.execute(
             "UPDATE named_key_version SET wrapped = zeroblob(length(wrapped))"
             " WHERE mount = 'transit'"
         )

@@ -13,8 +13,8 @@ from typing import Any
 
 from secvault.backup import drill, run
 from secvault.backup.database import PostgresqlPrograms
-from secvault.backup.drill import Finding
 from secvault.backup.engine import BackupEngine
+from secvault.backup.finding import Finding
 from secvault.backup.restic import ForgetReport, Progress, Snapshot, find_restic
 from secvault.backup.run import Run
 from secvault.clock import Clock, system_clock

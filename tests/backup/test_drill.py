@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -289,10 +288,3 @@ def test_a_store_of_a_newer_program_is_a_finding(vault: SmallVault) -> None:
 
     assert name == "database"
     assert "newer program" in finding
-
-
-def test_restored_names_that_are_not_utf8_pass(vault: SmallVault) -> None:
-    (vault.documents / os.fsdecode(b"l\xfcng\xff")).write_bytes(b"odd")
-    vault.back_up()
-
-    assert vault.drill().passed

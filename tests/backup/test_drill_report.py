@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secvault.backup.drill import Finding, Step, document
+from secvault.backup.finding import Finding, Step, document
 from secvault.backup.report import WORDS, drill_page, duration, size
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

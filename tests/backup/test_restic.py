@@ -66,7 +66,7 @@ def look(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.02)

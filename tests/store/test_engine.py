@@ -70,16 +70,8 @@ while True:
 
 
 @pytest.fixture
-def sqlite_file(tmp_path: Path) -> Path:
-    return tmp_path / "secvault.db"
-
-
-@pytest.fixture
-def sqlite_store(sqlite_file: Path) -> Any:
-    store = open_store(f"sqlite:///{sqlite_file}")
-    migrate.upgrade(store)
-    yield store
-    store.close()
+def sqlite_file(sqlite_url: str) -> Path:
+    return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
 def program(text_: str, *arguments: str, **pipes: Any) -> subprocess.Popen[str]:
@@ -247,16 +239,15 @@ def test_a_writer_killed_in_the_middle_leaves_whole_transactions(
 
 
 @pytest.mark.slow
-def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(any_store_url: str) -> None:
-    store = open_store(any_store_url)
-    migrate.upgrade(store)
+def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(any_url: str) -> None:
+    store = open_store(any_url)
     outbox = tables.audit_outbox
     chance = random.Random(7)
     for _ in range(3):
         with store.write() as connection:
             connection.execute(outbox.delete())
         child = program(
-            PAIRS.replace("50", "-1"), any_store_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            PAIRS.replace("50", "-1"), any_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert child.stdout is not None
         first = child.stdout.readline()
@@ -302,13 +293,13 @@ def test_postgresql_answers_a_commit_when_it_is_on_disk(postgresql_url: str) -> 
     store.close()
 
 
-def test_a_new_sqlite_database_is_for_its_owner_alone(sqlite_store: Store) -> None:
-    file = Path(str(sqlite_store.writer.url.database))
-    with sqlite_store.write() as connection:
-        connection.execute(insert(tables.mount).values(MOUNT))
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.glob("*.db*")}
+def test_a_new_sqlite_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/secvault.db")
+    migrate.upgrade(store)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert set(modes) == {"secvault.db", "secvault.db-wal", "secvault.db-shm"}
     assert set(modes.values()) == {0o600}
+    store.close()
 
 
 def test_the_path_of_a_sqlite_file_is_taken_as_it_stands(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""What the web server starts in each process: the application over a service of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from starlette.types import ASGIApp
+
+from secvault.api.app import application
+from secvault.clock import system_clock
+from secvault.config import config_file, load
+from secvault.log import configure_logging
+from secvault.process import die_with_parent, leave_no_core
+from secvault.service import opening
+
+
+def worker_application() -> ASGIApp:
+    """The application of one worker process, with the settings that its environment names."""
+    die_with_parent()
+    leave_no_core()
+    configure_logging(sys.stdout)
+    settings = load(config_file(None, os.environ), os.environ)
+    clock = system_clock()
+    return application(
+        lambda: opening.opened(settings, clock, program="web"), settings.server.max_body_bytes
+    )
