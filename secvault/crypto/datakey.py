@@ -44,7 +44,7 @@ def new_data_key(random: Random = os.urandom) -> Secret:
     return Secret(draw(KEY_BYTES, random))
 
 
-def wrap_data_key(  # noqa: PLR0917
+def wrap_data_key(
     data_key: Secret,
     wrapping_key: Secret,
     key_version: int,
