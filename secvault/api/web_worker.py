@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 
@@ -17,7 +18,8 @@ from secvault.service import opening
 
 def worker_application() -> ASGIApp:
     """The application of one worker process, with the settings that its environment names."""
-    die_with_parent()
+    server = multiprocessing.parent_process()
+    die_with_parent(server.pid if server else None)
     leave_no_core()
     configure_logging(sys.stdout)
     settings = load(config_file(None, os.environ), os.environ)

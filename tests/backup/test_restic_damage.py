@@ -65,6 +65,8 @@ def is_restored_whole(restic: Restic, repository: Repository, saved: Path, at: P
 
 
 @pytest.mark.slow
+# Each of its many runs of restic derives a key, on a machine that may be busy.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["data", "index", "snapshots", "config", "keys"])
 def test_a_flipped_bit_is_found_and_never_restored_as_good(
     restic: Restic, repository: Repository, saved: Path, tmp_path: Path, kind: str

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ from sqlalchemy import select, update
 from secvault.store import open_store, tables
 store = open_store(sys.argv[1])
 epoch = tables.policy_epoch
+print("ready", flush=True)
+sys.stdin.readline()
 for _ in range(int(sys.argv[2])):
     with store.write() as connection:
         now = connection.execute(select(epoch.c.epoch).with_for_update()).scalar_one()
@@ -206,7 +209,16 @@ def test_threads_that_write_wait_for_each_other(any_store: Store) -> None:
 def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str) -> None:
     with any_store.write() as connection:
         connection.execute(insert(tables.policy_epoch).values(COUNTER))
-    counting = [program(COUNT, any_url, "25", stderr=subprocess.PIPE) for _ in range(3)]
+    counting = [
+        program(COUNT, any_url, "25", stdin=PIPE, stdout=PIPE, stderr=PIPE) for _ in range(3)
+    ]
+    for one in counting:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in counting:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
     for one in counting:
         _, complaint = one.communicate(timeout=60)
         assert one.returncode == 0, complaint
@@ -217,7 +229,7 @@ def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str
 def test_a_writer_killed_in_the_middle_leaves_whole_transactions(
     any_store: Store, any_url: str
 ) -> None:
-    child = program(PAIRS, any_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = program(PAIRS, any_url, stdin=PIPE, stdout=PIPE)
     assert child.stdout is not None
     acknowledged = -1
     for line in child.stdout:
@@ -246,9 +258,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(any_url: str) 
     for _ in range(3):
         with store.write() as connection:
             connection.execute(outbox.delete())
-        child = program(
-            PAIRS.replace("50", "-1"), any_url, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        child = program(PAIRS.replace("50", "-1"), any_url, stdin=PIPE, stdout=PIPE)
         assert child.stdout is not None
         first = child.stdout.readline()
         time.sleep(chance.uniform(0.0, 0.2))
