@@ -16,8 +16,11 @@ from pathlib import Path
 
 from sqlalchemy import Table, insert, or_, select, update
 
+from secvault.backup import bucket
+from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
-from secvault.backup.repository import Repository, s3_credentials
+from secvault.backup.repository import Repository, S3Location, s3_credentials
+from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
 from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
@@ -100,6 +103,11 @@ class BackupEngine:
         """The repository to save into: made when missing, free of locks of dead processes."""
         repository = self.repository(name)
         if not self.restic.exists(repository):
+            place = repository.place
+            if isinstance(place, S3Location) and repository.credentials is not None:
+                region = repository.credentials.region
+                client = bucket.s3_client(repository)
+                bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
             try:
                 self.restic.init(repository)
             except Conflict:
@@ -108,6 +116,26 @@ class BackupEngine:
                     raise
         self.restic.unlock(repository)
         return repository
+
+    def inspect_bucket(self, name: str) -> BucketReport | None:
+        """The bucket that the repository lies in; None for a folder."""
+        repository = self.repository(name)
+        if not isinstance(repository.place, S3Location):
+            return None
+        return bucket.inspect_bucket(bucket.s3_client(repository), repository.place.bucket)
+
+    def held_by_lock(self, name: str) -> HeldByLock | None:
+        """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""
+        repository = self.repository(name)
+        if not isinstance(repository.place, S3Location):
+            return None
+        client = bucket.s3_client(repository)
+        try:
+            lock = bucket.inspect_bucket(client, repository.place.bucket).object_lock
+            return bucket.held_by_lock(client, repository.place, lock, self.clock.now())
+        except RepositoryDenied:
+            # Credentials that may only save are the better ones; they need not see the lock.
+            return None
 
     def opened_repository(self, name: str) -> Repository:
         """The repository to read from, which must be there, free of locks of dead processes."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from secvault.backup import manifest, restic_faults
+from secvault.backup.bucket import HeldByLock
 from secvault.backup.database import copy_database
 from secvault.backup.engine import BackupEngine, in_words
 from secvault.backup.repository import Repository
@@ -202,7 +203,15 @@ def _holds_copy_of(staged: Path, run_id: str) -> bool:
         return False
 
 
-def retain(engine: BackupEngine, run_id: str) -> ForgetReport:
+@dataclass(frozen=True)
+class Retained:
+    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten."""
+
+    forgotten: ForgetReport
+    held: HeldByLock | None
+
+
+def retain(engine: BackupEngine, run_id: str) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps."""
     run = read_run(engine, run_id)
     plan = engine.plan(run.plan)
@@ -215,7 +224,9 @@ def retain(engine: BackupEngine, run_id: str) -> ForgetReport:
         yearly=plan.keep_yearly,
     )
     repository = engine.opened_repository(plan.repository)
-    return engine.restic.forget(repository, retention, tags=(f"plan={run.plan}",), prune=True)
+    tags = (f"plan={run.plan}",)
+    forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
+    return Retained(forgotten, engine.held_by_lock(plan.repository))
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -245,7 +256,7 @@ def run_backup(
     requested_by: str,
     on_progress: OnProgress,
     cancel: Cancel,
-) -> tuple[Run, ForgetReport]:
+) -> tuple[Run, Retained]:
     """All steps in this process, one after the other. Raises what the failing step raised."""
     begin(engine, plan_name, run_id, requested_by)
     with engine.at_work(tables.backup_run, run_id, "the backup"):

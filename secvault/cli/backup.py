@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secvault.cli import opening, operations, progress, show
+from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from secvault.backup.restic import ForgetReport, Snapshot
-    from secvault.backup.run import Run
+    from secvault.backup.restic import Snapshot
+    from secvault.backup.run import Retained, Run
 
-app = typer.Typer(no_args_is_help=True, help="Backups: run, list, snapshots, restore, password.")
+app = typer.Typer(
+    no_args_is_help=True, help="Backups: run, list, snapshots, restore, bucket, password."
+)
 
 Plan = Annotated[
     str | None,
@@ -151,20 +154,68 @@ def password(context: typer.Context, plan: Plan = None, as_json: show.AsJson = F
     show.talk(f"Opens {access.location} with restic. Keep it apart from it, with the seal key.")
 
 
-def _retention(report: ForgetReport) -> dict[str, Any]:
+@app.command(epilog="Example: secvault backup bucket nightly --days 30")
+def bucket(
+    context: typer.Context,
+    plan: Plan = None,
+    days: Annotated[
+        int, typer.Option(help="How long backups should be safe from deletion, 1 to 36500.")
+    ] = 30,
+    as_json: show.AsJson = False,
+) -> None:
+    """Look at the plan's bucket: versions, Object Lock, and what is missing to protect backups."""
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        seen = operations.backups.inspect_bucket(service, caller, named, days)
+    if seen is None:
+        raise InvalidInput.at("plan", f"{named} saves into a folder, not into a bucket")
+    report, verdict = seen
+    lock = report.object_lock
+    findings = [{"fault": one.fault, "mend": one.mend} for one in verdict.findings]
+    facts = {
+        "bucket": report.name,
+        "exists": report.exists,
+        "versioning": report.versioning,
+        "object_lock": f"{lock.mode}, {lock.days} days" if lock else "none",
+        "immutable": verdict.immutable,
+    }
+    if as_json:
+        show.document({**facts, "findings": findings})
+        return
+    show.facts(facts)
+    for finding in findings:
+        show.talk(f"{finding['fault']}: {finding['mend']}")
+
+
+def _retention(retained: Retained) -> dict[str, Any]:
+    report, held = retained.forgotten, retained.held
     return {
         "kept": len(report.kept),
         "removed": [snapshot.id for snapshot in report.removed],
         "kept_by_storage": [snapshot.id for snapshot in report.refused],
         "not_deleted": list(report.refused_files),
         "pruned": report.pruned,
+        "held_by_lock": {
+            "objects": held.objects,
+            "bytes": held.bytes,
+            "until": held.until.isoformat() if held.until else None,
+        }
+        if held
+        else None,
     }
 
 
 def _words(retention: dict[str, Any]) -> str:
     words = f"{retention['kept']} snapshots kept, {len(retention['removed'])} removed"
-    held = len(retention["not_deleted"])
-    return f"{words}, {held} files that the storage's lock keeps" if held else words
+    refused, held = len(retention["not_deleted"]), retention["held_by_lock"]
+    if refused:
+        words += f", {refused} files that the storage does not delete"
+    if held and held["objects"]:
+        words += (
+            f"; the bucket's lock keeps {held['objects']} deleted objects "
+            f"({show.size(held['bytes'])}) until {held['until']}"
+        )
+    return words
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import uuid_utils
 from sqlalchemy import Connection
 
 from secvault.backup import manifest, run
+from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
-from secvault.backup.restic import Cancel, ForgetReport, RestoreSummary, Snapshot
-from secvault.backup.run import OnProgress, Run
+from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
+from secvault.backup.run import OnProgress, Retained, Run
 from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.service.service import Service
@@ -35,12 +36,12 @@ def run_backup(
     plan: str,
     on_progress: OnProgress,
     cancel: Cancel,
-) -> tuple[Run, ForgetReport]:
+) -> tuple[Run, Retained]:
     """Take a backup now, in this process."""
     service.backups.plan(plan)
     run_id = uuid_utils.uuid7().hex
 
-    def act() -> Outcome[tuple[Run, ForgetReport]]:
+    def act() -> Outcome[tuple[Run, Retained]]:
         done, report = run.run_backup(
             service.backups,
             plan,
@@ -81,6 +82,19 @@ def list_runs(service: Service, caller: Caller, limit: int) -> tuple[Run, ...]:
         _operation("backup.read", "*"),
         lambda _: Outcome(run.newest_runs(service.backups, limit)),
     )
+
+
+def inspect_bucket(
+    service: Service, caller: Caller, plan: str, days: int
+) -> tuple[BucketReport, Verdict] | None:
+    """The plan's bucket, and whether it protects backups for so many days; None for a folder."""
+    repository = service.backups.plan(plan).repository
+
+    def act(_: object) -> Outcome[tuple[BucketReport, Verdict] | None]:
+        report = service.backups.inspect_bucket(repository)
+        return Outcome(None if report is None else (report, judge(report, days=days)))
+
+    return service.spine.read(caller, _operation("backup.read", plan), act)
 
 
 def list_snapshots(service: Service, caller: Caller, plan: str) -> tuple[Snapshot, ...]:

@@ -160,7 +160,7 @@ def _open_postgresql(url: URL) -> Store:
             )
         connection.commit()
 
-    _refuse_unfit_values(engine)
+    _name_what_is_no_database_error(engine)
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Store(reader, engine)
 
@@ -184,21 +184,22 @@ def _open_sqlite(file: Path) -> Store:
             # The driver must not begin transactions of its own accord: it would begin deferred
             # ones and commit before some statements.
             connection.isolation_level = None
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA foreign_keys=ON")
-            # Erased rows are overwritten, not only unlinked.
-            cursor.execute("PRAGMA secure_delete=ON")
-            if readers:
-                cursor.execute("PRAGMA query_only=ON")
-            cursor.close()
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA foreign_keys=ON")
+                # Erased rows are overwritten, not only unlinked.
+                connection.execute("PRAGMA secure_delete=ON")
+                if readers:
+                    connection.execute("PRAGMA query_only=ON")
+            except UnicodeDecodeError:
+                raise _unreadable() from None
 
         @event.listens_for(made, "begin")
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
-        _refuse_unfit_values(made)
+        _name_what_is_no_database_error(made)
         return made
 
     return Store(engine(readers=True), engine(readers=False))
@@ -212,12 +213,14 @@ def _only_for_the_owner(file: Path) -> None:
         file.chmod(0o600)
 
 
-def _refuse_unfit_values(engine: Engine) -> None:
-    # What sqlite3 says of numbers over 64 bits and of lone surrogates is no database error.
+def _name_what_is_no_database_error(engine: Engine) -> None:
+    # For some faults the driver raises errors of Python's own, which nothing maps.
     @event.listens_for(engine, "handle_error")
-    def unfit(context: ExceptionContext) -> None:
+    def name(context: ExceptionContext) -> None:
         if isinstance(context.original_exception, OverflowError | UnicodeEncodeError):
             raise _unfit() from None
+        if isinstance(context.original_exception, UnicodeDecodeError):
+            raise _unreadable() from None
 
 
 @contextmanager
@@ -242,12 +245,17 @@ def _named(error: DBAPIError) -> Exception:
         return Damaged(f"the database is damaged: {reason}; restore it from a backup")
     if reason.startswith("Could not decode to UTF-8"):
         # The rest of the reason is the value.
-        return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
+        return _unreadable()
     if isinstance(error, OperationalError | InterfaceError) or state in _BARRED:
         return Unavailable(f"the database did not answer: {reason}")
     if error.statement is None:
         return ConfigurationError(f"store.url: the database cannot be opened: {reason}")
     return error
+
+
+def _unreadable() -> Damaged:
+    # Of a value, or of a name in the schema that SQLite wants to complain about.
+    return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
 
 
 def _unfit() -> InvalidInput:

@@ -85,7 +85,7 @@ def test_a_second_run_adds_only_what_changed_and_retention_drops_the_first(
     assert second.bytes_added is not None
     # Not the large document again, which is 200,000 bytes.
     assert second.bytes_added < first.bytes_added - 190_000
-    assert [one.id for one in report.removed] == [first.snapshot]
+    assert [one.id for one in report.forgotten.removed] == [first.snapshot]
     assert [one.id for one in only_last.snapshots()] == [second.snapshot]
 
 

@@ -7,7 +7,7 @@ import hmac
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -708,8 +708,8 @@ def test_without_the_key_of_the_collection_nothing_opens(kept: Vault) -> None:
 class WholeFile:
     """A database with one record, and the places of its bytes that are not empty."""
 
-    content: bytes
-    used: tuple[int, ...]
+    content: bytes = field(repr=False)
+    used: tuple[int, ...] = field(repr=False)
 
 
 @pytest.fixture(scope="module")
