@@ -18,9 +18,8 @@ from secvault.clock import Clock, moment
 from secvault.errors import InvalidInput
 from secvault.jobs import queue
 from secvault.jobs.cron import due_runs, next_after
-from secvault.jobs.once import insert_once
 from secvault.jobs.queue import Job
-from secvault.store.engine import Store
+from secvault.store.engine import Store, insert_unless_there
 from secvault.store.tables import schedule
 
 Missed: TypeAlias = Literal["latest", "all", "skip"]
@@ -83,7 +82,7 @@ def sync_schedules(connection: Connection, declared: Iterable[Schedule], now: da
             "next_due": min(row.next_due, firsts[id_]) if row and kept else firsts[id_],
         }
         if row is None:
-            insert_once(connection, schedule, {"id": id_, **values})
+            insert_unless_there(connection, schedule, {"id": id_, **values})
         elif values != {name: row._mapping[name] for name in values}:  # noqa: SLF001 - public name
             connection.execute(update(schedule).where(schedule.c.id == id_).values(values))
 

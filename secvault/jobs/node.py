@@ -15,8 +15,7 @@ from typing import Protocol
 from sqlalchemy import Connection, delete, insert, select, update
 
 from secvault.jobs.durable import Flow
-from secvault.jobs.once import insert_once
-from secvault.store.engine import Store
+from secvault.store.engine import Store, insert_unless_there
 from secvault.store.tables import node
 
 BEAT_SECONDS = 5.0
@@ -117,7 +116,7 @@ def _take(store: Store, executor: str, seen: int | None, now: int) -> bool:
     """Win the right to take over; it lapses like a beat if the winner dies."""
     with store.write() as connection:
         if seen is None:
-            return insert_once(
+            return insert_unless_there(
                 connection, node, {"id": executor, "started_at": now, "beat_at": now}
             )
         won = connection.execute(

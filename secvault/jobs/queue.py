@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from sqlalchemy import Connection, Row, and_, func, select, text, update
 
 from secvault.errors import Conflict, InvalidInput, NotFound
-from secvault.jobs.once import insert_once
+from secvault.store.engine import insert_unless_there
 from secvault.store.tables import job
 
 State: TypeAlias = Literal["requested", "started", "done", "failed", "missed"]
@@ -79,7 +79,7 @@ def add(connection: Connection, jobs: Sequence[Job]) -> tuple[str, ...]:
     """Write those of `jobs` whose id is new, and return their ids. Raises InvalidInput."""
     for one in jobs:
         _check(one)
-    return tuple(one.id for one in jobs if insert_once(connection, job, asdict(one)))
+    return tuple(one.id for one in jobs if insert_unless_there(connection, job, asdict(one)))
 
 
 def get(connection: Connection, id: str) -> Job:  # noqa: A002 - the field's own word

@@ -20,6 +20,12 @@ from .conftest import HandClock
 HOURLY = Schedule("backup", "nightly", "@hourly", "UTC")
 
 
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """A store of each engine."""
+    return any_store
+
+
 def declare(store: Store, clock: HandClock, *declared: Schedule) -> None:
     with store.write() as connection:
         sync_schedules(connection, declared, clock.at)

@@ -13,6 +13,12 @@ from secvault.jobs.node import DEAD_SECONDS, Watch, hand_over
 from secvault.store import Store
 
 
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """A store of each engine."""
+    return any_store
+
+
 @dataclass
 class Ledger:
     """What DBOS would know: workflows and who has them."""

@@ -9,6 +9,12 @@ from secvault.jobs import Job, queue, request
 from secvault.store import Store
 
 
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """A store of each engine."""
+    return any_store
+
+
 def ask(store: Store, plan: str = "nightly", *, kind: str = "backup", now: int = 1) -> str:
     with store.write() as connection:
         return request(connection, kind=kind, plan=plan, requested_by="user:thu", now=now)
