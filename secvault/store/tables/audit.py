@@ -1,0 +1,61 @@
+"""The audit log: its head, its leaves, what waits for it, its checkpoints."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Table
+
+from secvault.store.tables.schema import metadata
+from secvault.store.written import BigInteger, Integer, LargeBinary, Text
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    # Compact range: one 32-byte hash for each set bit of size, largest subtree first.
+    Column("frontier", LargeBinary, nullable=False),
+    Column("last_t", BigInteger, nullable=False),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    Column("id", Text, nullable=False, unique=True),
+    Column("t", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("department", Text, nullable=False),
+    # The exact leaf bytes; the columns before it only serve queries and are checked against it.
+    Column("body", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    # What did this person or system do?
+    Index(None, "actor", "seq"),
+    # Who touched this resource?
+    Index(None, "resource", "seq"),
+    # All events of one kind, refused ones for instance.
+    Index(None, "kind", "outcome", "seq"),
+    # What happened between two moments?
+    Index(None, "t"),
+)
+
+audit_outbox = Table(
+    "audit_outbox",
+    metadata,
+    # UUIDv7 of the event: the order of the outbox is the order of these.
+    Column("id", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    Column("t", BigInteger, nullable=False),
+)

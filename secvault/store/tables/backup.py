@@ -1,0 +1,81 @@
+"""Repositories, and every run and drill."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Table, text
+
+from secvault.store.tables.schema import metadata
+from secvault.store.written import BigInteger, Boolean, LargeBinary, Text
+
+backup_repository = Table(
+    "backup_repository",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("location", Text, nullable=False),
+    Column("sealed_password", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+backup_run = Table(
+    "backup_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    # The moment that the copied data shows; RPO counts from it.
+    Column("data_at", BigInteger),
+    Column("audit_size", BigInteger),
+    Column("snapshot", Text),
+    Column("files", BigInteger),
+    Column("bytes", BigInteger),
+    Column("bytes_added", BigInteger),
+    Column("error", Text),
+    # Node that works on it and its last sign of life; a silent one is taken over.
+    Column("node", Text, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    # The newest runs of a plan.
+    Index(None, "plan", "started_at"),
+    # At most one run of a plan at a time, over all nodes.
+    Index(
+        "uq_backup_run_running",
+        "plan",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("snapshot", Text),
+    Column("passed", Boolean),
+    Column("rpo_seconds", BigInteger),
+    Column("rto_seconds", BigInteger),
+    # Canonical JSON of what was found, and the signed note over its SHA-256.
+    Column("document", LargeBinary),
+    Column("note", LargeBinary),
+    Column("error", Text),
+    Column("node", Text, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    Index(None, "plan", "started_at"),
+    Index(
+        "uq_drill_running",
+        "plan",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)

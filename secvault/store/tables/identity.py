@@ -1,0 +1,90 @@
+"""People, their second factors and sessions; service accounts and their tokens."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
+
+from secvault.store.tables.schema import metadata
+from secvault.store.written import BigInteger, Integer, LargeBinary, Text
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # The sign-in name, NFKC and case-folded.
+    Column("name", Text, nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("department", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("password_changed_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_sign_in_at", BigInteger),
+)
+
+totp_device = Table(
+    "totp_device",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("person.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sealed_seed", LargeBinary, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("digits", Integer, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    # The newest accepted time step: a code works once because this only grows.
+    Column("last_step", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    # Which devices has this person?
+    Index(None, "person"),
+    UniqueConstraint("person", "name"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("person.id"), nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    # When the second factor was last shown; step-up rules read it.
+    Column("second_factor_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    # Which sessions end when this person is disabled?
+    Index(None, "person"),
+)
+
+service_account = Table(
+    "service_account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("department", Text, nullable=False),
+    # The person who answers for it.
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("account", Text, ForeignKey("service_account.id"), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    # Which tokens has this account?
+    Index(None, "account"),
+)

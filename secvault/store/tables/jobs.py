@@ -1,0 +1,46 @@
+"""Schedules, jobs that wait, and the nodes that do them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Table
+
+from secvault.store.tables.schema import metadata
+from secvault.store.written import BigInteger, Text
+
+schedule = Table(
+    "schedule",
+    metadata,
+    # backup:<plan> or drill:<plan>
+    Column("id", Text, primary_key=True),
+    Column("cron", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("missed", Text, nullable=False),
+    # Advanced by compare-and-set: the node whose update counts one row enqueues the run.
+    Column("next_due", BigInteger, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    # Stable name of the work, so that asking twice makes one job.
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error", Text),
+    # What is waiting to be started?
+    Index(None, "state", "requested_at"),
+)
+
+node = Table(
+    "node",
+    metadata,
+    # hostname:uuid, new at each start of a worker
+    Column("id", Text, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+)

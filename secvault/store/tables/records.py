@@ -1,0 +1,42 @@
+"""Records, their encrypted fields, and the data keys that open them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKeyConstraint, Table
+
+from secvault.store.tables.schema import metadata
+from secvault.store.written import BigInteger, Integer, LargeBinary, Text
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+record = Table(
+    "record",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("plain", LargeBinary, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+record_field = Table(
+    "record_field",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("record", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["collection", "record"], ["record.collection", "record.id"], ondelete="CASCADE"
+    ),
+)
