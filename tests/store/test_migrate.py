@@ -28,8 +28,8 @@ NEXT = '''"""the next schema"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "later"
+down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
@@ -65,7 +65,7 @@ def later_program(tmp_path: Path) -> Path:
 
 def later(folder: Path, more: str = "") -> Path:
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_the_next_schema.py").write_text(NEXT.format(more=more))
+    (folder / "versions" / "later_the_next_schema.py").write_text(NEXT.format(more=more, head=migrate.head()))
     return folder
 
 
@@ -155,7 +155,7 @@ def test_an_older_store_is_refused_until_it_is_upgraded(
         ("ALTER TABLE record DROP COLUMN tag", "half-migrated, it lacks record.tag: restore"),
         ("DELETE FROM alembic_version", "has tables but no schema version: restore"),
         ("DROP TABLE alembic_version", "has tables but no schema version: restore"),
-        ("INSERT INTO alembic_version VALUES ('0000')", "half-way between schemas 0000, 0001"),
+        ("INSERT INTO alembic_version VALUES ('0000')", f"half-way between schemas 0000, {migrate.head()}"),
     ],
 )
 def test_a_half_migrated_store_is_refused(any_store: Store, damage: str, words: str) -> None:
@@ -179,7 +179,7 @@ def test_an_upgrade_keeps_the_rows_of_a_table_made_anew_and_those_that_refer_to_
     any_store: Store, later_program: Path
 ) -> None:
     keep_a_record(any_store)
-    assert migrate.upgrade(any_store, later_program) == ("0001", "0002")
+    assert migrate.upgrade(any_store, later_program) == (migrate.head(), "later")
     assert kept(any_store) == (1, 1)
     with any_store.read() as connection:
         assert connection.execute(text("SELECT edition, colour FROM record")).one() == (1, None)
@@ -214,8 +214,8 @@ def test_programs_that_upgrade_at_once_wait_for_each_other(
 ) -> None:
     keep_a_record(any_store)
     told = both_upgrade(any_url, later_program)
-    assert all(line.endswith("0002") for line in told)
-    assert migrate.schema_revision(any_store) == "0002"
+    assert all(line.endswith("later") for line in told)
+    assert migrate.schema_revision(any_store) == "later"
     assert kept(any_store) == (1, 1)
 
 
@@ -268,7 +268,7 @@ def test_a_sqlite_store_is_copied_beside_itself_before_an_upgrade(
 ) -> None:
     assert {path.name for path in file.parent.glob("*.before*")} == set()
     migrate.upgrade(store_in_file, later_program)
-    copy = file.with_name("secvault.db.before-0001")
+    copy = file.with_name(f"secvault.db.before-{migrate.head()}")
     assert set(file.parent.glob("*.before*")) == {copy}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     store_in_file.close()
@@ -281,20 +281,20 @@ def test_a_sqlite_store_is_copied_beside_itself_before_an_upgrade(
 def test_a_store_that_cannot_be_copied_is_not_upgraded(
     store_in_file: Store, file: Path, later_program: Path
 ) -> None:
-    file.with_name("secvault.db.before-0001").mkdir()
+    file.with_name(f"secvault.db.before-{migrate.head()}").mkdir()
     with pytest.raises(Unavailable, match="cannot be copied before the upgrade"):
         migrate.upgrade(store_in_file, later_program)
     migrate.require_current(store_in_file)
     left = {path.name for path in file.parent.iterdir()} - {"later"}
-    assert left == {"secvault.db", "secvault.db-wal", "secvault.db-shm", "secvault.db.before-0001"}
+    assert left == {"secvault.db", "secvault.db-wal", "secvault.db-shm", f"secvault.db.before-{migrate.head()}"}
 
 
 def test_the_second_of_two_upgrades_does_not_copy_the_new_schema_over_the_old(
     store_in_file: Store, file: Path, later_program: Path
 ) -> None:
     both_upgrade(f"sqlite:///{file}", later_program)
-    with closing(sqlite3.connect(file.with_name("secvault.db.before-0001"))) as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    with closing(sqlite3.connect(file.with_name(f"secvault.db.before-{migrate.head()}"))) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.head(),)]
 
 
 def test_a_database_of_another_program_is_as_good_as_empty(file: Path) -> None:
