@@ -74,8 +74,9 @@ def routes(
         generate_unique_id_function=_operation_id,
     )
     problem.install(app)
-    for part in (openapi, health, session, people, tokens, records, backups, audit, transit):
-        app.include_router(part.router)
+    parts = (openapi, health, session, people, tokens, records, backups, audit)
+    for router in (*(part.router for part in parts), *transit.routers()):
+        app.include_router(router)
     require_declared(app)
     openapi.describe(app)
     return app

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import msgspec
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from secvault.api.problem import VaultErrors
+from secvault.errors import InvalidInput
 from secvault.service.spine import Caller
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+_PERIOD = re.compile(r"([0-9]{1,9})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class VaultAnswer(BaseModel):
@@ -22,7 +32,7 @@ class VaultAnswer(BaseModel):
     lease_duration: int
     data: dict[str, Any] | None
     wrap_info: None
-    warnings: None
+    warnings: list[str] | None
     auth: None
 
 
@@ -38,12 +48,65 @@ class BatchAnswer(VaultAnswer):
     data: BatchResults  # type: ignore[assignment]
 
 
+@dataclass(frozen=True)
+class Given(Generic[Body]):
+    """What a body says, and what to tell the caller about the rest of it."""
+
+    body: Body
+    warnings: tuple[str, ...]
+
+
+def read_body(content: bytes, kind: type[Body]) -> Given[Body]:
+    """Read a JSON object as the engine does: text stands for numbers and flags, null for nothing.
+
+    What is not known is left out, with a warning. Raises InvalidInput.
+    """
+    try:
+        raw = msgspec.json.decode(content or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidInput(
+            "failed to decode JSON input: the body is not JSON in UTF-8, or nested too deeply"
+        ) from None
+    if not isinstance(raw, dict):
+        raise InvalidInput("failed to parse the body: it must be a JSON object")
+    known = set(kind.__struct_fields__)
+    unknown = sorted(name for name in raw if name not in known)
+    present = {name: value for name, value in raw.items() if name in known and value is not None}
+    try:
+        body = msgspec.convert(present, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"failed to parse the body: {error}") from None
+    if not unknown:
+        return Given(body, ())
+    listed = " ".join(name[:40] for name in unknown[:20])
+    return Given(body, (f"Endpoint ignored these unrecognized parameters: [{listed}]",))
+
+
+def seconds_of(period: str | int, field: str) -> int:
+    """A period as the engine takes it: seconds, or for instance `24h`, `1h30m`, `7d`.
+
+    Raises InvalidInput.
+    """
+    text = str(period).strip()
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return int(text)
+    parts = _PERIOD.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text or len(text) > 32:
+        raise InvalidInput.at(field, "must be seconds, or a period such as 24h, 1h30m or 7d")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
 async def body_of(request: Request) -> bytes:
     """The raw body; its size is limited by the application."""
     return await request.body()
 
 
-def vault_answer(caller: Caller, data: dict[str, Any] | None, status: int = 200) -> Response:
+def vault_answer(
+    caller: Caller,
+    data: dict[str, Any] | None,
+    status: int = 200,
+    warnings: Sequence[str] = (),
+) -> Response:
     """The envelope that Vault clients expect around `data`."""
     content = {
         "request_id": caller.request_id,
@@ -52,7 +115,7 @@ def vault_answer(caller: Caller, data: dict[str, Any] | None, status: int = 200)
         "lease_duration": 0,
         "data": data,
         "wrap_info": None,
-        "warnings": None,
+        "warnings": list(warnings) or None,
         "auth": None,
     }
     return Response(msgspec.json.encode(content), status, media_type="application/json")
@@ -102,3 +165,19 @@ def _inline(schema: Any, components: dict[str, Any]) -> Any:
     if isinstance(schema, list):
         return [_inline(value, components) for value in schema]
     return schema
+
+
+def writes(
+    router: APIRouter, path: str, body: type[msgspec.Struct] | None = None, **more: Any
+) -> Callable[[Endpoint], Endpoint]:
+    """Register an endpoint that changes something: by POST, and by PUT, which the peer's own
+    command line sends.
+    """
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        described = json_body(body) if body is not None else {}
+        router.post(path, **described, **more)(endpoint)
+        router.put(path, include_in_schema=False, **more)(endpoint)
+        return endpoint
+
+    return register

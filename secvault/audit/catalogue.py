@@ -153,6 +153,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         # Keys and what is done with them
         "mount.create": "key_kind",
         "mount.read": "",
+        "mount.update": "",
         "mount.delete": "reason",
         "key.create": "key_kind version",
         "key.read": "",
@@ -160,7 +161,9 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "key.update": "min_version version",
         "key.rotate": "version from_version",
         "key.import": "key_kind version",
-        "key.export": "version format",
+        "key.export": "version format key_kind",
+        "key.backup": "version",
+        "key.restore": "key_kind version",
         "key.delete": "reason",
         "data.encrypt": "version",
         "data.decrypt": "version",
@@ -170,6 +173,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "data.hmac": "version",
         "data.key": "version bytes",
         "data.random": "bytes",
+        "data.hash": "",
         # Backups and the proof that they restore
         "backup.read": "plan",
         "backup.run": "plan repository run snapshot bytes files seconds reason",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,14 +52,16 @@ def create(
         bool,
         typer.Option("--exportable", help="Its bytes may be exported later. Cannot be changed."),
     ] = False,
+    derived: Annotated[
+        bool, typer.Option("--derived", help="Every use names a context, which has its own key.")
+    ] = False,
     mount: Mount = "transit",
     as_json: show.AsJson = False,
 ) -> None:
     """Make a key. A key that is there already is left as it is."""
     with opening.vault(context) as (service, caller):
-        key = operations.transit.create_key(
-            service, caller, mount, name, kind=kind, exportable=exportable
-        )
+        options = operations.transit.KeyOptions(kind=kind, exportable=exportable, derived=derived)
+        key = operations.transit.create_key(service, caller, mount, name, options)
     _print(key, as_json=as_json)
 
 
@@ -86,9 +87,13 @@ def export(
     yes: Annotated[
         bool, typer.Option("--yes", help="Yes, print the key in clear on stdout.")
     ] = False,
+    what: Annotated[
+        str,
+        typer.Option(help="encryption-key, signing-key, hmac-key or public-key."),
+    ] = "encryption-key",
     mount: Mount = "transit",
 ) -> None:
-    """Print the bytes of every version of an exportable key as JSON, base64.
+    """Print every version of an exportable key as JSON: base64, or PEM where it is RSA or ECDSA.
 
     Needs a token whose owner holds role:it.key_custodian. Whoever reads the output can decrypt
     everything under this key.
@@ -96,11 +101,8 @@ def export(
     if not yes:
         raise InvalidInput.at("--yes", "this prints the key in clear; say --yes when you mean it")
     with opening.vault(context) as (service, caller):
-        versions = operations.transit.export_key(service, caller, mount, name)
-    shown = {
-        str(number): base64.b64encode(material.expose()).decode()
-        for number, material in versions.items()
-    }
+        _, texts = operations.transit.export_key(service, caller, mount, name, what, None)
+    shown = {str(number): text.expose().decode() for number, text in texts.items()}
     show.document({"mount": mount, "name": name, "keys": shown})
 
 

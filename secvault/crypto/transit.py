@@ -81,9 +81,13 @@ def parse_named(text: str) -> NamedCiphertext:
         raise _fault("invalid ciphertext: could not decode base64") from None
     if base64.b64encode(body).decode() != encoded:
         raise _fault("invalid ciphertext: could not decode base64")
-    if len(body) < NONCE_BYTES + TAG_BYTES:
-        raise _fault("invalid ciphertext length")
     return NamedCiphertext(int(version), body)
+
+
+def require_length(ciphertext: NamedCiphertext) -> None:
+    """Raise InvalidInput when the body is too short for nonce and tag."""
+    if len(ciphertext.body) < NONCE_BYTES + TAG_BYTES:
+        raise _fault("invalid ciphertext length")
 
 
 def open_named(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
-from secvault.crypto import aead
+from secvault.crypto import aead, key_kind
+from secvault.crypto.derivation import HMAC_KEY_BYTES, derive
+from secvault.crypto.key_kind import AES256_GCM96, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
 from secvault.keyring import named_key
-from secvault.keyring.named_key import NamedKey
+from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
+from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
 from secvault.keyring.root import Root
 from secvault.store import Store, tables
 from secvault.store.engine import insert_unless_there
-
-AES256_GCM96 = "aes256-gcm96"
 
 # Mounts of our own. `internal` holds peppers and signing keys, `records` one key per collection.
 INTERNAL = "internal"
@@ -71,22 +74,45 @@ class Keyring:
         connection: Connection,
         mount: str,
         name: str,
+        options: KeyOptions = DEFAULT_OPTIONS,
         *,
-        kind: str = AES256_GCM96,
-        exportable: bool = False,
         material: Secret | None = None,
+        public: str | None = None,
     ) -> NamedKey:
-        """Make a key with version 1, of fresh randomness or of imported `material`.
+        """Make a key with version 1: of fresh randomness, or imported.
 
-        material: 32 bytes for aes256-gcm96. Raises InvalidInput, NotFound (the mount), Conflict.
+        material: imported bytes, as `key_kind.import_private` gives them. public: instead of it, an
+        imported public half. Raises InvalidInput, NotFound (the mount), Conflict.
         """
         named_key.check_name(name)
-        if kind != AES256_GCM96:
-            raise InvalidInput.at("type", f"only {AES256_GCM96} keys can be made")
-        if material is not None and len(material.expose()) != aead.KEY_BYTES:
-            raise InvalidInput.at("ciphertext", "the imported key must have 32 bytes")
+        kind = _checked(options)
+        if material is not None:
+            material = key_kind.import_private(kind, material.expose())
+        if material is not None or public is not None:
+            options = replace(options, imported=True)
         self.department_of(connection, mount)
-        return self._insert(connection, mount, name, kind, material, exportable=exportable)
+        named_key.insert_key(connection, mount, name, options, self._clock.micros())
+        self._add_version(connection, mount, name, 1, options, material, public)
+        return named_key.read_key(connection, mount, name)
+
+    def import_version(
+        self,
+        connection: Connection,
+        key: NamedKey,
+        *,
+        material: Secret | None = None,
+        public: str | None = None,
+    ) -> NamedKey:
+        """Add an imported version to an imported key. Raises InvalidInput."""
+        if not key.imported:
+            raise InvalidInput("the import_version endpoint can only be used with an imported key")
+        if material is not None:
+            kind = key_kind.kind_of(key.kind)
+            material = key_kind.import_private(kind, material.expose())
+        options = KeyOptions(kind=key.kind, key_size=key.key_size)
+        number = self._lock_latest(connection, key.mount, key.name) + 1
+        self._add_version(connection, key.mount, key.name, number, options, material, public)
+        return named_key.read_key(connection, key.mount, key.name)
 
     def ensure(self, connection: Connection, mount: str, name: str) -> None:
         """Make the key unless it is there, or another transaction makes it at this moment."""
@@ -95,17 +121,74 @@ class Keyring:
                 self.create(connection, mount, name)
 
     def rotate(self, connection: Connection, mount: str, name: str) -> NamedKey:
-        """Add a version, which new encryptions use; older ones keep opening. Raises NotFound."""
-        table = tables.named_key
-        latest = connection.execute(
-            select(table.c.latest_version)
-            .where(table.c.mount == mount, table.c.name == name)
-            .with_for_update()
-        ).scalar_one_or_none()
-        if latest is None:
-            raise NotFound(f"there is no key {mount}/{name}")
-        self._add_version(connection, mount, name, latest + 1, None)
+        """Add a version, which new encryptions use; older ones keep opening.
+
+        Raises NotFound, and InvalidInput for an imported key that is only to have imported
+        versions.
+        """
+        latest = self._lock_latest(connection, mount, name)
+        key = named_key.read_key(connection, mount, name)
+        if key.imported and not key.allow_rotation:
+            raise InvalidInput(
+                f"imported key {name} does not allow rotation within secvault; import a version"
+            )
+        options = KeyOptions(kind=key.kind, key_size=key.key_size)
+        self._add_version(connection, mount, name, latest + 1, options, None, None)
         return named_key.read_key(connection, mount, name)
+
+    def restore(
+        self,
+        connection: Connection,
+        mount: str,
+        name: str,
+        options: KeyOptions,
+        versions: Iterable[KeyVersion],
+        limits: Mapping[str, int | bool],
+    ) -> NamedKey:
+        """Make a key of the versions of a backup. limits: columns of the row, as they were.
+
+        Raises Conflict when the key exists, NotFound (the mount), InvalidInput.
+        """
+        named_key.check_name(name)
+        _checked(options)
+        self.department_of(connection, mount)
+        named_key.insert_key(connection, mount, name, options, self._clock.micros())
+        for version in versions:
+            named_key.insert_version(connection, mount, name, self._wrapped(mount, name, version))
+        named_key.update_key(connection, mount, name, **limits)
+        return named_key.read_key(connection, mount, name)
+
+    def open(self, connection: Connection, key: NamedKey) -> OpenKey:
+        """The key with all versions that are there; a damaged one raises when it is used."""
+        stored = named_key.stored_versions(connection, key.mount, key.name)
+        return OpenKey(
+            key, Versions({each.version: partial(self._opened, key, each) for each in stored})
+        )
+
+    def _opened(self, key: NamedKey, stored: StoredVersion) -> KeyVersion:
+        kind = key_kind.kind_of(key.kind)
+        material = None
+        if stored.wrapped:
+            place = _context(key.mount, key.name, stored.version)
+            material = self._unwrap(key.resource, stored.version, stored.wrapped, place)
+        if stored.wrapped_hmac is not None:
+            place = _hmac_context(key.mount, key.name, stored.version)
+            hmac_key = self._unwrap(key.resource, stored.version, stored.wrapped_hmac, place)
+        elif material is not None and kind.family == "hmac":
+            hmac_key = material
+        elif material is not None:
+            hmac_key = derive(material, b"secvault/hmac-key", HMAC_KEY_BYTES)
+        else:
+            raise Damaged(f"version {stored.version} of the key {key.resource} is damaged")
+        return KeyVersion(
+            stored.version, kind, material, hmac_key, stored.public, stored.created_at
+        )
+
+    def _unwrap(self, resource: str, version: int, wrapped: bytes, place: bytes) -> Secret:
+        try:
+            return Secret(aead.open_sealed(wrapped, self._root.key, place))
+        except Damaged:
+            raise Damaged(f"version {version} of the key {resource} is damaged") from None
 
     def material(self, connection: Connection, mount: str, name: str, version: int) -> Secret:
         """The bytes of one version. Raises NotFound, or Damaged when the stored wrap changed."""
@@ -169,35 +252,82 @@ class Keyring:
             self.add_mount(connection, INTERNAL, INTERNAL, "it")
             # Another process may have been faster; then its key is the key.
             with suppress(Conflict):
-                self._insert(connection, INTERNAL, purpose, kind, fresh, exportable=False)
+                self._insert_internal(connection, purpose, kind, fresh)
             return self.material(connection, INTERNAL, purpose, 1)
 
-    def _insert(
+    def _insert_internal(
+        self, connection: Connection, purpose: str, kind: str, fresh: Secret
+    ) -> None:
+        at = self._clock.micros()
+        named_key.insert_key(connection, INTERNAL, purpose, KeyOptions(kind=kind), at)
+        wrapped = self._wrap(fresh, _context(INTERNAL, purpose, 1))
+        stored = StoredVersion(1, wrapped, None, None, at)
+        named_key.insert_version(connection, INTERNAL, purpose, stored)
+
+    def _lock_latest(self, connection: Connection, mount: str, name: str) -> int:
+        table = tables.named_key
+        latest = connection.execute(
+            select(table.c.latest_version)
+            .where(table.c.mount == mount, table.c.name == name)
+            .with_for_update()
+        ).scalar_one_or_none()
+        if latest is None:
+            raise NotFound(f"there is no key {mount}/{name}")
+        return int(latest)
+
+    def _add_version(
         self,
         connection: Connection,
         mount: str,
         name: str,
-        kind: str,
+        version: int,
+        options: KeyOptions,
         material: Secret | None,
-        *,
-        exportable: bool,
-    ) -> NamedKey:
-        at = self._clock.micros()
-        imported = material is not None and mount != INTERNAL
-        named_key.insert_key(
-            connection, mount, name, kind, at, exportable=exportable, imported=imported
-        )
-        self._add_version(connection, mount, name, 1, material)
-        return named_key.read_key(connection, mount, name)
-
-    def _add_version(
-        self, connection: Connection, mount: str, name: str, version: int, material: Secret | None
+        public: str | None,
     ) -> None:
-        fresh = material or Secret(aead.draw(aead.KEY_BYTES, self._random))
-        wrapped = aead.seal(
-            fresh.expose(), self._root.key, _context(mount, name, version), self._random
+        kind = key_kind.kind_of(options.kind)
+        if public is not None:
+            public = key_kind.public_text(key_kind.import_public(kind, public))
+        elif material is None:
+            material = key_kind.generate(kind, self._random, options.key_size)
+        if public is None and kind.signs and material is not None:
+            public = key_kind.public_text(key_kind.private_key(kind, material).public_key())
+        if kind.family == "hmac" and material is not None:
+            hmac_key = material
+        else:
+            hmac_key = Secret(aead.draw(HMAC_KEY_BYTES, self._random))
+        made = KeyVersion(version, kind, material, hmac_key, public, self._clock.micros())
+        named_key.insert_version(connection, mount, name, self._wrapped(mount, name, made))
+
+    def _wrapped(self, mount: str, name: str, version: KeyVersion) -> StoredVersion:
+        number = version.number
+        wrapped = b""
+        if version.material is not None:
+            wrapped = self._wrap(version.material, _context(mount, name, number))
+        hmac_wrapped = None
+        if version.kind.family != "hmac":
+            hmac_wrapped = self._wrap(version.hmac_key, _hmac_context(mount, name, number))
+        return StoredVersion(number, wrapped, hmac_wrapped, version.public_text, version.created_at)
+
+    def _wrap(self, secret: Secret, place: bytes) -> bytes:
+        return aead.seal(secret.expose(), self._root.key, place, self._random)
+
+
+def _checked(options: KeyOptions) -> KeyKind:
+    kind = key_kind.kind_of(options.kind)
+    if options.convergent and not options.derived:
+        raise InvalidInput("convergent encryption requires derivation to be enabled")
+    if (options.derived and not kind.derives) or (options.convergent and not kind.symmetric):
+        raise InvalidInput(
+            f"key derivation and convergent encryption not supported for keys of type {kind.name}"
         )
-        named_key.insert_version(connection, mount, name, wrapped, version, self._clock.micros())
+    if options.key_size and kind.family != "hmac":
+        raise InvalidInput(f"key_size is not valid for algorithm {kind.name}")
+    return kind
+
+
+def _hmac_context(mount: str, name: str, version: int) -> bytes:
+    return aead.bind("secvault/named-key-hmac", mount, name, str(version))
 
 
 def _context(mount: str, name: str, version: int) -> bytes:

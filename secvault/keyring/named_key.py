@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from secvault.crypto.key_kind import AES256_GCM96
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import tables
 from secvault.store.engine import insert_unless_there
@@ -16,8 +18,34 @@ NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True)
+class KeyOptions:
+    """What is chosen when a key is made.
+
+    kind: a name of `crypto.key_kind.KINDS`. convergent: equal plaintexts in one context give equal
+    ciphertexts; needs `derived`. key_size: bytes of an HMAC key. auto_rotate_seconds: 0 for never.
+    """
+
+    kind: str = AES256_GCM96
+    derived: bool = False
+    convergent: bool = False
+    exportable: bool = False
+    allow_plaintext_backup: bool = False
+    auto_rotate_seconds: int = 0
+    key_size: int = 0
+    imported: bool = False
+    allow_rotation: bool = True
+
+
+DEFAULT_OPTIONS = KeyOptions()
+
+
+@dataclass(frozen=True)
 class NamedKey:
-    """A key with versions 1 to `latest_version`; `created` holds each version's time in micros."""
+    """A key with versions up to `latest_version`; those below `min_available_version` are gone.
+
+    created: each version's time in microseconds. public: each version's public half, where it has
+    one, as `crypto.key_kind.public_text` writes it.
+    """
 
     mount: str
     name: str
@@ -28,7 +56,18 @@ class NamedKey:
     min_encryption_version: int
     exportable: bool
     imported: bool
+    derived: bool
+    convergent: bool
+    allow_plaintext_backup: bool
+    deletion_allowed: bool
+    allow_rotation: bool
+    soft_deleted: bool
+    key_size: int
+    min_available_version: int
+    auto_rotate_seconds: int
+    backed_up_at: int | None
     created: Mapping[int, int]
+    public: Mapping[int, str]
 
     @property
     def resource(self) -> str:
@@ -36,8 +75,11 @@ class NamedKey:
         return f"{self.mount}/{self.name}"
 
 
+_COLUMNS = frozenset(field.name for field in fields(NamedKey)) - {"department", "created", "public"}
+
+
 def check_name(name: str, field: str = "name") -> str:
-    """Return `name` when it can name a key or mount. Raises InvalidInput."""
+    """Return `name` when it can name a key or a part of a mount. Raises InvalidInput."""
     if not NAME.fullmatch(name):
         raise InvalidInput.at(
             field,
@@ -67,12 +109,16 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
     if row is None:
         return None
     version = tables.named_key_version
-    created = connection.execute(
-        select(version.c.version, version.c.created_at)
+    versions = connection.execute(
+        select(version.c.version, version.c.created_at, version.c.public)
         .where(version.c.mount == mount, version.c.name == name)
         .order_by(version.c.version)
+    ).all()
+    return _key(
+        row,
+        {each.version: each.created_at for each in versions},
+        {each.version: each.public for each in versions if each.public is not None},
     )
-    return _key(row, {row.version: row.created_at for row in created})
 
 
 def key_names(connection: Connection, mount: str) -> tuple[str, ...]:
@@ -85,60 +131,84 @@ def key_names(connection: Connection, mount: str) -> tuple[str, ...]:
     )
 
 
-def insert_key(
-    connection: Connection,
-    mount: str,
-    name: str,
-    kind: str,
-    at: int,
-    *,
-    exportable: bool,
-    imported: bool,
-) -> None:
+def insert_key(connection: Connection, mount: str, name: str, options: KeyOptions, at: int) -> None:
     """Make the row of a key with version 1 still to come. Raises Conflict when it exists.
 
     Also when another transaction makes it at this moment: this one waits to see which it is.
     """
     row = {
+        **vars(options),
         "mount": mount,
         "name": name,
-        "kind": kind,
         "latest_version": 0,
         "min_decryption_version": 1,
         "min_encryption_version": 0,
-        "exportable": exportable,
-        "imported": imported,
         "created_at": at,
     }
     if not insert_unless_there(connection, tables.named_key, row):
         raise Conflict(f"the key {mount}/{name} exists already")
 
 
-def insert_version(
-    connection: Connection, mount: str, name: str, wrapped: bytes, version: int, at: int
-) -> None:
-    """Store a wrapped version and make it the latest."""
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version as it is kept: the parts wrapped, the public half in clear."""
+
+    version: int
+    wrapped: bytes
+    wrapped_hmac: bytes | None
+    public: str | None
+    created_at: int
+
+
+def insert_version(connection: Connection, mount: str, name: str, stored: StoredVersion) -> None:
+    """Store a version and make it the latest."""
     connection.execute(
-        insert(tables.named_key_version).values(
-            mount=mount, name=name, version=version, wrapped=wrapped, created_at=at
-        )
+        insert(tables.named_key_version).values(mount=mount, name=name, **vars(stored))
     )
+    update_key(connection, mount, name, latest_version=stored.version)
+
+
+def stored_versions(connection: Connection, mount: str, name: str) -> tuple[StoredVersion, ...]:
+    """All versions that are there, in order."""
+    table = tables.named_key_version
+    rows = connection.execute(
+        select(
+            table.c.version,
+            table.c.wrapped,
+            table.c.wrapped_hmac,
+            table.c.public,
+            table.c.created_at,
+        )
+        .where(table.c.mount == mount, table.c.name == name)
+        .order_by(table.c.version)
+    )
+    return tuple(StoredVersion(**row._asdict()) for row in rows)
+
+
+def update_key(connection: Connection, mount: str, name: str, **changes: object) -> None:
+    """Change columns of the key's row."""
     key = tables.named_key
     connection.execute(
-        update(key).where(key.c.mount == mount, key.c.name == name).values(latest_version=version)
+        update(key).where(key.c.mount == mount, key.c.name == name).values(**changes)
     )
 
 
-def _key(row: Row[tuple[object, ...]], created: Mapping[int, int]) -> NamedKey:
-    return NamedKey(
-        mount=row.mount,
-        name=row.name,
-        kind=row.kind,
-        department=row.department,
-        latest_version=row.latest_version,
-        min_decryption_version=row.min_decryption_version,
-        min_encryption_version=row.min_encryption_version,
-        exportable=row.exportable,
-        imported=row.imported,
-        created=created,
-    )
+def delete_versions(connection: Connection, mount: str, name: str, below: int | None = None) -> int:
+    """Remove the versions below this one, or all; return how many. Nothing opens them again."""
+    table = tables.named_key_version
+    statement = delete(table).where(table.c.mount == mount, table.c.name == name)
+    if below is not None:
+        statement = statement.where(table.c.version < below)
+    return connection.execute(statement).rowcount
+
+
+def delete_key(connection: Connection, mount: str, name: str) -> None:
+    """Remove the key and all of its versions."""
+    delete_versions(connection, mount, name)
+    key = tables.named_key
+    connection.execute(delete(key).where(key.c.mount == mount, key.c.name == name))
+
+
+def _key(row: Row[Any], created: Mapping[int, int], public: Mapping[int, str]) -> NamedKey:
+    stored = {name: value for name, value in row._asdict().items() if name in _COLUMNS}
+    return NamedKey(**stored, department=row.department, created=created, public=public)

@@ -80,5 +80,5 @@ def _furnish(installation: Installation) -> dict[str, str]:
         head = Caller(authentication.authenticate(service, tokens["head"]))
         records.create_record(service, head, "payroll", RECORD, payslip())
         system = Caller(authentication.authenticate(service, tokens["system"]))
-        transit.create_key(service, system, "transit", KEY, kind="aes256-gcm96", exportable=True)
+        transit.create_key(service, system, "transit", KEY, transit.KeyOptions(exportable=True))
     return tokens

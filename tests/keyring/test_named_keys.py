@@ -21,7 +21,14 @@ from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
 from secvault.keyring import FileSeal, Keyring
 from secvault.keyring.keyring import INTERNAL
-from secvault.keyring.named_key import NamedKey, check_name, find_key, key_names, read_key
+from secvault.keyring.named_key import (
+    KeyOptions,
+    NamedKey,
+    check_name,
+    find_key,
+    key_names,
+    read_key,
+)
 from secvault.keyring.root import Root, create_root
 from secvault.store import Store, migrate, open_store, tables
 
@@ -34,7 +41,7 @@ KEY = tables.named_key
 def pay(any_store: Store, keyring: Keyring) -> NamedKey:
     """The key transit/pay with versions 1 to 3, exportable."""
     with any_store.write() as connection:
-        keyring.create(connection, "transit", "pay", exportable=True)
+        keyring.create(connection, "transit", "pay", KeyOptions(exportable=True))
         keyring.rotate(connection, "transit", "pay")
         return keyring.rotate(connection, "transit", "pay")
 
@@ -127,7 +134,7 @@ def test_imported_bytes_must_be_a_256_bit_key(
 
 def test_another_kind_of_key_is_refused(any_store: Store, keyring: Keyring) -> None:
     with pytest.raises(InvalidInput, match=r"^type: "), any_store.write() as connection:
-        keyring.create(connection, "transit", "pay", kind="chacha20-poly1305")
+        keyring.create(connection, "transit", "pay", KeyOptions("nope"))
 
 
 def test_a_name_that_is_taken_stays_as_it_is(any_store: Store, keyring: Keyring) -> None:
@@ -407,7 +414,7 @@ def test_no_key_is_in_clear_in_any_file_of_the_data_folder(
         root = create_root(connection, seal, clock, remembered)
         keyring = Keyring(store, clock, root, remembered)
         keyring.add_mount(connection, "transit", "transit", "it")
-        keyring.create(connection, "transit", "pay", exportable=True)
+        keyring.create(connection, "transit", "pay", KeyOptions(exportable=True))
         keyring.create(connection, "transit", "theirs", material=MATERIAL)
         keyring.rotate(connection, "transit", "pay")
     keyring.internal("pepper")

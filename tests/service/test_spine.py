@@ -76,7 +76,7 @@ def test_a_refusal_that_cannot_be_recorded_is_still_no(service: Service, house: 
 
 def test_ciphertexts_and_keys_wait_for_the_log_too(service: Service, house: House) -> None:
     system = _caller(service, house, "system")
-    transit.create_key(service, system, "transit", "k", kind="aes256-gcm96", exportable=False)
+    transit.create_key(service, system, "transit", "k", transit.KeyOptions(exportable=False))
     with _log_that_cannot_be_written(house):
         with pytest.raises(Unavailable):
             transit.encrypt(service, system, "transit", "k", [transit.ToEncrypt(b"x")])

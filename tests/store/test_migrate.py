@@ -21,6 +21,7 @@ from secvault.store import Store, migrate, open_store, tables
 from secvault.store.written import type_differs
 
 ROOT = Path(__file__).parents[2]
+HEAD = migrate.head()
 
 # What a later program would bring: a parent table made anew, as SQLite needs it for most changes.
 NEXT = '''"""the next schema"""
@@ -65,7 +66,7 @@ def later_program(tmp_path: Path) -> Path:
 
 def later(folder: Path, more: str = "") -> Path:
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "later_the_next_schema.py").write_text(NEXT.format(more=more, head=migrate.head()))
+    (folder / "versions" / "later_the_next_schema.py").write_text(NEXT.format(more=more, head=HEAD))
     return folder
 
 
@@ -99,9 +100,9 @@ def kept(store: Store) -> tuple[int, int]:
 
 def test_a_fresh_store_becomes_what_the_tables_say(empty: Store) -> None:
     assert migrate.schema_revision(empty) is None
-    assert migrate.upgrade(empty) == (None, migrate.head())
+    assert migrate.upgrade(empty) == (None, HEAD)
     migrate.require_current(empty)
-    assert migrate.schema_revision(empty) == migrate.head()
+    assert migrate.schema_revision(empty) == HEAD
     with empty.read() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": type_differs, "compare_server_default": True}
@@ -123,7 +124,7 @@ def test_checks_of_the_tables_are_in_the_database_too(empty: Store) -> None:
 
 def test_upgrading_again_changes_nothing(any_store: Store) -> None:
     keep_a_record(any_store)
-    assert migrate.upgrade(any_store) == (migrate.head(), migrate.head())
+    assert migrate.upgrade(any_store) == (HEAD, HEAD)
     assert kept(any_store) == (1, 1)
 
 
@@ -155,7 +156,10 @@ def test_an_older_store_is_refused_until_it_is_upgraded(
         ("ALTER TABLE record DROP COLUMN tag", "half-migrated, it lacks record.tag: restore"),
         ("DELETE FROM alembic_version", "has tables but no schema version: restore"),
         ("DROP TABLE alembic_version", "has tables but no schema version: restore"),
-        ("INSERT INTO alembic_version VALUES ('0000')", f"half-way between schemas 0000, {migrate.head()}"),
+        (
+            "INSERT INTO alembic_version VALUES ('0000')",
+            f"half-way between schemas 0000, {HEAD}",
+        ),
     ],
 )
 def test_a_half_migrated_store_is_refused(any_store: Store, damage: str, words: str) -> None:
@@ -179,7 +183,7 @@ def test_an_upgrade_keeps_the_rows_of_a_table_made_anew_and_those_that_refer_to_
     any_store: Store, later_program: Path
 ) -> None:
     keep_a_record(any_store)
-    assert migrate.upgrade(any_store, later_program) == (migrate.head(), "later")
+    assert migrate.upgrade(any_store, later_program) == (HEAD, "later")
     assert kept(any_store) == (1, 1)
     with any_store.read() as connection:
         assert connection.execute(text("SELECT edition, colour FROM record")).one() == (1, None)
@@ -268,7 +272,7 @@ def test_a_sqlite_store_is_copied_beside_itself_before_an_upgrade(
 ) -> None:
     assert {path.name for path in file.parent.glob("*.before*")} == set()
     migrate.upgrade(store_in_file, later_program)
-    copy = file.with_name(f"secvault.db.before-{migrate.head()}")
+    copy = file.with_name(f"secvault.db.before-{HEAD}")
     assert set(file.parent.glob("*.before*")) == {copy}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     store_in_file.close()
@@ -281,20 +285,25 @@ def test_a_sqlite_store_is_copied_beside_itself_before_an_upgrade(
 def test_a_store_that_cannot_be_copied_is_not_upgraded(
     store_in_file: Store, file: Path, later_program: Path
 ) -> None:
-    file.with_name(f"secvault.db.before-{migrate.head()}").mkdir()
+    file.with_name(f"secvault.db.before-{HEAD}").mkdir()
     with pytest.raises(Unavailable, match="cannot be copied before the upgrade"):
         migrate.upgrade(store_in_file, later_program)
     migrate.require_current(store_in_file)
     left = {path.name for path in file.parent.iterdir()} - {"later"}
-    assert left == {"secvault.db", "secvault.db-wal", "secvault.db-shm", f"secvault.db.before-{migrate.head()}"}
+    assert left == {
+        "secvault.db",
+        "secvault.db-wal",
+        "secvault.db-shm",
+        f"secvault.db.before-{HEAD}",
+    }
 
 
 def test_the_second_of_two_upgrades_does_not_copy_the_new_schema_over_the_old(
     store_in_file: Store, file: Path, later_program: Path
 ) -> None:
     both_upgrade(f"sqlite:///{file}", later_program)
-    with closing(sqlite3.connect(file.with_name(f"secvault.db.before-{migrate.head()}"))) as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.head(),)]
+    with closing(sqlite3.connect(file.with_name(f"secvault.db.before-{HEAD}"))) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
 
 
 def test_a_database_of_another_program_is_as_good_as_empty(file: Path) -> None:

@@ -1,12 +1,38 @@
 """The tables. Times are microseconds since the epoch, UTC; envelopes are described in `crypto`."""
 
-from secvault.store.tables.access import role_grant, policy_epoch
-from secvault.store.tables.audit import audit_head, audit_event, audit_outbox, audit_checkpoint
+from secvault.store.tables.access import policy_epoch, role_grant
+from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
-from secvault.store.tables.identity import person, totp_device, session, service_account, token
-from secvault.store.tables.jobs import schedule, job, node
-from secvault.store.tables.keys import vault, mount, named_key, named_key_version
+from secvault.store.tables.identity import person, service_account, session, token, totp_device
+from secvault.store.tables.jobs import job, node, schedule
+from secvault.store.tables.keys import mount, named_key, named_key_version, vault
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import metadata
 
-__all__ = ["audit_checkpoint", "audit_event", "audit_head", "audit_outbox", "backup_repository", "backup_run", "data_key", "drill", "job", "metadata", "mount", "named_key", "named_key_version", "node", "person", "policy_epoch", "record", "record_field", "role_grant", "schedule", "service_account", "session", "token", "totp_device", "vault"]
+__all__ = [
+    "audit_checkpoint",
+    "audit_event",
+    "audit_head",
+    "audit_outbox",
+    "backup_repository",
+    "backup_run",
+    "data_key",
+    "drill",
+    "job",
+    "metadata",
+    "mount",
+    "named_key",
+    "named_key_version",
+    "node",
+    "person",
+    "policy_epoch",
+    "record",
+    "record_field",
+    "role_grant",
+    "schedule",
+    "service_account",
+    "session",
+    "token",
+    "totp_device",
+    "vault",
+]

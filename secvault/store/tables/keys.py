@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Table
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Table,
+    false,
+    text,
+    true,
+)
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Boolean, Integer, LargeBinary, Text
@@ -31,6 +40,7 @@ mount = Table(
     Column("path", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("department", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=text("''")),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -45,6 +55,19 @@ named_key = Table(
     Column("min_encryption_version", Integer, nullable=False),
     Column("exportable", Boolean, nullable=False),
     Column("imported", Boolean, nullable=False),
+    Column("derived", Boolean, nullable=False, server_default=false()),
+    Column("convergent", Boolean, nullable=False, server_default=false()),
+    Column("allow_plaintext_backup", Boolean, nullable=False, server_default=false()),
+    Column("deletion_allowed", Boolean, nullable=False, server_default=false()),
+    # Of an imported key: whether versions may be made here.
+    Column("allow_rotation", Boolean, nullable=False, server_default=true()),
+    Column("soft_deleted", Boolean, nullable=False, server_default=false()),
+    # Bytes of an HMAC key; 0 for the other kinds.
+    Column("key_size", BigInteger, nullable=False, server_default=text("0")),
+    Column("min_available_version", BigInteger, nullable=False, server_default=text("0")),
+    # 0: only rotated by hand.
+    Column("auto_rotate_seconds", BigInteger, nullable=False, server_default=text("0")),
+    Column("backed_up_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -54,7 +77,11 @@ named_key_version = Table(
     Column("mount", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
+    # The private material; empty where only the public half was imported.
     Column("wrapped", LargeBinary, nullable=False),
+    # The key of the key's HMACs; where it is missing, it is derived from the material.
+    Column("wrapped_hmac", LargeBinary),
+    Column("public", Text),
     Column("created_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["mount", "name"], ["named_key.mount", "named_key.name"]),
 )

@@ -1,0 +1,149 @@
+"""Signatures as the transit engine makes and reads them: Ed25519, ECDSA, RSA-PSS, PKCS #1 v1.5."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+
+from secvault.crypto.digest import DEFAULT_HASH, HASHES, hash_function
+from secvault.crypto.key_kind import PrivateKey, PublicKey
+from secvault.errors import InvalidInput
+
+MARSHALING = ("asn1", "jws")
+RSA_ALGORITHMS = ("pss", "pkcs1v15")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to sign.
+
+    hash_name: ignored by Ed25519, which signs the input itself. prehashed: the input is the hash
+    already. marshaling: of ECDSA: `asn1` (DER) in base64, or `jws` (r and s, each as long as the
+    curve's order) in base64url without padding; Ed25519 and RSA differ in the alphabet only.
+    salt_length: of PSS: `auto` (the longest that fits; any when verifying), `hash`, or a number.
+    """
+
+    hash_name: str = DEFAULT_HASH
+    prehashed: bool = False
+    marshaling: str = "asn1"
+    rsa_algorithm: str = "pss"
+    salt_length: str = "auto"
+
+    def check(self) -> None:
+        """Raise InvalidInput for a choice that does not exist."""
+        if self.hash_name not in HASHES:
+            raise InvalidInput(
+                f'invalid hash algorithm "{self.hash_name[:32]}"; use one of {", ".join(HASHES)}'
+            )
+        if self.marshaling not in MARSHALING:
+            raise InvalidInput(f'invalid marshaling type "{self.marshaling[:32]}"; use asn1 or jws')
+        if self.rsa_algorithm not in RSA_ALGORITHMS:
+            raise InvalidInput(f"unsupported rsa signature algorithm {self.rsa_algorithm[:32]}")
+        _salt(self.salt_length, hash_function(self.hash_name))
+
+
+def sign(key: PrivateKey, data: bytes, manner: Manner) -> str:
+    """The signature's text, without prefix and version. Raises InvalidInput."""
+    manner.check()
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return _encoded(key.sign(data), manner)
+    algorithm = _algorithm(data, manner)
+    if isinstance(key, rsa.RSAPrivateKey):
+        try:
+            return _encoded(key.sign(data, _padding(manner), algorithm), manner)
+        except ValueError:
+            raise InvalidInput("the key is too short for this hash and salt length") from None
+    made = key.sign(data, ec.ECDSA(algorithm))
+    if manner.marshaling == "jws":
+        r, s = utils.decode_dss_signature(made)
+        size = _order_bytes(key.curve)
+        made = r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    return _encoded(made, manner)
+
+
+def verify(key: PublicKey, data: bytes, text: str, manner: Manner) -> bool:
+    """Whether `text`, without prefix and version, is this key's signature of `data`.
+
+    Raises InvalidInput for a text that is not base64, or a manner that does not exist.
+    """
+    manner.check()
+    made = _decoded(text, manner)
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(made, data)
+            return True
+        algorithm = _algorithm(data, manner)
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(made, data, _padding(manner, verifying=True), algorithm)
+            return True
+        if manner.marshaling == "jws":
+            size = _order_bytes(key.curve)
+            if len(made) != 2 * size:
+                return False
+            r, s = (int.from_bytes(half, "big") for half in (made[:size], made[size:]))
+            made = utils.encode_dss_signature(r, s)
+        key.verify(made, data, ec.ECDSA(algorithm))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _algorithm(data: bytes, manner: Manner) -> hashes.HashAlgorithm | utils.Prehashed:
+    function = hash_function(manner.hash_name)
+    if not manner.prehashed:
+        return function
+    if len(data) != function.digest_size:
+        raise InvalidInput(
+            f"the input is not a {manner.hash_name} hash: it has {len(data)} bytes, not "
+            f"{function.digest_size}"
+        )
+    return utils.Prehashed(function)
+
+
+def _padding(manner: Manner, *, verifying: bool = False) -> padding.AsymmetricPadding:
+    if manner.rsa_algorithm == "pkcs1v15":
+        return padding.PKCS1v15()
+    function = hash_function(manner.hash_name)
+    salt = _salt(manner.salt_length, function)
+    if salt is None:
+        return padding.PSS(
+            padding.MGF1(function), padding.PSS.AUTO if verifying else padding.PSS.MAX_LENGTH
+        )
+    return padding.PSS(padding.MGF1(function), salt)
+
+
+def _salt(text: str, function: hashes.HashAlgorithm) -> int | None:
+    if text in ("auto", ""):
+        return None
+    if text == "hash":
+        return function.digest_size
+    if text.isascii() and text.isdigit() and int(text[:6]) > 0 and len(text) < 6:
+        return int(text)
+    raise InvalidInput(f"salt length neither 'auto', 'hash', nor an int: {text[:16]}")
+
+
+def _order_bytes(curve: ec.EllipticCurve) -> int:
+    return (curve.key_size + 7) // 8
+
+
+def _encoded(signature: bytes, manner: Manner) -> str:
+    if manner.marshaling == "jws":
+        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    return base64.b64encode(signature).decode()
+
+
+def _decoded(text: str, manner: Manner) -> bytes:
+    try:
+        if manner.marshaling == "jws":
+            if not text.isascii() or "=" in text:
+                raise InvalidInput("unable to base64-decode signature")
+            padded = text + "=" * (-len(text) % 4)
+            return base64.b64decode(padded, altchars=b"-_", validate=True)
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("unable to base64-decode signature") from None

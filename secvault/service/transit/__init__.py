@@ -1,0 +1,80 @@
+"""Operations of the encryption API: mounts, named keys, and what is done with them."""
+
+from secvault.keyring.encryption import Encrypted, ToDecrypt, ToEncrypt
+from secvault.keyring.named_key import KeyOptions
+from secvault.keyring.signing import Signed, ToSign, ToVerify
+from secvault.service.transit.data import data_key, decrypt, encrypt, rewrap
+from secvault.service.transit.exchange import (
+    backup_key,
+    export_key,
+    import_key,
+    import_version,
+    restore_key,
+    wrapping_public_key,
+)
+from secvault.service.transit.keys import (
+    KeyChanges,
+    configure_key,
+    create_key,
+    delete_key,
+    list_keys,
+    read_key,
+    rotate_key,
+    set_soft_deleted,
+    trim_key,
+)
+from secvault.service.transit.mounts import (
+    disable_mount,
+    enable_mount,
+    list_mounts,
+    read_mount,
+    tune_mount,
+)
+from secvault.service.transit.signatures import (
+    authenticate,
+    hash_data,
+    random_bytes,
+    sign,
+    verify,
+    verify_codes,
+)
+
+__all__ = [
+    "Encrypted",
+    "KeyChanges",
+    "KeyOptions",
+    "Signed",
+    "ToDecrypt",
+    "ToEncrypt",
+    "ToSign",
+    "ToVerify",
+    "authenticate",
+    "backup_key",
+    "configure_key",
+    "create_key",
+    "data_key",
+    "decrypt",
+    "delete_key",
+    "disable_mount",
+    "enable_mount",
+    "encrypt",
+    "export_key",
+    "hash_data",
+    "import_key",
+    "import_version",
+    "list_keys",
+    "list_mounts",
+    "random_bytes",
+    "read_key",
+    "read_mount",
+    "restore_key",
+    "rewrap",
+    "rotate_key",
+    "set_soft_deleted",
+    "sign",
+    "trim_key",
+    "tune_mount",
+    "verify",
+    "verify_codes",
+    "wrapping_public_key",
+]

@@ -1,0 +1,91 @@
+"""Mounts: where a department's keys live."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from secvault.access.vocabulary import DEPARTMENTS
+from secvault.errors import InvalidInput
+from secvault.keyring import mount as mounts
+from secvault.keyring.mount import Mount
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+
+
+def enable_mount(
+    service: Service, caller: Caller, path: str, department: str, description: str
+) -> Mount:
+    """Make a mount that belongs to the department. Raises InvalidInput."""
+    mounts.check_path(path)
+    if department not in DEPARTMENTS:
+        raise InvalidInput.at(
+            "options.department", f"say whose keys these are: one of {', '.join(DEPARTMENTS)}"
+        )
+
+    def act(connection: Connection) -> Outcome[Mount]:
+        at = service.clock.micros()
+        made = mounts.create_mount(connection, path, department, description, at)
+        return Outcome(made, detail={"key_kind": made.kind})
+
+    return service.spine.change(caller, _operation("mount.create", department, path), act)
+
+
+def list_mounts(service: Service, caller: Caller) -> tuple[Mount, ...]:
+    """The mounts that the caller may read."""
+    with service.store.read() as connection:
+        found = mounts.list_mounts(connection)
+    shown = tuple(
+        each
+        for each in found
+        if service.spine.ask(caller, _operation("mount.read", each.department, each.path)).allowed
+    )
+    for department in sorted({each.department for each in shown}) or ["it"]:
+        operation = _operation("mount.read", department, "*")
+        service.spine.read(
+            caller,
+            operation,
+            lambda _, dept=department: Outcome(  # type: ignore[misc]
+                None, count=sum(each.department == dept for each in shown)
+            ),
+        )
+    return shown
+
+
+def read_mount(service: Service, caller: Caller, path: str) -> Mount:
+    """One mount. Raises NotFound."""
+    operation = _existing(service, "mount.read", path)
+    return service.spine.read(
+        caller, operation, lambda connection: Outcome(mounts.read_mount(connection, path))
+    )
+
+
+def tune_mount(service: Service, caller: Caller, path: str, description: str | None) -> Mount:
+    """Change a mount's description. Raises NotFound, InvalidInput."""
+    operation = _existing(service, "mount.update", path)
+
+    def act(connection: Connection) -> Outcome[Mount]:
+        if description is not None:
+            mounts.describe_mount(connection, path, description)
+        return Outcome(mounts.read_mount(connection, path))
+
+    return service.spine.change(caller, operation, act)
+
+
+def disable_mount(service: Service, caller: Caller, path: str) -> None:
+    """Remove a mount with its keys. Raises NotFound; Conflict while a key may not be deleted."""
+    operation = _existing(service, "mount.delete", path)
+
+    def act(connection: Connection) -> Outcome[None]:
+        return Outcome(None, count=mounts.delete_mount(connection, path))
+
+    service.spine.change(caller, operation, act)
+
+
+def _existing(service: Service, action: str, path: str) -> Operation:
+    with service.store.read() as connection:
+        found = mounts.read_mount(connection, path)
+    return _operation(action, found.department, path)
+
+
+def _operation(action: str, department: str, path: str) -> Operation:
+    return Operation(action, department, "mounts", f"{department}/{path}")
