@@ -78,9 +78,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
             records.create_record(service, head, "payroll", record, payslip(bank_account=account))
             records.create_record(service, head, "contracts", record, CONTRACT)
         operator = Caller(local_operator(service))
-        transit.create_key(
-            service, operator, "transit", "sums", kind="aes256-gcm96", exportable=False
-        )
+        transit.create_key(service, operator, "transit", "sums", transit.KeyOptions())
     installation.ok("audit", "checkpoint")
     installation.ok("backup", "run", PLAN)
     return Furnished(installation, token, installation.json("audit", "keys")["audit"])

@@ -57,6 +57,10 @@ ACCOUNTS = {"service_account.create", "service_account.read", "service_account.d
 TOKENS = {"token.issue", "token.revoke", "token.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
+KEY_LIFE = KEYS | {"key.update", "key.delete"}
+MOUNTS = {"mount.create", "mount.read", "mount.update", "mount.delete"}
+DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
+FRESH = {"data.key", "data.random", "data.hash"}
 EVERYBODY = {"session.self", "vault.status"}
 
 # Everything that the role may do, in the department that it is granted in.
@@ -67,13 +71,17 @@ MAY = {
     | ACCOUNTS
     | TOKENS
     | BACKUPS
-    | KEYS
+    | KEY_LIFE
+    | MOUNTS
     | {"audit.verify", "config.read"},
     "it.auditor": EVERYBODY
-    | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"},
+    | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
+    | {"key.read", "key.list", "mount.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
-    "it.cryptor": EVERYBODY | KEYS | {"data.encrypt", "data.decrypt", "data.rewrap"},
-    "it.key_custodian": EVERYBODY | {"key.export", "key.import", "key.read", "key.list"},
+    "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"mount.read"},
+    "it.key_custodian": EVERYBODY
+    | {"key.export", "key.import", "key.backup", "key.restore"}
+    | {"key.read", "key.list", "mount.read"},
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
@@ -85,7 +93,8 @@ LOCAL_MAY = {
     | ACCOUNTS
     | TOKENS
     | BACKUPS
-    | KEYS
+    | KEY_LIFE
+    | MOUNTS
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"},
     "system:jobs": (BACKUPS - {"backup.restore"}) | {"audit.read", "audit.verify", "vault.status"},
 }

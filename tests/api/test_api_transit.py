@@ -143,7 +143,7 @@ def _flip(place: int) -> Callable[[str], str]:
         (_flip(0), "cipher: message authentication failed"),
         (_flip(15), "cipher: message authentication failed"),
         (_flip(-1), "cipher: message authentication failed"),
-        (lambda it: it.replace("vault:v1:", "vault:v2:"), "key version"),
+        (lambda it: it.replace("vault:v1:", "vault:v2:"), "version is too new"),
         (lambda it: it.replace("vault:v1:", "vault:v0:"), "invalid ciphertext"),
         (lambda it: it.removeprefix("vault:"), "invalid ciphertext: no prefix"),
         (lambda it: it[:20], "invalid ciphertext"),

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.crypto.transit import Cipher, NamedCiphertext, open_named, parse_named, seal_named
+from secvault.crypto.transit import (
+    Cipher,
+    NamedCiphertext,
+    open_named,
+    parse_named,
+    require_length,
+    seal_named,
+)
 from secvault.errors import Damaged, InvalidInput, SecvaultError
 
 ZEROES = base64.b64encode(bytes(28)).decode()
@@ -122,7 +129,7 @@ def test_other_keys_associated_data_and_ciphers_do_not_open(key: Secret, other_k
 )
 def test_malformed_text_is_refused_in_the_words_of_the_transit_engine(text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse_named(text)
+        require_length(parse_named(text))
     assert str(caught.value) == said
 
 

@@ -66,7 +66,8 @@ def later_program(tmp_path: Path) -> Path:
 
 def later(folder: Path, more: str = "") -> Path:
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "later_the_next_schema.py").write_text(NEXT.format(more=more, head=HEAD))
+    program = NEXT.format(more=more, head=HEAD)
+    (folder / "versions" / "later_the_next_schema.py").write_text(program)
     return folder
 
 

@@ -122,7 +122,7 @@ def data_decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Res
     return batch.answer(at, given.body, given.body.batch_input, given.warnings)
 
 
-@writes(router, "/{mount:path}/rewrap/{name}", DecryptBody, responses=batch_responses())
+@writes(router, "/{mount:path}/rewrap/{name}", DecryptBody)
 @operation(_RESOURCE, "data.rewrap")
 def data_rewrap(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Move one ciphertext or a batch to the latest key version without showing the plaintext."""

@@ -42,7 +42,7 @@ class Tuning(msgspec.Struct):
 
 
 @router.get("/sys/mounts")
-@operation("{department}", "mount.read")
+@operation("{department}/mounts", "mount.read")
 def mount_list(at: Authenticated) -> Response:
     """The mounts that the caller may read."""
     service, caller = at

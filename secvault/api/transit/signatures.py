@@ -150,7 +150,7 @@ def data_hmac_by(
 @writes(router, "/{mount:path}/hash", HashBody)
 @operation("{department}/{mount}", "data.hash")
 def data_hash(at: Authenticated, mount: Mount, body: Body) -> Response:
-    """A hash."""
+    """The hash of one input."""
     return _hash(at, mount, body, "")
 
 
@@ -164,7 +164,7 @@ def data_hash_by(at: Authenticated, mount: Mount, algorithm: Word, body: Body) -
 @writes(router, "/{mount:path}/random", RandomBody)
 @operation("{department}/{mount}", "data.random")
 def data_random(at: Authenticated, mount: Mount, body: Body) -> Response:
-    """Random bytes."""
+    """Fresh random bytes."""
     return _random(at, mount, body)
 
 
