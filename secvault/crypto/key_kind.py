@@ -105,7 +105,7 @@ def check_hmac_size(size: int) -> int:
     """Return the size of an HMAC key in bytes when it may be used. Raises InvalidInput."""
     if not SMALLEST_HMAC_KEY <= size <= LARGEST_HMAC_KEY:
         raise InvalidInput(
-            f"invalid key_size: must be {SMALLEST_HMAC_KEY} to {LARGEST_HMAC_KEY} bytes"
+            f"invalid key_size {size}; use {SMALLEST_HMAC_KEY} to {LARGEST_HMAC_KEY} bytes"
         )
     return size
 

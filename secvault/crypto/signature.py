@@ -69,7 +69,8 @@ def sign(key: PrivateKey, data: bytes, manner: Manner) -> str:
 def verify(key: PublicKey, data: bytes, text: str, manner: Manner) -> bool:
     """Whether `text`, without prefix and version, is this key's signature of `data`.
 
-    Raises InvalidInput for a text that is not base64, or a manner that does not exist.
+    Raises InvalidInput for a text that is not base64 (of DER, where `asn1` says so), or a manner
+    that does not exist.
     """
     manner.check()
     made = _decoded(text, manner)
@@ -87,6 +88,8 @@ def verify(key: PublicKey, data: bytes, text: str, manner: Manner) -> bool:
                 return False
             r, s = (int.from_bytes(half, "big") for half in (made[:size], made[size:]))
             made = utils.encode_dss_signature(r, s)
+        elif not _is_der(made):
+            raise InvalidInput("supplied signature is invalid")
         key.verify(made, data, ec.ECDSA(algorithm))
     except (InvalidSignature, ValueError):
         return False
@@ -127,6 +130,14 @@ def _salt(text: str, function: hashes.HashAlgorithm) -> int | None:
     raise InvalidInput(f"salt length neither 'auto', 'hash', nor an int: {text[:16]}")
 
 
+def _is_der(made: bytes) -> bool:
+    try:
+        utils.decode_dss_signature(made)
+    except ValueError:
+        return False
+    return True
+
+
 def _order_bytes(curve: ec.EllipticCurve) -> int:
     return (curve.key_size + 7) // 8
 
@@ -141,9 +152,9 @@ def _decoded(text: str, manner: Manner) -> bytes:
     try:
         if manner.marshaling == "jws":
             if not text.isascii() or "=" in text:
-                raise InvalidInput("unable to base64-decode signature")
+                raise InvalidInput("invalid base64 signature value")
             padded = text + "=" * (-len(text) % 4)
             return base64.b64decode(padded, altchars=b"-_", validate=True)
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidInput("unable to base64-decode signature") from None
+        raise InvalidInput("invalid base64 signature value") from None

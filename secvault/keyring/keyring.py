@@ -317,7 +317,9 @@ def _checked(options: KeyOptions) -> KeyKind:
     kind = key_kind.kind_of(options.kind)
     if options.convergent and not options.derived:
         raise InvalidInput("convergent encryption requires derivation to be enabled")
-    if (options.derived and not kind.derives) or (options.convergent and not kind.symmetric):
+    if options.convergent and kind.derives and not kind.symmetric:
+        raise InvalidInput(f"convergent encryption not supported for keys of type {kind.name}")
+    if options.derived and not kind.derives:
         raise InvalidInput(
             f"key derivation and convergent encryption not supported for keys of type {kind.name}"
         )

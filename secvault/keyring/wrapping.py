@@ -44,8 +44,12 @@ def public_pem(key: rsa.RSAPrivateKey) -> str:
 def unwrap_import(wrapped: bytes, key: rsa.RSAPrivateKey, hash_function: str = "SHA256") -> Secret:
     """Return the target key that `wrapped` carries. Raises InvalidInput, cases not told apart."""
     if hash_function not in HASHES:
-        raise InvalidInput.at("hash_function", f"use one of {', '.join(HASHES)}")
+        raise InvalidInput(
+            f"unknown hash function: {hash_function[:16]}; use one of {', '.join(HASHES)}"
+        )
     size = key.key_size // 8
+    if len(wrapped) <= size:
+        raise InvalidInput("provided ciphertext is too short: it has no wrapped key")
     try:
         ephemeral = key.decrypt(wrapped[:size], _oaep(hash_function))
         return Secret(aes_key_unwrap_with_padding(ephemeral, wrapped[size:]))

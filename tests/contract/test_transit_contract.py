@@ -39,9 +39,9 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     with house.open() as service:
         roles = ("role:it.admin", "role:it.cryptor", "role:it.key_custodian")
         token = system_token(service, "contract", "it", *roles)
-    with Front().serving(house) as client:
-        client.headers["X-Vault-Token"] = token
-        yield lambda method, path, body: _asked(client, method, path, body)
+    with Front().serving(house) as api:
+        api.client.headers["X-Vault-Token"] = token
+        yield lambda method, path, body: _asked(api.client, method, path, body)
 
 
 def test_there_are_at_least_300_cases_and_each_has_a_name_of_its_own() -> None:
@@ -142,7 +142,8 @@ def _says_the_same(ours: Any, theirs: Any) -> bool:
 
 def _same_words(ours: list[str] | None, theirs: list[str] | None) -> bool:
     if not ours or not theirs:
-        return bool(ours) == bool(theirs)
+        # Where the engine says nothing about what is not there, ours says what.
+        return not theirs
     wrapped = _WRAPPED.match(theirs[0])
     said = wrapped[1] if wrapped else theirs[0]
     return ours[0].startswith(said) or said.startswith(ours[0])

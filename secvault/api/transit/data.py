@@ -118,6 +118,7 @@ def data_decrypt(at: Authenticated, mount: Mount, name: Name, body: Body) -> Res
         lambda plaintext: {"plaintext": to_base64(plaintext)},
         failed_status=400,
         partial_status=_partial(given.body.partial_failure_response_code),
+        failed=(("plaintext", ""),),
     )
     return batch.answer(at, given.body, given.body.batch_input, given.warnings)
 
@@ -159,7 +160,7 @@ def data_key(at: Authenticated, mount: Mount, form: Word, name: Name, body: Body
 
 
 def _to_decrypt(item: DecryptItem) -> transit.ToDecrypt:
-    if item.ciphertext is None:
+    if not item.ciphertext:
         raise InvalidInput("missing ciphertext to decrypt")
     return transit.ToDecrypt(
         item.ciphertext,

@@ -16,6 +16,10 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 from secvault.service.transit.place import operation_on
 
+_EXISTS = (
+    "the import path cannot be used with an existing key; use import_version to rotate an existing "
+    "imported key"
+)
 EXPORTS = ("encryption-key", "signing-key", "hmac-key", "public-key")
 
 
@@ -121,6 +125,9 @@ def import_key(
     """
     operation = operation_on(service, "key.import", mount, name)
     service.spine.decide(caller, operation)
+    with service.store.read() as connection:
+        if named_key.find_key(connection, mount, name) is not None:
+            raise InvalidInput(_EXISTS)
     material = _material(service, wrapped, hash_function, public)
 
     def act(connection: Connection) -> Outcome[None]:
@@ -129,10 +136,7 @@ def import_key(
                 connection, mount, name, options, material=material, public=public
             )
         except Conflict:
-            raise InvalidInput(
-                "the import path cannot be used with an existing key; use import_version to "
-                "rotate an existing imported key"
-            ) from None
+            raise InvalidInput(_EXISTS) from None
         return Outcome(None, detail={"key_kind": options.kind, "version": 1})
 
     service.spine.change(caller, operation, act)
