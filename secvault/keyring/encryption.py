@@ -112,9 +112,7 @@ def _cipher_key(key: OpenKey, version: KeyVersion, context: bytes) -> tuple[Secr
         raise InvalidInput(MISSING_CONTEXT)
     size = key.kind.size
     if key.key.convergent:
-        # The engine draws 32 bytes for the cipher whatever its size, and uses the first of them.
-        wide, nonces = convergent_keys(version.secret(), context, 32)
-        return Secret(wide.expose()[:size]), nonces
+        return convergent_keys(version.secret(), context, size)
     return derive(version.secret(), context, size), None
 
 

@@ -97,6 +97,8 @@ class OpenKey:
             raise InvalidInput(
                 f"requested version for {what} is less than the minimum encryption key version"
             )
+        if wanted and wanted < key.min_decryption_version:
+            raise InvalidInput("no such key version: it is below the minimum for decryption")
         return self._available(wanted or key.latest_version)
 
     def for_decryption(self, version: int, what: str = "ciphertext") -> KeyVersion:
