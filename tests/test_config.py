@@ -144,7 +144,7 @@ def test_a_variable_goes_before_the_file_and_the_file_before_the_default(file: P
     file.write_text("[server]\nport = 8300\nworkers = 2\n")
     loaded = load(file, {"SECVAULT_SERVER__PORT": "8400"})
     assert (loaded.server.port, loaded.server.workers) == (8400, 2)
-    assert loaded.server.max_body_bytes == 8 * 1024 * 1024
+    assert loaded.server.max_body_bytes == 32 * 1024 * 1024
 
 
 def test_variables_reach_into_tables_with_names_of_the_users_own(file: Path) -> None:

@@ -44,6 +44,21 @@ class VaultHealth(BaseModel):
     cluster_id: str
 
 
+class Initialized(BaseModel):
+    """Whether there is a vault."""
+
+    initialized: bool
+
+
+class Leader(BaseModel):
+    """Who leads."""
+
+    ha_enabled: bool
+    is_self: bool
+    leader_address: str
+    leader_cluster_address: str
+
+
 class SealStatus(BaseModel):
     """Vault's seal answer."""
 
@@ -98,6 +113,20 @@ def vault_health(request: Request) -> VaultHealth:
         cluster_name=service.settings.organisation,
         cluster_id=service.keyring.vault_id,
     )
+
+
+@router.get("/v1/sys/init")
+@open_to_all("Vault clients ask it before they sign in; it says only that there is a vault")
+def vault_initialized() -> Initialized:
+    """Whether a vault was made: always, or this process would not answer."""
+    return Initialized(initialized=True)
+
+
+@router.get("/v1/sys/leader")
+@open_to_all("Vault clients ask it for the state of the vault; nodes here are all alike")
+def vault_leader() -> Leader:
+    """Vault's answer where there is no leader: every node takes every request."""
+    return Leader(ha_enabled=False, is_self=False, leader_address="", leader_cluster_address="")
 
 
 @router.get("/v1/sys/seal-status")

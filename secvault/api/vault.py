@@ -67,6 +67,8 @@ def read_body(content: bytes, kind: type[Body]) -> Given[Body]:
         raise InvalidInput(
             "failed to decode JSON input: the body is not JSON in UTF-8, or nested too deeply"
         ) from None
+    # The peer's command line sends `null` where it has nothing to say.
+    raw = {} if raw is None else raw
     if not isinstance(raw, dict):
         raise InvalidInput("failed to parse the body: it must be a JSON object")
     known = set(kind.__struct_fields__)

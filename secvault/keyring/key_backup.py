@@ -102,7 +102,7 @@ def read_backup(text: str) -> RestoredKey:
         return _restored(document["policy"], document["archived_keys"]["keys"])
     except (binascii.Error, UnicodeDecodeError, json.JSONDecodeError):
         raise InvalidInput.at("backup", "is not a key backup in base64") from None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise InvalidInput.at("backup", "is not a whole key backup") from None
 
 

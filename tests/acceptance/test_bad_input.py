@@ -311,7 +311,7 @@ def test_a_body_without_end(running: Furnished) -> None:
 
 
 def test_a_body_too_large_by_its_own_word(running: Furnished) -> None:
-    answer = _send(running, "POST", RECORDS, "head", b" " * (8 * 1024 * 1024 + 1))
+    answer = _send(running, "POST", RECORDS, "head", b" " * (32 * 1024 * 1024 + 1))
     assert _refused(answer, 413)["type"] == "urn:secvault:problem:content-too-large"
 
 

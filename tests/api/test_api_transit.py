@@ -149,7 +149,7 @@ def _flip(place: int) -> Callable[[str], str]:
         (lambda it: it[:20], "invalid ciphertext"),
         (lambda it: it + "A", "invalid ciphertext"),
         (lambda it: f"vault:v{'9' * 10_000}:{it.rpartition(':')[2]}", "invalid ciphertext"),
-        (lambda it: "", "invalid ciphertext"),
+        (lambda it: "", "missing ciphertext"),
     ],
 )
 def test_a_changed_ciphertext_does_not_open(
@@ -222,10 +222,11 @@ def test_a_key_that_is_not_wrapped_for_this_vault_is_not_imported(api: Api, cust
 
 def test_what_is_not_supported_is_refused_and_not_ignored(api: Api) -> None:
     for options in (
-        {"derived": True},
         {"convergent_encryption": True},
-        {"allow_plaintext_backup": True},
-        {"auto_rotate_period": "24h"},
+        {"auto_rotate_period": "5m"},
+        {"auto_rotate_period": "now and then"},
+        {"key_size": 64},
+        {"type": "rsa-2048", "derived": True},
         {"type": "rsa-9000"},
     ):
         _refusal(api, "keys/odd", options)

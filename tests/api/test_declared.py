@@ -28,6 +28,8 @@ OPEN = {
     "/health/live",
     "/health/ready",
     "/v1/sys/health",
+    "/v1/sys/init",
+    "/v1/sys/leader",
     "/v1/sys/seal-status",
 }
 

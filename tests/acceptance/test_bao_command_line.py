@@ -1,0 +1,65 @@
+"""OpenBao's own command line, unmodified, against a running secvault."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.installation import new_installation, system_token
+from tests.conftest import OpenBao
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+
+BAO = Path(__file__).parents[2] / ".venv-openbao" / "bin" / "bao"
+PLAIN = base64.b64encode("lương tháng 11".encode()).decode()
+
+Bao = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def bao(openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    """The command with secvault's address and a system's token. (OpenBao's venv brings it.)"""
+    assert openbao.addr
+    home = tmp_path_factory.mktemp("bao")
+    installation = new_installation(home / "vault")
+    with installation.opened() as service:
+        token = system_token(service, "sync", "it", "role:it.cryptor")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    environment |= {"BAO_ADDR": installation.address, "BAO_TOKEN": token, "BAO_FORMAT": "json"}
+
+    def run(*arguments: str) -> Any:
+        done = subprocess.run(
+            (BAO, *arguments),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (arguments, done.stderr)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    with installation.serving():
+        yield run
+
+
+def test_it_writes_reads_and_lists_transit_paths(bao: Bao) -> None:
+    bao("write", "-f", "transit/keys/pay")
+    sealed = bao("write", "transit/encrypt/pay", f"plaintext={PLAIN}", "key_version=1")["data"]
+    opened = bao("write", "transit/decrypt/pay", f"ciphertext={sealed['ciphertext']}")["data"]
+    assert opened["plaintext"] == PLAIN
+    bao("write", "-f", "transit/keys/pay/rotate")
+    assert bao("read", "transit/keys/pay")["data"]["latest_version"] == 2
+    assert bao("list", "transit/keys") == ["pay"]
+
+
+def test_it_shows_its_own_token_and_the_state_of_the_vault(bao: Bao) -> None:
+    assert bao("token", "lookup")["data"]["display_name"] == "sync"
+    assert bao("status")["sealed"] is False

@@ -1,0 +1,98 @@
+"""Mounts: each department's keys in a place of their own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from tests.running_service import Api, House, system_token
+
+PLAIN = {"plaintext": base64.b64encode(b"31.500.000").decode()}
+HR = {"type": "transit", "description": "Nhân sự", "options": {"department": "hr"}}
+
+
+@pytest.fixture
+def tokens(house: House) -> Iterator[dict[str, str]]:
+    """An administrator of hr's keys, and two systems."""
+    with house.open() as service:
+        yield {
+            "hr admin": system_token(service, "hr-admin", "hr", "role:it.admin"),
+            "hr": system_token(service, "hr-sync", "hr", "role:it.cryptor"),
+            "accounting": system_token(service, "acc-sync", "accounting", "role:it.cryptor"),
+        }
+
+
+def test_a_mount_belongs_to_a_department_and_to_nobody_else(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", tokens["hr admin"], HR)
+    sealed = api.ok("PUT", "/v1/hr/payroll/encrypt/sums", tokens["hr"], PLAIN)["data"]
+    opened = api.ok("POST", "/v1/hr/payroll/decrypt/sums", tokens["hr"], sealed)["data"]
+    assert opened == PLAIN
+    for who in ("accounting", "hr admin"):
+        assert api("POST", "/v1/hr/payroll/decrypt/sums", tokens[who], sealed).status_code == 403
+    listed = api.ok("GET", "/v1/sys/mounts", tokens["hr"])["data"]
+    assert set(listed) == {"hr/payroll/"}
+    assert listed["hr/payroll/"]["options"] == {"department": "hr"}
+    assert listed["hr/payroll/"]["description"] == "Nhân sự"
+
+
+def test_a_mount_is_made_only_in_the_department_of_the_grant(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    other = {"type": "transit", "options": {"department": "accounting"}}
+    assert api("POST", "/v1/sys/mounts/acc", tokens["hr admin"], other).status_code == 403
+    assert api("POST", "/v1/sys/mounts/hr/x", tokens["hr"], HR).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sys",
+        "auth/token",
+        "internal",
+        "records",
+        "hr/keys",
+        "hr/sign/x",
+        "a/b/c/d/e",
+        "-x",
+        "a//b",
+    ],
+)
+def test_a_path_that_means_something_else_is_no_mount(
+    api: Api, tokens: dict[str, str], path: str
+) -> None:
+    assert api("POST", f"/v1/sys/mounts/{path}", tokens["hr admin"], HR).status_code == 400
+
+
+def test_a_mount_in_or_over_another_is_refused(api: Api, tokens: dict[str, str]) -> None:
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", tokens["hr admin"], HR)
+    for path in ("hr", "hr/payroll", "hr/payroll/deep", "transit/deep"):
+        answer = api("POST", f"/v1/sys/mounts/{path}", tokens["hr admin"], HR)
+        assert answer.status_code == 400
+        assert "already in use" in answer.json()["errors"][0]
+
+
+def test_a_mount_goes_only_when_all_of_its_keys_may_go(api: Api, tokens: dict[str, str]) -> None:
+    admin = tokens["hr admin"]
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+    api.ok("POST", "/v1/hr/payroll/keys/sums", admin)
+    refused = api("DELETE", "/v1/sys/mounts/hr/payroll", admin)
+    assert refused.status_code == 400
+    assert "may not be deleted" in refused.json()["errors"][0]
+    api.ok("POST", "/v1/hr/payroll/keys/sums/config", admin, {"deletion_allowed": True})
+    api.ok("DELETE", "/v1/sys/mounts/hr/payroll", admin)
+    assert api("GET", "/v1/hr/payroll/keys/sums", admin).status_code == 404
+    api.ok("POST", "/v1/sys/mounts/hr/payroll/", admin, HR)
+    tuned = {"description": "again"}
+    api.ok("POST", "/v1/sys/mounts/hr/payroll/tune", admin, tuned)
+    assert api.ok("GET", "/v1/sys/mounts/hr/payroll/tune", admin)["data"]["description"] == "again"
+
+
+def test_more_than_10000_items_are_refused(api: Api) -> None:
+    body = {"batch_input": [{}] * 10_001}
+    answer = api("POST", "/v1/transit/encrypt/many", "system", body)
+    assert answer.status_code == 400
+    assert "10000 items at most" in answer.json()["errors"][0]
