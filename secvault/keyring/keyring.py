@@ -136,6 +136,17 @@ class Keyring:
         self._add_version(connection, mount, name, latest + 1, options, None, None)
         return named_key.read_key(connection, mount, name)
 
+    def rotate_if_due(self, connection: Connection, mount: str, name: str) -> NamedKey | None:
+        """Rotate the key if its own period says so; None when another node was faster.
+
+        Raises NotFound.
+        """
+        self._lock_latest(connection, mount, name)
+        key = named_key.read_key(connection, mount, name)
+        if not named_key.is_due(key, self._clock.micros()):
+            return None
+        return self.rotate(connection, mount, name)
+
     def restore(
         self,
         connection: Connection,

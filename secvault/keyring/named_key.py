@@ -149,6 +149,27 @@ def insert_key(connection: Connection, mount: str, name: str, options: KeyOption
         raise Conflict(f"the key {mount}/{name} exists already")
 
 
+def is_due(key: NamedKey, at: int) -> bool:
+    """Whether the key's own period says that it is to be rotated. at: microseconds."""
+    made = key.created.get(key.latest_version)
+    if made is None or not key.auto_rotate_seconds or key.soft_deleted:
+        return False
+    may_rotate = key.allow_rotation or not key.imported
+    return may_rotate and made + key.auto_rotate_seconds * 1_000_000 <= at
+
+
+def due_keys(connection: Connection, at: int) -> tuple[NamedKey, ...]:
+    """The keys of all mounts that `is_due` names."""
+    key = tables.named_key
+    rotating = connection.execute(
+        select(key.c.mount, key.c.name)
+        .where(key.c.auto_rotate_seconds > 0)
+        .order_by(key.c.mount, key.c.name)
+    ).all()
+    found = (read_key(connection, row.mount, row.name) for row in rotating)
+    return tuple(each for each in found if is_due(each, at))
+
+
 @dataclass(frozen=True)
 class StoredVersion:
     """A version as it is kept: the parts wrapped, the public half in clear."""

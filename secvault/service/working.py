@@ -1,4 +1,4 @@
-"""The worker process: the calendar, the long jobs, and the audit log's checkpoints."""
+"""The worker process: the calendar, the long jobs, key rotation, the audit log's checkpoints."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.service import opening
+from secvault.service.key_rotation import rotate_due_keys
 from secvault.service.service import Service
 from secvault.service.workflows import schedules, workflows
 
 LOOK_SECONDS = 1.0
+ROTATION_SECONDS = 60.0
 
 
 def work(settings: Settings, clock: Clock) -> None:
@@ -61,9 +63,12 @@ def work(settings: Settings, clock: Clock) -> None:
 def _watch(
     service: Service, worker: Worker, stopping: threading.Event, log: Callable[..., object]
 ) -> BaseException | None:
-    """Sign the log's head when it is due, until told to stop; what ended the worker, if it did."""
+    """Sign the log's head and rotate keys when due, until told to stop.
+
+    Returns what ended the worker, if something did.
+    """
     clock = service.clock
-    due = clock.monotonic()
+    due = rotation = clock.monotonic()
     while not stopping.wait(LOOK_SECONDS):
         failure = worker.failure()
         if failure is not None:
@@ -71,7 +76,18 @@ def _watch(
         if clock.monotonic() >= due:
             due = clock.monotonic() + service.settings.audit.checkpoint_seconds
             _checkpoint(service, log)
+        if clock.monotonic() >= rotation:
+            rotation = clock.monotonic() + ROTATION_SECONDS
+            _rotate(service, log)
     return None
+
+
+def _rotate(service: Service, log: Callable[..., object]) -> None:
+    try:
+        rotate_due_keys(service)
+    except SecvaultError as error:
+        # The next turn tries again.
+        log("key.rotation_failed", code=error.code, detail=error.detail)
 
 
 def _place(data: Path) -> Place:

@@ -96,7 +96,8 @@ LOCAL_MAY = {
     | KEY_LIFE
     | MOUNTS
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"},
-    "system:jobs": (BACKUPS - {"backup.restore"}) | {"audit.read", "audit.verify", "vault.status"},
+    "system:jobs": (BACKUPS - {"backup.restore"})
+    | {"key.rotate", "audit.read", "audit.verify", "vault.status"},
 }
 
 
