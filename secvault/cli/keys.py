@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from secvault.keyring.named_key import NamedKey
 
 app = typer.Typer(
-    no_args_is_help=True, help="Named keys of the encryption API: create, rotate, read, export."
+    no_args_is_help=True, help="Named keys of the encryption API: create, rotate, limit, export."
 )
 
 Name = Annotated[str, typer.Argument(help="The key's name.")]
@@ -78,6 +78,58 @@ def rotate(
         show.out(f"{key.resource} has version {key.latest_version} now")
 
 
+@app.command(epilog="Example: secvault keys configure payments --rotate-days 90")
+def configure(
+    context: typer.Context,
+    name: Name,
+    *,
+    min_decryption: Annotated[
+        int | None, typer.Option(help="Oldest version that still decrypts.", min=1)
+    ] = None,
+    min_encryption: Annotated[
+        int | None, typer.Option(help="Oldest version that may encrypt; 0: the latest.", min=0)
+    ] = None,
+    rotate_days: Annotated[
+        int | None, typer.Option(help="Rotate it after so many days; 0: by hand only.", min=0)
+    ] = None,
+    deletable: Annotated[
+        bool | None,
+        typer.Option("--deletable/--not-deletable", help="Whether it may be deleted."),
+    ] = None,
+    mount: Mount = "transit",
+    as_json: show.AsJson = False,
+) -> None:
+    """Change the limits on a key's use. What is not named stays as it is."""
+    changes = operations.transit.KeyChanges(
+        min_decryption_version=min_decryption,
+        min_encryption_version=min_encryption,
+        deletion_allowed=deletable,
+        auto_rotate_seconds=None if rotate_days is None else rotate_days * 86_400,
+    )
+    with opening.vault(context) as (service, caller):
+        key = operations.transit.configure_key(service, caller, mount, name, changes)
+    _print(key, as_json=as_json)
+
+
+@app.command(epilog="Example: secvault keys delete payments --yes")
+def delete(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Yes, what it encrypted is lost for ever.")
+    ] = False,
+    mount: Mount = "transit",
+) -> None:
+    """Delete a key that was marked deletable. What it encrypted cannot be read any more."""
+    if not yes:
+        raise InvalidInput.at(
+            "--yes", "what the key encrypted is lost for ever; say --yes when you mean it"
+        )
+    with opening.vault(context) as (service, caller):
+        operations.transit.delete_key(service, caller, mount, name)
+    show.out(f"{mount}/{name} is deleted")
+
+
 @app.command(
     epilog="Example: SECVAULT_TOKEN=... secvault keys export payments --yes > payments.json"
 )
@@ -117,6 +169,9 @@ def _print(key: NamedKey, *, as_json: bool) -> None:
         "min_encryption_version": key.min_encryption_version,
         "exportable": key.exportable,
         "imported": key.imported,
+        "derived": key.derived,
+        "deletable": key.deletion_allowed,
+        "rotate_days": key.auto_rotate_seconds / 86_400,
     }
     if as_json:
         created = {str(number): show.time(at) for number, at in key.created.items()}

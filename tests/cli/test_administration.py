@@ -143,6 +143,24 @@ def test_a_missing_key_or_mount_is_said_so(vault: Program) -> None:
     assert "nowhere" in said.err
 
 
+def test_a_key_is_limited_and_deleted_in_two_steps(vault: Program) -> None:
+    vault.ok("keys", "create", "payments")
+    vault.ok("keys", "rotate", "payments")
+    said = vault.ok(
+        "keys", "configure", "payments", "--min-decryption", "2", "--rotate-days", "90", "--json"
+    )
+    assert said.json["min_decryption_version"] == 2
+    assert said.json["rotate_days"] == 90
+    assert said.json["deletable"] is False
+    assert vault("keys", "delete", "payments").code == 2
+    refused = vault("keys", "delete", "payments", "--yes")
+    assert refused.code != 0
+    assert "deletion is not allowed" in refused.err
+    vault.ok("keys", "configure", "payments", "--deletable")
+    assert "payments is deleted" in vault.ok("keys", "delete", "payments", "--yes").out
+    assert vault("keys", "read", "payments").code == 1
+
+
 def test_a_key_leaves_only_with_yes_the_right_role_and_when_it_is_exportable(
     vault: Program, as_system: Callable[..., Program]
 ) -> None:
