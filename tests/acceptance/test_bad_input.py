@@ -296,7 +296,7 @@ def test_a_body_without_end(running: Furnished) -> None:
     for path, who in ((RECORDS, "head"), (ENCRYPT, "system")):
 
         def pieces() -> Iterator[bytes]:
-            for _ in range(200):
+            for _ in range(400):
                 yield b" " * 100_000
 
         headers = {**JSON_TYPE, "Authorization": f"Bearer {running.tokens[who]}"}
