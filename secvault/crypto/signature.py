@@ -121,7 +121,8 @@ def _padding(manner: Manner, *, verifying: bool = False) -> padding.AsymmetricPa
 
 
 def _salt(text: str, function: hashes.HashAlgorithm) -> int | None:
-    if text in ("auto", ""):
+    # The engine takes 0 for auto, as the language that it is written in does.
+    if text in ("auto", "", "0"):
         return None
     if text == "hash":
         return function.digest_size

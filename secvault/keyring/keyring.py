@@ -15,7 +15,7 @@ from secvault.crypto import aead, key_kind
 from secvault.crypto.derivation import HMAC_KEY_BYTES, derive
 from secvault.crypto.key_kind import AES256_GCM96, KeyKind
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
+from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
@@ -202,7 +202,7 @@ class Keyring:
             raise Damaged(f"version {version} of the key {resource} is damaged") from None
 
     def material(self, connection: Connection, mount: str, name: str, version: int) -> Secret:
-        """The bytes of one version. Raises NotFound, or Damaged when the stored wrap changed."""
+        """The bytes of one version. Raises Damaged when it is gone or was changed."""
         table = tables.named_key_version
         wrapped = connection.execute(
             select(table.c.wrapped).where(
@@ -211,10 +211,7 @@ class Keyring:
         ).scalar_one_or_none()
         if wrapped is None:
             raise Damaged(f"version {version} of the key {mount}/{name} is gone")
-        try:
-            return Secret(aead.open_sealed(wrapped, self._root.key, _context(mount, name, version)))
-        except Damaged:
-            raise Damaged(f"version {version} of the key {mount}/{name} is damaged") from None
+        return self._unwrap(f"{mount}/{name}", version, wrapped, _context(mount, name, version))
 
     def for_encryption(
         self, connection: Connection, key: NamedKey, version: int = 0
@@ -227,25 +224,6 @@ class Keyring:
                 f"encryption needs a version from the minimum to {key.latest_version}",
             )
         return chosen, self.material(connection, key.mount, key.name, chosen)
-
-    def for_decryption(self, connection: Connection, key: NamedKey, version: int) -> Secret:
-        """The version that a ciphertext names. Raises InvalidInput when it may not be used."""
-        if version < key.min_decryption_version:
-            raise InvalidInput.at(
-                "ciphertext", "its key version is below the minimum for decryption"
-            )
-        if version > key.latest_version:
-            raise InvalidInput.at("ciphertext", "it names a key version that does not exist")
-        return self.material(connection, key.mount, key.name, version)
-
-    def export(self, connection: Connection, key: NamedKey) -> dict[int, Secret]:
-        """The bytes of every version. Raises Refused unless the key was made exportable."""
-        if not key.exportable:
-            raise Refused(f"the key {key.resource} was not made exportable")
-        return {
-            version: self.material(connection, key.mount, key.name, version)
-            for version in range(key.min_decryption_version, key.latest_version + 1)
-        }
 
     def internal(
         self, purpose: str, kind: str = AES256_GCM96, make: Callable[[], Secret] | None = None

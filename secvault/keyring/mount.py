@@ -41,7 +41,7 @@ def check_path(path: str) -> str:
     segments = path.split("/")
     for segment in segments:
         named_key.check_name(segment, "path")
-    taken = segments[0] in _TAKEN or path in RESERVED_MOUNTS
+    taken = segments[0] in _TAKEN | RESERVED_MOUNTS
     if taken or not _WORDS.isdisjoint(segments) or len(segments) > MOST_SEGMENTS:
         raise InvalidInput(f'cannot mount "{path}/": the path has another meaning, or is too deep')
     return path

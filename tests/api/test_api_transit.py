@@ -212,6 +212,19 @@ def test_an_exportable_key_is_exported_by_version(api: Api, custodian: str) -> N
     assert api("GET", place, "system").status_code == 403
 
 
+def test_a_version_below_the_minimum_for_decryption_is_not_exported(
+    api: Api, house: House, custodian: str
+) -> None:
+    with house.open() as service:
+        admin = system_token(service, "key-admin", "it", "role:it.admin")
+    api.ok("POST", f"{KEYS}/outside", "system", {"exportable": True})
+    api.ok("POST", f"{KEYS}/outside/rotate", "system")
+    api.ok("POST", f"{KEYS}/outside/config", admin, {"min_decryption_version": 2})
+    place = "/v1/transit/export/encryption-key/outside"
+    assert set(api.ok("GET", place, custodian)["data"]["keys"]) == {"2"}
+    assert api("GET", f"{place}/1", custodian).status_code == 400
+
+
 def test_a_key_that_is_not_wrapped_for_this_vault_is_not_imported(api: Api, custodian: str) -> None:
     for ciphertext in ("", PLAIN, "no base64", base64.b64encode(bytes(2_000)).decode()):
         body = {"ciphertext": ciphertext, "type": "aes256-gcm96"}

@@ -11,6 +11,8 @@ CHACHA = "a ChaCha20-Poly1305 ciphertext that does not open is refused in the wo
 RESTORE_INFO = "that a key came from a backup is in the audit log, not in the key"
 ORDER = "parameters are checked before the key is looked for"
 
+ONLY_WORDS = (WORDS, CHACHA, ORDER)
+
 DIFFERENCES: dict[str, str] = {
     "a new key: rotation in words": WORDS,
     "aes128-gcm96: bound rewrapped": REWRAP,

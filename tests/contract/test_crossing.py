@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.conftest import OpenBao
-from tests.contract.cases import BOUND, CIPHERS, CONTEXT, INPUT, PLAIN, SIGNERS, options_of
+from tests.contract.case import BOUND, CIPHERS, CONTEXT, INPUT, PLAIN, SIGNERS, options_of
 from tests.running_service import Front, furnish, system_token
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]

@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from tests.conftest import OpenBao
-from tests.contract.cases import Case, all_cases
-from tests.contract.differences import DIFFERENCES
+from tests.contract.case import Case
+from tests.contract.cases import all_cases
+from tests.contract.differences import DIFFERENCES, ONLY_WORDS
 from tests.running_service import Front, furnish, system_token
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -56,6 +57,8 @@ def test_secvault_answers_as_openbao_does(case: Case, ours: Ask, theirs: Ask) ->
     faults = _faults(_played(case, name, ours), _played(case, name, theirs))
     if case.name in DIFFERENCES:
         assert faults, f"no longer differs: {case.name}"
+        if DIFFERENCES[case.name] in ONLY_WORDS:
+            assert not any(": status " in fault for fault in faults), "\n".join(faults)
     else:
         assert not faults, "\n".join(faults)
 
@@ -146,4 +149,4 @@ def _same_words(ours: list[str] | None, theirs: list[str] | None) -> bool:
         return not theirs
     wrapped = _WRAPPED.match(theirs[0])
     said = wrapped[1] if wrapped else theirs[0]
-    return ours[0].startswith(said) or said.startswith(ours[0])
+    return ours[0].startswith(said) or (ours[0] != "" and said.startswith(ours[0]))

@@ -18,7 +18,7 @@ from sqlalchemy import delete, insert, select, update
 from secvault.clock import Clock
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
+from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import FileSeal, Keyring
 from secvault.keyring.keyring import INTERNAL
 from secvault.keyring.named_key import (
@@ -248,33 +248,17 @@ def test_encryption_is_held_to_its_limits(
 
 
 @pytest.mark.parametrize(
-    ("version", "words"),
-    [(1, "below the minimum"), (0, "below the minimum"), (4, "does not exist")],
+    ("version", "words"), [(1, "too old"), (0, "too old"), (4, "version is too new")]
 )
 def test_decryption_is_held_to_its_limits(
     any_store: Store, keyring: Keyring, pay: NamedKey, version: int, words: str
 ) -> None:
     with any_store.write() as connection:
         connection.execute(update(KEY).values(min_decryption_version=2))
-        limited = read_key(connection, "transit", "pay")
-    with any_store.read() as connection:
-        assert keyring.for_decryption(connection, limited, 2).expose()
-        with pytest.raises(InvalidInput, match=rf"^ciphertext: .*{words}"):
-            keyring.for_decryption(connection, limited, version)
-
-
-def test_only_an_exportable_key_is_exported_and_only_what_may_be_used(
-    any_store: Store, keyring: Keyring, pay: NamedKey
-) -> None:
-    with any_store.write() as connection:
-        plain = keyring.create(connection, "transit", "plain")
-        connection.execute(update(KEY).where(KEY.c.name == "pay").values(min_decryption_version=2))
-        limited = read_key(connection, "transit", "pay")
-    with any_store.read() as connection:
-        assert set(keyring.export(connection, pay)) == {1, 2, 3}
-        assert set(keyring.export(connection, limited)) == {2, 3}
-        with pytest.raises(Refused, match="transit/plain was not made exportable"):
-            keyring.export(connection, plain)
+        limited = keyring.open(connection, read_key(connection, "transit", "pay"))
+    assert limited.for_decryption(2).number == 2
+    with pytest.raises(InvalidInput, match=words):
+        limited.for_decryption(version)
 
 
 def test_a_key_of_our_own_is_made_once_whoever_asks_first(
@@ -377,10 +361,10 @@ def test_a_version_that_is_gone_is_damage_not_a_missing_key(
     with any_store.read() as connection:
         with pytest.raises(Damaged, match=gone):
             keyring.for_encryption(connection, pay)
+        opened = keyring.open(connection, pay)
         with pytest.raises(Damaged, match=gone):
-            keyring.for_decryption(connection, pay, 3)
-        with pytest.raises(Damaged, match=gone):
-            keyring.export(connection, pay)
+            opened.for_decryption(3)
+        assert opened.for_decryption(2).number == 2
 
 
 def test_a_copy_of_the_store_opens_under_the_same_root(

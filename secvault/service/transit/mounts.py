@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
+
 from sqlalchemy import Connection
 
 from secvault.access.vocabulary import DEPARTMENTS
@@ -22,6 +25,10 @@ def enable_mount(
             "options.department", f"say whose keys these are: one of {', '.join(DEPARTMENTS)}"
         )
 
+    if path.partition("/")[0] in service.collections:
+        # Else a key and a record could have the same resource in the audit log.
+        raise InvalidInput.at("path", "a collection of records has this name; choose another")
+
     def act(connection: Connection) -> Outcome[Mount]:
         at = service.clock.micros()
         made = mounts.create_mount(connection, path, department, description, at)
@@ -39,15 +46,12 @@ def list_mounts(service: Service, caller: Caller) -> tuple[Mount, ...]:
         for each in found
         if service.spine.ask(caller, _operation("mount.read", each.department, each.path)).allowed
     )
-    for department in sorted({each.department for each in shown}) or ["it"]:
+    # An entry for each department; who may read none of them is refused.
+    counted = Counter(each.department for each in shown) or Counter(it=0)
+    for department, count in sorted(counted.items()):
+        read = Outcome(None, count=count)
         operation = _operation("mount.read", department, "*")
-        service.spine.read(
-            caller,
-            operation,
-            lambda _, dept=department: Outcome(  # type: ignore[misc]
-                None, count=sum(each.department == dept for each in shown)
-            ),
-        )
+        service.spine.read(caller, operation, partial(_given, read))
     return shown
 
 
@@ -79,6 +83,10 @@ def disable_mount(service: Service, caller: Caller, path: str) -> None:
         return Outcome(None, count=mounts.delete_mount(connection, path))
 
     service.spine.change(caller, operation, act)
+
+
+def _given(outcome: Outcome[None], _connection: Connection) -> Outcome[None]:
+    return outcome
 
 
 def _existing(service: Service, action: str, path: str) -> Operation:
