@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
@@ -25,12 +25,8 @@ from secvault.access.vocabulary import (
 )
 from secvault.clock import timestamp
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
-from secvault.store.tables import policy_epoch, role_grant
-
-_RAISE_EPOCH = text(
-    "INSERT INTO policy_epoch (id, epoch) VALUES (1, 1) "
-    "ON CONFLICT (id) DO UPDATE SET epoch = policy_epoch.epoch + 1 RETURNING epoch"
-)
+from secvault.store.epoch import POLICY, raise_epoch
+from secvault.store.tables import epoch, role_grant
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def add_grant(
     if granted_by == subject:
         raise Refused("nobody can give a role to themselves; ask another administrator")
     # First, so that on PostgreSQL changes of grants wait for each other.
-    raise_epoch(connection)
+    raise_epoch(connection, POLICY)
     same = (
         role_grant.c.subject == subject,
         role_grant.c.role == role,
@@ -109,7 +105,7 @@ def revoke_grant(connection: Connection, grant_id: str, *, at: int) -> Grant:
 
     Raises NotFound; Conflict when it was revoked before.
     """
-    raise_epoch(connection)
+    raise_epoch(connection, POLICY)
     found = connection.execute(select(role_grant).where(role_grant.c.id == grant_id)).first()
     if found is None:
         raise NotFound(f"there is no grant {grant_id}")
@@ -161,22 +157,13 @@ def check_grantable(rules: Rules, subject: str, role: str, department: str) -> N
         raise InvalidInput.at("department", f"{role} has rights in {department_of(role)} only")
 
 
-def raise_epoch(connection: Connection) -> int:
-    """Announce a change of policy with the caller's transaction; return the new epoch."""
-    return int(connection.execute(_RAISE_EPOCH).scalar_one())
-
-
-def read_epoch(connection: Connection) -> int:
-    """The present epoch; 0 when nothing was ever granted."""
-    return connection.execute(select(policy_epoch.c.epoch)).scalar() or 0
-
-
 def read_live(connection: Connection) -> tuple[int, tuple[Grant, ...]]:
     """The epoch, and every grant that is not revoked: in force, to come, or run out."""
     # One statement, so that both are of the same moment on PostgreSQL too.
     query = (
-        select(policy_epoch.c.epoch, role_grant)
-        .select_from(policy_epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
+        select(epoch.c.value.label("epoch"), role_grant)
+        .select_from(epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
+        .where(epoch.c.name == POLICY)
         .order_by(role_grant.c.created_at, role_grant.c.id)
     )
     rows = [row._asdict() for row in connection.execute(query)]

@@ -24,11 +24,12 @@ from secvault.access.decide import (
     decide_fields,
     field_access,
 )
-from secvault.access.grants import read_epoch, read_live
+from secvault.access.grants import read_live
 from secvault.access.rules import Rules
 from secvault.access.snapshot import Snapshot, build_snapshot
 from secvault.clock import Clock
 from secvault.store import Store
+from secvault.store.epoch import POLICY, read_epoch
 
 
 class Policy:
@@ -76,7 +77,7 @@ class Policy:
         """
         current = self._current
         if connection is not None:
-            if current and current.epoch == read_epoch(connection) and current.covers(at):
+            if current and current.epoch == read_epoch(connection, POLICY) and current.covers(at):
                 return current
             return self._build(at, connection)
         if current and current.covers(at) and self._unchanged(current):
@@ -86,6 +87,16 @@ class Policy:
     def decide(self, request: AccessRequest, connection: Connection | None = None) -> Decision:
         """Decide one request; see `decide.decide`."""
         return decide(self.snapshot(request.context.at, connection), request, random=self._random)
+
+    def decide_by_epoch(self, request: AccessRequest, epoch: int) -> Decision | None:
+        """Decide without looking into the store, which the caller did: this is its epoch.
+
+        None when the policy at hand is of another epoch, or not of the request's moment.
+        """
+        current = self._current
+        if current is None or current.epoch != epoch or not current.covers(request.context.at):
+            return None
+        return decide(current, request, random=self._random)
 
     def decide_fields(
         self,
@@ -136,7 +147,7 @@ class Policy:
         if self._recheck and now - self._compared_at < self._recheck:
             return True
         with self._store.read() as connection:
-            same = read_epoch(connection) == current.epoch
+            same = read_epoch(connection, POLICY) == current.epoch
         if same:
             self._compared_at = now
         return same

@@ -17,12 +17,13 @@ BATCH_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
-    """An event, or a request to empty the outbox (no draft), and whoever waits for it.
+    """Events that go into one transaction, or a request to empty the outbox (no drafts), and
+    whoever waits for it.
 
-    outcome: the sequence number of the event, or how many outbox rows were appended.
+    outcome: the sequence number of the first event, or how many outbox rows were appended.
     """
 
-    draft: Draft | None = None
+    drafts: tuple[Draft, ...] = ()
     outcome: Future[int] = field(default_factory=Future)
 
 
@@ -76,7 +77,7 @@ class Intake:
             self._changed.notify_all()
 
     def take(self, seconds: float | None) -> list[Waiting] | None:
-        """The next batch, oldest first: at most 1,024 or about 2 MiB; None when closed and empty.
+        """The next batch, oldest first: about 1,024 events or 2 MiB; None when closed and empty.
 
         Waits for the first, at most `seconds` (None: for ever), but never for more to come: while
         a batch is being written the next one gathers by itself. Empty after `wake` or the time.
@@ -87,10 +88,11 @@ class Intake:
                 return None
             self._woken = False
             batch: list[Waiting] = []
-            size = 0
-            while self._queue and len(batch) < BATCH_EVENTS and size < BATCH_BYTES:
+            events = size = 0
+            while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
                 waiting = self._queue.popleft()
-                size += len(waiting.draft.body) if waiting.draft else 0
+                events += len(waiting.drafts) or 1
+                size += sum(len(each.body) for each in waiting.drafts)
                 batch.append(waiting)
             self._changed.notify_all()
             return batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock, Thread
@@ -98,7 +98,7 @@ class AuditLog:
         event could not be made durable in time; the operation must then not be answered, though
         the event may still enter the log.
         """
-        (outcome,) = self._submit(Waiting(self._draft(event)))
+        (outcome,) = self._submit(Waiting((self.draft(event),)))
         return self._settled(outcome)
 
     def record_many(self, events: Iterable[Event]) -> list[int]:
@@ -107,8 +107,28 @@ class AuditLog:
         They may be committed in several transactions: after AuditUnavailable a first part can be
         in the log. Raises InvalidInput as `record` does, with nothing recorded.
         """
-        waiting = [Waiting(self._draft(event)) for event in events]
+        waiting = [Waiting((self.draft(event),)) for event in events]
         return [self._settled(outcome) for outcome in self._submit(*waiting)]
+
+    def draft(self, event: Event) -> Draft:
+        """The event, checked, with its id and time. Raises InvalidInput as `record` does."""
+        return draft(event, id=self._draft_id(), t=self._clock.micros())
+
+    def submit(self, drafts: Sequence[Draft]) -> Future[int]:
+        """Queue drafts of `draft` for one transaction, without waiting for anything.
+
+        The future gives the sequence number of the first once all are durable, or raises
+        AuditUnavailable: then those operations must not be answered. Cancelled while it is still
+        queued, it keeps the events out of the log. Raises AuditUnavailable when there is no room.
+        """
+        waiting = Waiting(tuple(drafts))
+        self._intake.put((waiting,), 0)
+        return waiting.outcome
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long an operation waits for its entry."""
+        return self._wait_seconds
 
     def intend(self, event: Event) -> str:
         """Record the intent of work that cannot share a transaction with the log.
@@ -118,8 +138,8 @@ class AuditLog:
         """
         if event.outcome != "intent":
             raise InvalidInput.at("outcome", "must be intent")
-        made = self._draft(event)
-        (outcome,) = self._submit(Waiting(made))
+        made = self.draft(event)
+        (outcome,) = self._submit(Waiting((made,)))
         self._settled(outcome)
         return made.id
 
@@ -129,7 +149,7 @@ class AuditLog:
         It enters the log exactly once if that transaction commits, and never if it does not.
         Call `kick` after the commit. Raises InvalidInput.
         """
-        made = self._draft(event)
+        made = self.draft(event)
         put_into_outbox(connection, made)
         return made.id
 
@@ -160,9 +180,6 @@ class AuditLog:
         self._intake.wake()
         self._intake.close()
         self._thread.join()
-
-    def _draft(self, event: Event) -> Draft:
-        return draft(event, id=self._draft_id(), t=self._clock.micros())
 
     def _draft_id(self) -> str:
         # Ids of one process sort in the order of their making, also when the clock stands still.
@@ -196,7 +213,7 @@ class AuditLog:
         self._lost += _events(batch) - _events(live)
         try:
             with self._store.write() as connection:
-                drained, first = self._append(connection, [w.draft for w in live if w.draft])
+                drained, first = self._append(connection, [d for w in live for d in w.drafts])
         except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
             self._lost += _events(live)
             reason = error.detail if isinstance(error, SecvaultError) else type(error).__name__
@@ -215,11 +232,8 @@ class AuditLog:
             self._intake.wake()
         seq = first
         for waiting in live:
-            if waiting.draft is None:
-                waiting.outcome.set_result(drained)
-            else:
-                waiting.outcome.set_result(seq)
-                seq += 1
+            waiting.outcome.set_result(seq if waiting.drafts else drained)
+            seq += len(waiting.drafts)
 
     def _append(self, connection: Connection, drafts: list[Draft]) -> tuple[int, int]:
         """How many outbox rows were appended, and the sequence number of the first draft."""
@@ -245,8 +259,8 @@ class AuditLog:
         if not self._lost:
             return []
         writer = Actor("system", self._node)
-        return [self._draft(Event(LOST, "error", writer, "audit", count=self._lost))]
+        return [self.draft(Event(LOST, "error", writer, "audit", count=self._lost))]
 
 
 def _events(batch: list[Waiting]) -> int:
-    return sum(waiting.draft is not None for waiting in batch)
+    return sum(len(waiting.drafts) for waiting in batch)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
+from secvault.crypto.transit import Cipher
 from secvault.errors import InvalidInput
 
 Family = Literal["aes-gcm", "chacha20-poly1305", "ed25519", "ecdsa", "rsa", "hmac"]
@@ -44,6 +45,11 @@ class KeyKind:
     def symmetric(self) -> bool:
         """Whether it is an authenticated cipher."""
         return self.family in ("aes-gcm", "chacha20-poly1305")
+
+    @property
+    def cipher(self) -> Cipher:
+        """The cipher of a symmetric kind."""
+        return "aes-gcm" if self.family == "aes-gcm" else "chacha20-poly1305"
 
     @property
     def encrypts(self) -> bool:

@@ -41,32 +41,62 @@ class NamedCiphertext:
         return f"{PREFIX}{self.version}:{base64.b64encode(self.body).decode()}"
 
 
-def seal_named(
-    plaintext: bytes,
-    key: Secret,
-    version: int,
-    associated_data: bytes = b"",
-    random: Random = os.urandom,
-    *,
-    cipher: Cipher = "aes-gcm",
-) -> str:
-    """The text form of `plaintext` under this version of a named key.
+@dataclass(frozen=True, slots=True)
+class NamedCipher:
+    """One version of a named key, ready to seal and open. Made by `named_cipher`."""
 
-    key: 32 bytes, or 16 for AES-128-GCM. random: gives the 12-byte nonce; convergent encryption
-    passes a function that returns the derived one. Raises InvalidInput for a key of another length
-    or a version below 1.
+    version: int
+    prefix: str
+    aead: AESGCM | ChaCha20Poly1305
+
+    def seal(
+        self, plaintext: bytes, associated_data: bytes = b"", random: Random = os.urandom
+    ) -> str:
+        """The text form of `plaintext`.
+
+        random: gives the 12-byte nonce; convergent encryption passes a function that returns the
+        derived one.
+        """
+        nonce = draw(NONCE_BYTES, random)
+        body = nonce + self.aead.encrypt(nonce, plaintext, associated_data)
+        return self.prefix + binascii.b2a_base64(body, newline=False).decode()
+
+    def open(self, ciphertext: NamedCiphertext, associated_data: bytes = b"") -> bytes:
+        """The plaintext that was sealed under exactly this key and associated data.
+
+        Raises Damaged if a byte was changed, or key or associated data are others; the cases
+        cannot be told apart, on purpose.
+        """
+        nonce, sealed = ciphertext.body[:NONCE_BYTES], ciphertext.body[NONCE_BYTES:]
+        if len(sealed) < TAG_BYTES:
+            raise _unopened()
+        try:
+            return self.aead.decrypt(nonce, sealed, associated_data)
+        except InvalidTag:
+            raise _unopened() from None
+
+
+def named_cipher(key: Secret, version: int, cipher: Cipher = "aes-gcm") -> NamedCipher:
+    """The cipher of this version.
+
+    key: 32 bytes, or 16 for AES-128-GCM. Raises InvalidInput for a key of another length or a
+    version below 1.
     """
     if version < 1:
         raise InvalidInput.at("version", "key versions start at 1")
-    aead = _aead(key, cipher)
-    nonce = draw(NONCE_BYTES, random)
-    return str(NamedCiphertext(version, nonce + aead.encrypt(nonce, plaintext, associated_data)))
+    exposed = key.expose()
+    sizes = _KEY_SIZES[cipher]
+    if len(exposed) not in sizes:
+        expected = " or ".join(map(str, sizes))
+        raise InvalidInput.at("key", f"must be {expected} bytes long, not {len(exposed)}")
+    aead = AESGCM(exposed) if cipher == "aes-gcm" else ChaCha20Poly1305(exposed)
+    return NamedCipher(version, f"{PREFIX}{version}:", aead)
 
 
 def parse_named(text: str) -> NamedCiphertext:
     """The parts of a named-key ciphertext, in the words of the transit engine where it fails.
 
-    Raises InvalidInput for any text that `seal_named` does not write.
+    Raises InvalidInput for any text that `NamedCipher.seal` does not write.
     """
     if not text.startswith(PREFIX):
         raise _fault("invalid ciphertext: no prefix")
@@ -76,10 +106,10 @@ def parse_named(text: str) -> NamedCiphertext:
     if not _VERSION.fullmatch(version):
         raise _fault("invalid ciphertext: version number could not be decoded")
     try:
-        body = base64.b64decode(encoded, validate=True)
+        body = binascii.a2b_base64(encoded, strict_mode=True)
     except (binascii.Error, ValueError):
         raise _fault("invalid ciphertext: could not decode base64") from None
-    if base64.b64encode(body).decode() != encoded:
+    if binascii.b2a_base64(body, newline=False).decode() != encoded:
         raise _fault("invalid ciphertext: could not decode base64")
     return NamedCiphertext(int(version), body)
 
@@ -88,37 +118,6 @@ def require_length(ciphertext: NamedCiphertext) -> None:
     """Raise InvalidInput when the body is too short for nonce and tag."""
     if len(ciphertext.body) < NONCE_BYTES + TAG_BYTES:
         raise _fault("invalid ciphertext length")
-
-
-def open_named(
-    ciphertext: NamedCiphertext,
-    key: Secret,
-    associated_data: bytes = b"",
-    *,
-    cipher: Cipher = "aes-gcm",
-) -> bytes:
-    """The plaintext that was sealed under exactly this key and associated data.
-
-    Raises Damaged if a byte was changed, or key or associated data are others; the cases cannot be
-    told apart, on purpose.
-    """
-    aead = _aead(key, cipher)
-    nonce, sealed = ciphertext.body[:NONCE_BYTES], ciphertext.body[NONCE_BYTES:]
-    if len(sealed) < TAG_BYTES:
-        raise _unopened()
-    try:
-        return aead.decrypt(nonce, sealed, associated_data)
-    except InvalidTag:
-        raise _unopened() from None
-
-
-def _aead(key: Secret, cipher: Cipher) -> AESGCM | ChaCha20Poly1305:
-    exposed = key.expose()
-    sizes = _KEY_SIZES[cipher]
-    if len(exposed) not in sizes:
-        expected = " or ".join(map(str, sizes))
-        raise InvalidInput.at("key", f"must be {expected} bytes long, not {len(exposed)}")
-    return AESGCM(exposed) if cipher == "aes-gcm" else ChaCha20Poly1305(exposed)
 
 
 def _fault(detail: str) -> InvalidInput:

@@ -16,7 +16,8 @@ class Principal:
     `local:operator`. name: the sign-in name. credential: key id of the session or token that was
     shown, which is public; empty for local subjects. second_factor_at: when the second factor was
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
-    one says no.
+    one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for what
+    has no such moment, or moves it.
     """
 
     subject: str
@@ -25,6 +26,7 @@ class Principal:
     department: str
     credential: str = ""
     second_factor_at: int | None = None
+    ends_at: int | None = None
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import names, people
+from secvault.store.epoch import CREDENTIALS, announce
 from secvault.store.tables import service_account, token
 
 ACTIVE = "active"
@@ -118,6 +119,7 @@ def disable_account(connection: Connection, clock: Clock, account_id: str) -> in
     Raises NotFound; Conflict when it is disabled already.
     """
     read_account(connection, account_id)
+    announce(connection, CREDENTIALS)
     changed = connection.execute(
         update(service_account)
         .where(service_account.c.id == account_id, service_account.c.state == ACTIVE)

@@ -16,6 +16,7 @@ from secvault.identity import names, service_accounts
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.principal import Principal
 from secvault.store import Store
+from secvault.store.epoch import CREDENTIALS, announce
 from secvault.store.tables import service_account, token
 
 PREFIX = "svt"
@@ -120,6 +121,7 @@ def authenticate(store: Store, clock: Clock, keys: IdentityKeys, presented: str)
         name=row.name,
         department=row.department,
         credential=row.key_id,
+        ends_at=row.expires_at,
     )
 
 
@@ -144,6 +146,7 @@ def read_token(connection: Connection, key_id: str) -> Token:
 def revoke_token(connection: Connection, clock: Clock, key_id: str) -> Token:
     """End a token for ever, with the caller's transaction. Raises NotFound, Conflict."""
     present = read_token(connection, key_id)
+    announce(connection, CREDENTIALS)
     now = clock.micros()
     revoked = connection.execute(
         update(token)

@@ -5,8 +5,7 @@ A failure that the caller's input causes is an InvalidInput in the engine's own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -14,6 +13,7 @@ from secvault.crypto import transit
 from secvault.crypto.aead import NONCE_BYTES, Random
 from secvault.crypto.derivation import convergent_keys, convergent_nonce, derive
 from secvault.crypto.secret import Secret
+from secvault.crypto.transit import NamedCipher, named_cipher
 from secvault.errors import Damaged, InvalidInput
 from secvault.keyring.open_key import KeyVersion, OpenKey
 
@@ -24,8 +24,7 @@ MISSING_CONTEXT = (
 )
 
 
-@dataclass(frozen=True)
-class ToEncrypt:
+class ToEncrypt(msgspec.Struct, frozen=True):
     """One plaintext. context: of derived keys. key_version 0 means the latest."""
 
     plaintext: bytes
@@ -34,8 +33,7 @@ class ToEncrypt:
     context: bytes = b""
 
 
-@dataclass(frozen=True)
-class ToDecrypt:
+class ToDecrypt(msgspec.Struct, frozen=True):
     """One ciphertext in the form `vault:v<version>:<base64>`. key_version: of a rewrap."""
 
     ciphertext: str
@@ -44,8 +42,7 @@ class ToDecrypt:
     context: bytes = b""
 
 
-@dataclass(frozen=True)
-class Encrypted:
+class Encrypted(msgspec.Struct, frozen=True):
     """A ciphertext and the key version that it is under."""
 
     ciphertext: str
@@ -60,19 +57,14 @@ def encrypt(key: OpenKey, item: ToEncrypt, random: Random) -> Encrypted:
     version = key.for_encryption(item.key_version)
     if kind.family == "rsa":
         return Encrypted(_encrypt_rsa(version, item), version.number)
-    secret, nonces = _cipher_key(key, version, item.context)
+    if not key.key.derived:
+        sealed = version.cipher.seal(item.plaintext, item.associated_data, random)
+        return Encrypted(sealed, version.number)
+    cipher, nonces = _derived(key, version, item.context)
     if nonces is not None:
         nonce = convergent_nonce(nonces, item.plaintext, NONCE_BYTES)
         random = _always(nonce)
-    sealed = transit.seal_named(
-        item.plaintext,
-        secret,
-        version.number,
-        item.associated_data,
-        random,
-        cipher=_cipher(key),
-    )
-    return Encrypted(sealed, version.number)
+    return Encrypted(cipher.seal(item.plaintext, item.associated_data, random), version.number)
 
 
 def decrypt(key: OpenKey, item: ToDecrypt) -> bytes:
@@ -85,9 +77,9 @@ def decrypt(key: OpenKey, item: ToDecrypt) -> bytes:
     if kind.family == "rsa":
         return _decrypt_rsa(version, ciphertext.body, item)
     transit.require_length(ciphertext)
-    secret, _ = _cipher_key(key, version, item.context)
+    cipher = _derived(key, version, item.context)[0] if key.key.derived else version.cipher
     try:
-        return transit.open_named(ciphertext, secret, item.associated_data, cipher=_cipher(key))
+        return cipher.open(ciphertext, item.associated_data)
     except Damaged as error:
         # The caller's text is at fault; a stored key that is damaged remains our failure.
         raise InvalidInput(error.detail) from None
@@ -100,20 +92,18 @@ def rewrap(key: OpenKey, item: ToDecrypt, random: Random) -> Encrypted:
     return encrypt(key, again, random)
 
 
-def _cipher(key: OpenKey) -> transit.Cipher:
-    return "aes-gcm" if key.kind.family == "aes-gcm" else "chacha20-poly1305"
-
-
-def _cipher_key(key: OpenKey, version: KeyVersion, context: bytes) -> tuple[Secret, Secret | None]:
-    """The cipher's key, and what makes its nonces when it is convergent."""
-    if not key.key.derived:
-        return version.secret(), None
+def _derived(
+    key: OpenKey, version: KeyVersion, context: bytes
+) -> tuple[NamedCipher, Secret | None]:
+    """The cipher of this context, and what makes its nonces when the key is convergent."""
     if not context:
         raise InvalidInput(MISSING_CONTEXT)
-    size = key.kind.size
+    nonces = None
     if key.key.convergent:
-        return convergent_keys(version.secret(), context, size)
-    return derive(version.secret(), context, size), None
+        secret, nonces = convergent_keys(version.secret(), context, key.kind.size)
+    else:
+        secret = derive(version.secret(), context, key.kind.size)
+    return named_cipher(secret, version.number, version.kind.cipher), nonces
 
 
 def _always(nonce: bytes) -> Random:

@@ -11,6 +11,7 @@ from secvault.keyring import named_key
 from secvault.keyring.keyring import RESERVED_MOUNTS, TRANSIT
 from secvault.store import tables
 from secvault.store.engine import insert_unless_there
+from secvault.store.epoch import KEYS, announce
 
 MOST_DESCRIPTION = 512
 MOST_SEGMENTS = 4
@@ -98,6 +99,7 @@ def delete_mount(connection: Connection, path: str) -> int:
             f"{path}/ holds {kept} keys that may not be deleted; set their deletion_allowed first, "
             "and be sure that nothing is encrypted with them any more"
         )
+    announce(connection, KEYS)
     names = named_key.key_names(connection, path)
     for name in names:
         named_key.delete_key(connection, path, name)

@@ -13,6 +13,7 @@ from secvault.crypto.key_kind import AES256_GCM96
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import tables
 from secvault.store.engine import insert_unless_there
+from secvault.store.epoch import KEYS, announce
 
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 
@@ -145,6 +146,7 @@ def insert_key(connection: Connection, mount: str, name: str, options: KeyOption
         "min_encryption_version": 0,
         "created_at": at,
     }
+    announce(connection, KEYS)
     if not insert_unless_there(connection, tables.named_key, row):
         raise Conflict(f"the key {mount}/{name} exists already")
 
@@ -208,6 +210,7 @@ def stored_versions(connection: Connection, mount: str, name: str) -> tuple[Stor
 
 def update_key(connection: Connection, mount: str, name: str, **changes: object) -> None:
     """Change columns of the key's row."""
+    announce(connection, KEYS)
     key = tables.named_key
     connection.execute(
         update(key).where(key.c.mount == mount, key.c.name == name).values(**changes)
@@ -216,6 +219,7 @@ def update_key(connection: Connection, mount: str, name: str, **changes: object)
 
 def delete_versions(connection: Connection, mount: str, name: str, below: int | None = None) -> int:
     """Remove the versions below this one, or all; return how many. Nothing opens them again."""
+    announce(connection, KEYS)
     table = tables.named_key_version
     statement = delete(table).where(table.c.mount == mount, table.c.name == name)
     if below is not None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from secvault.crypto import key_kind
 from secvault.crypto.key_kind import KeyKind, PrivateKey, PublicKey
 from secvault.crypto.secret import Secret
+from secvault.crypto.transit import NamedCipher, named_cipher
 from secvault.errors import Damaged, InvalidInput
 from secvault.keyring.named_key import NamedKey
 
@@ -31,6 +32,11 @@ class KeyVersion:
         if self.material is None:
             raise InvalidInput("the key has no private part: only its public half was imported")
         return self.material
+
+    @cached_property
+    def cipher(self) -> NamedCipher:
+        """The cipher of a kind that encrypts symmetrically. Raises InvalidInput."""
+        return named_cipher(self.secret(), self.number, self.kind.cipher)
 
     @cached_property
     def private(self) -> PrivateKey:
@@ -79,7 +85,7 @@ class OpenKey:
     key: NamedKey
     versions: Mapping[int, KeyVersion]
 
-    @property
+    @cached_property
     def kind(self) -> KeyKind:
         """What the key can do."""
         return key_kind.kind_of(self.key.kind)

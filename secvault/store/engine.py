@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import QueuePool
 
 from secvault.errors import ConfigurationError, Conflict, Damaged, InvalidInput, Unavailable
+from secvault.store.epoch import begin_announcing, raise_announced
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
@@ -44,10 +45,12 @@ class Store:
 
     `writer` is the only way to change rows: on SQLite one connection that begins IMMEDIATE, so
     that a transaction never fails half-way for a lock; on PostgreSQL the same pool as `reader`.
+    on_epoch: called, in the thread that wrote, after each commit that raised an epoch.
     """
 
     reader: Engine
     writer: Engine
+    on_epoch: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def dialect(self) -> str:
@@ -72,7 +75,12 @@ class Store:
         or Damaged.
         """
         with _reachable(), self.writer.begin() as connection:
+            begin_announcing(connection)
             yield connection
+            raised = raise_announced(connection)
+        if raised:
+            for notice in self.on_epoch:
+                notice()
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from secvault.access import Grant, Rules, add_grant, list_grants, revoke_grant
-from secvault.access.grants import read_epoch, read_live
+from secvault.access.grants import read_live
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.store import Store
+from secvault.store.epoch import POLICY, read_epoch
 from secvault.store.tables import role_grant
 
 AT = 1_700_000_000_000_000
@@ -30,7 +31,7 @@ def give(store: Store, rules: Rules, at: int = AT, **changed: Any) -> Grant:
 
 def epoch(store: Store) -> int:
     with store.read() as connection:
-        return read_epoch(connection)
+        return read_epoch(connection, POLICY)
 
 
 def test_a_grant_is_kept_with_all_that_was_said(store: Store, shipped: Rules) -> None:

@@ -142,11 +142,11 @@ def test_a_store_that_cannot_be_read_stops_every_answer(small_office: Office) ->
     small_office.grant()
     assert small_office.ask().allowed
     with small_office.store.write() as connection:
-        connection.execute(text("ALTER TABLE policy_epoch RENAME TO elsewhere"))
+        connection.execute(text("ALTER TABLE epoch RENAME TO elsewhere"))
     with pytest.raises(Unavailable):
         small_office.ask()
     with small_office.store.write() as connection:
-        connection.execute(text("ALTER TABLE elsewhere RENAME TO policy_epoch"))
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO epoch"))
     assert small_office.ask().allowed
 
 
@@ -156,7 +156,7 @@ def test_a_policy_that_cannot_be_built_is_not_replaced_by_the_old_one(
     small_office.grant()
     assert small_office.ask().allowed
     with small_office.store.write() as connection:
-        connection.execute(text("UPDATE policy_epoch SET epoch = epoch + 1"))
+        connection.execute(text("UPDATE epoch SET value = value + 1"))
         connection.execute(text("ALTER TABLE role_grant RENAME TO elsewhere"))
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -180,7 +180,7 @@ def test_somebody_with_a_grant_that_cannot_be_is_refused_and_nobody_else(
         connection.execute(
             text("UPDATE role_grant SET role = 'role:hr.gone' WHERE subject='user:2'")
         )
-        connection.execute(text("UPDATE policy_epoch SET epoch = epoch + 1"))
+        connection.execute(text("UPDATE epoch SET value = value + 1"))
     assert small_office.ask().allowed
     refused = small_office.ask("user:2")
     assert refused.kind == "broken_grant"

@@ -16,7 +16,7 @@ from secvault.audit.verify import verify
 from secvault.clock import Clock
 from secvault.errors import AuditUnavailable, InvalidInput
 from secvault.store import Store
-from secvault.store.tables import audit_event, audit_outbox, policy_epoch
+from secvault.store.tables import audit_event, audit_outbox, epoch
 
 Reading = Callable[[int], Event]
 
@@ -113,7 +113,7 @@ def test_an_enqueued_event_enters_the_log_with_its_transaction(
     log: AuditLog, any_store: Store, reading: Reading
 ) -> None:
     with any_store.write() as connection:
-        connection.execute(policy_epoch.insert().values(id=7, epoch=1))
+        connection.execute(epoch.insert().values(name="x", value=1))
         identifier = log.enqueue(connection, reading(1))
         log.enqueue(connection, reading(2))
     assert log.drain() <= 2

@@ -35,7 +35,7 @@ from secvault.store.engine import insert_unless_there
 
 ROOT = Path(__file__).parents[2]
 MOUNT = {"path": "transit", "kind": "transit", "department": "it", "created_at": 1}
-COUNTER = {"id": 1, "epoch": 0}
+COUNTER = {"name": "policy", "value": 0}
 
 # Adds one to the counter so many times, each in a transaction of its own that reads it first.
 COUNT = """
@@ -43,13 +43,13 @@ import sys
 from sqlalchemy import select, update
 from secvault.store import open_store, tables
 store = open_store(sys.argv[1])
-epoch = tables.policy_epoch
+epoch = tables.epoch
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[2])):
     with store.write() as connection:
-        now = connection.execute(select(epoch.c.epoch).with_for_update()).scalar_one()
-        connection.execute(update(epoch).values(epoch=now + 1))
+        now = connection.execute(select(epoch.c.value).with_for_update()).scalar_one()
+        connection.execute(update(epoch).values(value=now + 1))
 store.close()
 """
 
@@ -192,24 +192,24 @@ def test_a_value_that_no_column_holds_is_invalid_input(any_store: Store, value: 
 
 
 def test_threads_that_write_wait_for_each_other(any_store: Store) -> None:
-    epoch = tables.policy_epoch
+    epoch = tables.epoch
     with any_store.write() as connection:
         connection.execute(insert(epoch).values(COUNTER))
 
     def add_one(_number: int) -> None:
         with any_store.write() as connection:
-            now = connection.execute(select(epoch.c.epoch).with_for_update()).scalar_one()
-            connection.execute(update(epoch).values(epoch=now + 1))
+            now = connection.execute(select(epoch.c.value).with_for_update()).scalar_one()
+            connection.execute(update(epoch).values(value=now + 1))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add_one, range(40)))
     with any_store.read() as connection:
-        assert connection.execute(select(epoch.c.epoch)).scalar_one() == 40
+        assert connection.execute(select(epoch.c.value)).scalar_one() == 40
 
 
 def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str) -> None:
     with any_store.write() as connection:
-        connection.execute(insert(tables.policy_epoch).values(COUNTER))
+        connection.execute(insert(tables.epoch).values(COUNTER))
     counting = [
         program(COUNT, any_url, "25", stdin=PIPE, stdout=PIPE, stderr=PIPE) for _ in range(3)
     ]
@@ -224,7 +224,7 @@ def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str
         _, complaint = one.communicate(timeout=60)
         assert one.returncode == 0, complaint
     with any_store.read() as connection:
-        assert connection.execute(select(tables.policy_epoch.c.epoch)).scalar_one() == 75
+        assert connection.execute(select(tables.epoch.c.value)).scalar_one() == 75
 
 
 def test_a_writer_killed_in_the_middle_leaves_whole_transactions(

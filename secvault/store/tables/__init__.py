@@ -1,13 +1,13 @@
 """The tables. Times are microseconds since the epoch, UTC; envelopes are described in `crypto`."""
 
-from secvault.store.tables.access import policy_epoch, role_grant
+from secvault.store.tables.access import role_grant
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import person, service_account, session, token, totp_device
 from secvault.store.tables.jobs import job, node, schedule
 from secvault.store.tables.keys import mount, named_key, named_key_version, vault
 from secvault.store.tables.records import data_key, record, record_field
-from secvault.store.tables.schema import metadata
+from secvault.store.tables.schema import epoch, metadata
 
 __all__ = [
     "audit_checkpoint",
@@ -18,6 +18,7 @@ __all__ = [
     "backup_run",
     "data_key",
     "drill",
+    "epoch",
     "job",
     "metadata",
     "mount",
@@ -25,7 +26,6 @@ __all__ = [
     "named_key_version",
     "node",
     "person",
-    "policy_epoch",
     "record",
     "record_field",
     "role_grant",

@@ -1,11 +1,11 @@
-"""Who was granted which role, and the epoch of the policy."""
+"""Who was granted which role."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, text
 
 from secvault.store.tables.schema import metadata
-from secvault.store.written import BigInteger, Integer, Text
+from secvault.store.written import BigInteger, Text
 
 role_grant = Table(
     "role_grant",
@@ -31,12 +31,4 @@ role_grant = Table(
         sqlite_where=text("revoked_at IS NULL"),
         postgresql_where=text("revoked_at IS NULL"),
     ),
-)
-
-policy_epoch = Table(
-    "policy_epoch",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    # Grows with every change that can alter a decision; each process compares it.
-    Column("epoch", BigInteger, nullable=False),
 )

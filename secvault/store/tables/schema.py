@@ -1,8 +1,10 @@
-"""The one set of tables, and how their constraints are named."""
+"""The one set of tables, how their constraints are named, and the epochs over all of them."""
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, MetaData, Table
+
+from secvault.store.written import BigInteger, Text
 
 metadata = MetaData(
     naming_convention={
@@ -12,4 +14,12 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
+)
+
+# A number grows with every change of its kind that each process must notice; see `store.epoch`.
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )

@@ -1,0 +1,98 @@
+"""Recording from an event loop: while one group of events is being written the next one gathers."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from secvault.audit.event import Event
+from secvault.audit.leaf import Draft
+from secvault.audit.log import AuditLog
+from secvault.errors import AuditUnavailable, SecvaultError
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    draft: Draft
+    durable: asyncio.Future[None]
+
+
+class Gathering:
+    """Hands the events of one event loop to the log in groups, each written whole or not at all.
+
+    A thread that waited for each event would cost more than writing it. Use it on one loop only.
+    """
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+        self._next: list[_Awaited] = []
+        self._writing = False
+
+    async def record(self, event: Event) -> None:
+        """Return once the event is durable.
+
+        Raises InvalidInput for an event that does not fit the catalogue, AuditUnavailable if it
+        could not be made durable in time; the operation must then not be answered, though the
+        event may still enter the log.
+        """
+        loop = asyncio.get_running_loop()
+        awaited = _Awaited(self._log.draft(event), loop.create_future())
+        self._next.append(awaited)
+        if not self._writing:
+            self._writing = True
+            # Not at once: the other requests that this turn of the loop reads join the group.
+            loop.call_soon(self._write, loop)
+        await awaited.durable
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._next = self._next, []
+        try:
+            written = self._log.submit([each.draft for each in group])
+        except SecvaultError as error:
+            self._settle(loop, group, error)
+            return
+        late = loop.call_later(self._log.wait_seconds, self._give_up, loop, group, written)
+
+        def tell(done: Future[int]) -> None:
+            if not done.cancelled():
+                loop.call_soon_threadsafe(self._told, loop, late, group, done.exception())
+
+        written.add_done_callback(tell)
+
+    def _give_up(
+        self, loop: asyncio.AbstractEventLoop, group: list[_Awaited], written: Future[int]
+    ) -> None:
+        # If the group is still queued, it stays out of the log.
+        written.cancel()
+        seconds = self._log.wait_seconds
+        late = AuditUnavailable(f"the audit entry was not on disk within {seconds:g} seconds")
+        self._settle(loop, group, late)
+
+    def _told(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        late: asyncio.TimerHandle,
+        group: list[_Awaited],
+        error: BaseException | None,
+    ) -> None:
+        late.cancel()
+        self._settle(loop, group, error)
+
+    def _settle(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        group: list[_Awaited],
+        error: BaseException | None,
+    ) -> None:
+        for each in group:
+            if each.durable.done():
+                continue
+            if error is None:
+                each.durable.set_result(None)
+            else:
+                each.durable.set_exception(error)
+        if self._next:
+            self._write(loop)
+        else:
+            self._writing = False
