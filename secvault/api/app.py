@@ -28,7 +28,9 @@ from secvault.api import (
 )
 from secvault.api.declared import require_declared
 from secvault.api.problem import too_large
+from secvault.api.transit.lean import LeanPath
 from secvault.service import Service
+from secvault.service.transit.warm import warmed
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -44,7 +46,8 @@ def application(
     open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
 ) -> ASGIApp:
     """The whole application; see `routes`."""
-    return Answering(routes(open_service, max_body_bytes))
+    app = routes(open_service, max_body_bytes)
+    return Answering(LeanPath(app, lambda: app.state.warm))
 
 
 def routes(
@@ -57,8 +60,9 @@ def routes(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_service() as service:
+        with open_service() as service, warmed(service) as warm:
             app.state.service = service
+            app.state.warm = warm
             yield
 
     app = FastAPI(

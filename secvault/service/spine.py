@@ -83,15 +83,19 @@ class Spine:
         """Return the decision when it is an allow. A refusal is recorded and raised as Refused."""
         decision = self.ask(caller, operation)
         if not decision.allowed:
-            self._audit.record(self._event(caller, operation, "denied", decision))
+            self._audit.record(self.event(caller, operation, "denied", decision))
             raise Refused(decision.reason_user, decision_id=decision.id)
         return decision
 
     def ask(self, caller: Caller, operation: Operation) -> Decision:
         """The decision itself, without a record: for what is left out or masked in an answer."""
+        self._require_declared(caller, operation)
+        return self._policy.decide(self._request(caller, operation))
+
+    @staticmethod
+    def _require_declared(caller: Caller, operation: Operation) -> None:
         if caller.actions is not None and operation.action not in caller.actions:
             raise AssertionError(f"the route does not declare {operation.action}")
-        return self._policy.decide(self._request(caller, operation))
 
     def _request(self, caller: Caller, operation: Operation) -> AccessRequest:
         return AccessRequest(
@@ -122,7 +126,7 @@ class Spine:
         decision = self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.read() as connection:
             outcome = act(connection)
-        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+        self._audit.record(self.event(caller, operation, "ok", decision, outcome))
         return outcome.value
 
     def change(
@@ -136,7 +140,7 @@ class Spine:
             if not again.allowed:
                 raise Refused(again.reason_user, decision_id=again.id)
             outcome = act(connection)
-            event = self._event(caller, operation, "ok", decision, outcome)
+            event = self.event(caller, operation, "ok", decision, outcome)
             self._audit.enqueue(connection, event)
         self._audit.kick()
         return outcome.value
@@ -152,14 +156,14 @@ class Spine:
     def announce(self, caller: Caller, operation: Operation) -> Decision:
         """Decide, and put the intent on disk, before work that is done in several steps."""
         decision = self.decide(caller, operation)
-        self._audit.record(self._event(caller, operation, "intent", decision))
+        self._audit.record(self.event(caller, operation, "intent", decision))
         return decision
 
     def conclude(
         self, caller: Caller, operation: Operation, decision: Decision, outcome: Outcome[T]
     ) -> None:
         """Put the outcome of announced work on disk."""
-        self._audit.record(self._event(caller, operation, "ok", decision, outcome))
+        self._audit.record(self.event(caller, operation, "ok", decision, outcome))
 
     @contextmanager
     def concerning(
@@ -170,17 +174,23 @@ class Spine:
             yield
         except SecvaultError as error:
             failed = Outcome(None, count=0, detail={"reason": error.code})
-            self._audit.record(self._event(caller, operation, "error", decision, failed))
+            self._audit.record(self.event(caller, operation, "error", decision, failed))
             raise
 
+    def ask_by_epoch(self, caller: Caller, operation: Operation, epoch: int) -> Decision | None:
+        """The decision by the policy in memory, if that is the policy of `epoch`; unrecorded."""
+        self._require_declared(caller, operation)
+        return self._policy.decide_by_epoch(self._request(caller, operation), epoch)
+
     @staticmethod
-    def _event(
+    def event(
         caller: Caller,
         operation: Operation,
         outcome: AuditOutcome,
         decision: Decision,
         done: Outcome[T] | None = None,
     ) -> Event:
+        """What the audit log keeps of the operation."""
         return Event(
             kind=operation.action,
             outcome=outcome,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from threading import Event, Lock, Thread
 
 from secvault.clock import Clock
-from secvault.errors import SecvaultError
 from secvault.store.engine import Store
 from secvault.store.epoch import Epochs, read_epochs
 
@@ -29,7 +28,7 @@ class EpochWatch:
         self._seen = Epochs()
         self._seen_at = float("-inf")
         self._closing = Event()
-        store.on_epoch.append(self.look)
+        store.on_epoch.append(self._look_or_forget)
         self._thread = Thread(target=self._run, name="epoch-watch", daemon=True)
         self._thread.start()
 
@@ -51,16 +50,22 @@ class EpochWatch:
 
     def close(self) -> None:
         """Stop watching; nothing is known from then on."""
-        self._store.on_epoch.remove(self.look)
+        self._store.on_epoch.remove(self._look_or_forget)
         self._closing.set()
         self._thread.join()
+        self._forget()
+
+    def _look_or_forget(self) -> None:
+        # What was to be announced is committed: it must not fail because it cannot be read here.
+        try:
+            self.look()
+        except Exception:  # noqa: BLE001 - whatever it was, nothing is known now
+            self._forget()
+
+    def _forget(self) -> None:
         with self._lock:
             self._seen_at = float("-inf")
 
     def _run(self) -> None:
         while not self._closing.wait(POLL_SECONDS):
-            try:
-                self.look()
-            except SecvaultError:
-                # Whoever asks finds out by the age of what was seen, and goes to the store.
-                continue
+            self._look_or_forget()

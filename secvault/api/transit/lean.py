@@ -1,0 +1,257 @@
+"""The lean path: encrypt, decrypt, rewrap and HMAC without the framework, for what is plain.
+
+It answers a request only when token, decision and key are at hand and every item succeeds, and
+then as the routes in `data` and `signatures` would. Everything else (a fault, a refusal, an
+unusual body, a cold memory) goes on to them with its body untouched: they alone know errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from secvault.api.problem import problem_response
+from secvault.api.transit.paths import MAX_BATCH
+from secvault.crypto.aead import Random
+from secvault.crypto.digest import DEFAULT_HASH
+from secvault.errors import InvalidInput, SecvaultError
+from secvault.keyring import encryption, signing
+from secvault.keyring.encryption import ToDecrypt, ToEncrypt
+from secvault.keyring.open_key import OpenKey
+from secvault.service.transit.warm import Ready, Warm
+
+LONGEST_BODY = 1024 * 1024
+"""Bytes; longer bodies go to the routes unread."""
+
+LONGEST_TURN = 32 * 1024
+"""Bytes of body that are worked on in the event loop; more would keep other requests waiting."""
+
+_PATH = re.compile(
+    r"/v1/([A-Za-z0-9_./-]{1,512})/(encrypt|decrypt|rewrap|hmac)/([A-Za-z0-9_.-]{1,128})"
+)
+_METHODS = frozenset({"POST", "PUT"})
+_JSON = (b"content-type", b"application/json")
+
+
+class _EncryptItem(ToEncrypt, frozen=True, forbid_unknown_fields=True):
+    reference: str = ""
+
+
+class _EncryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    batch_input: list[_EncryptItem]
+
+
+class _DecryptItem(ToDecrypt, frozen=True, forbid_unknown_fields=True):
+    reference: str = ""
+
+
+class _DecryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    batch_input: list[_DecryptItem]
+
+
+class _HmacItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    input: bytes
+    reference: str = ""
+
+
+class _HmacBody(_HmacItem, frozen=True, forbid_unknown_fields=True):
+    key_version: int = 0
+
+
+class _HmacBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    batch_input: list[_HmacItem]
+    key_version: int = 0
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """How the bodies of one action are read, and what is done with an item of a body."""
+
+    single: msgspec.json.Decoder[Any]
+    batch: msgspec.json.Decoder[Any]
+    one: Callable[[OpenKey, Any, Any, Random], dict[str, Any]]
+
+    def run(self, body: bytes, key: OpenKey, random: Random) -> tuple[dict[str, Any], int] | None:
+        """The data of the answer and the number of items; None unless every one succeeds."""
+        try:
+            if b'"batch_input"' not in body:
+                item = self.single.decode(body)
+                return self.one(key, item, item, random), 1
+            given = self.batch.decode(body)
+            items = given.batch_input
+            if not 0 < len(items) <= MAX_BATCH:
+                return None
+            results = [
+                {**self.one(key, item, given, random), "reference": item.reference}
+                for item in items
+            ]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidInput):
+            return None
+        return {"batch_results": results}, len(items)
+
+
+def _encrypt(key: OpenKey, item: _EncryptItem, _: Any, random: Random) -> dict[str, Any]:
+    return _shown(encryption.encrypt(key, item, random))
+
+
+def _decrypt(key: OpenKey, item: _DecryptItem, _: Any, __: Random) -> dict[str, Any]:
+    return {"plaintext": encryption.decrypt(key, item)}
+
+
+def _rewrap(key: OpenKey, item: _DecryptItem, _: Any, random: Random) -> dict[str, Any]:
+    return _shown(encryption.rewrap(key, item, random))
+
+
+def _hmac(
+    key: OpenKey, item: _HmacItem, given: _HmacBody | _HmacBatch, _: Random
+) -> dict[str, Any]:
+    return {"hmac": signing.authenticate(key, item.input, DEFAULT_HASH, given.key_version)}
+
+
+def _shown(done: encryption.Encrypted) -> dict[str, Any]:
+    return {"ciphertext": done.ciphertext, "key_version": done.key_version}
+
+
+def _manner(
+    single: type[msgspec.Struct], batch: type[msgspec.Struct], one: Callable[..., dict[str, Any]]
+) -> _Manner:
+    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), one)
+
+
+_MANNERS: Mapping[str, _Manner] = MappingProxyType(
+    {
+        "encrypt": _manner(_EncryptItem, _EncryptBatch, _encrypt),
+        "decrypt": _manner(_DecryptItem, _DecryptBatch, _decrypt),
+        "rewrap": _manner(_DecryptItem, _DecryptBatch, _rewrap),
+        "hmac": _manner(_HmacBody, _HmacBatch, _hmac),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that may be plain."""
+
+    action: str
+    mount: str
+    name: str
+    token: str
+    request_id: str
+
+    def find(self, warm: Warm) -> Ready | None:
+        """What it needs, from memory."""
+        return warm.find(self.token, f"data.{self.action}", self.mount, self.name, self.request_id)
+
+
+class LeanPath:
+    """In front of the framework's application: answers what is plain, hands on the rest."""
+
+    def __init__(self, app: ASGIApp, warm: Callable[[], Warm | None]) -> None:
+        """warm: the memory of this process; None while there is no open service."""
+        self._app = app
+        self._warm = warm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        asked = _asked(scope) if scope["type"] == "http" else None
+        warm = self._warm() if asked else None
+        if asked is None or warm is None:
+            await self._app(scope, receive, send)
+            return
+        body, whole, unread = await _read(receive)
+        ready = (asked.find(warm) or await _load(warm, asked)) if whole else None
+        done = await _run(_MANNERS[asked.action], body, ready, warm) if ready else None
+        if ready is None or done is None:
+            await self._app(scope, unread, send)
+            return
+        data, count = done
+        try:
+            await warm.audit.record(ready.event(count))
+        except SecvaultError as error:
+            await problem_response(Request(scope), error)(scope, receive, send)
+            return
+        await _answer(asked.request_id, data, send)
+
+
+def _asked(scope: Scope) -> _Asked | None:
+    if scope["method"] not in _METHODS or scope["query_string"]:
+        return None
+    place = _PATH.fullmatch(scope["path"])
+    if place is None:
+        return None
+    token = b""
+    for name, value in scope["headers"]:
+        if name in (b"x-vault-token", b"authorization"):
+            if token:
+                return None
+            token = value.removeprefix(b"Bearer ") if name == b"authorization" else value
+    if not token.startswith(b"svt_") or not token.isascii():
+        return None
+    mount, action, key = place.groups()
+    return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"])
+
+
+async def _read(receive: Receive) -> tuple[bytes, bool, Receive]:
+    """The body, whether it is whole, and a `receive` that gives everything once more."""
+    messages: list[Message] = []
+    size = 0
+    whole = False
+    while not whole and size <= LONGEST_BODY:
+        message = await receive()
+        messages.append(message)
+        if message["type"] != "http.request":
+            break
+        size += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+    again = iter(messages)
+
+    async def unread() -> Message:
+        return next(again, None) or await receive()
+
+    body = b"".join(message.get("body", b"") for message in messages)
+    return body, whole and size <= LONGEST_BODY, unread
+
+
+async def _load(warm: Warm, asked: _Asked) -> Ready | None:
+    try:
+        await asyncio.to_thread(
+            warm.load, asked.token, f"data.{asked.action}", asked.mount, asked.name
+        )
+    except SecvaultError:
+        # The route meets it again, and knows how to say it.
+        return None
+    return asked.find(warm)
+
+
+async def _run(
+    manner: _Manner, body: bytes, ready: Ready, warm: Warm
+) -> tuple[dict[str, Any], int] | None:
+    if len(body) <= LONGEST_TURN:
+        return manner.run(body, ready.key, warm.random)
+    return await asyncio.to_thread(manner.run, body, ready.key, warm.random)
+
+
+async def _answer(request_id: str, data: dict[str, Any], send: Send) -> None:
+    content = msgspec.json.encode(
+        {
+            "request_id": request_id,
+            "lease_id": "",
+            "renewable": False,
+            "lease_duration": 0,
+            "data": data,
+            "wrap_info": None,
+            "warnings": None,
+            "auth": None,
+        }
+    )
+    length = (b"content-length", str(len(content)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length, _JSON]})
+    await send({"type": "http.response.body", "body": content})
