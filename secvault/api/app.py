@@ -9,7 +9,7 @@ from http import HTTPStatus
 import uuid_utils
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +32,16 @@ from secvault.api.transit.lean import LeanPath
 from secvault.service import Service
 from secvault.service.transit.warm import warmed
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+PRIVATE = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+)
+_OURS = frozenset({b"x-request-id", *(name for name, _ in PRIVATE)})
 
 DESCRIPTION = (
     "Guards a company's back office: field encryption for calling systems (compatible with Vault "
@@ -108,12 +117,9 @@ class Answering:
 
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["Cache-Control"] = "no-store"
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["Content-Security-Policy"] = POLICY
+                ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
+                theirs = (each for each in message["headers"] if each[0] not in _OURS)
+                message["headers"] = [*theirs, *ours]
             await send(message)
 
         async def answer(message: Message) -> None:
@@ -141,6 +147,6 @@ def _operation_id(route: APIRoute) -> str:
 def _is_bare_refusal(message: Message) -> bool:
     if message["type"] != "http.response.start":
         return False
-    kind = MutableHeaders(scope=message).get("content-type", "")
-    too_big: bool = message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return too_big and kind.startswith("text/plain")
+    if message["status"] != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return False
+    return Headers(scope=message).get("content-type", "").startswith("text/plain")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, text
 
 from secvault.audit.event import Event
 from secvault.audit.leaf import Draft, Number, draft_of, stamp
@@ -24,12 +24,14 @@ LOG = "main"
 SERVING_COLUMNS = ("seq", "id", "t", "kind", "outcome", "actor", "resource", "department")
 """The columns beside the leaf bytes that serve queries."""
 
+# One statement for many rows. SQLite's driver lets other threads run during each statement, and
+# waits until they let it go on; PostgreSQL plans and answers once.
 _INSERT_ROWS = """
     INSERT INTO audit_event
         (seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-# One statement for a batch, however large: PostgreSQL then plans and answers once.
+    VALUES """
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROWS_AT_ONCE = 64
 _INSERT_ARRAYS = """
     INSERT INTO audit_event
         (seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash)
@@ -39,6 +41,10 @@ _INSERT_ARRAYS = """
     )
 """
 
+_MOVE_HEAD = text(
+    f"UPDATE audit_head SET size = :size, frontier = :frontier, last_t = :last_t "  # noqa: S608
+    f"WHERE log = '{LOG}'"
+)
 _LOCK_HEAD = select(audit_head).where(audit_head.c.log == LOG).with_for_update()
 
 
@@ -93,11 +99,12 @@ def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: 
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(_INSERT_ARRAYS, tuple(list(c) for c in zip(*rows, strict=True)))
     else:
-        connection.exec_driver_sql(_INSERT_ROWS, rows)
+        for at in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[at : at + _ROWS_AT_ONCE]
+            statement = _INSERT_ROWS + ", ".join([_ROW] * len(some))
+            connection.exec_driver_sql(statement, tuple(value for row in some for value in row))
     connection.execute(
-        update(audit_head)
-        .where(audit_head.c.log == LOG)
-        .values(size=frontier.size, frontier=frontier.to_bytes(), last_t=last_t)
+        _MOVE_HEAD, {"size": frontier.size, "frontier": frontier.to_bytes(), "last_t": last_t}
     )
 
 

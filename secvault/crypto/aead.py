@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from threading import Lock
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,6 +39,27 @@ def draw(count: int, random: Random) -> bytes:
     if len(drawn) != count:
         raise Unavailable("The source of randomness gave too few bytes; check the device it reads.")
     return drawn
+
+
+def buffered(random: Random, size: int = 4096) -> Random:
+    """The same randomness, drawn `size` bytes at a time, for nonces and identifiers.
+
+    Each draw of the system's own source lets other threads take over the interpreter, which costs
+    a busy program more than the bytes. Not for keys: what is buffered lies in memory before it is
+    used. A forked process must make its own. Raises Unavailable as `draw` does.
+    """
+    lock = Lock()
+    drawn = memoryview(b"")
+
+    def give(count: int) -> bytes:
+        nonlocal drawn
+        with lock:
+            if len(drawn) < count:
+                drawn = memoryview(draw(max(size, count), random))
+            given, drawn = drawn[:count], drawn[count:]
+        return bytes(given)
+
+    return give
 
 
 def bind(*parts: str) -> bytes:

@@ -20,7 +20,7 @@ from secvault.backup.engine import BackupEngine
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
-from secvault.crypto.aead import Random
+from secvault.crypto.aead import Random, buffered
 from secvault.errors import Conflict
 from secvault.identity import (
     Argon2Cost,
@@ -119,7 +119,7 @@ def opened(
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
         closing.callback(audit.close)
-        policy = Policy(store, rules, clock, random=random)
+        policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
             clock=clock,

@@ -235,8 +235,8 @@ async def _run(
     manner: _Manner, body: bytes, ready: Ready, warm: Warm
 ) -> tuple[dict[str, Any], int] | None:
     if len(body) <= LONGEST_TURN:
-        return manner.run(body, ready.key, warm.random)
-    return await asyncio.to_thread(manner.run, body, ready.key, warm.random)
+        return manner.run(body, ready.key, warm.nonces)
+    return await asyncio.to_thread(manner.run, body, ready.key, warm.nonces)
 
 
 async def _answer(request_id: str, data: dict[str, Any], send: Send) -> None:

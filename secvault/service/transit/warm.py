@@ -16,6 +16,7 @@ from typing import TypeVar
 from secvault.access import Decision
 from secvault.audit.event import Event
 from secvault.audit.gathering import Gathering
+from secvault.crypto.aead import buffered
 from secvault.identity import Principal
 from secvault.keyring import named_key
 from secvault.keyring.open_key import OpenKey
@@ -74,7 +75,7 @@ class Warm:
         self._tokens: dict[bytes, _Token] = {}
         self._keys: dict[tuple[str, str, str], _Key] = {}
         self.audit = Gathering(service.audit)
-        self.random = service.random
+        self.nonces = buffered(service.random)
 
     def find(self, token: str, action: str, mount: str, name: str, request_id: str) -> Ready | None:
         """What is needed to do this now; None unless all of it is remembered and allowed."""
