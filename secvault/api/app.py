@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -72,6 +73,10 @@ def routes(
         with open_service() as service, warmed(service) as warm:
             app.state.service = service
             app.state.warm = warm
+            # What is there now stays: looking through all of it again and again for garbage would
+            # stop each request that is under way.
+            gc.collect()
+            gc.freeze()
             yield
 
     app = FastAPI(
