@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sqlalchemy.pool import QueuePool
 
 from secvault.errors import ConfigurationError, Conflict, Damaged, InvalidInput, Unavailable
 from secvault.store.epoch import begin_announcing, raise_announced
+from secvault.store.turn import Turns
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
@@ -45,11 +46,12 @@ class Store:
 
     `writer` is the only way to change rows: on SQLite one connection that begins IMMEDIATE, so
     that a transaction never fails half-way for a lock; on PostgreSQL the same pool as `reader`.
-    on_epoch: called, in the thread that wrote, after each commit that raised an epoch.
+    turn: held around each write. on_epoch: called, in the thread that wrote, after each commit that raised an epoch.
     """
 
     reader: Engine
     writer: Engine
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
     on_epoch: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -74,7 +76,7 @@ class Store:
         its own write. Raises Unavailable, Conflict (a row exists already or is still referred to)
         or Damaged.
         """
-        with _reachable(), self.writer.begin() as connection:
+        with self.turn(), _reachable(), self.writer.begin() as connection:
             begin_announcing(connection)
             yield connection
             raised = raise_announced(connection)
@@ -210,7 +212,8 @@ def _open_sqlite(file: Path) -> Store:
         _name_what_is_no_database_error(made)
         return made
 
-    return Store(engine(readers=True), engine(readers=False))
+    turns = Turns(file.with_name(f"{file.name}-turn"), BUSY_SECONDS)
+    return Store(engine(readers=True), engine(readers=False), turns.taken)
 
 
 def _only_for_the_owner(file: Path) -> None:
