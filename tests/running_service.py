@@ -18,7 +18,7 @@ import httpx2
 import pyotp
 from starlette.testclient import TestClient
 
-from secvault.api.app import Answering, routes
+from secvault.api.app import routes, whole
 from secvault.clock import Clock
 from secvault.config import Settings, load
 from secvault.crypto.secret import Secret
@@ -99,12 +99,12 @@ class Front:
 
     def __init__(self) -> None:
         self._open: Callable[[], AbstractContextManager[Service]] | None = None
-        self._routes = routes(self._opened, MAX_BODY)
-        self._app = Answering(self._routes)
+        self.routes = routes(self._opened, MAX_BODY)
+        self._app = whole(self.routes, MAX_BODY)
 
     def openapi(self) -> dict[str, Any]:
         """The description that the application gives of itself."""
-        return self._routes.openapi()
+        return self.routes.openapi()
 
     @contextmanager
     def serving(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -56,8 +55,12 @@ def application(
     open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
 ) -> ASGIApp:
     """The whole application; see `routes`."""
-    app = routes(open_service, max_body_bytes)
-    return Answering(LeanPath(app, lambda: app.state.warm))
+    return whole(routes(open_service, max_body_bytes), max_body_bytes)
+
+
+def whole(app: FastAPI, max_body_bytes: int) -> ASGIApp:
+    """The routes with what goes around them: the lean path, the request id, the headers."""
+    return Answering(LeanPath(app, lambda: app.state.warm, max_body_bytes))
 
 
 def routes(
@@ -73,10 +76,6 @@ def routes(
         with open_service() as service, warmed(service) as warm:
             app.state.service = service
             app.state.warm = warm
-            # What is there now stays: looking through all of it again and again for garbage would
-            # stop each request that is under way.
-            gc.collect()
-            gc.freeze()
             yield
 
     app = FastAPI(

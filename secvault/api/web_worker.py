@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
@@ -13,7 +16,7 @@ from secvault.clock import system_clock
 from secvault.config import config_file, load
 from secvault.log import configure_logging
 from secvault.process import die_with_parent, leave_no_core
-from secvault.service import opening
+from secvault.service import Service, opening
 
 SWITCH_SECONDS = 0.0005
 """How long the event loop may keep the interpreter from the thread that writes the audit log.
@@ -31,6 +34,14 @@ def worker_application() -> ASGIApp:
     settings = load(config_file(None, os.environ), os.environ)
     clock = system_clock()
     sys.setswitchinterval(SWITCH_SECONDS)
-    return application(
-        lambda: opening.opened(settings, clock, program="web"), settings.server.max_body_bytes
-    )
+
+    @contextmanager
+    def opened() -> Iterator[Service]:
+        with opening.opened(settings, clock, program="web") as service:
+            # What is there now stays: looking through all of it for garbage again and again would
+            # stop each request that is under way.
+            gc.collect()
+            gc.freeze()
+            yield service
+
+    return application(opened, settings.server.max_body_bytes)

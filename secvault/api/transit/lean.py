@@ -22,7 +22,7 @@ from secvault.api.problem import problem_response
 from secvault.api.transit.paths import MAX_BATCH
 from secvault.crypto.aead import Random
 from secvault.crypto.digest import DEFAULT_HASH
-from secvault.errors import InvalidInput, SecvaultError
+from secvault.errors import SecvaultError
 from secvault.keyring import encryption, signing
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt
 from secvault.keyring.open_key import OpenKey
@@ -93,7 +93,7 @@ class _Manner:
                 {**self.one(key, item, given, random), "reference": item.reference}
                 for item in items
             ]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidInput):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SecvaultError):
             return None
         return {"batch_results": results}, len(items)
 
@@ -154,10 +154,11 @@ class _Asked:
 class LeanPath:
     """In front of the framework's application: answers what is plain, hands on the rest."""
 
-    def __init__(self, app: ASGIApp, warm: Callable[[], Warm | None]) -> None:
+    def __init__(self, app: ASGIApp, warm: Callable[[], Warm | None], max_body_bytes: int) -> None:
         """warm: the memory of this process; None while there is no open service."""
         self._app = app
         self._warm = warm
+        self._longest = min(LONGEST_BODY, max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -166,7 +167,7 @@ class LeanPath:
         if asked is None or warm is None:
             await self._app(scope, receive, send)
             return
-        body, whole, unread = await _read(receive)
+        body, whole, unread = await _read(receive, self._longest)
         ready = (asked.find(warm) or await _load(warm, asked)) if whole else None
         done = await _run(_MANNERS[asked.action], body, ready, warm) if ready else None
         if ready is None or done is None:
@@ -199,12 +200,12 @@ def _asked(scope: Scope) -> _Asked | None:
     return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"])
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool, Receive]:
+async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
     """The body, whether it is whole, and a `receive` that gives everything once more."""
     messages: list[Message] = []
     size = 0
     whole = False
-    while not whole and size <= LONGEST_BODY:
+    while not whole and size <= longest:
         message = await receive()
         messages.append(message)
         if message["type"] != "http.request":
@@ -217,7 +218,7 @@ async def _read(receive: Receive) -> tuple[bytes, bool, Receive]:
         return next(again, None) or await receive()
 
     body = b"".join(message.get("body", b"") for message in messages)
-    return body, whole and size <= LONGEST_BODY, unread
+    return body, whole and size <= longest, unread
 
 
 async def _load(warm: Warm, asked: _Asked) -> Ready | None:

@@ -1,0 +1,129 @@
+"""What is taken away is taken away in every worker within a second, also under load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+
+from secvault.service import Service, grants, systems, transit
+from secvault.service.authentication import local_operator
+from secvault.service.spine import Caller
+from tests.acceptance.installation import Installation, new_installation, stop, system_token
+
+pytestmark = [pytest.mark.slow]
+
+WORKERS = 3
+CALLERS = 6
+PROMISED_SECONDS = 1.0
+PATH = "/v1/transit/encrypt/payroll"
+BODY = {"plaintext": "MTIzNDU2Nzg5MDEyMzQ1Ng=="}
+
+
+@dataclass
+class Load:
+    """Callers that ask without a pause. answers: when each was asked, and its status."""
+
+    address: str
+    token: str
+    answers: list[tuple[float, int]] = field(default_factory=list)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Ask from several threads until the block ends."""
+        ending = threading.Event()
+
+        def ask() -> None:
+            while not ending.is_set():
+                # A connection of its own now and then, so that every worker is asked.
+                with httpx2.Client(base_url=self.address, timeout=30) as client:
+                    for _ in range(20):
+                        asked_at = time.monotonic()
+                        answer = client.post(PATH, json=BODY, headers={"X-Vault-Token": self.token})
+                        self.answers.append((asked_at, answer.status_code))
+
+        threads = [threading.Thread(target=ask) for _ in range(CALLERS)]
+        for each in threads:
+            each.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            for each in threads:
+                each.join()
+
+    def allowed(self, since: float) -> int:
+        """How many that were asked from this moment on were answered with data."""
+        return sum(status == 200 for asked_at, status in self.answers if asked_at >= since)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A service of several workers."""
+    made = new_installation(tmp_path_factory.mktemp("effect"))
+    process = made.start("--workers", str(WORKERS))
+    try:
+        made.wait_until_ready(process)
+        yield made
+    finally:
+        stop(process)
+
+
+def _revoke_token(service: Service, operator: Caller, token: str) -> None:
+    systems.revoke_token(service, operator, token.split("_")[1])
+
+
+def _disable_account(service: Service, operator: Caller, token: str) -> None:
+    known = {each.name: each.id for each in systems.list_accounts(service, operator)}
+    systems.disable_account(service, operator, known["app-account"])
+
+
+def _disable_key(service: Service, operator: Caller, token: str) -> None:
+    transit.set_soft_deleted(service, operator, "transit", "payroll", deleted=True)
+
+
+def _revoke_grant(service: Service, operator: Caller, token: str) -> None:
+    known = {each.name: each.id for each in systems.list_accounts(service, operator)}
+    subject = f"svc:{known['app-grant']}"
+    (mine,) = [each for each in grants.list_grants(service, operator) if each.subject == subject]
+    grants.revoke_grant(service, operator, mine.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "take_away"),
+    [
+        ("token", _revoke_token),
+        ("account", _disable_account),
+        ("grant", _revoke_grant),
+        ("key", _disable_key),
+    ],
+)
+def test_what_is_taken_away_opens_nothing_after_a_second_in_any_worker(
+    installation: Installation, name: str, take_away: Callable[[Service, Caller, str], None]
+) -> None:
+    with installation.opened() as service:
+        operator = Caller(local_operator(service))
+        token = system_token(service, f"app-{name}", "it", "role:it.cryptor")
+        load = Load(installation.address, token)
+        with load.running():
+            _wait_for(load, 200)
+            take_away(service, operator, token)
+            taken_at = time.monotonic()
+            time.sleep(2 * PROMISED_SECONDS)
+    assert load.allowed(0.0) >= 200
+    assert load.allowed(taken_at + PROMISED_SECONDS) == 0
+    later = [status for asked_at, status in load.answers if asked_at >= taken_at + PROMISED_SECONDS]
+    assert later
+    assert set(later) == {400 if name == "key" else 403}
+
+
+def _wait_for(load: Load, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while load.allowed(0.0) < count:
+        assert time.monotonic() < deadline, load.answers[-3:]
+        time.sleep(0.05)
