@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow]
 WORKERS = 3
 CALLERS = 6
 PROMISED_SECONDS = 1.0
-PATH = "/v1/transit/encrypt/payroll"
+KEY = "taken-away"
 BODY = {"plaintext": "MTIzNDU2Nzg5MDEyMzQ1Ng=="}
 
 
@@ -31,6 +31,7 @@ class Load:
 
     address: str
     token: str
+    key: str
     answers: list[tuple[float, int]] = field(default_factory=list)
 
     @contextmanager
@@ -84,7 +85,7 @@ def _disable_account(service: Service, operator: Caller, token: str) -> None:
 
 
 def _disable_key(service: Service, operator: Caller, token: str) -> None:
-    transit.set_soft_deleted(service, operator, "transit", "payroll", deleted=True)
+    transit.set_soft_deleted(service, operator, "transit", KEY, deleted=True)
 
 
 def _revoke_grant(service: Service, operator: Caller, token: str) -> None:
@@ -109,7 +110,7 @@ def test_what_is_taken_away_opens_nothing_after_a_second_in_any_worker(
     with installation.opened() as service:
         operator = Caller(local_operator(service))
         token = system_token(service, f"app-{name}", "it", "role:it.cryptor")
-        load = Load(installation.address, token)
+        load = Load(installation.address, token, KEY if name == "key" else "payroll")
         with load.running():
             _wait_for(load, 200)
             take_away(service, operator, token)

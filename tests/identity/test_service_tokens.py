@@ -25,7 +25,12 @@ def test_a_token_is_its_accounts(house: Any) -> None:
     issued = house.token(account.id)
     principal = present(house, issued.text)
     assert principal == Principal(
-        f"svc:{account.id}", "svc", "payroll-export", "hr", issued.token.key_id, None
+        f"svc:{account.id}",
+        "svc",
+        "payroll-export",
+        "hr",
+        issued.token.key_id,
+        ends_at=issued.token.expires_at,
     )
     assert principal.subject == account.subject
     assert issued.text.text().startswith("svt_")
