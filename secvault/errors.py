@@ -114,6 +114,14 @@ class TooManyAttempts(SecvaultError):
         self.retry_after = retry_after
 
 
+class BodyTooSlow(SecvaultError):
+    """The rest of a request did not arrive in time."""
+
+    code = "body-too-slow"
+    title = "Request Timeout"
+    status = 408
+
+
 class Refused(SecvaultError):
     """The access decision is no. `reason` is the text that the caller may see."""
 

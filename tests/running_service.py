@@ -38,6 +38,7 @@ STEP = 30
 PASSWORD = "a long enough passphrase"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 MAX_BODY = 100_000
+BODY_SECONDS = 60.0
 PAYSLIP = "pay-0042"
 
 ROLES: Mapping[str, tuple[str, str, str]] = {
@@ -100,7 +101,7 @@ class Front:
     def __init__(self) -> None:
         self._open: Callable[[], AbstractContextManager[Service]] | None = None
         self.routes = routes(self._opened, MAX_BODY)
-        self._app = whole(self.routes, MAX_BODY)
+        self._app = whole(self.routes, MAX_BODY, BODY_SECONDS)
 
     def openapi(self) -> dict[str, Any]:
         """The description that the application gives of itself."""

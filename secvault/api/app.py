@@ -26,8 +26,9 @@ from secvault.api import (
     tokens,
     transit,
 )
+from secvault.api.body_time import PunctualBody
 from secvault.api.declared import require_declared
-from secvault.api.problem import too_large
+from secvault.api.problem import too_large, too_slow
 from secvault.api.transit.lean import LeanPath
 from secvault.service import Service
 from secvault.service.transit.warm import warmed
@@ -52,15 +53,17 @@ DESCRIPTION = (
 
 
 def application(
-    open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
+    open_service: Callable[[], AbstractContextManager[Service]],
+    max_body_bytes: int,
+    body_seconds: float,
 ) -> ASGIApp:
-    """The whole application; see `routes`."""
-    return whole(routes(open_service, max_body_bytes), max_body_bytes)
+    """The whole application; see `routes`. body_seconds: how long a body may take to arrive."""
+    return whole(routes(open_service, max_body_bytes), max_body_bytes, body_seconds)
 
 
-def whole(app: FastAPI, max_body_bytes: int) -> ASGIApp:
+def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:
     """The routes with what goes around them: the lean path, the request id, the headers."""
-    return Answering(LeanPath(app, lambda: app.state.warm, max_body_bytes))
+    return Answering(LeanPath(app, lambda: app.state.warm, max_body_bytes), body_seconds)
 
 
 def routes(
@@ -102,12 +105,13 @@ def routes(
 class Answering:
     """Around everything: a request id, and the headers that keep each answer private.
 
-    A body over the limit is answered by the framework, outside of our errors; here it gets their
-    form.
+    A body over the limit is answered by the framework, outside of our errors, and one that does
+    not come is a fault of its form to it; here both get the form of our errors.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, body_seconds: float) -> None:
         self._app = app
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -118,30 +122,42 @@ class Answering:
         # A copy: what a server hands over may be shared between requests.
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         replaced = answered = False
-
-        async def finish(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
-                theirs = (each for each in message["headers"] if each[0] not in _OURS)
-                message["headers"] = [*theirs, *ours]
-            await send(message)
+        body = PunctualBody(receive, self._body_seconds)
+        finish = _finishing(request_id, send)
 
         async def answer(message: Message) -> None:
             nonlocal replaced, answered
-            answered = True
-            if _is_bare_refusal(message):
+            if not answered and body.late:
+                replaced = True
+                await too_slow(Request(scope))(scope, receive, finish)
+            elif _is_bare_refusal(message):
                 replaced = True
                 await too_large(Request(scope))(scope, receive, finish)
             elif not replaced:
                 await finish(message)
+            answered = True
 
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, body, answer)
         except Exception:
             # The framework raises once more what it has answered and logged; a server would log
             # it with its message, which may hold what nobody should read.
-            if not answered:
+            if not (answered or body.late):
                 raise
+        if not answered and body.late:
+            await too_slow(Request(scope))(scope, receive, finish)
+
+
+def _finishing(request_id: str, send: Send) -> Send:
+    ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
+
+    async def finish(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            theirs = (each for each in message["headers"] if each[0] not in _OURS)
+            message["headers"] = [*theirs, *ours]
+        await send(message)
+
+    return finish
 
 
 def _operation_id(route: APIRoute) -> str:

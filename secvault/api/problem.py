@@ -18,7 +18,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from secvault.errors import FieldError, NotAuthenticated, SecvaultError, TooManyAttempts
+from secvault.errors import (
+    BodyTooSlow,
+    FieldError,
+    NotAuthenticated,
+    SecvaultError,
+    TooManyAttempts,
+)
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_BASE = "urn:secvault:problem:"
@@ -82,6 +88,19 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
 def too_large(request: Request) -> Response:
     """The answer to a body over the limit."""
     return _answer(request, 413, "content-too-large", "Content Too Large", _DETAILS[413], (), {})
+
+
+def too_slow(request: Request) -> Response:
+    """The answer to a body that did not arrive in time, after which the connection ends."""
+    return _answer(
+        request,
+        BodyTooSlow.status,
+        BodyTooSlow.code,
+        BodyTooSlow.title,
+        "The body did not arrive in time; send it again at once.",
+        (),
+        {"Connection": "close"},
+    )
 
 
 async def _ours(request: Request, error: Exception) -> Response:

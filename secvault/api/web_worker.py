@@ -27,8 +27,8 @@ Python's own 5 ms would be added to each write of the log, and so to each answer
 
 def worker_application() -> ASGIApp:
     """The application of one worker process, with the settings that its environment names."""
-    server = multiprocessing.parent_process()
-    die_with_parent(server.pid if server else None)
+    parent = multiprocessing.parent_process()
+    die_with_parent(parent.pid if parent else None)
     leave_no_core()
     configure_logging(sys.stdout)
     settings = load(config_file(None, os.environ), os.environ)
@@ -44,4 +44,5 @@ def worker_application() -> ASGIApp:
             gc.freeze()
             yield service
 
-    return application(opened, settings.server.max_body_bytes)
+    server = settings.server
+    return application(opened, server.max_body_bytes, server.body_seconds)

@@ -46,7 +46,8 @@ class Store:
 
     `writer` is the only way to change rows: on SQLite one connection that begins IMMEDIATE, so
     that a transaction never fails half-way for a lock; on PostgreSQL the same pool as `reader`.
-    turn: held around each write. on_epoch: called, in the thread that wrote, after each commit that raised an epoch.
+    turn: held around each write. on_epoch: called, in the thread that wrote, after each commit
+    that raised an epoch.
     """
 
     reader: Engine

@@ -43,9 +43,10 @@ class Load:
             while not ending.is_set():
                 # A connection of its own now and then, so that every worker is asked.
                 with httpx2.Client(base_url=self.address, timeout=30) as client:
+                    path = f"/v1/transit/encrypt/{self.key}"
                     for _ in range(20):
                         asked_at = time.monotonic()
-                        answer = client.post(PATH, json=BODY, headers={"X-Vault-Token": self.token})
+                        answer = client.post(path, json=BODY, headers={"X-Vault-Token": self.token})
                         self.answers.append((asked_at, answer.status_code))
 
         threads = [threading.Thread(target=ask) for _ in range(CALLERS)]

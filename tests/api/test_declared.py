@@ -120,7 +120,7 @@ def test_a_route_that_does_more_than_it_declares_gives_nothing_out(house: House)
     app = routes(house.open, MAX_BODY)
     app.get("/api/v1/too-much")(operation("hr/payroll", "record.list")(_reads_a_field))
     headers = {"Authorization": f"Bearer {house.tokens['head']}"}
-    with TestClient(Answering(app)) as client:
+    with TestClient(Answering(app, 60)) as client:
         answer = client.get("/api/v1/too-much", headers=headers)
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"

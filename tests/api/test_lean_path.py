@@ -17,7 +17,7 @@ from secvault.service.authentication import local_operator
 from secvault.service.spine import Caller
 from secvault.service.transit import warm
 from secvault.store.watch import FRESH_SECONDS
-from tests.running_service import Api, Front, House, system_token
+from tests.running_service import BODY_SECONDS, Api, Front, House, system_token
 
 PLAIN = base64.b64encode("lương tháng 11".encode()).decode()
 ACTIONS = ("encrypt", "decrypt", "rewrap", "hmac")
@@ -75,7 +75,9 @@ def ciphertext(api: Api) -> str:
 @pytest.fixture
 def routes_only(front: Front, api: Api) -> Api:
     """The same open vault without the lean path."""
-    return Api(TestClient(Answering(front.routes), base_url="http://127.0.0.1"), api.house)
+    return Api(
+        TestClient(Answering(front.routes, BODY_SECONDS), base_url="http://127.0.0.1"), api.house
+    )
 
 
 def _opened(api: Api, ciphertext: str) -> tuple[str, str, str]:

@@ -1,0 +1,111 @@
+"""What a request may take: time for its body, and memory that is given back."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.acceptance.installation import (
+    Installation,
+    family,
+    new_installation,
+    stop,
+    system_token,
+)
+
+pytestmark = [pytest.mark.slow]
+
+BODY_SECONDS = 2
+PATH = "/v1/transit/encrypt/payroll"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, str, int]]:
+    """The service, a token, and the process id of the whole of it."""
+    made = new_installation(tmp_path_factory.mktemp("limits")).with_(
+        SECVAULT_SERVER__BODY_SECONDS=str(BODY_SECONDS)
+    )
+    with made.opened() as service:
+        token = system_token(service, "app", "it", "role:it.cryptor")
+    process = made.start()
+    try:
+        made.wait_until_ready(process)
+        yield made, token, process.pid
+    finally:
+        stop(process)
+
+
+@pytest.mark.parametrize(
+    ("path", "length"),
+    [(PATH, b"Content-Length: 100000"), (PATH, b"Transfer-Encoding: chunked"),
+     ("/api/v1/systems", b"Content-Length: 100000"), ("/v1/transit/keys/x", b"Content-Length: 9")],
+)  # fmt: skip
+def test_a_body_that_trickles_in_is_answered_and_read_no_further(
+    running: tuple[Installation, str, int], path: str, length: bytes
+) -> None:
+    installation, token, _ = running
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"X-Vault-Token: {token}\r\nAuthorization: Bearer {token}\r\n"
+    ).encode()
+    chunked = b"chunked" in length
+    began = time.monotonic()
+    received = b""
+    with closing(socket.create_connection(("127.0.0.1", installation.port), 30)) as connection:
+        connection.sendall(head + length + b"\r\n\r\n")
+        connection.settimeout(0.3)
+        while time.monotonic() - began < 8 * BODY_SECONDS:
+            try:
+                connection.sendall(b"1\r\n \r\n" if chunked else b" ")
+                piece = connection.recv(65_536)
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                break
+            received += piece
+            if not piece or b"in time" in received:
+                break
+        else:
+            raise AssertionError(f"it is still waited for: {received!r}")
+    assert received.startswith(b"HTTP/1.1 408 "), received
+    assert b"in time" in received
+    assert time.monotonic() - began >= BODY_SECONDS
+
+
+def test_large_batches_leave_the_service_no_larger_than_twice_its_idle_size(
+    running: tuple[Installation, str, int],
+) -> None:
+    installation, token, pid = running
+    many = {"batch_input": [{"plaintext": base64.b64encode(bytes(16)).decode()}] * 10_000}
+    item = {"plaintext": base64.b64encode(bytes(1024 * 1024)).decode()}
+    large = {"batch_input": [item] * 22}
+    with httpx2.Client(
+        base_url=installation.address, headers={"X-Vault-Token": token}, timeout=120
+    ) as client:
+        for _ in range(5):
+            assert client.post(PATH, json={"plaintext": "MQ=="}).status_code == 200
+        idle = _resident(pid)
+        for _ in range(3):
+            for body in (many, large):
+                answer = client.post(PATH, json=body)
+                assert answer.status_code == 200, answer.text[:200]
+        for _ in range(5):
+            assert client.post(PATH, json={"plaintext": "MQ=="}).status_code == 200
+    assert _resident(pid) <= 2 * idle
+
+
+def _resident(pid: int) -> int:
+    """The largest resident size among the processes, in KiB."""
+    return max(
+        int(line.split()[1])
+        for process in family(pid)
+        for line in Path(f"/proc/{process}/status").read_text().splitlines()
+        if line.startswith("VmRSS:")
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.result import compare
+from benchmarks.wrk import NotAnswered, read
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+rates = st.lists(st.floats(0.001, 1e9), min_size=1, max_size=9)
+
+
+def _written(**changed: float) -> str:
+    found = {"requests": 10, "micros": 2_000_000, "refused": 0, "broken": 0, "p50": 1e3, "p99": 2e3}
+    return json.dumps({**found, **changed})
+
+
+def test_what_wrk_wrote_is_a_rate_and_latencies_in_milliseconds() -> None:
+    driven = read(_written(), "x")
+    assert (driven.rate, driven.p50, driven.p99) == (5.0, 1.0, 2.0)
+
+
+@pytest.mark.parametrize("fault", [{"refused": 1}, {"broken": 1}, {"requests": 0}])
+def test_refused_requests_are_never_counted_as_work(fault: dict[str, float]) -> None:
+    with pytest.raises(NotAnswered):
+        read(_written(**fault), "x")
+
+
+@given(ours=rates, theirs=rates)
+def test_a_ratio_above_one_always_means_that_ours_is_better(
+    ours: list[float], theirs: list[float]
+) -> None:
+    more = compare("x", "1/s", ours, theirs, peer="p", budget=1)
+    less = compare("x", "ms", theirs, ours, peer="p", less_is_better=True)
+    assert more.ratio is not None
+    assert less.ratio == pytest.approx(more.ratio)
+    assert (more.verdict == "met") == (more.ours >= more.theirs)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_comparison_with_openbao_runs_to_its_end(openbao: object, tmp_path: Path) -> None:
+    if shutil.which("wrk") is None:
+        subprocess.run(["apt-get", "install", "-y", "-q", "wrk"], check=True, timeout=300)
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.transit", "--rounds", "1", "--seconds", "1",
+         "--workers", "1", "--json", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "OpenBao" in done.stdout
+    written = json.loads(out.read_text("utf-8"))
+    named = [row["name"] for row in written["rows"]]
+    assert "encrypt, one, 32 connections" in named
+    assert all(row["ours"] > 0 for row in written["rows"])
