@@ -86,10 +86,14 @@ def _notes(arguments: argparse.Namespace) -> list[str]:
     sync = fdatasync_seconds() * 1e6
     each = f"{arguments.rounds} alternating rounds of {arguments.seconds} s"
     return [
-        f"secvault: {arguments.workers} workers, SQLite; an answer waits until its audit entry is "
-        f"on disk ({sync:.0f} us for one write here).",
-        "OpenBao: raft storage, file audit device; it hands entries to the system and does not "
-        "wait for the disk.",
+        (
+            f"secvault: {arguments.workers} workers, SQLite; an answer waits until its audit entry is "
+            f"on disk ({sync:.0f} us for one write here)."
+        ),
+        (
+            "OpenBao: raft storage, file audit device; it hands entries to the system and does not "
+            "wait for the disk."
+        ),
         f"16 bytes a field; medians of {each}; wrk shares the {os.cpu_count()} CPUs.",
         "A dash: the peer refuses such a batch.",
     ]

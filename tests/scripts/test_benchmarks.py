@@ -54,7 +54,11 @@ def test_the_comparison_with_openbao_runs_to_its_end(openbao: object, tmp_path: 
         [sys.executable, "-m", "benchmarks.transit", "--rounds", "1", "--seconds", "1",
          "--workers", "1", "--json", str(out)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        env={
+            **os.environ,
+            "SVTEST_OPENBAO_ADDR": openbao.addr,
+            "SVTEST_OPENBAO_TOKEN": openbao.token,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
         capture_output=True,
         text=True,
         check=False,
