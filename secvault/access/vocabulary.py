@@ -106,6 +106,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "audit.read": "log",
         "audit.verify": "log",
         "session.self": "session",
+        "token.create": "session",
+        "token.renew": "session",
+        "token.end": "session",
         "vault.status": "vault",
         "config.read": "config",
     }

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from secvault import __version__
 from secvault.api import (
     audit,
+    auth_tokens,
     backups,
     health,
     openapi,
@@ -94,7 +95,7 @@ def routes(
         generate_unique_id_function=_operation_id,
     )
     problem.install(app)
-    parts = (openapi, health, session, people, tokens, records, backups, audit)
+    parts = (openapi, health, session, people, tokens, auth_tokens, records, backups, audit)
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)
     require_declared(app)

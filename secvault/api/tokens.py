@@ -1,30 +1,25 @@
-"""Service accounts and their tokens over HTTP, and what a Vault client asks about its token."""
+"""Service accounts and their tokens over HTTP, for those who administer them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path
-from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import caller, vault_caller
+from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
-from secvault.api.vault import vault_answer, vault_responses
 from secvault.clock import timestamp
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import Token
-from secvault.service import Service, authentication, systems
+from secvault.service import Service, systems
 from secvault.service.spine import Caller
 
 router = APIRouter()
 native = APIRouter(prefix="/api/v1", tags=["systems"], responses=problem_responses())
-vault = APIRouter(prefix="/v1/auth/token", tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
-VaultAuthenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
-MICROS = 1_000_000
 
 
 class _Given(BaseModel):
@@ -152,43 +147,6 @@ def token_revoke(
     systems.revoke_token(service, who, key_id)
 
 
-@vault.get("/lookup-self")
-@operation("it/tokens/self", "session.self")
-def token_lookup_self(at: VaultAuthenticated) -> Response:
-    """What Vault clients ask about the token that they hold. The token itself is not repeated."""
-    service, who = at
-    principal = authentication.whoami(service, who)
-    data: dict[str, Any] = {
-        "accessor": principal.credential,
-        "creation_time": 0,
-        "creation_ttl": 0,
-        "display_name": principal.name,
-        "entity_id": principal.subject,
-        "expire_time": None,
-        "explicit_max_ttl": 0,
-        "id": principal.credential,
-        "meta": {"department": principal.department},
-        "num_uses": 0,
-        "orphan": True,
-        "path": f"auth/token/{principal.name}",
-        "policies": [],
-        "renewable": False,
-        "ttl": 0,
-        "type": "service",
-    }
-    if principal.kind == "svc":
-        token = systems.own_token(service, who)
-        left = max(0, token.expires_at - service.clock.micros()) // MICROS
-        data |= {
-            "creation_time": token.created_at // MICROS,
-            "creation_ttl": (token.expires_at - token.created_at) // MICROS,
-            "display_name": token.display_name,
-            "expire_time": timestamp(token.expires_at),
-            "ttl": left,
-        }
-    return vault_answer(who, data)
-
-
 def _account(account: ServiceAccount) -> AccountAnswer:
     return AccountAnswer(
         id=account.id,
@@ -217,4 +175,3 @@ def _time(micros: int | None) -> str | None:
 
 
 router.include_router(native)
-router.include_router(vault)

@@ -33,7 +33,7 @@ class VaultAnswer(BaseModel):
     data: dict[str, Any] | None
     wrap_info: None
     warnings: list[str] | None
-    auth: None
+    auth: dict[str, Any] | None
 
 
 class BatchResults(BaseModel):
@@ -108,8 +108,9 @@ def vault_answer(
     data: dict[str, Any] | None,
     status: int = 200,
     warnings: Sequence[str] = (),
+    auth: dict[str, Any] | None = None,
 ) -> Response:
-    """The envelope that Vault clients expect around `data`."""
+    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential."""
     content = {
         "request_id": caller.request_id,
         "lease_id": "",
@@ -118,7 +119,7 @@ def vault_answer(
         "data": data,
         "wrap_info": None,
         "warnings": list(warnings) or None,
-        "auth": None,
+        "auth": auth,
     }
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 

@@ -132,6 +132,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "service_account.create": "subject",
         "service_account.read": "subject",
         "service_account.disable": "subject reason",
+        "token.create": "token subject expires_at",
+        "token.end": "token subject",
         "token.issue": "token subject expires_at",
         "token.read": "token subject",
         "token.renew": "token subject expires_at",

@@ -16,8 +16,8 @@ class Principal:
     `local:operator`. name: the sign-in name. credential: key id of the session or token that was
     shown, which is public; empty for local subjects. second_factor_at: when the second factor was
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
-    one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for what
-    has no such moment, or moves it.
+    one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for a
+    session, which moves it, and for a token whose uses are counted: the store is asked each time.
     """
 
     subject: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from secvault.clock import Clock, timestamp
 from secvault.crypto import token as token_format
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
+from secvault.crypto.token import MintedToken
 from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from secvault.identity import names, service_accounts
 from secvault.identity.keys import IdentityKeys
@@ -25,12 +26,17 @@ MOST_DAYS = 365
 USED_EVERY = 60 * 1_000_000
 """How far the stored moment of last use may lag behind, in microseconds: it saves writes."""
 
-_DAY = 24 * 60 * 60 * 1_000_000
+MICROS = 1_000_000
+_DAY = 24 * 60 * 60 * MICROS
 
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token; nothing here lets anybody in. Times in microseconds, UTC."""
+    """What is known of a token; nothing here lets anybody in. Times in microseconds, UTC.
+
+    parent: key id of the token that made it. latest_end: no renewal goes beyond it. uses_left:
+    None for as many as wanted. meta: what its maker noted, a JSON object of texts.
+    """
 
     key_id: str
     account: str
@@ -39,6 +45,14 @@ class Token:
     expires_at: int
     last_used_at: int | None = None
     revoked_at: int | None = None
+    parent: str | None = None
+    ttl_seconds: int = 0
+    period_seconds: int = 0
+    renewable: bool = False
+    latest_end: int | None = None
+    renewed_at: int | None = None
+    uses_left: int | None = None
+    meta: str = "{}"
 
     def live(self, now: int) -> bool:
         """Whether it is neither expired nor revoked."""
@@ -60,6 +74,7 @@ _LOOKUP = select(
     token.c.expires_at,
     token.c.last_used_at,
     token.c.revoked_at,
+    token.c.uses_left,
     service_account.c.id,
     service_account.c.name,
     service_account.c.department,
@@ -89,16 +104,33 @@ def issue_token(
         raise Conflict("the service account is disabled; it gets no tokens")
     minted = token_format.mint(PREFIX, random)
     now = clock.micros()
-    issued = Token(minted.key_id, account, shown_as, now, now + days * _DAY)
+    issued = Token(
+        minted.key_id,
+        account,
+        shown_as,
+        now,
+        now + days * _DAY,
+        ttl_seconds=days * _DAY // MICROS,
+    )
+    return insert_token(connection, keys, issued, minted)
+
+
+def insert_token(
+    connection: Connection, keys: IdentityKeys, issued: Token, minted: MintedToken
+) -> IssuedToken:
+    """Store a token that was minted for this row."""
     digest = token_format.secret_digest(minted.secret, keys.token_pepper)
     connection.execute(insert(token).values(**vars(issued), secret_digest=digest))
     return IssuedToken(issued, minted.text)
 
 
-def authenticate(store: Store, clock: Clock, keys: IdentityKeys, presented: str) -> Principal:
+def authenticate(
+    store: Store, clock: Clock, keys: IdentityKeys, presented: str, *, spend: bool = True
+) -> Principal:
     """Which service account this token belongs to.
 
-    presented: the token's whole text. A text with a wrong shape or check sum is refused before the
+    presented: the token's whole text. spend: whether this is one of the uses of a token whose
+    uses are counted. A text with a wrong shape or check sum is refused before the
     database is asked. The moment of use is written in a transaction of its own, at most once a
     minute. Raises NotAuthenticated, always with the same sentence, when the token is unknown,
     revoked or expired, or its account is disabled.
@@ -111,8 +143,11 @@ def authenticate(store: Store, clock: Clock, keys: IdentityKeys, presented: str)
         raise NotAuthenticated(token_format.REFUSAL)
     now = clock.micros()
     disabled = row.state != service_accounts.ACTIVE
-    if disabled or row.revoked_at is not None or now >= row.expires_at:
+    spent = row.uses_left is not None and row.uses_left < 1
+    if disabled or spent or row.revoked_at is not None or now >= row.expires_at:
         raise NotAuthenticated(token_format.REFUSAL)
+    if row.uses_left is not None and spend:
+        _spend(store, shown.key_id)
     if row.last_used_at is None or now - row.last_used_at >= USED_EVERY:
         _write_last_used(store, shown.key_id, now)
     return Principal(
@@ -121,7 +156,7 @@ def authenticate(store: Store, clock: Clock, keys: IdentityKeys, presented: str)
         name=row.name,
         department=row.department,
         credential=row.key_id,
-        ends_at=row.expires_at,
+        ends_at=row.expires_at if row.uses_left is None else None,
     )
 
 
@@ -143,20 +178,62 @@ def read_token(connection: Connection, key_id: str) -> Token:
     return Token(**row._asdict())
 
 
+def find_genuine(connection: Connection, keys: IdentityKeys, presented: str) -> Token:
+    """What is known of the token with this text. Raises NotAuthenticated, as `authenticate`."""
+    shown = token_format.parse(presented, PREFIX)
+    row = connection.execute(_LOOKUP.where(token.c.key_id == shown.key_id)).one_or_none()
+    if not keys.is_genuine(shown, row.secret_digest if row else None):
+        raise NotAuthenticated(token_format.REFUSAL)
+    return read_token(connection, shown.key_id)
+
+
 def revoke_token(connection: Connection, clock: Clock, key_id: str) -> Token:
-    """End a token for ever, with the caller's transaction. Raises NotFound, Conflict."""
-    present = read_token(connection, key_id)
+    """End a token and all below it for ever, with the caller's transaction.
+
+    Raises NotFound, Conflict.
+    """
+    present = lock_tree(connection, key_id)
+    if present.revoked_at is not None:
+        at = timestamp(present.revoked_at)
+        raise Conflict(f"the token is revoked already, at {at}")
     announce(connection, CREDENTIALS)
-    now = clock.micros()
-    revoked = connection.execute(
+    connection.execute(
         update(token)
-        .where(token.c.key_id == key_id, token.c.revoked_at.is_(None))
-        .values(revoked_at=now)
+        .where(token.c.key_id.in_(family(key_id)), token.c.revoked_at.is_(None))
+        .values(revoked_at=clock.micros())
     )
-    if revoked.rowcount != 1:
-        at = f", at {timestamp(present.revoked_at)}" if present.revoked_at is not None else ""
-        raise Conflict(f"the token is revoked already{at}")
     return read_token(connection, key_id)
+
+
+def lock_tree(connection: Connection, key_id: str) -> Token:
+    """The token, whose tree no other transaction changes until this one ends. Raises NotFound.
+
+    All tokens of an account wait for each other: so a token cannot come to be below one that is
+    revoked at the same moment.
+    """
+    account = read_token(connection, key_id).account
+    connection.execute(
+        select(service_account.c.id).where(service_account.c.id == account).with_for_update()
+    )
+    return read_token(connection, key_id)
+
+
+def family(key_id: str) -> Select[tuple[str]]:
+    """A question for the key ids of the token and of all below it."""
+    below = select(token.c.key_id).where(token.c.key_id == key_id).cte(recursive=True)
+    children = select(token.c.key_id).join(below, token.c.parent == below.c.key_id)
+    return select(below.union_all(children).c.key_id)
+
+
+def _spend(store: Store, key_id: str) -> None:
+    with store.write() as connection:
+        spent = connection.execute(
+            update(token)
+            .where(token.c.key_id == key_id, token.c.uses_left > 0)
+            .values(uses_left=token.c.uses_left - 1)
+        )
+    if spent.rowcount != 1:
+        raise NotAuthenticated(token_format.REFUSAL)
 
 
 def _write_last_used(store: Store, key_id: str, now: int) -> None:

@@ -47,14 +47,17 @@ def sign_in(
     return signed_in
 
 
-def authenticate(service: Service, credential: str) -> Principal:
-    """The principal of a session (svs_...) or a token (svt_...). Raises NotAuthenticated."""
+def authenticate(service: Service, credential: str, *, spend: bool = True) -> Principal:
+    """The principal of a session (svs_...) or a token (svt_...). Raises NotAuthenticated.
+
+    spend: whether this is one of the uses of a token whose uses are counted.
+    """
     entrance = service.entrance
     if credential.startswith(f"{sessions.PREFIX}_"):
         return sessions.authenticate(
             service.store, service.clock, entrance.keys, credential, entrance.sessions
         )
-    return tokens.authenticate(service.store, service.clock, entrance.keys, credential)
+    return tokens.authenticate(service.store, service.clock, entrance.keys, credential, spend=spend)
 
 
 def sign_out(service: Service, caller: Caller) -> None:

@@ -122,16 +122,6 @@ def revoke_token(service: Service, caller: Caller, key_id: str) -> Token:
     return service.spine.change(caller, _tokens("token.revoke"), act)
 
 
-def own_token(service: Service, caller: Caller) -> Token:
-    """What is known of the token that the caller came with. Raises NotFound for a session."""
-    operation = Operation("session.self", "it", "session", "it/tokens/self")
-    return service.spine.read(
-        caller,
-        operation,
-        lambda connection: Outcome(tokens.read_token(connection, caller.principal.credential)),
-    )
-
-
 def _all_accounts(connection: Connection) -> tuple[ServiceAccount, ...]:
     found: list[ServiceAccount] = []
     while True:

@@ -61,7 +61,7 @@ KEY_LIFE = KEYS | {"key.update", "key.delete"}
 MOUNTS = {"mount.create", "mount.read", "mount.update", "mount.delete"}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
-EVERYBODY = {"session.self", "vault.status"}
+EVERYBODY = {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {

@@ -293,6 +293,7 @@ def test_a_store_that_cannot_be_copied_is_not_upgraded(
     left = {path.name for path in file.parent.iterdir()} - {"later"}
     assert left == {
         "secvault.db",
+        "secvault.db-turn",
         "secvault.db-wal",
         "secvault.db-shm",
         f"secvault.db.before-{HEAD}",

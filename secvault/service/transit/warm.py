@@ -100,9 +100,10 @@ class Warm:
         if epochs is None:
             return
         # The epochs are older than what is read now: what changes in between is read once more.
-        principal = authenticate(service, token)
-        if principal.ends_at is not None:
-            _keep(self._tokens, _digest(token), _Token(principal, epochs.credentials, asked_at))
+        principal = authenticate(service, token, spend=False)
+        if principal.ends_at is None:
+            return
+        _keep(self._tokens, _digest(token), _Token(principal, epochs.credentials, asked_at))
         operation = operation_on(service, action, mount, name)
         with service.store.read() as connection:
             found = named_key.find_key(connection, mount, name)

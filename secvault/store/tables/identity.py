@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint, false, text
 
 from secvault.store.tables.schema import metadata
-from secvault.store.written import BigInteger, Integer, LargeBinary, Text
+from secvault.store.written import BigInteger, Boolean, Integer, LargeBinary, Text
 
 person = Table(
     "person",
@@ -85,6 +85,22 @@ token = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    # The token that made this one, which it does not outlive.
+    Column("parent", Text, ForeignKey("token.key_id")),
+    # How long a renewal is for unless it says otherwise.
+    Column("ttl_seconds", BigInteger, nullable=False, server_default=text("0")),
+    # A periodic token can be renewed for ever, this long each time; 0 for others.
+    Column("period_seconds", BigInteger, nullable=False, server_default=text("0")),
+    Column("renewable", Boolean, nullable=False, server_default=false()),
+    # No renewal goes beyond this moment.
+    Column("latest_end", BigInteger),
+    Column("renewed_at", BigInteger),
+    # Null for as many uses as wanted.
+    Column("uses_left", BigInteger),
+    # What its maker noted, JSON of texts.
+    Column("meta", Text, nullable=False, server_default=text("'{}'")),
     # Which tokens has this account?
     Index(None, "account"),
+    # Which tokens end with this one?
+    Index(None, "parent"),
 )

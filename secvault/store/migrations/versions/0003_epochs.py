@@ -1,13 +1,13 @@
 """one table of epochs: of the policy, the keys and the credentials
 
-Revision: 0007
+Revision: 0003
 Before: 0002
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
