@@ -87,8 +87,8 @@ def _notes(arguments: argparse.Namespace) -> list[str]:
     each = f"{arguments.rounds} alternating rounds of {arguments.seconds} s"
     return [
         (
-            f"secvault: {arguments.workers} workers, SQLite; an answer waits until its audit entry is "
-            f"on disk ({sync:.0f} us for one write here)."
+            f"secvault: {arguments.workers} workers, SQLite; an answer waits until its audit "
+            f"entry is on disk ({sync:.0f} us for one write here)."
         ),
         (
             "OpenBao: raft storage, file audit device; it hands entries to the system and does not "
