@@ -38,6 +38,7 @@ MEANINGS = {
     "precondition-required": (428, 1),
     "not-authenticated": (401, 3),
     "too-many-attempts": (429, 3),
+    "body-too-slow": (408, 1),
     "refused": (403, 3),
     "sealed": (503, 4),
     "unavailable": (503, 4),

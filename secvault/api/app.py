@@ -18,6 +18,7 @@ from secvault.api import (
     audit,
     auth_tokens,
     backups,
+    capabilities,
     health,
     openapi,
     people,
@@ -95,7 +96,18 @@ def routes(
         generate_unique_id_function=_operation_id,
     )
     problem.install(app)
-    parts = (openapi, health, session, people, tokens, auth_tokens, records, backups, audit)
+    parts = (
+        openapi,
+        health,
+        session,
+        people,
+        tokens,
+        auth_tokens,
+        capabilities,
+        records,
+        backups,
+        audit,
+    )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)
     require_declared(app)

@@ -60,7 +60,7 @@ class TokenBody(msgspec.Struct):
 
 @writes(router, "/create", CreateBody)
 @operation("it/tokens/self", "token.create")
-def token_create(at: Authenticated, body: Body) -> Response:
+def auth_token_create(at: Authenticated, body: Body) -> Response:
     """Make a token of the same system below the caller's; it ends with it at the latest."""
     service, who = at
     given = read_body(body, CreateBody)
@@ -86,7 +86,7 @@ def token_create(at: Authenticated, body: Body) -> Response:
 
 @router.get("/lookup-self")
 @operation("it/tokens/self", "session.self")
-def token_lookup_self(at: Authenticated) -> Response:
+def auth_token_lookup_self(at: Authenticated) -> Response:
     """What is known of the credential that the caller holds; it is not repeated."""
     service, who = at
     if who.principal.kind == "svc":
@@ -118,7 +118,7 @@ def token_lookup_self(at: Authenticated) -> Response:
 
 @writes(router, "/lookup", TokenBody)
 @operation(_RESOURCE, "session.self", "token.read")
-def token_lookup(at: Authenticated, body: Body) -> Response:
+def auth_token_lookup(at: Authenticated, body: Body) -> Response:
     """What is known of the token with this text."""
     service, who = at
     given = read_body(body, TokenBody)
@@ -128,7 +128,7 @@ def token_lookup(at: Authenticated, body: Body) -> Response:
 
 @writes(router, "/lookup-accessor", TokenBody)
 @operation(_RESOURCE, "session.self", "token.read")
-def token_lookup_accessor(at: Authenticated, body: Body) -> Response:
+def auth_token_lookup_accessor(at: Authenticated, body: Body) -> Response:
     """The same by the accessor."""
     service, who = at
     given = read_body(body, TokenBody)
@@ -138,28 +138,28 @@ def token_lookup_accessor(at: Authenticated, body: Body) -> Response:
 
 @writes(router, "/renew-self", TokenBody)
 @operation(_RESOURCE, "token.renew", "token.issue")
-def token_renew_self(at: Authenticated, body: Body) -> Response:
+def auth_token_renew_self(at: Authenticated, body: Body) -> Response:
     """Let the caller's own token last longer."""
     return _renew(at, body, lambda _: at[1].principal.credential)
 
 
 @writes(router, "/renew", TokenBody)
 @operation(_RESOURCE, "token.renew", "token.issue")
-def token_renew(at: Authenticated, body: Body) -> Response:
+def auth_token_renew(at: Authenticated, body: Body) -> Response:
     """Let the token with this text last longer."""
     return _renew(at, body, lambda asked: _named(at, asked))
 
 
 @writes(router, "/renew-accessor", TokenBody)
 @operation(_RESOURCE, "token.renew", "token.issue")
-def token_renew_accessor(at: Authenticated, body: Body) -> Response:
+def auth_token_renew_accessor(at: Authenticated, body: Body) -> Response:
     """The same by the accessor."""
     return _renew(at, body, _accessor)
 
 
 @writes(router, "/revoke-self", TokenBody)
 @operation(_RESOURCE, "token.end", "token.revoke")
-def token_revoke_self(at: Authenticated) -> Response:
+def auth_token_revoke_self(at: Authenticated) -> Response:
     """End the caller's own token, and all below it."""
     service, who = at
     token_tree.end(service, who, who.principal.credential)
@@ -168,7 +168,7 @@ def token_revoke_self(at: Authenticated) -> Response:
 
 @writes(router, "/revoke", TokenBody)
 @operation(_RESOURCE, "token.end", "token.revoke")
-def token_revoke(at: Authenticated, body: Body) -> Response:
+def auth_token_revoke(at: Authenticated, body: Body) -> Response:
     """End the token with this text, and all below it."""
     service, who = at
     token_tree.end(service, who, _named(at, read_body(body, TokenBody).body))
@@ -177,7 +177,7 @@ def token_revoke(at: Authenticated, body: Body) -> Response:
 
 @writes(router, "/revoke-accessor", TokenBody)
 @operation(_RESOURCE, "token.end", "token.revoke")
-def token_revoke_accessor(at: Authenticated, body: Body) -> Response:
+def auth_token_revoke_accessor(at: Authenticated, body: Body) -> Response:
     """The same by the accessor."""
     service, who = at
     token_tree.end(service, who, _accessor(read_body(body, TokenBody).body))

@@ -21,18 +21,22 @@ _MARK = "__secvault_declared__"
 
 @dataclass(frozen=True)
 class Declaration:
-    """The actions that a route may ask for, on which resource; or, open, the reason for it."""
+    """The actions that a route may ask for, on which resource; or, open, the reason for it.
+
+    ordered: the same actions as declared, the one that it always asks for first.
+    """
 
     actions: frozenset[str]
     resource: str
     open_because: str = ""
+    ordered: tuple[str, ...] = ()
 
 
 def operation(resource: str, *actions: str) -> Callable[[Endpoint], Endpoint]:
     """Declare the actions of a route and the shape of its resource path."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _MARK, Declaration(frozenset(actions), resource))
+        setattr(endpoint, _MARK, Declaration(frozenset(actions), resource, ordered=actions))
         return endpoint
 
     return mark

@@ -77,7 +77,7 @@ class Store:
         its own write. Raises Unavailable, Conflict (a row exists already or is still referred to)
         or Damaged.
         """
-        with self.turn(), _reachable(), self.writer.begin() as connection:
+        with _reachable(), self.writer.connect() as connection, self.turn(), connection.begin():
             begin_announcing(connection)
             yield connection
             raised = raise_announced(connection)

@@ -76,3 +76,8 @@ def test_it_makes_shows_renews_and_ends_tokens(bao: Bao) -> None:
     renewed = bao("token", "renew", "-increment=20m", made["client_token"])["auth"]
     assert renewed["lease_duration"] == 1200
     bao("token", "revoke", "-accessor", accessor)
+
+
+def test_it_says_what_its_token_may_do(bao: Bao) -> None:
+    assert bao("token", "capabilities", "transit/encrypt/pay") == ["create", "update"]
+    assert bao("token", "capabilities", "secret/x") == ["deny"]

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from secvault.api.declared import operation
 from secvault.api.transit.paths import Authenticated, Body, transit_router
 from secvault.api.vault import read_body, vault_answer, writes
-from secvault.errors import InvalidInput, NotFound
+from secvault.errors import InvalidInput, NotFound, Refused
 from secvault.keyring.mount import Mount
 from secvault.service import transit
 
@@ -48,6 +48,19 @@ def mount_list(at: Authenticated) -> Response:
     service, caller = at
     found = transit.list_mounts(service, caller)
     return vault_answer(caller, {f"{each.path}/": _shown(each) for each in found})
+
+
+@router.get("/sys/internal/ui/mounts/{path:path}")
+@operation(_RESOURCE, "mount.read")
+def mount_over(at: Authenticated, path: MountPath) -> Response:
+    """The mount that a path lies in, which clients ask before they use the path."""
+    service, caller = at
+    try:
+        found = transit.mount_over(service, caller, path)
+    except NotFound:
+        # As the peer: whether there is a mount is not told to those who may not read it.
+        raise Refused("preflight capability check returned 403") from None
+    return vault_answer(caller, {**_shown(found), "path": f"{found.path}/"})
 
 
 @router.get(_TUNE)

@@ -27,9 +27,12 @@ from secvault.service.transit.mounts import (
     disable_mount,
     enable_mount,
     list_mounts,
+    mount_over,
+    note_own_capabilities,
     read_mount,
     tune_mount,
 )
+from secvault.service.transit.place import operation_on
 from secvault.service.transit.signatures import (
     authenticate,
     hash_data,
@@ -64,6 +67,9 @@ __all__ = [
     "import_version",
     "list_keys",
     "list_mounts",
+    "mount_over",
+    "note_own_capabilities",
+    "operation_on",
     "random_bytes",
     "read_key",
     "read_mount",

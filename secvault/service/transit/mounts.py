@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from secvault.access.vocabulary import DEPARTMENTS
-from secvault.errors import InvalidInput
+from secvault.errors import InvalidInput, NotFound
 from secvault.keyring import mount as mounts
 from secvault.keyring.mount import Mount
 from secvault.service.service import Service
@@ -53,6 +53,25 @@ def list_mounts(service: Service, caller: Caller) -> tuple[Mount, ...]:
         operation = _operation("mount.read", department, "*")
         service.spine.read(caller, operation, partial(_given, read))
     return shown
+
+
+def note_own_capabilities(service: Service, caller: Caller, count: int) -> None:
+    """Record that somebody asked what they may do themselves. count: of the paths."""
+    operation = Operation("session.self", "it", "session", "it/session")
+    service.spine.read(caller, operation, lambda _: Outcome(None, count=count))
+
+
+def mount_over(service: Service, caller: Caller, path: str) -> Mount:
+    """The mount that a path lies in. Raises NotFound; also when the caller may not read it."""
+    with service.store.read() as connection:
+        inside = [each for each in mounts.list_mounts(connection) if _covers(each, path)]
+    if not inside:
+        raise NotFound(f"there is no mount over {path[:128]}")
+    return read_mount(service, caller, inside[0].path)
+
+
+def _covers(mount: Mount, path: str) -> bool:
+    return f"{path.strip('/')}/".startswith(f"{mount.path}/")
 
 
 def read_mount(service: Service, caller: Caller, path: str) -> Mount:
