@@ -69,6 +69,7 @@ class NamedKey:
     backed_up_at: int | None
     created: Mapping[int, int]
     public: Mapping[int, str]
+    messages: Mapping[int, int]
 
     @property
     def resource(self) -> str:
@@ -76,7 +77,15 @@ class NamedKey:
         return f"{self.mount}/{self.name}"
 
 
-_COLUMNS = frozenset(field.name for field in fields(NamedKey)) - {"department", "created", "public"}
+ROTATE_AT = 3 * 2**30
+"""Messages after which a version is followed by the next: three quarters of what it may seal."""
+
+_COLUMNS = frozenset(field.name for field in fields(NamedKey)) - {
+    "department",
+    "created",
+    "public",
+    "messages",
+}
 
 
 def check_name(name: str, field: str = "name") -> str:
@@ -111,7 +120,7 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
         return None
     version = tables.named_key_version
     versions = connection.execute(
-        select(version.c.version, version.c.created_at, version.c.public)
+        select(version.c.version, version.c.created_at, version.c.public, version.c.messages)
         .where(version.c.mount == mount, version.c.name == name)
         .order_by(version.c.version)
     ).all()
@@ -119,6 +128,7 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
         row,
         {each.version: each.created_at for each in versions},
         {each.version: each.public for each in versions if each.public is not None},
+        {each.version: each.messages for each in versions},
     )
 
 
@@ -152,20 +162,31 @@ def insert_key(connection: Connection, mount: str, name: str, options: KeyOption
 
 
 def is_due(key: NamedKey, at: int) -> bool:
-    """Whether the key's own period says that it is to be rotated. at: microseconds."""
+    """Whether the key is to be rotated: its own period is over, or its latest version has sealed
+    `ROTATE_AT` messages. at: microseconds.
+    """
     made = key.created.get(key.latest_version)
-    if made is None or not key.auto_rotate_seconds or key.soft_deleted:
-        return False
     may_rotate = key.allow_rotation or not key.imported
-    return may_rotate and made + key.auto_rotate_seconds * 1_000_000 <= at
+    if made is None or key.soft_deleted or not may_rotate:
+        return False
+    if key.messages.get(key.latest_version, 0) >= ROTATE_AT:
+        return True
+    period = key.auto_rotate_seconds * 1_000_000
+    return bool(period) and made + period <= at
 
 
 def due_keys(connection: Connection, at: int) -> tuple[NamedKey, ...]:
     """The keys of all mounts that `is_due` names."""
-    key = tables.named_key
+    key, version = tables.named_key, tables.named_key_version
+    of_the_latest = (
+        (version.c.mount == key.c.mount)
+        & (version.c.name == key.c.name)
+        & (version.c.version == key.c.latest_version)
+    )
     rotating = connection.execute(
         select(key.c.mount, key.c.name)
-        .where(key.c.auto_rotate_seconds > 0)
+        .join(version, of_the_latest)
+        .where((key.c.auto_rotate_seconds > 0) | (version.c.messages >= ROTATE_AT))
         .order_by(key.c.mount, key.c.name)
     ).all()
     found = (read_key(connection, row.mount, row.name) for row in rotating)
@@ -234,6 +255,13 @@ def delete_key(connection: Connection, mount: str, name: str) -> None:
     connection.execute(delete(key).where(key.c.mount == mount, key.c.name == name))
 
 
-def _key(row: Row[Any], created: Mapping[int, int], public: Mapping[int, str]) -> NamedKey:
+def _key(
+    row: Row[Any],
+    created: Mapping[int, int],
+    public: Mapping[int, str],
+    messages: Mapping[int, int],
+) -> NamedKey:
     stored = {name: value for name, value in row._asdict().items() if name in _COLUMNS}
-    return NamedKey(**stored, department=row.department, created=created, public=public)
+    return NamedKey(
+        **stored, department=row.department, created=created, public=public, messages=messages
+    )

@@ -11,6 +11,7 @@ from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
 from secvault.keyring.keyring import RECORDS, Keyring
+from secvault.keyring.message_count import count_messages
 from secvault.keyring.named_key import read_key
 from secvault.store import tables
 
@@ -30,6 +31,7 @@ def keep_data_key(
     """
     named = read_key(connection, RECORDS, collection)
     version, wrapping = keyring.for_encryption(connection, named)
+    count_messages(connection, named.mount, named.name, version, 1)
     connection.execute(
         insert(tables.data_key).values(
             collection=collection,

@@ -1,4 +1,4 @@
-"""Rotating the keys whose own period is over."""
+"""Rotating the keys whose own period is over, or that have sealed much."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 
 def rotate_due_keys(service: Service) -> tuple[str, ...]:
-    """Rotate every key whose `auto_rotate_period` is over since its latest version was made.
+    """Rotate every key that is due: see `named_key.is_due`.
 
     Each in a transaction of its own, at most once over all nodes. Returns `<mount>/<name>` of
     those that were rotated here. Raises Refused, Unavailable, AuditUnavailable; keys that were

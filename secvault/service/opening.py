@@ -32,6 +32,7 @@ from secvault.identity import (
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring
 from secvault.keyring.keyring import RECORDS, TRANSIT
+from secvault.keyring.message_count import MessageCount
 from secvault.keyring.named_key import key_names
 from secvault.keyring.root import create_root, unseal
 from secvault.records.collection import Collection, load_collections
@@ -126,6 +127,7 @@ def opened(
             random=random,
             store=store,
             keyring=keyring,
+            messages=MessageCount(store),
             audit=audit,
             policy=policy,
             collections=collections,

@@ -13,6 +13,7 @@ from secvault.config import Settings
 from secvault.crypto.aead import Random
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
+from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
 from secvault.service.signing import SigningKeys
 from secvault.service.spine import Spine
@@ -28,6 +29,7 @@ class Service:
     random: Random
     store: Store
     keyring: Keyring
+    messages: MessageCount
     audit: AuditLog
     policy: Policy
     collections: Mapping[str, Collection]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from secvault.api.app import Answering
+from secvault.keyring.message_count import MOST_MESSAGES
 from secvault.service import systems, transit
 from secvault.service.authentication import local_operator
 from secvault.service.spine import Caller
@@ -219,3 +220,21 @@ def test_a_body_of_any_length_is_answered_alike(api: Api, routes_only: Api, size
         given = {"ciphertext": made["data"]["ciphertext"]}
         opened = served.ok("POST", "/v1/transit/decrypt/payroll", "system", given)
         assert opened["data"] == {"plaintext": body["plaintext"]}
+
+
+def test_a_key_that_has_sealed_all_it_may_is_refused_until_it_is_rotated(
+    api: Api, house: House
+) -> None:
+    path = "/v1/transit/encrypt/payroll"
+    api.ok("POST", "/v1/transit/keys/payroll", "system")
+    with house.open() as service, service.store.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE named_key_version SET messages = {MOST_MESSAGES - 2} WHERE name = 'payroll'"
+        )
+    made = [api("POST", path, "system", {"plaintext": PLAIN}) for _ in range(4)]
+    assert [answer.status_code for answer in made] == [200, 200, 400, 400]
+    assert "rotate the key" in made[-1].text
+    sealed = made[0].json()["data"]["ciphertext"]
+    api.ok("POST", "/v1/transit/decrypt/payroll", "system", {"ciphertext": sealed})
+    api.ok("POST", "/v1/transit/keys/payroll/rotate", "system")
+    assert api.ok("POST", path, "system", {"plaintext": PLAIN})["data"]["key_version"] == 2

@@ -84,6 +84,7 @@ def document() -> dict[str, Any]:
         backed_up_at=None,
         created={1: 0},
         public={},
+        messages={1: 0},
     )
     text = write_backup(OpenKey(key, {1: version}), 0)
     whole: dict[str, Any] = json.loads(base64.b64decode(text))

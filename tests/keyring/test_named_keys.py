@@ -97,6 +97,7 @@ def test_a_new_key_has_one_version_and_says_what_it_is(
         backed_up_at=None,
         created={1: clock.micros()},
         public={},
+        messages={1: 0},
     )
     assert made.resource == "transit/pay"
     with any_store.read() as connection:

@@ -25,6 +25,7 @@ from secvault.crypto.digest import DEFAULT_HASH
 from secvault.errors import SecvaultError
 from secvault.keyring import encryption, signing
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt
+from secvault.keyring.message_count import MessageCount
 from secvault.keyring.open_key import OpenKey
 from secvault.service.transit.warm import Ready, Warm
 
@@ -73,21 +74,29 @@ class _HmacBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Manner:
-    """How the bodies of one action are read, and what is done with an item of a body."""
+    """How the bodies of one action are read, and what is done with an item of a body.
+
+    seals: whether each item is one more message under the key.
+    """
 
     single: msgspec.json.Decoder[Any]
     batch: msgspec.json.Decoder[Any]
     one: Callable[[OpenKey, Any, Any, Random], dict[str, Any]]
+    seals: bool
 
-    def run(self, body: bytes, key: OpenKey, random: Random) -> tuple[dict[str, Any], int] | None:
+    def run(
+        self, body: bytes, key: OpenKey, messages: MessageCount, random: Random
+    ) -> tuple[dict[str, Any], int] | None:
         """The data of the answer and the number of items; None unless every one succeeds."""
         try:
             if b'"batch_input"' not in body:
                 item = self.single.decode(body)
+                if self.seals and not messages.take(key, (item,)):
+                    return None
                 return self.one(key, item, item, random), 1
             given = self.batch.decode(body)
             items = given.batch_input
-            if not 0 < len(items) <= MAX_BATCH:
+            if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
                 return None
             results = [
                 {**self.one(key, item, given, random), "reference": item.reference}
@@ -121,17 +130,21 @@ def _shown(done: encryption.Encrypted) -> dict[str, Any]:
 
 
 def _manner(
-    single: type[msgspec.Struct], batch: type[msgspec.Struct], one: Callable[..., dict[str, Any]]
+    single: type[msgspec.Struct],
+    batch: type[msgspec.Struct],
+    one: Callable[..., dict[str, Any]],
+    *,
+    seals: bool,
 ) -> _Manner:
-    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), one)
+    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), one, seals)
 
 
 _MANNERS: Mapping[str, _Manner] = MappingProxyType(
     {
-        "encrypt": _manner(_EncryptItem, _EncryptBatch, _encrypt),
-        "decrypt": _manner(_DecryptItem, _DecryptBatch, _decrypt),
-        "rewrap": _manner(_DecryptItem, _DecryptBatch, _rewrap),
-        "hmac": _manner(_HmacBody, _HmacBatch, _hmac),
+        "encrypt": _manner(_EncryptItem, _EncryptBatch, _encrypt, seals=True),
+        "decrypt": _manner(_DecryptItem, _DecryptBatch, _decrypt, seals=False),
+        "rewrap": _manner(_DecryptItem, _DecryptBatch, _rewrap, seals=True),
+        "hmac": _manner(_HmacBody, _HmacBatch, _hmac, seals=False),
     }
 )
 
@@ -236,8 +249,8 @@ async def _run(
     manner: _Manner, body: bytes, ready: Ready, warm: Warm
 ) -> tuple[dict[str, Any], int] | None:
     if len(body) <= LONGEST_TURN:
-        return manner.run(body, ready.key, warm.nonces)
-    return await asyncio.to_thread(manner.run, body, ready.key, warm.nonces)
+        return manner.run(body, ready.key, warm.messages, warm.nonces)
+    return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)
 
 
 async def _answer(request_id: str, data: dict[str, Any], send: Send) -> None:

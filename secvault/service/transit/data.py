@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from secvault.crypto.aead import draw
 from secvault.crypto.secret import Secret
@@ -10,6 +11,7 @@ from secvault.errors import InvalidInput, Refused
 from secvault.keyring import encryption, named_key
 from secvault.keyring.encryption import Encrypted, ToDecrypt, ToEncrypt
 from secvault.keyring.named_key import KeyOptions
+from secvault.keyring.open_key import OpenKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller
 from secvault.service.transit.keys import create_key
@@ -46,7 +48,7 @@ def encrypt(
         caller,
         operation,
         items,
-        lambda key, item: encryption.encrypt(key, item, service.random),
+        partial(_sealed, service),
     )
 
 
@@ -68,7 +70,7 @@ def rewrap(
         caller,
         operation,
         items,
-        lambda key, item: encryption.rewrap(key, item, service.random),
+        partial(_rewrapped, service),
     )
 
 
@@ -93,8 +95,18 @@ def data_key(
         caller,
         operation,
         [item],
-        lambda key, it: encryption.encrypt(key, it, service.random),
+        partial(_sealed, service),
     )
     if isinstance(made, InvalidInput):
         raise made
     return fresh, made
+
+
+def _sealed(service: Service, key: OpenKey, item: ToEncrypt) -> Encrypted:
+    service.messages.spend(key, item)
+    return encryption.encrypt(key, item, service.random)
+
+
+def _rewrapped(service: Service, key: OpenKey, item: ToDecrypt) -> Encrypted:
+    service.messages.spend(key, item)
+    return encryption.rewrap(key, item, service.random)

@@ -75,6 +75,7 @@ class Warm:
         self._tokens: dict[bytes, _Token] = {}
         self._keys: dict[tuple[str, str, str], _Key] = {}
         self.audit = Gathering(service.audit)
+        self.messages = service.messages
         self.nonces = buffered(service.random)
 
     def find(self, token: str, action: str, mount: str, name: str, request_id: str) -> Ready | None:

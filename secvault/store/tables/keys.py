@@ -82,6 +82,8 @@ named_key_version = Table(
     # The key of the key's HMACs; where it is missing, it is derived from the material.
     Column("wrapped_hmac", LargeBinary),
     Column("public", Text),
+    # How many it has sealed, or may have: see `keyring.message_count`.
+    Column("messages", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["mount", "name"], ["named_key.mount", "named_key.name"]),
 )
