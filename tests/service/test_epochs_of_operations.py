@@ -1,0 +1,101 @@
+"""Whatever takes something away, or changes a key, raises the epoch that memory is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from secvault.service import Service, authentication, grants, systems, token_tree, transit
+from secvault.service.spine import Caller
+from secvault.store.epoch import Epochs, read_epochs
+from tests.running_service import House, system_token
+
+
+class Hand:
+    """What the operations are done with."""
+
+    def __init__(self, service: Service, house: House) -> None:
+        self.service = service
+        self.operator = Caller(authentication.local_operator(service))
+        self.text = system_token(service, "worker", "it", "role:it.cryptor")
+        self.worker = Caller(authentication.authenticate(service, self.text))
+        self.key_id = self.text.split("_")[1]
+        options = transit.KeyOptions(exportable=True, allow_plaintext_backup=True)
+        transit.create_key(service, self.worker, "transit", "k", options)
+        transit.rotate_key(service, self.worker, "transit", "k")
+        transit.enable_mount(service, self.operator, "teams/pay", "hr", "")
+
+    def configure(self, **changes: object) -> None:
+        given = transit.KeyChanges(**changes)  # type: ignore[arg-type]
+        transit.configure_key(self.service, self.operator, "transit", "k", given)
+
+    def delete(self) -> None:
+        self.configure(deletion_allowed=True)
+        transit.delete_key(self.service, self.operator, "transit", "k")
+
+    def trim(self) -> None:
+        self.configure(min_decryption_version=2, min_encryption_version=2)
+        transit.trim_key(self.service, self.operator, "transit", "k", 2)
+
+    def grant_of_worker(self) -> str:
+        subject = self.worker.principal.subject
+        found = grants.list_grants(self.service, self.operator)
+        return next(each.id for each in found if each.subject == subject)
+
+
+KEYS: dict[str, Callable[[Hand], object]] = {
+    "create": lambda it: transit.create_key(
+        it.service, it.worker, "transit", "new", transit.KeyOptions()
+    ),
+    "rotate": lambda it: transit.rotate_key(it.service, it.worker, "transit", "k"),
+    "limit": lambda it: it.configure(min_decryption_version=2),
+    "trim": Hand.trim,
+    "soft-delete": lambda it: transit.set_soft_deleted(
+        it.service, it.operator, "transit", "k", deleted=True
+    ),
+    "delete": Hand.delete,
+    "disable the mount": lambda it: transit.disable_mount(it.service, it.operator, "teams/pay"),
+}
+CREDENTIALS: dict[str, Callable[[Hand], object]] = {
+    "revoke a token": lambda it: systems.revoke_token(it.service, it.operator, it.key_id),
+    "end one's own": lambda it: token_tree.end(it.service, it.worker, it.key_id),
+    "disable the account": lambda it: systems.disable_account(
+        it.service, it.operator, it.worker.principal.id
+    ),
+}
+POLICY: dict[str, Callable[[Hand], object]] = {
+    "revoke a grant": lambda it: grants.revoke_grant(it.service, it.operator, it.grant_of_worker()),
+}
+
+
+def _epochs(service: Service) -> Epochs:
+    with service.store.read() as connection:
+        return read_epochs(connection)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        pytest.param(kind, change, id=f"{kind}: {name}")
+        for kind, changes in (("keys", KEYS), ("credentials", CREDENTIALS), ("policy", POLICY))
+        for name, change in changes.items()
+    ],
+)
+def test_a_change_raises_its_epoch(
+    service: Service, house: House, kind: str, change: Callable[[Hand], object]
+) -> None:
+    hand = Hand(service, house)
+    before = _epochs(service)
+    change(hand)
+    assert getattr(_epochs(service), kind) > getattr(before, kind)
+
+
+def test_using_a_key_raises_none(service: Service, house: House) -> None:
+    hand = Hand(service, house)
+    transit.encrypt(service, hand.worker, "transit", "k", [transit.ToEncrypt(b"x")])
+    before = _epochs(service)
+    for _ in range(3):
+        transit.encrypt(service, hand.worker, "transit", "k", [transit.ToEncrypt(b"x")])
+        authentication.authenticate(service, hand.text)
+    assert _epochs(service) == before
