@@ -162,6 +162,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "key.list": "",
         "key.update": "min_version version",
         "key.rotate": "version from_version",
+        "key.rewrap": "version problems",
         "key.import": "key_kind version",
         "key.export": "version format key_kind",
         "key.backup": "version",

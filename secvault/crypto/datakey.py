@@ -62,8 +62,16 @@ def wrap_data_key(
     plaintext = aes_256_key(data_key)
     cipher = AESGCM(aes_256_key(wrapping_key))
     nonce = draw(NONCE_BYTES, random)
-    header = bytes([WRAPPED_VERSION]) + key_version.to_bytes(4, "big")
-    return header + nonce + cipher.encrypt(nonce, plaintext, _place(collection, subject))
+    return (
+        wrapped_header(key_version)
+        + nonce
+        + cipher.encrypt(nonce, plaintext, _place(collection, subject))
+    )
+
+
+def wrapped_header(key_version: int) -> bytes:
+    """The five bytes that every data key wrapped under this version begins with."""
+    return bytes([WRAPPED_VERSION]) + key_version.to_bytes(4, "big")
 
 
 def wrapping_version(envelope: bytes) -> int:
