@@ -90,10 +90,7 @@ def _notes(arguments: argparse.Namespace) -> list[str]:
             f"secvault: {arguments.workers} workers, SQLite; an answer waits until its audit "
             f"entry is on disk ({sync:.0f} us for one write here)."
         ),
-        (
-            "OpenBao: raft storage, file audit device; it hands entries to the system and does not "
-            "wait for the disk."
-        ),
+        ("OpenBao: raft storage, file audit device; whether it waits for the disk was not traced."),
         f"16 bytes a field; medians of {each}; wrk shares the {os.cpu_count()} CPUs.",
         "A dash: the peer refuses such a batch.",
     ]
