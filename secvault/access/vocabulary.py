@@ -103,6 +103,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "service_account.disable": "service-accounts",
         "token.issue": "tokens",
         "token.revoke": "tokens",
+        "token.extend": "tokens",
         "token.read": "tokens",
         "audit.read": "log",
         "audit.verify": "log",

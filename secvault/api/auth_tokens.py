@@ -137,21 +137,21 @@ def auth_token_lookup_accessor(at: Authenticated, body: Body) -> Response:
 
 
 @writes(router, "/renew-self", TokenBody)
-@operation(_RESOURCE, "token.renew", "token.issue")
+@operation(_RESOURCE, "token.renew", "token.extend")
 def auth_token_renew_self(at: Authenticated, body: Body) -> Response:
     """Let the caller's own token last longer."""
     return _renew(at, body, lambda _: at[1].principal.credential)
 
 
 @writes(router, "/renew", TokenBody)
-@operation(_RESOURCE, "token.renew", "token.issue")
+@operation(_RESOURCE, "token.renew", "token.extend")
 def auth_token_renew(at: Authenticated, body: Body) -> Response:
     """Let the token with this text last longer."""
     return _renew(at, body, lambda asked: _named(at, asked))
 
 
 @writes(router, "/renew-accessor", TokenBody)
-@operation(_RESOURCE, "token.renew", "token.issue")
+@operation(_RESOURCE, "token.renew", "token.extend")
 def auth_token_renew_accessor(at: Authenticated, body: Body) -> Response:
     """The same by the accessor."""
     return _renew(at, body, _accessor)

@@ -46,6 +46,7 @@ class _Route:
 
 
 @writes(router, "/capabilities-self", PathsBody)
+# It asks about every action, and does none of them.
 @operation("it/session", "session.self", *sorted(ACTIONS))
 def capabilities_self(request: Request, at: Authenticated, body: Body) -> Response:
     """What the caller may do with each path; `deny` where nothing."""
@@ -116,6 +117,8 @@ def _may(service: Service, who: Caller, action: str, place: dict[str, str]) -> b
     try:
         if "mount" in place:
             asked = transit.operation_on(service, action, place["mount"], place.get("name", "*"))
+        elif action.startswith("mount.") and "path" in place:
+            asked = transit.operation_on_mount(service, action, place["path"].rstrip("/"))
         else:
             asked = Operation(action, "it", ACTIONS[action], "it/session")
     except SecvaultError:

@@ -134,6 +134,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "service_account.disable": "subject reason",
         "token.create": "token subject expires_at",
         "token.end": "token subject",
+        "token.extend": "token subject expires_at",
         "token.issue": "token subject expires_at",
         "token.read": "token subject",
         "token.renew": "token subject expires_at",

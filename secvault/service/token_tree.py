@@ -49,7 +49,7 @@ def read_token(service: Service, caller: Caller, key_id: str) -> Token:
 
 def renew(service: Service, caller: Caller, key_id: str, seconds: int) -> Token:
     """Let the token last longer: the caller's, or one below it. Raises InvalidInput, NotFound."""
-    operation = _reaching(service, caller, key_id, "token.renew", "token.issue")
+    operation = _reaching(service, caller, key_id, "token.renew", "token.extend")
 
     def act(connection: Connection) -> Outcome[Token]:
         renewed = token_tree.renew(connection, service.clock, key_id, seconds)

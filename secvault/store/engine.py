@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import QueuePool
 
+from secvault.clock import system_clock
 from secvault.errors import ConfigurationError, Conflict, Damaged, InvalidInput, Unavailable
 from secvault.store.epoch import begin_announcing, raise_announced
 from secvault.store.turn import Turns
@@ -213,7 +214,8 @@ def _open_sqlite(file: Path) -> Store:
         _name_what_is_no_database_error(made)
         return made
 
-    turns = Turns(file.with_name(f"{file.name}-turn"), BUSY_SECONDS)
+    # Like SQLite's own wait for its lock, this one goes by the machine's clock.
+    turns = Turns(file.with_name(f"{file.name}-turn"), BUSY_SECONDS, system_clock())
     return Store(engine(readers=True), engine(readers=False), turns.taken)
 
 

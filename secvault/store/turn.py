@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from secvault.clock import Clock
 from secvault.errors import Unavailable
 
 _LOOK_SECONDS = 0.0003
@@ -25,10 +25,11 @@ class Turns:
     It only shortens the waiting: that there is one writer is SQLite's own promise.
     """
 
-    def __init__(self, file: Path, patience: float) -> None:
+    def __init__(self, file: Path, patience: float, clock: Clock) -> None:
         """file: made when it is missing, mode 0600. patience: seconds until Unavailable."""
         self._file = file
         self._patience = patience
+        self._clock = clock
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -44,15 +45,15 @@ class Turns:
             os.close(handle)
 
     def _wait(self, handle: int) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = self._clock.monotonic() + self._patience
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() >= deadline:
+                if self._clock.monotonic() >= deadline:
                     raise Unavailable(
                         "the database is busy: another process writes; try again"
                     ) from None
-                time.sleep(_LOOK_SECONDS)
+                self._clock.sleep(_LOOK_SECONDS)
             else:
                 return

@@ -104,6 +104,9 @@ def test_those_who_administer_tokens_reach_all(api: Api, house: House, token: st
     found = api.ok("POST", f"{PATH}/lookup-accessor", admin, {"accessor": child["accessor"]})
     assert found["data"]["id"] == child["accessor"]
     body = {"accessor": child["accessor"]}
+    api.ok("POST", f"{PATH}/renew-accessor", admin, {**body, "increment": 60})
+    events = api.ok("GET", "/api/v1/audit/events?kind=token.extend", "auditor")["events"]
+    assert child["accessor"] in str(events)
     assert api("POST", f"{PATH}/revoke-accessor", admin, body).status_code == 204
     assert api("GET", f"{PATH}/lookup-self", child["client_token"]).status_code == 403
     answer = api("POST", f"{PATH}/lookup-accessor", admin, body)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from secvault.service import authentication, transit
+from secvault.service.spine import Caller
 from tests.running_service import Api, House, system_token
 
 PATH = "/v1/sys/capabilities-self"
@@ -78,3 +80,17 @@ def test_the_mount_over_a_path_is_shown_to_those_who_may_read_it(api: Api, encry
     assert api.ok("GET", path, "system")["data"]["path"] == "transit/"
     assert api("GET", path, encryptor).status_code == 403
     assert api("GET", "/v1/sys/internal/ui/mounts/nowhere", "system").status_code == 403
+
+
+def test_a_mount_is_asked_about_in_its_own_department(api: Api, house: House) -> None:
+    with house.open() as service:
+        operator = Caller(authentication.local_operator(service))
+        transit.enable_mount(service, operator, "teams/pay", "hr", "")
+        roles = [("role:it.cryptor", "hr"), ("role:it.cryptor", "accounting")]
+        tokens = []
+        for number, (role, department) in enumerate(roles):
+            tokens.append(system_token(service, f"app-{number}", department, role))
+    for token, said in zip(tokens, (["read"], ["deny"]), strict=True):
+        assert _asked(api, token, "sys/mounts/teams/pay")["sys/mounts/teams/pay"] == said
+        answer = api("GET", "/v1/sys/mounts/teams/pay", token)
+        assert answer.status_code == (200 if said == ["read"] else 403)

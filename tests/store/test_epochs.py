@@ -105,7 +105,7 @@ def test_what_was_seen_too_long_ago_is_not_known(any_store: Store) -> None:
 
 def test_a_turn_is_held_by_one_and_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "turn"
-    turns, hurried = Turns(file, 20), Turns(file, 0)
+    turns, hurried = Turns(file, 20, system_clock()), Turns(file, 0, system_clock())
     inside = 0
     most = 0
     lock = threading.Lock()

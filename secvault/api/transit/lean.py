@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -156,7 +156,7 @@ class _Asked:
     action: str
     mount: str
     name: str
-    token: str
+    token: str = field(repr=False)
     request_id: str
 
     def find(self, warm: Warm) -> Ready | None:

@@ -29,6 +29,7 @@ from secvault.service.transit.mounts import (
     list_mounts,
     mount_over,
     note_own_capabilities,
+    operation_on_mount,
     read_mount,
     tune_mount,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "mount_over",
     "note_own_capabilities",
     "operation_on",
+    "operation_on_mount",
     "random_bytes",
     "read_key",
     "read_mount",

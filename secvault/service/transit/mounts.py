@@ -76,7 +76,7 @@ def _covers(mount: Mount, path: str) -> bool:
 
 def read_mount(service: Service, caller: Caller, path: str) -> Mount:
     """One mount. Raises NotFound."""
-    operation = _existing(service, "mount.read", path)
+    operation = operation_on_mount(service, "mount.read", path)
     return service.spine.read(
         caller, operation, lambda connection: Outcome(mounts.read_mount(connection, path))
     )
@@ -84,7 +84,7 @@ def read_mount(service: Service, caller: Caller, path: str) -> Mount:
 
 def tune_mount(service: Service, caller: Caller, path: str, description: str | None) -> Mount:
     """Change a mount's description. Raises NotFound, InvalidInput."""
-    operation = _existing(service, "mount.update", path)
+    operation = operation_on_mount(service, "mount.update", path)
 
     def act(connection: Connection) -> Outcome[Mount]:
         if description is not None:
@@ -96,7 +96,7 @@ def tune_mount(service: Service, caller: Caller, path: str, description: str | N
 
 def disable_mount(service: Service, caller: Caller, path: str) -> None:
     """Remove a mount with its keys. Raises NotFound; Conflict while a key may not be deleted."""
-    operation = _existing(service, "mount.delete", path)
+    operation = operation_on_mount(service, "mount.delete", path)
 
     def act(connection: Connection) -> Outcome[None]:
         return Outcome(None, count=mounts.delete_mount(connection, path))
@@ -108,7 +108,8 @@ def _given(outcome: Outcome[None], _connection: Connection) -> Outcome[None]:
     return outcome
 
 
-def _existing(service: Service, action: str, path: str) -> Operation:
+def operation_on_mount(service: Service, action: str, path: str) -> Operation:
+    """The operation on a mount that is there, in its department. Raises NotFound."""
     with service.store.read() as connection:
         found = mounts.read_mount(connection, path)
     return _operation(action, found.department, path)
