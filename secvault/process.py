@@ -9,6 +9,8 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -20,6 +22,25 @@ def die_with_parent(parent: int | None = None) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if parent is not None and os.getppid() != parent:
             os._exit(os.EX_UNAVAILABLE)
+
+
+def keep_memory_private() -> bool:
+    """Keep others of the same account from reading this process's memory, and it from the swap.
+
+    Whether the memory could be locked: the limit on locked memory (systemd: LimitMEMLOCK) must
+    allow for all of it.
+    """
+    leave_no_core()
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
+    library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    # Below the limit, a later allocation over it would fail.
+    if not (unlimited or os.geteuid() == 0):
+        return False
+    # What is used is locked, not every page of every library.
+    return bool(library.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
 def leave_no_core() -> None:

@@ -87,6 +87,15 @@ class OpenBao:
     token: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Hsm:
+    """A token of an HSM in software. All tests of a run share it: name keys so that they differ."""
+
+    module: Path
+    token: str
+    pin: str = field(repr=False)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a superuser on a real PostgreSQL; for a database of your own: postgresql_url."""
@@ -135,6 +144,21 @@ def openbao() -> Iterator[OpenBao]:
     names = ("SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN")
     with _served("openbao", *names) as variables:
         yield OpenBao(*(variables[name] for name in names))
+
+
+@pytest.fixture(scope="session")
+def hsm() -> Iterator[Hsm]:
+    """A token of SoftHSM."""
+    names = (
+        "SVTEST_PKCS11_MODULE",
+        "SVTEST_PKCS11_TOKEN",
+        "SVTEST_PKCS11_PIN",
+        "SOFTHSM2_CONF",
+    )
+    with _served("softhsm", *names) as variables:
+        # Its library reads the variable itself, when it is loaded.
+        os.environ["SOFTHSM2_CONF"] = variables["SOFTHSM2_CONF"]
+        yield Hsm(Path(variables[names[0]]), variables[names[1]], variables[names[2]])
 
 
 @contextmanager

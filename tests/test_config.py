@@ -254,7 +254,7 @@ def test_an_unknown_variable_is_refused_by_its_name(variable: str, words: str) -
         ('data = "/"', "", "give the folder by its name"),
         ('data = "a/.."', "", "give the folder by its name"),
         ('organisation = "My Company"', "organisation", "pattern"),
-        ('[seal]\nkind = "paper"', "seal.kind", "Input should be 'file'"),
+        ('[seal]\nkind = "paper"', "seal.kind", "Input should be 'file', 'passphrase'"),
         (
             '[backup.plans.nightly]\ntime_zone = "Saigon"',
             "backup.plans.nightly.time_zone",

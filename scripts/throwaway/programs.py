@@ -31,6 +31,7 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         "monmaptool": "ceph-common",
     },
     "openbao": {},
+    "softhsm": {"softhsm2-util": "softhsm2"},
 }
 
 

@@ -112,6 +112,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "token.renew": "session",
         "token.end": "session",
         "vault.status": "vault",
+        "vault.seal": "vault",
+        "vault.reseal": "vault",
+        "root.rotate": "vault",
         "config.read": "config",
     }
 )

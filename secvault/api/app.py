@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from http import HTTPStatus
 
+import structlog
 import uuid_utils
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -24,15 +25,20 @@ from secvault.api import (
     people,
     problem,
     records,
+    seal,
     session,
     tokens,
     transit,
 )
 from secvault.api.body_time import PunctualBody
 from secvault.api.declared import require_declared
+from secvault.api.gate import Gate
 from secvault.api.problem import too_large, too_slow
 from secvault.api.transit.lean import LeanPath
+from secvault.keyring.root import Root
 from secvault.service import Service
+from secvault.service.sealing.follower import Follower
+from secvault.service.seals import Node
 from secvault.service.transit.warm import warmed
 
 PRIVATE = (
@@ -55,25 +61,57 @@ DESCRIPTION = (
 
 
 def application(
-    open_service: Callable[[], AbstractContextManager[Service]],
+    open_service: Callable[[Root], AbstractContextManager[Service]],
     max_body_bytes: int,
     body_seconds: float,
+    node: Node,
 ) -> ASGIApp:
-    """The whole application; see `routes`. body_seconds: how long a body may take to arrive."""
-    return whole(routes(open_service, max_body_bytes), max_body_bytes, body_seconds)
+    """The whole application, open and sealed at the word of the node's sealer; see `routes`.
+
+    body_seconds: how long a body may take to arrive.
+    """
+    given: list[Root] = []
+    app = routes(lambda: open_service(given.pop()), max_body_bytes, node)
+
+    def lifespan(root: Root) -> AbstractAsyncContextManager[object]:
+        given.append(root)
+        return app.router.lifespan_context(app)
+
+    def follow(gate: Gate) -> Follower:
+        return Follower(
+            node.settings.data_folder,
+            "web",
+            opened=gate.open,
+            renewed=gate.renew,
+            sealed=gate.close,
+            log=structlog.get_logger("secvault.web").warning,
+        )
+
+    def renewed(root: Root) -> None:
+        app.state.service.keyring.roots.adopt(root)
+
+    return Answering(Gate(hastened(app, max_body_bytes), lifespan, follow, renewed), body_seconds)
 
 
 def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:
-    """The routes with what goes around them: the lean path, the request id, the headers."""
-    return Answering(LeanPath(app, lambda: app.state.warm, max_body_bytes), body_seconds)
+    """The routes with what goes around them but the gate, for a service that is open already."""
+    return Answering(hastened(app, max_body_bytes), body_seconds)
+
+
+def hastened(app: FastAPI, max_body_bytes: int) -> ASGIApp:
+    """The routes behind the lean path."""
+    return LeanPath(app, lambda: app.state.warm, max_body_bytes)
 
 
 def routes(
-    open_service: Callable[[], AbstractContextManager[Service]], max_body_bytes: int
+    open_service: Callable[[], AbstractContextManager[Service]],
+    max_body_bytes: int,
+    node: Node | None = None,
 ) -> FastAPI:
     """All routes over a service that is opened when they start and closed when they end.
 
-    Raises ConfigurationError for a route that declares no action.
+    They may be started and ended again and again. node: for the routes that answer while the
+    vault is sealed. Raises ConfigurationError for a route that declares no action.
     """
 
     @asynccontextmanager
@@ -81,7 +119,10 @@ def routes(
         with open_service() as service, warmed(service) as warm:
             app.state.service = service
             app.state.warm = warm
-            yield
+            try:
+                yield
+            finally:
+                app.state.service = app.state.warm = None
 
     app = FastAPI(
         title="secvault",
@@ -95,10 +136,12 @@ def routes(
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
+    app.state.node = node
     problem.install(app)
     parts = (
         openapi,
         health,
+        seal,
         session,
         people,
         tokens,

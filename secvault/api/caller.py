@@ -9,8 +9,9 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from secvault.api.declared import declaration_of
-from secvault.errors import NotAuthenticated
+from secvault.errors import NotAuthenticated, Sealed
 from secvault.service import Service, authentication
+from secvault.service.seals import Node
 from secvault.service.spine import Caller
 
 _bearer = HTTPBearer(
@@ -25,9 +26,23 @@ VaultToken = Annotated[str | None, Depends(_vault_token)]
 
 
 def service_of(request: Request) -> Service:
-    """The service that this application serves."""
-    service: Service = request.app.state.service
+    """The service that this application serves. Raises Sealed while it is not open."""
+    service = open_service_of(request)
+    if service is None:
+        raise Sealed("the vault is sealed; whoever holds its key unseals it")
     return service
+
+
+def open_service_of(request: Request) -> Service | None:
+    """The service, or None while it is not open."""
+    service: Service | None = getattr(request.app.state, "service", None)
+    return service
+
+
+def node_of(request: Request) -> Node | None:
+    """What is known of the node, also while it is sealed; None where no sealer is used."""
+    node: Node | None = getattr(request.app.state, "node", None)
+    return node
 
 
 def caller(request: Request, bearer: Bearer) -> tuple[Service, Caller]:

@@ -14,9 +14,13 @@ from starlette.types import ASGIApp
 from secvault.api.app import application
 from secvault.clock import system_clock
 from secvault.config import config_file, load
+from secvault.keyring.root import Root
 from secvault.log import configure_logging
 from secvault.process import die_with_parent, leave_no_core
 from secvault.service import Service, opening
+from secvault.service.sealing.access import BySealer
+from secvault.service.sealing.client import SealerClient
+from secvault.service.seals import Node
 
 SWITCH_SECONDS = 0.0005
 """How long the event loop may keep the interpreter from the thread that writes the audit log.
@@ -34,15 +38,22 @@ def worker_application() -> ASGIApp:
     settings = load(config_file(None, os.environ), os.environ)
     clock = system_clock()
     sys.setswitchinterval(SWITCH_SECONDS)
+    sealer = SealerClient(settings.data_folder)
 
     @contextmanager
-    def opened() -> Iterator[Service]:
-        with opening.opened(settings, clock, program="web") as service:
+    def opened(root: Root) -> Iterator[Service]:
+        access = BySealer(sealer)
+        with opening.opened(settings, clock, program="web", access=access, root=root) as service:
             # What is there now stays: looking through all of it for garbage again and again would
             # stop each request that is under way.
             gc.collect()
             gc.freeze()
-            yield service
+            try:
+                yield service
+            finally:
+                # Else keys in what nobody holds any more would stay in memory while sealed.
+                gc.unfreeze()
 
     server = settings.server
-    return application(opened, server.max_body_bytes, server.body_seconds)
+    node = Node(settings, clock, sealer)
+    return application(opened, server.max_body_bytes, server.body_seconds, node)

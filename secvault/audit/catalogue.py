@@ -199,6 +199,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "vault.unseal": "seal shares threshold reason",
         "vault.seal": "seal reason",
         "vault.reseal": "seal shares threshold",
+        "root.rotate": "version from_version reason",
         "vault.upgrade": "from_version version",
         "config.read": "setting",
         "config.change": "setting digest",

@@ -43,6 +43,23 @@ def password_twice(of_whom: str) -> Secret:
         show.talk("These were not the same; try again.")
 
 
+def passphrase_twice() -> Secret:
+    """A new passphrase of the vault. Raises Cancelled; InvalidInput when nobody can be asked."""
+    if not at_terminal():
+        raise InvalidInput.at(
+            "--passphrase-file", "nobody can be asked: name a file, or seal.passphrase_file"
+        )
+    while True:
+        try:
+            first = getpass.getpass("Passphrase of the vault (14 characters or more): ")
+            again = getpass.getpass("The same again: ")
+        except EOFError:
+            raise Cancelled("the input ended before the passphrase") from None
+        if first == again:
+            return Secret.of(first)
+        show.talk("These were not the same; try again.")
+
+
 def secret(question: str) -> Secret:
     """The answer to a question, not shown while typed; without a terminal, a line of stdin.
 

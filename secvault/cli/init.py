@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, enrolment, opening, operations, sample, show
+from secvault.cli import ask, enrolment, opening, operations, sample, seal, show
 from secvault.clock import system_clock
 from secvault.crypto import Secret
 from secvault.errors import InvalidInput
@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from secvault.config import Settings
     from secvault.identity.enrolment import Enrolment
     from secvault.identity.people import Person
+    from secvault.service.seals import NewSeal
     from secvault.service.service import Service
+
+_SEALED_BY = {
+    "file": "seal key  {key}\n"
+    "\n"
+    "Keep a copy of the seal key apart from the data and its backups, on paper or in a safe:\n"
+    "without it nothing can be decrypted, and with it and the data everything can.\n",
+    "passphrase": "seal      passphrase\n"
+    "\n"
+    "Nobody can tell you the passphrase again: keep it apart from the data and its backups.\n"
+    "The service starts sealed; open it with `secvault unseal`.\n",
+    "shares": "seal      shares\n\nThe service starts sealed; open it with `secvault unseal`.\n",
+}
 
 NAME, PASSWORD, SEED = (
     "SECVAULT_ADMIN_NAME",
@@ -39,6 +52,13 @@ def init(
     demo: Annotated[
         bool, typer.Option("--demo", help="Also load sample records of a made-up company.")
     ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option("--seal", metavar="KIND", help="What wraps the root key; else seal.kind."),
+    ] = None,
+    shares: seal.Shares = 5,
+    threshold: seal.Threshold = 3,
+    passphrase_file: seal.PassphraseFile = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Make a vault and its first administrator. A vault that is there already is left as it is.
@@ -49,12 +69,18 @@ def init(
     """
     chosen = opening.settings(context)
     created = not operations.opening.vault_exists(chosen)
+    access, new = None, None
     if created:
         _require_answers(as_json=as_json)
-        operations.opening.create_vault(chosen, system_clock())
+        wanted = kind or chosen.seal.kind
+        words = seal.passphrase_of(wanted, chosen, passphrase_file, None)
+        new = operations.seals.make_seal(chosen, wanted, os.urandom, shares, threshold, words)
+        # Before there is a vault: none must exist whose shares nobody has seen.
+        seal.show_shares(new, as_json=as_json, confirm=False)
+        access = operations.opening.create_vault(chosen, system_clock(), seal=new.seal).access
         if not as_json:
             show.talk(f"A new vault is in {chosen.data_folder}.")
-    with opening.opened(chosen) as service:
+    with opening.opened(chosen, access) as service:
         vault_id = service.keyring.vault_id
         if operations.people.nobody_yet(service):
             _require_answers(as_json=as_json)
@@ -64,12 +90,12 @@ def init(
             demo = False
         stored = _load_sample(service) if demo else None
     if as_json:
-        show.document(_report(chosen, vault_id, made, created=created, stored=stored))
+        show.document(_report(chosen, vault_id, made, created=created, stored=stored, new=new))
     elif made is None:
         show.out(f"There is a vault in {chosen.data_folder} already; it is left as it is.")
         show.talk("Next: secvault serve")
     else:
-        _explain(chosen, made, stored)
+        _explain(chosen, made, stored, new.seal.kind if new else "file")
 
 
 def _require_answers(*, as_json: bool) -> None:
@@ -148,8 +174,12 @@ def _report(
     *,
     created: bool,
     stored: int | None,
+    new: NewSeal | None,
 ) -> dict[str, Any]:
+    shares = {"shares": [share.text() for share in new.shares]} if new and new.shares else {}
     return {
+        **({"seal": new.seal.kind} if new else {}),
+        **shares,
         "created": created,
         "vault": vault_id,
         "data": str(chosen.data_folder),
@@ -165,7 +195,7 @@ def _report(
     }
 
 
-def _explain(chosen: Settings, made: Administrator, stored: int | None) -> None:
+def _explain(chosen: Settings, made: Administrator, stored: int | None, kind: str) -> None:
     if made.uri is not None and PASSWORD in os.environ:
         enrolment.show_device(made.uri, with_code=False)
     if stored is not None:
@@ -174,10 +204,7 @@ def _explain(chosen: Settings, made: Administrator, stored: int | None) -> None:
         f"The administrator {made.person.name} can sign in.\n"
         "\n"
         f"data      {chosen.data_folder}\n"
-        f"seal key  {chosen.seal_key_file}\n"
-        "\n"
-        "Keep a copy of the seal key apart from the data and its backups, on paper or in a safe:\n"
-        "without it nothing can be decrypted, and with it and the data everything can.\n"
+        f"{_SEALED_BY.get(kind, '').format(key=chosen.seal_key_file)}"
         "\n"
         "Next: secvault serve"
     )

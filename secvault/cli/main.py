@@ -23,6 +23,7 @@ from secvault.cli import (
     operations,
     people,
     records,
+    seal,
     serve,
     session,
     show,
@@ -94,7 +95,9 @@ app.command(
 app.command("sign-out", rich_help_panel=START, epilog="Example: secvault sign-out")(
     session.sign_out
 )
-for _hidden in (serve.preflight, serve.web, serve.worker):
+app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
+keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
+for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),
@@ -105,6 +108,7 @@ for _name, _noun, _panel in (
     ("records", records, DATA),
     ("backup", backup, RECOVERY),
     ("drill", drill, RECOVERY),
+    ("seal", seal, PROOF),
     ("audit", audit, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from secvault.cli import operations
+from secvault.cli import operations, show
 from secvault.clock import system_clock
-from secvault.errors import InvalidInput, Unavailable
+from secvault.errors import InvalidInput, Sealed, Unavailable
 from secvault.process import leave_no_core
 
 if TYPE_CHECKING:
     from secvault.config import Settings
+    from secvault.service.sealing.access import RootAccess
     from secvault.service.service import Service
     from secvault.service.spine import Caller
+
+
+SEALED_MEANWHILE = "The vault is sealed: it was sealed while this command was at work"
 
 
 class NoVault(Unavailable):
@@ -57,22 +61,43 @@ def require_vault(chosen: Settings) -> None:
 
 
 @contextmanager
-def opened(chosen: Settings) -> Iterator[Service]:
-    """The open service, in this process."""
+def opened(
+    chosen: Settings, access: RootAccess | None = None, *, drop_keys: bool = False
+) -> Iterator[Service]:
+    """The open service, in this process.
+
+    access: the way to the root, of a vault that was made here. drop_keys: when the vault is sealed
+    meanwhile, drop the keys and go on; else the command ends then, with exit code 4.
+    """
     leave_no_core()
     require_vault(chosen)
-    with operations.opening.opened(chosen, system_clock(), program="cli") as service:
+    inside: list[Service] = []
+
+    def sealed() -> None:
+        if not drop_keys:
+            show.talk(f"secvault: {SEALED_MEANWHILE}")
+            os._exit(Sealed.exit_code)
+        for service in inside:
+            service.keyring.roots.close()
+
+    with (
+        operations.visit.visiting(chosen.data_folder, sealed) as root,
+        operations.opening.opened(
+            chosen, system_clock(), program="cli", access=access, root=root
+        ) as service,
+    ):
+        inside.append(service)
         yield service
 
 
 @contextmanager
-def vault(context: typer.Context) -> Iterator[tuple[Service, Caller]]:
+def vault(context: typer.Context, *, drop_keys: bool = False) -> Iterator[tuple[Service, Caller]]:
     """The open service and the caller: of SECVAULT_TOKEN, else the operator of this machine.
 
     The operator, whoever can read the seal key, may administer but sees no record.
     Raises NotAuthenticated for a credential that is wrong, expired or revoked.
     """
-    with opened(settings(context)) as service:
+    with opened(settings(context), drop_keys=drop_keys) as service:
         credential = os.environ.get("SECVAULT_TOKEN", "").strip()
         authentication = operations.authentication
         principal = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from secvault.crypto import evidence, note
     from secvault.identity import totp
     from secvault.jobs import cron
+    from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
     from secvault.service import (
         audit_log,
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
         recovery,
         rewrapping,
         sample_data,
+        seals,
         spine,
         systems,
         transit,
         working,
     )
+    from secvault.service.sealing import client as sealing
+    from secvault.service.sealing import running as sealer
+    from secvault.service.sealing import visit
     from secvault.store import engine, migrate
 
 __all__ = [
@@ -61,11 +66,16 @@ __all__ = [
     "rewrapping",
     "rules",
     "sample_data",
+    "seal_files",
+    "sealer",
+    "sealing",
+    "seals",
     "selfcheck",
     "spine",
     "systems",
     "totp",
     "transit",
+    "visit",
     "working",
 ]
 
@@ -82,8 +92,12 @@ _ELSEWHERE = {
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
+    "sealer": "secvault.service.sealing.running",
+    "seal_files": "secvault.keyring.seals.configured",
+    "sealing": "secvault.service.sealing.client",
     "selfcheck": "secvault.cli.selfcheck",
     "totp": "secvault.identity.totp",
+    "visit": "secvault.service.sealing.visit",
 }
 
 if not TYPE_CHECKING:

@@ -30,17 +30,20 @@ if TYPE_CHECKING:
 _PROGRAM = (sys.executable, "-m", "secvault.cli")
 _ANSWER_SECONDS = 0.5
 _LOCK = "serve.lock"
+# Of `secvault.service.sealing.sealer`, which is not loaded here.
+SEALED_BY_HAND = "sealed-by-hand"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Where the service answers."""
+    """Where the service answers. waits: for people to unseal the vault."""
 
     address: str
     port: int
     tls: bool
     data: str
+    waits: bool = False
 
     @property
     def url(self) -> str:
@@ -79,8 +82,10 @@ def serve(
         raise typer.Exit(checked.returncode if checked.returncode > 0 else 1)
     listening = Listening(**json.loads(checked.stdout))
     with _alone_over(Path(listening.data)):
+        # Who starts the service anew wants what opens by itself to be open.
+        (Path(listening.data) / SEALED_BY_HAND).unlink(missing_ok=True)
         code = keeper.keep(
-            {"web": (*_PROGRAM, "web"), "worker": (*_PROGRAM, "worker")},
+            {name: (*_PROGRAM, name) for name in ("sealer", "web", "worker")},
             show.talk,
             environment=environment,
             each_turn=_announce_when_ready(listening),
@@ -92,10 +97,20 @@ def preflight(context: typer.Context) -> None:
     """Check everything that would keep the service from starting; print where it will listen."""
     chosen = opening.settings(context)
     server = chosen.server
-    with opening.opened(chosen):
+    opening.require_vault(chosen)
+    kind = operations.opening.check(chosen).kind
+    if kind == "file":
+        # Its key is at hand: that it opens is known before anything is started.
+        with opening.opened(chosen):
+            _require_free(server.address, server.port)
+    else:
         _require_free(server.address, server.port)
     listening = Listening(
-        server.address, server.port, server.tls_certificate is not None, str(chosen.data_folder)
+        server.address,
+        server.port,
+        server.tls_certificate is not None,
+        str(chosen.data_folder),
+        waits=kind == "shares" or (kind == "passphrase" and chosen.seal.passphrase_file is None),
     )
     show.out(json.dumps(vars(listening)))
 
@@ -106,6 +121,13 @@ def web(context: typer.Context) -> None:
     chosen = _started_settings(context)
     # By name: the faces do not know each other, and `serve` is where one starts the other.
     importlib.import_module("secvault.api.serving").serve(chosen)
+
+
+def sealer(context: typer.Context) -> None:
+    """Hold the root key for the other processes, as a child of `serve`."""
+    leave_no_core()
+    chosen = _started_settings(context)
+    operations.sealer.run_sealer(chosen, system_clock())
 
 
 def worker(context: typer.Context) -> None:
@@ -160,21 +182,31 @@ def _require_free(address: str, port: int) -> None:
 
 
 def _announce_when_ready(listening: Listening) -> Callable[[], None]:
-    announced = False
+    announced = waiting = False
 
     def look() -> None:
-        nonlocal announced
-        if not announced and _is_ready(listening):
+        nonlocal announced, waiting
+        if announced:
+            return
+        status = _ready_status(listening)
+        # Not on stdout: the children's logs are there, one JSON object a line.
+        if status == http.HTTPStatus.OK:
             announced = True
-            # Not on stdout: the children's logs are there, one JSON object a line.
             show.talk(
                 f"secvault answers on {listening.url} (data in {listening.data}); Ctrl-C stops it"
+            )
+        elif status is not None and listening.waits and not waiting:
+            waiting = True
+            show.talk(
+                f"secvault is sealed, on {listening.url} (data in {listening.data}): open it with "
+                "`secvault unseal`; Ctrl-C stops it"
             )
 
     return look
 
 
-def _is_ready(listening: Listening) -> bool:
+def _ready_status(listening: Listening) -> int | None:
+    """What it answers when it is asked whether it is ready; None while nothing answers."""
     host = _EVERYWHERE.get(listening.address, listening.address)
     if listening.tls:
         trust = ssl.create_default_context()
@@ -188,8 +220,8 @@ def _is_ready(listening: Listening) -> bool:
         made = http.client.HTTPConnection(host, listening.port, timeout=_ANSWER_SECONDS)
     try:
         made.request("GET", "/health/ready")
-        return made.getresponse().status == http.HTTPStatus.OK
+        return made.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         made.close()

@@ -24,6 +24,7 @@ from secvault.errors import ConfigurationError
 PREFIX = "SECVAULT_"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
 
 
 def _known_zone(name: str) -> str:
@@ -53,6 +54,14 @@ def _without_password(location: str) -> str:
     if re.search(r"//[^/]*@", location):
         raise ValueError("keys have no place here; give access_key_id and secret_access_key")
     return location
+
+
+def _sealing_address(address: str) -> str:
+    # The key of the root travels there: in clear only where nobody is in between.
+    loopback = re.match(r"http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]+)?/?$", address)
+    if address and not loopback and not re.match(r"https://[^/@\s]+/?$", address):
+        raise ValueError("write https://host:port; http only for this machine itself")
+    return address
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -113,11 +122,45 @@ class StoreSettings(Section):
         return self
 
 
+class TransitSealSettings(Section):
+    """The Vault or OpenBao server whose transit engine opens the root."""
+
+    address: Annotated[str, AfterValidator(_sealing_address)] = ""
+    token_file: UsablePath | None = None
+    mount: str = Field("transit", pattern=_SEGMENTS)
+    key: str = Field("secvault", pattern=_SEGMENTS)
+    namespace: str = Field("", max_length=256)
+    ca_file: UsablePath | None = None
+
+
+class AwsKmsSealSettings(Section):
+    """The key of AWS KMS that opens the root."""
+
+    key_id: str = Field("", max_length=2048)
+    region: str = Field("us-east-1", min_length=1, max_length=64)
+    endpoint: str = Field("", max_length=2048)
+
+
+class Pkcs11SealSettings(Section):
+    """The HSM's key that opens the root."""
+
+    module: UsablePath | None = None
+    token: str = Field("", max_length=64)
+    key: str = Field("secvault", min_length=1, max_length=256)
+    pin_file: UsablePath | None = None
+
+
 class SealSettings(Section):
     """What wraps the root key."""
 
-    kind: Literal["file"] = "file"
+    kind: Literal["file", "passphrase", "shares", "vault", "aws-kms", "pkcs11"] = "file"
     key_file: UsablePath | None = None
+    passphrase_file: UsablePath | None = None
+    passphrase_memory_mib: int = Field(256, ge=19, le=4096)
+    passphrase_passes: int = Field(4, ge=2, le=64)
+    vault: TransitSealSettings = TransitSealSettings()
+    aws_kms: AwsKmsSealSettings = AwsKmsSealSettings()
+    pkcs11: Pkcs11SealSettings = Pkcs11SealSettings()
 
 
 class IdentitySettings(Section):

@@ -6,6 +6,6 @@ Start reading at `secvault.keyring.keyring`.
 """
 
 from secvault.keyring.keyring import Keyring
-from secvault.keyring.seal import FileSeal, Seal
+from secvault.keyring.seals import FileSeal, Seal
 
 __all__ = ["FileSeal", "Keyring", "Seal"]

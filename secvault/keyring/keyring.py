@@ -19,7 +19,8 @@ from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
-from secvault.keyring.root import Root
+from secvault.keyring.root import Root, earlier, read_stored
+from secvault.keyring.roots import Renew, Roots
 from secvault.store import Store, tables
 from secvault.store.engine import insert_unless_there
 
@@ -37,21 +38,44 @@ class Keyring:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, root: Root, random: aead.Random = os.urandom
+        self,
+        store: Store,
+        clock: Clock,
+        root: Root,
+        random: aead.Random = os.urandom,
+        renew: Renew | None = None,
     ) -> None:
+        """renew: gives the store's present root, when another process has rotated it."""
         self._store = store
         self._clock = clock
-        self._root = root
+        self._vault_id = root.vault_id
+        self._roots = Roots(store, root, renew, random)
         self._random = random
 
     @property
     def vault_id(self) -> str:
         """The vault whose root this is."""
-        return self._root.vault_id
+        return self._vault_id
+
+    @property
+    def roots(self) -> Roots:
+        """The open root."""
+        return self._roots
 
     def over(self, store: Store) -> Keyring:
-        """The keyring of another store under the same root: a restored copy of this vault."""
-        return Keyring(store, self._clock, self._root, self._random)
+        """The keyring of a restored copy of this vault, whatever seal it was copied under.
+
+        Its root is this one, or an earlier one that this one opens. Raises Damaged, Sealed.
+        """
+        root = self._roots.present
+        with store.read() as connection:
+            copied = read_stored(connection)
+        if copied.vault_id != root.vault_id:
+            raise Damaged("the copy is of another vault")
+        if copied.generation != root.generation:
+            with self._store.read() as connection:
+                root = earlier(connection, root, copied.generation)
+        return Keyring(store, self._clock, root, self._random)
 
     def add_mount(self, connection: Connection, path: str, kind: str, department: str) -> None:
         """Make a mount unless it is there; its keys belong to the department."""
@@ -165,7 +189,8 @@ class Keyring:
         self.department_of(connection, mount)
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         for version in versions:
-            named_key.insert_version(connection, mount, name, self._wrapped(mount, name, version))
+            wrapped = self._wrapped(connection, mount, name, version)
+            named_key.insert_version(connection, mount, name, wrapped)
         named_key.update_key(connection, mount, name, **limits)
         return named_key.read_key(connection, mount, name)
 
@@ -180,10 +205,10 @@ class Keyring:
         kind = key_kind.kind_of(key.kind)
         material = None
         if stored.wrapped:
-            place = _context(key.mount, key.name, stored.version)
+            place = material_place(key.mount, key.name, stored.version)
             material = self._unwrap(key.resource, stored.version, stored.wrapped, place)
         if stored.wrapped_hmac is not None:
-            place = _hmac_context(key.mount, key.name, stored.version)
+            place = hmac_place(key.mount, key.name, stored.version)
             hmac_key = self._unwrap(key.resource, stored.version, stored.wrapped_hmac, place)
         elif material is not None and kind.family == "hmac":
             hmac_key = material
@@ -197,7 +222,7 @@ class Keyring:
 
     def _unwrap(self, resource: str, version: int, wrapped: bytes, place: bytes) -> Secret:
         try:
-            return Secret(aead.open_sealed(wrapped, self._root.key, place))
+            return self._roots.open(wrapped, place)
         except Damaged:
             raise Damaged(f"version {version} of the key {resource} is damaged") from None
 
@@ -211,7 +236,9 @@ class Keyring:
         ).scalar_one_or_none()
         if wrapped is None:
             raise Damaged(f"version {version} of the key {mount}/{name} is gone")
-        return self._unwrap(f"{mount}/{name}", version, wrapped, _context(mount, name, version))
+        return self._unwrap(
+            f"{mount}/{name}", version, wrapped, material_place(mount, name, version)
+        )
 
     def for_encryption(
         self, connection: Connection, key: NamedKey, version: int = 0
@@ -249,7 +276,7 @@ class Keyring:
     ) -> None:
         at = self._clock.micros()
         named_key.insert_key(connection, INTERNAL, purpose, KeyOptions(kind=kind), at)
-        wrapped = self._wrap(fresh, _context(INTERNAL, purpose, 1))
+        wrapped = self._roots.seal(connection, fresh, material_place(INTERNAL, purpose, 1))
         stored = StoredVersion(1, wrapped, None, None, at)
         named_key.insert_version(connection, INTERNAL, purpose, stored)
 
@@ -286,20 +313,21 @@ class Keyring:
         else:
             hmac_key = Secret(aead.draw(HMAC_KEY_BYTES, self._random))
         made = KeyVersion(version, kind, material, hmac_key, public, self._clock.micros())
-        named_key.insert_version(connection, mount, name, self._wrapped(mount, name, made))
+        stored = self._wrapped(connection, mount, name, made)
+        named_key.insert_version(connection, mount, name, stored)
 
-    def _wrapped(self, mount: str, name: str, version: KeyVersion) -> StoredVersion:
+    def _wrapped(
+        self, connection: Connection, mount: str, name: str, version: KeyVersion
+    ) -> StoredVersion:
         number = version.number
+        seal = partial(self._roots.seal, connection)
         wrapped = b""
         if version.material is not None:
-            wrapped = self._wrap(version.material, _context(mount, name, number))
+            wrapped = seal(version.material, material_place(mount, name, number))
         hmac_wrapped = None
         if version.kind.family != "hmac":
-            hmac_wrapped = self._wrap(version.hmac_key, _hmac_context(mount, name, number))
+            hmac_wrapped = seal(version.hmac_key, hmac_place(mount, name, number))
         return StoredVersion(number, wrapped, hmac_wrapped, version.public_text, version.created_at)
-
-    def _wrap(self, secret: Secret, place: bytes) -> bytes:
-        return aead.seal(secret.expose(), self._root.key, place, self._random)
 
 
 def _checked(options: KeyOptions) -> KeyKind:
@@ -317,9 +345,11 @@ def _checked(options: KeyOptions) -> KeyKind:
     return kind
 
 
-def _hmac_context(mount: str, name: str, version: int) -> bytes:
+def hmac_place(mount: str, name: str, version: int) -> bytes:
+    """What the wrapped HMAC key of a version is bound to."""
     return aead.bind("secvault/named-key-hmac", mount, name, str(version))
 
 
-def _context(mount: str, name: str, version: int) -> bytes:
+def material_place(mount: str, name: str, version: int) -> bytes:
+    """What the wrapped material of a version is bound to."""
     return aead.bind("secvault/named-key", mount, name, str(version))

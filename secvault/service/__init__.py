@@ -5,6 +5,19 @@ it came from; nothing is answered before its audit entry is on disk. Needs setti
 Start reading at `secvault.service.spine`, then `secvault.service.opening`.
 """
 
-from secvault.service.service import Service
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secvault.service.service import Service
 
 __all__ = ["Service"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # The sealer, which holds the root and little else, loads none of the parts.
+        if name != "Service":
+            raise AttributeError(name)
+        from secvault.service.service import Service  # noqa: PLC0415
+
+        return Service

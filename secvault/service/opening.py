@@ -7,12 +7,13 @@ import platform
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from secvault.access import Policy, load_rules
+from secvault.access import Policy, Rules, load_rules
 from secvault.audit.event import Actor, Event
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
@@ -30,13 +31,17 @@ from secvault.identity import (
     Strangers,
 )
 from secvault.identity.sign_in import Entrance
-from secvault.keyring import FileSeal, Keyring
+from secvault.keyring import FileSeal, Keyring, Seal
 from secvault.keyring.keyring import RECORDS, TRANSIT
 from secvault.keyring.message_count import MessageCount
 from secvault.keyring.named_key import key_names
-from secvault.keyring.root import create_root, unseal
+from secvault.keyring.root import Root, create_root, read_stored
+from secvault.keyring.seals.configured import unattended
+from secvault.keyring.seals.pkcs11 import Pkcs11Seal
+from secvault.keyring.seals.seal import Wrapped
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
+from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
 from secvault.service.spine import Spine
@@ -46,14 +51,26 @@ from secvault.store.migrate import require_current, schema_revision, upgrade
 PROGRAM = Actor("system", "secvault")
 
 
-def create_vault(settings: Settings, clock: Clock, random: Random = os.urandom) -> str:
-    """Make the data folder, the seal key, the store and the root key; return the vault's id.
+@dataclass(frozen=True)
+class MadeVault:
+    """A vault that was made just now, with its open root."""
 
-    Raises Conflict when there is a vault already; it is not touched.
+    vault_id: str
+    access: RootAccess
+
+
+def create_vault(
+    settings: Settings, clock: Clock, random: Random = os.urandom, seal: Seal | None = None
+) -> MadeVault:
+    """Make the data folder, the store and the root key.
+
+    seal: what wraps the root; without it the seal that the settings name, which must be one that
+    needs nobody: a `file` or `pkcs11` key is made unless it is there. Raises Conflict when there
+    is a vault already; it is not touched.
     """
     folder = settings.data_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    seal = FileSeal(settings.seal_key_file, random)
+    chosen = seal or unattended(settings, settings.seal.kind, random)
     store = open_store(settings.store_url)
     try:
         if schema_revision(store) is not None:
@@ -61,14 +78,22 @@ def create_vault(settings: Settings, clock: Clock, random: Random = os.urandom) 
                 if _has_vault(connection):
                     raise Conflict(f"there is a vault in {folder} already; it is left as it is")
         upgrade(store)
-        if not seal.file.exists():
-            seal.create()
+        make_key(chosen)
         with store.write() as connection:
-            root = create_root(connection, seal, clock, random)
+            root = create_root(connection, chosen, clock, random)
             Keyring(store, clock, root, random).add_mount(connection, TRANSIT, TRANSIT, "it")
-        return root.vault_id
+        return MadeVault(root.vault_id, GivenRoot(root, chosen))
     finally:
         store.close()
+
+
+def make_key(seal: Seal) -> None:
+    """Make the seal's own key where it can be made here and is not there. Raises Sealed, ..."""
+    if isinstance(seal, FileSeal) and not seal.file.exists():
+        seal.create()
+    elif isinstance(seal, Pkcs11Seal):
+        with suppress(Conflict):
+            seal.create()
 
 
 def vault_exists(settings: Settings) -> bool:
@@ -95,27 +120,23 @@ def opened(
     program: str,
     environment: Mapping[str, str] = os.environ,
     random: Random = os.urandom,
+    access: RootAccess | None = None,
+    root: Root | None = None,
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
+    access: the way to the root; without it the sealer when one runs, else the seal. root: the
+    root itself, when it is at hand. When the block ends, this process can open nothing any more.
     Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
         closing.callback(store.close)
         require_current(store)
-        with store.read() as connection:
-            root = unseal(connection, FileSeal(settings.seal_key_file, random))
-        keyring = Keyring(store, clock, root, random)
-        collections = load_collections(settings.policy_folder / "collections")
-        rules = load_rules(
-            settings.policy_folder,
-            {
-                name: {field.name: str(field.sensitivity) for field in collection.fields.values()}
-                for name, collection in collections.items()
-            },
-            {name: collection.department for name, collection in collections.items()},
-        )
+        way = access or root_access(settings, store, random)
+        keyring = Keyring(store, clock, root or way.root(), random, way.root)
+        closing.callback(keyring.roots.close)
+        collections, rules = _policies(settings)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
@@ -135,10 +156,40 @@ def opened(
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit),
+            root_access=way,
         )
         audit.record(_lifecycle("audit.started", program))
         closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
         yield service
+
+
+def check(settings: Settings) -> Wrapped:
+    """Look at everything that opening needs but the root; the root as it is stored.
+
+    Raises StoreVersion, Sealed (no vault), ConfigurationError, Unavailable, Damaged.
+    """
+    store = open_store(settings.store_url)
+    try:
+        require_current(store)
+        with store.read() as connection:
+            wrapped = read_stored(connection).wrapped
+        _policies(settings)
+        return wrapped
+    finally:
+        store.close()
+
+
+def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules]:
+    collections = load_collections(settings.policy_folder / "collections")
+    rules = load_rules(
+        settings.policy_folder,
+        {
+            name: {field.name: str(field.sensitivity) for field in collection.fields.values()}
+            for name, collection in collections.items()
+        },
+        {name: collection.department for name, collection in collections.items()},
+    )
+    return collections, rules
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -25,6 +25,10 @@ class Readiness:
         return self.database and self.audit and self.unsealed
 
 
+SEALED = Readiness(database=False, audit=False, unsealed=False)
+"""Of a process whose service is not open: nothing in it can be used."""
+
+
 def check(service: Service) -> Readiness:
     """Ask the database for a row, and the audit log whether it could write of late."""
     try:

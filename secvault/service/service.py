@@ -15,6 +15,7 @@ from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
 from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
+from secvault.service.sealing.access import RootAccess
 from secvault.service.signing import SigningKeys
 from secvault.service.spine import Spine
 from secvault.store import Store
@@ -37,3 +38,4 @@ class Service:
     signing: SigningKeys
     backups: BackupEngine
     spine: Spine
+    root_access: RootAccess

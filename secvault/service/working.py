@@ -16,26 +16,112 @@ from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
+from secvault.keyring.root import Root
 from secvault.service import opening
 from secvault.service.key_rotation import rotate_due_keys
+from secvault.service.sealing.access import BySealer
+from secvault.service.sealing.client import SealerClient
+from secvault.service.sealing.follower import Follower
 from secvault.service.service import Service
 from secvault.service.workflows import schedules, workflows
 
 LOOK_SECONDS = 1.0
+LOOKS = 20
+"""Sealing must not wait for the next look."""
 ROTATION_SECONDS = 60.0
 
 
+class Turns:
+    """Between the follower, which hears the sealer, and the main thread, which works.
+
+    opened, renewed and sealed are the follower's; the other names are the main thread's.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.sealing = threading.Event()
+        self.service: Service | None = None
+        self._root: Root | None = None
+        self._came = threading.Event()
+        self._at_rest = threading.Event()
+        self._at_rest.set()
+
+    def opened(self, root: Root) -> None:
+        """Let the main thread work with this root."""
+        self.sealing.clear()
+        self._root = root
+        self._came.set()
+
+    def renewed(self, root: Root) -> None:
+        """Work on with a root that was rotated; what is not open yet asks for it by itself."""
+        service = self.service
+        if service is not None:
+            service.keyring.roots.adopt(root)
+
+    def sealed(self) -> None:
+        """Return when the main thread works no more and holds nothing."""
+        self.sealing.set()
+        self._root = None
+        self._came.clear()
+        self._at_rest.wait()
+
+    def take(self, seconds: float) -> Root | None:
+        """The root to work with, as soon as there is one; `rest` must follow."""
+        if not self._came.wait(seconds):
+            return None
+        self._at_rest.clear()
+        root, self._root = self._root, None
+        self._came.clear()
+        if root is None:
+            self._at_rest.set()
+        return root
+
+    def rest(self) -> None:
+        """Say that nothing of the root is left."""
+        self.service = None
+        self._at_rest.set()
+
+    def over(self) -> bool:
+        """Whether the work is to end, for good or until the vault is opened again."""
+        return self.stopping.is_set() or self.sealing.is_set()
+
+
 def work(settings: Settings, clock: Clock) -> None:
-    """Work until SIGTERM or SIGINT. Raises what keeps the worker from starting or going on."""
-    stopping = threading.Event()
+    """Work while the vault is open, until SIGTERM or SIGINT.
+
+    Raises what keeps the worker from starting or going on.
+    """
+    turns = Turns()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
+        turns.stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     log = structlog.get_logger("secvault.worker")
-    with opening.opened(settings, clock, program="worker") as service:
+    follower = Follower(
+        settings.data_folder,
+        "worker",
+        opened=turns.opened,
+        renewed=turns.renewed,
+        sealed=turns.sealed,
+        log=log.warning,
+    )
+    follower.start()
+    while not turns.stopping.is_set():
+        root = turns.take(LOOK_SECONDS)
+        if root is not None:
+            _work_with(settings, clock, root, turns, log)
+            turns.rest()
+    follower.stop()
+
+
+def _work_with(
+    settings: Settings, clock: Clock, root: Root, turns: Turns, log: structlog.stdlib.BoundLogger
+) -> None:
+    access = BySealer(SealerClient(settings.data_folder))
+    with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
+        turns.service = service
         worker = Worker(
             service.store,
             clock,
@@ -47,9 +133,10 @@ def work(settings: Settings, clock: Clock) -> None:
         worker.start()
         failure: BaseException | None = None
         try:
-            failure = _watch(service, worker, stopping, log.error)
+            failure = _watch(service, worker, turns, log.error)
         finally:
-            left = worker.stop()
+            # Sealing waits for nobody: what is under way is taken up again after the unsealing.
+            left = worker.stop(finish=0, cancel=3) if turns.sealing.is_set() else worker.stop()
     if left:
         if failure is not None:
             log.error("worker.failed", error=type(failure).__name__)
@@ -61,15 +148,15 @@ def work(settings: Settings, clock: Clock) -> None:
 
 
 def _watch(
-    service: Service, worker: Worker, stopping: threading.Event, log: Callable[..., object]
+    service: Service, worker: Worker, turns: Turns, log: Callable[..., object]
 ) -> BaseException | None:
-    """Sign the log's head and rotate keys when due, until told to stop.
+    """Sign the log's head and rotate keys when due, until told to stop or to seal.
 
     Returns what ended the worker, if something did.
     """
     clock = service.clock
     due = rotation = clock.monotonic()
-    while not stopping.wait(LOOK_SECONDS):
+    while not _waited(turns):
         failure = worker.failure()
         if failure is not None:
             return failure
@@ -80,6 +167,14 @@ def _watch(
             rotation = clock.monotonic() + ROTATION_SECONDS
             _rotate(service, log)
     return None
+
+
+def _waited(turns: Turns) -> bool:
+    """Whether the work is over, before the next look is due."""
+    for _ in range(LOOKS):
+        if turns.over() or turns.stopping.wait(LOOK_SECONDS / LOOKS):
+            break
+    return turns.over()
 
 
 def _rotate(service: Service, log: Callable[..., object]) -> None:

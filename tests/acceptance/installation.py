@@ -79,12 +79,14 @@ class Installation:
         """The same with further variables."""
         return Installation(self.folder, self.port, {**self.given, **more})
 
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, stdin: str = "", **more: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `secvault`; more: further variables. What it said must never be a traceback."""
         done = subprocess.run(
             [*PROGRAM, *arguments],
             env={**self.environment, **more},
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -176,22 +178,36 @@ class Installation:
         )
 
 
-def new_installation(folder: Path, more: str = "", keep_last: int = 3) -> Installation:
-    """A vault with one administrator, a local repository and a plan. more: further TOML."""
+def new_installation(
+    folder: Path,
+    more: str = "",
+    keep_last: int = 3,
+    seal: tuple[str, ...] = (),
+    said: list[str] | None = None,
+    **given: str,
+) -> Installation:
+    """A vault with one administrator, a local repository and a plan. more: further TOML.
+
+    seal: options of `init`; said: gets what it printed, as JSON. given: further variables.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    made = Installation(folder, free_port())
+    made = Installation(folder, free_port(), given)
     (folder / "secvault.toml").write_text(
         f'data = "{made.data}"\n'
         f"[server]\nport = {made.port}\n"
         f'[backup.repositories.here]\nlocation = "{made.repository}"\n'
         f'[backup.plans.{PLAN}]\nrepository = "here"\nkeep_last = {keep_last}\n{more}'
     )
-    made.ok(
+    printed = made.ok(
         "init",
+        "--json",
+        *seal,
         SECVAULT_ADMIN_NAME=ADMINISTRATOR,
         SECVAULT_ADMIN_PASSWORD=PASSWORD,
         SECVAULT_ADMIN_TOTP_SEED=SEED,
     )
+    if said is not None:
+        said.append(printed)
     return made
 
 

@@ -73,7 +73,7 @@ MAY = {
     | BACKUPS
     | KEY_LIFE
     | MOUNTS
-    | {"audit.verify", "config.read"},
+    | {"audit.verify", "config.read", "vault.seal"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"key.read", "key.list", "mount.read"},
@@ -95,7 +95,8 @@ LOCAL_MAY = {
     | BACKUPS
     | KEY_LIFE
     | MOUNTS
-    | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"},
+    | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
+    | {"vault.seal", "vault.reseal", "root.rotate"},
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {"key.rotate", "audit.read", "audit.verify", "vault.status"},
 }

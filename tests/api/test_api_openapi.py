@@ -62,7 +62,8 @@ def test_native_errors_are_problem_documents_and_transit_errors_are_the_engines(
 ) -> None:
     for path, method, operation in operations:
         for status, answer in operation["responses"].items():
-            if int(status) < 400 or path.startswith("/health"):
+            # Of health checks the status is the answer, and the body says the rest.
+            if int(status) < 400 or path.startswith("/health") or path == "/v1/sys/health":
                 continue
             if path.startswith("/v1/"):
                 form = answer["content"]["application/json"]["schema"]
@@ -100,6 +101,7 @@ def test_every_operation_that_is_not_open_names_its_credential(operations: Opera
         "/v1/sys/init",
         "/v1/sys/leader",
         "/v1/sys/seal-status",
+        "/v1/sys/unseal",
     }
 
 

@@ -31,6 +31,7 @@ OPEN = {
     "/v1/sys/init",
     "/v1/sys/leader",
     "/v1/sys/seal-status",
+    "/v1/sys/unseal",
 }
 
 

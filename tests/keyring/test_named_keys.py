@@ -432,5 +432,5 @@ def test_no_key_is_in_clear_in_any_file_of_the_data_folder(
 
 
 def test_a_keyring_shows_no_key(keyring: Keyring) -> None:
-    assert "***" in repr(keyring._root)
-    assert keyring._root.key.expose().hex() not in repr(keyring) + repr(vars(keyring))
+    assert "***" in repr(keyring.roots.present)
+    assert keyring.roots.present.key.expose().hex() not in repr(keyring) + repr(vars(keyring))

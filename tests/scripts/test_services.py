@@ -24,6 +24,12 @@ OF_EACH = {
     "mariadb": ["SVTEST_MARIADB"],
     "s3": ["SVTEST_S3_ENDPOINT", "SVTEST_S3_ACCESS_KEY", "SVTEST_S3_SECRET_KEY"],
     "openbao": ["SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN"],
+    "softhsm": [
+        "SOFTHSM2_CONF",
+        "SVTEST_PKCS11_MODULE",
+        "SVTEST_PKCS11_TOKEN",
+        "SVTEST_PKCS11_PIN",
+    ],
 }
 
 # Each does something that only a working server can do and prints what came back.
@@ -68,12 +74,22 @@ sealed = bao.secrets.transit.encrypt_data("talked", plaintext="aGVsbG8=")["data"
 print(bao.secrets.transit.decrypt_data("talked", sealed)["data"]["plaintext"])
 print(list(bao.sys.list_enabled_audit_devices()["data"]))
 """,
+    "softhsm": """
+import os, pkcs11
+token = pkcs11.lib(os.environ["SVTEST_PKCS11_MODULE"]).get_token(
+    token_label=os.environ["SVTEST_PKCS11_TOKEN"]
+)
+with token.open(user_pin=os.environ["SVTEST_PKCS11_PIN"], rw=True) as session:
+    key = session.generate_key(pkcs11.KeyType.AES, 256, label="talked", store=True)
+    print(key.key_length)
+""",
 }
 ANSWERS = {
     "postgresql": "(True,)\n('200',)\n",
     "mariadb": "42\n",
     "s3": "b'whole'\n",
     "openbao": "aGVsbG8=\n['main/']\n",
+    "softhsm": "256\n",
 }
 
 

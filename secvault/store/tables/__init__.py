@@ -5,7 +5,7 @@ from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_hea
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import person, service_account, session, token, totp_device
 from secvault.store.tables.jobs import job, node, schedule
-from secvault.store.tables.keys import mount, named_key, named_key_version, vault
+from secvault.store.tables.keys import mount, named_key, named_key_version, retired_root, vault
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
@@ -28,6 +28,7 @@ __all__ = [
     "person",
     "record",
     "record_field",
+    "retired_root",
     "role_grant",
     "schedule",
     "service_account",

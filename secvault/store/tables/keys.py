@@ -22,7 +22,11 @@ vault = Table(
     Column("id", Text, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("seal", Text, nullable=False),
+    # What the seal needs beside the wrapped root, as JSON; nothing secret.
+    Column("seal_parameters", Text, nullable=False, server_default=text("''")),
     Column("wrapped_root", LargeBinary, nullable=False),
+    # Which root wraps the keys; each rotation adds one.
+    Column("root_generation", Integer, nullable=False, server_default=text("1")),
     # There is one vault in a store, also when two programs make it at the same moment.
     Column(
         "one",
@@ -32,6 +36,15 @@ vault = Table(
         default=1,
         nullable=False,
     ),
+)
+
+# Earlier roots, each under the one after it: copies of the store from before still open.
+retired_root = Table(
+    "retired_root",
+    metadata,
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("retired_at", BigInteger, nullable=False),
 )
 
 mount = Table(

@@ -1,4 +1,4 @@
-"""The seal: what wraps the 256-bit root key, so that it is never stored in clear."""
+"""The embedded default: a 256-bit key in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
@@ -20,26 +19,9 @@ _HEADER = b"secvault seal key v1"
 _LONGEST_FILE = 1024
 
 
-class Seal(Protocol):
-    """Wraps and unwraps the root key."""
-
-    @property
-    def kind(self) -> str:
-        """Its name in the settings and the store."""
-        ...
-
-    def wrap(self, root: Secret, vault_id: str) -> bytes:
-        """Return the root sealed for this vault. Raises Sealed when the seal's key is missing."""
-        ...
-
-    def unwrap(self, wrapped: bytes, vault_id: str) -> Secret:
-        """Return the root. Raises Sealed without the seal's key, Damaged for another's bytes."""
-        ...
-
-
 @dataclass(frozen=True)
 class FileSeal:
-    """The embedded default: a 256-bit key in a file that only its owner can read.
+    """A seal whose key lies in a file.
 
     The file holds a header line and the key in base64. It belongs outside the data folder and
     outside every backup: whoever has both the file and the data can open the vault.
@@ -52,6 +34,11 @@ class FileSeal:
     def kind(self) -> str:
         """See Seal."""
         return "file"
+
+    @property
+    def parameters(self) -> str:
+        """None: where the key lies stands in the settings."""
+        return ""
 
     def create(self) -> None:
         """Write a new key, mode 0600: the whole file or none, also when killed.
