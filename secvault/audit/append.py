@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, exists, insert, select, text
+from sqlalchemy import Connection, delete, exists, insert, select
 
 from secvault.audit.event import Event
 from secvault.audit.leaf import Draft, Number, draft_of, stamp
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.errors import Damaged
 from secvault.store.engine import insert_unless_there
+from secvault.store.straight import straight
 from secvault.store.tables import audit_event, audit_head, audit_outbox
 
 LOG = "main"
@@ -36,16 +37,14 @@ _INSERT_ARRAYS = """
     INSERT INTO audit_event
         (seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash)
     SELECT * FROM unnest(
-        %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bytea[]
+        ?::bigint[], ?::text[], ?::bigint[], ?::text[], ?::text[],
+        ?::text[], ?::text[], ?::text[], ?::bytea[], ?::bytea[]
     )
 """
 
-_MOVE_HEAD = text(
-    f"UPDATE audit_head SET size = :size, frontier = :frontier, last_t = :last_t "  # noqa: S608
-    f"WHERE log = '{LOG}'"
-)
-_LOCK_HEAD = select(audit_head).where(audit_head.c.log == LOG).with_for_update()
+_READ_HEAD = f"SELECT size, frontier, last_t FROM audit_head WHERE log = '{LOG}'"  # noqa: S608
+_MOVE_HEAD = f"UPDATE audit_head SET size = ?, frontier = ?, last_t = ? WHERE log = '{LOG}'"  # noqa: S608
+_READ_OUTBOX = "SELECT id, body FROM audit_outbox ORDER BY id LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +61,15 @@ def lock_head(connection: Connection) -> Head:
     SQLite has locked the whole database by then; PostgreSQL locks the row. Raises Damaged if
     events are there but their head is gone.
     """
-    row = connection.execute(_LOCK_HEAD).one_or_none()
-    if row is None:
+    lock = _READ_HEAD if connection.dialect.name == "sqlite" else f"{_READ_HEAD} FOR UPDATE"
+    rows = straight(connection, lock)
+    if not rows:
         if connection.scalar(select(exists().where(audit_event.c.seq >= 0))):
             raise Damaged("the head of the audit log is missing; verify the log, then restore it")
         start_head(connection, LOG)
-        row = connection.execute(_LOCK_HEAD).one()
-    return Head(Frontier.from_bytes(row.size, row.frontier), row.last_t)
+        rows = straight(connection, lock)
+    ((size, frontier, last_t),) = rows
+    return Head(Frontier.from_bytes(size, bytes(frontier)), last_t)
 
 
 def start_head(connection: Connection, log: str) -> None:
@@ -95,17 +96,14 @@ def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: 
         served = columns(head.frontier.size + at, made.id, last_t, made.event)
         rows.append((*served, body, hashes[-1]))
     frontier = head.frontier.extend(hashes)
-    # Past SQLAlchemy's own `insert`, which takes as long as the rest of the batch together.
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_INSERT_ARRAYS, tuple(list(c) for c in zip(*rows, strict=True)))
+        straight(connection, _INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
     else:
         for at in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[at : at + _ROWS_AT_ONCE]
             statement = _INSERT_ROWS + ", ".join([_ROW] * len(some))
-            connection.exec_driver_sql(statement, tuple(value for row in some for value in row))
-    connection.execute(
-        _MOVE_HEAD, {"size": frontier.size, "frontier": frontier.to_bytes(), "last_t": last_t}
-    )
+            straight(connection, statement, [value for row in some for value in row])
+    straight(connection, _MOVE_HEAD, (frontier.size, frontier.to_bytes(), last_t))
 
 
 def columns(seq: int, id: str, t: int, event: Event) -> tuple[object, ...]:  # noqa: A002
@@ -129,14 +127,14 @@ def take_from_outbox(connection: Connection, limit: int) -> list[Draft]:
 
     Raises Damaged if a row is not a draft: it was changed from outside, and stays where it is.
     """
-    rows = connection.execute(select(audit_outbox).order_by(audit_outbox.c.id).limit(limit)).all()
-    if not rows:
-        return []
+    rows = straight(connection, _READ_OUTBOX, (limit,))
     drafts = []
-    for row in rows:
-        made = draft_of(row.body)
-        if made.id != row.id:
-            raise Damaged(f"the audit outbox row {row.id} holds another event; verify the log")
+    for id_, body in rows:
+        made = draft_of(bytes(body))
+        if made.id != id_:
+            raise Damaged(f"the audit outbox row {id_} holds another event; verify the log")
         drafts.append(made)
-    connection.execute(delete(audit_outbox).where(audit_outbox.c.id.in_([d.id for d in drafts])))
+    if drafts:
+        ids = [each.id for each in drafts]
+        connection.execute(delete(audit_outbox).where(audit_outbox.c.id.in_(ids)))
     return drafts

@@ -12,6 +12,7 @@ import base64
 import binascii
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +92,45 @@ def named_cipher(key: Secret, version: int, cipher: Cipher = "aes-gcm") -> Named
         raise InvalidInput.at("key", f"must be {expected} bytes long, not {len(exposed)}")
     aead = AESGCM(exposed) if cipher == "aes-gcm" else ChaCha20Poly1305(exposed)
     return NamedCipher(version, f"{PREFIX}{version}:", aead)
+
+
+def seal_each(
+    cipher: NamedCipher, plaintexts: Sequence[tuple[bytes, bytes]], random: Random = os.urandom
+) -> list[str]:
+    """The text form of each plaintext, as `NamedCipher.seal` makes it, in less time together.
+
+    plaintexts: each with its associated data.
+    """
+    nonces = draw(NONCE_BYTES * len(plaintexts), random)
+    prefix, encrypt, encoded = cipher.prefix, cipher.aead.encrypt, binascii.b2a_base64
+    texts = []
+    end = 0
+    for plaintext, associated_data in plaintexts:
+        start, end = end, end + NONCE_BYTES
+        nonce = nonces[start:end]
+        body = nonce + encrypt(nonce, plaintext, associated_data)
+        texts.append(prefix + encoded(body, newline=False).decode())
+    return texts
+
+
+def open_each(cipher: NamedCipher, texts: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
+    """The plaintext of each text, as `parse_named` and `NamedCipher.open` give it.
+
+    texts: each with its associated data. None if any is of another version or does not open: one
+    by one shows which, and why.
+    """
+    prefix, decrypt, encoded = cipher.prefix, cipher.aead.decrypt, binascii.b2a_base64
+    plaintexts = []
+    try:
+        for text, associated_data in texts:
+            given = text.removeprefix(prefix)
+            body = binascii.a2b_base64(given, strict_mode=True)
+            if encoded(body, newline=False).decode() != given:
+                return None
+            plaintexts.append(decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], associated_data))
+    except (InvalidTag, ValueError):
+        return None
+    return plaintexts
 
 
 def parse_named(text: str) -> NamedCiphertext:

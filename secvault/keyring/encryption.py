@@ -5,6 +5,8 @@ A failure that the caller's input causes is an InvalidInput in the engine's own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -90,6 +92,41 @@ def rewrap(key: OpenKey, item: ToDecrypt, random: Random) -> Encrypted:
     plaintext = decrypt(key, item)
     again = ToEncrypt(plaintext, item.associated_data, item.key_version, item.context)
     return encrypt(key, again, random)
+
+
+def encrypt_each(key: OpenKey, items: Sequence[ToEncrypt], random: Random) -> list[Encrypted]:
+    """Encrypt all items, as `encrypt` does each. Raises InvalidInput when one cannot be."""
+    if not _plain(key) or any(item.key_version for item in items):
+        return [encrypt(key, item, random) for item in items]
+    version = key.for_encryption(0)
+    given = [(item.plaintext, item.associated_data) for item in items]
+    texts = transit.seal_each(version.cipher, given, random)
+    return [Encrypted(text, version.number) for text in texts]
+
+
+def decrypt_each(key: OpenKey, items: Sequence[ToDecrypt]) -> list[bytes]:
+    """Decrypt all items, as `decrypt` does each. Raises InvalidInput when one cannot be."""
+    opened = None
+    if _plain(key):
+        # Most of what is asked for is under the latest version; what is not shows itself.
+        latest = key.for_encryption(0).cipher
+        given = [(item.ciphertext, item.associated_data) for item in items]
+        opened = transit.open_each(latest, given)
+    return [decrypt(key, item) for item in items] if opened is None else opened
+
+
+def rewrap_each(key: OpenKey, items: Sequence[ToDecrypt], random: Random) -> list[Encrypted]:
+    """Move all ciphertexts, as `rewrap` does each. Raises InvalidInput when one cannot be."""
+    again = [
+        ToEncrypt(plaintext, item.associated_data, item.key_version, item.context)
+        for plaintext, item in zip(decrypt_each(key, items), items, strict=True)
+    ]
+    return encrypt_each(key, again, random)
+
+
+def _plain(key: OpenKey) -> bool:
+    """Whether one cipher a version seals all that the key is given."""
+    return key.kind.symmetric and not key.key.derived
 
 
 def _derived(

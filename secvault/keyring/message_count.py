@@ -8,7 +8,7 @@ Keys derived by a context are counted with the key that they come from, which er
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 from sqlalchemy import Connection, update
@@ -49,7 +49,7 @@ class MessageCount:
         self._left: dict[_Version, int] = {}
         self._block: dict[_Version, int] = {}
 
-    def take(self, key: OpenKey, items: Iterable[ToEncrypt | ToDecrypt]) -> bool:
+    def take(self, key: OpenKey, items: Sequence[ToEncrypt | ToDecrypt]) -> bool:
         """Count the sealing of these items, if that needs nothing of the store; else False."""
         return all(self._take(each, number) for each, number in _wanted(key, items).items())
 
@@ -83,13 +83,15 @@ class MessageCount:
             self._left[version] = self._left.get(version, 0) + got
 
 
-def _wanted(key: OpenKey, items: Iterable[ToEncrypt | ToDecrypt]) -> Counter[_Version]:
+def _wanted(key: OpenKey, items: Sequence[ToEncrypt | ToDecrypt]) -> Mapping[_Version, int]:
     if not key.kind.symmetric:
-        return Counter()
+        return {}
     latest, mount, name = key.key.latest_version, key.key.mount, key.key.name
+    if not any(item.key_version for item in items):
+        return {(mount, name, latest): len(items)}
     # What names a version that cannot be is refused when it is to be sealed.
     versions = Counter(item.key_version or latest for item in items)
-    return Counter({(mount, name, at): n for at, n in versions.items() if 0 < at <= latest})
+    return {(mount, name, at): n for at, n in versions.items() if 0 < at <= latest}
 
 
 def _added(connection: Connection, version: _Version, messages: int) -> bool:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event as Signal
+from threading import current_thread
 
 import pytest
 from sqlalchemy import Connection, event, func, select, text
@@ -32,16 +33,16 @@ def _outbox(store: Store) -> int:
 
 @contextmanager
 def _refusing(store: Store) -> Iterator[list[Exception]]:
-    """The store fails each write of events while the list holds an error."""
+    """The store fails each commit of the log's own thread while the list holds an error."""
     failures: list[Exception] = []
 
-    def refuse(_c: Connection, _cursor: object, statement: str, *_: object) -> None:
-        if failures and "INSERT INTO audit_event" in statement:
+    def refuse(_connection: Connection) -> None:
+        if failures and current_thread().name == "audit-log":
             raise failures[0]
 
-    event.listen(store.writer, "before_cursor_execute", refuse)
+    event.listen(store.writer, "commit", refuse)
     yield failures
-    event.remove(store.writer, "before_cursor_execute", refuse)
+    event.remove(store.writer, "commit", refuse)
 
 
 def test_an_event_is_in_the_store_when_record_returns(

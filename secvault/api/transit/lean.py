@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -74,14 +74,15 @@ class _HmacBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Manner:
-    """How the bodies of one action are read, and what is done with an item of a body.
+    """How the bodies of one action are read, and what is done with their items.
 
-    seals: whether each item is one more message under the key.
+    each: what the answer says of each item of a body. seals: whether each item is one more
+    message under the key.
     """
 
     single: msgspec.json.Decoder[Any]
     batch: msgspec.json.Decoder[Any]
-    one: Callable[[OpenKey, Any, Any, Random], dict[str, Any]]
+    each: Callable[[OpenKey, Sequence[Any], Any, Random], list[dict[str, Any]]]
     seals: bool
 
     def run(
@@ -93,36 +94,44 @@ class _Manner:
                 item = self.single.decode(body)
                 if self.seals and not messages.take(key, (item,)):
                     return None
-                return self.one(key, item, item, random), 1
+                return self.each(key, (item,), item, random)[0], 1
             given = self.batch.decode(body)
             items = given.batch_input
             if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
                 return None
-            results = [
-                {**self.one(key, item, given, random), "reference": item.reference}
-                for item in items
-            ]
+            results = self.each(key, items, given, random)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SecvaultError):
             return None
+        for result, item in zip(results, items, strict=True):
+            result["reference"] = item.reference
         return {"batch_results": results}, len(items)
 
 
-def _encrypt(key: OpenKey, item: _EncryptItem, _: Any, random: Random) -> dict[str, Any]:
-    return _shown(encryption.encrypt(key, item, random))
+def _encrypt(
+    key: OpenKey, items: Sequence[_EncryptItem], _: Any, random: Random
+) -> list[dict[str, Any]]:
+    return [_shown(done) for done in encryption.encrypt_each(key, items, random)]
 
 
-def _decrypt(key: OpenKey, item: _DecryptItem, _: Any, __: Random) -> dict[str, Any]:
-    return {"plaintext": encryption.decrypt(key, item)}
+def _decrypt(
+    key: OpenKey, items: Sequence[_DecryptItem], _: Any, __: Random
+) -> list[dict[str, Any]]:
+    return [{"plaintext": plaintext} for plaintext in encryption.decrypt_each(key, items)]
 
 
-def _rewrap(key: OpenKey, item: _DecryptItem, _: Any, random: Random) -> dict[str, Any]:
-    return _shown(encryption.rewrap(key, item, random))
+def _rewrap(
+    key: OpenKey, items: Sequence[_DecryptItem], _: Any, random: Random
+) -> list[dict[str, Any]]:
+    return [_shown(done) for done in encryption.rewrap_each(key, items, random)]
 
 
 def _hmac(
-    key: OpenKey, item: _HmacItem, given: _HmacBody | _HmacBatch, _: Random
-) -> dict[str, Any]:
-    return {"hmac": signing.authenticate(key, item.input, DEFAULT_HASH, given.key_version)}
+    key: OpenKey, items: Sequence[_HmacItem], given: _HmacBody | _HmacBatch, _: Random
+) -> list[dict[str, Any]]:
+    version = given.key_version
+    return [
+        {"hmac": signing.authenticate(key, item.input, DEFAULT_HASH, version)} for item in items
+    ]
 
 
 def _shown(done: encryption.Encrypted) -> dict[str, Any]:
@@ -132,11 +141,11 @@ def _shown(done: encryption.Encrypted) -> dict[str, Any]:
 def _manner(
     single: type[msgspec.Struct],
     batch: type[msgspec.Struct],
-    one: Callable[..., dict[str, Any]],
+    each: Callable[..., list[dict[str, Any]]],
     *,
     seals: bool,
 ) -> _Manner:
-    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), one, seals)
+    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), each, seals)
 
 
 _MANNERS: Mapping[str, _Manner] = MappingProxyType(

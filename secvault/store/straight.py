@@ -1,0 +1,32 @@
+"""Statements straight to the driver, for the one path where SQLAlchemy takes most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+
+def straight(
+    connection: Connection, statement: str, values: Sequence[object] = ()
+) -> list[tuple[Any, ...]]:
+    """Run one statement in the connection's transaction; its rows, if it gives any.
+
+    statement: with `?` for each value, on both engines. values: such as fit their columns. Raises
+    what SQLAlchemy raises for the same fault of the database, so that the store names it alike.
+    """
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(
+            statement if dialect.name == "sqlite" else statement.replace("?", "%s"), values
+        )
+        return list(cursor.fetchall()) if cursor.description else []
+    except dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(
+            statement, None, error, dialect.loaded_dbapi.Error, hide_parameters=True
+        ) from error
+    finally:
+        cursor.close()
