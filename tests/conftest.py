@@ -78,13 +78,14 @@ class S3Server:
 
 @dataclass(frozen=True)
 class OpenBao:
-    """An unsealed OpenBao server with `transit/` mounted; `token` is root's.
+    """An unsealed OpenBao server with `transit/` mounted. token: root's. audit: its audit file.
 
     All tests of a run share it: name keys and policies so that they do not meet.
     """
 
     addr: str
     token: str = field(repr=False)
+    audit: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def s3_server() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def openbao() -> Iterator[OpenBao]:
     """A real OpenBao server."""
-    names = ("SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN")
+    names = ("SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN", "SVTEST_OPENBAO_AUDIT")
     with _served("openbao", *names) as variables:
         yield OpenBao(*(variables[name] for name in names))
 

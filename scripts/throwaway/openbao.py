@@ -10,9 +10,14 @@ from urllib.request import ProxyHandler, Request, build_opener
 from throwaway.programs import find
 from throwaway.site import NotStarted, Site
 
+AUDIT = "audit.log"
+
 
 def start(site: Site) -> dict[str, str]:
-    """Return SVTEST_OPENBAO_ADDR and SVTEST_OPENBAO_TOKEN (root); `transit/` is mounted."""
+    """Return SVTEST_OPENBAO_ADDR, SVTEST_OPENBAO_TOKEN (root) and SVTEST_OPENBAO_AUDIT, the file.
+
+    `transit/` is mounted.
+    """
     (site.folder / "raft").mkdir()
     port, cluster = site.ports(2)
     address = f"http://127.0.0.1:{port}"
@@ -28,7 +33,11 @@ def start(site: Site) -> dict[str, str]:
     _call(address, "PUT", "sys/unseal", {"key": made["keys_base64"][0]})
     site.wait(lambda: _active(address), watched)
     _call(address, "POST", "sys/mounts/transit", {"type": "transit"}, token)
-    return {"SVTEST_OPENBAO_ADDR": address, "SVTEST_OPENBAO_TOKEN": token}
+    return {
+        "SVTEST_OPENBAO_ADDR": address,
+        "SVTEST_OPENBAO_TOKEN": token,
+        "SVTEST_OPENBAO_AUDIT": str(site.folder / AUDIT),
+    }
 
 
 def _config(site: Site, port: int, cluster: int) -> str:
@@ -46,7 +55,7 @@ listener "tcp" {{
 api_addr = "http://127.0.0.1:{port}"
 cluster_addr = "http://127.0.0.1:{cluster}"
 audit "file" "main" {{
-  options {{ file_path = {json.dumps(str(site.folder / "audit.log"))} }}
+  options {{ file_path = {json.dumps(str(site.folder / AUDIT))} }}
 }}
 """
 

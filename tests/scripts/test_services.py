@@ -23,7 +23,7 @@ OF_EACH = {
     "postgresql": ["SVTEST_POSTGRESQL"],
     "mariadb": ["SVTEST_MARIADB"],
     "s3": ["SVTEST_S3_ENDPOINT", "SVTEST_S3_ACCESS_KEY", "SVTEST_S3_SECRET_KEY"],
-    "openbao": ["SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN"],
+    "openbao": ["SVTEST_OPENBAO_ADDR", "SVTEST_OPENBAO_TOKEN", "SVTEST_OPENBAO_AUDIT"],
     "softhsm": [
         "SOFTHSM2_CONF",
         "SVTEST_PKCS11_MODULE",
