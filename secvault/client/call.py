@@ -54,7 +54,7 @@ class Fault:
 class BatchSize:
     """What one request holds at most. The service takes 10,000 items and 32 MiB.
 
-    OpenBao takes fewer, by the complexity of the JSON: 400 items are well within.
+    OpenBao takes fewer, by the complexity of the JSON: 150 items are within.
     """
 
     items: int = 10_000

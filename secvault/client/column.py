@@ -97,7 +97,7 @@ def sealed_ahead(columns: Iterable[tuple[Sealing, Iterable[bytes]]]) -> Iterator
 
     Raises the error of the first value that cannot be encrypted.
     """
-    sealed: dict[tuple[Sealing, bytes], list[str]] = {}
+    sealed = dict(_SEALED.get() or {})
     for sealing, plaintexts in columns:
         given = list(plaintexts)
         for plaintext, result in zip(given, sealing.seal_many(given), strict=True):

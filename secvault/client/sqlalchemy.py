@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from sqlalchemy import Column, Connection, Dialect, Select, String, Table, Text, event, type_coerce
@@ -221,7 +222,18 @@ class BlindIndex(_Placed[str]):
         """The HMAC."""
         if value is None:
             return None
-        return self.sealing().lookup(to_bytes(self.normalise(value), "the value"), self.key_version)
+        with _as_it_is():
+            return self.sealing().seal(self.normalised(value))
+
+    def sealing(self) -> Sealing:
+        """How the column is indexed. Raises WrongUse for a type without a column."""
+        return replace(super().sealing(), index_version=self.key_version)
+
+    def normalised(self, value: str | bytes) -> bytes:
+        """The bytes that stand for all values that count as equal. Raises WrongUse."""
+        if not isinstance(value, str):
+            raise WrongUse(f"a blind index is of str, not {type(value).__name__}")
+        return to_bytes(self.normalise(value), "the value")
 
 
 Encrypted: TypeAlias = "InstrumentedAttribute[Any] | Column[Any]"

@@ -99,7 +99,7 @@ def server(request: pytest.FixtureRequest) -> Server:
         return found
     bao = request.getfixturevalue("openbao")
     # It refuses larger ones for the complexity of their JSON.
-    return Server(bao.addr, bao.token, BatchSize(items=400))
+    return Server(bao.addr, bao.token, BatchSize(items=150))
 
 
 @pytest.fixture(params=["blocking", "awaited"])

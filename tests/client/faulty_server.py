@@ -37,11 +37,13 @@ class FaultyServer:
     otherwise: Move = field(default_factory=lambda: encrypted)
     asked: list[Asked] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    arrived: threading.Event = field(default_factory=threading.Event)
 
     def next_move(self, asked: Asked) -> Move:
         """Note the request; what to do with it."""
         with self.lock:
             self.asked.append(asked)
+            self.arrived.set()
             return self.plan.popleft() if self.plan else self.otherwise
 
 
