@@ -128,8 +128,12 @@ def answer_of(response: httpx2.Response) -> Answer:
 
 
 def fault_of(error: httpx2.HTTPError) -> Fault:
-    """What went wrong. By its kind only: the error holds the request, and with it the token."""
-    return Fault(type(error).__name__, not isinstance(error, _NEVER_SENT))
+    """What went wrong, without the error: that holds the request, and with it the token."""
+    kind = type(error).__name__
+    if isinstance(error, _NEVER_SENT):
+        # Before anything was sent its words are the system's: refused, unknown, not trusted.
+        return Fault(f"{kind} ({error})" if str(error) else kind, may_have_happened=False)
+    return Fault(kind, may_have_happened=True)
 
 
 def _headers(step: Send) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from secvault.client.batches import decrypt_many, encrypt_many, hmac_many, rewra
 from secvault.client.call import Call
 from secvault.client.client import AsyncClient, Client
 from secvault.client.coalescing import Coalescer, Where
+from secvault.client.errors import WrongUse
 from secvault.client.item import Done, Failed, ToDecrypt, ToEncrypt
 from secvault.client.transit import MOUNT
 
@@ -165,6 +166,8 @@ class Gathering:
         """What a coroutine over the gathering gives, run beside the other threads'."""
         if os.getpid() != self._process:
             self._start()
+        if self._loop.is_closed():
+            raise WrongUse("the gathering is closed")
         return asyncio.run_coroutine_threadsafe(ask(self._inner), self._loop).result()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -103,8 +104,8 @@ def stalls(until: threading.Event) -> Move:
 
 
 @contextmanager
-def faulty_server() -> Iterator[FaultyServer]:
-    """The server, running."""
+def faulty_server(tls: ssl.SSLContext | None = None) -> Iterator[FaultyServer]:
+    """The server, running; with a context, by TLS."""
     told = FaultyServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -127,7 +128,11 @@ def faulty_server() -> Iterator[FaultyServer]:
             """A client that hangs up is no news."""
 
     with Quiet(("127.0.0.1", 0), Handler) as server:
-        told.address = f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "http"
+        if tls is not None:
+            scheme = "https"
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        told.address = f"{scheme}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

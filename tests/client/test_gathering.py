@@ -254,6 +254,15 @@ def test_closing_answers_all_who_wait(faulty: FaultyServer) -> None:
     assert asyncio.run(main()) == "vault:v1:YQ=="
 
 
+def test_a_closed_gathering_of_threads_says_so(faulty: FaultyServer) -> None:
+    with Client(faulty.address, "t") as client:
+        gathering = Gathering(client)
+        gathering.close()
+        gathering.close()
+        with pytest.raises(WrongUse, match="closed"):
+            gathering.encrypt("k", "a")
+
+
 def test_an_unreachable_server_is_told_to_each() -> None:
     with (
         Client("http://127.0.0.1:1", "t", retry=Retry(0.1, 1, 0.01, 0.02)) as client,
