@@ -17,6 +17,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
+from secvault.client.retry import Chance, Retry
+
+# No second attempt: the wait before it would be longer than the total time.
+AT_ONCE = Retry(total_seconds=20, request_seconds=20, first_wait=100, longest_wait=100)
+UNLUCKY = Chance(random=lambda: 0.99)
+
 Move: TypeAlias = "Callable[[BaseHTTPRequestHandler, bytes], None]"
 
 

@@ -14,10 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from secvault.client import Client, Retry, Unreachable, WrongUse
-from tests.client.faulty_server import FaultyServer, faulty_server
-
-BRIEF = Retry(total_seconds=2, request_seconds=2, first_wait=1, longest_wait=5)
+from secvault.client import Client, Unreachable, WrongUse
+from tests.client.faulty_server import AT_ONCE, UNLUCKY, FaultyServer, faulty_server
 
 
 @pytest.fixture
@@ -72,8 +70,8 @@ def test_a_server_of_the_named_authority_is_trusted(
 
 def test_any_other_gets_nothing_and_the_error_says_why(secured: FaultyServer) -> None:
     with (
-        Client(secured.address, "t", retry=BRIEF) as client,
-        pytest.raises(Unreachable, match="(?i)certificate") as raised,
+        Client(secured.address, "t", retry=AT_ONCE, chance=UNLUCKY) as client,
+        pytest.raises(Unreachable, match=r"(?i)certificate") as raised,
     ):
         client.encrypt("k", "a")
     assert not raised.value.may_have_happened

@@ -24,6 +24,7 @@ from secvault.client import (
     Gathering,
     NotAllowed,
     Retry,
+    ServerFault,
     ToEncrypt,
     TooLarge,
     Unreachable,
@@ -31,9 +32,7 @@ from secvault.client import (
 )
 from secvault.client.batches import encrypt_many
 from tests.client.conftest import Server
-from tests.client.faulty_server import FaultyServer, says, stalls
-
-SOON = Retry(total_seconds=5, request_seconds=2, first_wait=0.001, longest_wait=0.002)
+from tests.client.faulty_server import AT_ONCE, UNLUCKY, FaultyServer, says, stalls
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def alone(server: Server, key: str, ciphertexts: dict[str, Any]) -> dict[str, An
     return found
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ASKS, st.sampled_from([0.0, 0.002]), st.integers(1, 8))
 def test_each_gets_what_a_call_of_its_own_gives_whoever_else_fails_or_stops_waiting(
     server: Server,
@@ -230,13 +229,15 @@ def test_an_item_too_large_for_a_request_fails_alone(faulty: FaultyServer) -> No
     assert isinstance(second, TooLarge)
 
 
-@pytest.mark.parametrize(("move", "kind"), [(says(403), NotAllowed), (says(504), ClientError)])
+@pytest.mark.parametrize(("move", "kind"), [(says(403), NotAllowed), (says(504), ServerFault)])
 def test_a_batch_that_fails_as_a_whole_fails_each(
     faulty: FaultyServer, move: Any, kind: type[ClientError]
 ) -> None:
     faulty.otherwise = move
-    brief = Retry(0.1, 1, 0.001, 0.002)
-    with Client(faulty.address, "t", retry=brief) as client, Gathering(client) as gathering:
+    with (
+        Client(faulty.address, "t", retry=AT_ONCE, chance=UNLUCKY) as client,
+        Gathering(client) as gathering,
+    ):
         with ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(gathering.encrypt, "k", "a") for _ in range(4)]
         assert all(isinstance(future.exception(), kind) for future in futures)

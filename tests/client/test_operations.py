@@ -30,7 +30,7 @@ from tests.client.conftest import Awaited, Server
 Vault = Client | Awaited
 
 PLACE = "payslips.net/42"
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FEW

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,7 +27,16 @@ from secvault.client import (
 from secvault.client.call import Answer, Fault, Request
 from secvault.client.retry import Attempts, Chance, Send, Wait
 from tests.acceptance.installation import free_port
-from tests.client.faulty_server import FaultyServer, breaks_off, resets, says, stalls
+from tests.client.faulty_server import (
+    AT_ONCE,
+    UNLUCKY,
+    FaultyServer,
+    breaks_off,
+    encrypted,
+    resets,
+    says,
+    stalls,
+)
 
 SOON = Retry(total_seconds=5, request_seconds=2, first_wait=0.001, longest_wait=0.002)
 ONCE = Request("POST", "/v1/transit/keys/k/rotate", b"{}", repeatable=False)
@@ -182,8 +192,7 @@ def test_a_stalled_answer_ends_at_the_time_out_and_is_asked_for_again(
 
 
 def test_errors_after_the_last_attempt_have_the_servers_words(faulty: FaultyServer) -> None:
-    brief = Retry(0.5, 1, 0.05, 0.1)
-    with Client(faulty.address, "t", retry=brief) as client:
+    with Client(faulty.address, "t", retry=AT_ONCE, chance=UNLUCKY) as client:
         for move, kind in [
             (says(503, {"errors": ["Vault is sealed"]}, X_Request_Id="r-1"), Sealed),
             (says(500), ServerFault),
@@ -228,20 +237,15 @@ def test_nobody_there_is_unreachable_within_the_total_time_and_nothing_has_happe
 def test_a_client_holds_no_more_connections_than_it_may(faulty: FaultyServer) -> None:
     released = threading.Event()
     faulty.otherwise = stalls(released)
-    brief = Retry(1, 1, 0.001, 0.002)
-    with Client(faulty.address, "t", retry=brief, max_connections=2) as client:
-        threads = [threading.Thread(target=_try, args=(client,)) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.3)
+    with (
+        Client(faulty.address, "t", retry=Retry(20, 20), max_connections=2) as client,
+        ThreadPoolExecutor(6) as pool,
+    ):
+        futures = [pool.submit(client.encrypt, "k", "a") for _ in range(6)]
+        while len(faulty.asked) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)
         assert len(faulty.asked) == 2
+        faulty.otherwise = encrypted
         released.set()
-        for thread in threads:
-            thread.join()
-
-
-def _try(client: Client) -> None:
-    try:
-        client.encrypt("k", "a")
-    except Unreachable:
-        return
+        assert {future.result() for future in futures} == {"vault:v1:YQ=="}

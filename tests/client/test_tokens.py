@@ -188,9 +188,9 @@ def test_the_token_is_renewed_before_it_ends_and_nobody_is_refused(
     role: Callable[..., Role],
 ) -> None:
     # The secret id is good for one log-in: only renewals can keep the client going.
-    made = role(token_ttl="3s", token_max_ttl="1h", secret_id_num_uses=1)
+    made = role(token_ttl="5s", token_max_ttl="1h", secret_id_num_uses=1)
     with Client.from_approle(made.role_id, made.secret_id, address=made.openbao.addr) as client:
-        until = time.monotonic() + 5
+        until = time.monotonic() + 6.5
         while time.monotonic() < until:
             client.encrypt(made.key, "a")
             time.sleep(0.2)
