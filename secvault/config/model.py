@@ -109,6 +109,12 @@ class ServerSettings(Section):
         return self
 
 
+class MountsSettings(Section):
+    """What may be done to mounts."""
+
+    disable_with_keys: bool = False
+
+
 class StoreSettings(Section):
     """The database."""
 
@@ -245,6 +251,7 @@ class Settings(BaseSettings):
     organisation: str = Field("secvault", pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
+    mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
