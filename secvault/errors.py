@@ -57,6 +57,8 @@ class InvalidInput(SecvaultError):
 class KeyForbids(InvalidInput):
     """A key's own settings forbid what was asked, or a key with this name is there already."""
 
+    code = "key-forbids"
+    title = "The key forbids this"
     # Clients tell it by this status from input that they must mend.
     vault_status = 500
 

@@ -124,11 +124,10 @@ def auth_token_lookup(at: Authenticated, body: Body) -> Response:
     service, who = at
     given = read_body(body, TokenBody)
     try:
-        key_id = _named(at, given.body)
-    except NotFound as unknown:
+        found = token_tree.read_token(service, who, _named(at, given.body))
+    except NotFound:
         # The peer's answer for any token that it does not know, also one that has ended.
-        raise Refused(unknown.detail) from None
-    found = token_tree.read_token(service, who, key_id)
+        raise Refused("bad token") from None
     return vault_answer(who, _known(service, found, given.body.token), warnings=given.warnings)
 
 
