@@ -91,6 +91,7 @@ class ServerSettings(Section):
     port: int = Field(8200, ge=1, le=65535)
     workers: int = Field(1, ge=1, le=64)
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    header_seconds: int = Field(30, ge=1, le=3600)
     body_seconds: int = Field(60, ge=1, le=3600)
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
