@@ -23,13 +23,15 @@ class FieldError:
 class SecvaultError(Exception):
     """Base of all errors that secvault raises on purpose.
 
-    status: HTTP status. exit_code: exit code of the command line (0 done, 1 failed, 2 wrong
-    usage, 3 refused, 4 sealed or not reachable, 5 verification found damage).
+    status: HTTP status. vault_status: the one on the Vault-compatible paths, where their clients
+    look for another than the usual one. exit_code: exit code of the command line (0 done,
+    1 failed, 2 wrong usage, 3 refused, 4 sealed or not reachable, 5 verification found damage).
     """
 
     code: ClassVar[str] = "failed"
     title: ClassVar[str] = "The operation failed"
     status: ClassVar[int] = 500
+    vault_status: ClassVar[int | None] = None
     exit_code: ClassVar[int] = 1
 
     def __init__(self, detail: str, *, fields: tuple[FieldError, ...] = ()) -> None:
@@ -50,6 +52,15 @@ class InvalidInput(SecvaultError):
     def at(cls, field: str, detail: str) -> InvalidInput:
         """The error for one field at fault."""
         return cls(f"{field}: {detail}", fields=(FieldError(field, detail),))
+
+
+class KeyForbids(InvalidInput):
+    """A key's own settings forbid what was asked, or a key with this name is there already."""
+
+    code = "key-forbids"
+    title = "The key forbids this"
+    # Clients tell it by this status from input that they must mend.
+    vault_status = 500
 
 
 class ConfigurationError(SecvaultError):

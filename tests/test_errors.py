@@ -31,6 +31,7 @@ KINDS = [SecvaultError, *descendants(SecvaultError)]
 MEANINGS = {
     "failed": (500, 1),
     "invalid-input": (422, 2),
+    "key-forbids": (422, 2),
     "configuration": (500, 2),
     "not-found": (404, 1),
     "conflict": (409, 1),

@@ -13,11 +13,11 @@ import msgspec
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from secvault.api.caller import vault_caller
+from secvault.api.caller import shown_credential, vault_caller
 from secvault.api.declared import operation
 from secvault.api.vault import body_of, read_body, seconds_of, vault_answer, vault_responses, writes
 from secvault.clock import timestamp
-from secvault.errors import InvalidInput, NotAuthenticated, NotFound
+from secvault.errors import InvalidInput, NotAuthenticated, NotFound, Refused
 from secvault.identity.token_tree import NewChild
 from secvault.identity.tokens import MICROS, Token
 from secvault.service import Service, authentication, token_tree
@@ -26,6 +26,7 @@ from secvault.service.spine import Caller
 router = APIRouter(prefix="/v1/auth/token", tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
+Shown = Annotated[str, Depends(shown_credential)]
 Body = Annotated[bytes, Depends(body_of)]
 
 _RESOURCE = "it/tokens/{key_id}"
@@ -86,12 +87,12 @@ def auth_token_create(at: Authenticated, body: Body) -> Response:
 
 @router.get("/lookup-self")
 @operation("it/tokens/self", "session.self")
-def auth_token_lookup_self(at: Authenticated) -> Response:
-    """What is known of the credential that the caller holds; it is not repeated."""
+def auth_token_lookup_self(at: Authenticated, shown: Shown) -> Response:
+    """What is known of the credential that the caller holds."""
     service, who = at
     if who.principal.kind == "svc":
         found = token_tree.read_token(service, who, who.principal.credential)
-        return vault_answer(who, _known(service, found))
+        return vault_answer(who, _known(service, found, shown))
     principal = authentication.whoami(service, who)
     return vault_answer(
         who,
@@ -103,7 +104,7 @@ def auth_token_lookup_self(at: Authenticated) -> Response:
             "entity_id": principal.subject,
             "expire_time": None,
             "explicit_max_ttl": 0,
-            "id": principal.credential,
+            "id": shown,
             "meta": {"department": principal.department},
             "num_uses": 0,
             "orphan": True,
@@ -122,8 +123,12 @@ def auth_token_lookup(at: Authenticated, body: Body) -> Response:
     """What is known of the token with this text."""
     service, who = at
     given = read_body(body, TokenBody)
-    found = token_tree.read_token(service, who, _named(at, given.body))
-    return vault_answer(who, _known(service, found), warnings=given.warnings)
+    try:
+        found = token_tree.read_token(service, who, _named(at, given.body))
+    except NotFound:
+        # The peer's answer for any token that it does not know, also one that has ended.
+        raise Refused("bad token") from None
+    return vault_answer(who, _known(service, found, given.body.token), warnings=given.warnings)
 
 
 @writes(router, "/lookup-accessor", TokenBody)
@@ -132,15 +137,18 @@ def auth_token_lookup_accessor(at: Authenticated, body: Body) -> Response:
     """The same by the accessor."""
     service, who = at
     given = read_body(body, TokenBody)
-    found = token_tree.read_token(service, who, _accessor(given.body))
+    try:
+        found = token_tree.read_token(service, who, _accessor(given.body))
+    except NotFound:
+        raise InvalidInput("invalid accessor") from None
     return vault_answer(who, _known(service, found), warnings=given.warnings)
 
 
 @writes(router, "/renew-self", TokenBody)
 @operation(_RESOURCE, "token.renew", "token.extend")
-def auth_token_renew_self(at: Authenticated, body: Body) -> Response:
+def auth_token_renew_self(at: Authenticated, shown: Shown, body: Body) -> Response:
     """Let the caller's own token last longer."""
-    return _renew(at, body, lambda _: at[1].principal.credential)
+    return _renew(at, body, lambda _: at[1].principal.credential, shown)
 
 
 @writes(router, "/renew", TokenBody)
@@ -184,13 +192,15 @@ def auth_token_revoke_accessor(at: Authenticated, body: Body) -> Response:
     return Response(status_code=204)
 
 
-def _renew(at: Authenticated, body: bytes, which: Callable[[TokenBody], str]) -> Response:
+def _renew(
+    at: Authenticated, body: bytes, which: Callable[[TokenBody], str], shown: str = ""
+) -> Response:
     service, who = at
     given = read_body(body, TokenBody)
     seconds = seconds_of(given.body.increment, "increment")
     renewed = token_tree.renew(service, who, which(given.body), seconds)
-    shown = given.body.token or renewed.key_id
-    return vault_answer(who, None, warnings=given.warnings, auth=_auth(renewed, shown))
+    auth = _auth(renewed, shown or given.body.token)
+    return vault_answer(who, None, warnings=given.warnings, auth=auth)
 
 
 def _refuse_what_is_not_offered(asked: CreateBody) -> None:
@@ -246,8 +256,8 @@ def _auth(token: Token, shown: str) -> dict[str, Any]:
     }
 
 
-def _known(service: Service, token: Token) -> dict[str, Any]:
-    """What a look-up shows: the token's key id stands where the peer repeats the token."""
+def _known(service: Service, token: Token, shown: str = "") -> dict[str, Any]:
+    """What a look-up shows. shown: the token, where the one who asks has shown it."""
     latest = token.latest_end
     known: dict[str, Any] = {
         "accessor": token.key_id,
@@ -257,7 +267,7 @@ def _known(service: Service, token: Token) -> dict[str, Any]:
         "entity_id": f"svc:{token.account}",
         "expire_time": timestamp(token.expires_at),
         "explicit_max_ttl": (latest - token.created_at) // MICROS if latest else 0,
-        "id": token.key_id,
+        "id": shown,
         "issue_time": timestamp(token.created_at),
         "meta": json.loads(token.meta) or None,
         "num_uses": token.uses_left or 0,

@@ -56,11 +56,15 @@ def vault_caller(
     """The same on the Vault-compatible paths, which know a header of their own."""
     if vault_token and bearer and bearer.credentials != vault_token:
         raise NotAuthenticated("permission denied")
-    given = vault_token or (bearer.credentials if bearer else None)
     try:
-        return _authenticated(request, given)
+        return _authenticated(request, shown_credential(bearer, vault_token))
     except NotAuthenticated:
         raise NotAuthenticated("permission denied") from None
+
+
+def shown_credential(bearer: Bearer, vault_token: VaultToken) -> str:
+    """The credential of the request as it came, for answers that repeat it to who holds it."""
+    return vault_token or (bearer.credentials if bearer else "")
 
 
 def _authenticated(request: Request, credential: str | None) -> tuple[Service, Caller]:

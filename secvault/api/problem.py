@@ -80,9 +80,10 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
-    return _answer(
-        request, error.status, error.code, error.title, error.detail, error.fields, headers
-    )
+    status = error.status
+    if error.vault_status is not None and _is_vaults(request):
+        status = error.vault_status
+    return _answer(request, status, error.code, error.title, error.detail, error.fields, headers)
 
 
 def too_large(request: Request) -> Response:
@@ -157,8 +158,7 @@ def _answer(
     fields: tuple[FieldError, ...],
     headers: Mapping[str, str],
 ) -> Response:
-    # Not `request.url`, which cannot be made of every Host header.
-    if request.scope["path"].startswith(VAULT_PATHS):
+    if _is_vaults(request):
         return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
     body: dict[str, Any] = {
         "type": TYPE_BASE + code,
@@ -170,6 +170,11 @@ def _answer(
     if fields:
         body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in fields]
     return JSONResponse(body, status, dict(headers), media_type=PROBLEM_JSON)
+
+
+def _is_vaults(request: Request) -> bool:
+    # Not `request.url`, which cannot be made of every Host header.
+    return bool(request.scope["path"].startswith(VAULT_PATHS))
 
 
 def _vault_status(status: int) -> int:

@@ -94,6 +94,11 @@ class HealthCodes(BaseModel):
     perfstandbyok: str = ""
 
 
+_ERRORS = {status: it for status, it in vault_responses().items() if status != 200}
+# RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5.
+_WITHOUT_BODY = (204, 205, 304)
+
+
 def _state(request: Request) -> SealState:
     return seals.state(open_service_of(request), node_of(request))
 
@@ -104,6 +109,7 @@ def _state(request: Request) -> SealState:
     responses={
         501: {"model": VaultHealth, "description": "There is no vault."},
         503: {"model": VaultHealth, "description": "The vault is sealed."},
+        "default": {"model": VaultHealth, "description": "The status that was asked for."},
     },
     response_model=VaultHealth,
 )
@@ -126,6 +132,8 @@ def vault_health(request: Request, codes: Annotated[HealthCodes, Query()]) -> Re
         cluster_name=state.organisation,
         cluster_id=state.vault_id,
     )
+    if status in _WITHOUT_BODY:
+        return Response(status_code=status)
     return JSONResponse(answer.model_dump(), status)
 
 
@@ -155,7 +163,7 @@ def vault_seal_status(request: Request) -> SealStatus:
     "/v1/sys/unseal",
     ToUnseal,
     response_model=SealStatus,
-    responses={status: it for status, it in vault_responses().items() if status != 200},
+    responses=_ERRORS,
 )
 @open_to_all(
     "whoever gives shares or the passphrase proves by them that they may; guessing is slow"
@@ -175,7 +183,7 @@ def vault_unseal(request: Request, content: Annotated[bytes, Depends(body_of)]) 
     )
 
 
-@writes(router, "/v1/sys/seal", status_code=204, response_class=Response)
+@writes(router, "/v1/sys/seal", status_code=204, response_class=Response, responses=_ERRORS)
 @operation("it/vault/seal", "vault.seal")
 def vault_seal(
     request: Request, at: Annotated[tuple[Service, Caller], Depends(vault_caller)]

@@ -6,7 +6,8 @@ The server's own process loads none of the service; its workers do (`web_worker`
 from __future__ import annotations
 
 from granian import Granian
-from granian.constants import Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
 
 from secvault.config import Settings
 
@@ -20,6 +21,10 @@ def serve(settings: Settings) -> None:
         address=server.address,
         port=server.port,
         interface=Interfaces.ASGI,
+        # Where both versions are served, a client that sends nothing, or an HTTP/2 connection that
+        # lies idle, is waited for without end.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=server.header_seconds * 1000),
         workers=server.workers,
         runtime_threads=1,
         backlog=1024,

@@ -91,6 +91,7 @@ class ServerSettings(Section):
     port: int = Field(8200, ge=1, le=65535)
     workers: int = Field(1, ge=1, le=64)
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    header_seconds: int = Field(30, ge=1, le=3600)
     body_seconds: int = Field(60, ge=1, le=3600)
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
@@ -107,6 +108,12 @@ class ServerSettings(Section):
                 "behind_proxy = true when a proxy in front speaks TLS"
             )
         return self
+
+
+class MountsSettings(Section):
+    """What may be done to mounts."""
+
+    disable_with_keys: bool = False
 
 
 class StoreSettings(Section):
@@ -245,6 +252,7 @@ class Settings(BaseSettings):
     organisation: str = Field("secvault", pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
+    mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()

@@ -25,7 +25,8 @@ class Manner:
     hash_name: ignored by Ed25519, which signs the input itself. prehashed: the input is the hash
     already. marshaling: of ECDSA: `asn1` (DER) in base64, or `jws` (r and s, each as long as the
     curve's order) in base64url without padding; Ed25519 and RSA differ in the alphabet only.
-    salt_length: of PSS: `auto` (the longest that fits; any when verifying), `hash`, or a number.
+    salt_length: of PSS: `auto` (the longest that fits; any when verifying), `hash` or `-1` (as long
+    as the hash), or a number.
     """
 
     hash_name: str = DEFAULT_HASH
@@ -124,10 +125,13 @@ def _salt(text: str, function: hashes.HashAlgorithm) -> int | None:
     # The engine takes 0 for auto, as the language that it is written in does.
     if text in ("auto", "", "0"):
         return None
-    if text == "hash":
+    # -1 is the name that the engine's language has for it.
+    if text in ("hash", "-1"):
         return function.digest_size
     if text.isascii() and text.isdigit() and int(text[:6]) > 0 and len(text) < 6:
         return int(text)
+    if text[:1] == "-" and text[1:].isascii() and text[1:].isdigit():
+        raise InvalidInput(f"salt length is invalid: {text[:16]}")
     raise InvalidInput(f"salt length neither 'auto', 'hash', nor an int: {text[:16]}")
 
 

@@ -88,13 +88,16 @@ def describe_mount(connection: Connection, path: str, description: str) -> None:
     )
 
 
-def delete_mount(connection: Connection, path: str) -> int:
-    """Remove a mount with its keys; return how many. Raises Conflict while one may not go."""
+def delete_mount(connection: Connection, path: str, *, with_keys: bool) -> int:
+    """Remove a mount with its keys; return how many.
+
+    with_keys: also those that may not be deleted one by one; else Conflict is raised for them.
+    """
     key = tables.named_key
     kept = connection.scalar(
         select(func.count()).where(key.c.mount == path, key.c.deletion_allowed.is_(False))
     )
-    if kept:
+    if kept and not with_keys:
         raise Conflict(
             f"{path}/ holds {kept} keys that may not be deleted; set their deletion_allowed first, "
             "and be sure that nothing is encrypted with them any more"

@@ -44,19 +44,24 @@ def furnished_service(folder: Path) -> Iterator[Furnished]:
     """The service on a free port, without the worker: what it is asked for is not done."""
     installation = new_installation(folder)
     tokens = _furnish(installation)
-    with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*PROGRAM, "web"],
+    sealer, web = (_part(installation, name) for name in ("sealer", "web"))
+    try:
+        installation.wait_until_ready(web)
+        yield Furnished(installation, tokens)
+    finally:
+        stop(web)
+        stop(sealer)
+
+
+def _part(installation: Installation, name: str) -> subprocess.Popen[bytes]:
+    with (installation.folder / "service.log").open("ab") as log:
+        return subprocess.Popen(
+            [*PROGRAM, name],
             env=installation.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    try:
-        installation.wait_until_ready(process)
-        yield Furnished(installation, tokens)
-    finally:
-        stop(process)
 
 
 def _furnish(installation: Installation) -> dict[str, str]:

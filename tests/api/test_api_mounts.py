@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from tests.running_service import Api, House, system_token
+from secvault.service import Service
+from tests.running_service import Api, Front, House, system_token
 
 PLAIN = {"plaintext": base64.b64encode(b"31.500.000").decode()}
 HR = {"type": "transit", "description": "Nhân sự", "options": {"department": "hr"}}
@@ -45,6 +47,19 @@ def test_a_mount_is_made_only_in_the_department_of_the_grant(
     other = {"type": "transit", "options": {"department": "accounting"}}
     assert api("POST", "/v1/sys/mounts/acc", tokens["hr admin"], other).status_code == 403
     assert api("POST", "/v1/sys/mounts/hr/x", tokens["hr"], HR).status_code == 403
+
+
+def test_a_mount_whose_department_is_not_said_is_the_callers_own(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    api.ok("POST", "/v1/sys/mounts/own", tokens["hr admin"], {"type": "transit"})
+    listed = api.ok("GET", "/v1/sys/mounts", tokens["hr admin"])["data"]
+    assert listed["own/"]["options"] == {"department": "hr"}
+    assert (
+        api("POST", "/v1/sys/mounts/theirs", tokens["hr"], {"type": "transit"}).status_code == 403
+    )
+    nobodys = {"type": "transit", "options": {"department": ""}}
+    assert api("POST", "/v1/sys/mounts/none", tokens["hr admin"], nobodys).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,24 @@ def test_a_mount_goes_only_when_all_of_its_keys_may_go(api: Api, tokens: dict[st
     tuned = {"description": "again"}
     api.ok("POST", "/v1/sys/mounts/hr/payroll/tune", admin, tuned)
     assert api.ok("GET", "/v1/sys/mounts/hr/payroll/tune", admin)["data"]["description"] == "again"
+
+
+def test_a_mount_goes_with_all_of_its_keys_where_the_settings_say_so(
+    front: Front, house: House, tokens: dict[str, str]
+) -> None:
+    def as_openbao(service: Service) -> Service:
+        settings = service.settings
+        mounts = settings.mounts.model_copy(update={"disable_with_keys": True})
+        return replace(service, settings=settings.model_copy(update={"mounts": mounts}))
+
+    admin = tokens["hr admin"]
+    with front.serving(house, as_openbao) as api:
+        api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+        api.ok("POST", "/v1/hr/payroll/keys/sums", admin)
+        api.ok("DELETE", "/v1/sys/mounts/hr/payroll", admin)
+        assert api("GET", "/v1/hr/payroll/keys/sums", admin).status_code == 404
+        api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+        assert api("GET", "/v1/hr/payroll/keys/sums", admin).status_code == 404
 
 
 def test_more_than_10000_items_are_refused(api: Api) -> None:

@@ -63,7 +63,7 @@ def test_native_errors_are_problem_documents_and_transit_errors_are_the_engines(
     for path, method, operation in operations:
         for status, answer in operation["responses"].items():
             # Of health checks the status is the answer, and the body says the rest.
-            if int(status) < 400 or path.startswith("/health") or path == "/v1/sys/health":
+            if path.startswith("/health") or path == "/v1/sys/health" or int(status) < 400:
                 continue
             if path.startswith("/v1/"):
                 form = answer["content"]["application/json"]["schema"]

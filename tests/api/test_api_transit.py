@@ -268,4 +268,7 @@ def test_vault_clients_ask_for_health_and_seal_before_they_sign_in(api: Api) -> 
     assert health["initialized"] is True
     assert health["sealed"] is False
     assert api("HEAD", "/v1/sys/health").status_code == 200
+    for status in (204, 205, 304):
+        bodiless = api("GET", f"/v1/sys/health?activecode={status}")
+        assert (bodiless.status_code, bodiless.content) == (status, b"")
     assert api.ok("GET", "/v1/sys/seal-status")["sealed"] is False

@@ -43,12 +43,13 @@ def signing() -> Iterator[Case]:
         for name in HASHES[1:5]:
             manner = {"signature_algorithm": algorithm, "hash_algorithm": name}
             yield _signed("rsa-2048", f"{algorithm}, {name}", manner)
-    for salt in ("auto", "hash", "20", "0"):
+    for salt in ("auto", "hash", "20", "0", "-1"):
         yield _signed("rsa-2048", f"salt {salt}", {"salt_length": salt})
     for name, more in {
         "unknown algorithm": {"signature_algorithm": "raw"},
         "salt in words": {"salt_length": "long"},
         "salt too long": {"salt_length": "300"},
+        "salt below -1": {"salt_length": "-2"},
         "prehashed but no hash": {"prehashed": True},
     }.items():
         yield Case(f"rsa-2048: {name}", (new_key(type="rsa-2048"), post("sign", {**INPUT, **more})))

@@ -96,7 +96,7 @@ def _faults(ours: Answers, theirs: Answers) -> list[str]:
         zip(ours, theirs, strict=True)
     ):
         # The engine calls many faults of the caller its own; here they are the caller's.
-        if our_status != (400 if their_status == 500 else their_status):
+        if our_status not in (their_status, 400 if their_status == 500 else their_status):
             faults.append(f"step {step}: status {our_status}, theirs {their_status}: {our} {their}")
         elif _shape(our) != _shape(their):
             faults.append(f"step {step}: {_shape(our)}\n  theirs {_shape(their)}")

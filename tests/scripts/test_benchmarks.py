@@ -71,3 +71,23 @@ def test_the_comparison_with_openbao_runs_to_its_end(openbao: object, tmp_path: 
     named = [row["name"] for row in written["rows"]]
     assert "encrypt, 32 callers" in named
     assert all(row["ours"] > 0 for row in written["rows"])
+
+
+@pytest.mark.slow
+def test_the_comparison_in_one_process_runs_to_its_end(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [ROOT / "scripts" / "bench", "field", "--rounds", "1", "--json", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    written = json.loads(out.read_text("utf-8"))
+    peers = {"Fernet", "Tink", "AWS Encryption SDK", "AWS SDK, keys cached", "bare AES-GCM"}
+    assert {row["peer"] for row in written["rows"]} == peers
+    assert len(written["rows"]) == 2 * 2 * len(peers)
+    assert all(row["ours"] > 0 and row["theirs"] > 0 for row in written["rows"])
+    for verb in ("seal", "open"):
+        assert {len(rounds) for rounds in written["us"][verb].values()} == {1}

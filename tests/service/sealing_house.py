@@ -35,8 +35,8 @@ def sealer_over(settings: Settings, told: Told) -> Iterator[tuple[Sealer, Sealer
     """A sealer that serves, and the one who asks it."""
     store = open_store(settings.store_url)
     sealer = Sealer(settings, store, system_clock(), told)
-    sealer.start()
     try:
+        sealer.start()
         yield sealer, SealerClient(settings.data_folder)
     finally:
         sealer.close()

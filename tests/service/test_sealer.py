@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
-from secvault.errors import InvalidInput, Sealed, TooManyAttempts
+from secvault.errors import Conflict, InvalidInput, Sealed, TooManyAttempts
 from secvault.keyring.root import Root
 from secvault.keyring.seals.shares import split
 from secvault.service import authentication, seals
@@ -176,6 +176,41 @@ def test_a_holder_seals_itself_when_its_sealer_is_gone_and_opens_under_the_next(
         until(2 * number)
     follower.stop()
     assert calls == ["open", "sealed"] * 2
+
+
+def test_a_holder_without_a_sealer_says_once_what_it_waits_for(tmp_path: Path) -> None:
+    told = Told()
+    follower = Follower(
+        tmp_path,
+        "test",
+        opened=lambda _: None,
+        renewed=lambda _: None,
+        sealed=lambda: None,
+        log=told,
+    )
+    follower.start()
+    deadline = time.monotonic() + 30
+    while not told.lines and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    follower.stop()
+    (line,) = told.lines
+    assert line.startswith("sealer.awaited")
+    assert str(tmp_path) in line
+    assert "`secvault sealer`" in line
+
+
+def test_a_second_sealer_over_a_folder_is_refused_and_harms_nobody(
+    house: House, pair: Pair, told: Told
+) -> None:
+    _, client = pair
+    root = client.root()
+    with (
+        pytest.raises(Conflict, match="a sealer runs already"),
+        sealer_over(house.settings, told),
+    ):
+        pass
+    assert client.root() == root
 
 
 def test_an_opening_that_fails_is_tried_again_and_a_sealing_meanwhile_heeded(

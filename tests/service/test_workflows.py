@@ -203,24 +203,19 @@ def test_a_vault_on_postgresql_is_backed_up_and_drilled(
 
 
 class Workers:
-    """Worker processes of the real program, one after the other."""
+    """Worker processes of the real program, one after the other, and the sealer beside them.
+
+    Only the worker is killed: what `serve` runs else is not what is tried here.
+    """
 
     def __init__(self, planned: Planned) -> None:
         self._planned = planned
         self.log = planned.house.folder / "worker.log"
         self.child: subprocess.Popen[bytes] | None = None
+        self._sealer = self._part("sealer")
 
     def start(self) -> None:
-        passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
-        with self.log.open("ab") as log:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", "secvault.cli", "worker"],
-                env={**passed, "SECVAULT_CONFIG": str(self._planned.config)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-            )
+        self.child = self._part("worker")
 
     def kill(self) -> None:
         if self.child is not None:
@@ -234,15 +229,33 @@ class Workers:
         time.sleep(then)
         self.kill()
 
+    def end(self) -> None:
+        """Leave no process behind."""
+        self.kill()
+        self._sealer.kill()
+        self._sealer.wait()
+
     def told(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
+
+    def _part(self, name: str) -> subprocess.Popen[bytes]:
+        passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "secvault.cli", name],
+                env={**passed, "SECVAULT_CONFIG": str(self._planned.config)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+            )
 
 
 @pytest.fixture
 def workers(planned: Planned) -> Iterator[Workers]:
     made = Workers(planned)
     yield made
-    made.kill()
+    made.end()
 
 
 @pytest.mark.timeout(300)

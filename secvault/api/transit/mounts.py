@@ -27,11 +27,11 @@ _LEASE_SECONDS = 2_764_800
 
 
 class NewMount(msgspec.Struct):
-    """A new mount. options: `department`, whose keys they are."""
+    """A new mount. options: `department`, whose keys they are; the caller's own without it."""
 
     type: str = ""
     description: str = ""
-    options: dict[str, str] = {}
+    options: dict[str, str | int | float | bool] = {}
     config: dict[str, Any] = {}
 
 
@@ -107,7 +107,8 @@ def mount_enable(at: Authenticated, path: MountPath, body: Body) -> Response:
         raise InvalidInput("backend type must be specified as a string")
     if asked.type != "transit":
         raise InvalidInput(f"plugin not found in the catalog: {asked.type[:40]}")
-    department = asked.options.get("department", "")
+    given = asked.options.get("department")
+    department = None if given is None else str(given)
     transit.enable_mount(service, caller, path.rstrip("/"), department, asked.description)
     return Response(status_code=204)
 
@@ -115,7 +116,7 @@ def mount_enable(at: Authenticated, path: MountPath, body: Body) -> Response:
 @router.delete(_ONE, status_code=204)
 @operation(_RESOURCE, "mount.delete")
 def mount_disable(at: Authenticated, path: MountPath) -> Response:
-    """Remove a mount, whose keys must all be ones that may be deleted."""
+    """Remove a mount with its keys, which must all be ones that may be deleted by default."""
     service, caller = at
     transit.disable_mount(service, caller, path.rstrip("/"))
     return Response(status_code=204)

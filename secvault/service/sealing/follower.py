@@ -22,6 +22,8 @@ _CONNECT_SECONDS = 5.0
 _AGAIN_SECONDS = 0.1
 # An opening that failed, for a store that is away, is tried again.
 _REOPEN_SECONDS = 1.0
+# Those who start together may be a little apart; who waits longer says for what.
+_PATIENT_TRIES = 30
 
 
 class Follower:
@@ -49,6 +51,7 @@ class Follower:
         self._sealed = sealed
         self._log = log
         self._open = False
+        self._tries = 0
         self._stopping = threading.Event()
         self._channel: Channel | None = None
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -86,7 +89,9 @@ class Follower:
     def _follow_one(self) -> None:
         connection = place.connect(self._folder, _CONNECT_SECONDS)
         if connection is None:
+            self._wait_in_vain()
             return
+        self._tries = 0
         channel = self._channel = Channel(connection)
         try:
             channel.send(messages.Watch(self._program))
@@ -109,6 +114,15 @@ class Follower:
             self._close()
             self._channel = None
             channel.close()
+
+    def _wait_in_vain(self) -> None:
+        self._tries += 1
+        if self._tries == _PATIENT_TRIES:
+            self._log(
+                "sealer.awaited",
+                detail=f"no sealer runs over {self._folder}, and without one nothing is opened: "
+                "run `secvault serve`, or `secvault sealer` beside this process",
+            )
 
     def _take(self, channel: Channel, told: messages.Opened) -> bool:
         try:

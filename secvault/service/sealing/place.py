@@ -9,20 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from secvault.errors import Unavailable
+from secvault.errors import Conflict, Unavailable
 from secvault.service.sealing.messages import Broken
 
 NAME = "sealer.sock"
 _BACKLOG = 128
+_LOOK_SECONDS = 5.0
 # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED).
 _CREDENTIALS = struct.Struct("3i")
 
 
 def listen(folder: Path) -> socket.socket:
-    """Listen in the folder; a socket that a killed sealer left is replaced. Raises Unavailable.
+    """Listen in the folder; a socket that a killed sealer left is replaced.
 
-    Whoever calls this is alone over the folder (`serve` holds its lock).
+    Raises Conflict when a sealer runs there: those that follow it would not hear the second one.
+    Raises Unavailable.
     """
+    running = connect(folder, _LOOK_SECONDS)
+    if running is not None:
+        running.close()
+        raise Conflict(f"a sealer runs already over {folder}; end it first")
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _short(folder) as name:

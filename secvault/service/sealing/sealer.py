@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from secvault.clock import Clock
@@ -69,13 +70,16 @@ class Sealer:
         self._listening: socket.socket | None = None
 
     def start(self) -> None:
-        """Listen, and serve in the background. Raises Unavailable."""
+        """Listen, and serve in the background. Raises Conflict, Unavailable."""
         self._listening = place.listen(self._folder)
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def close(self) -> None:
         """Listen no more, and forget the root. Who watches seals itself."""
         if self._listening is not None:
+            # Closing alone would leave it to the thread that waits for the next connection.
+            with suppress(OSError):
+                self._listening.shutdown(socket.SHUT_RDWR)
             self._listening.close()
         with self._telling:
             for watcher in self._watchers:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from secvault.crypto import key_kind
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.errors import Conflict, InvalidInput, KeyForbids, NotFound
 from secvault.keyring import key_backup, named_key, wrapping
 from secvault.keyring.named_key import KeyOptions
 from secvault.keyring.open_key import KeyVersion, OpenKey
@@ -59,7 +59,7 @@ def backup_key(service: Service, caller: Caller, mount: str, name: str) -> Secre
         if not key.key.exportable:
             raise InvalidInput("exporting is disallowed on the policy")
         if not key.key.allow_plaintext_backup:
-            raise InvalidInput("plaintext backup is disallowed on the policy")
+            raise KeyForbids("plaintext backup is disallowed on the policy")
         at = service.clock.micros()
         named_key.update_key(connection, mount, name, backed_up_at=at)
         text = key_backup.write_backup(key, at)
@@ -82,10 +82,10 @@ def restore_key(
     def act(connection: Connection) -> Outcome[None]:
         present = named_key.find_key(connection, mount, chosen)
         if present is not None and not force:
-            raise InvalidInput(f'key "{chosen}" already exists')
+            raise KeyForbids(f'key "{chosen}" already exists')
         if present is not None:
             if not present.deletion_allowed:
-                raise InvalidInput(
+                raise KeyForbids(
                     f'key "{chosen}" already exists and may not be deleted; set its '
                     "deletion_allowed first"
                 )

@@ -16,10 +16,12 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 
 def enable_mount(
-    service: Service, caller: Caller, path: str, department: str, description: str
+    service: Service, caller: Caller, path: str, department: str | None, description: str
 ) -> Mount:
-    """Make a mount that belongs to the department. Raises InvalidInput."""
+    """Make a mount that belongs to the department; None: the caller's own. Raises InvalidInput."""
     mounts.check_path(path)
+    if department is None:
+        department = caller.principal.department
     if department not in DEPARTMENTS:
         raise InvalidInput.at(
             "options.department", f"say whose keys these are: one of {', '.join(DEPARTMENTS)}"
@@ -95,11 +97,15 @@ def tune_mount(service: Service, caller: Caller, path: str, description: str | N
 
 
 def disable_mount(service: Service, caller: Caller, path: str) -> None:
-    """Remove a mount with its keys. Raises NotFound; Conflict while a key may not be deleted."""
+    """Remove a mount with its keys.
+
+    Raises NotFound; Conflict while a key may not be deleted, unless `mounts.disable_with_keys`.
+    """
     operation = operation_on_mount(service, "mount.delete", path)
+    with_keys = service.settings.mounts.disable_with_keys
 
     def act(connection: Connection) -> Outcome[None]:
-        return Outcome(None, count=mounts.delete_mount(connection, path))
+        return Outcome(None, count=mounts.delete_mount(connection, path, with_keys=with_keys))
 
     service.spine.change(caller, operation, act)
 
