@@ -91,7 +91,13 @@ def restore_key(
                 )
             named_key.delete_key(connection, mount, chosen)
         service.keyring.restore(
-            connection, mount, chosen, restored.options, restored.versions, restored.limits
+            connection,
+            mount,
+            chosen,
+            restored.options,
+            restored.versions,
+            restored.limits,
+            restored.messages,
         )
         detail = {"key_kind": restored.options.kind}
         return Outcome(None, count=len(restored.versions), detail=detail)
