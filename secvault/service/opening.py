@@ -41,6 +41,7 @@ from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
+from secvault.service.approval import Approvals, NothingRequired
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
@@ -122,12 +123,14 @@ def opened(
     random: Random = os.urandom,
     access: RootAccess | None = None,
     root: Root | None = None,
+    approvals: Approvals = NothingRequired(),  # noqa: B008 - frozen, and holds nothing
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
     access: the way to the root; without it the sealer when one runs, else the seal. root: the
-    root itself, when it is at hand. When the block ends, this process can open nothing any more.
-    Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
+    root itself, when it is at hand. approvals: asked about what may need a second person. When the
+    block ends, this process can open nothing any more. Raises StoreVersion, Sealed,
+    ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
@@ -155,7 +158,7 @@ def opened(
             entrance=_entrance(settings, clock, store, keyring, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
-            spine=Spine(store, clock, policy, audit),
+            spine=Spine(store, clock, policy, audit, approvals),
             root_access=way,
         )
         audit.record(_lifecycle("audit.started", program))
