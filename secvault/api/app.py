@@ -25,6 +25,7 @@ from secvault.api import (
     people,
     problem,
     records,
+    rewraps,
     seal,
     session,
     tokens,
@@ -148,6 +149,7 @@ def routes(
         auth_tokens,
         capabilities,
         records,
+        rewraps,
         backups,
         audit,
     )

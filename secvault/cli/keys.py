@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import opening, operations, progress, show
-from secvault.errors import Damaged, InvalidInput
+from secvault.cli import opening, operations, show
+from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.keyring.named_key import NamedKey
@@ -109,42 +109,6 @@ def configure(
     with opening.vault(context) as (service, caller):
         key = operations.transit.configure_key(service, caller, mount, name, changes)
     _print(key, as_json=as_json)
-
-
-@app.command(epilog="Example: secvault keys rewrap payroll --rotate")
-def rewrap(
-    context: typer.Context,
-    collection: Annotated[str, typer.Argument(help="Whose data keys: a collection of records.")],
-    rotate: Annotated[
-        bool, typer.Option("--rotate", help="First add a version to the collection's key.")
-    ] = False,
-    as_json: show.AsJson = False,
-) -> None:
-    """Put all data keys of a collection under the latest version of its key.
-
-    No field is encrypted anew. Records can be read and written meanwhile. Run it again after it
-    was interrupted: it goes on where it ended.
-    """
-    with (
-        opening.vault(context) as (service, caller),
-        progress.of_count(f"re-wrapping {collection}") as so_far,
-    ):
-        if rotate:
-            operations.rewrapping.rotate_collection_key(service, caller, collection)
-        done = operations.rewrapping.rewrap_collection(service, caller, collection, so_far)
-    if as_json:
-        show.document({**vars(done), "damaged": list(done.damaged)})
-    else:
-        show.out(
-            f"{done.rewrapped} data keys of {collection} re-wrapped; "
-            f"all are under version {done.version}"
-            + (f", but for {done.left} that are damaged" if done.left else "")
-        )
-    if done.damaged:
-        some = ", ".join(done.damaged[:20])
-        raise Damaged(
-            f"{len(done.damaged)} data keys do not open: {some}; restore them from a backup"
-        )
 
 
 @app.command(epilog="Example: secvault keys delete payments --yes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event
 
@@ -13,19 +14,33 @@ from secvault.jobs import queue
 from secvault.records import rewrap_run
 from secvault.records.rewrap import Batch
 from secvault.records.rewrap_run import RewrapRun, Stopped
-from secvault.service.rewrapping import operation_on_key, rewrap_all_of
+from secvault.service.rewrapping import operation_on_key, rewrap_all_of, rotate_collection_key
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 REWRAP = "rewrap"
+LOOK_SECONDS = 0.5
 
 
-def request_rewrapping(service: Service, caller: Caller, collection: str) -> RewrapRun:
-    """Ask the worker to put the data keys of a collection under the latest version of its key.
+def request_rewrapping(
+    service: Service, caller: Caller, collections: Sequence[str] | None, *, rotate: bool = False
+) -> tuple[RewrapRun, ...]:
+    """Ask the worker to put data keys under the latest version of their collection's key.
 
-    Raises NotFound.
+    collections: whose; None for all of them. rotate: first add a version to each one's key. Nothing
+    is done unless the caller may do it to each. Raises NotFound.
     """
+    names = sorted(service.collections) if collections is None else list(collections)
+    for name in names:
+        for action in ("key.rotate", "key.rewrap") if rotate else ("key.rewrap",):
+            service.spine.decide(caller, operation_on_key(service, action, name))
+    if rotate:
+        for name in names:
+            rotate_collection_key(service, caller, name)
+    return tuple(_requested(service, caller, name) for name in names)
 
+
+def _requested(service: Service, caller: Caller, collection: str) -> RewrapRun:
     def act(connection: Connection) -> Outcome[RewrapRun]:
         run = ask_for_rewrapping(service, connection, collection, caller.principal.subject)
         # The outcome of the work itself is another entry, by whoever does it.
@@ -33,14 +48,6 @@ def request_rewrapping(service: Service, caller: Caller, collection: str) -> Rew
         return Outcome(made, count=0, detail={"run": run, "reason": "requested"})
 
     return service.spine.change(caller, operation_on_key(service, "key.rewrap", collection), act)
-
-
-def request_all(service: Service, caller: Caller) -> tuple[RewrapRun, ...]:
-    """The same for every collection: nothing is asked for unless the caller may do it to all."""
-    names = sorted(service.collections)
-    for name in names:
-        service.spine.decide(caller, operation_on_key(service, "key.rewrap", name))
-    return tuple(request_rewrapping(service, caller, name) for name in names)
 
 
 def ask_for_rewrapping(
@@ -67,21 +74,38 @@ def read_run(service: Service, caller: Caller, run: str) -> RewrapRun:
     )
 
 
+def watch_run(
+    service: Service, caller: Caller, run: str, tell: Callable[[RewrapRun], None]
+) -> RewrapRun:
+    """Return the run when it has ended, told of its progress until then. Raises NotFound.
+
+    Looking on is one entry in the log, however long it takes.
+    """
+    seen = read_run(service, caller, run)
+    tell(seen)
+    while not seen.ended:
+        service.clock.sleep(LOOK_SECONDS)
+        with service.store.read() as connection:
+            seen = rewrap_run.read_run(connection, run)
+        tell(seen)
+    return seen
+
+
 def list_runs(service: Service, caller: Caller, limit: int) -> tuple[RewrapRun, ...]:
     """The newest runs of the collections whose keys the caller may list, newest first."""
     if not 1 <= limit <= 500:
         raise InvalidInput.at("limit", "use 1 to 500")
     with service.store.read() as connection:
         found = rewrap_run.newest_runs(connection, limit)
-    departments = {each.collection: _department(service, each.collection) for each in found}
-    allowed = {
-        department
-        for department in set(departments.values())
-        if service.spine.ask(caller, _list_operation(department)).allowed
-    }
-    shown = tuple(each for each in found if departments[each.collection] in allowed)
+    every = {known.department for known in service.collections.values()} | {"it"}
+    allowed = [
+        each for each in sorted(every) if service.spine.ask(caller, _list_operation(each)).allowed
+    ]
+    shown = tuple(each for each in found if _department(service, each.collection) in allowed)
     # An entry for each department; who may list none of them is refused.
-    counted = Counter(departments[each.collection] for each in shown) or Counter(it=0)
+    counted = Counter(_department(service, each.collection) for each in shown) or Counter(
+        {(allowed or ["it"])[0]: 0}
+    )
     for department, count in sorted(counted.items()):
         given = Outcome(None, count=count)
         service.spine.read(caller, _list_operation(department), partial(_given, given))
