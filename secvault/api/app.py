@@ -21,6 +21,7 @@ from secvault.api import (
     backups,
     capabilities,
     health,
+    key_usage,
     openapi,
     people,
     problem,
@@ -150,6 +151,7 @@ def routes(
         capabilities,
         records,
         rewraps,
+        key_usage,
         backups,
         audit,
     )

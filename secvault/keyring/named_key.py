@@ -218,10 +218,10 @@ def delete_versions(connection: Connection, mount: str, name: str, below: int | 
 
 
 def delete_key(connection: Connection, mount: str, name: str) -> None:
-    """Remove the key and all of its versions."""
+    """Remove the key with all of its versions and the statistics of its use."""
     delete_versions(connection, mount, name)
-    key = tables.named_key
-    connection.execute(delete(key).where(key.c.mount == mount, key.c.name == name))
+    for table in (tables.key_usage, tables.named_key):
+        connection.execute(delete(table).where(table.c.mount == mount, table.c.name == name))
 
 
 def _key(

@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from secvault.config import Settings
 from secvault.errors import NotFound, SecvaultError, Unavailable
 from secvault.keyring import due
 from secvault.keyring.due import Lifetime, NearLimit, Place
 from secvault.keyring.keyring import RECORDS
 from secvault.keyring.named_key import NamedKey, read_key
 from secvault.service import authentication
+from secvault.service.key_limits import lifetime_of
 from secvault.service.rewrap_runs import ask_for_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
-
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,6 @@ class Told:
 
 class _Undone(Exception):
     """A trial went well, and is not to be kept."""
-
-
-def lifetime_of(settings: Settings) -> Lifetime:
-    """How long versions are the latest, by the settings."""
-    keys = settings.keys
-    return Lifetime(keys.rotate_messages, keys.warn_messages, keys.collection_days * DAY_SECONDS)
 
 
 def rotate_due_keys(service: Service, told: Told) -> Turn:

@@ -32,6 +32,7 @@ from secvault.identity import (
 )
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
+from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.keyring import RECORDS, TRANSIT
 from secvault.keyring.message_count import MessageCount
 from secvault.keyring.named_key import key_names
@@ -144,6 +145,8 @@ def opened(
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
         closing.callback(audit.close)
+        usage = KeyUsage(store, clock)
+        closing.callback(usage.close)
         policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
@@ -152,6 +155,7 @@ def opened(
             store=store,
             keyring=keyring,
             messages=MessageCount(store),
+            usage=usage,
             audit=audit,
             policy=policy,
             collections=collections,

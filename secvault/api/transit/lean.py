@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from secvault.keyring import encryption, signing
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt
 from secvault.keyring.message_count import MessageCount
 from secvault.keyring.open_key import OpenKey
+from secvault.service.transit.used import versions_shown
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -86,14 +87,14 @@ class _Manner:
 
     def run(
         self, body: bytes, key: OpenKey, messages: MessageCount, random: Random
-    ) -> tuple[dict[str, Any], int] | None:
-        """The data of the answer and the number of items; None unless every one succeeds."""
+    ) -> tuple[dict[str, Any], Sequence[Any]] | None:
+        """The data of the answer and the items; None unless every one succeeds."""
         try:
             if b'"batch_input"' not in body:
                 item = self.single.decode(body)
                 if self.seals and not messages.take(key, (item,)):
                     return None
-                return self.one(key, item, item, random), 1
+                return self.one(key, item, item, random), (item,)
             given = self.batch.decode(body)
             items = given.batch_input
             if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
@@ -104,7 +105,7 @@ class _Manner:
             ]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SecvaultError):
             return None
-        return {"batch_results": results}, len(items)
+        return {"batch_results": results}, items
 
 
 def _encrypt(key: OpenKey, item: _EncryptItem, _: Any, random: Random) -> dict[str, Any]:
@@ -186,12 +187,13 @@ class LeanPath:
         if ready is None or done is None:
             await self._app(scope, unread, send)
             return
-        data, count = done
+        data, items = done
         try:
-            await warm.audit.record(ready.event(count))
+            await warm.audit.record(ready.event(len(items)))
         except SecvaultError as error:
             await problem_response(Request(scope), error)(scope, receive, send)
             return
+        warm.note(ready, asked.mount, asked.name, versions_shown(items, data))
         await _answer(asked.request_id, data, send)
 
 
@@ -247,7 +249,7 @@ async def _load(warm: Warm, asked: _Asked) -> Ready | None:
 
 async def _run(
     manner: _Manner, body: bytes, ready: Ready, warm: Warm
-) -> tuple[dict[str, Any], int] | None:
+) -> tuple[dict[str, Any], Sequence[Any]] | None:
     if len(body) <= LONGEST_TURN:
         return manner.run(body, ready.key, warm.messages, warm.nonces)
     return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)
