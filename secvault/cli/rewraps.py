@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from secvault.service.spine import Caller
 
 
+LONG_WAIT = 10
+"""Looks at a run that nobody has begun, before the person is told what it waits for."""
+
+
 class RewrapFailed(SecvaultError):
     """A run of the worker came to no good end."""
 
@@ -104,12 +108,12 @@ def _done_here(
 
 def _watched(service: Service, caller: Caller, run: RewrapRun) -> RewrapRun:
     with progress.of_count(f"re-wrapping {run.collection}") as so_far:
-        told = False
+        looks = 0
 
         def tell(now: RewrapRun) -> None:
-            nonlocal told
-            if now.state == "requested" and not told:
-                told = True
+            nonlocal looks
+            looks += 1
+            if now.state == "requested" and looks == LONG_WAIT:
                 show.talk(
                     f"{now.id} waits for the worker, which runs with the service (secvault serve); "
                     "Ctrl-C looks away"

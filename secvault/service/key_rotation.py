@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -20,7 +21,7 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 @dataclass(frozen=True)
 class FailedRotation:
-    """A key that is due and could not be rotated. key: `<mount>/<name>`."""
+    """A key that is due and could not be rotated, or warned of. key: `<mount>/<name>`."""
 
     key: str
     code: str
@@ -38,9 +39,13 @@ class Turn:
 
 @dataclass
 class Told:
-    """The keys whose failure one worker has put on record, as `<mount>/<name>`."""
+    """The keys whose failure one worker has put on record, as `<mount>/<name>`.
+
+    unwarned: those that could not be warned of; they are left alone.
+    """
 
     keys: set[str] = field(default_factory=set)
+    unwarned: set[str] = field(default_factory=set)
 
 
 class _Undone(Exception):
@@ -60,10 +65,9 @@ def rotate_due_keys(service: Service, told: Told) -> Turn:
         near = due.keys_near_limit(connection, lifetime, untold=True)
         found = due.may_be_due(connection, lifetime)
     caller = Caller(authentication.jobs())
-    warned = tuple(each.resource for each in near if _warned(service, caller, lifetime, each))
+    warned, failed = _warn(service, caller, lifetime, near, told)
     told.keys &= {each.resource for each in found}
     rotated = []
-    failed = []
     for key in found:
         try:
             if _wants(service, caller, lifetime, key, told) and _rotated(
@@ -80,7 +84,26 @@ def rotate_due_keys(service: Service, told: Told) -> Turn:
         except SecvaultError as error:
             told.keys.add(key.resource)
             failed.append(FailedRotation(key.resource, error.code, error.detail))
-    return Turn(warned, tuple(rotated), tuple(failed))
+    return Turn(tuple(warned), tuple(rotated), tuple(failed))
+
+
+def _warn(
+    service: Service, caller: Caller, lifetime: Lifetime, near: Iterable[NearLimit], told: Told
+) -> tuple[list[str], list[FailedRotation]]:
+    warned = []
+    failed = []
+    for each in near:
+        if each.resource in told.unwarned:
+            continue
+        try:
+            if _warned(service, caller, lifetime, each):
+                warned.append(each.resource)
+        except Unavailable:
+            raise
+        except SecvaultError as error:
+            told.unwarned.add(each.resource)
+            failed.append(FailedRotation(each.resource, error.code, error.detail))
+    return warned, failed
 
 
 def _operation(action: str, key: Place) -> Operation:

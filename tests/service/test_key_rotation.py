@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import update
 
 from secvault.audit.query import Question, page
 from secvault.config import KeySettings
+from secvault.errors import Refused
 from secvault.keyring.named_key import read_key
 from secvault.service import Service, authentication, rewrap_runs, transit
 from secvault.service.key_rotation import Told, rotate_due_keys
-from secvault.service.spine import Caller
+from secvault.service.spine import Caller, Operation, Spine
 from secvault.store import tables
 from tests.running_service import House
 
@@ -192,3 +194,24 @@ def test_days_of_nought_leave_the_keys_of_collections_alone(service: Service, ho
     settings = service.settings.model_copy(update={"keys": KeySettings(collection_days=0)})
     house.hands.seconds += 3650 * 86_400
     assert _rotated(replace(service, settings=settings)) == ()
+
+
+class _NoWarnings(Spine):
+    """Refuses to warn of anything."""
+
+    def change(self, caller: Caller, operation: Operation, *rest: Any, **more: Any) -> Any:
+        if operation.action == "key.warn":
+            raise Refused("no")
+        return super().change(caller, operation, *rest, **more)
+
+
+def test_a_warning_that_is_refused_keeps_no_key_from_its_rotation(
+    service: Service, house: House
+) -> None:
+    transit.create_key(service, _system(service, house), "transit", "k", transit.KeyOptions())
+    _set(service, "k", messages=service.settings.keys.rotate_messages)
+    spine = _NoWarnings(service.store, service.clock, service.policy, service.audit)
+    told = Told()
+    turn = rotate_due_keys(replace(service, spine=spine), told)
+    assert turn.rotated == ("transit/k",)
+    assert [(one.key, one.code) for one in turn.failed] == [("transit/k", "refused")]
