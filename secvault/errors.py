@@ -146,6 +146,17 @@ class Refused(SecvaultError):
         self.decision_id = decision_id
 
 
+class ApprovalRequired(Refused):
+    """The decision is yes, but a second person must approve it. `digest`: of what is proposed."""
+
+    code = "approval-required"
+    title = "A second person must approve this"
+
+    def __init__(self, detail: str, *, digest: str) -> None:
+        super().__init__(detail)
+        self.digest = digest
+
+
 class Sealed(SecvaultError):
     """The root key is not available, so nothing can be opened."""
 

@@ -66,6 +66,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "key.read": KEY,
         "key.list": KEY,
         "key.rotate": KEY,
+        "key.warn": KEY,
         "key.rewrap": KEY,
         "key.export": KEY,
         "key.import": KEY,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import opening, operations, progress, show
-from secvault.errors import Damaged, InvalidInput
+from secvault.cli import opening, operations, show
+from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.keyring.named_key import NamedKey
@@ -24,12 +24,27 @@ Mount = Annotated[str, typer.Option(help="The mount that the key is in.")]
 def list_(context: typer.Context, mount: Mount = "transit", as_json: show.AsJson = False) -> None:
     """List the keys of a mount."""
     with opening.vault(context) as (service, caller):
-        names = operations.transit.list_keys(service, caller, mount)
-    rows = [{"name": name} for name in names]
+        keys = operations.key_usage.list_usage(service, caller, mount, None)
+        warned = [
+            operations.key_limits.in_words(
+                service, f"{key.mount}/{key.name}", key.latest_version, key.messages
+            )
+            for key in keys
+            if key.messages >= service.settings.keys.warn_messages
+        ]
     if as_json:
-        show.document({"mount": mount, "keys": list(names)})
+        show.document({"mount": mount, "keys": [key.name for key in keys]})
     else:
-        show.table(rows, {"name": "Key"}, f"The mount {show.cell(mount)} has no keys yet.")
+        rows = [{**vars(key), "last_at": show.time(key.last_at)} for key in keys]
+        columns = {
+            "name": "Key",
+            "kind": "Type",
+            "latest_version": "Version",
+            "last_at": "Last used",
+        }
+        show.table(rows, columns, f"The mount {show.cell(mount)} has no keys yet.")
+    for words in warned:
+        show.talk(words)
 
 
 @app.command(epilog="Example: secvault keys read payments --json")
@@ -39,7 +54,13 @@ def read(
     """Show a key's versions and limits; never the key itself."""
     with opening.vault(context) as (service, caller):
         key = operations.transit.read_key(service, caller, mount, name)
-    _print(key, as_json=as_json)
+        near = operations.key_limits.near_limit(service, key)
+        words = near and operations.key_limits.in_words(
+            service, near.resource, near.version, near.messages
+        )
+    _print(key, as_json=as_json, near_limit=near is not None)
+    if words:
+        show.talk(words)
 
 
 @app.command(epilog="Example: secvault keys create payments")
@@ -111,42 +132,6 @@ def configure(
     _print(key, as_json=as_json)
 
 
-@app.command(epilog="Example: secvault keys rewrap payroll --rotate")
-def rewrap(
-    context: typer.Context,
-    collection: Annotated[str, typer.Argument(help="Whose data keys: a collection of records.")],
-    rotate: Annotated[
-        bool, typer.Option("--rotate", help="First add a version to the collection's key.")
-    ] = False,
-    as_json: show.AsJson = False,
-) -> None:
-    """Put all data keys of a collection under the latest version of its key.
-
-    No field is encrypted anew. Records can be read and written meanwhile. Run it again after it
-    was interrupted: it goes on where it ended.
-    """
-    with (
-        opening.vault(context) as (service, caller),
-        progress.of_count(f"re-wrapping {collection}") as so_far,
-    ):
-        if rotate:
-            operations.rewrapping.rotate_collection_key(service, caller, collection)
-        done = operations.rewrapping.rewrap_collection(service, caller, collection, so_far)
-    if as_json:
-        show.document({**vars(done), "damaged": list(done.damaged)})
-    else:
-        show.out(
-            f"{done.rewrapped} data keys of {collection} re-wrapped; "
-            f"all are under version {done.version}"
-            + (f", but for {done.left} that are damaged" if done.left else "")
-        )
-    if done.damaged:
-        some = ", ".join(done.damaged[:20])
-        raise Damaged(
-            f"{len(done.damaged)} data keys do not open: {some}; restore them from a backup"
-        )
-
-
 @app.command(epilog="Example: secvault keys delete payments --yes")
 def delete(
     context: typer.Context,
@@ -194,7 +179,7 @@ def export(
     show.document({"mount": mount, "name": name, "keys": shown})
 
 
-def _print(key: NamedKey, *, as_json: bool) -> None:
+def _print(key: NamedKey, *, as_json: bool, near_limit: bool | None = None) -> None:
     values: dict[str, Any] = {
         "mount": key.mount,
         "name": key.name,
@@ -211,7 +196,9 @@ def _print(key: NamedKey, *, as_json: bool) -> None:
     }
     if as_json:
         created = {str(number): show.time(at) for number, at in key.created.items()}
-        show.document({**values, "created": created})
+        messages = {str(number): count for number, count in key.messages.items()}
+        shown = {**values, "created": created, "messages": messages}
+        show.document(shown if near_limit is None else {**shown, "near_limit": near_limit})
     else:
         show.facts(
             values | {f"version {number}": show.time(at) for number, at in key.created.items()}

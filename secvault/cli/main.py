@@ -19,10 +19,12 @@ from secvault.cli import (
     grants,
     help,  # noqa: A004 - the command's own name
     init,
+    key_usage,
     keys,
     operations,
     people,
     records,
+    rewraps,
     seal,
     serve,
     session,
@@ -97,6 +99,12 @@ app.command("sign-out", rich_help_panel=START, epilog="Example: secvault sign-ou
 )
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
+keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
+keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)
+keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rewraps)
+keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
+    rewraps.stop_rewrap
+)
 for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

@@ -180,6 +180,21 @@ class IdentitySettings(Section):
     argon2_passes: int = Field(3, ge=2, le=20)
 
 
+class KeySettings(Section):
+    """When keys are rotated by themselves."""
+
+    # A quarter of 2**32 stays for what is not counted: see docs/decisions/0009.
+    rotate_messages: int = Field(3 * 2**30, ge=2**20, le=3 * 2**30)
+    warn_messages: int = Field(5 * 2**29, ge=2**19, le=3 * 2**30)
+    collection_days: int = Field(365, ge=0, le=3650)
+
+    @model_validator(mode="after")
+    def _warned_first(self) -> KeySettings:
+        if self.warn_messages >= self.rotate_messages:
+            raise ValueError("warn_messages must be less than rotate_messages, or nobody is warned")
+        return self
+
+
 class AuditSettings(Section):
     """The audit log."""
 
@@ -255,6 +270,7 @@ class Settings(BaseSettings):
     mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
+    keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
 

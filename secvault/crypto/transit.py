@@ -154,6 +154,11 @@ def parse_named(text: str) -> NamedCiphertext:
     return NamedCiphertext(int(version), body)
 
 
+def version_in(text: str) -> int:
+    """The version that a well-formed ciphertext, signature or HMAC names."""
+    return int(text[len(PREFIX) : text.index(":", len(PREFIX))])
+
+
 def require_length(ciphertext: NamedCiphertext) -> None:
     """Raise InvalidInput when the body is too short for nonce and tag."""
     if len(ciphertext.body) < NONCE_BYTES + TAG_BYTES:

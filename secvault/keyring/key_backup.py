@@ -22,6 +22,7 @@ from secvault.crypto.derivation import CONVERGENT_VERSION
 from secvault.crypto.key_kind import KINDS, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
+from secvault.keyring.message_count import MOST_MESSAGES
 from secvault.keyring.named_key import KeyOptions
 from secvault.keyring.open_key import KeyVersion, OpenKey
 
@@ -40,22 +41,31 @@ _TYPES = {
 }
 _NUMBERS = {name: number for number, name in _TYPES.items()}
 _MICRO = 1_000_000
+# Our own word in an entry; the engine reads over it.
+_MESSAGES = "secvault_messages"
 
 
 @dataclass(frozen=True)
 class RestoredKey:
-    """What a backup holds. limits: columns of the key's row beside its options."""
+    """What a backup holds. limits: columns of the key's row beside its options.
+
+    messages: how many each version had sealed; of a backup that the engine made, nothing.
+    """
 
     name: str
     options: KeyOptions
     versions: tuple[KeyVersion, ...]
     limits: Mapping[str, int | bool]
+    messages: Mapping[int, int]
 
 
 def write_backup(key: OpenKey, at: int) -> str:
     """The backup of every version that is there. at: now, in microseconds."""
     named = key.key
-    entries = {number: _entry(named.convergent, each) for number, each in key.versions.items()}
+    entries = {
+        number: {**_entry(named.convergent, each), _MESSAGES: named.messages.get(number, 0)}
+        for number, each in key.versions.items()
+    }
     archived = [
         entries.get(number, _NOTHING)
         for number in range(named.min_available_version, named.latest_version + 1)
@@ -180,6 +190,12 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
         _version(kind, number, archived[number - first], convergent=convergent)
         for number in range(max(first, 1), latest + 1)
     )
+    messages = {
+        number: _number(archived[number - first], _MESSAGES)
+        for number in range(max(first, 1), latest + 1)
+    }
+    if max(messages.values(), default=0) > MOST_MESSAGES:
+        raise InvalidInput.at("backup", "its message counts are out of range")
     options = KeyOptions(
         kind=kind.name,
         derived=_flag(policy, "derived"),
@@ -205,7 +221,7 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
         "deletion_allowed": _flag(policy, "deletion_allowed"),
         "soft_deleted": _flag(policy, "soft_deleted"),
     }
-    return RestoredKey(str(policy["name"]), options, versions, limits)
+    return RestoredKey(str(policy["name"]), options, versions, limits, messages)
 
 
 def _version(kind: KeyKind, number: int, entry: dict[str, Any], *, convergent: bool) -> KeyVersion:

@@ -17,6 +17,7 @@ from secvault.crypto.key_kind import AES256_GCM96, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
+from secvault.keyring.message_count import counted_elsewhere
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
 from secvault.keyring.root import Root, earlier, read_stored
@@ -160,14 +161,16 @@ class Keyring:
         self._add_version(connection, mount, name, latest + 1, options, None, None)
         return named_key.read_key(connection, mount, name)
 
-    def rotate_if_due(self, connection: Connection, mount: str, name: str) -> NamedKey | None:
-        """Rotate the key if its own period says so; None when another node was faster.
+    def rotate_if(
+        self, connection: Connection, mount: str, name: str, due: Callable[[NamedKey], bool]
+    ) -> NamedKey | None:
+        """Rotate the key if it is due as it is now; None when another node was faster.
 
         Raises NotFound.
         """
         self._lock_latest(connection, mount, name)
         key = named_key.read_key(connection, mount, name)
-        if not named_key.is_due(key, self._clock.micros()):
+        if not due(key):
             return None
         return self.rotate(connection, mount, name)
 
@@ -179,10 +182,12 @@ class Keyring:
         options: KeyOptions,
         versions: Iterable[KeyVersion],
         limits: Mapping[str, int | bool],
+        messages: Mapping[int, int],
     ) -> NamedKey:
         """Make a key of the versions of a backup. limits: columns of the row, as they were.
 
-        Raises Conflict when the key exists, NotFound (the mount), InvalidInput.
+        messages: how many the versions had sealed, where the backup says so. Raises Conflict when
+        the key exists, NotFound (the mount), InvalidInput.
         """
         named_key.check_name(name)
         _checked(options)
@@ -190,7 +195,8 @@ class Keyring:
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         for version in versions:
             wrapped = self._wrapped(connection, mount, name, version)
-            named_key.insert_version(connection, mount, name, wrapped)
+            begun = counted_elsewhere(version.kind, messages.get(version.number, 0))
+            named_key.insert_version(connection, mount, name, replace(wrapped, messages=begun))
         named_key.update_key(connection, mount, name, **limits)
         return named_key.read_key(connection, mount, name)
 
@@ -302,6 +308,7 @@ class Keyring:
         public: str | None,
     ) -> None:
         kind = key_kind.kind_of(options.kind)
+        imported = material is not None
         if public is not None:
             public = key_kind.public_text(key_kind.import_public(kind, public))
         elif material is None:
@@ -314,6 +321,8 @@ class Keyring:
             hmac_key = Secret(aead.draw(HMAC_KEY_BYTES, self._random))
         made = KeyVersion(version, kind, material, hmac_key, public, self._clock.micros())
         stored = self._wrapped(connection, mount, name, made)
+        if imported:
+            stored = replace(stored, messages=counted_elsewhere(kind))
         named_key.insert_version(connection, mount, name, stored)
 
     def _wrapped(

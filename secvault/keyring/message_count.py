@@ -13,12 +13,16 @@ from threading import Lock
 
 from sqlalchemy import Connection, update
 
+from secvault.crypto.key_kind import KeyKind
 from secvault.errors import InvalidInput
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt
 from secvault.keyring.open_key import OpenKey
 from secvault.store import Store, tables
 
 MOST_MESSAGES = 2**32
+FROM_ELSEWHERE = MOST_MESSAGES // 2
+"""Where the count of restored or imported material begins: nobody here knows what it has sealed."""
+
 FIRST_BLOCK = 256
 LARGEST_BLOCK = 65_536
 
@@ -34,6 +38,16 @@ def count_messages(
     """
     if not _added(connection, (mount, name, version), messages):
         raise _used_up(name, version)
+
+
+def counted_elsewhere(kind: KeyKind, stated: int = 0) -> int:
+    """The count with which material begins that comes from a key backup or an import.
+
+    stated: what the backup says. The original may go on sealing beside the copy: with three
+    quarters for the original, until it is rotated, and the quarter from here to the rotation of
+    the copy, the two stay within the limit together.
+    """
+    return max(stated, FROM_ELSEWHERE) if kind.symmetric else 0
 
 
 class MessageCount:

@@ -77,9 +77,6 @@ class NamedKey:
         return f"{self.mount}/{self.name}"
 
 
-ROTATE_AT = 3 * 2**30
-"""Messages after which a version is followed by the next: three quarters of what it may seal."""
-
 _COLUMNS = frozenset(field.name for field in fields(NamedKey)) - {
     "department",
     "created",
@@ -161,47 +158,19 @@ def insert_key(connection: Connection, mount: str, name: str, options: KeyOption
         raise Conflict(f"the key {mount}/{name} exists already")
 
 
-def is_due(key: NamedKey, at: int) -> bool:
-    """Whether the key is to be rotated: its own period is over, or its latest version has sealed
-    `ROTATE_AT` messages. at: microseconds.
-    """
-    made = key.created.get(key.latest_version)
-    may_rotate = key.allow_rotation or not key.imported
-    if made is None or key.soft_deleted or not may_rotate:
-        return False
-    if key.messages.get(key.latest_version, 0) >= ROTATE_AT:
-        return True
-    period = key.auto_rotate_seconds * 1_000_000
-    return bool(period) and made + period <= at
-
-
-def due_keys(connection: Connection, at: int) -> tuple[NamedKey, ...]:
-    """The keys of all mounts that `is_due` names."""
-    key, version = tables.named_key, tables.named_key_version
-    of_the_latest = (
-        (version.c.mount == key.c.mount)
-        & (version.c.name == key.c.name)
-        & (version.c.version == key.c.latest_version)
-    )
-    rotating = connection.execute(
-        select(key.c.mount, key.c.name)
-        .join(version, of_the_latest)
-        .where((key.c.auto_rotate_seconds > 0) | (version.c.messages >= ROTATE_AT))
-        .order_by(key.c.mount, key.c.name)
-    ).all()
-    found = (read_key(connection, row.mount, row.name) for row in rotating)
-    return tuple(each for each in found if is_due(each, at))
-
-
 @dataclass(frozen=True)
 class StoredVersion:
-    """A version as it is kept: the parts wrapped, the public half in clear."""
+    """A version as it is kept: the parts wrapped, the public half in clear.
+
+    messages: how many it may have sealed elsewhere, see `message_count`.
+    """
 
     version: int
     wrapped: bytes
     wrapped_hmac: bytes | None
     public: str | None
     created_at: int
+    messages: int = 0
 
 
 def insert_version(connection: Connection, mount: str, name: str, stored: StoredVersion) -> None:
@@ -249,10 +218,10 @@ def delete_versions(connection: Connection, mount: str, name: str, below: int | 
 
 
 def delete_key(connection: Connection, mount: str, name: str) -> None:
-    """Remove the key and all of its versions."""
+    """Remove the key with all of its versions and the statistics of its use."""
     delete_versions(connection, mount, name)
-    key = tables.named_key
-    connection.execute(delete(key).where(key.c.mount == mount, key.c.name == name))
+    for table in (tables.key_usage, tables.named_key):
+        connection.execute(delete(table).where(table.c.mount == mount, table.c.name == name))
 
 
 def _key(

@@ -32,6 +32,7 @@ from secvault.identity import (
 )
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
+from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.keyring import RECORDS, TRANSIT
 from secvault.keyring.message_count import MessageCount
 from secvault.keyring.named_key import key_names
@@ -41,6 +42,7 @@ from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
+from secvault.service.approval import Approvals, NothingRequired
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
@@ -122,12 +124,14 @@ def opened(
     random: Random = os.urandom,
     access: RootAccess | None = None,
     root: Root | None = None,
+    approvals: Approvals = NothingRequired(),  # noqa: B008 - frozen, and holds nothing
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
     access: the way to the root; without it the sealer when one runs, else the seal. root: the
-    root itself, when it is at hand. When the block ends, this process can open nothing any more.
-    Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
+    root itself, when it is at hand. approvals: asked about what may need a second person. When the
+    block ends, this process can open nothing any more. Raises StoreVersion, Sealed,
+    ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
@@ -141,6 +145,8 @@ def opened(
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
         closing.callback(audit.close)
+        usage = KeyUsage(store, clock)
+        closing.callback(usage.close)
         policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
@@ -149,13 +155,14 @@ def opened(
             store=store,
             keyring=keyring,
             messages=MessageCount(store),
+            usage=usage,
             audit=audit,
             policy=policy,
             collections=collections,
             entrance=_entrance(settings, clock, store, keyring, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
-            spine=Spine(store, clock, policy, audit),
+            spine=Spine(store, clock, policy, audit, approvals),
             root_access=way,
         )
         audit.record(_lifecycle("audit.started", program))

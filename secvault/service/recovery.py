@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from secvault.crypto.secret import Secret
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+
+_TERMS: Terms = {"format": "password"}
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ def repository_access(service: Service, caller: Caller, plan: str) -> Repository
     repository = service.backups.plan(plan).repository
     operation = Operation("backup.restore", "it", plan, f"it/backups/{plan}/password")
 
-    def act(_: object) -> Outcome[RepositoryAccess]:
-        opened = service.backups.repository(repository)
-        return Outcome(RepositoryAccess(opened.location, opened.password))
-
-    return service.spine.read(caller, operation, act)
+    # What it opens is a copy of everything: as weighty as an export of a key. The entry comes
+    # first, because a password that is missing is made in a transaction of its own.
+    service.spine.change(caller, operation, lambda _: Outcome(None), lambda _: _TERMS)
+    opened = service.backups.repository(repository)
+    return RepositoryAccess(opened.location, opened.password)

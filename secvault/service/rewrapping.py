@@ -12,12 +12,18 @@ from secvault.errors import NotFound
 from secvault.keyring.keyring import RECORDS
 from secvault.keyring.named_key import NamedKey, read_key
 from secvault.records import rewrap
+from secvault.records.rewrap import Batch
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 BATCH = 500
 
 Tell = Callable[[int, int], None]
+Note = Callable[[Connection, int, Batch, int], None]
+"""Called in the transaction of a batch, with the key's version, the batch, and how many are left.
+
+What it raises ends the run, and undoes the batch.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def rotate_collection_key(service: Service, caller: Caller, collection: str) -> 
 
     Raises NotFound.
     """
-    operation = _operation(service, "key.rotate", collection)
+    operation = operation_on_key(service, "key.rotate", collection)
 
     def act(connection: Connection) -> Outcome[NamedKey]:
         made = service.keyring.rotate(connection, RECORDS, collection)
@@ -57,17 +63,20 @@ def rewrap_collection(
     When the key is rotated meanwhile, the run goes on until all are under the newest version.
     tell: called with how many are done, out of how many. Raises NotFound, Damaged.
     """
-    operation = _operation(service, "key.rewrap", collection)
+    operation = operation_on_key(service, "key.rewrap", collection)
     decision = service.spine.announce(caller, operation)
     with service.spine.concerning(caller, operation, decision):
-        done = _run(service, collection, tell)
+        done = rewrap_all_of(service, collection, tell)
     detail = {"version": done.version, "problems": len(done.damaged)}
     outcome = Outcome(done, count=done.rewrapped, detail=detail)
     service.spine.conclude(caller, operation, decision, outcome)
     return done
 
 
-def _run(service: Service, collection: str, tell: Tell) -> Rewrapping:
+def rewrap_all_of(
+    service: Service, collection: str, tell: Tell, note: Note = lambda *_: None
+) -> Rewrapping:
+    """The work of `rewrap_collection`, without decision and record."""
     versions: dict[int, Secret] = {}
     rewrapped = 0
     while True:
@@ -80,8 +89,9 @@ def _run(service: Service, collection: str, tell: Tell) -> Rewrapping:
                 batch = rewrap.rewrap_batch(
                     connection, service.keyring, key, after, BATCH, versions, service.random
                 )
+                left = max(0, left - batch.rewrapped)
+                note(connection, key.latest_version, batch, left)
             rewrapped += batch.rewrapped
-            left = max(0, left - batch.rewrapped)
             damaged += batch.damaged
             after = batch.last
         now, left = _state(service, collection)
@@ -97,7 +107,8 @@ def _state(service: Service, collection: str) -> tuple[NamedKey, int]:
         return key, rewrap.count_left(connection, key)
 
 
-def _operation(service: Service, action: str, collection: str) -> Operation:
+def operation_on_key(service: Service, action: str, collection: str) -> Operation:
+    """The operation on the key of a collection. Raises NotFound."""
     known = service.collections.get(collection)
     if known is None:
         raise NotFound(f"there is no collection {collection[:64]!r}")

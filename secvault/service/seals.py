@@ -19,6 +19,7 @@ from secvault.keyring.rotation import rotate_root as rotate_all
 from secvault.keyring.seals import passphrase, shares
 from secvault.keyring.seals.configured import cost_of, unattended
 from secvault.keyring.seals.seal import BY_PEOPLE, KINDS, Seal, wrapped_by
+from secvault.service.approval import Terms
 from secvault.service.opening import make_key
 from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.messages import Status
@@ -189,7 +190,8 @@ def change_seal(service: Service, caller: Caller, new: NewSeal) -> None:
         reseal(connection, root, wrapped)
         return Outcome(None, detail=detail)
 
-    service.spine.change(caller, _operation("vault.reseal", "seal"), act)
+    operation = _operation("vault.reseal", "seal")
+    service.spine.change(caller, operation, act, lambda _: detail)
     try:
         service.root_access.resealed(new.seal, new.key if new.seal.kind in BY_PEOPLE else None)
     except SecvaultError as error:
@@ -213,7 +215,9 @@ def rotate_root(service: Service, caller: Caller) -> Root:
         detail = {"version": new.generation, "from_version": old.generation}
         return Outcome(new, detail=detail)
 
-    new = service.spine.change(caller, _operation("root.rotate", "root"), act)
+    operation = _operation("root.rotate", "root")
+    terms: Terms = {"from_version": old.generation}
+    new = service.spine.change(caller, operation, act, lambda _: terms)
     service.keyring.roots.adopt(new)
     _announce(service)
     return new

@@ -13,6 +13,7 @@ from secvault.config import Settings
 from secvault.crypto.aead import Random
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
+from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
 from secvault.service.sealing.access import RootAccess
@@ -31,6 +32,7 @@ class Service:
     store: Store
     keyring: Keyring
     messages: MessageCount
+    usage: KeyUsage
     audit: AuditLog
     policy: Policy
     collections: Mapping[str, Collection]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -25,8 +25,9 @@ from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.errors import Refused, SecvaultError
+from secvault.errors import ApprovalRequired, Refused, SecvaultError
 from secvault.identity.principal import Principal
+from secvault.service.approval import MAY_NEED_APPROVAL, Approvals, NothingRequired, Proposal, Terms
 from secvault.store import Store
 
 T = TypeVar("T")
@@ -73,7 +74,16 @@ class Outcome(Generic[T]):
 class Spine:
     """Decides, acts and records. Holds nothing of its own."""
 
-    def __init__(self, store: Store, clock: Clock, policy: Policy, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Policy,
+        audit: AuditLog,
+        approvals: Approvals = NothingRequired(),  # noqa: B008 - frozen, and holds nothing
+    ) -> None:
+        """approvals: asked about what may need a second person; see `approval`."""
+        self._approvals = approvals
         self._store = store
         self._clock = clock
         self._policy = policy
@@ -123,6 +133,7 @@ class Spine:
         self, caller: Caller, operation: Operation, act: Callable[[Connection], Outcome[T]]
     ) -> T:
         """Run a reading act; its answer leaves only after the entry is durable."""
+        self._require_no_approval(operation)
         decision = self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.read() as connection:
             outcome = act(connection)
@@ -130,17 +141,30 @@ class Spine:
         return outcome.value
 
     def change(
-        self, caller: Caller, operation: Operation, act: Callable[[Connection], Outcome[T]]
+        self,
+        caller: Caller,
+        operation: Operation,
+        act: Callable[[Connection], Outcome[T]],
+        terms: Callable[[Connection], Terms | None] | None = None,
     ) -> T:
-        """Run a changing act in one transaction that holds its audit entry too."""
+        """Run a changing act in one transaction that holds its audit entry too.
+
+        terms: what exactly is to be done, if a second person may have to approve it; None where
+        that needs nobody. Asked for in the transaction, before the act. Must be given for the
+        actions of `approval.MAY_NEED_APPROVAL`. Raises ApprovalRequired; nothing is changed then.
+        """
+        if terms is None:
+            self._require_no_approval(operation)
         decision = self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.write() as connection:
             # A right that was taken away since the decision opens nothing any more.
             again = self._policy.decide(self._request(caller, operation), connection)
             if not again.allowed:
                 raise Refused(again.reason_user, decision_id=again.id)
+            approved = self._approved(connection, caller, operation, terms)
             outcome = act(connection)
-            event = self.event(caller, operation, "ok", decision, outcome)
+            noted = replace(outcome, detail={**outcome.detail, **approved})
+            event = self.event(caller, operation, "ok", decision, noted)
             self._audit.enqueue(connection, event)
         self._audit.kick()
         return outcome.value
@@ -155,6 +179,7 @@ class Spine:
 
     def announce(self, caller: Caller, operation: Operation) -> Decision:
         """Decide, and put the intent on disk, before work that is done in several steps."""
+        self._require_no_approval(operation)
         decision = self.decide(caller, operation)
         self._audit.record(self.event(caller, operation, "intent", decision))
         return decision
@@ -173,9 +198,42 @@ class Spine:
         try:
             yield
         except SecvaultError as error:
-            failed = Outcome(None, count=0, detail={"reason": error.code})
-            self._audit.record(self.event(caller, operation, "error", decision, failed))
+            detail = {"reason": error.code}
+            if isinstance(error, ApprovalRequired):
+                detail["digest"] = error.digest
+            failed = Outcome(None, count=0, detail=detail)
+            outcome: AuditOutcome = "denied" if isinstance(error, Refused) else "error"
+            self._audit.record(self.event(caller, operation, outcome, decision, failed))
             raise
+
+    def _approved(
+        self,
+        connection: Connection,
+        caller: Caller,
+        operation: Operation,
+        terms: Callable[[Connection], Terms | None] | None,
+    ) -> Mapping[str, str]:
+        """What the audit entry says of the approval: nothing where none can be needed."""
+        proposed = terms(connection) if terms else None
+        if proposed is None:
+            return {}
+        proposal = Proposal(
+            caller.principal.subject,
+            operation.action,
+            operation.department,
+            operation.object,
+            operation.resource,
+            proposed,
+        )
+        return {
+            "approval": self._approvals.grant(connection, proposal),
+            "digest": proposal.digest,
+        }
+
+    @staticmethod
+    def _require_no_approval(operation: Operation) -> None:
+        if operation.action in MAY_NEED_APPROVAL:
+            raise AssertionError(f"{operation.action} must go through change, with its terms")
 
     def ask_by_epoch(self, caller: Caller, operation: Operation, epoch: int) -> Decision | None:
         """The decision by the policy in memory, if that is the policy of `epoch`; unrecorded."""

@@ -15,6 +15,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills
+from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
@@ -46,6 +47,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
             ),
         ),
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
+        # Tried again for about five minutes in all.
+        Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
     )
 
 
@@ -134,6 +137,13 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
         _unseen,
         context.cancel,
     )
+
+
+def _rewrap(service: Service, context: JobContext) -> JsonValue:
+    done = do_requested_rewrapping(
+        service, _jobs_caller(), context.plan, context.job, context.cancel
+    )
+    return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
 
 
 def _unseen(_progress: Progress) -> None:

@@ -18,7 +18,7 @@ from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import opening
-from secvault.service.key_rotation import rotate_due_keys
+from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
@@ -156,6 +156,7 @@ def _watch(
     """
     clock = service.clock
     due = rotation = clock.monotonic()
+    told = Told()
     while not _waited(turns):
         failure = worker.failure()
         if failure is not None:
@@ -165,7 +166,7 @@ def _watch(
             _checkpoint(service, log)
         if clock.monotonic() >= rotation:
             rotation = clock.monotonic() + ROTATION_SECONDS
-            _rotate(service, log)
+            _rotate(service, told, log)
     return None
 
 
@@ -177,12 +178,15 @@ def _waited(turns: Turns) -> bool:
     return turns.over()
 
 
-def _rotate(service: Service, log: Callable[..., object]) -> None:
+def _rotate(service: Service, told: Told, log: Callable[..., object]) -> None:
     try:
-        rotate_due_keys(service)
+        turn = rotate_due_keys(service, told)
     except SecvaultError as error:
         # The next turn tries again.
         log("key.rotation_failed", code=error.code, detail=error.detail)
+        return
+    for failed in turn.failed:
+        log("key.rotation_failed", key=failed.key, code=failed.code, detail=failed.detail)
 
 
 def _place(data: Path) -> Place:

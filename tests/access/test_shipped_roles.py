@@ -98,7 +98,7 @@ LOCAL_MAY = {
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate"},
     "system:jobs": (BACKUPS - {"backup.restore"})
-    | {"key.rotate", "audit.read", "audit.verify", "vault.status"},
+    | {"key.rotate", "key.warn", "key.rewrap", "audit.read", "audit.verify", "vault.status"},
 }
 
 

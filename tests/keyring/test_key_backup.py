@@ -16,6 +16,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.keyring import Keyring
 from secvault.keyring.key_backup import read_backup, write_backup
+from secvault.keyring.message_count import FROM_ELSEWHERE, count_messages
 from secvault.keyring.named_key import KeyOptions, NamedKey, read_key
 from secvault.keyring.open_key import KeyVersion, OpenKey
 from secvault.store import Store
@@ -47,6 +48,7 @@ def test_a_restored_key_has_the_same_versions_and_limits(
             restored.options,
             restored.versions,
             restored.limits,
+            restored.messages,
         )
     second = _open(any_store, keyring, "second")
     assert set(second.versions) == {1, 2}
@@ -56,6 +58,57 @@ def test_a_restored_key_has_the_same_versions_and_limits(
         assert second.versions[number].public_text == version.public_text
     assert second.key.exportable
     assert second.key.latest_version == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "sealed", "counted"),
+    [
+        ("aes256-gcm96", 5, FROM_ELSEWHERE),
+        ("aes256-gcm96", FROM_ELSEWHERE + 5, FROM_ELSEWHERE + 5),
+        ("ed25519", 0, 0),
+    ],
+)
+def test_a_copy_counts_what_its_original_may_have_sealed(
+    any_store: Store, keyring: Keyring, kind: str, sealed: int, counted: int
+) -> None:
+    with any_store.write() as connection:
+        keyring.create(connection, "transit", "first", KeyOptions(kind))
+        if sealed:
+            count_messages(connection, "transit", "first", 1, sealed)
+    text = write_backup(_open(any_store, keyring, "first"), 0)
+    # The engine's own backups do not say how much was sealed.
+    other = json.loads(base64.b64decode(text))
+    for entry in other["archived_keys"]["keys"]:
+        entry.pop("secvault_messages", None)
+    bare = base64.b64encode(json.dumps(other).encode()).decode()
+    for name, backup, expected in (
+        ("ours", text, counted),
+        ("theirs", bare, min(counted, FROM_ELSEWHERE)),
+    ):
+        found = read_backup(backup)
+        given = (found.options, found.versions, found.limits, found.messages)
+        with any_store.write() as connection:
+            made = keyring.restore(connection, "transit", name, *given)
+        assert made.messages == {1: expected}
+
+
+def test_imported_material_counts_from_the_middle_and_what_is_made_here_from_nothing(
+    any_store: Store, keyring: Keyring
+) -> None:
+    material = Secret(os.urandom(32))
+    with any_store.write() as connection:
+        keyring.create(connection, "transit", "brought", material=material)
+        keyring.import_version(
+            connection,
+            read_key(connection, "transit", "brought"),
+            material=Secret(os.urandom(32)),
+        )
+        keyring.create(connection, "transit", "made")
+        keyring.rotate(connection, "transit", "made")
+        brought = read_key(connection, "transit", "brought")
+        made = read_key(connection, "transit", "made")
+    assert brought.messages == {1: FROM_ELSEWHERE, 2: FROM_ELSEWHERE}
+    assert made.messages == {1: 0, 2: 0}
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from secvault.config import Settings
 from secvault.errors import InvalidInput
 from secvault.keyring import Keyring, message_count
+from secvault.keyring.due import Lifetime, is_due, keys_near_limit, mark_told, may_be_due
 from secvault.keyring.encryption import ToEncrypt
 from secvault.keyring.message_count import (
     FIRST_BLOCK,
@@ -19,7 +21,7 @@ from secvault.keyring.message_count import (
     MessageCount,
     count_messages,
 )
-from secvault.keyring.named_key import ROTATE_AT, KeyOptions, due_keys, key_names, read_key
+from secvault.keyring.named_key import KeyOptions, key_names, read_key
 from secvault.keyring.open_key import OpenKey
 from secvault.store import Store, tables
 
@@ -167,17 +169,43 @@ def test_a_key_without_nonces_is_not_counted(any_store: Store, keyring: Keyring)
     assert _stored(any_store) == 0
 
 
-def test_a_version_that_sealed_much_is_due_for_rotation_well_before_the_limit(
-    any_store: Store, keyring: Keyring
-) -> None:
+LIFETIME = Lifetime(rotate_messages=1000, warn_messages=800, collection_seconds=0)
+
+
+def test_a_version_that_sealed_much_is_due_for_rotation(any_store: Store, keyring: Keyring) -> None:
     _made(any_store, keyring)
-    for messages, due in ((ROTATE_AT - 1, 0), (ROTATE_AT, 1)):
+    for messages, due in ((999, False), (1000, True)):
         _set(any_store, messages)
         with any_store.read() as connection:
-            assert len(due_keys(connection, 0)) == due
-    assert MOST_MESSAGES - ROTATE_AT >= 2**30
+            assert is_due(read_key(connection, "transit", "payroll"), LIFETIME, 0) == due
+            assert bool(may_be_due(connection, LIFETIME)) == due
     with any_store.write() as connection:
         keyring.rotate(connection, "transit", "payroll")
     with any_store.read() as connection:
-        assert due_keys(connection, 0) == ()
+        assert may_be_due(connection, LIFETIME) == ()
+
+
+def test_the_default_rotates_well_before_the_limit_and_warns_before_that() -> None:
+    keys = Settings().keys
     assert message_count.MOST_MESSAGES == 2**32
+    assert message_count.MOST_MESSAGES - keys.rotate_messages >= 2**30
+    assert message_count.FROM_ELSEWHERE < keys.warn_messages < keys.rotate_messages
+    # An original until its rotation, and its copy until the copy's, stay within it together.
+    copy = keys.rotate_messages - message_count.FROM_ELSEWHERE
+    assert keys.rotate_messages + copy <= message_count.MOST_MESSAGES
+
+
+def test_a_version_is_told_of_once(any_store: Store, keyring: Keyring) -> None:
+    _made(any_store, keyring)
+    _set(any_store, 799)
+    with any_store.read() as connection:
+        assert keys_near_limit(connection, LIFETIME, untold=True) == ()
+    _set(any_store, 800)
+    with any_store.write() as connection:
+        (near,) = keys_near_limit(connection, LIFETIME, untold=True)
+        assert (near.resource, near.version, near.messages) == ("transit/payroll", 1, 800)
+        assert mark_told(connection, near, 7)
+        assert not mark_told(connection, near, 8)
+        assert keys_near_limit(connection, LIFETIME, untold=True) == ()
+        assert keys_near_limit(connection, LIFETIME, "transit") == (near,)
+        assert keys_near_limit(connection, LIFETIME, "records") == ()

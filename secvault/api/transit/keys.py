@@ -15,7 +15,7 @@ from secvault.crypto.key_kind import AES256_GCM96, kind_of
 from secvault.errors import InvalidInput, NotFound
 from secvault.keyring.key_backup import rfc3339
 from secvault.keyring.named_key import KeyOptions, NamedKey
-from secvault.service import transit
+from secvault.service import key_limits, transit
 from secvault.service.transit import KeyChanges
 
 router = transit_router()
@@ -84,7 +84,13 @@ def key_create(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
 def key_read(at: Authenticated, mount: Mount, name: Name) -> Response:
     """A key's versions and limits."""
     service, caller = at
-    return vault_answer(caller, key_data(transit.read_key(service, caller, mount, name)))
+    key = transit.read_key(service, caller, mount, name)
+    near = key_limits.near_limit(service, key)
+    if near is None:
+        return vault_answer(caller, key_data(key))
+    data = {**key_data(key), "near_limit": {"version": near.version, "messages": near.messages}}
+    words = key_limits.in_words(service, near.resource, near.version, near.messages)
+    return vault_answer(caller, data, warnings=(words,))
 
 
 @router.get("/{mount:path}/keys")

@@ -27,6 +27,7 @@ from secvault.keyring import encryption, signing
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt
 from secvault.keyring.message_count import MessageCount
 from secvault.keyring.open_key import OpenKey
+from secvault.service.transit.used import versions_shown
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -87,14 +88,14 @@ class _Manner:
 
     def run(
         self, body: bytes, key: OpenKey, messages: MessageCount, random: Random
-    ) -> tuple[dict[str, Any], int] | None:
-        """The data of the answer and the number of items; None unless every one succeeds."""
+    ) -> tuple[dict[str, Any], Sequence[Any]] | None:
+        """The data of the answer and the items; None unless every one succeeds."""
         try:
             if b'"batch_input"' not in body:
                 item = self.single.decode(body)
                 if self.seals and not messages.take(key, (item,)):
                     return None
-                return self.each(key, (item,), item, random)[0], 1
+                return self.each(key, (item,), item, random)[0], (item,)
             given = self.batch.decode(body)
             items = given.batch_input
             if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
@@ -104,7 +105,7 @@ class _Manner:
             return None
         for result, item in zip(results, items, strict=True):
             result["reference"] = item.reference
-        return {"batch_results": results}, len(items)
+        return {"batch_results": results}, items
 
 
 def _encrypt(
@@ -195,12 +196,13 @@ class LeanPath:
         if ready is None or done is None:
             await self._app(scope, unread, send)
             return
-        data, count = done
+        data, items = done
         try:
-            await warm.audit.record(ready.event(count))
+            await warm.audit.record(ready.event(len(items)))
         except SecvaultError as error:
             await problem_response(Request(scope), error)(scope, receive, send)
             return
+        warm.note(ready, asked.mount, asked.name, versions_shown(items, data))
         await _answer(asked.request_id, data, send)
 
 
@@ -256,7 +258,7 @@ async def _load(warm: Warm, asked: _Asked) -> Ready | None:
 
 async def _run(
     manner: _Manner, body: bytes, ready: Ready, warm: Warm
-) -> tuple[dict[str, Any], int] | None:
+) -> tuple[dict[str, Any], Sequence[Any]] | None:
     if len(body) <= LONGEST_TURN:
         return manner.run(body, ready.key, warm.messages, warm.nonces)
     return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)

@@ -13,7 +13,6 @@ from secvault.service.transit.exchange import (
     wrapping_public_key,
 )
 from secvault.service.transit.keys import (
-    KeyChanges,
     configure_key,
     create_key,
     delete_key,
@@ -34,6 +33,7 @@ from secvault.service.transit.mounts import (
     tune_mount,
 )
 from secvault.service.transit.place import operation_on
+from secvault.service.transit.protection import KeyChanges
 from secvault.service.transit.signatures import (
     authenticate,
     hash_data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from secvault.errors import Conflict, InvalidInput, KeyForbids, NotFound
 from secvault.keyring import key_backup, named_key, wrapping
 from secvault.keyring.named_key import KeyOptions
 from secvault.keyring.open_key import KeyVersion, OpenKey
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 from secvault.service.transit.place import operation_on
@@ -44,7 +46,11 @@ def export_key(
         detail = {"format": what, "key_kind": key.key.kind}
         return Outcome((key.key.kind, texts), count=len(texts), detail=detail)
 
-    return service.spine.read(caller, operation, act)
+    def terms(_connection: Connection) -> Terms | None:
+        # A public half is no secret.
+        return None if what == "public-key" else {"format": what, "version": version or "all"}
+
+    return service.spine.change(caller, operation, act, terms)
 
 
 def backup_key(service: Service, caller: Caller, mount: str, name: str) -> Secret:
@@ -65,7 +71,7 @@ def backup_key(service: Service, caller: Caller, mount: str, name: str) -> Secre
         text = key_backup.write_backup(key, at)
         return Outcome(Secret(text.encode()), count=len(key.versions))
 
-    return service.spine.change(caller, operation, act)
+    return service.spine.change(caller, operation, act, lambda _: {"format": "plaintext-backup"})
 
 
 def restore_key(
@@ -91,12 +97,25 @@ def restore_key(
                 )
             named_key.delete_key(connection, mount, chosen)
         service.keyring.restore(
-            connection, mount, chosen, restored.options, restored.versions, restored.limits
+            connection,
+            mount,
+            chosen,
+            restored.options,
+            restored.versions,
+            restored.limits,
+            restored.messages,
         )
         detail = {"key_kind": restored.options.kind}
         return Outcome(None, count=len(restored.versions), detail=detail)
 
-    service.spine.change(caller, operation, act)
+    def terms(connection: Connection) -> Terms | None:
+        present = named_key.find_key(connection, mount, chosen)
+        if present is None or not force:
+            return None
+        digest = hashlib.sha256(backup.encode()).hexdigest()
+        return {"destroys_version": present.latest_version, "backup": digest}
+
+    service.spine.change(caller, operation, act, terms)
 
 
 def wrapping_public_key(service: Service, caller: Caller, mount: str) -> str:

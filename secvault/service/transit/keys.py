@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.named_key import KeyOptions, NamedKey
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 from secvault.service.transit.place import operation_on
+from secvault.service.transit.protection import KeyChanges, lowered
 
 SHORTEST_ROTATION = 3600
-
-
-@dataclass(frozen=True)
-class KeyChanges:
-    """What is to be changed of a key; None leaves it. Exportable and backup are only ever set."""
-
-    min_decryption_version: int | None = None
-    min_encryption_version: int | None = None
-    deletion_allowed: bool | None = None
-    exportable: bool | None = None
-    allow_plaintext_backup: bool | None = None
-    auto_rotate_seconds: int | None = None
 
 
 def create_key(
@@ -90,7 +79,11 @@ def configure_key(
         return named_key.read_key(connection, mount, name)
 
     missing = f"no existing key named {name} could be found"
-    return _change(service, caller, "key.update", mount, name, missing, act)
+
+    def terms(key: NamedKey) -> Terms | None:
+        return lowered(key, changes)
+
+    return _change(service, caller, "key.update", mount, name, missing, act, terms)
 
 
 def trim_key(
@@ -122,7 +115,10 @@ def trim_key(
         named_key.update_key(connection, mount, name, min_available_version=min_available_version)
         return named_key.read_key(connection, mount, name)
 
-    return _change(service, caller, "key.update", mount, name, "invalid key name", act)
+    def terms(_key: NamedKey) -> Terms:
+        return {"destroys_versions_below": min_available_version}
+
+    return _change(service, caller, "key.update", mount, name, "invalid key name", act, terms)
 
 
 def delete_key(service: Service, caller: Caller, mount: str, name: str) -> None:
@@ -137,7 +133,11 @@ def delete_key(service: Service, caller: Caller, mount: str, name: str) -> None:
         return key
 
     missing = f"error deleting policy {name}: could not delete key; not found"
-    _change(service, caller, "key.delete", mount, name, missing, act)
+
+    def terms(key: NamedKey) -> Terms:
+        return {"destroys_version": key.latest_version}
+
+    _change(service, caller, "key.delete", mount, name, missing, act, terms)
 
 
 def set_soft_deleted(
@@ -166,7 +166,9 @@ def _change(
     name: str,
     missing: str,
     change: Callable[[Connection, NamedKey], NamedKey],
+    terms: Callable[[NamedKey], Terms | None] = lambda _key: None,
 ) -> NamedKey:
+    """terms: what a second person may have to approve; None when it takes no protection away."""
     operation = operation_on(service, action, mount, name)
 
     def act(connection: Connection) -> Outcome[NamedKey]:
@@ -176,7 +178,11 @@ def _change(
             raise InvalidInput(missing) from None
         return Outcome(change(connection, key))
 
-    return service.spine.change(caller, operation, act)
+    def proposed(connection: Connection) -> Terms | None:
+        key = named_key.find_key(connection, mount, name)
+        return None if key is None else terms(key)
+
+    return service.spine.change(caller, operation, act, proposed)
 
 
 def _configured(key: NamedKey, changes: KeyChanges) -> dict[str, object]:

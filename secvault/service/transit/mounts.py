@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from secvault.access.vocabulary import DEPARTMENTS
 from secvault.errors import InvalidInput, NotFound
 from secvault.keyring import mount as mounts
+from secvault.keyring import named_key
 from secvault.keyring.mount import Mount
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -107,7 +109,11 @@ def disable_mount(service: Service, caller: Caller, path: str) -> None:
     def act(connection: Connection) -> Outcome[None]:
         return Outcome(None, count=mounts.delete_mount(connection, path, with_keys=with_keys))
 
-    service.spine.change(caller, operation, act)
+    def terms(connection: Connection) -> Terms | None:
+        names = named_key.key_names(connection, path)
+        return {"destroys_keys": list(names)} if names else None
+
+    service.spine.change(caller, operation, act, terms)
 
 
 def _given(outcome: Outcome[None], _connection: Connection) -> Outcome[None]:

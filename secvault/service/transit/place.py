@@ -13,6 +13,7 @@ from secvault.keyring.keyring import RESERVED_MOUNTS
 from secvault.keyring.open_key import OpenKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.transit.used import note_use, versions_of
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
@@ -71,4 +72,8 @@ def each(
                 done.append(error)
         return Outcome(done, count=len(done))
 
-    return service.spine.read(caller, operation, act)
+    results = service.spine.read(caller, operation, act)
+    versions = versions_of(zip(items, results, strict=True))
+    if versions:
+        note_use(service, caller, operation.action, mount, name, versions)
+    return results

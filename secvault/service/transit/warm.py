@@ -8,7 +8,7 @@ allowed goes the whole way through the spine, which knows why.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,6 +24,7 @@ from secvault.service.authentication import authenticate
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, Spine
 from secvault.service.transit.place import operation_on
+from secvault.service.transit.used import note_use
 from secvault.store.epoch import Epochs
 from secvault.store.watch import EpochWatch
 
@@ -92,6 +93,11 @@ class Warm:
         if decision is None or not decision.allowed:
             return None
         return Ready(caller, key.operation, decision, key.open)
+
+    def note(self, ready: Ready, mount: str, name: str, versions: Mapping[int, int]) -> None:
+        """Count the use of the key for the statistics; see `keyring.key_usage`."""
+        action = ready.operation.action
+        note_use(self._service, ready.caller, action, mount, name, versions)
 
     def load(self, token: str, action: str, mount: str, name: str) -> None:
         """Ask the store for what `find` needs. Raises what authenticating raises, NotFound, ..."""

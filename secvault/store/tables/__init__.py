@@ -4,8 +4,15 @@ from secvault.store.tables.access import role_grant
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import person, service_account, session, token, totp_device
-from secvault.store.tables.jobs import job, node, schedule
-from secvault.store.tables.keys import mount, named_key, named_key_version, retired_root, vault
+from secvault.store.tables.jobs import job, node, rewrap_run, schedule
+from secvault.store.tables.keys import (
+    key_usage,
+    mount,
+    named_key,
+    named_key_version,
+    retired_root,
+    vault,
+)
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
@@ -20,6 +27,7 @@ __all__ = [
     "drill",
     "epoch",
     "job",
+    "key_usage",
     "metadata",
     "mount",
     "named_key",
@@ -29,6 +37,7 @@ __all__ = [
     "record",
     "record_field",
     "retired_root",
+    "rewrap_run",
     "role_grant",
     "schedule",
     "service_account",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, text
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Text
@@ -34,6 +34,21 @@ job = Table(
     Column("error", Text),
     # What is waiting to be started?
     Index(None, "state", "requested_at"),
+)
+
+# How far a job of the kind `rewrap` is; its state is the job's.
+rewrap_run = Table(
+    "rewrap_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("collection", Text, nullable=False),
+    # The version that the data keys come under; none before it has begun.
+    Column("version", BigInteger),
+    Column("rewrapped", BigInteger, nullable=False, server_default=text("0")),
+    Column("remaining", BigInteger),
+    Column("damaged", BigInteger, nullable=False, server_default=text("0")),
+    # When somebody asked that it stop.
+    Column("stopped_at", BigInteger),
 )
 
 node = Table(

@@ -98,5 +98,22 @@ named_key_version = Table(
     # How many it has sealed, or may have: see `keyring.message_count`.
     Column("messages", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),
+    # When somebody was told that it has sealed much.
+    Column("warned_at", BigInteger),
     ForeignKeyConstraint(["mount", "name"], ["named_key.mount", "named_key.name"]),
+)
+
+# Who did what with which version; written every few seconds by `keyring.key_usage`.
+key_usage = Table(
+    "key_usage",
+    metadata,
+    Column("mount", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("operations", BigInteger, nullable=False),
+    Column("items", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
 )
