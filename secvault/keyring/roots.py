@@ -52,11 +52,12 @@ class Roots:
 
     def open(self, wrapped: bytes, place: bytes) -> Secret:
         """What was wrapped for this place. Raises Damaged, Sealed."""
+        known = self._known
         try:
             return self._open_with_any(wrapped, place)
         except Damaged:
-            # Rotated by another process, which this one has not been told of yet?
-            if not self._renewed(self._generation()):
+            # Rotated by another process, which this one has not been told of yet, or only since?
+            if not self._renewed(self._generation()) and self._known is known:
                 raise
         return self._open_with_any(wrapped, place)
 

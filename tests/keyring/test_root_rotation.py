@@ -18,12 +18,14 @@ import pytest
 from sqlalchemy import select, update
 
 from secvault.clock import Clock
+from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, SecvaultError
 from secvault.keyring import FileSeal, Keyring, named_key
 from secvault.keyring.encryption import ToDecrypt, ToEncrypt, decrypt, encrypt
 from secvault.keyring.named_key import KeyOptions
 from secvault.keyring.root import Root, create_root, earlier, read_stored, reseal, unseal
+from secvault.keyring.roots import Roots
 from secvault.keyring.rotation import rotate_root
 from secvault.keyring.seals.seal import Wrapped, wrapped_by
 from secvault.keyring.seals.shares import split
@@ -136,6 +138,24 @@ def test_one_that_cannot_learn_the_new_root_writes_nothing_that_would_be_lost(
         keyring.create(connection, "transit", "lost")
     with any_store.read() as connection:
         assert named_key.find_key(connection, "transit", "lost") is None
+
+
+def test_who_is_told_of_a_rotation_while_a_row_does_not_open_opens_it_after_all(
+    sqlite_store: Store,
+) -> None:
+    old, new = (Root("vault", Secret(os.urandom(32)), generation) for generation in (1, 2))
+    wrapped = aead.seal(b"material", new.key, b"place")
+
+    class ToldMeanwhile(Roots):
+        """Told between the first try and the look at the store's generation."""
+
+        def _generation(self) -> int | None:
+            self.adopt(new)
+            return new.generation
+
+    assert ToldMeanwhile(sqlite_store, old).open(wrapped, b"place") == Secret(b"material")
+    with pytest.raises(Damaged):
+        ToldMeanwhile(sqlite_store, old).open(wrapped, b"another place")
 
 
 def test_rows_that_were_read_before_a_rotation_still_open_after_it(
