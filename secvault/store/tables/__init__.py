@@ -1,6 +1,7 @@
 """The tables. Times are microseconds since the epoch, UTC; envelopes are described in `crypto`."""
 
 from secvault.store.tables.access import role_grant
+from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import person, service_account, session, token, totp_device
@@ -10,6 +11,7 @@ from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
 __all__ = [
+    "approle",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
@@ -21,6 +23,7 @@ __all__ = [
     "epoch",
     "job",
     "metadata",
+    "mfa_request",
     "mount",
     "named_key",
     "named_key_version",
@@ -31,6 +34,7 @@ __all__ = [
     "retired_root",
     "role_grant",
     "schedule",
+    "secret_id",
     "service_account",
     "session",
     "token",
