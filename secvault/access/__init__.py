@@ -23,7 +23,14 @@ from secvault.access.narrowing import Narrowing
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
 from secvault.access.snapshot import Snapshot, build_snapshot
-from secvault.access.vocabulary import ALL, COLLECTIONS, DEPARTMENTS, NO_FIELD, SIGNED_IN, FieldClasses
+from secvault.access.vocabulary import (
+    ALL,
+    COLLECTIONS,
+    DEPARTMENTS,
+    NO_FIELD,
+    SIGNED_IN,
+    FieldClasses,
+)
 
 __all__ = [
     "ALL",

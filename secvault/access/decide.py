@@ -46,10 +46,11 @@ class Decision:
 
     kind: allow_rule; or why not: deny_rule, condition_failed, field_class, no_rule, no_role,
     wrong_department, grant_expired, grant_not_started, broken_grant, narrowed_token, unknown_name,
-    stale_policy, engine_error. rule: the decisive rule's id, or empty. via: from the subject to the role,
-    grants by id. reason_user tells the caller; it names no rule and no other person. reason_admin
-    is for logs and administrators. policy_digest and epoch say which policy answered. id: 12 hex
-    digits of the time in milliseconds, then 20 random ones. near_misses: what was missing.
+    stale_policy, engine_error. rule: the decisive rule's id, or empty. via: from the subject to the
+    role, grants by id. reason_user tells the caller; it names no rule and no other person.
+    reason_admin is for logs and administrators. policy_digest and epoch say which policy answered.
+    id: 12 hex digits of the time in milliseconds, then 20 random ones.
+    near_misses: what was missing.
     """
 
     allowed: bool

@@ -130,7 +130,8 @@ def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[
 
 
 def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -> Finding:
-    held = [rule for rule in rules_about(basis, case) if rule.eft == "allow" and rule.sub in reached]
+    about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
+    held = [rule for rule in about if rule.sub in reached]
     conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
         return _condition_failed(basis, conditional, reached)

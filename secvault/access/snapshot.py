@@ -20,8 +20,8 @@ from secvault.access.conditions import (
 )
 from secvault.access.engine import build_engines
 from secvault.access.explain import Basis, Finding, Step, explain, refusal
-from secvault.access.narrowing import Narrowing, narrowed
 from secvault.access.grants import Grant, check_grantable
+from secvault.access.narrowing import Narrowing, narrowed
 from secvault.access.rows import Case, Link, Rule
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (

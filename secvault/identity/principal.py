@@ -17,8 +17,8 @@ class Principal:
     shown, which is public; empty for local subjects. second_factor_at: when the second factor was
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
     one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for a
-    session, which moves it, and for a token that must be looked at at each request: the store is asked
-    each time. narrowing: layers of roles that the token is narrowed to; see `access.narrowing`.
+    session, which moves it, and for a token whose uses are counted or whose networks are bound: the
+    store is asked each time. narrowing: layers of roles; see `access.narrowing`.
     """
 
     subject: str

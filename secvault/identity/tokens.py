@@ -115,8 +115,8 @@ def issue_token(
 ) -> IssuedToken:
     """Make a token of this account; durable with the caller's transaction.
 
-    days: until it expires, 1 to 365. layers: what it is narrowed to. Raises InvalidInput naming the field; NotFound; Conflict when
-    the account is disabled.
+    days: until it expires, 1 to 365. layers: what it is narrowed to. Raises InvalidInput naming
+    the field; NotFound; Conflict when the account is disabled.
     """
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput.at("days", f"must be 1 to {MOST_DAYS}; no token lasts for ever")
@@ -158,8 +158,8 @@ def authenticate(
     """Which service account this token belongs to.
 
     presented: the token's whole text. address: where it comes from; empty when that is not known,
-    which a token bound to networks does not accept. spend: whether this is one of the uses of a token whose
-    uses are counted. A text with a wrong shape or check sum is refused before the
+    which a token bound to networks does not accept. spend: whether this is one of the uses of a
+    token whose uses are counted. A text with a wrong shape or check sum is refused before the
     database is asked. The moment of use is written in a transaction of its own, at most once a
     minute. Raises NotAuthenticated, always with the same sentence, when the token is unknown,
     revoked or expired, or its account is disabled.

@@ -82,6 +82,6 @@ def _secret_id() -> None:
         sa.Column("cidr_list", text, nullable=False),
         sa.Column("token_bound_cidrs", text, nullable=False),
         sa.PrimaryKeyConstraint("accessor", name=op.f("pk_secret_id")),
-        sa.UniqueConstraint("approle", "digest", name=op.f("uq_secret_id_approle")),
+        sa.UniqueConstraint("approle", "digest", name=op.f("uq_secret_id_approle_digest")),
         sa.ForeignKeyConstraint(["approle"], ["approle.id"], name=op.f("fk_secret_id_approle")),
     )
