@@ -16,19 +16,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault import __version__
 from secvault.api import (
+    approle,
+    approle_secrets,
     audit,
     auth_tokens,
     backups,
     capabilities,
     health,
+    not_offered,
     openapi,
     people,
     problem,
     records,
     seal,
     session,
+    sign_in_methods,
     tokens,
     transit,
+    userpass,
 )
 from secvault.api.body_time import PunctualBody
 from secvault.api.declared import require_declared
@@ -146,6 +151,11 @@ def routes(
         people,
         tokens,
         auth_tokens,
+        approle,
+        approle_secrets,
+        userpass,
+        sign_in_methods,
+        not_offered,
         capabilities,
         records,
         backups,

@@ -98,6 +98,13 @@ def seconds_of(period: str | int, field: str) -> int:
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def texts_of(given: list[str] | str | None) -> list[str]:
+    """A list as the engine takes it: JSON, or one text with commas."""
+    if given is None or isinstance(given, list):
+        return given or []
+    return [each.strip() for each in given.split(",") if each.strip()]
+
+
 async def body_of(request: Request) -> bytes:
     """The raw body; its size is limited by the application."""
     return await request.body()
@@ -109,10 +116,29 @@ def vault_answer(
     status: int = 200,
     warnings: Sequence[str] = (),
     auth: dict[str, Any] | None = None,
+    *,
+    doubled: bool = False,
 ) -> Response:
-    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential."""
+    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential.
+
+    doubled: whether `data` stands beside the envelope's own names as well, as on older paths.
+    """
+    return vault_envelope(caller.request_id, data, status, warnings, auth, doubled=doubled)
+
+
+def vault_envelope(
+    request_id: str,
+    data: dict[str, Any] | None,
+    status: int = 200,
+    warnings: Sequence[str] = (),
+    auth: dict[str, Any] | None = None,
+    *,
+    doubled: bool = False,
+) -> Response:
+    """The same where nobody is known yet."""
     content = {
-        "request_id": caller.request_id,
+        **(data if doubled and data else {}),
+        "request_id": request_id,
         "lease_id": "",
         "renewable": False,
         "lease_duration": 0,

@@ -29,6 +29,10 @@ from secvault.store.tables import secret_id
 PREFIX = "svi"
 
 
+class NoSecretId(NotFound):
+    """The AppRole has no such secret id, or none that lives."""
+
+
 @dataclass(frozen=True)
 class NewSecretId:
     """What is asked of a secret id to be made. ttl, uses: None for what the AppRole says.
@@ -127,7 +131,7 @@ def find_secret_id(
 
 
 def read_secret_id(connection: Connection, role: AppRole, accessor: str, now: int) -> SecretId:
-    """The living secret id with this accessor. Raises NotFound."""
+    """The living secret id with this accessor. Raises NoSecretId."""
     row = None
     if names.is_key_id(accessor):
         row = connection.execute(
@@ -138,7 +142,7 @@ def read_secret_id(connection: Connection, role: AppRole, accessor: str, now: in
             )
         ).one_or_none()
     if row is None:
-        raise NotFound("failed to find accessor entry for secret_id_accessor")
+        raise NoSecretId("failed to find accessor entry for secret_id_accessor")
     return _secret_id(row)
 
 

@@ -35,7 +35,8 @@ class NewChild:
 
     period: it can be renewed for ever, this long each time. latest: no renewal goes beyond so
     many seconds from now. uses: 0 for as many as wanted. layer: the roles that it is narrowed to,
-    beyond what its parent is; None for no further.
+    beyond what its parent is; None for no further. orphan: it is not to end with its parent; then
+    it ends a year from now at the latest.
     """
 
     display_name: str = "token"
@@ -46,6 +47,7 @@ class NewChild:
     renewable: bool = True
     meta: Mapping[str, str] = field(default_factory=dict)
     layer: frozenset[str] | None = None
+    orphan: bool = False
 
 
 def create_child(
@@ -72,14 +74,16 @@ def create_child(
     _check(wanted)
     ttl = wanted.period or wanted.ttl or DEFAULT_SECONDS
     latest = now + wanted.latest * MICROS if wanted.latest else None
+    if wanted.orphan:
+        latest = latest or now + LONGEST_SECONDS * MICROS
     minted = token_format.mint(tokens.PREFIX, random)
     made = Token(
         minted.key_id,
         parent.account,
         names.display_name(wanted.display_name),
         now,
-        _earliest(now + ttl * MICROS, latest, parent.expires_at),
-        parent=parent.key_id,
+        _earliest(now + ttl * MICROS, latest, None if wanted.orphan else parent.expires_at),
+        parent=None if wanted.orphan else parent.key_id,
         ttl_seconds=ttl,
         period_seconds=wanted.period,
         renewable=wanted.renewable,
