@@ -85,7 +85,8 @@ def approle_login(request: Request, body: Body) -> Response:
     try:
         done = approles.log_in(service, presented, request_id)
     except LogInRefused as refusal:
-        raise InvalidInput(refusal.detail) from None
+        # Alike for every role id, so that it does not tell which there are.
+        raise InvalidInput(refusal.detail if secret else "missing secret_id") from None
     token = done.issued.token
     auth = token_answers.new_token(service, token, done.issued.text.text())
     return vault_envelope(request_id, None, warnings=given.warnings, auth=auth)

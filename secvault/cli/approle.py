@@ -102,9 +102,7 @@ def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
     show.listing("approles", rows, columns, as_json=as_json, empty="There is no AppRole.")
 
 
-@app.command(
-    epilog="Example: secvault approle secret payroll-sync --uses 1 --minutes 10 > id"
-)
+@app.command(epilog="Example: secvault approle secret payroll-sync --uses 1 --minutes 10 > id")
 def secret(
     context: typer.Context,
     name: Name,

@@ -128,7 +128,8 @@ def _spend(entrance: Entrance, connection: Connection, shown: _Shown) -> None:
 def _token(entrance: Entrance, connection: Connection, shown: _Shown) -> IssuedToken:
     settings, secret = shown.role.settings, shown.secret
     now = entrance.clock.micros()
-    ttl = settings.token_period or settings.token_ttl or token_tree.DEFAULT_SECONDS
+    wanted = settings.token_period or settings.token_ttl or token_tree.DEFAULT_SECONDS
+    ttl = min(wanted, settings.longest)
     latest = now + settings.longest * MICROS
     noted = msgspec.json.decode(secret.meta, type=dict[str, str]) if secret else {}
     networks = (secret.token_bound_cidrs if secret else ()) or settings.token_bound_cidrs
@@ -138,7 +139,7 @@ def _token(entrance: Entrance, connection: Connection, shown: _Shown) -> IssuedT
         shown.role.account,
         "approle",
         now,
-        min(now + ttl * MICROS, latest),
+        now + ttl * MICROS,
         ttl_seconds=ttl,
         period_seconds=settings.token_period,
         renewable=True,
