@@ -14,6 +14,7 @@ from secvault.api.caller import vault_caller
 from secvault.api.declared import operation
 from secvault.api.vault import (
     body_of,
+    lists,
     read_body,
     seconds_of,
     texts_of,
@@ -71,7 +72,7 @@ class RoleIdBody(msgspec.Struct):
     role_id: str = ""
 
 
-@router.api_route("/role", methods=["LIST"], include_in_schema=False)
+@lists(router, "/role")
 @operation("it/approles", "approle.list")
 def approle_list(at: Authenticated) -> Response:
     """The names of the AppRoles."""

@@ -15,6 +15,7 @@ from secvault.api.caller import address_of, refuse_wrapping, service_of, vault_c
 from secvault.api.declared import open_to_all, operation
 from secvault.api.vault import (
     body_of,
+    lists,
     read_body,
     seconds_of,
     texts_of,
@@ -92,7 +93,7 @@ def approle_login(request: Request, body: Body) -> Response:
     return vault_envelope(request_id, None, warnings=given.warnings, auth=auth)
 
 
-@router.api_route(f"{_ROLE}/secret-id", methods=["LIST"], include_in_schema=False)
+@lists(router, f"{_ROLE}/secret-id")
 @operation(_RESOURCE, "secret_id.list")
 def secret_id_list(at: Authenticated, role: Role) -> Response:
     """The accessors of the living secret ids."""

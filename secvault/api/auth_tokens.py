@@ -18,6 +18,7 @@ from secvault.api.token_answers import known_session, known_token, new_token
 from secvault.api.vault import (
     Given,
     body_of,
+    lists,
     read_body,
     seconds_of,
     vault_answer,
@@ -87,7 +88,7 @@ def auth_token_create_orphan(at: Authenticated, body: Body) -> Response:
     return _create(at, read_body(body, CreateBody), orphan=True)
 
 
-@router.api_route("/accessors", methods=["LIST"], include_in_schema=False)
+@lists(router, "/accessors")
 @operation("it/tokens", "token.read")
 def auth_token_accessors(at: Authenticated) -> Response:
     """The accessors of all living tokens, for those who administer tokens."""

@@ -21,7 +21,7 @@ _ROLES = (
 )
 
 
-@router.api_route("/auth/token/roles", methods=["LIST"])
+@router.api_route("/auth/token/roles", methods=["GET", "LIST"])
 @router.api_route("/auth/token/roles/{role}", methods=["GET", "DELETE"])
 @operation("it/tokens", "session.self")
 def token_role_read() -> Response:

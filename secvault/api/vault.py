@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from http import HTTPStatus
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -210,3 +211,23 @@ def writes(
         return endpoint
 
     return register
+
+
+def lists(router: APIRouter, path: str) -> Callable[[Endpoint], Endpoint]:
+    """Register an endpoint that lists: by LIST, and by GET with `list=true`, which the peer's own
+    command line sends.
+    """
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        router.get(path, dependencies=[Depends(_list_wanted)])(endpoint)
+        router.api_route(path, methods=["LIST"], include_in_schema=False)(endpoint)
+        return endpoint
+
+    return register
+
+
+def _list_wanted(
+    *, wanted: Annotated[bool, Query(alias="list", description="Must be true.")] = False
+) -> None:
+    if not wanted:
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
