@@ -43,6 +43,9 @@ _RESOURCE = "it/approles/{role}"
 _BAD_META = "failed to parse metadata: failed to parse the input: invalid <key,value> format"
 
 
+_NONE: dict[int | str, dict[str, Any]] = {204: {"description": "There is no such secret id."}}
+
+
 class SecretIdBody(msgspec.Struct):
     """A secret id to be made. metadata: JSON of texts, or a=b,c=d; secret_id: one that was drawn
     elsewhere, on the path for it.
@@ -122,7 +125,7 @@ def secret_id_adopt(at: Authenticated, role: Role, body: Body) -> Response:
     return _create(at, role, given.body, Secret.of(given.body.secret_id), given.warnings)
 
 
-@writes(router, f"{_ROLE}/secret-id/lookup", WhichBody)
+@writes(router, f"{_ROLE}/secret-id/lookup", WhichBody, responses=_NONE)
 @operation(_RESOURCE, "secret_id.read")
 def secret_id_lookup(at: Authenticated, role: Role, body: Body) -> Response:
     """What is known of the secret id with this text; 204 when there is none, as in the peer."""

@@ -159,6 +159,7 @@ def vault_responses() -> dict[int | str, dict[str, Any]]:
         404: "There is no such key or mount.",
         405: "Not with this method.",
         413: "The body is too large.",
+        429: "Too many attempts.",
         500: "The request failed; the reason is logged under the request id.",
         503: "The vault is sealed, or cannot write its audit log.",
     }
