@@ -19,16 +19,25 @@ from secvault.access.decide import (
 )
 from secvault.access.explain import NearMiss
 from secvault.access.grants import Grant, add_grant, list_grants, revoke_grant
+from secvault.access.narrowing import Narrowing
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
 from secvault.access.snapshot import Snapshot, build_snapshot
-from secvault.access.vocabulary import ALL, COLLECTIONS, DEPARTMENTS, NO_FIELD, FieldClasses
+from secvault.access.vocabulary import (
+    ALL,
+    COLLECTIONS,
+    DEPARTMENTS,
+    NO_FIELD,
+    SIGNED_IN,
+    FieldClasses,
+)
 
 __all__ = [
     "ALL",
     "COLLECTIONS",
     "DEPARTMENTS",
     "NO_FIELD",
+    "SIGNED_IN",
     "Access",
     "AccessContext",
     "AccessRequest",
@@ -36,6 +45,7 @@ __all__ = [
     "FieldAccess",
     "FieldClasses",
     "Grant",
+    "Narrowing",
     "NearMiss",
     "Policy",
     "Rules",

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from secvault.access.conditions import AccessContext, outcome
 from secvault.access.explain import NearMiss, refusal
+from secvault.access.narrowing import Narrowing
 from secvault.access.rows import Case
 from secvault.access.snapshot import Snapshot
 
@@ -27,7 +28,7 @@ class AccessRequest:
 
     field: `*` (`NO_FIELD`) when the request is about no single field. object: a collection, a key
     as `<mount>/<name>`, a plan, or the fixed name of what the action is about; `*` for no single
-    one. context.at is the moment that the answer is for.
+    one. context.at is the moment that the answer is for. narrowing: of the token that was shown.
     """
 
     subject: str
@@ -36,6 +37,7 @@ class AccessRequest:
     field: str
     action: str
     context: AccessContext
+    narrowing: Narrowing = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,12 @@ class Decision:
     """The answer to one request, with its reasons.
 
     kind: allow_rule; or why not: deny_rule, condition_failed, field_class, no_rule, no_role,
-    wrong_department, grant_expired, grant_not_started, broken_grant, unknown_name, stale_policy,
-    engine_error. rule: the decisive rule's id, or empty. via: from the subject to the role,
-    grants by id. reason_user tells the caller; it names no rule and no other person. reason_admin
-    is for logs and administrators. policy_digest and epoch say which policy answered. id: 12 hex
-    digits of the time in milliseconds, then 20 random ones. near_misses: what was missing.
+    wrong_department, grant_expired, grant_not_started, broken_grant, narrowed_token, unknown_name,
+    stale_policy, engine_error. rule: the decisive rule's id, or empty. via: from the subject to the
+    role, grants by id. reason_user tells the caller; it names no rule and no other person.
+    reason_admin is for logs and administrators. policy_digest and epoch say which policy answered.
+    id: 12 hex digits of the time in milliseconds, then 20 random ones.
+    near_misses: what was missing.
     """
 
     allowed: bool
@@ -102,7 +105,7 @@ def decide(
         case = Case(
             request.subject, request.department, request.object, request.field, request.action
         )
-        finding = snapshot.judge(case, outcomes)
+        finding = snapshot.judge(case, outcomes, request.narrowing)
     else:
         finding = _STALE
     return Decision(
@@ -128,13 +131,14 @@ def decide_fields(
     fields: Iterable[str],
     action: str,
     context: AccessContext,
+    narrowing: Narrowing = (),
     random: RandomBytes = os.urandom,
 ) -> Mapping[str, Decision]:
     """Decide `action` for each field of a record, in the order given."""
     return {
         field: decide(
             snapshot,
-            AccessRequest(subject, department, collection, field, action, context),
+            AccessRequest(subject, department, collection, field, action, context, narrowing),
             random=random,
         )
         for field in fields
@@ -149,6 +153,7 @@ def field_access(
     collection: str,
     fields: Iterable[str],
     context: AccessContext,
+    narrowing: Narrowing = (),
     random: RandomBytes = os.urandom,
 ) -> Mapping[str, FieldAccess]:
     """How each field is shown: clear by `record.read`, else masked by `record.read_masked`."""
@@ -157,7 +162,7 @@ def field_access(
         clear, masked = (
             decide(
                 snapshot,
-                AccessRequest(subject, department, collection, field, action, context),
+                AccessRequest(subject, department, collection, field, action, context, narrowing),
                 random=random,
             )
             for action in ("record.read", "record.read_masked")

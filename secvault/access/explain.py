@@ -79,9 +79,9 @@ def explain(
     reached = roles_of(basis, case.subject, case.department)
     firing = [
         rule
-        for rule in _about(basis, case)
+        for rule in rules_about(basis, case)
         if rule.sub in reached
-        and _covers(basis, rule, case)
+        and covers(basis, rule, case)
         and fires(outcomes.get(rule.cond, Outcome.BROKEN), rule.eft)
     ]
     denying = [rule for rule in firing if rule.eft == "deny"]
@@ -130,8 +130,9 @@ def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[
 
 
 def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -> Finding:
-    held = [rule for rule in _about(basis, case) if rule.eft == "allow" and rule.sub in reached]
-    conditional = [rule for rule in held if _covers(basis, rule, case)]
+    about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
+    held = [rule for rule in about if rule.sub in reached]
+    conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
         return _condition_failed(basis, conditional, reached)
     near = tuple(_missing_roles(basis, case))
@@ -197,8 +198,8 @@ def _dormant(basis: Basis, case: Case) -> Finding | None:
         if grant.department not in (ALL, case.department):
             continue
         inherited = roles_of(basis, grant.role, grant.department)
-        for rule in _about(basis, case):
-            if rule.eft != "allow" or rule.sub not in inherited or not _covers(basis, rule, case):
+        for rule in rules_about(basis, case):
+            if rule.eft != "allow" or rule.sub not in inherited or not covers(basis, rule, case):
                 continue
             if grant.not_before > basis.sorted_at:
                 starts = timestamp(grant.not_before)
@@ -216,10 +217,10 @@ def _dormant(basis: Basis, case: Case) -> Finding | None:
 
 def _missing_roles(basis: Basis, case: Case) -> Iterator[NearMiss]:
     found: set[str] = set()
-    for rule in _about(basis, case):
+    for rule in rules_about(basis, case):
         if len(found) >= MOST_NEAR_MISSES:
             return
-        if rule.eft == "allow" and rule.sub not in found and _covers(basis, rule, case):
+        if rule.eft == "allow" and rule.sub not in found and covers(basis, rule, case):
             found.add(rule.sub)
             yield NearMiss(rule.id, f"{rule.sub} in {case.department}")
 
@@ -228,14 +229,14 @@ def _has_roles(basis: Basis, subject: str) -> bool:
     return any(subject in steps for steps in basis.steps.values())
 
 
-def _about(basis: Basis, case: Case) -> Iterator[Rule]:
+def rules_about(basis: Basis, case: Case) -> Iterator[Rule]:
     """The rules about the action, object and department, whoever they are for."""
     for rule in basis.rules.get(case.action, ()):
         if rule.dom in (ALL, case.department) and rule.obj in (ALL, case.object):
             yield rule
 
 
-def _covers(basis: Basis, rule: Rule, case: Case) -> bool:
+def covers(basis: Basis, rule: Rule, case: Case) -> bool:
     return field_matches(basis.fields, case.object, case.field, rule.fld, rule.eft)
 
 

@@ -25,6 +25,7 @@ from secvault.access.decide import (
     field_access,
 )
 from secvault.access.grants import read_live
+from secvault.access.narrowing import Narrowing, held_roles
 from secvault.access.rules import Rules
 from secvault.access.snapshot import Snapshot, build_snapshot
 from secvault.clock import Clock
@@ -84,6 +85,12 @@ class Policy:
             return current
         return self._renew(at)
 
+    def held_roles(
+        self, subject: str, at: int, narrowing: Narrowing = (), connection: Connection | None = None
+    ) -> frozenset[str]:
+        """The roles of a subject's credential, in any department; see `narrowing.held_roles`."""
+        return held_roles(self.snapshot(at, connection).basis, subject, narrowing)
+
     def decide(self, request: AccessRequest, connection: Connection | None = None) -> Decision:
         """Decide one request; see `decide.decide`."""
         return decide(self.snapshot(request.context.at, connection), request, random=self._random)
@@ -107,6 +114,7 @@ class Policy:
         action: str,
         *,
         context: AccessContext,
+        narrowing: Narrowing = (),
         connection: Connection | None = None,
     ) -> Mapping[str, Decision]:
         """Decide `action` for each field, all by one policy; see `decide.decide_fields`."""
@@ -118,6 +126,7 @@ class Policy:
             fields=fields,
             action=action,
             context=context,
+            narrowing=narrowing,
             random=self._random,
         )
 
@@ -129,6 +138,7 @@ class Policy:
         fields: Iterable[str],
         context: AccessContext,
         *,
+        narrowing: Narrowing = (),
         connection: Connection | None = None,
     ) -> Mapping[str, FieldAccess]:
         """How each field is shown, all by one policy; see `decide.field_access`."""
@@ -139,6 +149,7 @@ class Policy:
             collection=collection,
             fields=fields,
             context=context,
+            narrowing=narrowing,
             random=self._random,
         )
 

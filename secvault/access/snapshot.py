@@ -21,6 +21,7 @@ from secvault.access.conditions import (
 from secvault.access.engine import build_engines
 from secvault.access.explain import Basis, Finding, Step, explain, refusal
 from secvault.access.grants import Grant, check_grantable
+from secvault.access.narrowing import Narrowing, narrowed
 from secvault.access.rows import Case, Link, Rule
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
@@ -39,7 +40,7 @@ from secvault.errors import ConfigurationError, InvalidInput
 MEMO_SIZE = 16_384
 
 Outcomes = tuple[tuple[str, Outcome], ...]
-Judge = Callable[[Case, Outcomes], Finding]
+Judge = Callable[[Case, Outcomes, Narrowing], Finding]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def build_snapshot(
     engines = build_engines(rules, [*links, *(Link(one, SIGNED_IN, ALL) for one in people)])
     basis = _basis(rules, sound, at, registry)
 
-    def judge(case: Case, outcomes: Outcomes) -> Finding:
+    def judge(case: Case, outcomes: Outcomes, narrowing: Narrowing) -> Finding:
+        if narrowing:
+            whole = remembered(case, outcomes, ())
+            return narrowed(basis, case, dict(outcomes), narrowing, whole)
         if (fault := _name_fault(case, rules)) is not None:
             return fault
         # Casbin is asked only for names that it has rows of.
@@ -102,6 +106,7 @@ def build_snapshot(
         allows = engines[case.department].allows(case._replace(subject=name), held)
         return explain(basis, case, held, casbin_allows=allows)
 
+    remembered = lru_cache(maxsize=memo_size)(judge)
     moments = {g.not_before for g in live} | {
         g.expires_at for g in live if g.expires_at is not None
     }
@@ -117,7 +122,7 @@ def build_snapshot(
                 for action, about in basis.rules.items()
             }
         ),
-        judge=_refusing_the_faulty(faults, lru_cache(maxsize=memo_size)(judge)),
+        judge=_refusing_the_faulty(faults, remembered),
         faults=MappingProxyType(faults),
     )
 
@@ -137,10 +142,10 @@ def _refusing_the_faulty(faults: Mapping[str, str], judge: Judge) -> Judge:
         return judge
     text = "Your roles cannot be read; tell the administrator."
 
-    def careful(case: Case, outcomes: Outcomes) -> Finding:
+    def careful(case: Case, outcomes: Outcomes, narrowing: Narrowing) -> Finding:
         if case.subject in faults:
             return refusal("broken_grant", text, faults[case.subject])
-        return judge(case, outcomes)
+        return judge(case, outcomes, narrowing)
 
     return careful
 

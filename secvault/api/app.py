@@ -16,12 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault import __version__
 from secvault.api import (
+    approle,
+    approle_secrets,
     audit,
     auth_tokens,
     backups,
     capabilities,
     health,
     key_usage,
+    not_offered,
     openapi,
     people,
     problem,
@@ -29,8 +32,10 @@ from secvault.api import (
     rewraps,
     seal,
     session,
+    sign_in_methods,
     tokens,
     transit,
+    userpass,
 )
 from secvault.api.body_time import PunctualBody
 from secvault.api.declared import require_declared
@@ -148,6 +153,11 @@ def routes(
         people,
         tokens,
         auth_tokens,
+        approle,
+        approle_secrets,
+        userpass,
+        sign_in_methods,
+        not_offered,
         capabilities,
         records,
         rewraps,

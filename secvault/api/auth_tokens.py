@@ -5,9 +5,8 @@ The accessor of a token is its key id: it names the token, and lets nobody in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -15,11 +14,20 @@ from fastapi.responses import Response
 
 from secvault.api.caller import shown_credential, vault_caller
 from secvault.api.declared import operation
-from secvault.api.vault import body_of, read_body, seconds_of, vault_answer, vault_responses, writes
-from secvault.clock import timestamp
+from secvault.api.token_answers import known_session, known_token, new_token
+from secvault.api.vault import (
+    Given,
+    body_of,
+    lists,
+    read_body,
+    seconds_of,
+    vault_answer,
+    vault_responses,
+    writes,
+)
 from secvault.errors import InvalidInput, NotAuthenticated, NotFound, Refused
 from secvault.identity.token_tree import NewChild
-from secvault.identity.tokens import MICROS, Token
+from secvault.identity.tokens import MICROS
 from secvault.service import Service, authentication, token_tree
 from secvault.service.spine import Caller
 
@@ -44,7 +52,7 @@ class CreateBody(msgspec.Struct):
     display_name: str = ""
     meta: dict[str, str] = {}
     renewable: bool = True
-    policies: list[str] = []
+    policies: list[str] | str = []
     no_parent: bool = False
     no_default_policy: bool = False
     id: str = ""
@@ -60,61 +68,45 @@ class TokenBody(msgspec.Struct):
 
 
 @writes(router, "/create", CreateBody)
-@operation("it/tokens/self", "token.create")
+@operation("it/tokens/self", "token.create", "token.issue")
 def auth_token_create(at: Authenticated, body: Body) -> Response:
-    """Make a token of the same system below the caller's; it ends with it at the latest."""
-    service, who = at
+    """Make a token of the same system below the caller's; it ends with it at the latest.
+
+    policies: the roles that it is narrowed to. no_parent: for those who may issue tokens.
+    """
     given = read_body(body, CreateBody)
-    asked = given.body
-    _refuse_what_is_not_offered(asked)
-    wanted = NewChild(
-        display_name=f"token-{asked.display_name}" if asked.display_name else "token",
-        ttl=seconds_of(asked.ttl or asked.lease, "ttl"),
-        period=seconds_of(asked.period, "period"),
-        latest=seconds_of(asked.explicit_max_ttl, "explicit_max_ttl"),
-        uses=asked.num_uses,
-        renewable=asked.renewable,
-        meta=asked.meta,
-    )
-    made = token_tree.create_child(service, who, wanted)
-    asked_for = wanted.period or wanted.ttl
-    warnings = list(given.warnings)
-    if asked_for and made.token.expires_at - made.token.created_at < asked_for * MICROS:
-        warnings.append("the token ends earlier than asked: with its parent, or at its own maximum")
-    auth = _auth(made.token, made.text.text())
-    return vault_answer(who, None, warnings=warnings, auth=auth)
+    if given.body.no_parent and not token_tree.may_issue(*at):
+        raise InvalidInput(
+            "root or sudo privileges required to create orphan token: it takes who may issue tokens"
+        )
+    return _create(at, given, orphan=given.body.no_parent)
+
+
+@writes(router, "/create-orphan", CreateBody)
+@operation("it/tokens", "token.issue")
+def auth_token_create_orphan(at: Authenticated, body: Body) -> Response:
+    """Make a token of the same system that is below none, for those who may issue tokens."""
+    return _create(at, read_body(body, CreateBody), orphan=True)
+
+
+@lists(router, "/accessors")
+@operation("it/tokens", "token.read")
+def auth_token_accessors(at: Authenticated) -> Response:
+    """The accessors of all living tokens, for those who administer tokens."""
+    service, who = at
+    return vault_answer(who, {"keys": list(token_tree.list_accessors(service, who))})
 
 
 @router.get("/lookup-self")
-@operation("it/tokens/self", "session.self")
+@operation("it/tokens/self", "session.self", "token.read")
 def auth_token_lookup_self(at: Authenticated, shown: Shown) -> Response:
     """What is known of the credential that the caller holds."""
     service, who = at
     if who.principal.kind == "svc":
         found = token_tree.read_token(service, who, who.principal.credential)
-        return vault_answer(who, _known(service, found, shown))
-    principal = authentication.whoami(service, who)
-    return vault_answer(
-        who,
-        {
-            "accessor": principal.credential,
-            "creation_time": 0,
-            "creation_ttl": 0,
-            "display_name": principal.name,
-            "entity_id": principal.subject,
-            "expire_time": None,
-            "explicit_max_ttl": 0,
-            "id": shown,
-            "meta": {"department": principal.department},
-            "num_uses": 0,
-            "orphan": True,
-            "path": f"auth/userpass/login/{principal.name}",
-            "policies": [],
-            "renewable": False,
-            "ttl": 0,
-            "type": "service",
-        },
-    )
+        return vault_answer(who, known_token(service, found, shown))
+    session = authentication.own_session(service, who)
+    return vault_answer(who, known_session(service, who.principal, session, shown))
 
 
 @writes(router, "/lookup", TokenBody)
@@ -128,7 +120,7 @@ def auth_token_lookup(at: Authenticated, body: Body) -> Response:
     except NotFound:
         # The peer's answer for any token that it does not know, also one that has ended.
         raise Refused("bad token") from None
-    return vault_answer(who, _known(service, found, given.body.token), warnings=given.warnings)
+    return vault_answer(who, known_token(service, found, given.body.token), warnings=given.warnings)
 
 
 @writes(router, "/lookup-accessor", TokenBody)
@@ -141,7 +133,7 @@ def auth_token_lookup_accessor(at: Authenticated, body: Body) -> Response:
         found = token_tree.read_token(service, who, _accessor(given.body))
     except NotFound:
         raise InvalidInput("invalid accessor") from None
-    return vault_answer(who, _known(service, found), warnings=given.warnings)
+    return vault_answer(who, known_token(service, found), warnings=given.warnings)
 
 
 @writes(router, "/renew-self", TokenBody)
@@ -166,10 +158,13 @@ def auth_token_renew_accessor(at: Authenticated, body: Body) -> Response:
 
 
 @writes(router, "/revoke-self", TokenBody)
-@operation(_RESOURCE, "token.end", "token.revoke")
+@operation(_RESOURCE, "token.end", "token.revoke", "session.self")
 def auth_token_revoke_self(at: Authenticated) -> Response:
-    """End the caller's own token, and all below it."""
+    """End the caller's own token, and all below it; a person's session, which is signing out."""
     service, who = at
+    if who.principal.kind == "user":
+        authentication.sign_out(service, who)
+        return Response(status_code=204)
     token_tree.end(service, who, who.principal.credential)
     return Response(status_code=204)
 
@@ -199,21 +194,36 @@ def _renew(
     given = read_body(body, TokenBody)
     seconds = seconds_of(given.body.increment, "increment")
     renewed = token_tree.renew(service, who, which(given.body), seconds)
-    auth = _auth(renewed, shown or given.body.token)
+    auth = new_token(service, renewed, shown or given.body.token)
     return vault_answer(who, None, warnings=given.warnings, auth=auth)
 
 
-def _refuse_what_is_not_offered(asked: CreateBody) -> None:
-    if asked.policies:
-        raise InvalidInput(
-            "policies: a token has the roles of its system; make a system with fewer roles instead"
-        )
-    if asked.no_parent:
-        raise InvalidInput("no_parent: a token made by a token ends with it")
+def _create(at: tuple[Service, Caller], given: Given[CreateBody], *, orphan: bool) -> Response:
+    service, who = at
+    asked = given.body
     if asked.id:
         raise InvalidInput("id: the text of a token is always made here")
     if asked.type not in _TYPES:
         raise InvalidInput("type: only service tokens are offered")
+    wanted = NewChild(
+        display_name=f"token-{asked.display_name}" if asked.display_name else "token",
+        ttl=seconds_of(asked.ttl or asked.lease, "ttl"),
+        period=seconds_of(asked.period, "period"),
+        latest=seconds_of(asked.explicit_max_ttl, "explicit_max_ttl"),
+        uses=asked.num_uses,
+        renewable=asked.renewable,
+        meta=asked.meta,
+        orphan=orphan,
+    )
+    # One text is one name, as in the peer: commas do not part names here.
+    names = [asked.policies] if isinstance(asked.policies, str) else asked.policies
+    made = token_tree.create_child(service, who, wanted, names, no_default=asked.no_default_policy)
+    asked_for = wanted.period or wanted.ttl
+    warnings = list(given.warnings)
+    if asked_for and made.token.expires_at - made.token.created_at < asked_for * MICROS:
+        warnings.append("the token ends earlier than asked: with its parent, or at its own maximum")
+    auth = new_token(service, made.token, made.text.text())
+    return vault_answer(who, None, warnings=warnings, auth=auth)
 
 
 def _named(at: tuple[Service, Caller], asked: TokenBody) -> str:
@@ -231,56 +241,3 @@ def _accessor(asked: TokenBody) -> str:
     if not asked.accessor:
         raise InvalidInput("missing accessor")
     return asked.accessor
-
-
-def _seconds_left(service: Service, token: Token) -> int:
-    return max(0, token.expires_at - service.clock.micros()) // MICROS
-
-
-def _auth(token: Token, shown: str) -> dict[str, Any]:
-    """A credential that was made or renewed a moment ago, as the peer's clients read it."""
-    since = token.created_at if token.renewed_at is None else token.renewed_at
-    return {
-        "client_token": shown,
-        "accessor": token.key_id,
-        "policies": [],
-        "token_policies": [],
-        "metadata": json.loads(token.meta) or None,
-        "lease_duration": (token.expires_at - since) // MICROS,
-        "renewable": token.renewable,
-        "entity_id": f"svc:{token.account}",
-        "token_type": "service",
-        "orphan": token.parent is None,
-        "mfa_requirement": None,
-        "num_uses": token.uses_left or 0,
-    }
-
-
-def _known(service: Service, token: Token, shown: str = "") -> dict[str, Any]:
-    """What a look-up shows. shown: the token, where the one who asks has shown it."""
-    latest = token.latest_end
-    known: dict[str, Any] = {
-        "accessor": token.key_id,
-        "creation_time": token.created_at // MICROS,
-        "creation_ttl": token.ttl_seconds,
-        "display_name": token.display_name,
-        "entity_id": f"svc:{token.account}",
-        "expire_time": timestamp(token.expires_at),
-        "explicit_max_ttl": (latest - token.created_at) // MICROS if latest else 0,
-        "id": shown,
-        "issue_time": timestamp(token.created_at),
-        "meta": json.loads(token.meta) or None,
-        "num_uses": token.uses_left or 0,
-        "orphan": token.parent is None,
-        "path": "auth/token/create",
-        "policies": [],
-        "renewable": token.renewable,
-        "ttl": _seconds_left(service, token),
-        "type": "service",
-    }
-    if token.renewed_at is not None:
-        known["last_renewal"] = timestamp(token.renewed_at)
-        known["last_renewal_time"] = token.renewed_at // MICROS
-    if token.period_seconds:
-        known["period"] = token.period_seconds
-    return known

@@ -9,7 +9,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from secvault.api.declared import declaration_of
-from secvault.errors import NotAuthenticated, Sealed
+from secvault.errors import InvalidInput, NotAuthenticated, Sealed
 from secvault.service import Service, authentication
 from secvault.service.seals import Node
 from secvault.service.spine import Caller
@@ -54,6 +54,7 @@ def vault_caller(
     request: Request, bearer: Bearer, vault_token: VaultToken
 ) -> tuple[Service, Caller]:
     """The same on the Vault-compatible paths, which know a header of their own."""
+    refuse_wrapping(request)
     if vault_token and bearer and bearer.credentials != vault_token:
         raise NotAuthenticated("permission denied")
     try:
@@ -67,11 +68,28 @@ def shown_credential(bearer: Bearer, vault_token: VaultToken) -> str:
     return vault_token or (bearer.credentials if bearer else "")
 
 
+def refuse_wrapping(request: Request) -> None:
+    """Return unless the answer is to be wrapped. Raises InvalidInput: it would leave unwrapped."""
+    if request.headers.get("X-Vault-Wrap-TTL", "0") not in ("", "0", "0s"):
+        raise InvalidInput(
+            "response wrapping is not offered: ask without X-Vault-Wrap-TTL (-wrap-ttl), and give "
+            "a secret id one use and a short ttl instead"
+        )
+
+
+def address_of(request: Request) -> str:
+    """Where the request comes from, as the socket has it; empty when that is not known.
+
+    Behind a proxy that is the proxy: headers that name somebody else are not believed.
+    """
+    return request.client.host if request.client else ""
+
+
 def _authenticated(request: Request, credential: str | None) -> tuple[Service, Caller]:
     if not credential:
         raise NotAuthenticated("send a session or token as Authorization: Bearer")
     service = service_of(request)
-    principal = authentication.authenticate(service, credential)
+    principal = authentication.authenticate(service, credential, address=address_of(request))
     declared = declaration_of(request.scope["endpoint"])
     actions = declared.actions if declared else frozenset()
     return service, Caller(principal, request.state.request_id, actions)

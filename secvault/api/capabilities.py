@@ -17,8 +17,8 @@ from secvault.access.vocabulary import ACTIONS
 from secvault.api.caller import vault_caller
 from secvault.api.declared import Declaration, declaration_of, operation
 from secvault.api.vault import body_of, read_body, vault_answer, vault_responses, writes
-from secvault.errors import InvalidInput, SecvaultError
-from secvault.service import Service, transit
+from secvault.errors import InvalidInput, NotAuthenticated, NotFound, SecvaultError
+from secvault.service import Service, token_tree, transit
 from secvault.service.spine import Caller, Operation
 
 router = APIRouter(prefix="/v1/sys", tags=["transit"], responses=vault_responses())
@@ -45,6 +45,13 @@ class _Route:
     declared: Declaration
 
 
+class TokenPathsBody(PathsBody):
+    """The same of a token, by its text or its accessor."""
+
+    token: str = ""
+    accessor: str = ""
+
+
 @writes(router, "/capabilities-self", PathsBody)
 # It asks about every action, and does none of them.
 @operation("it/session", "session.self", *sorted(ACTIONS))
@@ -52,20 +59,62 @@ def capabilities_self(request: Request, at: Authenticated, body: Body) -> Respon
     """What the caller may do with each path; `deny` where nothing."""
     service, who = at
     given = read_body(body, PathsBody)
+    shown = _shown(request, service, who, _paths(given.body))
+    transit.note_own_capabilities(service, who, len(shown))
+    return vault_answer(who, shown, warnings=given.warnings, doubled=True)
+
+
+@writes(router, "/capabilities", TokenPathsBody)
+@operation("it/tokens/{key_id}", "session.self", *sorted(ACTIONS))
+def capabilities_of_token(request: Request, at: Authenticated, body: Body) -> Response:
+    """What the bearer of a token may do with each path: the caller's own, one below it, or any
+    for those who administer tokens.
+    """
+    service, who = at
+    given = read_body(body, TokenPathsBody)
     asked = _paths(given.body)
+    if not given.body.token:
+        raise InvalidInput("no token found")
+    try:
+        key_id = token_tree.key_id_of(service, given.body.token)
+        other = token_tree.standing_for(service, who, key_id)
+    except (NotAuthenticated, NotFound):
+        raise InvalidInput("invalid token") from None
+    shown = _shown(request, service, other, asked)
+    return vault_answer(who, shown, warnings=given.warnings, doubled=True)
+
+
+@writes(router, "/capabilities-accessor", TokenPathsBody)
+@operation("it/tokens/{key_id}", "session.self", *sorted(ACTIONS))
+def capabilities_of_accessor(request: Request, at: Authenticated, body: Body) -> Response:
+    """The same by the accessor."""
+    service, who = at
+    given = read_body(body, TokenPathsBody)
+    asked = _paths(given.body)
+    if not given.body.accessor:
+        raise InvalidInput("missing accessor")
+    try:
+        other = token_tree.standing_for(service, who, given.body.accessor)
+    except NotFound:
+        raise InvalidInput("invalid accessor") from None
+    shown = _shown(request, service, other, asked)
+    return vault_answer(who, shown, warnings=given.warnings, doubled=True)
+
+
+def _shown(request: Request, service: Service, who: Caller, asked: list[str]) -> dict[str, Any]:
     routes = tuple(_routes(request))
-    found = {path: _capabilities(service, who, routes, path) for path in asked}
-    transit.note_own_capabilities(service, who, len(found))
-    shown: dict[str, Any] = dict(found)
-    shown["capabilities"] = found[asked[0]]
-    return vault_answer(who, shown, warnings=given.warnings)
+    shown: dict[str, Any] = {path: _capabilities(service, who, routes, path) for path in asked}
+    # The peer repeats it under this name where it was asked about one path.
+    if len(asked) == 1:
+        shown["capabilities"] = shown[asked[0]]
+    return shown
 
 
 def _paths(body: PathsBody) -> list[str]:
     given = body.paths or body.path
     paths = [given] if isinstance(given, str) else given
     if not paths:
-        raise InvalidInput("path must be supplied")
+        raise InvalidInput("paths must be supplied")
     if len(paths) > MOST_PATHS:
         raise InvalidInput(f"paths: ask for {MOST_PATHS} at most")
     return paths

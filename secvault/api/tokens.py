@@ -41,6 +41,9 @@ class NewToken(_Given):
     account: str = Field(max_length=200)
     display_name: str = Field(max_length=200)
     days: int | None = Field(None, ge=1, le=365)
+    roles: list[str] = Field(
+        default=[], max_length=20, description="What the token is narrowed to; else all."
+    )
 
 
 class AccountAnswer(BaseModel):
@@ -70,6 +73,7 @@ class TokenAnswer(BaseModel):
     expires_at: str
     last_used_at: str | None
     revoked_at: str | None
+    narrowed: bool
 
 
 class TokenList(BaseModel):
@@ -132,7 +136,12 @@ def token_issue(at: Authenticated, new: Annotated[NewToken, Body()]) -> IssuedTo
     """Issue a token; it is shown once."""
     service, who = at
     issued = systems.issue_token(
-        service, who, account=new.account, display_name=new.display_name, days=new.days
+        service,
+        who,
+        account=new.account,
+        display_name=new.display_name,
+        days=new.days,
+        roles=tuple(new.roles),
     )
     return IssuedToken(**_token(issued.token).model_dump(), token=issued.text.text())
 
@@ -167,6 +176,7 @@ def _token(token: Token) -> TokenAnswer:
         expires_at=timestamp(token.expires_at),
         last_used_at=_time(token.last_used_at),
         revoked_at=_time(token.revoked_at),
+        narrowed=bool(token.layers),
     )
 
 

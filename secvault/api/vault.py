@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from http import HTTPStatus
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -98,6 +99,13 @@ def seconds_of(period: str | int, field: str) -> int:
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def texts_of(given: list[str] | str | None) -> list[str]:
+    """A list as the engine takes it: JSON, or one text with commas."""
+    if given is None or isinstance(given, list):
+        return given or []
+    return [each.strip() for each in given.split(",") if each.strip()]
+
+
 async def body_of(request: Request) -> bytes:
     """The raw body; its size is limited by the application."""
     return await request.body()
@@ -109,10 +117,29 @@ def vault_answer(
     status: int = 200,
     warnings: Sequence[str] = (),
     auth: dict[str, Any] | None = None,
+    *,
+    doubled: bool = False,
 ) -> Response:
-    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential."""
+    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential.
+
+    doubled: whether `data` stands beside the envelope's own names as well, as on older paths.
+    """
+    return vault_envelope(caller.request_id, data, status, warnings, auth, doubled=doubled)
+
+
+def vault_envelope(
+    request_id: str,
+    data: dict[str, Any] | None,
+    status: int = 200,
+    warnings: Sequence[str] = (),
+    auth: dict[str, Any] | None = None,
+    *,
+    doubled: bool = False,
+) -> Response:
+    """The same where nobody is known yet."""
     content = {
-        "request_id": caller.request_id,
+        **(data if doubled and data else {}),
+        "request_id": request_id,
         "lease_id": "",
         "renewable": False,
         "lease_duration": 0,
@@ -132,6 +159,7 @@ def vault_responses() -> dict[int | str, dict[str, Any]]:
         404: "There is no such key or mount.",
         405: "Not with this method.",
         413: "The body is too large.",
+        429: "Too many attempts.",
         500: "The request failed; the reason is logged under the request id.",
         503: "The vault is sealed, or cannot write its audit log.",
     }
@@ -184,3 +212,23 @@ def writes(
         return endpoint
 
     return register
+
+
+def lists(router: APIRouter, path: str) -> Callable[[Endpoint], Endpoint]:
+    """Register an endpoint that lists: by LIST, and by GET with `list=true`, which the peer's own
+    command line sends.
+    """
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        router.get(path, dependencies=[Depends(_list_wanted)])(endpoint)
+        router.api_route(path, methods=["LIST"], include_in_schema=False)(endpoint)
+        return endpoint
+
+    return register
+
+
+def _list_wanted(
+    *, wanted: Annotated[bool, Query(alias="list", description="Must be true.")] = False
+) -> None:
+    if not wanted:
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)

@@ -53,6 +53,7 @@ FLAG = FactType("flag", None, "must be true or false")
 
 FACTS: Mapping[str, FactType] = MappingProxyType(
     {
+        "accessor": ID,
         "approval": WORD,
         "bytes": NUMBER,
         "collection": ID,
@@ -70,6 +71,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "messages": NUMBER,
         "method": WORD,
         "min_version": NUMBER,
+        "narrowed": FLAG,
         "node": ID,
         "not_before": NUMBER,
         "operation": WORD,
@@ -113,6 +115,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
     {
         # Who came in
         "auth.sign_in": "factor reason session method",
+        "auth.first_factor": "factor method",
         "auth.sign_out": "session reason",
         "auth.locked": "reason seconds",
         "auth.unlocked": "reason",
@@ -134,13 +137,21 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "service_account.create": "subject",
         "service_account.read": "subject",
         "service_account.disable": "subject reason",
-        "token.create": "token subject expires_at",
+        "token.create": "token subject expires_at narrowed",
         "token.end": "token subject",
         "token.extend": "token subject expires_at",
-        "token.issue": "token subject expires_at",
+        "token.issue": "token subject expires_at narrowed",
         "token.read": "token subject",
         "token.renew": "token subject expires_at",
         "token.revoke": "token subject reason",
+        "approle.delete": "subject",
+        "approle.list": "",
+        "approle.read": "subject",
+        "approle.write": "subject",
+        "secret_id.create": "accessor expires_at",
+        "secret_id.destroy": "accessor",
+        "secret_id.list": "",
+        "secret_id.read": "accessor",
         "grant.add": "grant role subject not_before expires_at",
         "grant.read": "subject role",
         "grant.revoke": "grant role subject reason",

@@ -11,6 +11,7 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
+    approle,
     audit,
     backup,
     config,
@@ -112,6 +113,7 @@ for _name, _noun, _panel in (
     ("grants", grants, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
+    ("approle", approle, ACCESS),
     ("keys", keys, DATA),
     ("records", records, DATA),
     ("backup", backup, RECOVERY),

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import totp
+    from secvault.identity import networks, secret_ids, totp
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
     from secvault.service import (
+        approles,
         audit_log,
         authentication,
         backups,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from secvault.store import engine, migrate
 
 __all__ = [
+    "approles",
     "audit_log",
     "authentication",
     "backups",
@@ -61,6 +63,7 @@ __all__ = [
     "key_usage",
     "log",
     "migrate",
+    "networks",
     "note",
     "opening",
     "people",
@@ -76,6 +79,7 @@ __all__ = [
     "sealer",
     "sealing",
     "seals",
+    "secret_ids",
     "selfcheck",
     "spine",
     "systems",
@@ -94,6 +98,7 @@ _ELSEWHERE = {
     "evidence": "secvault.crypto.evidence",
     "log": "secvault.log",
     "migrate": "secvault.store.migrate",
+    "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
@@ -101,6 +106,7 @@ _ELSEWHERE = {
     "sealer": "secvault.service.sealing.running",
     "seal_files": "secvault.keyring.seals.configured",
     "sealing": "secvault.service.sealing.client",
+    "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
     "totp": "secvault.identity.totp",
     "visit": "secvault.service.sealing.visit",

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Tokens of calling systems: issue, 
 
 
 @app.command(
-    epilog="Example: secvault tokens issue payroll-app --name 'server 2' --days 90 > token"
+    epilog="Example: secvault tokens issue payroll-app --role it.encryptor --days 90 > token"
 )
 def issue(
     context: typer.Context,
@@ -24,12 +24,21 @@ def issue(
     days: Annotated[
         int | None, typer.Option(help="How long it lives, 1 to 365; else as configured.")
     ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Narrow it to this role of the system; may be repeated. Else all."),
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Make a token and print it on stdout. It is shown this once and kept nowhere."""
     with opening.vault(context) as (service, caller):
         issued = operations.systems.issue_token(
-            service, caller, account=system, display_name=name, days=days
+            service,
+            caller,
+            account=system,
+            display_name=name,
+            days=days,
+            roles=tuple(role or ()),
         )
     if as_json:
         show.document({**_row(issued.token), "token": issued.text.text()})
@@ -51,6 +60,7 @@ def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
         "account": "System",
         "display_name": "Name",
         "expires_at": "Until",
+        "narrowed_to": "Narrowed to",
         "last_used_at": "Last used",
         "revoked_at": "Revoked",
     }
@@ -78,6 +88,14 @@ def _row(token: Token) -> dict[str, Any]:
         "display_name": token.display_name,
         "created_at": show.time(token.created_at),
         "expires_at": show.time(token.expires_at),
+        "narrowed_to": _narrowed_to(token),
         "last_used_at": show.time(token.last_used_at),
         "revoked_at": show.time(token.revoked_at),
     }
+
+
+def _narrowed_to(token: Token) -> str | None:
+    if not token.layers:
+        return None
+    # The last layer is the narrowest that was asked for.
+    return ", ".join(sorted(role.removeprefix("role:") for role in token.layers[-1]))

@@ -17,7 +17,8 @@ class Principal:
     shown, which is public; empty for local subjects. second_factor_at: when the second factor was
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
     one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for a
-    session, which moves it, and for a token whose uses are counted: the store is asked each time.
+    session, which moves it, and for a token whose uses are counted or whose networks are bound: the
+    store is asked each time. narrowing: layers of roles; see `access.narrowing`.
     """
 
     subject: str
@@ -27,6 +28,7 @@ class Principal:
     credential: str = ""
     second_factor_at: int | None = None
     ends_at: int | None = None
+    narrowing: tuple[frozenset[str], ...] = ()
 
     @property
     def id(self) -> str:

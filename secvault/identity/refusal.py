@@ -27,6 +27,10 @@ class Reason(StrEnum):
     DELAYED = "delayed"
     CLOCK_WENT_BACK = "clock_went_back"
     CHANGED_MEANWHILE = "changed_meanwhile"
+    UNKNOWN_ROLE = "unknown_role"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105  a reason, not a secret
+    WRONG_ADDRESS = "wrong_address"
+    SPENT = "spent"
 
 
 class SignInRefused(NotAuthenticated):

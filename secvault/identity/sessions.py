@@ -14,7 +14,7 @@ from secvault.clock import Clock
 from secvault.crypto import token
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.errors import NotAuthenticated
+from secvault.errors import NotAuthenticated, NotFound
 from secvault.identity import names
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.principal import Principal
@@ -49,6 +49,16 @@ class OpenedSession:
     key_id: str
     text: Secret
     opened_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class KnownSession:
+    """What is known of a session; nothing here lets anybody in. Times in microseconds, UTC."""
+
+    key_id: str
+    created_at: int
+    last_seen_at: int
     expires_at: int
 
 
@@ -124,6 +134,18 @@ def authenticate(
         credential=row.key_id,
         second_factor_at=row.second_factor_at,
     )
+
+
+def read_session(connection: Connection, key_id: str) -> KnownSession:
+    """What is known of the session with this key id. Raises NotFound."""
+    row = connection.execute(
+        select(
+            session.c.key_id, session.c.created_at, session.c.last_seen_at, session.c.expires_at
+        ).where(session.c.key_id == key_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("there is no such session")
+    return KnownSession(**row._asdict())
 
 
 def end_session(connection: Connection, clock: Clock, key_id: str) -> bool:

@@ -19,14 +19,17 @@ from secvault.identity.people import Person
 from secvault.identity.principal import Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
-from secvault.identity.throttle import AttemptLimits, Attempts, Strangers
+from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks, Strangers
 from secvault.store import Store
 from secvault.store.tables import person
 
 
 @dataclass(frozen=True)
 class Entrance:
-    """What people sign in through. strangers: one for each process, for as long as it runs."""
+    """What people and systems sign in through.
+
+    strangers, setbacks: one for each process, for as long as it runs.
+    """
 
     store: Store
     clock: Clock
@@ -36,6 +39,7 @@ class Entrance:
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
     sessions: SessionLimits = field(default_factory=SessionLimits)
     random: Random = os.urandom
+    setbacks: Setbacks = field(default_factory=Setbacks)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """Somebody whose attempt has been counted."""
 
     id: str
@@ -87,22 +91,42 @@ def sign_in(
     SignInDelayed after several failures, for unknown names just the same (what remains of the
     difference: see `Strangers`; and the counting of an unknown name writes nothing to disk).
     """
+    known = check_password(entrance, given.name, given.password)
+    return enter(
+        entrance,
+        known,
+        given.code,
+        lambda: upgraded(entrance.hasher, known, given.password),
+        record,
+    )
+
+
+def enter(
+    entrance: Entrance,
+    known: Known,
+    code: Secret,
+    password_hash: Callable[[], PasswordHash],
+    record: Callable[[Connection, SignedIn], None],
+) -> SignedIn:
+    """The second half of `sign_in`: let somebody in whose password was right.
+
+    password_hash: gives the one to keep from now on, once the code was right.
+    """
     store, clock, keys = entrance.store, entrance.clock, entrance.keys
-    known = _check_password(entrance, given.name, given.password)
     try:
         counted = devices.count_attempt(store, clock, known.id, entrance.attempts)
     except SignInDelayed:
         # A delay of its own would tell that the password was right.
         raise SignInRefused(Reason.DELAYED, known.id) from None
-    shown = devices.check_code(counted, keys, given.code, clock)
-    upgraded = _upgraded(entrance.hasher, known, given.password)
+    shown = devices.check_code(counted, keys, code, clock)
+    fresh = password_hash()
     with store.write() as connection:
         _forget_failures(connection, known)
         devices.use_up(connection, clock, shown, known.id)
         connection.execute(
             update(person)
             .where(person.c.id == known.id)
-            .values(password_hash=upgraded, last_sign_in_at=clock.micros())
+            .values(password_hash=fresh, last_sign_in_at=clock.micros())
         )
         opened = sessions.open_session(
             connection,
@@ -136,7 +160,7 @@ def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
     For the first enrolment. Counts and answers as `sign_in` does; whoever has a second factor is
     refused like anybody else, so that this never tells a password right from wrong for them.
     """
-    known = _check_password(entrance, name, password)
+    known = check_password(entrance, name, password)
     with entrance.store.write() as connection:
         present = devices.list_devices(connection, known.id)
         if any(device.state != devices.PENDING for device in present):
@@ -145,8 +169,11 @@ def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
         return people.read_person(connection, known.id)
 
 
-def _check_password(entrance: Entrance, name: str, password: Secret) -> _Known:
-    """Count the attempt, durably, and then look at the password."""
+def check_password(entrance: Entrance, name: str, password: Secret) -> Known:
+    """Count the attempt, durably, and then look at the password.
+
+    Raises SignInRefused, SignInDelayed. It counts as failed until `enter` has succeeded.
+    """
     known = _count_attempt(entrance, name)
     right = entrance.hasher.verify(known.password if known else None, password)
     if known is None:
@@ -158,7 +185,7 @@ def _check_password(entrance: Entrance, name: str, password: Secret) -> _Known:
     return known
 
 
-def _count_attempt(entrance: Entrance, name: str) -> _Known | None:
+def _count_attempt(entrance: Entrance, name: str) -> Known | None:
     """The person of this name, the attempt counted in a transaction of its own; None: a stranger.
 
     Raises SignInDelayed.
@@ -181,12 +208,12 @@ def _count_attempt(entrance: Entrance, name: str) -> _Known | None:
                 .where(person.c.id == row.id)
                 .values(failures=after.failures, next_try_at=after.next_try_at)
             )
-            return _Known(row.id, row.state, PasswordHash(row.password_hash))
+            return Known(row.id, row.state, PasswordHash(row.password_hash))
     entrance.strangers.count(folded, now, limits)
     return None
 
 
-def _forget_failures(connection: Connection, known: _Known) -> None:
+def _forget_failures(connection: Connection, known: Known) -> None:
     """Forget the failures of somebody who is still as active, with the password that was shown."""
     same = connection.execute(
         update(person)
@@ -201,6 +228,6 @@ def _forget_failures(connection: Connection, known: _Known) -> None:
         raise SignInRefused(Reason.CHANGED_MEANWHILE, known.id)
 
 
-def _upgraded(hasher: PasswordHasher, known: _Known, password: Secret) -> PasswordHash:
+def upgraded(hasher: PasswordHasher, known: Known, password: Secret) -> PasswordHash:
     """The hash at today's cost. Outside of any transaction, because it takes long."""
     return hasher.hash(password) if hasher.needs_upgrade(known.password) else known.password

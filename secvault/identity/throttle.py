@@ -75,3 +75,38 @@ class Strangers:
             self._attempts.move_to_end(key)
             if len(self._attempts) > self._capacity:
                 self._attempts.popitem(last=False)
+
+
+class Setbacks:
+    """Counts failures of what cannot be guessed, to slow down whoever tries all the same.
+
+    Only failures count, by what was tried from where: many who are right at the same moment do not
+    hold each other up, and nobody elsewhere can shut them out. In this process only, at most
+    `capacity` of them, the longest unseen forgotten first.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._failed: OrderedDict[bytes, Attempts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check(self, place: bytes, now: int) -> None:
+        """Return when an attempt is looked at now. Raises SignInDelayed when it is too early."""
+        with self._lock:
+            known = self._failed.get(place)
+        if known is not None and known.next_try_at > now:
+            raise SignInDelayed(-((now - known.next_try_at) // _MICROS))
+
+    def add(self, place: bytes, now: int, limits: AttemptLimits) -> None:
+        """Count one failure."""
+        with self._lock:
+            failures = self._failed.get(place, Attempts()).failures + 1
+            self._failed[place] = Attempts(failures, now + limits.delay(failures) * _MICROS)
+            self._failed.move_to_end(place)
+            if len(self._failed) > self._capacity:
+                self._failed.popitem(last=False)
+
+    def forget(self, place: bytes) -> None:
+        """Forget the failures: somebody was right."""
+        with self._lock:
+            self._failed.pop(place, None)

@@ -15,6 +15,7 @@ from secvault.crypto.aead import Random
 from secvault.errors import Conflict, InvalidInput
 from secvault.identity import names, tokens
 from secvault.identity.keys import IdentityKeys
+from secvault.identity.layers import deeper, text_of
 from secvault.identity.tokens import MICROS, MOST_DAYS, IssuedToken, Token
 from secvault.store.epoch import CREDENTIALS, announce
 from secvault.store.tables import token
@@ -33,7 +34,9 @@ class NewChild:
     """What is asked of a token to be made. Seconds; 0 where nothing is asked.
 
     period: it can be renewed for ever, this long each time. latest: no renewal goes beyond so
-    many seconds from now. uses: 0 for as many as wanted.
+    many seconds from now. uses: 0 for as many as wanted. layer: the roles that it is narrowed to,
+    beyond what its parent is; None for no further. orphan: it is not to end with its parent; then
+    it ends a year from now at the latest.
     """
 
     display_name: str = "token"
@@ -43,6 +46,8 @@ class NewChild:
     uses: int = 0
     renewable: bool = True
     meta: Mapping[str, str] = field(default_factory=dict)
+    layer: frozenset[str] | None = None
+    orphan: bool = False
 
 
 def create_child(
@@ -69,20 +74,26 @@ def create_child(
     _check(wanted)
     ttl = wanted.period or wanted.ttl or DEFAULT_SECONDS
     latest = now + wanted.latest * MICROS if wanted.latest else None
+    if wanted.orphan:
+        latest = latest or now + LONGEST_SECONDS * MICROS
     minted = token_format.mint(tokens.PREFIX, random)
     made = Token(
         minted.key_id,
         parent.account,
         names.display_name(wanted.display_name),
         now,
-        _earliest(now + ttl * MICROS, latest, parent.expires_at),
-        parent=parent.key_id,
+        _earliest(now + ttl * MICROS, latest, None if wanted.orphan else parent.expires_at),
+        parent=None if wanted.orphan else parent.key_id,
         ttl_seconds=ttl,
         period_seconds=wanted.period,
         renewable=wanted.renewable,
         latest_end=latest,
         uses_left=wanted.uses or None,
-        meta=_meta(wanted.meta),
+        meta=meta_text(wanted.meta),
+        narrowing=text_of(deeper(parent.layers, wanted.layer)),
+        bound_cidrs=parent.bound_cidrs,
+        approle=parent.approle,
+        secret_accessor=parent.secret_accessor,
     )
     return tokens.insert_token(connection, keys, made, minted)
 
@@ -138,12 +149,13 @@ def _check(wanted: NewChild) -> None:
         raise InvalidInput.at("num_uses", f"must be from 0 to {MOST_USES}; 0 is for no limit")
 
 
-def _meta(meta: Mapping[str, str]) -> str:
+def meta_text(meta: Mapping[str, str], field: str = "meta") -> str:
+    """What a maker noted, as it is stored. Raises InvalidInput at `field`."""
     if len(meta) > MOST_META or any(
         len(text) > LONGEST_META or not text.isprintable() for pair in meta.items() for text in pair
     ):
         raise InvalidInput.at(
-            "meta", f"takes {MOST_META} pairs of printable texts of {LONGEST_META} characters"
+            field, f"takes {MOST_META} pairs of printable texts of {LONGEST_META} characters"
         )
     return msgspec.json.encode(dict(meta), order="sorted").decode()
 

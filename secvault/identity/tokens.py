@@ -15,6 +15,8 @@ from secvault.crypto.token import MintedToken
 from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from secvault.identity import names, service_accounts
 from secvault.identity.keys import IdentityKeys
+from secvault.identity.layers import Layers, layers_of, text_of
+from secvault.identity.networks import admits, networks_of
 from secvault.identity.principal import Principal
 from secvault.store import Store
 from secvault.store.epoch import CREDENTIALS, announce
@@ -35,7 +37,9 @@ class Token:
     """What is known of a token; nothing here lets anybody in. Times in microseconds, UTC.
 
     parent: key id of the token that made it. latest_end: no renewal goes beyond it. uses_left:
-    None for as many as wanted. meta: what its maker noted, a JSON object of texts.
+    None for as many as wanted. meta: what its maker noted, a JSON object of texts. narrowing,
+    bound_cidrs: see `layers` and `networks`; None for all. approle: id of the AppRole that it comes
+    from, secret_accessor: and of the secret id.
     """
 
     key_id: str
@@ -53,10 +57,24 @@ class Token:
     renewed_at: int | None = None
     uses_left: int | None = None
     meta: str = "{}"
+    narrowing: str | None = None
+    bound_cidrs: str | None = None
+    approle: str | None = None
+    secret_accessor: str | None = None
 
     def live(self, now: int) -> bool:
         """Whether it is neither expired nor revoked."""
         return self.revoked_at is None and now < self.expires_at
+
+    @property
+    def subject(self) -> str:
+        """How policies name its account."""
+        return f"svc:{self.account}"
+
+    @property
+    def layers(self) -> Layers:
+        """What it is narrowed to."""
+        return layers_of(self.narrowing)
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,8 @@ _LOOKUP = select(
     token.c.last_used_at,
     token.c.revoked_at,
     token.c.uses_left,
+    token.c.narrowing,
+    token.c.bound_cidrs,
     service_account.c.id,
     service_account.c.name,
     service_account.c.department,
@@ -90,12 +110,13 @@ def issue_token(
     account: str,
     display_name: str,
     days: int = DEFAULT_DAYS,
+    layers: Layers = (),
     random: Random = os.urandom,
 ) -> IssuedToken:
     """Make a token of this account; durable with the caller's transaction.
 
-    days: until it expires, 1 to 365. Raises InvalidInput naming the field; NotFound; Conflict when
-    the account is disabled.
+    days: until it expires, 1 to 365. layers: what it is narrowed to. Raises InvalidInput naming
+    the field; NotFound; Conflict when the account is disabled.
     """
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput.at("days", f"must be 1 to {MOST_DAYS}; no token lasts for ever")
@@ -111,6 +132,7 @@ def issue_token(
         now,
         now + days * _DAY,
         ttl_seconds=days * _DAY // MICROS,
+        narrowing=text_of(layers),
     )
     return insert_token(connection, keys, issued, minted)
 
@@ -125,12 +147,19 @@ def insert_token(
 
 
 def authenticate(
-    store: Store, clock: Clock, keys: IdentityKeys, presented: str, *, spend: bool = True
+    store: Store,
+    clock: Clock,
+    keys: IdentityKeys,
+    presented: str,
+    *,
+    address: str = "",
+    spend: bool = True,
 ) -> Principal:
     """Which service account this token belongs to.
 
-    presented: the token's whole text. spend: whether this is one of the uses of a token whose
-    uses are counted. A text with a wrong shape or check sum is refused before the
+    presented: the token's whole text. address: where it comes from; empty when that is not known,
+    which a token bound to networks does not accept. spend: whether this is one of the uses of a
+    token whose uses are counted. A text with a wrong shape or check sum is refused before the
     database is asked. The moment of use is written in a transaction of its own, at most once a
     minute. Raises NotAuthenticated, always with the same sentence, when the token is unknown,
     revoked or expired, or its account is disabled.
@@ -146,6 +175,9 @@ def authenticate(
     spent = row.uses_left is not None and row.uses_left < 1
     if disabled or spent or row.revoked_at is not None or now >= row.expires_at:
         raise NotAuthenticated(token_format.REFUSAL)
+    bound = networks_of(row.bound_cidrs)
+    if not admits(bound, address):
+        raise NotAuthenticated(token_format.REFUSAL)
     if row.uses_left is not None and spend:
         _spend(store, shown.key_id)
     if row.last_used_at is None or now - row.last_used_at >= USED_EVERY:
@@ -156,7 +188,27 @@ def authenticate(
         name=row.name,
         department=row.department,
         credential=row.key_id,
-        ends_at=row.expires_at if row.uses_left is None else None,
+        ends_at=row.expires_at if row.uses_left is None and not bound else None,
+        narrowing=layers_of(row.narrowing),
+    )
+
+
+def principal_of(connection: Connection, key_id: str) -> Principal:
+    """Whom a token stands for, without anybody having shown it: to ask what it may do.
+
+    Raises NotFound; also when it has no account that is active.
+    """
+    found = read_token(connection, key_id)
+    account = service_accounts.read_account(connection, found.account)
+    if account.state != service_accounts.ACTIVE:
+        raise NotFound("the token has ended")
+    return Principal(
+        subject=account.subject,
+        kind="svc",
+        name=account.name,
+        department=account.department,
+        credential=key_id,
+        narrowing=found.layers,
     )
 
 
@@ -166,6 +218,12 @@ def list_tokens(connection: Connection, account: str) -> tuple[Token, ...]:
     question = select(*_TOKEN).where(token.c.account == account)
     rows = connection.execute(question.order_by(token.c.created_at, token.c.key_id))
     return tuple(Token(**row._asdict()) for row in rows)
+
+
+def list_accessors(connection: Connection, now: int) -> tuple[str, ...]:
+    """The key ids of all tokens that live at this moment (microseconds)."""
+    question = select(token.c.key_id).where(token.c.revoked_at.is_(None), token.c.expires_at > now)
+    return tuple(connection.execute(question.order_by(token.c.key_id)).scalars())
 
 
 def read_token(connection: Connection, key_id: str) -> Token:

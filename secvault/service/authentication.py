@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection
 
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.identity import Principal, SignInDelayed, SignInRefused, sessions, tokens
+from secvault.identity.sessions import KnownSession
 from secvault.identity.sign_in import Credentials, SignedIn
 from secvault.identity.sign_in import sign_in as enter
+from secvault.identity.two_steps import FirstStep, begin, complete
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
 
@@ -18,46 +23,83 @@ JOBS = "system:jobs"
 
 
 def sign_in(
-    service: Service, name: str, password: Secret, code: Secret, request_id: str = ""
+    service: Service,
+    name: str,
+    password: Secret,
+    code: Secret,
+    request_id: str = "",
+    method: str = "session",
 ) -> SignedIn:
     """Open a session for somebody who shows the password and a fresh code.
 
-    Raises NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps the
-    cause. The session and its audit entry are on disk together.
+    method: the face that asks, for the audit log. Raises NotAuthenticated or TooManyAttempts, the
+    same for every cause; the audit log keeps the cause. The session and its audit entry are on disk
+    together.
     """
-
-    def record(connection: Connection, signed_in: SignedIn) -> None:
-        event = Event(
-            kind="auth.sign_in",
-            outcome="ok",
-            actor=actor_of(signed_in.principal),
-            resource=f"it/people/{signed_in.principal.id}",
-            department="it",
-            request=request_id,
-            detail={"factor": "totp", "session": signed_in.principal.credential},
+    with _recording_refusals(service, request_id):
+        signed_in = enter(
+            service.entrance,
+            Credentials(name, password, code),
+            record=_recorder(service, request_id, method),
         )
-        service.audit.enqueue(connection, event)
-
-    try:
-        signed_in = enter(service.entrance, Credentials(name, password, code), record=record)
-    except (SignInRefused, SignInDelayed) as refusal:
-        _record_refusal(service, refusal, request_id)
-        raise
     service.audit.kick()
     return signed_in
 
 
-def authenticate(service: Service, credential: str, *, spend: bool = True) -> Principal:
+def begin_sign_in(service: Service, name: str, password: Secret, request_id: str = "") -> FirstStep:
+    """The first of two steps: the password of somebody who has a second factor.
+
+    Raises as `sign_in` does. That a password was right is on disk before it is answered.
+    """
+
+    def record(connection: Connection, step: FirstStep) -> None:
+        event = Event(
+            kind="auth.first_factor",
+            outcome="ok",
+            actor=Actor("user", step.person),
+            resource=f"it/people/{step.person}",
+            department="it",
+            request=request_id,
+            detail={"factor": "password", "method": "userpass"},
+        )
+        service.audit.enqueue(connection, event)
+
+    with _recording_refusals(service, request_id):
+        step = begin(service.entrance, name, password, record=record)
+    service.audit.kick()
+    return step
+
+
+def complete_sign_in(
+    service: Service, request: str, code: Secret, request_id: str = ""
+) -> SignedIn:
+    """The second step: a session for somebody who shows a fresh code. Raises as `sign_in` does;
+    InvalidInput when the first step is unknown, over or used.
+    """
+    with _recording_refusals(service, request_id):
+        signed_in = complete(
+            service.entrance, request, code, record=_recorder(service, request_id, "userpass")
+        )
+    service.audit.kick()
+    return signed_in
+
+
+def authenticate(
+    service: Service, credential: str, *, address: str = "", spend: bool = True
+) -> Principal:
     """The principal of a session (svs_...) or a token (svt_...). Raises NotAuthenticated.
 
-    spend: whether this is one of the uses of a token whose uses are counted.
+    address: where it comes from, for a token bound to networks. spend: whether this is one of the
+    uses of a token whose uses are counted.
     """
     entrance = service.entrance
     if credential.startswith(f"{sessions.PREFIX}_"):
         return sessions.authenticate(
             service.store, service.clock, entrance.keys, credential, entrance.sessions
         )
-    return tokens.authenticate(service.store, service.clock, entrance.keys, credential, spend=spend)
+    return tokens.authenticate(
+        service.store, service.clock, entrance.keys, credential, address=address, spend=spend
+    )
 
 
 def sign_out(service: Service, caller: Caller) -> None:
@@ -80,6 +122,15 @@ def whoami(service: Service, caller: Caller) -> Principal:
     return service.spine.read(caller, operation, lambda _: Outcome(caller.principal))
 
 
+def own_session(service: Service, caller: Caller) -> KnownSession:
+    """What is known of the session that a person came with."""
+    key_id = caller.principal.credential
+    operation = Operation("session.self", "it", "session", f"it/sessions/{key_id}")
+    return service.spine.read(
+        caller, operation, lambda connection: Outcome(sessions.read_session(connection, key_id))
+    )
+
+
 def local_operator(_service: Service) -> Principal:
     """Whoever runs the command line where the seal key is: may administer, but sees no record."""
     return Principal.local(OPERATOR, "it")
@@ -88,6 +139,34 @@ def local_operator(_service: Service) -> Principal:
 def jobs() -> Principal:
     """The program itself, when it does what the schedules say."""
     return Principal.local(JOBS, "it")
+
+
+def _recorder(
+    service: Service, request_id: str, method: str
+) -> Callable[[Connection, SignedIn], None]:
+    def record(connection: Connection, signed_in: SignedIn) -> None:
+        who = signed_in.principal
+        event = Event(
+            kind="auth.sign_in",
+            outcome="ok",
+            actor=actor_of(who),
+            resource=f"it/people/{who.id}",
+            department="it",
+            request=request_id,
+            detail={"factor": "totp", "method": method, "session": who.credential},
+        )
+        service.audit.enqueue(connection, event)
+
+    return record
+
+
+@contextmanager
+def _recording_refusals(service: Service, request_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (SignInRefused, SignInDelayed) as refusal:
+        _record_refusal(service, refusal, request_id)
+        raise
 
 
 def _record_refusal(

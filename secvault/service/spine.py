@@ -115,6 +115,7 @@ class Spine:
             field=operation.field,
             action=operation.action,
             context=self.context(caller),
+            narrowing=caller.principal.narrowing,
         )
 
     def context(self, caller: Caller) -> AccessContext:
@@ -126,7 +127,12 @@ class Spine:
     ) -> Mapping[str, FieldAccess]:
         """How each field of a record is shown to the caller."""
         return self._policy.field_access(
-            caller.principal.subject, department, collection, fields, self.context(caller)
+            caller.principal.subject,
+            department,
+            collection,
+            fields,
+            self.context(caller),
+            narrowing=caller.principal.narrowing,
         )
 
     def read(

@@ -11,6 +11,7 @@ from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.token_policies import layers_for
 
 
 def create_account(
@@ -72,9 +73,18 @@ def disable_account(service: Service, caller: Caller, account: str) -> int:
 
 
 def issue_token(
-    service: Service, caller: Caller, *, account: str, display_name: str, days: int | None
+    service: Service,
+    caller: Caller,
+    *,
+    account: str,
+    display_name: str,
+    days: int | None,
+    roles: tuple[str, ...] = (),
 ) -> IssuedToken:
-    """Make a token, shown once. days: until it expires; None for the configured number."""
+    """Make a token, shown once. days: until it expires; None for the configured number.
+
+    roles: those of the system's roles that the token is narrowed to; none for all of them.
+    """
     chosen = service.settings.identity.token_days if days is None else days
 
     def act(connection: Connection) -> Outcome[IssuedToken]:
@@ -86,12 +96,14 @@ def issue_token(
             account=found.id,
             display_name=display_name,
             days=chosen,
+            layers=layers_for(service, connection, caller, found.subject, roles),
             random=service.random,
         )
         detail: dict[str, str | int | bool] = {
             "token": issued.token.key_id,
             "subject": found.subject,
             "expires_at": issued.token.expires_at,
+            "narrowed": bool(issued.token.layers),
         }
         return Outcome(issued, detail=detail)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from secvault.errors import InvalidInput, NotFound
@@ -10,25 +13,46 @@ from secvault.identity.token_tree import NewChild
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.token_policies import narrower
 
 
-def create_child(service: Service, caller: Caller, wanted: NewChild) -> IssuedToken:
-    """Make a token below the caller's own. Raises InvalidInput; also for a session."""
+def create_child(
+    service: Service,
+    caller: Caller,
+    wanted: NewChild,
+    policies: Sequence[str] = (),
+    *,
+    no_default: bool = False,
+) -> IssuedToken:
+    """Make a token below the caller's own, or beside it where an orphan is wanted.
+
+    policies: the roles that it is narrowed to; none for all that the caller's token has. An orphan
+    takes who may issue tokens. Raises InvalidInput; also for a session.
+    """
     if caller.principal.kind != "svc":
         raise InvalidInput("only a system's token makes tokens below itself; issue one instead")
 
     def act(connection: Connection) -> Outcome[IssuedToken]:
+        layer = narrower(
+            service,
+            connection,
+            subject=caller.principal.subject,
+            layers=caller.principal.narrowing,
+            names=policies,
+            no_default=no_default,
+        )
         made = token_tree.create_child(
             connection,
             service.clock,
             service.entrance.keys,
             caller.principal.credential,
-            wanted,
+            replace(wanted, layer=layer),
             service.random,
         )
-        return Outcome(made, detail=_facts(made.token))
+        return Outcome(made, detail={**_facts(made.token), "narrowed": bool(made.token.layers)})
 
-    return service.spine.change(caller, _own(caller, "token.create"), act)
+    operation = _administered("token.issue") if wanted.orphan else _own(caller, "token.create")
+    return service.spine.change(caller, operation, act)
 
 
 def key_id_of(service: Service, text: str) -> str:
@@ -45,6 +69,31 @@ def read_token(service: Service, caller: Caller, key_id: str) -> Token:
     return service.spine.read(
         caller, operation, lambda connection: Outcome(_live(service, connection, key_id))
     )
+
+
+def standing_for(service: Service, caller: Caller, key_id: str) -> Caller:
+    """The bearer of a token as a caller, to ask what they may; reached as by `read_token`.
+
+    Raises NotFound.
+    """
+    operation = _reaching(service, caller, key_id, "session.self", "token.read")
+
+    def act(connection: Connection) -> Outcome[Caller]:
+        _live(service, connection, key_id)
+        principal = tokens.principal_of(connection, key_id)
+        return Outcome(replace(caller, principal=principal), detail=_named(operation, key_id))
+
+    return service.spine.read(caller, operation, act)
+
+
+def list_accessors(service: Service, caller: Caller) -> tuple[str, ...]:
+    """The key ids of all living tokens, for those who administer tokens."""
+
+    def act(connection: Connection) -> Outcome[tuple[str, ...]]:
+        found = tokens.list_accessors(connection, service.clock.micros())
+        return Outcome(found, count=len(found))
+
+    return service.spine.read(caller, _administered("token.read"), act)
 
 
 def renew(service: Service, caller: Caller, key_id: str, seconds: int) -> Token:
@@ -69,6 +118,11 @@ def end(service: Service, caller: Caller, key_id: str) -> Token:
     return service.spine.change(caller, operation, act)
 
 
+def may_issue(service: Service, caller: Caller) -> bool:
+    """Whether the caller may make tokens that are below none. Unrecorded."""
+    return service.spine.ask(caller, _administered("token.issue")).allowed
+
+
 def _reaching(
     service: Service, caller: Caller, key_id: str, own: str, administered: str
 ) -> Operation:
@@ -77,7 +131,11 @@ def _reaching(
         mine = token_tree.is_below(connection, key_id, caller.principal.credential)
     if caller.principal.kind == "svc" and mine:
         return _own(caller, own)
-    return Operation(administered, "it", "tokens", "it/tokens")
+    return _administered(administered)
+
+
+def _administered(action: str) -> Operation:
+    return Operation(action, "it", "tokens", "it/tokens")
 
 
 def _own(caller: Caller, action: str) -> Operation:
@@ -90,6 +148,10 @@ def _live(service: Service, connection: Connection, key_id: str) -> Token:
     if not found.live(service.clock.micros()):
         raise NotFound("the token has ended")
     return found
+
+
+def _named(operation: Operation, key_id: str) -> dict[str, str | int | bool]:
+    return {"token": key_id} if operation.action == "token.read" else {"session": key_id}
 
 
 def _facts(token: Token) -> dict[str, str | int | bool]:

@@ -61,6 +61,13 @@ KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 MOUNTS = {"mount.create", "mount.read", "mount.update", "mount.delete"}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
+READ_APPROLES = {"approle.read", "approle.list", "secret_id.read", "secret_id.list"}
+APPROLES = READ_APPROLES | {
+    "approle.write",
+    "approle.delete",
+    "secret_id.create",
+    "secret_id.destroy",
+}
 EVERYBODY = {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
 
 # Everything that the role may do, in the department that it is granted in.
@@ -70,6 +77,7 @@ MAY = {
     | GRANTS
     | ACCOUNTS
     | TOKENS
+    | APPROLES
     | BACKUPS
     | KEY_LIFE
     | MOUNTS
@@ -85,13 +93,15 @@ MAY = {
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
-    | {"service_account.read", "token.read", "audit.verify"},
+    | {"service_account.read", "token.read", "audit.verify"}
+    | READ_APPROLES,
 }
 LOCAL_MAY = {
     "local:operator": PEOPLE
     | GRANTS
     | ACCOUNTS
     | TOKENS
+    | APPROLES
     | BACKUPS
     | KEY_LIFE
     | MOUNTS

@@ -123,6 +123,12 @@ def test_those_who_administer_tokens_reach_all(api: Api, house: House, token: st
     ("path", "body"),
     [
         ("create", {"policies": ["root"]}),
+        ("create", {"policies": ["it.admin"]}),
+        ("create", {"policies": 7}),
+        ("create/any", {}),
+        ("roles/any", {}),
+        ("tidy", {}),
+        ("revoke-orphan", {"token": "x"}),
         ("create", {"no_parent": True}),
         ("create", {"id": "mine"}),
         ("create", {"type": "batch"}),

@@ -27,9 +27,12 @@ OPEN = {
     "/api/v1/sessions",
     "/health/live",
     "/health/ready",
+    "/v1/auth/approle/login",
+    "/v1/auth/userpass/login/{name}",
     "/v1/sys/health",
     "/v1/sys/init",
     "/v1/sys/leader",
+    "/v1/sys/mfa/validate",
     "/v1/sys/seal-status",
     "/v1/sys/unseal",
 }

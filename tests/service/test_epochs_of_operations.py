@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from secvault.service import Service, authentication, grants, systems, token_tree, transit
+from secvault.identity.approle_log_in import Presented
+from secvault.identity.approles import RoleSettings
+from secvault.identity.secret_ids import NewSecretId
+from secvault.service import Service, approles, authentication, grants, systems, token_tree, transit
 from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
 from tests.running_service import House, system_token
@@ -25,6 +29,10 @@ class Hand:
         transit.create_key(service, self.worker, "transit", "k", options)
         transit.rotate_key(service, self.worker, "transit", "k")
         transit.enable_mount(service, self.operator, "teams/pay", "hr", "")
+        role = approles.write_approle(service, self.operator, "worker", lambda present: present)
+        secret = approles.create_secret_id(service, self.operator, "worker", NewSecretId())
+        self.accessor = secret.known.accessor
+        approles.log_in(service, Presented(role.role.role_id, secret.text, ""))
 
     def configure(self, **changes: object) -> None:
         given = transit.KeyChanges(**changes)  # type: ignore[arg-type]
@@ -37,6 +45,12 @@ class Hand:
     def trim(self) -> None:
         self.configure(min_decryption_version=2, min_encryption_version=2)
         transit.trim_key(self.service, self.operator, "transit", "k", 2)
+
+    def narrow_approle(self) -> None:
+        def narrowed(present: RoleSettings) -> RoleSettings:
+            return replace(present, policies=("default",))
+
+        approles.write_approle(self.service, self.operator, "worker", narrowed)
 
     def grant_of_worker(self) -> str:
         subject = self.worker.principal.subject
@@ -60,6 +74,11 @@ KEYS: dict[str, Callable[[Hand], object]] = {
 CREDENTIALS: dict[str, Callable[[Hand], object]] = {
     "revoke a token": lambda it: systems.revoke_token(it.service, it.operator, it.key_id),
     "end one's own": lambda it: token_tree.end(it.service, it.worker, it.key_id),
+    "remove the AppRole": lambda it: approles.delete_approle(it.service, it.operator, "worker"),
+    "narrow the AppRole": Hand.narrow_approle,
+    "destroy the secret id": lambda it: approles.destroy_secret_id(
+        it.service, it.operator, "worker", accessor=it.accessor
+    ),
     "disable the account": lambda it: systems.disable_account(
         it.service, it.operator, it.worker.principal.id
     ),

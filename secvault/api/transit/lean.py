@@ -218,6 +218,8 @@ def _asked(scope: Scope) -> _Asked | None:
             if token:
                 return None
             token = value.removeprefix(b"Bearer ") if name == b"authorization" else value
+        elif name == b"x-vault-wrap-ttl":
+            return None
     if not token.startswith(b"svt_") or not token.isascii():
         return None
     mount, action, key = place.groups()

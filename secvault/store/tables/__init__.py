@@ -1,6 +1,7 @@
 """The tables. Times are microseconds since the epoch, UTC; envelopes are described in `crypto`."""
 
 from secvault.store.tables.access import role_grant
+from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import person, service_account, session, token, totp_device
@@ -17,6 +18,7 @@ from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
 __all__ = [
+    "approle",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
@@ -29,6 +31,7 @@ __all__ = [
     "job",
     "key_usage",
     "metadata",
+    "mfa_request",
     "mount",
     "named_key",
     "named_key_version",
@@ -40,6 +43,7 @@ __all__ = [
     "rewrap_run",
     "role_grant",
     "schedule",
+    "secret_id",
     "service_account",
     "session",
     "token",

@@ -99,8 +99,17 @@ token = Table(
     Column("uses_left", BigInteger),
     # What its maker noted, JSON of texts.
     Column("meta", Text, nullable=False, server_default=text("'{}'")),
+    # Layers of roles, JSON; null for all that its account has.
+    Column("narrowing", Text),
+    # The networks that it may be used from, JSON; null for all.
+    Column("bound_cidrs", Text),
+    # The AppRole that it, or the token that it comes from, was made by; its row may be gone.
+    Column("approle", Text),
+    Column("secret_accessor", Text),
     # Which tokens has this account?
     Index(None, "account"),
+    # Which tokens end with this AppRole?
+    Index(None, "approle"),
     # Which tokens end with this one?
     Index(None, "parent"),
 )
