@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         seals,
         spine,
         systems,
+        token_policies,
         transit,
         working,
     )
@@ -77,6 +78,7 @@ __all__ = [
     "selfcheck",
     "spine",
     "systems",
+    "token_policies",
     "totp",
     "transit",
     "visit",
