@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         seals,
         spine,
         systems,
+        token_policies,
         transit,
         working,
     )
@@ -83,6 +84,7 @@ __all__ = [
     "selfcheck",
     "spine",
     "systems",
+    "token_policies",
     "totp",
     "transit",
     "visit",

@@ -98,4 +98,5 @@ def _narrowed_to(token: Token) -> str | None:
     if not token.layers:
         return None
     # The last layer is the narrowest that was asked for.
-    return ", ".join(sorted(role.removeprefix("role:") for role in token.layers[-1]))
+    names = operations.token_policies.names_of(token.layers[-1])
+    return ", ".join(names)

@@ -44,10 +44,10 @@ def policies_of(service: Service, subject: str, layers: Layers) -> Policies:
     held = service.policy.held_roles(subject, service.clock.micros(), layers)
     if not layers:
         everybody = (DEFAULT,) if SIGNED_IN in held else ()
-        return Policies(everybody, tuple(sorted(_name(each) for each in held - {SIGNED_IN})))
+        return Policies(everybody, names_of(held - {SIGNED_IN}))
     # Inherited roles are not named, unless the token was narrowed to them.
     asked = frozenset[str]().union(*layers)
-    return Policies(tuple(sorted(_name(each) for each in held & asked)))
+    return Policies(names_of(held & asked))
 
 
 def narrower(
@@ -98,6 +98,11 @@ def layers_for(
         service, connection, subject=subject, layers=own, names=names, no_default=no_default
     )
     return deeper(own, layer)
+
+
+def names_of(roles: frozenset[str]) -> tuple[str, ...]:
+    """The names of these roles, sorted."""
+    return tuple(sorted(_name(each) for each in roles))
 
 
 def _role(name: str) -> str:

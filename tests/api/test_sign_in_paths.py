@@ -213,6 +213,16 @@ def test_a_wrong_code_is_told_from_an_unknown_request(api: Api, house: House) ->
         assert api("POST", "/v1/sys/mfa/validate", None, body).status_code == 400
 
 
+def test_nothing_that_should_be_wrapped_leaves_unwrapped_by_the_lean_path_either(api: Api) -> None:
+    api.ok("POST", "/v1/transit/keys/payroll", "system")
+    path, body = "/v1/transit/encrypt/payroll", {"plaintext": "MQ=="}
+    for _ in range(3):
+        api.ok("POST", path, "system", body)
+    answer = api("POST", path, "system", body, headers={"X-Vault-Wrap-TTL": "60s"})
+    assert answer.status_code == 400
+    assert "wrapping is not offered" in answer.json()["errors"][0]
+
+
 def test_the_ways_to_sign_in_are_listed_and_stay(api: Api) -> None:
     listed = api.ok("GET", "/v1/sys/auth", "system")["data"]
     assert set(listed) == {"approle/", "token/", "userpass/"}

@@ -22,7 +22,7 @@ def sync(vault: Program) -> Program:
 def test_a_token_is_issued_with_some_of_the_systems_roles_only(sync: Program) -> None:
     sync.ok("tokens", "issue", "sync", "--role", "it.encryptor")
     [token] = sync.ok("tokens", "list", "--json").json["tokens"]
-    assert token["narrowed_to"] == "any.signed_in, it.encryptor"
+    assert token["narrowed_to"] == "default, it.encryptor"
     said = sync("tokens", "issue", "sync", "--role", "role:it.admin")
     assert said.code == 2
     assert "it.admin is not among its roles" in said.err
