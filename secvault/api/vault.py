@@ -71,7 +71,7 @@ def read_body(content: bytes, kind: type[Body]) -> Given[Body]:
     raw = {} if raw is None else raw
     if not isinstance(raw, dict):
         raise InvalidInput("failed to parse the body: it must be a JSON object")
-    known = set(kind.__struct_fields__)
+    known = set(kind.__struct_encode_fields__)
     unknown = sorted(name for name in raw if name not in known)
     present = {name: value for name, value in raw.items() if name in known and value is not None}
     try:
@@ -109,9 +109,15 @@ def vault_answer(
     status: int = 200,
     warnings: Sequence[str] = (),
     auth: dict[str, Any] | None = None,
+    *,
+    twice: bool = False,
 ) -> Response:
-    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential."""
+    """The envelope that Vault clients expect around `data`, or around `auth`, a new credential.
+
+    twice: show the data beside the envelope too, as some old paths do.
+    """
     content = {
+        **(data if data and twice else {}),
         "request_id": caller.request_id,
         "lease_id": "",
         "renewable": False,

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
-from secvault.crypto.derivation import HMAC_KEY_BYTES, derive
+from secvault.crypto.derivation import HMAC_COUNTER, HMAC_KEY_BYTES, derive
 from secvault.crypto.key_kind import AES256_GCM96, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
+from secvault.keyring.place import hmac_place, material_place
 from secvault.keyring.root import Root, earlier, read_stored
 from secvault.keyring.roots import Renew, Roots
 from secvault.store import Store, tables
@@ -113,7 +114,10 @@ class Keyring:
         if material is not None:
             material = key_kind.import_private(kind, material.expose())
         if material is not None or public is not None:
-            options = replace(options, imported=True)
+            # The engine derives from imported keys by its older function.
+            kdf = HMAC_COUNTER if options.derived else options.kdf
+            size = len(material.expose()) if material and kind.family == "hmac" else 0
+            options = replace(options, imported=True, kdf=kdf, key_size=size)
         self.department_of(connection, mount)
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         self._add_version(connection, mount, name, 1, options, material, public)
@@ -127,9 +131,7 @@ class Keyring:
         material: Secret | None = None,
         public: str | None = None,
     ) -> NamedKey:
-        """Add an imported version to an imported key. Raises InvalidInput."""
-        if not key.imported:
-            raise InvalidInput("the import_version endpoint can only be used with an imported key")
+        """Add a version of brought material. Raises InvalidInput."""
         if material is not None:
             kind = key_kind.kind_of(key.kind)
             material = key_kind.import_private(kind, material.expose())
@@ -137,6 +139,24 @@ class Keyring:
         number = self._lock_latest(connection, key.mount, key.name) + 1
         self._add_version(connection, key.mount, key.name, number, options, material, public)
         return named_key.read_key(connection, key.mount, key.name)
+
+    def fill_version(
+        self, connection: Connection, key: NamedKey, number: int, material: Secret
+    ) -> None:
+        """Give a version of which only the public half was imported its private half.
+
+        Raises InvalidInput: there is no such version, it has one, or it is not the pair.
+        """
+        version = self.open(connection, key).versions.get(number)
+        if version is None:
+            raise InvalidInput("no such key version")
+        if version.material is not None:
+            raise InvalidInput("private key imported, key version cannot be updated")
+        material = key_kind.import_private(version.kind, material.expose())
+        if not key_kind.is_pair(version.kind, material, version.public):
+            raise InvalidInput("cannot import key, key pair does not match")
+        stored = self._wrapped(connection, key.mount, key.name, replace(version, material=material))
+        named_key.update_version(connection, key.mount, key.name, number, wrapped=stored.wrapped)
 
     def ensure(self, connection: Connection, mount: str, name: str) -> None:
         """Make the key unless it is there, or another transaction makes it at this moment."""
@@ -158,6 +178,9 @@ class Keyring:
             )
         options = KeyOptions(kind=key.kind, key_size=key.key_size)
         self._add_version(connection, mount, name, latest + 1, options, None, None)
+        if key.imported:
+            # As the engine: from here on it is a key like any other.
+            named_key.update_key(connection, mount, name, imported=False)
         return named_key.read_key(connection, mount, name)
 
     def rotate_if_due(self, connection: Connection, mount: str, name: str) -> NamedKey | None:
@@ -201,6 +224,13 @@ class Keyring:
             key, Versions({each.version: partial(self._opened, key, each) for each in stored})
         )
 
+    def rewrapped(
+        self, connection: Connection, key: NamedKey, mount: str
+    ) -> tuple[StoredVersion, ...]:
+        """All versions, wrapped for a key of the same name in another mount. Raises Damaged."""
+        versions = self.open(connection, key).versions
+        return tuple(self._wrapped(connection, mount, key.name, each) for each in versions.values())
+
     def _opened(self, key: NamedKey, stored: StoredVersion) -> KeyVersion:
         kind = key_kind.kind_of(key.kind)
         material = None
@@ -217,7 +247,13 @@ class Keyring:
         else:
             raise Damaged(f"version {stored.version} of the key {key.resource} is damaged")
         return KeyVersion(
-            stored.version, kind, material, hmac_key, stored.public, stored.created_at
+            stored.version,
+            kind,
+            material,
+            hmac_key,
+            stored.public,
+            stored.created_at,
+            stored.certificate_chain,
         )
 
     def _unwrap(self, resource: str, version: int, wrapped: bytes, place: bytes) -> Secret:
@@ -327,7 +363,14 @@ class Keyring:
         hmac_wrapped = None
         if version.kind.family != "hmac":
             hmac_wrapped = seal(version.hmac_key, hmac_place(mount, name, number))
-        return StoredVersion(number, wrapped, hmac_wrapped, version.public_text, version.created_at)
+        return StoredVersion(
+            number,
+            wrapped,
+            hmac_wrapped,
+            version.public_text,
+            version.created_at,
+            version.certificate_chain,
+        )
 
 
 def _checked(options: KeyOptions) -> KeyKind:
@@ -343,13 +386,3 @@ def _checked(options: KeyOptions) -> KeyKind:
     if options.key_size and kind.family != "hmac":
         raise InvalidInput(f"key_size is not valid for algorithm {kind.name}")
     return kind
-
-
-def hmac_place(mount: str, name: str, version: int) -> bytes:
-    """What the wrapped HMAC key of a version is bound to."""
-    return aead.bind("secvault/named-key-hmac", mount, name, str(version))
-
-
-def material_place(mount: str, name: str, version: int) -> bytes:
-    """What the wrapped material of a version is bound to."""
-    return aead.bind("secvault/named-key", mount, name, str(version))

@@ -26,6 +26,7 @@ class KeyVersion:
     hmac_key: Secret
     public_text: str | None
     created_at: int
+    certificate_chain: str | None = None
 
     def secret(self) -> Secret:
         """The private material. Raises InvalidInput where there is none."""

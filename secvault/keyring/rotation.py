@@ -11,7 +11,7 @@ from secvault.clock import Clock
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
-from secvault.keyring.keyring import hmac_place, material_place
+from secvault.keyring.place import hmac_place, material_place
 from secvault.keyring.root import Root, rotate
 from secvault.keyring.seals.seal import Wrapped
 from secvault.store import tables

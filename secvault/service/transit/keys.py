@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from secvault.crypto.key_kind import kind_of
 from secvault.errors import Conflict, InvalidInput, NotFound
-from secvault.keyring import named_key
+from secvault.keyring import named_key, signing
 from secvault.keyring.named_key import KeyOptions, NamedKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
@@ -56,6 +57,27 @@ def read_key(service: Service, caller: Caller, mount: str, name: str) -> NamedKe
     return service.spine.read(
         caller, operation, lambda connection: Outcome(named_key.read_key(connection, mount, name))
     )
+
+
+def publics_of_context(
+    service: Service, caller: Caller, mount: str, name: str, context: bytes
+) -> tuple[NamedKey, Mapping[int, str]]:
+    """The key, and of one that derives signing keys the public halves in this context.
+
+    Raises NotFound.
+    """
+    operation = operation_on(service, "key.read", mount, name)
+
+    def act(connection: Connection) -> Outcome[tuple[NamedKey, Mapping[int, str]]]:
+        key = named_key.read_key(connection, mount, name)
+        if not (key.derived and kind_of(key.kind).signs):
+            return Outcome((key, {}))
+        opened = service.keyring.open(connection, key)
+        usable = [each for each in opened.versions.values() if each.number in key.public]
+        publics = {each.number: signing.public_of_context(opened, each, context) for each in usable}
+        return Outcome((key, publics))
+
+    return service.spine.read(caller, operation, act)
 
 
 def list_keys(service: Service, caller: Caller, mount: str) -> tuple[str, ...]:
