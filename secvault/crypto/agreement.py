@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from secvault.crypto.derivation import derive
+from secvault.crypto.key_kind import KINDS
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 
@@ -28,6 +29,12 @@ def agree(own: ec.EllipticCurvePrivateKey, peer: str, size: int) -> Secret:
         raise InvalidInput("supplied peer public key is not an ECDSA key")
     if public.curve.name != own.curve.name:
         raise InvalidInput(
-            f"base private key on the curve {own.curve.name} does not match peer public key curve"
+            f"base private key type {_kind(own)} does not match peer public key curve"
         )
     return derive(Secret(own.exchange(ec.ECDH(), public)), b"", size)
+
+
+def _kind(own: ec.EllipticCurvePrivateKey) -> str:
+    return next(
+        kind.name for kind in KINDS.values() if kind.curve and kind.curve.name == own.curve.name
+    )

@@ -190,7 +190,13 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
     if not 0 <= first <= latest or not 1 <= latest <= len(archived) + first:
         raise InvalidInput.at("backup", "its versions do not fit together")
     versions = tuple(
-        _version(kind, number, archived[number - first], convergent=convergent)
+        _version(
+            kind,
+            number,
+            # The engine adds to these alone what was set after the version was made.
+            {**archived[number - first], **policy["keys"].get(str(number), {})},
+            convergent=convergent,
+        )
         for number in range(max(first, 1), latest + 1)
     )
     options = KeyOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -142,7 +143,9 @@ def mount_enable(at: Authenticated, path: MountPath, body: Body) -> Response:
 def mount_disable(at: Authenticated, path: MountPath) -> Response:
     """Remove a mount, whose keys must all be ones that may be deleted."""
     service, caller = at
-    transit.disable_mount(service, caller, path.rstrip("/"))
+    # As the peer: what is not there need not be removed.
+    with suppress(NotFound):
+        transit.disable_mount(service, caller, path.rstrip("/"))
     return Response(status_code=204)
 
 

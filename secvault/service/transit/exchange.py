@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ _EXISTS = (
 )
 EXPORTS = ("encryption-key", "signing-key", "hmac-key", "public-key", "certificate-chain")
 _PUBLIC = ("public-key", "certificate-chain")
+_VERSION = re.compile(r"v?-?[0-9]{1,9}")
 
 
 def export_key(
@@ -178,7 +180,7 @@ def import_version(
         key = named_key.find_key(connection, mount, name)
         if key is None:
             raise InvalidInput(
-                f"no key found with name {name}; to import a new key, use the import endpoint"
+                f"no key found with name {name}; to import a new key, use the import/ endpoint"
             )
         if not key.imported:
             raise InvalidInput("the import_version endpoint can only be used with an imported key")
@@ -237,13 +239,14 @@ def chosen_versions(key: OpenKey, version: str | None) -> list[KeyVersion]:
         return usable
     if version == "latest":
         return [key.versions[key.key.latest_version]]
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
+    if not _VERSION.fullmatch(version):
         raise InvalidInput("invalid key version")
-    if int(version) not in key.versions:
-        raise InvalidInput("version does not exist or cannot be found")
-    if int(version) < key.key.min_decryption_version:
+    number = int(version.removeprefix("v"))
+    if number < key.key.min_decryption_version:
         raise InvalidInput("version for export is below minimum decryption version")
-    return [key.versions[int(version)]]
+    if number not in key.versions:
+        raise InvalidInput("version does not exist or cannot be found")
+    return [key.versions[number]]
 
 
 def _text(version: KeyVersion, what: str) -> str:

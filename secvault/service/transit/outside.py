@@ -16,7 +16,7 @@ from secvault.keyring.open_key import OpenKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 from secvault.service.transit.exchange import chosen_versions
-from secvault.service.transit.place import opened, operation_on, require_in_use
+from secvault.service.transit.place import opened, operation_on
 
 ECDH = "ecdh"
 
@@ -40,16 +40,20 @@ def export_wrapped(
     named_key.check_name(destination)
 
     def act(connection: Connection) -> Outcome[tuple[str, Mapping[int, bytes]]]:
-        missing = "no such destination key to export to"
-        to = opened(service, connection, mount, destination, missing)
+        there = named_key.find_key(connection, mount, destination)
+        if there is None:
+            raise InvalidInput("no such destination key to export to")
+        if there.soft_deleted:
+            raise InvalidInput("for destination key: refusing to use soft-deleted key")
+        to = service.keyring.open(connection, there)
         found = named_key.find_key(connection, mount, source)
         if found is None:
             raise InvalidInput("no such source key for export")
         key = service.keyring.open(connection, found)
         if not key.key.exportable:
             raise InvalidInput("key is not exportable")
-        require_in_use(key.key)
-        number = version if version is None else version.removeprefix("v")
+        if key.key.soft_deleted:
+            raise InvalidInput("for source key: refusing to use soft-deleted key")
         public = _destination(to)
         wrapped = {
             each.number: wrapping.wrap_for(
@@ -58,7 +62,7 @@ def export_wrapped(
                 hash_function,
                 service.random,
             )
-            for each in chosen_versions(key, number)
+            for each in chosen_versions(key, version)
             if each.material is not None
         }
         detail = {"format": "byok", "key_kind": key.key.kind, "target": destination}
@@ -99,17 +103,14 @@ def derive_key(
 
     def act(connection: Connection) -> Outcome[None]:
         key = opened(service, connection, mount, base, "specified base key not found")
-        if not key.kind.agrees:
-            raise InvalidInput(f"base key type {key.kind.name} does not support key agreement")
-        own = key.for_encryption(base_version, "the base key").private
-        assert isinstance(own, ec.EllipticCurvePrivateKey)  # noqa: S101 - narrows the union
-        agreed = agree(own, peer, wanted.size)
+        agreed = agree(_own(key, base_version), peer, wanted.size)
         present = named_key.find_key(connection, mount, name)
         if present is None:
             options = KeyOptions(kind=wanted.name, imported=True, allow_rotation=False)
             made = service.keyring.create(connection, mount, name, options, material=agreed)
         else:
-            require_in_use(present)
+            if present.soft_deleted:
+                raise InvalidInput("error importing key: refusing to use soft-deleted key")
             if not present.imported or present.kind != wanted.name:
                 raise InvalidInput(
                     f"error importing key: {name} is another key; choose another name"
@@ -118,6 +119,20 @@ def derive_key(
         return Outcome(None, detail={"key_kind": made.kind, "version": made.latest_version})
 
     service.spine.change(caller, operation, act)
+
+
+def _own(key: OpenKey, version: int) -> ec.EllipticCurvePrivateKey:
+    if not key.kind.agrees:
+        raise InvalidInput(f"base key type {key.kind.name} does not support key agreement")
+    if version < 0:
+        raise InvalidInput("requested version of the base key is negative")
+    if version > key.key.latest_version:
+        raise InvalidInput(
+            "requested version of the base key is higher than the latest key version"
+        )
+    own = key.for_encryption(version, "the base key").private
+    assert isinstance(own, ec.EllipticCurvePrivateKey)  # noqa: S101 - narrows the union
+    return own
 
 
 def _destination(to: OpenKey) -> rsa.RSAPublicKey:
