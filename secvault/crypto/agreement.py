@@ -36,5 +36,7 @@ def agree(own: ec.EllipticCurvePrivateKey, peer: str, size: int) -> Secret:
 
 def _kind(own: ec.EllipticCurvePrivateKey) -> str:
     return next(
-        kind.name for kind in KINDS.values() if kind.curve and kind.curve.name == own.curve.name
+        kind.name
+        for kind in KINDS.values()
+        if kind.curve is not None and isinstance(own.curve, kind.curve)
     )

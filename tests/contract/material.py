@@ -33,9 +33,13 @@ Private = (
 )
 
 
-@cache
 def private_of(kind: str, number: int = 0) -> Private:
     """A private key of this kind, the same at every call with the same number."""
+    return _private(kind, number)
+
+
+@cache
+def _private(kind: str, _number: int) -> Private:
     curves = {"ecdsa-p256": ec.SECP256R1, "ecdsa-p384": ec.SECP384R1, "ecdsa-p521": ec.SECP521R1}
     if kind in curves:
         return ec.generate_private_key(curves[kind]())
@@ -50,9 +54,13 @@ def private_of(kind: str, number: int = 0) -> Private:
     return made[kind]()
 
 
-@cache
 def material_of(kind: str, number: int = 0) -> bytes:
     """What is wrapped of a key of this kind: raw bytes, or PKCS #8."""
+    return _material(kind, number)
+
+
+@cache
+def _material(kind: str, number: int) -> bytes:
     if kind.startswith("aes128"):
         return os.urandom(16)
     if kind.startswith("aes") or kind.endswith("poly1305"):
@@ -87,9 +95,13 @@ def wrap(material: bytes, wrapping_key: str, hash_function: str, key_bytes: int 
     return base64.b64encode(both).decode()
 
 
-@cache
 def certificate_of(kind: str, number: int = 0, *, authority: bool = False) -> str:
-    """A certificate of that key, PEM, by an authority of its own."""
+    """A certificate of that key, PEM, by an authority of its own; the same at every call."""
+    return _certificate(kind, number, authority)
+
+
+@cache
+def _certificate(kind: str, number: int, authority: bool) -> str:  # noqa: FBT001 - one caller
     issuer = private_of("ecdsa-p256", 99)
     assert isinstance(issuer, ec.EllipticCurvePrivateKey)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault.example")])

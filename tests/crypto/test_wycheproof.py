@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from secvault.crypto import key_kind
 from secvault.crypto.derivation import derive
 from secvault.crypto.secret import Secret
 from secvault.crypto.signature import Manner, verify
@@ -58,12 +59,18 @@ def _disagrees(test: dict[str, Any], *, taken: bool) -> bool:
     [
         ("aes_gcm", "aes-gcm", (128, 256)),
         ("chacha20_poly1305", "chacha20-poly1305", (256,)),
+        ("xchacha20_poly1305", "xchacha20-poly1305", (256,)),
     ],
 )
 def test_ciphertexts_open_or_are_refused(name: str, cipher: Cipher, sizes: tuple[int, ...]) -> None:
     seen = 0
     for group, test in _vectors("Cipher", name):
-        if group["ivSize"] != 96 or group["keySize"] not in sizes or group["tagSize"] != 128:
+        nonce_bits = 192 if cipher.startswith("x") else 96
+        if (
+            group["ivSize"] != nonce_bits
+            or group["keySize"] not in sizes
+            or group["tagSize"] != 128
+        ):
             continue
         seen += 1
         key, nonce, bound, plain, sealed, tag = (
@@ -143,3 +150,21 @@ def _check(name: str, manner_of: Any) -> None:
             taken = False
         assert not _disagrees(test, taken=taken), (test["tcId"], test["comment"], test["flags"])
     assert seen > 30
+
+
+@pytest.mark.parametrize("kind", ["mldsa-44", "mldsa-65", "mldsa-87"])
+def test_ml_dsa_signatures_are_taken_or_refused(kind: str) -> None:
+    seen = 0
+    for group, test in _vectors("Signature", f"{kind.replace('-', '_')}_verify"):
+        if test.get("ctx"):
+            continue
+        seen += 1
+        text = base64.b64encode(bytes.fromhex(test["sig"])).decode()
+        try:
+            public = base64.b64encode(bytes.fromhex(group["publicKey"])).decode()
+            key = key_kind.public_key(key_kind.KINDS[kind], public)
+            taken = verify(key, bytes.fromhex(test["msg"]), text, Manner())
+        except InvalidInput:
+            taken = False
+        assert not _disagrees(test, taken=taken), test["tcId"]
+    assert seen > 20

@@ -39,7 +39,7 @@ def key_settings(at: Authenticated, mount: Mount) -> Response:
 @writes(router, "/{mount:path}/config/keys", KeySettings)
 @operation(_RESOURCE, "mount.update")
 def key_settings_change(at: Authenticated, mount: Mount, body: Body) -> Response:
-    """Set it."""
+    """Set whether `encrypt` makes a key that is missing."""
     service, caller = at
     given = read_body(body, KeySettings)
     made = transit.configure_mount(service, caller, mount, disable_upsert=given.body.disable_upsert)
