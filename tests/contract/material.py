@@ -101,7 +101,7 @@ def certificate_of(kind: str, number: int = 0, *, authority: bool = False) -> st
 
 
 @cache
-def _certificate(kind: str, number: int, authority: bool) -> str:  # noqa: FBT001 - one caller
+def _certificate(kind: str, number: int, authority: bool) -> str:
     issuer = private_of("ecdsa-p256", 99)
     assert isinstance(issuer, ec.EllipticCurvePrivateKey)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault.example")])
