@@ -56,3 +56,4 @@ def _move_key(connection: Connection, keyring: Keyring, path: str, to: str, name
                 mount=to, name=name, messages=messages[each.version], **vars(each)
             )
         )
+    keyring.bind(connection, to, name)

@@ -108,8 +108,7 @@ def configure_key(
     """Change the limits on a key's use. Raises InvalidInput; nothing is changed then."""
 
     def act(connection: Connection, key: NamedKey) -> NamedKey:
-        named_key.update_key(connection, mount, name, **_configured(key, changes))
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(connection, mount, name, **_configured(key, changes))
 
     missing = f"no existing key named {name} could be found"
     return _change(service, caller, "key.update", mount, name, missing, act)
@@ -141,8 +140,9 @@ def trim_key(
         if min_available_version == 0:
             raise InvalidInput("minimum available version should be positive")
         named_key.delete_versions(connection, mount, name, min_available_version)
-        named_key.update_key(connection, mount, name, min_available_version=min_available_version)
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(
+            connection, mount, name, min_available_version=min_available_version
+        )
 
     return _change(service, caller, "key.update", mount, name, "invalid key name", act)
 
@@ -168,8 +168,7 @@ def set_soft_deleted(
     """Shut a key off, or bring it back; its versions stay. Raises InvalidInput."""
 
     def act(connection: Connection, _key: NamedKey) -> NamedKey:
-        named_key.update_key(connection, mount, name, soft_deleted=deleted)
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(connection, mount, name, soft_deleted=deleted)
 
     return _change(service, caller, "key.delete", mount, name, "key not found", act)
 
@@ -196,6 +195,7 @@ def _change(
             key = named_key.read_key(connection, mount, name)
         except NotFound:
             raise InvalidInput(missing) from None
+        service.keyring.check(key)
         return Outcome(change(connection, key))
 
     return service.spine.change(caller, operation, act)
