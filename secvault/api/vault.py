@@ -72,7 +72,7 @@ def read_body(content: bytes, kind: type[Body]) -> Given[Body]:
     raw = {} if raw is None else raw
     if not isinstance(raw, dict):
         raise InvalidInput("failed to parse the body: it must be a JSON object")
-    known = set(kind.__struct_fields__)
+    known = set(kind.__struct_encode_fields__)
     unknown = sorted(name for name in raw if name not in known)
     present = {name: value for name, value in raw.items() if name in known and value is not None}
     try:

@@ -32,6 +32,13 @@ def hash_function(name: str) -> hashes.HashAlgorithm:
     return found()
 
 
+def hmac_function(name: str) -> hashes.HashAlgorithm:
+    """The hash function of this name, to make HMACs with. Raises InvalidInput."""
+    if name in ("none", "mldsa-mu"):
+        raise InvalidInput("algorithm cannot be none")
+    return hash_function(name)
+
+
 def digest(name: str, data: bytes) -> bytes:
     """The hash of `data`. Raises InvalidInput for an unknown function or SHA-1, which is broken."""
     if name == "sha1":

@@ -1,35 +1,67 @@
 """The kinds of named keys: what each can do, and what the bytes of its private material are.
 
-Material is the raw key for ciphers and HMAC, the 32-byte seed for Ed25519 (RFC 8032), and PKCS #8
-DER (RFC 5958) for RSA and ECDSA. Names and abilities are the transit engine's.
+Material is the raw key for ciphers and HMAC, the 32-byte seed for Ed25519 (RFC 8032) and ML-DSA
+(FIPS 204), and PKCS #8 DER (RFC 5958) for RSA and ECDSA. Names and abilities are the transit
+engine's.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
 from secvault.crypto.transit import Cipher
 from secvault.errors import InvalidInput
 
-Family = Literal["aes-gcm", "chacha20-poly1305", "ed25519", "ecdsa", "rsa", "hmac"]
+Family = Literal[
+    "aes-gcm", "chacha20-poly1305", "xchacha20-poly1305", "ed25519", "ecdsa", "rsa", "mldsa", "hmac"
+]
 
 AES256_GCM96 = "aes256-gcm96"
 HMAC = "hmac"
 SMALLEST_HMAC_KEY, LARGEST_HMAC_KEY = 32, 512
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+MLDSAPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+MLDSAPublicKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+# Whose private half is a seed, and whose public half is shown as raw bytes.
+SeededPrivateKey = ed25519.Ed25519PrivateKey | MLDSAPrivateKey
+SeededPublicKey = ed25519.Ed25519PublicKey | MLDSAPublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | SeededPrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | SeededPublicKey
 
+_CIPHERS: Mapping[str, Cipher] = MappingProxyType(
+    {
+        "aes-gcm": "aes-gcm",
+        "chacha20-poly1305": "chacha20-poly1305",
+        "xchacha20-poly1305": "xchacha20-poly1305",
+    }
+)
 _SEED_BYTES = 32
+_SEEDED_PRIVATE: Mapping[str, type[SeededPrivateKey]] = MappingProxyType(
+    {
+        "ed25519": ed25519.Ed25519PrivateKey,
+        "mldsa-44": mldsa.MLDSA44PrivateKey,
+        "mldsa-65": mldsa.MLDSA65PrivateKey,
+        "mldsa-87": mldsa.MLDSA87PrivateKey,
+    }
+)
+_SEEDED_PUBLIC: Mapping[str, type[SeededPublicKey]] = MappingProxyType(
+    {
+        "ed25519": ed25519.Ed25519PublicKey,
+        "mldsa-44": mldsa.MLDSA44PublicKey,
+        "mldsa-65": mldsa.MLDSA65PublicKey,
+        "mldsa-87": mldsa.MLDSA87PublicKey,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -44,12 +76,12 @@ class KeyKind:
     @property
     def symmetric(self) -> bool:
         """Whether it is an authenticated cipher."""
-        return self.family in ("aes-gcm", "chacha20-poly1305")
+        return self.family in _CIPHERS
 
     @property
     def cipher(self) -> Cipher:
         """The cipher of a symmetric kind."""
-        return "aes-gcm" if self.family == "aes-gcm" else "chacha20-poly1305"
+        return _CIPHERS[self.family]
 
     @property
     def encrypts(self) -> bool:
@@ -59,7 +91,17 @@ class KeyKind:
     @property
     def signs(self) -> bool:
         """Whether it signs and verifies; it then has a public half."""
-        return self.family in ("ed25519", "ecdsa", "rsa")
+        return self.family in ("ed25519", "ecdsa", "rsa", "mldsa")
+
+    @property
+    def seeded(self) -> bool:
+        """Whether its private half is a seed of 32 bytes."""
+        return self.name in _SEEDED_PRIVATE
+
+    @property
+    def agrees(self) -> bool:
+        """Whether a key can be agreed on with another's public half."""
+        return self.family == "ecdsa"
 
     @property
     def derives(self) -> bool:
@@ -75,6 +117,7 @@ KINDS = _by_name(
     KeyKind("aes128-gcm96", "aes-gcm", 16),
     KeyKind(AES256_GCM96, "aes-gcm", 32),
     KeyKind("chacha20-poly1305", "chacha20-poly1305", 32),
+    KeyKind("xchacha20-poly1305", "xchacha20-poly1305", 32),
     KeyKind("ed25519", "ed25519"),
     KeyKind("ecdsa-p256", "ecdsa", curve=ec.SECP256R1),
     KeyKind("ecdsa-p384", "ecdsa", curve=ec.SECP384R1),
@@ -82,6 +125,9 @@ KINDS = _by_name(
     KeyKind("rsa-2048", "rsa", 2048),
     KeyKind("rsa-3072", "rsa", 3072),
     KeyKind("rsa-4096", "rsa", 4096),
+    KeyKind("mldsa-44", "mldsa"),
+    KeyKind("mldsa-65", "mldsa"),
+    KeyKind("mldsa-87", "mldsa"),
     KeyKind(HMAC, "hmac"),
 )
 
@@ -100,7 +146,7 @@ def generate(kind: KeyKind, random: Random, size: int = 0) -> Secret:
         return Secret(draw(kind.size, random))
     if kind.family == "hmac":
         return Secret(draw(check_hmac_size(size or SMALLEST_HMAC_KEY), random))
-    if kind.family == "ed25519":
+    if kind.seeded:
         return Secret(draw(_SEED_BYTES, random))
     if kind.curve is not None:
         return _pkcs8(ec.generate_private_key(kind.curve()))
@@ -118,8 +164,8 @@ def check_hmac_size(size: int) -> int:
 
 def private_key(kind: KeyKind, material: Secret) -> PrivateKey:
     """The private key of a kind that signs. Raises InvalidInput for material of another kind."""
-    if kind.family == "ed25519":
-        return ed25519.Ed25519PrivateKey.from_private_bytes(material.expose())
+    if kind.seeded:
+        return _from_seed(kind, material)
     return _checked(kind, _load(material.expose()))
 
 
@@ -136,8 +182,8 @@ def import_private(kind: KeyKind, given: bytes) -> Secret:
         check_hmac_size(len(given))
         return Secret(given)
     loaded = _load(given)
-    if kind.family == "ed25519":
-        if not isinstance(loaded, ed25519.Ed25519PrivateKey):
+    if kind.seeded:
+        if not isinstance(loaded, _SEEDED_PRIVATE[kind.name]):
             raise _another_kind(kind)
         return Secret(loaded.private_bytes_raw())
     return _pkcs8(_checked(kind, loaded))
@@ -151,7 +197,7 @@ def import_public(kind: KeyKind, pem: str) -> PublicKey:
         loaded = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidInput.at("public_key", "must be a public key in PEM") from None
-    if kind.family == "ed25519" and isinstance(loaded, ed25519.Ed25519PublicKey):
+    if kind.seeded and isinstance(loaded, _SEEDED_PUBLIC[kind.name]):
         return loaded
     if isinstance(loaded, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and _fits(kind, loaded):
         return loaded
@@ -159,8 +205,8 @@ def import_public(kind: KeyKind, pem: str) -> PublicKey:
 
 
 def public_text(public: PublicKey) -> str:
-    """The public half as the engine shows it: base64 of 32 bytes for Ed25519, else PEM (SPKI)."""
-    if isinstance(public, ed25519.Ed25519PublicKey):
+    """The public half as the engine shows it: PEM (SPKI), or base64 where the key is seeded."""
+    if isinstance(public, SeededPublicKey):
         return base64.b64encode(public.public_bytes_raw()).decode()
     pem = public.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -170,21 +216,21 @@ def public_text(public: PublicKey) -> str:
 
 def public_key(kind: KeyKind, text: str) -> PublicKey:
     """What `public_text` wrote. Raises InvalidInput."""
-    if kind.family != "ed25519":
+    if not kind.seeded:
         return import_public(kind, text)
     try:
-        return ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+        return _SEEDED_PUBLIC[kind.name].from_public_bytes(base64.b64decode(text, validate=True))
     except ValueError:
-        raise InvalidInput.at("public_key", "must be 32 bytes in base64") from None
+        raise InvalidInput.at("public_key", f"is not of the type {kind.name} in base64") from None
 
 
 def private_text(kind: KeyKind, material: Secret) -> str:
     """Private material as the engine exports it.
 
-    Base64 of the raw key; for Ed25519 of seed and public key (64 bytes); for RSA PKCS #1 PEM; for
-    ECDSA SEC 1 PEM.
+    Base64 of the raw key, or of an ML-DSA seed; for Ed25519 of seed and public key (64 bytes); for
+    RSA PKCS #1 PEM; for ECDSA SEC 1 PEM.
     """
-    if not kind.signs:
+    if not kind.signs or kind.family == "mldsa":
         return base64.b64encode(material.expose()).decode()
     key = private_key(kind, material)
     if isinstance(key, ed25519.Ed25519PrivateKey):
@@ -196,6 +242,32 @@ def private_text(kind: KeyKind, material: Secret) -> str:
         serialization.NoEncryption(),
     )
     return pem.decode().rstrip("\n")
+
+
+def exchange_form(kind: KeyKind, material: Secret) -> Secret:
+    """Private material as `import_private` takes it, here or in the engine."""
+    if not kind.seeded:
+        return material
+    return _pkcs8(private_key(kind, material))
+
+
+def seed(given: bytes) -> Secret:
+    """Material that is a seed. Raises InvalidInput."""
+    if len(given) != _SEED_BYTES:
+        raise InvalidInput.at("key", f"a seed has {_SEED_BYTES} bytes, not {len(given)}")
+    return Secret(given)
+
+
+def is_pair(kind: KeyKind, material: Secret, public: PublicKey) -> bool:
+    """Whether this is the private half of the public key."""
+    return private_key(kind, material).public_key() == public
+
+
+def _from_seed(kind: KeyKind, seed: Secret) -> PrivateKey:
+    made = _SEEDED_PRIVATE[kind.name]
+    if issubclass(made, ed25519.Ed25519PrivateKey):
+        return made.from_private_bytes(seed.expose())
+    return made.from_seed_bytes(seed.expose())
 
 
 def _load(der: bytes) -> object:
@@ -227,7 +299,7 @@ def _another_kind(kind: KeyKind) -> InvalidInput:
     return InvalidInput(f"the imported key is not of the type {kind.name}")
 
 
-def _pkcs8(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Secret:
+def _pkcs8(key: PrivateKey) -> Secret:
     return Secret(
         key.private_bytes(
             serialization.Encoding.DER,

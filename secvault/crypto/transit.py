@@ -1,9 +1,10 @@
 """The named-key ciphertext: `vault:v<version>:<base64(nonce[12] || ciphertext || tag[16])>`.
 
 As the transit engine of Vault and OpenBao writes it for the key types `aes256-gcm96`,
-`aes128-gcm96` (a 16-byte key) and `chacha20-poly1305`, so that data opens on either side with an
-exported key. Decoding is strict: one ciphertext has one text. (The engine's reading of version 0
-as version 1, kept there for its own first release, is therefore not taken over.)
+`aes128-gcm96` (a 16-byte key), `chacha20-poly1305` and `xchacha20-poly1305` (a 24-byte nonce), so
+that data opens on either side with an exported key. Decoding is strict: one ciphertext has one
+text. (The engine's reading of version 0 as version 1, kept there for its own first release, is
+therefore not taken over.)
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from secvault.crypto.aead import NONCE_BYTES, TAG_BYTES, Random, draw
 from secvault.crypto.secret import Secret
+from secvault.crypto.xchacha import XCHACHA_NONCE_BYTES, XChaCha20Poly1305
 from secvault.errors import Damaged, InvalidInput
 
 PREFIX = "vault:v"
 
-Cipher = Literal["aes-gcm", "chacha20-poly1305"]
+Cipher = Literal["aes-gcm", "chacha20-poly1305", "xchacha20-poly1305"]
 
-_KEY_SIZES: dict[Cipher, tuple[int, ...]] = {"aes-gcm": (16, 32), "chacha20-poly1305": (32,)}
+_KEY_SIZES: dict[Cipher, tuple[int, ...]] = {
+    "aes-gcm": (16, 32),
+    "chacha20-poly1305": (32,),
+    "xchacha20-poly1305": (32,),
+}
+_AEADS: dict[Cipher, type[AESGCM | ChaCha20Poly1305 | XChaCha20Poly1305]] = {
+    "aes-gcm": AESGCM,
+    "chacha20-poly1305": ChaCha20Poly1305,
+    "xchacha20-poly1305": XChaCha20Poly1305,
+}
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -48,17 +59,18 @@ class NamedCipher:
 
     version: int
     prefix: str
-    aead: AESGCM | ChaCha20Poly1305
+    aead: AESGCM | ChaCha20Poly1305 | XChaCha20Poly1305
+    nonce_bytes: int = NONCE_BYTES
 
     def seal(
         self, plaintext: bytes, associated_data: bytes = b"", random: Random = os.urandom
     ) -> str:
         """The text form of `plaintext`.
 
-        random: gives the 12-byte nonce; convergent encryption passes a function that returns the
-        derived one.
+        random: gives the nonce of `nonce_bytes`; convergent encryption passes a function that
+        returns the derived one.
         """
-        nonce = draw(NONCE_BYTES, random)
+        nonce = draw(self.nonce_bytes, random)
         body = nonce + self.aead.encrypt(nonce, plaintext, associated_data)
         return self.prefix + binascii.b2a_base64(body, newline=False).decode()
 
@@ -68,7 +80,7 @@ class NamedCipher:
         Raises Damaged if a byte was changed, or key or associated data are others; the cases
         cannot be told apart, on purpose.
         """
-        nonce, sealed = ciphertext.body[:NONCE_BYTES], ciphertext.body[NONCE_BYTES:]
+        nonce, sealed = ciphertext.body[: self.nonce_bytes], ciphertext.body[self.nonce_bytes :]
         if len(sealed) < TAG_BYTES:
             raise _unopened()
         try:
@@ -90,8 +102,8 @@ def named_cipher(key: Secret, version: int, cipher: Cipher = "aes-gcm") -> Named
     if len(exposed) not in sizes:
         expected = " or ".join(map(str, sizes))
         raise InvalidInput.at("key", f"must be {expected} bytes long, not {len(exposed)}")
-    aead = AESGCM(exposed) if cipher == "aes-gcm" else ChaCha20Poly1305(exposed)
-    return NamedCipher(version, f"{PREFIX}{version}:", aead)
+    nonce_bytes = XCHACHA_NONCE_BYTES if cipher == "xchacha20-poly1305" else NONCE_BYTES
+    return NamedCipher(version, f"{PREFIX}{version}:", _AEADS[cipher](exposed), nonce_bytes)
 
 
 def seal_each(
@@ -101,12 +113,13 @@ def seal_each(
 
     plaintexts: each with its associated data.
     """
-    nonces = draw(NONCE_BYTES * len(plaintexts), random)
+    size = cipher.nonce_bytes
+    nonces = draw(size * len(plaintexts), random)
     prefix, encrypt, encoded = cipher.prefix, cipher.aead.encrypt, binascii.b2a_base64
     texts = []
     end = 0
     for plaintext, associated_data in plaintexts:
-        start, end = end, end + NONCE_BYTES
+        start, end = end, end + size
         nonce = nonces[start:end]
         body = nonce + encrypt(nonce, plaintext, associated_data)
         texts.append(prefix + encoded(body, newline=False).decode())
@@ -120,6 +133,7 @@ def open_each(cipher: NamedCipher, texts: Sequence[tuple[str, bytes]]) -> list[b
     by one shows which, and why.
     """
     prefix, decrypt, encoded = cipher.prefix, cipher.aead.decrypt, binascii.b2a_base64
+    size = cipher.nonce_bytes
     plaintexts = []
     try:
         for text, associated_data in texts:
@@ -127,7 +141,7 @@ def open_each(cipher: NamedCipher, texts: Sequence[tuple[str, bytes]]) -> list[b
             body = binascii.a2b_base64(given, strict_mode=True)
             if encoded(body, newline=False).decode() != given:
                 return None
-            plaintexts.append(decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], associated_data))
+            plaintexts.append(decrypt(body[:size], body[size:], associated_data))
     except (InvalidTag, ValueError):
         return None
     return plaintexts
@@ -159,9 +173,9 @@ def version_in(text: str) -> int:
     return int(text[len(PREFIX) : text.index(":", len(PREFIX))])
 
 
-def require_length(ciphertext: NamedCiphertext) -> None:
-    """Raise InvalidInput when the body is too short for nonce and tag."""
-    if len(ciphertext.body) < NONCE_BYTES + TAG_BYTES:
+def require_length(ciphertext: NamedCiphertext, cipher: NamedCipher) -> None:
+    """Raise InvalidInput when the body is too short for the cipher's nonce and tag."""
+    if len(ciphertext.body) < cipher.nonce_bytes + TAG_BYTES:
         raise _fault("invalid ciphertext length")
 
 

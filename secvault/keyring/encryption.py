@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from secvault.crypto import transit
-from secvault.crypto.aead import NONCE_BYTES, Random
-from secvault.crypto.derivation import convergent_keys, convergent_nonce, derive
+from secvault.crypto.aead import Random
+from secvault.crypto.derivation import convergent_keys, convergent_nonce, derive_by
 from secvault.crypto.secret import Secret
 from secvault.crypto.transit import NamedCipher, named_cipher
 from secvault.errors import Damaged, InvalidInput
@@ -64,7 +64,7 @@ def encrypt(key: OpenKey, item: ToEncrypt, random: Random) -> Encrypted:
         return Encrypted(sealed, version.number)
     cipher, nonces = _derived(key, version, item.context)
     if nonces is not None:
-        nonce = convergent_nonce(nonces, item.plaintext, NONCE_BYTES)
+        nonce = convergent_nonce(nonces, item.plaintext, cipher.nonce_bytes)
         random = _always(nonce)
     return Encrypted(cipher.seal(item.plaintext, item.associated_data, random), version.number)
 
@@ -78,8 +78,8 @@ def decrypt(key: OpenKey, item: ToDecrypt) -> bytes:
     version = key.for_decryption(ciphertext.version)
     if kind.family == "rsa":
         return _decrypt_rsa(version, ciphertext.body, item)
-    transit.require_length(ciphertext)
     cipher = _derived(key, version, item.context)[0] if key.key.derived else version.cipher
+    transit.require_length(ciphertext, cipher)
     try:
         return cipher.open(ciphertext, item.associated_data)
     except Damaged as error:
@@ -139,7 +139,7 @@ def _derived(
     if key.key.convergent:
         secret, nonces = convergent_keys(version.secret(), context, key.kind.size)
     else:
-        secret = derive(version.secret(), context, key.kind.size)
+        secret = derive_by(key.key.kdf, version.secret(), context, key.kind.size)
     return named_cipher(secret, version.number, version.kind.cipher), nonces
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from secvault.crypto import key_kind
-from secvault.crypto.derivation import CONVERGENT_VERSION
+from secvault.crypto import certificate, key_kind
+from secvault.crypto.derivation import CONVERGENT_VERSION, HKDF_SHA256, HMAC_COUNTER
 from secvault.crypto.key_kind import KINDS, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
@@ -38,7 +38,12 @@ _TYPES = {
     8: "aes128-gcm96",
     9: "rsa-3072",
     10: "hmac",
+    11: "xchacha20-poly1305",
+    12: "mldsa-44",
+    13: "mldsa-65",
+    14: "mldsa-87",
 }
+_KDFS = (HMAC_COUNTER, HKDF_SHA256)
 _NUMBERS = {name: number for number, name in _TYPES.items()}
 _MICRO = 1_000_000
 # Our own word in an entry; the engine reads over it.
@@ -78,7 +83,7 @@ def write_backup(key: OpenKey, at: int) -> str:
             if number >= named.min_decryption_version
         },
         "derived": named.derived,
-        "kdf": int(named.derived),
+        "kdf": _KDFS.index(named.kdf) if named.derived else 0,
         "convergent_encryption": named.convergent,
         "exportable": named.exportable,
         "min_decryption_version": named.min_decryption_version,
@@ -147,11 +152,18 @@ def _entry(convergent: bool, version: KeyVersion) -> dict[str, Any]:  # noqa: FB
         "creation_time": version.created_at // _MICRO,
         "convergent_version": CONVERGENT_VERSION if convergent else 0,
         "public_key": (version.public_text or "") if version.kind.family != "rsa" else "",
+        "certificate_chain": _certificates(version),
     }
 
 
+def _certificates(version: KeyVersion) -> list[str] | None:
+    if version.certificate_chain is None:
+        return None
+    return [_encoded(each) for each in certificate.split_chain(version.certificate_chain)]
+
+
 def _material(version: KeyVersion) -> dict[str, Any]:
-    if not version.kind.signs:
+    if not version.kind.signs or version.kind.family == "mldsa":
         return {"key": _encoded(version.secret().expose())}
     if version.material is None:
         raise InvalidInput("the key has no private part: only its public half was imported")
@@ -163,6 +175,7 @@ def _material(version: KeyVersion) -> dict[str, Any]:
         numbers = private.private_numbers()
         point = numbers.public_numbers
         return {"ec_x": point.x, "ec_y": point.y, "ec_d": numbers.private_value}
+    assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - narrows the union
     parts = private.private_numbers()
     return {
         "rsa_key": {
@@ -187,7 +200,13 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
     if not 0 <= first <= latest or not 1 <= latest <= len(archived) + first:
         raise InvalidInput.at("backup", "its versions do not fit together")
     versions = tuple(
-        _version(kind, number, archived[number - first], convergent=convergent)
+        _version(
+            kind,
+            number,
+            # The engine adds to these alone what was set after the version was made.
+            {**archived[number - first], **policy["keys"].get(str(number), {})},
+            convergent=convergent,
+        )
         for number in range(max(first, 1), latest + 1)
     )
     messages = {
@@ -206,6 +225,7 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
         key_size=_number(policy, "key_size") if kind.family == "hmac" else 0,
         imported=_flag(policy, "Imported"),
         allow_rotation=_flag(policy, "AllowImportedKeyRotation") or not _flag(policy, "Imported"),
+        kdf=_kdf(policy),
     )
     lowest, highest = max(first, 1), latest
     decryption, encryption = (
@@ -224,6 +244,15 @@ def _restored(policy: dict[str, Any], archived: list[dict[str, Any]]) -> Restore
     return RestoredKey(str(policy["name"]), options, versions, limits, messages)
 
 
+def _kdf(policy: dict[str, Any]) -> str:
+    number = _number(policy, "kdf")
+    if not _flag(policy, "derived"):
+        return HKDF_SHA256
+    if number >= len(_KDFS):
+        raise InvalidInput.at("backup", "it derives in a way that is not known here")
+    return _KDFS[number]
+
+
 def _version(kind: KeyKind, number: int, entry: dict[str, Any], *, convergent: bool) -> KeyVersion:
     if convergent and entry["convergent_version"] != CONVERGENT_VERSION:
         raise InvalidInput.at("backup", "it is convergent in a version other than 3")
@@ -237,7 +266,12 @@ def _version(kind: KeyKind, number: int, entry: dict[str, Any], *, convergent: b
     created = int(entry["creation_time"]) * _MICRO
     if not 0 <= created < 2**62:
         raise InvalidInput.at("backup", "its times are out of range")
-    return KeyVersion(number, kind, material, hmac_key, public, created)
+    chain = _chain(entry.get("certificate_chain"))
+    return KeyVersion(number, kind, material, hmac_key, public, created, chain)
+
+
+def _chain(stored: list[str] | None) -> str | None:
+    return certificate.join_chain([_decoded(each) for each in stored]) if stored else None
 
 
 def _material_of(kind: KeyKind, entry: dict[str, Any]) -> Secret:
@@ -254,6 +288,8 @@ def _material_of(kind: KeyKind, entry: dict[str, Any]) -> Secret:
         return key_kind.import_private(kind, _der(made))
     if kind.family == "rsa":
         return key_kind.import_private(kind, _der(_rsa(entry["rsa_key"])))
+    if kind.family == "mldsa":
+        return key_kind.seed(_decoded(entry["key"]))
     return key_kind.import_private(kind, _decoded(entry["key"]))
 
 

@@ -12,14 +12,16 @@ from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
-from secvault.crypto.derivation import HMAC_KEY_BYTES, derive
+from secvault.crypto.derivation import HMAC_COUNTER, HMAC_KEY_BYTES
 from secvault.crypto.key_kind import AES256_GCM96, KeyKind
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
+from secvault.keyring.binding import Binding
 from secvault.keyring.message_count import counted_elsewhere
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
+from secvault.keyring.place import material_place
 from secvault.keyring.root import Root, earlier, read_stored
 from secvault.keyring.roots import Renew, Roots
 from secvault.store import Store, tables
@@ -51,6 +53,7 @@ class Keyring:
         self._clock = clock
         self._vault_id = root.vault_id
         self._roots = Roots(store, root, renew, random)
+        self._binding = Binding(self._roots)
         self._random = random
 
     @property
@@ -114,11 +117,14 @@ class Keyring:
         if material is not None:
             material = key_kind.import_private(kind, material.expose())
         if material is not None or public is not None:
-            options = replace(options, imported=True)
+            # The engine derives from imported keys by its older function.
+            kdf = HMAC_COUNTER if options.derived else options.kdf
+            size = len(material.expose()) if material and kind.family == "hmac" else 0
+            options = replace(options, imported=True, kdf=kdf, key_size=size)
         self.department_of(connection, mount)
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         self._add_version(connection, mount, name, 1, options, material, public)
-        return named_key.read_key(connection, mount, name)
+        return self._binding.seal(connection, mount, name)
 
     def import_version(
         self,
@@ -128,16 +134,39 @@ class Keyring:
         material: Secret | None = None,
         public: str | None = None,
     ) -> NamedKey:
-        """Add an imported version to an imported key. Raises InvalidInput."""
-        if not key.imported:
-            raise InvalidInput("the import_version endpoint can only be used with an imported key")
+        """Add a version of brought material. Raises InvalidInput."""
         if material is not None:
             kind = key_kind.kind_of(key.kind)
             material = key_kind.import_private(kind, material.expose())
         options = KeyOptions(kind=key.kind, key_size=key.key_size)
         number = self._lock_latest(connection, key.mount, key.name) + 1
-        self._add_version(connection, key.mount, key.name, number, options, material, public)
-        return named_key.read_key(connection, key.mount, key.name)
+        return self._next_version(
+            connection, key.mount, key.name, number, options, material, public
+        )
+
+    def fill_version(
+        self, connection: Connection, key: NamedKey, number: int, material: Secret
+    ) -> None:
+        """Give a version of which only the public half was imported its private half.
+
+        Raises InvalidInput: there is no such version, it has one, or it is not the pair.
+        """
+        version = self.open(connection, key).versions.get(number)
+        if version is None:
+            raise InvalidInput("no such key version")
+        if version.material is not None:
+            raise InvalidInput("private key imported, key version cannot be updated")
+        material = key_kind.import_private(version.kind, material.expose())
+        if not key_kind.is_pair(version.kind, material, version.public):
+            raise InvalidInput("cannot import key, key pair does not match")
+        wrapped = self._binding.wrap_version(
+            connection,
+            key.mount,
+            key.name,
+            replace(version, material=material),
+            bound=key.sealed_options is not None,
+        ).wrapped
+        named_key.update_version(connection, key.mount, key.name, number, wrapped=wrapped)
 
     def ensure(self, connection: Connection, mount: str, name: str) -> None:
         """Make the key unless it is there, or another transaction makes it at this moment."""
@@ -158,8 +187,9 @@ class Keyring:
                 f"imported key {name} does not allow rotation within secvault; import a version"
             )
         options = KeyOptions(kind=key.kind, key_size=key.key_size)
-        self._add_version(connection, mount, name, latest + 1, options, None, None)
-        return named_key.read_key(connection, mount, name)
+        made = self._next_version(connection, mount, name, latest + 1, options, None, None)
+        # As the engine: from here on an imported key is one like any other.
+        return self.update(connection, mount, name, imported=False) if key.imported else made
 
     def rotate_if(
         self, connection: Connection, mount: str, name: str, due: Callable[[NamedKey], bool]
@@ -194,62 +224,73 @@ class Keyring:
         self.department_of(connection, mount)
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         for version in versions:
-            wrapped = self._wrapped(connection, mount, name, version)
+            wrapped = self._binding.wrap_version(connection, mount, name, version)
             begun = counted_elsewhere(version.kind, messages.get(version.number, 0))
             named_key.insert_version(connection, mount, name, replace(wrapped, messages=begun))
         named_key.update_key(connection, mount, name, **limits)
+        return self._binding.seal(connection, mount, name)
+
+    def update(self, connection: Connection, mount: str, name: str, **changes: object) -> NamedKey:
+        """Change columns of the key's row, which are bound to it. Raises NotFound, Damaged."""
+        self._lock_latest(connection, mount, name)
+        bound = self._binding.ensure(connection, named_key.read_key(connection, mount, name))
+        named_key.update_key(connection, mount, name, **changes)
+        if bound:
+            return self._binding.seal(connection, mount, name)
         return named_key.read_key(connection, mount, name)
 
+    def check(self, key: NamedKey) -> None:
+        """Return if the key's options are as they were set here. Raises Damaged."""
+        self._binding.check(key)
+
     def open(self, connection: Connection, key: NamedKey) -> OpenKey:
-        """The key with all versions that are there; a damaged one raises when it is used."""
+        """The key with all versions that are there; a damaged one raises when it is used.
+
+        Raises Damaged when the key's options are not as they were set here.
+        """
+        self._binding.check(key)
         stored = named_key.stored_versions(connection, key.mount, key.name)
-        return OpenKey(
-            key, Versions({each.version: partial(self._opened, key, each) for each in stored})
-        )
+        opened = partial(self._binding.open_version, key)
+        return OpenKey(key, Versions({each.version: partial(opened, each) for each in stored}))
 
-    def _opened(self, key: NamedKey, stored: StoredVersion) -> KeyVersion:
-        kind = key_kind.kind_of(key.kind)
-        material = None
-        if stored.wrapped:
-            place = material_place(key.mount, key.name, stored.version)
-            material = self._unwrap(key.resource, stored.version, stored.wrapped, place)
-        if stored.wrapped_hmac is not None:
-            place = hmac_place(key.mount, key.name, stored.version)
-            hmac_key = self._unwrap(key.resource, stored.version, stored.wrapped_hmac, place)
-        elif material is not None and kind.family == "hmac":
-            hmac_key = material
-        elif material is not None:
-            hmac_key = derive(material, b"secvault/hmac-key", HMAC_KEY_BYTES)
-        else:
-            raise Damaged(f"version {stored.version} of the key {key.resource} is damaged")
-        return KeyVersion(
-            stored.version, kind, material, hmac_key, stored.public, stored.created_at
-        )
+    def rewrapped(
+        self, connection: Connection, key: NamedKey, mount: str
+    ) -> tuple[StoredVersion, ...]:
+        """All versions, wrapped for a bound key of the same name in another mount.
 
-    def _unwrap(self, resource: str, version: int, wrapped: bytes, place: bytes) -> Secret:
-        try:
-            return self._roots.open(wrapped, place)
-        except Damaged:
-            raise Damaged(f"version {version} of the key {resource} is damaged") from None
+        The caller stores them and then calls `bind`. Raises Damaged.
+        """
+        versions = self.open(connection, key).versions
+        wrap = self._binding.wrap_version
+        return tuple(wrap(connection, mount, key.name, each) for each in versions.values())
+
+    def bind(self, connection: Connection, mount: str, name: str) -> NamedKey:
+        """Seal the options of a key whose versions are wrapped for a bound key."""
+        return self._binding.seal(connection, mount, name)
 
     def material(self, connection: Connection, mount: str, name: str, version: int) -> Secret:
         """The bytes of one version. Raises Damaged when it is gone or was changed."""
-        table = tables.named_key_version
-        wrapped = connection.execute(
-            select(table.c.wrapped).where(
-                table.c.mount == mount, table.c.name == name, table.c.version == version
-            )
-        ).scalar_one_or_none()
-        if wrapped is None:
+        table, key = tables.named_key_version, tables.named_key
+        of_its_key = (key.c.mount == table.c.mount) & (key.c.name == table.c.name)
+        row = connection.execute(
+            select(table.c.wrapped, key.c.sealed_options)
+            .join(key, of_its_key)
+            .where(table.c.mount == mount, table.c.name == name, table.c.version == version)
+        ).one_or_none()
+        if row is None:
             raise Damaged(f"version {version} of the key {mount}/{name} is gone")
-        return self._unwrap(
-            f"{mount}/{name}", version, wrapped, material_place(mount, name, version)
-        )
+        at = (mount, name, version)
+        place = material_place(*at, bound=row.sealed_options is not None)
+        return self._binding.unwrap(*at, row.wrapped, place)
 
     def for_encryption(
         self, connection: Connection, key: NamedKey, version: int = 0
     ) -> tuple[int, Secret]:
-        """The version to encrypt with: `version`, or the latest when 0. Raises InvalidInput."""
+        """The version to encrypt with: `version`, or the latest when 0.
+
+        Raises InvalidInput, Damaged.
+        """
+        self._binding.check(key)
         chosen = version or key.latest_version
         if not max(1, key.min_encryption_version) <= chosen <= key.latest_version:
             raise InvalidInput.at(
@@ -282,7 +323,9 @@ class Keyring:
     ) -> None:
         at = self._clock.micros()
         named_key.insert_key(connection, INTERNAL, purpose, KeyOptions(kind=kind), at)
-        wrapped = self._roots.seal(connection, fresh, material_place(INTERNAL, purpose, 1))
+        # Of these nobody sets options: they are not bound.
+        place = material_place(INTERNAL, purpose, 1, bound=False)
+        wrapped = self._roots.seal(connection, fresh, place)
         stored = StoredVersion(1, wrapped, None, None, at)
         named_key.insert_version(connection, INTERNAL, purpose, stored)
 
@@ -297,6 +340,22 @@ class Keyring:
             raise NotFound(f"there is no key {mount}/{name}")
         return int(latest)
 
+    def _next_version(
+        self,
+        connection: Connection,
+        mount: str,
+        name: str,
+        version: int,
+        options: KeyOptions,
+        material: Secret | None,
+        public: str | None,
+    ) -> NamedKey:
+        bound = self._binding.ensure(connection, named_key.read_key(connection, mount, name))
+        self._add_version(connection, mount, name, version, options, material, public, bound=bound)
+        if bound:
+            return self._binding.seal(connection, mount, name)
+        return named_key.read_key(connection, mount, name)
+
     def _add_version(
         self,
         connection: Connection,
@@ -306,6 +365,8 @@ class Keyring:
         options: KeyOptions,
         material: Secret | None,
         public: str | None,
+        *,
+        bound: bool = True,
     ) -> None:
         kind = key_kind.kind_of(options.kind)
         imported = material is not None
@@ -320,23 +381,10 @@ class Keyring:
         else:
             hmac_key = Secret(aead.draw(HMAC_KEY_BYTES, self._random))
         made = KeyVersion(version, kind, material, hmac_key, public, self._clock.micros())
-        stored = self._wrapped(connection, mount, name, made)
+        stored = self._binding.wrap_version(connection, mount, name, made, bound=bound)
         if imported:
             stored = replace(stored, messages=counted_elsewhere(kind))
         named_key.insert_version(connection, mount, name, stored)
-
-    def _wrapped(
-        self, connection: Connection, mount: str, name: str, version: KeyVersion
-    ) -> StoredVersion:
-        number = version.number
-        seal = partial(self._roots.seal, connection)
-        wrapped = b""
-        if version.material is not None:
-            wrapped = seal(version.material, material_place(mount, name, number))
-        hmac_wrapped = None
-        if version.kind.family != "hmac":
-            hmac_wrapped = seal(version.hmac_key, hmac_place(mount, name, number))
-        return StoredVersion(number, wrapped, hmac_wrapped, version.public_text, version.created_at)
 
 
 def _checked(options: KeyOptions) -> KeyKind:
@@ -352,13 +400,3 @@ def _checked(options: KeyOptions) -> KeyKind:
     if options.key_size and kind.family != "hmac":
         raise InvalidInput(f"key_size is not valid for algorithm {kind.name}")
     return kind
-
-
-def hmac_place(mount: str, name: str, version: int) -> bytes:
-    """What the wrapped HMAC key of a version is bound to."""
-    return aead.bind("secvault/named-key-hmac", mount, name, str(version))
-
-
-def material_place(mount: str, name: str, version: int) -> bytes:
-    """What the wrapped material of a version is bound to."""
-    return aead.bind("secvault/named-key", mount, name, str(version))

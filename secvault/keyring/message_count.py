@@ -1,7 +1,8 @@
 """How many messages each version of a key has sealed, so that none seals too many.
 
 A nonce must not repeat under one key. Ours are random, so one key may seal at most 2**32 messages
-(NIST SP 800-38D, section 8.3; for ChaCha20-Poly1305 the same nonce length gives the same bound).
+(NIST SP 800-38D, section 8.3; for ChaCha20-Poly1305 the same nonce length gives the same bound;
+XChaCha20-Poly1305 could seal far more, and is counted alike).
 Keys derived by a context are counted with the key that they come from, which errs on the safe side.
 """
 

@@ -15,12 +15,16 @@ from secvault.store.epoch import KEYS, announce
 
 MOST_DESCRIPTION = 512
 MOST_SEGMENTS = 4
+SYSTEM_LEASE_SECONDS = 2_764_800
+"""Of no key is a lease given; the figure is the peer's default, which clients show."""
+MOST_LEASE_SECONDS = 2**53 - 1
 # First segments of other paths, and words that stand between a mount and the name of a key.
 _TAKEN = frozenset({"sys", "auth", "identity", "cubbyhole", "token"})
 _WORDS = frozenset(
     {
         *("keys", "wrapping_key", "export", "backup", "restore"),
-        *("encrypt", "decrypt", "rewrap", "datakey"),
+        *("encrypt", "decrypt", "rewrap", "datakey", "byok-export", "derive-key"),
+        *("config", "cache-config"),
         *("sign", "verify", "hmac", "hash", "random"),
     }
 )
@@ -28,13 +32,24 @@ _WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Mount:
-    """A mount. created_at: microseconds, UTC."""
+    """A mount. created_at: microseconds, UTC.
+
+    default_lease_seconds, max_lease_seconds: 0 for `SYSTEM_LEASE_SECONDS`. disable_upsert: whether
+    `encrypt` is not to make a key that is missing. cache_size: kept for clients that set it.
+    move_id, moved_from: the last time that it was moved, and from where.
+    """
 
     path: str
     kind: str
     department: str
     description: str
     created_at: int
+    default_lease_seconds: int = 0
+    max_lease_seconds: int = 0
+    cache_size: int = 0
+    disable_upsert: bool = False
+    move_id: str | None = None
+    moved_from: str | None = None
 
 
 def check_path(path: str) -> str:
@@ -49,17 +64,42 @@ def check_path(path: str) -> str:
 
 
 def create_mount(
-    connection: Connection, path: str, department: str, description: str, at: int
+    connection: Connection,
+    path: str,
+    department: str,
+    description: str,
+    at: int,
+    *,
+    default_lease_seconds: int = 0,
+    max_lease_seconds: int = 0,
 ) -> Mount:
     """Make a mount. Raises InvalidInput, also when one is there or would hide another."""
-    check_path(path)
-    made = Mount(path, TRANSIT, department, check_description(description), at)
+    longest = max_lease_seconds or SYSTEM_LEASE_SECONDS
+    if default_lease_seconds > longest:
+        whose = "given" if max_lease_seconds else "system"
+        of = "" if max_lease_seconds else f" of {longest}"
+        raise InvalidInput(f"given default lease TTL greater than {whose} max lease TTL{of}")
+    made = Mount(
+        path,
+        TRANSIT,
+        department,
+        check_description(description),
+        at,
+        check_lease("default_lease_ttl", default_lease_seconds),
+        check_lease("max_lease_ttl", max_lease_seconds),
+    )
+    insert_mount(connection, made)
+    return made
+
+
+def insert_mount(connection: Connection, made: Mount) -> None:
+    """Store a mount. Raises InvalidInput when one is at its path or would hide another."""
+    path = check_path(made.path)
     for other in list_mounts(connection):
         if other.path.startswith(f"{path}/") or path.startswith(f"{other.path}/"):
             raise InvalidInput(f"path is already in use at {other.path}/")
     if not insert_unless_there(connection, tables.mount, vars(made)):
         raise InvalidInput(f"path is already in use at {path}/")
-    return made
 
 
 def list_mounts(connection: Connection) -> tuple[Mount, ...]:
@@ -80,12 +120,46 @@ def read_mount(connection: Connection, path: str) -> Mount:
     return Mount(**row._asdict())
 
 
-def describe_mount(connection: Connection, path: str, description: str) -> None:
-    """Change the description. Raises InvalidInput."""
+def update_mount(connection: Connection, path: str, **changes: object) -> Mount:
+    """Change columns of the mount's row, already checked; return it. Raises NotFound."""
+    announce(connection, KEYS)
     table = tables.mount
-    connection.execute(
-        update(table).where(table.c.path == path).values(description=check_description(description))
-    )
+    if changes:
+        connection.execute(update(table).where(table.c.path == path).values(**changes))
+    return read_mount(connection, path)
+
+
+def find_moved(connection: Connection, move_id: str) -> Mount | None:
+    """The mount that was last moved under this id, or None."""
+    table = tables.mount
+    row = connection.execute(
+        select(table).where(table.c.move_id == move_id, table.c.kind == TRANSIT)
+    ).one_or_none()
+    return Mount(**row._asdict()) if row is not None else None
+
+
+def check_leases(mount: Mount, default: int | None, longest: int | None) -> dict[str, object]:
+    """What is to be changed of the leases, in seconds; None leaves one. Raises InvalidInput."""
+    changes: dict[str, object] = {}
+    if default is not None:
+        changes["default_lease_seconds"] = check_lease("default_lease_ttl", default)
+    if longest is not None:
+        changes["max_lease_seconds"] = check_lease("max_lease_ttl", longest)
+    shortest = mount.default_lease_seconds if default is None else default
+    limit = (mount.max_lease_seconds if longest is None else longest) or SYSTEM_LEASE_SECONDS
+    if changes and shortest > limit:
+        raise InvalidInput(
+            f"backend max lease TTL of {limit} would be less than backend default lease TTL of "
+            f"{shortest}"
+        )
+    return changes
+
+
+def check_lease(field: str, seconds: int) -> int:
+    """Return a lease that can be kept. Raises InvalidInput."""
+    if not 0 <= seconds <= MOST_LEASE_SECONDS:
+        raise InvalidInput.at(field, "must not be negative, nor beyond all measure")
+    return seconds
 
 
 def delete_mount(connection: Connection, path: str, *, with_keys: bool) -> int:

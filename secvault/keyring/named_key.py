@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from secvault.crypto.derivation import HKDF_SHA256
 from secvault.crypto.key_kind import AES256_GCM96
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import tables
@@ -24,6 +25,7 @@ class KeyOptions:
 
     kind: a name of `crypto.key_kind.KINDS`. convergent: equal plaintexts in one context give equal
     ciphertexts; needs `derived`. key_size: bytes of an HMAC key. auto_rotate_seconds: 0 for never.
+    kdf: how a derived key derives, of `crypto.derivation`.
     """
 
     kind: str = AES256_GCM96
@@ -35,6 +37,7 @@ class KeyOptions:
     key_size: int = 0
     imported: bool = False
     allow_rotation: bool = True
+    kdf: str = HKDF_SHA256
 
 
 DEFAULT_OPTIONS = KeyOptions()
@@ -45,7 +48,8 @@ class NamedKey:
     """A key with versions up to `latest_version`; those below `min_available_version` are gone.
 
     created: each version's time in microseconds. public: each version's public half, where it has
-    one, as `crypto.key_kind.public_text` writes it.
+    one, as `crypto.key_kind.public_text` writes it. certificates: each version's chain, PEM, where
+    one was set. sealed_options: see `keyring.binding`.
     """
 
     mount: str
@@ -70,6 +74,9 @@ class NamedKey:
     created: Mapping[int, int]
     public: Mapping[int, str]
     messages: Mapping[int, int]
+    kdf: str = HKDF_SHA256
+    certificates: Mapping[int, str] = field(default_factory=dict)
+    sealed_options: bytes | None = field(default=None, repr=False)
 
     @property
     def resource(self) -> str:
@@ -77,11 +84,12 @@ class NamedKey:
         return f"{self.mount}/{self.name}"
 
 
-_COLUMNS = frozenset(field.name for field in fields(NamedKey)) - {
+_COLUMNS = frozenset(each.name for each in fields(NamedKey)) - {
     "department",
     "created",
     "public",
     "messages",
+    "certificates",
 }
 
 
@@ -117,7 +125,13 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
         return None
     version = tables.named_key_version
     versions = connection.execute(
-        select(version.c.version, version.c.created_at, version.c.public, version.c.messages)
+        select(
+            version.c.version,
+            version.c.created_at,
+            version.c.public,
+            version.c.messages,
+            version.c.certificate_chain,
+        )
         .where(version.c.mount == mount, version.c.name == name)
         .order_by(version.c.version)
     ).all()
@@ -126,6 +140,7 @@ def find_key(connection: Connection, mount: str, name: str) -> NamedKey | None:
         {each.version: each.created_at for each in versions},
         {each.version: each.public for each in versions if each.public is not None},
         {each.version: each.messages for each in versions},
+        {each.version: each.certificate_chain for each in versions if each.certificate_chain},
     )
 
 
@@ -171,6 +186,7 @@ class StoredVersion:
     public: str | None
     created_at: int
     messages: int = 0
+    certificate_chain: str | None = None
 
 
 def insert_version(connection: Connection, mount: str, name: str, stored: StoredVersion) -> None:
@@ -191,11 +207,25 @@ def stored_versions(connection: Connection, mount: str, name: str) -> tuple[Stor
             table.c.wrapped_hmac,
             table.c.public,
             table.c.created_at,
+            table.c.certificate_chain,
         )
         .where(table.c.mount == mount, table.c.name == name)
         .order_by(table.c.version)
     )
     return tuple(StoredVersion(**row._asdict()) for row in rows)
+
+
+def update_version(
+    connection: Connection, mount: str, name: str, version: int, **changes: object
+) -> None:
+    """Change columns of a version's row."""
+    announce(connection, KEYS)
+    table = tables.named_key_version
+    connection.execute(
+        update(table)
+        .where(table.c.mount == mount, table.c.name == name, table.c.version == version)
+        .values(**changes)
+    )
 
 
 def update_key(connection: Connection, mount: str, name: str, **changes: object) -> None:
@@ -229,8 +259,14 @@ def _key(
     created: Mapping[int, int],
     public: Mapping[int, str],
     messages: Mapping[int, int],
+    certificates: Mapping[int, str],
 ) -> NamedKey:
     stored = {name: value for name, value in row._asdict().items() if name in _COLUMNS}
     return NamedKey(
-        **stored, department=row.department, created=created, public=public, messages=messages
+        **stored,
+        department=row.department,
+        created=created,
+        public=public,
+        messages=messages,
+        certificates=certificates,
     )

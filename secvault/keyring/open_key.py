@@ -26,11 +26,15 @@ class KeyVersion:
     hmac_key: Secret
     public_text: str | None
     created_at: int
+    certificate_chain: str | None = None
 
     def secret(self) -> Secret:
         """The private material. Raises InvalidInput where there is none."""
         if self.material is None:
-            raise InvalidInput("the key has no private part: only its public half was imported")
+            raise InvalidInput(
+                "requested version for signing does not contain a private part: only its public "
+                "half was imported"
+            )
         return self.material
 
     @cached_property

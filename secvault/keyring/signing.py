@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from secvault.crypto import digest, key_kind, signature
-from secvault.crypto.derivation import derive
+from secvault.crypto.derivation import derive_by
 from secvault.crypto.secret import Secret
 from secvault.crypto.signature import Manner
 from secvault.crypto.transit import PREFIX
@@ -51,14 +51,28 @@ class Signed:
     public_key: str | None = None
 
 
+def check_signing(key: OpenKey, manner: Manner) -> None:
+    """Raise InvalidInput unless the key signs, and so."""
+    if not key.kind.signs:
+        raise InvalidInput(f"key type {key.kind.name} does not support signing")
+    manner.check_signing(key.kind)
+
+
+def check_verifying(key: OpenKey, manner: Manner) -> None:
+    """Raise InvalidInput unless signatures of the key can be verified so."""
+    if not key.kind.signs:
+        raise InvalidInput(f"key type {key.kind.name} does not support verification")
+    manner.check_verifying(key.kind)
+
+
 def sign(key: OpenKey, item: ToSign, manner: Manner, wanted: int) -> Signed:
     """Sign one input with the version `wanted`, 0 for the latest. Raises InvalidInput."""
-    require_signing(key)
+    check_signing(key, manner)
     version = key.for_encryption(wanted, "signing")
     if not key.key.derived:
         made = signature.sign(version.private, item.data, manner)
         return Signed(f"{PREFIX}{version.number}:{made}", version.number)
-    private = _derived(version, item.context)
+    private = _derived(key, version, item.context)
     made = signature.sign(private, item.data, manner)
     public = key_kind.public_text(private.public_key())
     return Signed(f"{PREFIX}{version.number}:{made}", version.number, public)
@@ -66,18 +80,13 @@ def sign(key: OpenKey, item: ToSign, manner: Manner, wanted: int) -> Signed:
 
 def verify(key: OpenKey, item: ToVerify, manner: Manner) -> bool:
     """Whether the signature is the key's over this input. Raises InvalidInput."""
-    if not key.kind.signs:
-        raise InvalidInput(f"key type {key.kind.name} does not support verification")
+    check_verifying(key, manner)
     number, text = _parse(item.code, "invalid signature")
     version = key.for_decryption(number, "signature")
-    public = _derived(version, item.context).public_key() if key.key.derived else version.public
+    public = version.public
+    if key.key.derived:
+        public = _derived(key, version, item.context).public_key()
     return signature.verify(public, item.data, text, manner)
-
-
-def require_signing(key: OpenKey) -> None:
-    """Raise InvalidInput unless the key signs."""
-    if not key.kind.signs:
-        raise InvalidInput(f"key type {key.kind.name} does not support signing")
 
 
 def authenticate(key: OpenKey, data: bytes, algorithm: str, wanted: int) -> str:
@@ -103,14 +112,19 @@ def is_authentic(key: OpenKey, item: ToVerify, algorithm: str) -> bool:
     return digest.is_authentic(algorithm, version.hmac_key, item.data, code)
 
 
-def _derived(version: KeyVersion, context: bytes) -> ed25519.Ed25519PrivateKey:
+def public_of_context(key: OpenKey, version: KeyVersion, context: bytes) -> str:
+    """The public half of a derived key in one context. Raises InvalidInput."""
+    return key_kind.public_text(_derived(key, version, context).public_key())
+
+
+def _derived(key: OpenKey, version: KeyVersion, context: bytes) -> ed25519.Ed25519PrivateKey:
     """The Ed25519 key of a context. The engine derives from seed and public key together."""
     if not context:
         raise InvalidInput(MISSING_CONTEXT)
     private = version.private
     assert isinstance(private, ed25519.Ed25519PrivateKey)  # noqa: S101 - the only derived kind
     both = private.private_bytes_raw() + private.public_key().public_bytes_raw()
-    seed = derive(Secret(both), context, 32)
+    seed = derive_by(key.key.kdf, Secret(both), context, 32)
     return ed25519.Ed25519PrivateKey.from_private_bytes(seed.expose())
 
 

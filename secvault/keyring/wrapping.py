@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
+from cryptography.hazmat.primitives.keywrap import (
+    InvalidUnwrap,
+    aes_key_unwrap_with_padding,
+    aes_key_wrap_with_padding,
+)
 
+from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.keyring.keyring import Keyring
 
 RSA_BITS = 4096
+_EPHEMERAL_BYTES = 32
 HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "SHA1": hashes.SHA1,
     "SHA224": hashes.SHA224,
@@ -43,20 +49,36 @@ def public_pem(key: rsa.RSAPrivateKey) -> str:
 
 def unwrap_import(wrapped: bytes, key: rsa.RSAPrivateKey, hash_function: str = "SHA256") -> Secret:
     """Return the target key that `wrapped` carries. Raises InvalidInput, cases not told apart."""
-    if hash_function not in HASHES:
-        raise InvalidInput(
-            f"unknown hash function: {hash_function[:16]}; use one of {', '.join(HASHES)}"
-        )
+    algorithm = _oaep(hash_function)
     size = key.key_size // 8
     if len(wrapped) <= size:
         raise InvalidInput("provided ciphertext is too short: it has no wrapped key")
     try:
-        ephemeral = key.decrypt(wrapped[:size], _oaep(hash_function))
-        return Secret(aes_key_unwrap_with_padding(ephemeral, wrapped[size:]))
+        ephemeral = key.decrypt(wrapped[:size], algorithm)
+        # Of another length it is no key of this format, which the next step then refuses.
+        whole = ephemeral if len(ephemeral) == _EPHEMERAL_BYTES else b""
+        return Secret(aes_key_unwrap_with_padding(whole, wrapped[size:]))
     except (ValueError, InvalidUnwrap):
         raise InvalidInput.at(
             "ciphertext", "it does not open with the wrapping key; wrap for this vault's key"
         ) from None
+
+
+def wrap_for(
+    destination: rsa.RSAPublicKey, target: Secret, hash_function: str, random: Random
+) -> bytes:
+    """`target` for the holder of the destination's private half, who unwraps it as above.
+
+    Raises InvalidInput, also for a destination that is too small for the hash function.
+    """
+    algorithm = _oaep(hash_function)
+    ephemeral = draw(_EPHEMERAL_BYTES, random)
+    try:
+        return destination.encrypt(ephemeral, algorithm) + aes_key_wrap_with_padding(
+            ephemeral, target.expose()
+        )
+    except ValueError:
+        raise InvalidInput("the destination key is too small for this hash function") from None
 
 
 def _generate() -> Secret:
@@ -71,5 +93,9 @@ def _generate() -> Secret:
 
 
 def _oaep(hash_function: str) -> padding.OAEP:
-    algorithm = HASHES[hash_function]
+    algorithm = HASHES.get(hash_function.upper())
+    if algorithm is None:
+        raise InvalidInput(
+            f"unknown hash function: {hash_function[:16]}; use one of {', '.join(HASHES)}"
+        )
     return padding.OAEP(padding.MGF1(algorithm()), algorithm(), None)

@@ -58,7 +58,7 @@ TOKENS = {"token.issue", "token.revoke", "token.read", "token.extend"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
-MOUNTS = {"mount.create", "mount.read", "mount.update", "mount.delete"}
+MOUNTS = {f"mount.{what}" for what in ("create", "read", "update", "delete", "move")}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
 READ_APPROLES = {"approle.read", "approle.list", "secret_id.read", "secret_id.list"}
@@ -86,7 +86,7 @@ MAY = {
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"key.read", "key.list", "mount.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
-    "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"mount.read"},
+    "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
     | {"key.export", "key.import", "key.backup", "key.restore"}
     | {"key.read", "key.list", "mount.read"},

@@ -124,6 +124,81 @@ def test_a_mount_goes_with_all_of_its_keys_where_the_settings_say_so(
         assert api("GET", "/v1/hr/payroll/keys/sums", admin).status_code == 404
 
 
+def test_a_mount_moves_with_its_keys_and_opens_what_was_encrypted_before(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    admin = tokens["hr admin"]
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+    sealed = api.ok("POST", "/v1/hr/payroll/encrypt/sums", tokens["hr"], PLAIN)["data"]
+    api.ok("POST", "/v1/hr/payroll/keys/sums/rotate", tokens["hr"])
+    move = {"from": "hr/payroll", "to": "hr/wages"}
+    assert api("POST", "/v1/sys/remount", tokens["hr"], move).status_code == 403
+    done = api.ok("POST", "/v1/sys/remount", admin, move)
+    state = api.ok("GET", f"/v1/sys/remount/status/{done['migration_id']}", admin)["data"]
+    assert state["migration_info"] == {
+        "source_mount": "hr/payroll/",
+        "status": "success",
+        "target_mount": "hr/wages/",
+    }
+    assert api.ok("POST", "/v1/hr/wages/decrypt/sums", tokens["hr"], sealed)["data"] == PLAIN
+    assert api("POST", "/v1/hr/payroll/decrypt/sums", tokens["hr"], sealed).status_code == 404
+    read = api.ok("GET", "/v1/hr/wages/keys/sums", admin)["data"]
+    assert (read["latest_version"], set(read["keys"])) == (2, {"1", "2"})
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+
+
+def test_mounts_are_shown_beside_the_envelope_too(api: Api, tokens: dict[str, str]) -> None:
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", tokens["hr admin"], HR)
+    for path in ("sys/mounts", "sys/mounts/hr/payroll", "sys/mounts/hr/payroll/tune"):
+        answer = api.ok("GET", f"/v1/{path}", tokens["hr"])
+        assert answer["data"].items() <= answer.items()
+
+
+def test_where_encrypt_makes_no_keys_it_makes_none_until_told_so(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    admin, system = tokens["hr admin"], tokens["hr"]
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+    off = {"disable_upsert": True}
+    assert api("POST", "/v1/hr/payroll/config/keys", system, off).status_code == 403
+    api.ok("POST", "/v1/hr/payroll/config/keys", admin, off)
+    answer = api("POST", "/v1/hr/payroll/encrypt/new", system, PLAIN)
+    assert answer.status_code == 400
+    assert api("GET", "/v1/hr/payroll/keys/new", system).status_code == 404
+    api.ok("POST", "/v1/hr/payroll/config/keys", admin, {"disable_upsert": False})
+    api.ok("POST", "/v1/hr/payroll/encrypt/new", system, PLAIN)
+
+
+def test_a_key_leaves_wrapped_only_through_those_who_may_export(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    admin, system = tokens["hr admin"], tokens["hr"]
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+    api.ok("POST", "/v1/hr/payroll/keys/to", system, {"type": "rsa-2048"})
+    api.ok("POST", "/v1/hr/payroll/keys/sums", system, {"exportable": True})
+    for who in (admin, system):
+        answer = api("GET", "/v1/hr/payroll/byok-export/to/sums", who)
+        assert answer.status_code == 403
+
+
+def test_agreeing_on_a_key_never_touches_a_key_that_was_made_here(
+    api: Api, tokens: dict[str, str]
+) -> None:
+    admin, system = tokens["hr admin"], tokens["hr"]
+    api.ok("POST", "/v1/sys/mounts/hr/payroll", admin, HR)
+    api.ok("POST", "/v1/hr/payroll/keys/base", system, {"type": "ecdsa-p256"})
+    public = api.ok("GET", "/v1/hr/payroll/keys/base", system)["data"]["keys"]["1"]["public_key"]
+    body = {"peer_public_key": public, "base_key_name": "base"}
+    assert api("POST", "/v1/hr/payroll/derive-key/sums", admin, body).status_code == 403
+    api.ok("POST", "/v1/hr/payroll/keys/sums", system)
+    answer = api("POST", "/v1/hr/payroll/derive-key/sums", system, body)
+    assert answer.status_code == 400
+    assert api.ok("GET", "/v1/hr/payroll/keys/sums", system)["data"]["latest_version"] == 1
+    api.ok("POST", "/v1/hr/payroll/derive-key/agreed", system, body)
+    other = {**body, "derived_key_type": "chacha20-poly1305"}
+    assert api("POST", "/v1/hr/payroll/derive-key/agreed", system, other).status_code == 400
+
+
 def test_more_than_10000_items_are_refused(api: Api) -> None:
     body = {"batch_input": [{}] * 10_001}
     answer = api("POST", "/v1/transit/encrypt/many", "system", body)

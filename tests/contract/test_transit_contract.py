@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from tests.conftest import OpenBao
 from tests.contract.case import Case
 from tests.contract.cases import all_cases
 from tests.contract.differences import DIFFERENCES, ONLY_WORDS
+from tests.contract.material import wrap
 from tests.running_service import Front, furnish, system_token
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -66,9 +68,27 @@ def test_secvault_answers_as_openbao_does(case: Case, ours: Ask, theirs: Ask) ->
 def _played(case: Case, name: str, ask: Ask) -> Answers:
     answers: Answers = []
     for method, path, body in case.steps:
-        filled = _filled(body, answers)
+        filled = _filled(_named(body, name), answers)
+        if isinstance(filled, dict) and "wrapped" in filled:
+            filled = _for(ask, filled)
         answers.append(ask(method, path.format(k=name), filled))
     return answers
+
+
+def _named(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(each, name) for key, each in value.items()}
+    return value.replace("{k}", name) if isinstance(value, str) else value
+
+
+def _for(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the material wrapped for the wrapping key of this side."""
+    given = dict(body)
+    material = base64.b64decode(given.pop("wrapped"))
+    key_bytes = int(given.pop("key_bytes"))
+    public = ask("GET", "transit/wrapping_key", None)[1]["data"]["public_key"]
+    function = given["hash_function"] if given["hash_function"] != "md5" else "SHA256"
+    return {**given, "ciphertext": wrap(material, public, function, key_bytes)}
 
 
 def _filled(value: Any, answers: Answers) -> Any:

@@ -127,8 +127,15 @@ def test_other_keys_associated_data_and_ciphers_do_not_open(key: Secret, other_k
 )
 def test_malformed_text_is_refused_in_the_words_of_the_transit_engine(text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        require_length(parse_named(text))
+        require_length(parse_named(text), named_cipher(Secret(bytes(32)), 1))
     assert str(caught.value) == said
+
+
+def test_the_length_that_is_needed_is_the_cipher_s_own() -> None:
+    short = parse_named(f"vault:v1:{ZEROES}")
+    require_length(short, named_cipher(Secret(bytes(32)), 1))
+    with pytest.raises(InvalidInput, match="invalid ciphertext length"):
+        require_length(short, named_cipher(Secret(bytes(32)), 1, "xchacha20-poly1305"))
 
 
 @given(text=st.text() | st.text("0123456789vault:+/=AB", max_size=80).map("vault:v1:".__add__))

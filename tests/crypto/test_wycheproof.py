@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from secvault.crypto import aead
+from secvault.crypto import aead, key_kind
 from secvault.crypto.derivation import derive
 from secvault.crypto.digest import authenticate, is_authentic
 from secvault.crypto.secret import Secret
@@ -77,6 +77,7 @@ def _bytes(test: dict[str, Any], *names: str) -> tuple[bytes, ...]:
         ("aes_gcm", "aes-gcm", 128, 67),
         ("aes_gcm", "aes-gcm", 256, 66),
         ("chacha20_poly1305", "chacha20-poly1305", 256, 316),
+        ("xchacha20_poly1305", "xchacha20-poly1305", 256, 280),
     ],
 )
 def test_ciphertexts_of_named_keys(name: str, cipher: Cipher, key_size: int, count: int) -> None:
@@ -117,7 +118,8 @@ def test_envelopes_of_stored_fields() -> None:
 def _sealed(name: str, key_size: int) -> Iterator[dict[str, Any]]:
     """The vectors with nonces and tags of the lengths that all our formats have."""
     for group, test in _packaged("Cipher", f"{name}_test.json"):
-        if (group["ivSize"], group["tagSize"], group["keySize"]) == (96, 128, key_size):
+        nonce_size = 192 if name.startswith("x") else 96
+        if (group["ivSize"], group["tagSize"], group["keySize"]) == (nonce_size, 128, key_size):
             yield test
 
 
@@ -267,3 +269,22 @@ def _check_one(group: Group, test: dict[str, Any], manner: Manner) -> None:
     except InvalidInput:
         taken = False
     assert not _disagrees(test, taken=taken), (test["tcId"], test["comment"], test["flags"])
+
+
+@pytest.mark.parametrize("kind", ["mldsa-44", "mldsa-65", "mldsa-87"])
+def test_ml_dsa_signatures(kind: str) -> None:
+    seen = 0
+    for group, test in _packaged("Signature", f"{kind.replace('-', '_')}_verify_test.json"):
+        # A context is none of the engine's parameters.
+        if test.get("ctx"):
+            continue
+        seen += 1
+        public, message, signature = _bytes({**group, **test}, "publicKey", "msg", "sig")
+        try:
+            text = base64.b64encode(public).decode()
+            key = key_kind.public_key(key_kind.KINDS[kind], text)
+            taken = verify(key, message, base64.b64encode(signature).decode(), Manner())
+        except InvalidInput:
+            taken = False
+        assert not _disagrees(test, taken=taken), test["tcId"]
+    assert seen > 20

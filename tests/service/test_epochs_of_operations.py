@@ -13,6 +13,7 @@ from secvault.identity.secret_ids import NewSecretId
 from secvault.service import Service, approles, authentication, grants, systems, token_tree, transit
 from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
+from tests.contract.material import certificate_of, public_of
 from tests.running_service import House, system_token
 
 
@@ -52,6 +53,37 @@ class Hand:
 
         approles.write_approle(self.service, self.operator, "worker", narrowed)
 
+    def certify(self) -> None:
+        public = ("transit", "signer", transit.KeyOptions("ecdsa-p256"))
+        given = {"wrapped": b"", "hash_function": "SHA256", "public": public_of("ecdsa-p256")}
+        custodian = Caller(
+            authentication.authenticate(
+                self.service, system_token(self.service, "keeper", "it", "role:it.key_custodian")
+            )
+        )
+        transit.import_key(self.service, custodian, *public, **given)
+        chain = certificate_of("ecdsa-p256")
+        before = _epochs(self.service)
+        transit.set_certificate(self.service, self.operator, "transit", "signer", None, chain)
+        assert _epochs(self.service).keys > before.keys
+
+    def agree(self) -> None:
+        options = transit.KeyOptions("ecdsa-p256")
+        transit.create_key(self.service, self.worker, "transit", "base", options)
+        before = _epochs(self.service)
+        transit.derive_key(
+            self.service,
+            self.worker,
+            "transit",
+            "agreed",
+            base="base",
+            base_version=0,
+            peer=public_of("ecdsa-p256"),
+            algorithm="ecdh",
+            kind="aes256-gcm96",
+        )
+        assert _epochs(self.service).keys > before.keys
+
     def grant_of_worker(self) -> str:
         subject = self.worker.principal.subject
         found = grants.list_grants(self.service, self.operator)
@@ -69,6 +101,13 @@ KEYS: dict[str, Callable[[Hand], object]] = {
         it.service, it.operator, "transit", "k", deleted=True
     ),
     "delete": Hand.delete,
+    "keep a certificate": lambda it: it.certify(),
+    "agree on one": lambda it: it.agree(),
+    "move the mount": lambda it: transit.move_mount(it.service, it.operator, "teams/pay", "pay"),
+    "tune the mount": lambda it: transit.tune_mount(it.service, it.operator, "teams/pay", "x"),
+    "set for the mount": lambda it: transit.configure_mount(
+        it.service, it.operator, "transit", disable_upsert=True
+    ),
     "disable the mount": lambda it: transit.disable_mount(it.service, it.operator, "teams/pay"),
 }
 CREDENTIALS: dict[str, Callable[[Hand], object]] = {

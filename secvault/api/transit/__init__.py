@@ -2,10 +2,19 @@
 
 from fastapi import APIRouter
 
-from secvault.api.transit import data, exchange, keys, mounts, signatures
+from secvault.api.transit import (
+    data,
+    exchange,
+    keys,
+    mounts,
+    outside,
+    settings,
+    signatures,
+    tools,
+)
 
 
 def routers() -> tuple[APIRouter, ...]:
     """The routers of all parts, in the order in which their paths are to be tried."""
-    parts = (mounts, keys, exchange, data, signatures)
+    parts = (mounts, tools, settings, keys, exchange, outside, data, signatures)
     return tuple(part.router for part in parts)

@@ -15,6 +15,7 @@ from secvault.api.transit.paths import (
     Mount,
     Name,
     Word,
+    context_from,
     from_base64,
     to_base64,
     transit_router,
@@ -67,10 +68,14 @@ class DecryptBody(DecryptItem):
 
 
 class DataKeyBody(msgspec.Struct):
-    """How long the data key is to be, 128, 256 or 512 bits, and the context of a derived key."""
+    """How long the data key is to be, 128, 256 or 512 bits, and the context of a derived key.
+
+    associated_data: what the encrypted data key is bound to, base64.
+    """
 
     bits: int = 256
     context: str = ""
+    associated_data: str = ""
     key_version: int = 0
 
 
@@ -150,7 +155,8 @@ def data_key(at: Authenticated, mount: Mount, form: Word, name: Name, body: Body
         mount,
         name,
         bits=given.body.bits,
-        context=from_base64(given.body.context),
+        context=context_from(given.body.context),
+        associated_data=from_base64(given.body.associated_data),
         key_version=given.body.key_version,
     )
     shown = _encrypted(wrapped)

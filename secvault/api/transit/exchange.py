@@ -34,6 +34,12 @@ class ImportedVersion(msgspec.Struct):
     public_key: str | None = None
 
 
+class NextVersion(ImportedVersion):
+    """version: the one, of which only the public half is here, to put the private half to."""
+
+    version: int | None = None
+
+
 class ImportedKey(ImportedVersion):
     """The same as a new key. allow_rotation: whether later versions may be made here."""
 
@@ -43,6 +49,7 @@ class ImportedKey(ImportedVersion):
     allow_plaintext_backup: bool = False
     allow_rotation: bool = False
     auto_rotate_period: str | int = 0
+    convergent_encryption: bool | None = None
 
 
 class Restoring(msgspec.Struct):
@@ -106,9 +113,12 @@ def key_import(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
     """Bring your own key: create a key of wrapped material, or of a public half."""
     service, caller = at
     asked = read_body(body, ImportedKey).body
-    kind_of(asked.type)
+    if asked.convergent_encryption is not None:
+        raise InvalidInput("import cannot be used on keys with convergent encryption enabled")
+    kind = asked.type.lower()
+    kind_of(kind)
     options = KeyOptions(
-        kind=asked.type,
+        kind=kind,
         derived=asked.derived,
         exportable=asked.exportable,
         allow_plaintext_backup=asked.allow_plaintext_backup,
@@ -129,12 +139,12 @@ def key_import(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
     return Response(status_code=204)
 
 
-@writes(router, "/{mount:path}/keys/{name}/import_version", ImportedVersion, status_code=204)
+@writes(router, "/{mount:path}/keys/{name}/import_version", NextVersion, status_code=204)
 @operation(_RESOURCE, "key.import")
 def key_import_version(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Add an imported version to an imported key."""
     service, caller = at
-    asked = read_body(body, ImportedVersion).body
+    asked = read_body(body, NextVersion).body
     transit.import_version(
         service,
         caller,
@@ -143,6 +153,7 @@ def key_import_version(at: Authenticated, mount: Mount, name: Name, body: Body) 
         wrapped=from_base64(asked.ciphertext),
         hash_function=asked.hash_function,
         public=asked.public_key,
+        number=asked.version,
     )
     return Response(status_code=204)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -9,8 +10,16 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from secvault.api.declared import operation
-from secvault.api.transit.paths import Authenticated, Body, Mount, Name, transit_router
+from secvault.api.transit.paths import (
+    Authenticated,
+    Body,
+    Mount,
+    Name,
+    context_from,
+    transit_router,
+)
 from secvault.api.vault import read_body, seconds_of, vault_answer, writes
+from secvault.crypto.derivation import HKDF_SHA256
 from secvault.crypto.key_kind import AES256_GCM96, kind_of
 from secvault.errors import InvalidInput, NotFound
 from secvault.keyring.key_backup import rfc3339
@@ -26,7 +35,10 @@ _CURVES = {"ecdsa-p256": "P-256", "ecdsa-p384": "P-384", "ecdsa-p521": "P-521"}
 
 
 class NewKey(msgspec.Struct):
-    """Options of a new key. key_size: bytes of an HMAC key."""
+    """Options of a new key. key_size: bytes of an HMAC key.
+
+    context: of a derived key, base64, whose public halves are to be shown.
+    """
 
     type: str = AES256_GCM96
     exportable: bool = False
@@ -35,6 +47,7 @@ class NewKey(msgspec.Struct):
     allow_plaintext_backup: bool = False
     auto_rotate_period: str | int = 0
     key_size: int = 0
+    context: str = ""
 
 
 class KeyConfiguration(msgspec.Struct):
@@ -59,13 +72,14 @@ class Nothing(msgspec.Struct):
 
 
 @writes(router, _KEY, NewKey)
-@operation(_RESOURCE, "key.create")
+@operation(_RESOURCE, "key.create", "key.read")
 def key_create(at: Authenticated, mount: Mount, name: Name, body: Body) -> Response:
     """Create a key; an existing one is answered unchanged."""
     service, caller = at
     given = read_body(body, NewKey)
     asked = given.body
     kind_of(asked.type)
+    context = context_from(asked.context)
     options = KeyOptions(
         kind=asked.type,
         derived=asked.derived,
@@ -76,19 +90,33 @@ def key_create(at: Authenticated, mount: Mount, name: Name, body: Body) -> Respo
         key_size=asked.key_size,
     )
     key = transit.create_key(service, caller, mount, name, options)
-    return vault_answer(caller, key_data(key), warnings=given.warnings)
+    publics: Mapping[int, str] = {}
+    if context:
+        key, publics = transit.publics_of_context(service, caller, mount, name, context)
+    return vault_answer(caller, key_data(key, publics), warnings=given.warnings)
 
 
 @router.get(_KEY)
 @operation(_RESOURCE, "key.read")
-def key_read(at: Authenticated, mount: Mount, name: Name) -> Response:
-    """A key's versions and limits."""
+def key_read(
+    at: Authenticated,
+    mount: Mount,
+    name: Name,
+    context: Annotated[str, Query(description="Of a derived key, base64.")] = "",
+) -> Response:
+    """A key's versions and limits; with a context, the public halves of its derived keys."""
     service, caller = at
-    key = transit.read_key(service, caller, mount, name)
+    publics: Mapping[int, str] | None = None
+    if context:
+        given = context_from(context)
+        key, publics = transit.publics_of_context(service, caller, mount, name, given)
+    else:
+        key = transit.read_key(service, caller, mount, name)
+    data = key_data(key, publics)
     near = key_limits.near_limit(service, key)
     if near is None:
-        return vault_answer(caller, key_data(key))
-    data = {**key_data(key), "near_limit": {"version": near.version, "messages": near.messages}}
+        return vault_answer(caller, data)
+    data["near_limit"] = {"version": near.version, "messages": near.messages}
     words = key_limits.in_words(service, near.resource, near.version, near.messages)
     return vault_answer(caller, data, warnings=(words,))
 
@@ -184,8 +212,11 @@ def key_soft_restore(at: Authenticated, mount: Mount, name: Name) -> Response:
     return vault_answer(caller, key_data(key))
 
 
-def key_data(key: NamedKey) -> dict[str, Any]:
-    """A key in the engine's shape. Times of versions are seconds, or RFC 3339 for signing keys."""
+def key_data(key: NamedKey, publics: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """A key in the engine's shape. Times of versions are seconds, or RFC 3339 for signing keys.
+
+    publics: of a derived key, the public halves in one context.
+    """
     kind = kind_of(key.kind)
     shown: dict[str, Any] = {
         "allow_plaintext_backup": key.allow_plaintext_backup,
@@ -209,7 +240,9 @@ def key_data(key: NamedKey) -> dict[str, Any]:
     if key.imported:
         shown["imported_key_allow_rotation"] = key.allow_rotation
     if key.derived:
-        shown["kdf"] = "hkdf_sha256"
+        shown["kdf"] = key.kdf
+        if key.kdf != HKDF_SHA256:
+            shown["kdf_mode"] = key.kdf
         shown["convergent_encryption"] = key.convergent
     if key.convergent:
         shown["convergent_encryption_version"] = -1
@@ -219,11 +252,11 @@ def key_data(key: NamedKey) -> dict[str, Any]:
     if kind.family == "hmac":
         shown["key_size"] = key.key_size or 32
     else:
-        shown["keys"] = _versions(key)
+        shown["keys"] = _versions(key, publics or {})
     return shown
 
 
-def _versions(key: NamedKey) -> dict[str, Any]:
+def _versions(key: NamedKey, publics: Mapping[int, str]) -> dict[str, Any]:
     usable = {
         number: at for number, at in key.created.items() if number >= key.min_decryption_version
     }
@@ -231,11 +264,11 @@ def _versions(key: NamedKey) -> dict[str, Any]:
         return {str(number): at // 1_000_000 for number, at in usable.items()}
     return {
         str(number): {
-            "certificate_chain": "",
+            "certificate_chain": key.certificates.get(number, "").rstrip("\n"),
             "creation_time": rfc3339(at),
             "name": _CURVES.get(key.kind, key.kind),
             # Of a derived key only the public halves of contexts mean anything.
-            "public_key": "" if key.derived else key.public.get(number, ""),
+            "public_key": (publics if key.derived else key.public).get(number, ""),
         }
         for number, at in usable.items()
     }

@@ -42,6 +42,14 @@ def from_base64(text: str) -> bytes:
         raise InvalidInput("illegal base64 data") from None
 
 
+def context_from(text: str) -> bytes:
+    """The context of a derived key. Raises InvalidInput."""
+    try:
+        return from_base64(text)
+    except InvalidInput:
+        raise InvalidInput("failed to base64-decode context") from None
+
+
 def input_of(text: str | None, missing: str) -> bytes:
     """The bytes of what is to be signed or hashed. Raises InvalidInput."""
     if text is None:

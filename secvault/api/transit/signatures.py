@@ -29,7 +29,7 @@ from secvault.service import transit
 router = transit_router()
 
 _RESOURCE = "{department}/{mount}/{name}"
-_SOURCES = ("platform", "seal", "all")
+SOURCES = ("platform", "seal", "all")
 
 
 class SignItem(msgspec.Struct):
@@ -151,30 +151,30 @@ def data_hmac_by(
 @operation("{department}/{mount}", "data.hash")
 def data_hash(at: Authenticated, mount: Mount, body: Body) -> Response:
     """The hash of one input."""
-    return _hash(at, mount, body, "")
+    return answer_hash(at, mount, body, "")
 
 
 @writes(router, "/{mount:path}/hash/{algorithm}", HashBody)
 @operation("{department}/{mount}", "data.hash")
 def data_hash_by(at: Authenticated, mount: Mount, algorithm: Word, body: Body) -> Response:
     """The same with the hash function in the path."""
-    return _hash(at, mount, body, algorithm)
+    return answer_hash(at, mount, body, algorithm)
 
 
 @writes(router, "/{mount:path}/random", RandomBody)
 @operation("{department}/{mount}", "data.random")
 def data_random(at: Authenticated, mount: Mount, body: Body) -> Response:
     """Fresh random bytes."""
-    return _random(at, mount, body)
+    return answer_random(at, mount, body)
 
 
 @writes(router, "/{mount:path}/random/{count_or_source}", RandomBody)
 @operation("{department}/{mount}", "data.random")
 def data_random_of(at: Authenticated, mount: Mount, count_or_source: Word, body: Body) -> Response:
     """The same with the number of bytes, or the source, in the path."""
-    if count_or_source in _SOURCES:
-        return _random(at, mount, body, source=count_or_source)
-    return _random(at, mount, body, count=count_or_source)
+    if count_or_source in SOURCES:
+        return answer_random(at, mount, body, source=count_or_source)
+    return answer_random(at, mount, body, count=count_or_source)
 
 
 @writes(router, "/{mount:path}/random/{source}/{count}", RandomBody)
@@ -183,7 +183,7 @@ def data_random_from(
     at: Authenticated, mount: Mount, source: Word, count: Word, body: Body
 ) -> Response:
     """The same with both in the path."""
-    return _random(at, mount, body, count=count, source=source)
+    return answer_random(at, mount, body, count=count, source=source)
 
 
 def _sign(at: Authenticated, mount: str, name: str, body: bytes, algorithm: str) -> Response:
@@ -269,11 +269,13 @@ def _hmac(at: Authenticated, mount: str, name: str, body: bytes, algorithm: str)
     return batch.answer(at, asked, asked.batch_input, given.warnings)
 
 
-def _hash(at: Authenticated, mount: str, body: bytes, algorithm: str) -> Response:
+def answer_hash(at: Authenticated, mount: str | None, body: bytes, algorithm: str) -> Response:
+    """Answer `hash` of a mount, or of the service itself, which takes no input for an empty one."""
     service, caller = at
     given = read_body(body, HashBody)
     asked = given.body
-    data = input_of(asked.input, "input missing")
+    given_input = "" if mount is None and asked.input is None else asked.input
+    data = input_of(given_input, "input missing")
     if asked.format not in ("hex", "base64"):
         raise InvalidInput(
             f'unsupported encoding format {asked.format[:32]}; must be "hex" or "base64"'
@@ -283,9 +285,10 @@ def _hash(at: Authenticated, mount: str, body: bytes, algorithm: str) -> Respons
     return vault_answer(caller, {"sum": _in_format(made, asked.format)}, warnings=given.warnings)
 
 
-def _random(
-    at: Authenticated, mount: str, body: bytes, *, count: str = "", source: str = ""
+def answer_random(
+    at: Authenticated, mount: str | None, body: bytes, *, count: str = "", source: str = ""
 ) -> Response:
+    """Answer `random` of a mount, or of the service itself. count, source: of the path."""
     service, caller = at
     given = read_body(body, RandomBody)
     asked = given.body
@@ -294,7 +297,7 @@ def _random(
             f'unsupported encoding format "{asked.format[:32]}"; must be "hex" or "base64"'
         )
     chosen = source or asked.source
-    if chosen not in _SOURCES:
+    if chosen not in SOURCES:
         raise InvalidInput(
             f'unsupported entropy source "{chosen[:32]}"; must be "platform" or "seal", or "all"'
         )

@@ -14,6 +14,7 @@ from secvault.keyring.named_key import KeyOptions
 from secvault.keyring.open_key import OpenKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller
+from secvault.service.transit import settings
 from secvault.service.transit.keys import create_key
 from secvault.service.transit.place import each, operation_on
 
@@ -38,6 +39,8 @@ def encrypt(
     with service.store.read() as connection:
         missing = named_key.find_key(connection, mount, name) is None
     if missing:
+        if settings.never_makes_keys(service, mount):
+            raise InvalidInput("encryption key not found")
         chosen = options or KeyOptions(derived=any(item.context for item in items))
         try:
             create_key(service, caller, mount, name, chosen)
@@ -82,6 +85,7 @@ def data_key(
     *,
     bits: int,
     context: bytes,
+    associated_data: bytes = b"",
     key_version: int = 0,
 ) -> tuple[Secret, Encrypted]:
     """A fresh data key of 128, 256 or 512 bits, in clear and encrypted. Raises InvalidInput."""
@@ -89,7 +93,7 @@ def data_key(
     if bits not in DATA_KEY_BITS:
         raise InvalidInput("invalid bit length; use 128, 256 or 512")
     fresh = Secret(draw(bits // 8, service.random))
-    item = ToEncrypt(fresh.expose(), key_version=key_version, context=context)
+    item = ToEncrypt(fresh.expose(), associated_data, key_version, context)
     (made,) = each(
         service,
         caller,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection
 
+from secvault.crypto.key_kind import kind_of
 from secvault.errors import Conflict, InvalidInput, NotFound
-from secvault.keyring import named_key
+from secvault.keyring import named_key, signing
 from secvault.keyring.named_key import KeyOptions, NamedKey
 from secvault.service.approval import Terms
 from secvault.service.service import Service
@@ -47,6 +48,27 @@ def read_key(service: Service, caller: Caller, mount: str, name: str) -> NamedKe
     )
 
 
+def publics_of_context(
+    service: Service, caller: Caller, mount: str, name: str, context: bytes
+) -> tuple[NamedKey, Mapping[int, str]]:
+    """The key, and of one that derives signing keys the public halves in this context.
+
+    Raises NotFound.
+    """
+    operation = operation_on(service, "key.read", mount, name)
+
+    def act(connection: Connection) -> Outcome[tuple[NamedKey, Mapping[int, str]]]:
+        key = named_key.read_key(connection, mount, name)
+        if not (key.derived and kind_of(key.kind).signs):
+            return Outcome((key, {}))
+        opened = service.keyring.open(connection, key)
+        usable = [each for each in opened.versions.values() if each.number in key.public]
+        publics = {each.number: signing.public_of_context(opened, each, context) for each in usable}
+        return Outcome((key, publics))
+
+    return service.spine.read(caller, operation, act)
+
+
 def list_keys(service: Service, caller: Caller, mount: str) -> tuple[str, ...]:
     """The names of the mount's keys."""
     operation = operation_on(service, "key.list", mount)
@@ -75,8 +97,7 @@ def configure_key(
     """Change the limits on a key's use. Raises InvalidInput; nothing is changed then."""
 
     def act(connection: Connection, key: NamedKey) -> NamedKey:
-        named_key.update_key(connection, mount, name, **_configured(key, changes))
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(connection, mount, name, **_configured(key, changes))
 
     missing = f"no existing key named {name} could be found"
 
@@ -112,8 +133,9 @@ def trim_key(
         if min_available_version == 0:
             raise InvalidInput("minimum available version should be positive")
         named_key.delete_versions(connection, mount, name, min_available_version)
-        named_key.update_key(connection, mount, name, min_available_version=min_available_version)
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(
+            connection, mount, name, min_available_version=min_available_version
+        )
 
     def terms(_key: NamedKey) -> Terms:
         return {"destroys_versions_below": min_available_version}
@@ -146,8 +168,7 @@ def set_soft_deleted(
     """Shut a key off, or bring it back; its versions stay. Raises InvalidInput."""
 
     def act(connection: Connection, _key: NamedKey) -> NamedKey:
-        named_key.update_key(connection, mount, name, soft_deleted=deleted)
-        return named_key.read_key(connection, mount, name)
+        return service.keyring.update(connection, mount, name, soft_deleted=deleted)
 
     return _change(service, caller, "key.delete", mount, name, "key not found", act)
 
@@ -176,6 +197,7 @@ def _change(
             key = named_key.read_key(connection, mount, name)
         except NotFound:
             raise InvalidInput(missing) from None
+        service.keyring.check(key)
         return Outcome(change(connection, key))
 
     def proposed(connection: Connection) -> Terms | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from secvault.errors import InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.keyring import RESERVED_MOUNTS
+from secvault.keyring.named_key import NamedKey
 from secvault.keyring.open_key import OpenKey
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -46,9 +47,14 @@ def opened(
     key = named_key.find_key(connection, mount, name)
     if key is None:
         raise InvalidInput(missing)
+    require_in_use(key)
+    return service.keyring.open(connection, key)
+
+
+def require_in_use(key: NamedKey) -> None:
+    """Raise InvalidInput when the key was shut off."""
     if key.soft_deleted:
         raise InvalidInput("refusing to use soft-deleted key")
-    return service.keyring.open(connection, key)
 
 
 def each(
@@ -58,12 +64,18 @@ def each(
     items: Sequence[_Item],
     one: Callable[[OpenKey, _Item], _Done],
     missing: str = "encryption key not found",
+    check: Callable[[OpenKey], None] | None = None,
 ) -> list[_Done | InvalidInput]:
-    """Do `one` with each item; one that cannot be done is answered by its error."""
+    """Do `one` with each item; one that cannot be done is answered by its error.
+
+    check: raises InvalidInput when nothing can be done with this key.
+    """
     mount, _, name = operation.object.rpartition("/")
 
     def act(connection: Connection) -> Outcome[list[_Done | InvalidInput]]:
         key = opened(service, connection, mount, name, missing)
+        if check is not None:
+            check(key)
         done: list[_Done | InvalidInput] = []
         for item in items:
             try:

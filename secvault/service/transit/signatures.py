@@ -36,6 +36,7 @@ def sign(
         items,
         lambda key, item: signing.sign(key, item, manner, key_version),
         "signing key not found",
+        lambda key: signing.check_signing(key, manner),
     )
 
 
@@ -57,6 +58,7 @@ def verify(
         items,
         lambda key, item: signing.verify(key, item, manner),
         "signature verification key not found",
+        lambda key: signing.check_verifying(key, manner),
     )
 
 
@@ -71,7 +73,7 @@ def authenticate(
 ) -> list[str | InvalidInput]:
     """The HMAC of each item under the version, 0 for the latest."""
     operation = operation_on(service, "data.hmac", mount, name)
-    digest.hash_function(algorithm)
+    digest.hmac_function(algorithm)
     return each(
         service,
         caller,
@@ -91,7 +93,7 @@ def verify_codes(
 ) -> list[bool | InvalidInput]:
     """Whether each HMAC is the key's; one that cannot be read is answered by its error."""
     operation = operation_on(service, "data.verify", mount, name)
-    digest.hash_function(algorithm)
+    digest.hmac_function(algorithm)
     return each(
         service,
         caller,
@@ -101,15 +103,20 @@ def verify_codes(
     )
 
 
-def hash_data(service: Service, caller: Caller, mount: str, data: bytes, algorithm: str) -> bytes:
-    """The hash of `data`. Raises InvalidInput."""
-    operation = operation_on(service, "data.hash", mount)
+def hash_data(
+    service: Service, caller: Caller, mount: str | None, data: bytes, algorithm: str
+) -> bytes:
+    """The hash of `data`. mount: None for the service itself. Raises InvalidInput."""
+    operation = _operation(service, "data.hash", mount)
     return service.spine.read(caller, operation, lambda _: Outcome(digest.digest(algorithm, data)))
 
 
-def random_bytes(service: Service, caller: Caller, mount: str, count: int) -> bytes:
-    """Fresh random bytes, at most 131,072. Raises InvalidInput."""
-    operation: Operation = operation_on(service, "data.random", mount)
+def random_bytes(service: Service, caller: Caller, mount: str | None, count: int) -> bytes:
+    """Fresh random bytes, at most 131,072. mount: None for the service itself.
+
+    Raises InvalidInput.
+    """
+    operation = _operation(service, "data.random", mount)
     if count < 1:
         raise InvalidInput("'bytes' cannot be less than 1")
     if count > MOST_RANDOM_BYTES:
@@ -119,3 +126,9 @@ def random_bytes(service: Service, caller: Caller, mount: str, count: int) -> by
         operation,
         lambda _: Outcome(draw(count, service.random), detail={"bytes": count}),
     )
+
+
+def _operation(service: Service, action: str, mount: str | None) -> Operation:
+    if mount is None:
+        return Operation(action, "it", "*", "it/tools")
+    return operation_on(service, action, mount)

@@ -54,6 +54,15 @@ mount = Table(
     Column("kind", Text, nullable=False),
     Column("department", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=text("''")),
+    # 0: the peer's own default, which clients show.
+    Column("default_lease_seconds", BigInteger, nullable=False, server_default=text("0")),
+    Column("max_lease_seconds", BigInteger, nullable=False, server_default=text("0")),
+    Column("cache_size", BigInteger, nullable=False, server_default=text("0")),
+    # Whether `encrypt` is not to make a key that is missing.
+    Column("disable_upsert", Boolean, nullable=False, server_default=false()),
+    # The last time that it was moved here, and from which path.
+    Column("move_id", Text),
+    Column("moved_from", Text),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -70,6 +79,8 @@ named_key = Table(
     Column("imported", Boolean, nullable=False),
     Column("derived", Boolean, nullable=False, server_default=false()),
     Column("convergent", Boolean, nullable=False, server_default=false()),
+    # How a derived key derives: see `crypto.derivation`.
+    Column("kdf", Text, nullable=False, server_default=text("'hkdf_sha256'")),
     Column("allow_plaintext_backup", Boolean, nullable=False, server_default=false()),
     Column("deletion_allowed", Boolean, nullable=False, server_default=false()),
     # Of an imported key: whether versions may be made here.
@@ -81,6 +92,9 @@ named_key = Table(
     # 0: only rotated by hand.
     Column("auto_rotate_seconds", BigInteger, nullable=False, server_default=text("0")),
     Column("backed_up_at", BigInteger),
+    # What shows that the options are as they were set: see `keyring.binding`. Missing in keys that
+    # were made before there was one, until they are changed or the root is rotated.
+    Column("sealed_options", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -95,6 +109,8 @@ named_key_version = Table(
     # The key of the key's HMACs; where it is missing, it is derived from the material.
     Column("wrapped_hmac", LargeBinary),
     Column("public", Text),
+    # PEM, the key's own certificate first.
+    Column("certificate_chain", Text),
     # How many it has sealed, or may have: see `keyring.message_count`.
     Column("messages", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),

@@ -1,14 +1,14 @@
 """which versions were warned of, how keys are used, and runs of re-wrapping
 
 Revision: 0009
-Before: 0006
+Before: 0008
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
