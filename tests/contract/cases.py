@@ -8,13 +8,13 @@ from tests.contract.exchange_cases import (
     agreeing,
     bringing,
     certifying,
-    mounts,
     next_versions,
     settings,
     sharing,
     unhashed,
 )
 from tests.contract.key_cases import kinds, limits, moving
+from tests.contract.mount_cases import mounts
 from tests.contract.signing_cases import digests, signing
 
 
