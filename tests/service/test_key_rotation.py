@@ -111,12 +111,12 @@ def test_a_key_that_cannot_be_rotated_holds_up_no_other_and_is_told_of_once(
     told = Told()
     turn = rotate_due_keys(service, told)
     assert turn.rotated == ("transit/a", "transit/z")
-    assert [(one.key, one.code) for one in turn.failed] == [("transit/broken", "invalid-input")]
+    assert [(one.key, one.code) for one in turn.failed] == [("transit/broken", "damaged")]
     for _ in range(3):
         again = rotate_due_keys(service, told)
         assert (again.rotated, again.failed) == ((), ())
     failures = [one for one in _events(service, "key.rotate") if one[0] != "ok"]
-    assert failures == [("error", "it/transit/broken", {"reason": "invalid-input"})]
+    assert failures == [("error", "it/transit/broken", {"reason": "damaged"})]
 
     _spoil(service, "broken", "aes256-gcm96")
     assert rotate_due_keys(service, told).rotated == ("transit/broken",)
