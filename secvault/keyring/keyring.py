@@ -13,11 +13,12 @@ from sqlalchemy import Connection, select
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
 from secvault.crypto.derivation import HMAC_COUNTER, HMAC_KEY_BYTES
-from secvault.crypto.key_kind import AES256_GCM96, KeyKind
+from secvault.crypto.key_kind import AES256_GCM96
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.binding import Binding
+from secvault.keyring.key_options import check_options
 from secvault.keyring.message_count import counted_elsewhere
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
@@ -113,7 +114,7 @@ class Keyring:
         imported public half. Raises InvalidInput, NotFound (the mount), Conflict.
         """
         named_key.check_name(name)
-        kind = _checked(options)
+        kind = check_options(options)
         if material is not None:
             material = key_kind.import_private(kind, material.expose())
         if material is not None or public is not None:
@@ -220,7 +221,7 @@ class Keyring:
         the key exists, NotFound (the mount), InvalidInput.
         """
         named_key.check_name(name)
-        _checked(options)
+        check_options(options)
         self.department_of(connection, mount)
         named_key.insert_key(connection, mount, name, options, self._clock.micros())
         for version in versions:
@@ -385,18 +386,3 @@ class Keyring:
         if imported:
             stored = replace(stored, messages=counted_elsewhere(kind))
         named_key.insert_version(connection, mount, name, stored)
-
-
-def _checked(options: KeyOptions) -> KeyKind:
-    kind = key_kind.kind_of(options.kind)
-    if options.convergent and not options.derived:
-        raise InvalidInput("convergent encryption requires derivation to be enabled")
-    if options.convergent and kind.derives and not kind.symmetric:
-        raise InvalidInput(f"convergent encryption not supported for keys of type {kind.name}")
-    if options.derived and not kind.derives:
-        raise InvalidInput(
-            f"key derivation and convergent encryption not supported for keys of type {kind.name}"
-        )
-    if options.key_size and kind.family != "hmac":
-        raise InvalidInput(f"key_size is not valid for algorithm {kind.name}")
-    return kind

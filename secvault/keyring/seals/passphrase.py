@@ -19,7 +19,7 @@ from argon2.low_level import Type, hash_secret_raw
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
-from secvault.keyring.seals.seal import place
+from secvault.keyring.seals.seal import unwrap_under, wrap_under
 
 SHORTEST = 14
 LONGEST = 1024
@@ -63,19 +63,15 @@ class PassphraseSeal:
 
     def wrap(self, root: Secret, vault_id: str) -> bytes:
         """See Seal."""
-        where = place(vault_id, self.kind, self.parameters)
-        return aead.seal(root.expose(), self.key, where, self.random)
+        return wrap_under(self.key, self, root, vault_id, self.random)
 
     def unwrap(self, wrapped: bytes, vault_id: str) -> Secret:
         """Return the root. Raises Damaged: a wrong passphrase and a changed row look alike."""
-        where = place(vault_id, self.kind, self.parameters)
-        try:
-            return Secret(aead.open_sealed(wrapped, self.key, where))
-        except Damaged:
-            raise Damaged(
-                "the vault does not open with this passphrase: it is not the right one, or the "
-                "stored root was changed"
-            ) from None
+        failed = (
+            "the vault does not open with this passphrase: it is not the right one, or the "
+            "stored root was changed"
+        )
+        return unwrap_under(self.key, self, wrapped, vault_id, failed)
 
 
 def chosen(

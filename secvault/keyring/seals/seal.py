@@ -73,6 +73,21 @@ def place(vault_id: str, kind: str, parameters: str) -> bytes:
     return aead.bind("secvault/root", vault_id, kind, parameters)
 
 
+def wrap_under(key: Secret, seal: Seal, root: Secret, vault_id: str, random: aead.Random) -> bytes:
+    """The root under a key that this machine holds while the seal is open."""
+    where = place(vault_id, seal.kind, seal.parameters)
+    return aead.seal(root.expose(), key, where, random)
+
+
+def unwrap_under(key: Secret, seal: Seal, wrapped: bytes, vault_id: str, failed: str) -> Secret:
+    """The root that `wrap_under` wrapped. Raises Damaged with the words of `failed`."""
+    where = place(vault_id, seal.kind, seal.parameters)
+    try:
+        return Secret(aead.open_sealed(wrapped, key, where))
+    except Damaged:
+        raise Damaged(failed) from None
+
+
 def join_remote(wrapped_key: bytes, envelope: bytes) -> bytes:
     """`0x02 || u32be length || wrapped key || envelope`: of a seal that keeps its key elsewhere.
 

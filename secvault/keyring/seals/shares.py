@@ -18,7 +18,7 @@ from shamir_mnemonic.share import Share
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
-from secvault.keyring.seals.seal import place
+from secvault.keyring.seals.seal import unwrap_under, wrap_under
 
 MOST_SHARES = 16
 """Of one group; the limit of SLIP-39."""
@@ -51,19 +51,15 @@ class SharesSeal:
 
     def wrap(self, root: Secret, vault_id: str) -> bytes:
         """See Seal."""
-        where = place(vault_id, self.kind, self.parameters)
-        return aead.seal(root.expose(), self.key, where, self.random)
+        return wrap_under(self.key, self, root, vault_id, self.random)
 
     def unwrap(self, wrapped: bytes, vault_id: str) -> Secret:
         """See Seal."""
-        where = place(vault_id, self.kind, self.parameters)
-        try:
-            return Secret(aead.open_sealed(wrapped, self.key, where))
-        except Damaged:
-            raise Damaged(
-                "the vault does not open with these shares: one of them is not of this vault's "
-                "present set, or the stored root was changed"
-            ) from None
+        failed = (
+            "the vault does not open with these shares: one of them is not of this vault's "
+            "present set, or the stored root was changed"
+        )
+        return unwrap_under(self.key, self, wrapped, vault_id, failed)
 
 
 def split(
