@@ -41,6 +41,7 @@ MEANINGS = {
     "too-many-attempts": (429, 3),
     "body-too-slow": (408, 1),
     "refused": (403, 3),
+    "approval-required": (403, 3),
     "sealed": (503, 4),
     "unavailable": (503, 4),
     "audit-unavailable": (503, 4),
