@@ -120,7 +120,8 @@ class Spine:
 
     def context(self, caller: Caller) -> AccessContext:
         """What conditions may look at; made here, never taken from the caller."""
-        return AccessContext(self._clock.micros(), caller.principal.second_factor_at)
+        who = caller.principal
+        return AccessContext(self._clock.micros(), who.second_factor_at, who.recovering)
 
     def field_access(
         self, caller: Caller, department: str, collection: str, fields: Iterable[str]
@@ -276,5 +277,5 @@ def actor_of(principal: Principal) -> Actor:
         kind=cast("ActorKind", kind),
         id=identity,
         session=principal.credential,
-        factors=("password", "totp") if principal.second_factor_at is not None else (),
+        factors=principal.factors,
     )
