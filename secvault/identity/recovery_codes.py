@@ -58,7 +58,7 @@ def make_codes(
     random: Random = os.urandom,
 ) -> tuple[Secret, ...]:
     """Ten new codes, shown once; those from before are void with the caller's transaction."""
-    codes = tuple(_new_code(random) for _ in range(CODES))
+    codes = tuple(new_code(random) for _ in range(CODES))
     own = recovery_set.c.person == person_id
     # Locks the set's row first, so that two who do this at the same moment follow one another.
     connection.execute(update(recovery_set).where(own).values(failures=0))
@@ -72,7 +72,7 @@ def make_codes(
     connection.execute(
         insert(recovery_code),
         [
-            {"person": person_id, "digest": _digest(keys, person_id, code), "used_at": None}
+            {"person": person_id, "digest": digest_of(keys, person_id, code), "used_at": None}
             for code in codes
         ],
     )
@@ -120,7 +120,7 @@ def sign_in(
     """
     known = check_password(entrance, name, password)
     _count_attempt(entrance, known.id)
-    digest = _digest(entrance.keys, known.id, _plain(code))
+    digest = digest_of(entrance.keys, known.id, plain_code(code))
     fresh = upgraded(entrance.hasher, known, password)
     with entrance.store.write() as connection:
         forget_failures(connection, known)
@@ -176,7 +176,8 @@ def _why(connection: Connection, person_id: str, digest: bytes) -> Reason:
     return Reason.REPLAYED_CODE if known else Reason.WRONG_CODE
 
 
-def _new_code(random: Random) -> str:
+def new_code(random: Random) -> str:
+    """25 characters of five random bits each."""
     number = int.from_bytes(draw(16, random), "big")
     return "".join(_ALPHABET[number >> (5 * place) & 31] for place in range(_CHARACTERS))
 
@@ -185,7 +186,7 @@ def _shown(code: str) -> str:
     return "-".join(code[at : at + _GROUP] for at in range(0, _CHARACTERS, _GROUP))
 
 
-def _plain(code: Secret) -> str:
+def plain_code(code: Secret) -> str:
     """The characters of a code as somebody typed it; empty, which is wrong, for anything else."""
     typed = code.text()
     if len(typed) > _LONGEST or not typed.isascii():
@@ -194,6 +195,7 @@ def _plain(code: Secret) -> str:
     return plain if _SHAPE.fullmatch(plain) else ""
 
 
-def _digest(keys: IdentityKeys, person_id: str, code: str) -> bytes:
+def digest_of(keys: IdentityKeys, person_id: str, code: str) -> bytes:
+    """What is stored of a person's code. code: its 25 characters."""
     said = f"secvault/recovery-code\0{person_id}\0{code}".encode()
     return hmac.digest(keys.token_pepper.expose(), said, "sha256")

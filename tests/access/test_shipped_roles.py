@@ -52,6 +52,7 @@ RECORD_ACTIONS = {
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"}
+PEOPLE |= {"session.read", "session.end"}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
 TOKENS = {"token.issue", "token.revoke", "token.read", "token.extend"}
@@ -69,6 +70,7 @@ APPROLES = READ_APPROLES | {
     "secret_id.destroy",
 }
 EVERYBODY = {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
+EVERYBODY |= {"auth.step_up", "factor.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -84,7 +86,7 @@ MAY = {
     | {"audit.verify", "config.read", "vault.seal"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"key.read", "key.list", "mount.read"},
+    | {"session.read", "key.read", "key.list", "mount.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"mount.read"},
     "it.key_custodian": EVERYBODY
