@@ -124,6 +124,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "factor.enrol": "session",
         "factor.remove": "session",
         "recovery.make": "session",
+        "recovery.enrol": "session",
         "token.create": "session",
         "token.renew": "session",
         "token.end": "session",

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.passkey_answer import Attestation, Options
+from secvault.api.people import Codes, DeviceAnswer, NewDevice
 from secvault.api.problem import problem_responses
+from secvault.api.secret_text import secret_of
 from secvault.clock import timestamp
 from secvault.identity.passkeys import Passkey
 from secvault.service import Service, factors
@@ -116,6 +118,32 @@ def recovery_codes_make(at: Authenticated) -> RecoveryCodes:
     service, who = at
     codes = factors.make_recovery_codes(service, who)
     return RecoveryCodes(codes=[code.text() for code in codes])
+
+
+@router.post("/factors/devices", status_code=201)
+@operation("it/factors", "recovery.enrol")
+def recovery_device_begin(at: Authenticated, new: Annotated[NewDevice, Body()]) -> DeviceAnswer:
+    """Begin a TOTP device, in a session that a recovery code opened."""
+    service, who = at
+    begun = factors.begin_device(service, who, new.name)
+    return DeviceAnswer(
+        device=begun.device.id,
+        seed=begun.seed.text(),
+        uri=begun.uri.text(),
+        expires_at=timestamp(begun.expires_at),
+    )
+
+
+@router.post("/factors/devices/{device}/confirmation", status_code=204)
+@operation("it/factors", "recovery.enrol")
+def recovery_device_confirm(
+    at: Authenticated,
+    device: Annotated[str, Path(min_length=1, max_length=64)],
+    codes: Annotated[Codes, Body()],
+) -> None:
+    """Put that device into use, shown by two codes that follow one another."""
+    service, who = at
+    factors.confirm_device(service, who, device, secret_of(codes.first), secret_of(codes.second))
 
 
 @router.get("/people/{person}/factors")

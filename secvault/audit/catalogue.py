@@ -137,6 +137,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "factor.enrol": "device person factor",
         "factor.remove": "device person factor",
         "recovery.make": "person",
+        "recovery.enrol": "device person factor",
         "totp.enrol": "device person",
         "totp.confirm": "device person",
         "totp.remove": "device person reason",

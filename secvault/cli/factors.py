@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import opening, operations, show
+from secvault.cli import ask, enrolment, opening, operations, show
+from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.service.factors import Factors
 
 app = typer.Typer(
-    no_args_is_help=True, help="Your second factors: list, remove, make recovery codes."
+    no_args_is_help=True, help="Your second factors: list, remove, make and use recovery codes."
 )
 
 
@@ -59,6 +60,28 @@ def remove(
     with opening.vault(context) as (service, caller):
         operations.factors.remove_passkey(service, caller, passkey)
     show.out(f"{passkey} is removed")
+
+
+@app.command(epilog="Example: secvault factors enrol --device 'new phone'")
+def enrol(
+    context: typer.Context,
+    device: Annotated[str, typer.Option(help="What to call the device.")] = "authenticator app",
+) -> None:
+    """Enrol an authenticator app, in a session that a recovery code opened.
+
+    Shows a QR code, then asks for two codes of the app.
+    """
+    if not ask.at_terminal():
+        raise InvalidInput("enrolment shows a QR code and asks for two codes: use a terminal")
+    with opening.vault(context) as (service, caller):
+        factors = operations.factors
+        begun = factors.begin_device(service, caller, device)
+        enrolment.show_device(begun.uri, with_code=True)
+        enrolment.confirm(
+            lambda first, second: factors.confirm_device(
+                service, caller, begun.device.id, first, second
+            )
+        )
 
 
 @app.command("recovery-codes", epilog="Example: secvault factors recovery-codes | lp")

@@ -10,11 +10,20 @@ from sqlalchemy import Connection, select
 
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
-from secvault.identity import challenges, devices, passkeys, people, recovery_codes, relying_party
+from secvault.identity import (
+    challenges,
+    devices,
+    enrolment,
+    passkeys,
+    people,
+    recovery_codes,
+    relying_party,
+)
 from secvault.identity.challenges import Challenge, Purpose
 from secvault.identity.devices import Device
+from secvault.identity.enrolment import Enrolment
 from secvault.identity.passkeys import Passkey
-from secvault.identity.principal import PASSKEY
+from secvault.identity.principal import PASSKEY, TOTP
 from secvault.identity.recovery_codes import RecoveryState
 from secvault.identity.relying_party import Answer, InvalidAnswer, User
 from secvault.service.passkey_sign_in import party_of
@@ -129,6 +138,51 @@ def make_recovery_codes(service: Service, caller: Caller) -> tuple[Secret, ...]:
         return Outcome(codes, count=len(codes), detail={"person": who})
 
     return service.spine.change(caller, _own("recovery.make"), act)
+
+
+def begin_device(service: Service, caller: Caller, name: str) -> Enrolment:
+    """Begin a TOTP device of somebody whom a recovery code let in; its seed is shown once."""
+    who = _person(caller)
+
+    def act(connection: Connection) -> Outcome[Enrolment]:
+        begun = enrolment.begin_enrolment(
+            connection,
+            service.clock,
+            service.entrance.keys,
+            people.read_person(connection, who),
+            name=name,
+            issuer=service.settings.organisation,
+            random=service.random,
+        )
+        detail = {"person": who, "factor": TOTP, "device": begun.device.id}
+        return Outcome(begun, detail=detail)
+
+    return service.spine.change(caller, _own("recovery.enrol"), act)
+
+
+def confirm_device(
+    service: Service, caller: Caller, device: str, first_code: Secret, second_code: Secret
+) -> Device:
+    """Put that device into use, shown by two codes that follow one another.
+
+    Raises InvalidInput when they do not fit; NotFound, for another person's, too.
+    """
+    who = _person(caller)
+
+    def act() -> Outcome[Device]:
+        confirmed = enrolment.confirm_enrolment(
+            service.store,
+            service.clock,
+            service.entrance.keys,
+            person_id=who,
+            device_id=device,
+            codes=(first_code, second_code),
+            limits=service.entrance.attempts,
+        )
+        detail = {"person": who, "factor": TOTP, "device": confirmed.id}
+        return Outcome(confirmed, detail=detail)
+
+    return service.spine.work(caller, _own("recovery.enrol"), act)
 
 
 def _read(answer: Mapping[str, Any]) -> Answer | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.test_passkeys import V1, answer, asked, registered, shown
-from tests.running_service import PASSWORD, Api
+from tests.running_service import PASSWORD, STEP, Api
 
 WRONG = "00000-00000-00000-00000-00000"
 
@@ -64,6 +64,25 @@ def test_a_recovered_session_enrols_a_passkey_and_can_do_nothing_else(
     assert api("GET", f"{V1}/records/payroll", session).status_code == 200
     assert api("DELETE", f"{V1}/sessions/self", token).status_code == 204
     assert api("GET", f"{V1}/sessions/self", token).status_code == 401
+
+
+def test_a_recovered_session_enrols_a_totp_device_and_no_other_session_does(
+    api: Api, codes: list[str]
+) -> None:
+    place, name = f"{V1}/factors/devices", {"name": "new phone"}
+    assert api("POST", place, "clerk", name).status_code == 403
+    token = recover(api, codes[0]).json()["token"]
+    begun = api.ok("POST", place, token, name)
+    hands = api.house.hands
+    pair = {"first": hands.code(begun["seed"], -1), "second": hands.code(begun["seed"])}
+    confirmation = f"{place}/{begun['device']}/confirmation"
+    assert api("POST", confirmation, "clerk", pair).status_code == 403
+    wrong = {"first": pair["second"], "second": pair["first"]}
+    assert api("POST", confirmation, token, wrong).status_code == 422
+    assert api("POST", confirmation, token, pair).status_code == 204
+    hands.seconds += STEP
+    signing_in = {"name": "clerk", "password": PASSWORD, "code": hands.code(begun["seed"])}
+    assert api("POST", f"{V1}/sessions", body=signing_in).status_code == 201
 
 
 def test_an_administrator_who_recovers_is_no_administrator(api: Api) -> None:
