@@ -99,8 +99,9 @@ def complete(
     with entrance.store.write() as connection:
         if not named:
             _keep_password(connection, challenge, shown.person)
-        passkeys.note_use(connection, entrance.clock, shown, asserted)
+        # The person before the passkey, as where passkeys are removed: no two wait for each other.
         signed_in = let_in(connection, entrance, shown.person, factors, shown.id)
+        passkeys.note_use(connection, entrance.clock, shown, asserted)
         record(connection, signed_in)
     return signed_in
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, sel
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, NotFound
-from secvault.identity import names
+from secvault.identity import names, people
 from secvault.identity.refusal import Reason, SignInRefused
 from secvault.identity.relying_party import Asserted, Registered
 from secvault.store.tables import passkey
@@ -70,6 +70,7 @@ def add_passkey(
     """Keep a passkey, which works from now on. Raises as `check_name`; Conflict when the credential
     is registered already, for whomever.
     """
+    people.hold_person(connection, person_id)
     shown_as = check_name(connection, person_id, name)
     known = select(passkey.c.id).where(passkey.c.credential_id == new.credential_id)
     if connection.execute(known).first():
@@ -135,7 +136,11 @@ def note_use(connection: Connection, clock: Clock, used: Verifier, shown: Assert
 def remove_passkey(connection: Connection, person_id: str, passkey_id: str) -> Passkey:
     """Remove a person's passkey, which is refused from now on. Raises NotFound, for another
     person's, too.
+
+    Who changes the passkeys of one person at the same moment follow one another until the caller's
+    transactions end, so that a look at what is left is true.
     """
+    people.hold_person(connection, person_id)
     for present in list_passkeys(connection, person_id):
         if present.id == passkey_id:
             connection.execute(delete(passkey).where(passkey.c.id == passkey_id))

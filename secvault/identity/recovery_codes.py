@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from secvault.clock import Clock
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
+from secvault.identity import people
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.principal import PASSWORD, RECOVERY
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
@@ -59,16 +60,13 @@ def make_codes(
 ) -> tuple[Secret, ...]:
     """Ten new codes, shown once; those from before are void with the caller's transaction."""
     codes = tuple(new_code(random) for _ in range(CODES))
-    own = recovery_set.c.person == person_id
-    # Locks the set's row first, so that two who do this at the same moment follow one another.
-    connection.execute(update(recovery_set).where(own).values(failures=0))
+    people.hold_person(connection, person_id)
+    anew = {"failures": 0, "next_try_at": 0, "created_at": clock.micros()}
+    # Not removed and made again: attempts that are counted at this moment must find it.
+    own = update(recovery_set).where(recovery_set.c.person == person_id)
+    if connection.execute(own.values(anew)).rowcount == 0:
+        connection.execute(insert(recovery_set).values(person=person_id, **anew))
     connection.execute(delete(recovery_code).where(recovery_code.c.person == person_id))
-    connection.execute(delete(recovery_set).where(own))
-    connection.execute(
-        insert(recovery_set).values(
-            person=person_id, failures=0, next_try_at=0, created_at=clock.micros()
-        )
-    )
     connection.execute(
         insert(recovery_code),
         [

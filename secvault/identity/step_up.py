@@ -65,8 +65,8 @@ def by_passkey(
         raise SignInRefused(Reason.UNKNOWN_CHALLENGE, who.id)
     shown, asserted = passkey_sign_in.check(entrance, party, answer, who.id, handle_needed=False)
     with entrance.store.write() as connection:
-        passkeys.note_use(connection, entrance.clock, shown, asserted)
         renewed = _renew(connection, entrance, who, PASSKEY, shown.id)
+        passkeys.note_use(connection, entrance.clock, shown, asserted)
         record(connection, renewed)
     return renewed
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
@@ -29,7 +29,6 @@ from secvault.identity.relying_party import Answer, InvalidAnswer, User
 from secvault.service.passkey_sign_in import party_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
-from secvault.store.tables import person as person_table
 
 
 @dataclass(frozen=True)
@@ -114,10 +113,6 @@ def remove_passkey(service: Service, caller: Caller, passkey: str) -> None:
     who = _person(caller)
 
     def act(connection: Connection) -> Outcome[None]:
-        # Two who remove the last two at the same moment follow one another.
-        connection.execute(
-            select(person_table.c.id).where(person_table.c.id == who).with_for_update()
-        )
         removed = passkeys.remove_passkey(connection, who, passkey)
         left = _factors(service, connection, who)
         if not left.passkeys and all(each.state != devices.ACTIVE for each in left.devices):

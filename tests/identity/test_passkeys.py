@@ -142,3 +142,23 @@ def test_a_passkey_is_removed_by_its_owner_and_kept_once(
             PARTY,
             key.get(passkey_sign_in.ask_anybody(house.entrance, PARTY).options),
         )
+
+
+def test_signing_in_and_removing_at_the_same_moment_never_wait_for_each_other(
+    house: Any, key: SoftwareAuthenticator
+) -> None:
+    with house.store.read() as connection:
+        (kept,) = passkeys.list_passkeys(connection, house.lan.id)
+    given = [key.get(passkey_sign_in.ask_anybody(house.entrance, PARTY).options) for _ in range(11)]
+
+    def work(number: int) -> str:
+        if number < len(given):
+            return enter(house, given[number])
+        with house.store.write() as connection:
+            passkeys.remove_passkey(connection, house.lan.id, kept.id)
+        return "removed"
+
+    outcomes = at_once(12, work)
+    assert outcomes["removed"] == 1
+    assert set(outcomes) <= {"removed", "in", "count_went_back", "unknown_passkey"}
+    assert enter(house, given[0]) == "unknown_challenge"

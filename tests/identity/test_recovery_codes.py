@@ -147,3 +147,21 @@ def test_a_code_as_shown_is_read_back(house: Any) -> None:
     patient = replace(house, entrance=replace(house.entrance, attempts=PATIENT))
     for code in codes_of(house):
         assert enter(patient, Secret.of(f" {code.text().lower()} ")) == "in"
+
+
+def test_making_and_using_codes_at_the_same_moment_never_wait_for_each_other(house: Any) -> None:
+    house = house.allowing(PATIENT)
+    codes = codes_of(house)
+    together = threading.Barrier(12)
+
+    def work(number: int) -> str:
+        together.wait()
+        if number % 3 == 0:
+            codes_of(house)
+            return "made"
+        return enter(house, codes[number % 10])
+
+    with ThreadPoolExecutor(12) as pool:
+        outcomes = Counter(pool.map(work, range(12)))
+    assert outcomes["made"] == 4
+    assert set(outcomes) <= {"made", "in", "wrong_code", "replayed_code", "changed_meanwhile"}
