@@ -293,3 +293,25 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
         )
         closed |= {name for one in answers.values() if not one.allowed}
     assert closed == {"payments", "payroll", "transactions", "formulas"}
+
+
+@pytest.mark.parametrize(
+    ("context", "allowed"),
+    [
+        (AccessContext(AT), set()),
+        (AccessContext(AT, AT - 301_000_000), set()),
+        (AccessContext(AT, AT), {"factor.enrol", "factor.remove", "recovery.make"}),
+        (AccessContext(AT, recovering=True), {"factor.enrol", "recovery.enrol"}),
+    ],
+    ids=["none", "stale", "fresh", "recovering"],
+)
+def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
+    shipped: Rules, context: AccessContext, allowed: set[str]
+) -> None:
+    snapshot = build_snapshot(shipped, [], epoch=1, at=AT)
+    asked = {"factor.enrol", "factor.remove", "recovery.make", "recovery.enrol"}
+    assert allowed == {
+        action
+        for action in asked
+        if decide(snapshot, AccessRequest("user:1", "it", "session", "*", action, context)).allowed
+    }
