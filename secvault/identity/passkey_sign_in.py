@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from secvault.crypto.secret import Secret
 from secvault.identity import challenges, passkeys, relying_party
@@ -27,6 +27,7 @@ from secvault.identity.sign_in import (
     check_password,
     forget_failures,
     let_in,
+    upgraded,
 )
 from secvault.store.tables import person
 
@@ -62,7 +63,15 @@ def ask_after_password(
     SignInRefused, also for somebody without a passkey, and SignInDelayed.
     """
     known = check_password(entrance, name, password)
+    fresh = upgraded(entrance.hasher, known, password)
     with entrance.store.write() as connection:
+        kept = connection.execute(
+            update(person)
+            .where(person.c.id == known.id, person.c.password_hash == known.password)
+            .values(password_hash=fresh)
+        )
+        if kept.rowcount != 1:
+            raise SignInRefused(Reason.CHANGED_MEANWHILE, known.id)
         allowed = passkeys.credential_ids(connection, known.id)
         if not allowed:
             raise SignInRefused(Reason.NO_SECOND_FACTOR, known.id)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from secvault.errors import Conflict, NotAuthenticated, NotFound, TooManyAttempts
-from secvault.identity import SignInRefused, challenges, passkey_sign_in, passkeys, people, sign_in
+from secvault.identity import (
+    Argon2Cost,
+    PasswordHasher,
+    SignInRefused,
+    challenges,
+    passkey_sign_in,
+    passkeys,
+    people,
+    sign_in,
+)
 from secvault.identity.challenges import Challenge, Purpose
 from secvault.identity.relying_party import (
     RelyingParty,
@@ -20,7 +31,7 @@ from secvault.identity.relying_party import (
     creation_options,
     read_registration,
 )
-from secvault.store.tables import totp_device
+from secvault.store.tables import person, totp_device
 from tests.software_authenticator import ORIGIN, SoftwareAuthenticator
 
 PARTY = RelyingParty("localhost", "secvault", (ORIGIN,))
@@ -100,6 +111,20 @@ def test_a_password_changed_meanwhile_is_not_one_that_was_shown(
         hashed = house.entrance.hasher.hash_new(house.password)
         people.set_password(connection, house.clock, house.lan.id, hashed)
     assert enter(house, key.get(asked.options)) == "changed_meanwhile"
+
+
+def test_the_password_is_hashed_anew_when_its_cost_was_raised(
+    house: Any, key: SoftwareAuthenticator
+) -> None:
+    dearer = PasswordHasher(
+        house.keys.password_pepper, nullcontext(), Argon2Cost(memory=16, passes=1)
+    )
+    entrance = replace(house.entrance, hasher=dearer)
+    asked = passkey_sign_in.ask_after_password(entrance, PARTY, "lan", house.password)
+    with house.store.read() as connection:
+        kept = connection.execute(select(person.c.password_hash)).scalar_one()
+    assert not dearer.needs_upgrade(kept)
+    assert enter(house, key.get(asked.options)) == "in"
 
 
 def test_a_wrong_password_before_a_passkey_is_counted_and_slowed_down(
