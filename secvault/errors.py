@@ -146,6 +146,21 @@ class Refused(SecvaultError):
         self.decision_id = decision_id
 
 
+class StepUpRequired(Refused):
+    """The decision would be yes for somebody who has just shown a factor again (RFC 9470).
+
+    max_age: seconds; a second factor shown not longer ago than this is asked for.
+    """
+
+    code = "step-up-required"
+    title = "Show a second factor again"
+    status = 401
+
+    def __init__(self, detail: str, *, max_age: int, decision_id: str = "") -> None:
+        super().__init__(detail, decision_id=decision_id)
+        self.max_age = max_age
+
+
 class ApprovalRequired(Refused):
     """The decision is yes, but a second person must approve it. `digest`: of what is proposed."""
 

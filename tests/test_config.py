@@ -459,3 +459,45 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
     assert CANARY not in repr(loaded)
     with pytest.raises(ValueError, match="frozen"):
         loaded.data = Path("/elsewhere")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("said", "origins"),
+    [
+        ({}, ("http://localhost:8200",)),
+        ({"SECVAULT_SERVER__PORT": "8300"}, ("http://localhost:8300",)),
+        ({"SECVAULT_IDENTITY__WEBAUTHN__RP_ID": "vault.example"}, ("https://vault.example",)),
+        (
+            {
+                "SECVAULT_IDENTITY__WEBAUTHN__RP_ID": "example.com",
+                "SECVAULT_IDENTITY__WEBAUTHN__ORIGINS": '["https://vault.example.com:8443"]',
+            },
+            ("https://vault.example.com:8443",),
+        ),
+    ],
+)
+def test_passkeys_are_asked_for_by_the_service_itself_unless_said(
+    said: dict[str, str], origins: tuple[str, ...]
+) -> None:
+    assert load(None, said).webauthn_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://vault.example.com",
+        "https://example.org",
+        "https://notexample.com",
+        "https://example.com/",
+        "https://example.com:0",
+        "https://user@example.com",
+        "",
+    ],
+)
+def test_an_origin_that_is_none_or_another_domain_is_refused(origin: str) -> None:
+    said = {
+        "SECVAULT_IDENTITY__WEBAUTHN__RP_ID": "example.com",
+        "SECVAULT_IDENTITY__WEBAUTHN__ORIGINS": json.dumps([origin]),
+    }
+    with pytest.raises(ConfigurationError, match="origins"):
+        load(None, said)

@@ -22,11 +22,13 @@ class AccessContext:
     """What the server knows about a request beyond names; nothing in it comes from the client.
 
     at: the moment of the decision. second_factor_at: when the second factor was last proven in
-    this session, None when it was not. Both in microseconds since the epoch, UTC.
+    this session, None when it was not. Both in microseconds since the epoch, UTC. recovering:
+    whether a recovery code opened this session.
     """
 
     at: int
     second_factor_at: int | None = None
+    recovering: bool = False
 
 
 class Outcome(StrEnum):
@@ -70,7 +72,15 @@ def _aal2_fresh(parameter: str) -> Condition:
     return Condition(holds, step_up=seconds)
 
 
-CONDITIONS: Registry = MappingProxyType({"always": _always, "aal2_fresh": _aal2_fresh})
+def _recovering(parameter: str) -> Condition:
+    if parameter:
+        raise ValueError("takes no parameter")
+    return Condition(lambda context: context.recovering)
+
+
+CONDITIONS: Registry = MappingProxyType(
+    {"always": _always, "aal2_fresh": _aal2_fresh, "recovering": _recovering}
+)
 """The conditions that policies may use."""
 
 

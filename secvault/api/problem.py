@@ -23,6 +23,7 @@ from secvault.errors import (
     FieldError,
     NotAuthenticated,
     SecvaultError,
+    StepUpRequired,
     TooManyAttempts,
 )
 
@@ -78,6 +79,12 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     headers = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, StepUpRequired):
+        headers["WWW-Authenticate"] = (
+            'Bearer error="insufficient_user_authentication", '
+            'error_description="A second factor must be shown again", '
+            f'max_age="{error.max_age}"'
+        )
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
     status = error.status
@@ -216,7 +223,7 @@ def problem_responses() -> dict[int | str, dict[str, Any]]:
     """The documented errors of the native paths."""
     reasons = {
         400: "The body cannot be read.",
-        401: "No valid session or token.",
+        401: "No valid session or token; or a second factor must be shown again (RFC 9470).",
         403: "The policy says no; the detail gives the reason.",
         404: "There is no such thing.",
         405: "Not with this method.",

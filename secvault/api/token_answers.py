@@ -87,7 +87,7 @@ def new_session(service: Service, signed_in: SignedIn) -> dict[str, Any]:
     return {
         "client_token": signed_in.token.text(),
         "accessor": who.credential,
-        **_policies(policies_of(service, who.subject, ())),
+        **_policies(policies_of(service, who.subject, who.narrowing)),
         "metadata": {"username": who.name},
         "lease_duration": max(0, left) // MICROS,
         "renewable": False,
@@ -117,7 +117,7 @@ def known_session(
         "num_uses": 0,
         "orphan": True,
         "path": f"auth/userpass/login/{who.name}",
-        **_known_policies(policies_of(service, who.subject, ())),
+        **_known_policies(policies_of(service, who.subject, who.narrowing)),
         "renewable": False,
         "ttl": max(0, session.expires_at - service.clock.micros()) // MICROS,
         "type": "service",

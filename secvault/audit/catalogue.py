@@ -114,15 +114,17 @@ LOST = "audit.lost"
 KINDS: Mapping[str, frozenset[str]] = _kinds(
     {
         # Who came in
-        "auth.sign_in": "factor reason session method",
+        "auth.sign_in": "factor reason session method device",
         "auth.first_factor": "factor method",
         "auth.sign_out": "session reason",
         "auth.locked": "reason seconds",
         "auth.unlocked": "reason",
-        "auth.step_up": "factor reason session",
+        "auth.step_up": "factor reason session device",
         "auth.password_changed": "reason",
         "session.self": "session",
         "session.ended": "session reason",
+        "session.read": "person",
+        "session.end": "person session",
         "access.refused": "operation reason",
         # People, programs, and what they may
         "person.create": "person",
@@ -131,6 +133,11 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "person.disable": "person reason",
         "person.enable": "person reason",
         "person.unlock": "person",
+        "factor.read": "person",
+        "factor.enrol": "device person factor",
+        "factor.remove": "device person factor",
+        "recovery.make": "person",
+        "recovery.enrol": "device person factor",
         "totp.enrol": "device person",
         "totp.confirm": "device person",
         "totp.remove": "device person reason",

@@ -17,6 +17,7 @@ from secvault.cli import (
     config,
     db,
     drill,
+    factors,
     grants,
     help,  # noqa: A004 - the command's own name
     init,
@@ -29,6 +30,7 @@ from secvault.cli import (
     seal,
     serve,
     session,
+    sessions,
     show,
     systems,
     tokens,
@@ -98,6 +100,11 @@ app.command(
 app.command("sign-out", rich_help_panel=START, epilog="Example: secvault sign-out")(
     session.sign_out
 )
+app.command(
+    "step-up",
+    rich_help_panel=START,
+    epilog="Example: export SECVAULT_TOKEN=$(secvault step-up)",
+)(session.step_up)
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
@@ -110,6 +117,8 @@ for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),
+    ("factors", factors, ACCESS),
+    ("sessions", sessions, ACCESS),
     ("grants", grants, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),

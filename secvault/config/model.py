@@ -170,14 +170,37 @@ class SealSettings(Section):
     pkcs11: Pkcs11SealSettings = Pkcs11SealSettings()
 
 
+class WebauthnSettings(Section):
+    """Passkeys: the domain that they are bound to, and the pages that may ask for them."""
+
+    rp_id: str = Field(
+        "localhost", max_length=253, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9-]+)*$"
+    )
+    origins: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _within(self) -> WebauthnSettings:
+        for origin in self.origins:
+            shape = re.fullmatch(r"(https?)://([a-z0-9.-]+)(:[1-9][0-9]{0,4})?", origin)
+            if shape is None or (shape[1] == "http" and shape[2] != "localhost"):
+                raise ValueError(
+                    "origins: write https://host or https://host:port, without a path; http only "
+                    "for localhost"
+                )
+            if shape[2] != self.rp_id and not shape[2].endswith(f".{self.rp_id}"):
+                raise ValueError("origins: each must be rp_id or a domain below it")
+        return self
+
+
 class IdentitySettings(Section):
-    """Sessions, tokens and the cost of a password guess."""
+    """Sessions, tokens, passkeys and the cost of a password guess."""
 
     session_idle_minutes: int = Field(30, ge=1, le=24 * 60)
     session_hours: int = Field(8, ge=1, le=24)
     token_days: int = Field(30, ge=1, le=365)
     argon2_memory_mib: int = Field(64, ge=19, le=4096)
     argon2_passes: int = Field(3, ge=2, le=20)
+    webauthn: WebauthnSettings = WebauthnSettings()
 
 
 class KeySettings(Section):
@@ -315,6 +338,17 @@ class Settings(BaseSettings):
         else:
             given = _content(self.store.url_file, "store.url_file")
         return given or f"sqlite:///{self.data_folder / 'secvault.db'}"
+
+    @property
+    def webauthn_origins(self) -> tuple[str, ...]:
+        """Where pages may ask for passkeys: as set, else the service itself."""
+        chosen = self.identity.webauthn
+        if chosen.origins:
+            return chosen.origins
+        if chosen.rp_id != "localhost":
+            return (f"https://{chosen.rp_id}",)
+        scheme = "https" if self.server.tls_certificate else "http"
+        return (f"{scheme}://localhost:{self.server.port}",)
 
     @property
     def policy_folder(self) -> Path:

@@ -188,6 +188,16 @@ def set_password(
     return sessions.end_all_sessions(connection, clock, person_id)
 
 
+def hold_person(connection: Connection, person_id: str) -> None:
+    """Have others who hold or change this person wait for the end of the caller's transaction.
+
+    To be called before rows that belong to the person are changed, so that no two wait for each
+    other.
+    """
+    held = select(person.c.id).where(person.c.id == person_id)
+    connection.execute(held.with_for_update(key_share=True))
+
+
 def clear_failures(connection: Connection, person_id: str) -> None:
     """Let the person try again at once. Locked devices stay locked. Raises NotFound."""
     read_person(connection, person_id)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+PASSWORD, TOTP, PASSKEY, RECOVERY = "password", "totp", "passkey", "recovery"
+"""What somebody can show to be let in."""
+
 PrincipalKind = Literal["user", "svc", "local", "system"]
 
 
@@ -18,7 +21,8 @@ class Principal:
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
     one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for a
     session, which moves it, and for a token whose uses are counted or whose networks are bound: the
-    store is asked each time. narrowing: layers of roles; see `access.narrowing`.
+    store is asked each time. narrowing: layers of roles; see `access.narrowing`. factors: what was
+    shown to open the session, such as `password` and `totp`; none for tokens.
     """
 
     subject: str
@@ -29,6 +33,12 @@ class Principal:
     second_factor_at: int | None = None
     ends_at: int | None = None
     narrowing: tuple[frozenset[str], ...] = ()
+    factors: tuple[str, ...] = ()
+
+    @property
+    def recovering(self) -> bool:
+        """Whether a recovery code let them in, who may do nothing but enrol a new factor."""
+        return RECOVERY in self.factors
 
     @property
     def id(self) -> str:

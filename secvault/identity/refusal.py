@@ -31,6 +31,10 @@ class Reason(StrEnum):
     WRONG_SECRET = "wrong_secret"  # noqa: S105  a reason, not a secret
     WRONG_ADDRESS = "wrong_address"
     SPENT = "spent"
+    UNKNOWN_CHALLENGE = "unknown_challenge"
+    UNKNOWN_PASSKEY = "unknown_passkey"
+    WRONG_PASSKEY = "wrong_passkey"
+    COUNT_WENT_BACK = "count_went_back"
 
 
 class SignInRefused(NotAuthenticated):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from secvault.clock import Clock
 from secvault.crypto import token
@@ -17,13 +18,19 @@ from secvault.crypto.secret import Secret
 from secvault.errors import NotAuthenticated, NotFound
 from secvault.identity import names
 from secvault.identity.keys import IdentityKeys
-from secvault.identity.principal import Principal
+from secvault.identity.principal import PASSWORD, RECOVERY, TOTP, Principal
 from secvault.store import Store
 from secvault.store.tables import person, session
 
 PREFIX = "svs"
 SEEN_EVERY = 60 * 1_000_000
 """How far the stored moment of last use may lag behind, in microseconds: it saves writes."""
+
+RECOVERY_SECONDS = 30 * 60
+"""How long a session lasts that a recovery code opened: long enough to enrol a new factor."""
+
+_RECOVERY_LAYER = frozenset({"role:any.signed_in"})
+"""All that such a session may use of the person's roles; see `access.narrowing`."""
 
 _MICROS = 1_000_000
 
@@ -60,14 +67,23 @@ class KnownSession:
     created_at: int
     last_seen_at: int
     expires_at: int
+    factors: tuple[str, ...]
 
 
+_KNOWN = (
+    session.c.key_id,
+    session.c.created_at,
+    session.c.last_seen_at,
+    session.c.expires_at,
+    session.c.factors,
+)
 _LOOKUP = select(
     session.c.key_id,
     session.c.secret_digest,
     session.c.last_seen_at,
     session.c.expires_at,
     session.c.second_factor_at,
+    session.c.factors,
     session.c.ended_at,
     person.c.id,
     person.c.name,
@@ -83,12 +99,75 @@ def open_session(
     person_id: str,
     *,
     limits: SessionLimits,
+    factors: tuple[str, ...] = (PASSWORD, TOTP),
     random: Random = os.urandom,
 ) -> OpenedSession:
-    """Open a session of somebody who has shown both factors just now."""
-    minted = token.mint(PREFIX, random)
+    """Open a session of somebody who has shown these factors just now.
+
+    One that a recovery code opens counts as without a second factor, and lasts half an hour.
+    """
+    recovering = RECOVERY in factors
+    lasts = min(limits.absolute, RECOVERY_SECONDS) if recovering else limits.absolute
     now = clock.micros()
-    expires_at = now + limits.absolute * _MICROS
+    return _insert(
+        connection,
+        keys,
+        random,
+        person_id,
+        now=now,
+        expires_at=now + lasts * _MICROS,
+        factors=factors,
+        second_factor_at=0 if recovering else now,
+    )
+
+
+def renew_session(
+    connection: Connection,
+    clock: Clock,
+    keys: IdentityKeys,
+    key_id: str,
+    *,
+    factor: str,
+    random: Random = os.urandom,
+) -> OpenedSession:
+    """Put a new session in the place of an open one, whose person has shown `factor` just now.
+
+    The new one ends when the old one would have; the old token is refused from now on (OWASP ASVS
+    5.0, 7.2.4). Raises NotAuthenticated when it was ended meanwhile.
+    """
+    row = connection.execute(
+        select(session.c.person, session.c.factors, session.c.expires_at).where(
+            session.c.key_id == key_id
+        )
+    ).one_or_none()
+    if row is None or not end_session(connection, clock, key_id):
+        raise NotAuthenticated(token.REFUSAL)
+    shown = row.factors.split()
+    now = clock.micros()
+    return _insert(
+        connection,
+        keys,
+        random,
+        row.person,
+        now=now,
+        expires_at=row.expires_at,
+        factors=tuple(shown if factor in shown else [*shown, factor]),
+        second_factor_at=now,
+    )
+
+
+def _insert(
+    connection: Connection,
+    keys: IdentityKeys,
+    random: Random,
+    person_id: str,
+    *,
+    now: int,
+    expires_at: int,
+    factors: tuple[str, ...],
+    second_factor_at: int,
+) -> OpenedSession:
+    minted = token.mint(PREFIX, random)
     connection.execute(
         insert(session).values(
             key_id=minted.key_id,
@@ -97,7 +176,8 @@ def open_session(
             created_at=now,
             last_seen_at=now,
             expires_at=expires_at,
-            second_factor_at=now,
+            second_factor_at=second_factor_at,
+            factors=" ".join(factors),
             ended_at=None,
         )
     )
@@ -126,38 +206,70 @@ def authenticate(
         raise NotAuthenticated(token.REFUSAL)
     if now - row.last_seen_at >= SEEN_EVERY:
         _write_last_seen(store, shown.key_id, now)
+    return principal_of(row)
+
+
+def principal_of(row: Row[*tuple[Any, ...]]) -> Principal:
+    """The principal of a session. row: key_id, second_factor_at, factors; id, name and department
+    of its person.
+    """
+    factors = tuple(row.factors.split())
     return Principal(
         subject=f"user:{row.id}",
         kind="user",
         name=row.name,
         department=row.department,
         credential=row.key_id,
-        second_factor_at=row.second_factor_at,
+        second_factor_at=row.second_factor_at or None,
+        narrowing=(_RECOVERY_LAYER,) if RECOVERY in factors else (),
+        factors=factors,
     )
+
+
+def read_principal(connection: Connection, key_id: str) -> Principal:
+    """The principal of the session with this key id, which must be there."""
+    return principal_of(connection.execute(_LOOKUP.where(session.c.key_id == key_id)).one())
 
 
 def read_session(connection: Connection, key_id: str) -> KnownSession:
     """What is known of the session with this key id. Raises NotFound."""
-    row = connection.execute(
-        select(
-            session.c.key_id, session.c.created_at, session.c.last_seen_at, session.c.expires_at
-        ).where(session.c.key_id == key_id)
-    ).one_or_none()
+    row = connection.execute(select(*_KNOWN).where(session.c.key_id == key_id)).one_or_none()
     if row is None:
         raise NotFound("there is no such session")
-    return KnownSession(**row._asdict())
+    return _known(row)
 
 
-def end_session(connection: Connection, clock: Clock, key_id: str) -> bool:
-    """End one session; False when there is none of this key id that was open."""
+def list_sessions(
+    connection: Connection, clock: Clock, person_id: str, limits: SessionLimits
+) -> tuple[KnownSession, ...]:
+    """The open sessions of a person, the oldest first."""
+    now = clock.micros()
+    rows = connection.execute(
+        select(*_KNOWN)
+        .where(
+            session.c.person == person_id,
+            session.c.ended_at.is_(None),
+            session.c.expires_at > now,
+            session.c.last_seen_at > now - limits.idle * _MICROS,
+        )
+        .order_by(session.c.created_at, session.c.key_id)
+    )
+    return tuple(_known(row) for row in rows)
+
+
+def end_session(
+    connection: Connection, clock: Clock, key_id: str, person_id: str | None = None
+) -> bool:
+    """End one session; False when there is none of this key id that was open.
+
+    person_id: whose it must be; None for anybody's.
+    """
     if not names.is_key_id(key_id):
         return False
-    ended = connection.execute(
-        update(session)
-        .where(session.c.key_id == key_id, session.c.ended_at.is_(None))
-        .values(ended_at=clock.micros())
-    )
-    return ended.rowcount == 1
+    ending = update(session).where(session.c.key_id == key_id, session.c.ended_at.is_(None))
+    if person_id is not None:
+        ending = ending.where(session.c.person == person_id)
+    return connection.execute(ending.values(ended_at=clock.micros())).rowcount == 1
 
 
 def end_all_sessions(connection: Connection, clock: Clock, person_id: str) -> int:
@@ -168,6 +280,10 @@ def end_all_sessions(connection: Connection, clock: Clock, person_id: str) -> in
         .values(ended_at=clock.micros())
     )
     return ended.rowcount
+
+
+def _known(row: Row[*tuple[Any, ...]]) -> KnownSession:
+    return KnownSession(**{**row._asdict(), "factors": tuple(row.factors.split())})
 
 
 def _write_last_seen(store: Store, key_id: str, now: int) -> None:

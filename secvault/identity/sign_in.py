@@ -12,11 +12,11 @@ from secvault.clock import Clock
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
-from secvault.identity import devices, names, people, sessions
+from secvault.identity import devices, names, passkeys, people, sessions
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHash, PasswordHasher
 from secvault.identity.people import Person
-from secvault.identity.principal import Principal
+from secvault.identity.principal import PASSWORD, TOTP, Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
 from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks, Strangers
@@ -55,7 +55,7 @@ class Credentials:
 class SignedIn:
     """Somebody who is in. token: `svs_...`, to be handed over once. Times in microseconds, UTC.
 
-    device: id of the TOTP device whose code was used.
+    device: id of the TOTP device or passkey that was used; empty for a recovery code.
     """
 
     principal: Principal
@@ -121,37 +121,45 @@ def enter(
     shown = devices.check_code(counted, keys, code, clock)
     fresh = password_hash()
     with store.write() as connection:
-        _forget_failures(connection, known)
+        forget_failures(connection, known)
         devices.use_up(connection, clock, shown, known.id)
         connection.execute(
-            update(person)
-            .where(person.c.id == known.id)
-            .values(password_hash=fresh, last_sign_in_at=clock.micros())
+            update(person).where(person.c.id == known.id).values(password_hash=fresh)
         )
-        opened = sessions.open_session(
-            connection,
-            clock,
-            keys,
-            known.id,
-            limits=entrance.sessions,
-            random=entrance.random,
-        )
-        somebody = people.read_person(connection, known.id)
-        signed_in = SignedIn(
-            Principal(
-                subject=somebody.subject,
-                kind="user",
-                name=somebody.name,
-                department=somebody.department,
-                credential=opened.key_id,
-                second_factor_at=opened.opened_at,
-            ),
-            opened.text,
-            opened.expires_at,
-            shown.device,
-        )
+        signed_in = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device)
         record(connection, signed_in)
     return signed_in
+
+
+def let_in(
+    connection: Connection,
+    entrance: Entrance,
+    person_id: str,
+    factors: tuple[str, ...],
+    device: str,
+) -> SignedIn:
+    """Open a session, in the transaction that uses up what was shown.
+
+    Raises SignInRefused when the person is not active any more.
+    """
+    came_in = connection.execute(
+        update(person)
+        .where(person.c.id == person_id, person.c.state == people.ACTIVE)
+        .values(last_sign_in_at=entrance.clock.micros())
+    )
+    if came_in.rowcount != 1:
+        raise SignInRefused(Reason.DISABLED, person_id)
+    opened = sessions.open_session(
+        connection,
+        entrance.clock,
+        entrance.keys,
+        person_id,
+        limits=entrance.sessions,
+        factors=factors,
+        random=entrance.random,
+    )
+    principal = sessions.read_principal(connection, opened.key_id)
+    return SignedIn(principal, opened.text, opened.expires_at, device)
 
 
 def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
@@ -163,9 +171,10 @@ def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
     known = check_password(entrance, name, password)
     with entrance.store.write() as connection:
         present = devices.list_devices(connection, known.id)
-        if any(device.state != devices.PENDING for device in present):
+        enrolled = any(device.state != devices.PENDING for device in present)
+        if enrolled or passkeys.list_passkeys(connection, known.id):
             raise SignInRefused(Reason.SECOND_FACTOR_NEEDED, known.id)
-        _forget_failures(connection, known)
+        forget_failures(connection, known)
         return people.read_person(connection, known.id)
 
 
@@ -213,7 +222,7 @@ def _count_attempt(entrance: Entrance, name: str) -> Known | None:
     return None
 
 
-def _forget_failures(connection: Connection, known: Known) -> None:
+def forget_failures(connection: Connection, known: Known) -> None:
     """Forget the failures of somebody who is still as active, with the password that was shown."""
     same = connection.execute(
         update(person)

@@ -36,11 +36,11 @@ def sign_in(
     same for every cause; the audit log keeps the cause. The session and its audit entry are on disk
     together.
     """
-    with _recording_refusals(service, request_id):
+    with recording_refusals(service, request_id):
         signed_in = enter(
             service.entrance,
             Credentials(name, password, code),
-            record=_recorder(service, request_id, method),
+            record=recorder(service, request_id, method),
         )
     service.audit.kick()
     return signed_in
@@ -64,7 +64,7 @@ def begin_sign_in(service: Service, name: str, password: Secret, request_id: str
         )
         service.audit.enqueue(connection, event)
 
-    with _recording_refusals(service, request_id):
+    with recording_refusals(service, request_id):
         step = begin(service.entrance, name, password, record=record)
     service.audit.kick()
     return step
@@ -76,9 +76,9 @@ def complete_sign_in(
     """The second step: a session for somebody who shows a fresh code. Raises as `sign_in` does;
     InvalidInput when the first step is unknown, over or used.
     """
-    with _recording_refusals(service, request_id):
+    with recording_refusals(service, request_id):
         signed_in = complete(
-            service.entrance, request, code, record=_recorder(service, request_id, "userpass")
+            service.entrance, request, code, record=recorder(service, request_id, "userpass")
         )
     service.audit.kick()
     return signed_in
@@ -141,9 +141,11 @@ def jobs() -> Principal:
     return Principal.local(JOBS, "it")
 
 
-def _recorder(
+def recorder(
     service: Service, request_id: str, method: str
 ) -> Callable[[Connection, SignedIn], None]:
+    """What puts the audit entry of a sign-in into the transaction that opens the session."""
+
     def record(connection: Connection, signed_in: SignedIn) -> None:
         who = signed_in.principal
         event = Event(
@@ -153,7 +155,12 @@ def _recorder(
             resource=f"it/people/{who.id}",
             department="it",
             request=request_id,
-            detail={"factor": "totp", "method": method, "session": who.credential},
+            detail={
+                "factor": who.factors[-1],
+                "method": method,
+                "session": who.credential,
+                **({"device": signed_in.device} if signed_in.device else {}),
+            },
         )
         service.audit.enqueue(connection, event)
 
@@ -161,20 +168,25 @@ def _recorder(
 
 
 @contextmanager
-def _recording_refusals(service: Service, request_id: str) -> Iterator[None]:
+def recording_refusals(service: Service, request_id: str) -> Iterator[None]:
+    """Record that somebody was not let in in the block, and why, and let the refusal go on."""
     try:
         yield
     except (SignInRefused, SignInDelayed) as refusal:
-        _record_refusal(service, refusal, request_id)
+        record_refusal(service, refusal, request_id)
         raise
 
 
-def _record_refusal(
-    service: Service, refusal: SignInRefused | SignInDelayed, request_id: str
+def record_refusal(
+    service: Service,
+    refusal: SignInRefused | SignInDelayed,
+    request_id: str,
+    kind: str = "auth.sign_in",
 ) -> None:
+    """Put the cause of a refusal on disk, which its answer does not tell."""
     who = refusal.person or "unknown"
     denied = Event(
-        kind="auth.sign_in",
+        kind=kind,
         outcome="denied",
         actor=Actor("user", who),
         resource=f"it/people/{who}",

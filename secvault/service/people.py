@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from secvault.access import DEPARTMENTS, add_grant
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
-from secvault.identity import devices, enrolment, people
+from secvault.identity import devices, enrolment, passkeys, people, recovery_codes
 from secvault.identity.devices import Device
 from secvault.identity.enrolment import Enrolment
 from secvault.identity.people import NewPerson, Person
@@ -135,11 +135,12 @@ def enable_person(service: Service, caller: Caller, person: str) -> Person:
 
 
 def unlock_person(service: Service, caller: Caller, person: str) -> Person:
-    """Forget somebody's failed attempts, and unlock their devices."""
+    """Forget somebody's failed attempts, and unlock their devices and recovery codes."""
 
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
         people.clear_failures(connection, found.id)
+        recovery_codes.unlock(connection, found.id)
         for device in devices.list_devices(connection, found.id):
             if device.state == devices.LOCKED:
                 devices.unlock_device(connection, device.id)
@@ -220,7 +221,8 @@ def _context_words(service: Service, new: NewPerson) -> tuple[str, ...]:
 
 def _view(connection: Connection, person: Person) -> PersonView:
     states = {device.state for device in devices.list_devices(connection, person.id)}
-    return PersonView(person, devices.ACTIVE in states)
+    enrolled = devices.ACTIVE in states or bool(passkeys.list_passkeys(connection, person.id))
+    return PersonView(person, enrolled)
 
 
 def _operation(action: str) -> Operation:

@@ -25,7 +25,7 @@ from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.errors import ApprovalRequired, Refused, SecvaultError
+from secvault.errors import ApprovalRequired, Refused, SecvaultError, StepUpRequired
 from secvault.identity.principal import Principal
 from secvault.service.approval import MAY_NEED_APPROVAL, Approvals, NothingRequired, Proposal, Terms
 from secvault.store import Store
@@ -94,7 +94,7 @@ class Spine:
         decision = self.ask(caller, operation)
         if not decision.allowed:
             self._audit.record(self.event(caller, operation, "denied", decision))
-            raise Refused(decision.reason_user, decision_id=decision.id)
+            raise _refused(decision)
         return decision
 
     def ask(self, caller: Caller, operation: Operation) -> Decision:
@@ -120,7 +120,8 @@ class Spine:
 
     def context(self, caller: Caller) -> AccessContext:
         """What conditions may look at; made here, never taken from the caller."""
-        return AccessContext(self._clock.micros(), caller.principal.second_factor_at)
+        who = caller.principal
+        return AccessContext(self._clock.micros(), who.second_factor_at, who.recovering)
 
     def field_access(
         self, caller: Caller, department: str, collection: str, fields: Iterable[str]
@@ -166,7 +167,7 @@ class Spine:
             # A right that was taken away since the decision opens nothing any more.
             again = self._policy.decide(self._request(caller, operation), connection)
             if not again.allowed:
-                raise Refused(again.reason_user, decision_id=again.id)
+                raise _refused(again)
             approved = self._approved(connection, caller, operation, terms)
             outcome = act(connection)
             noted = replace(outcome, detail={**outcome.detail, **approved})
@@ -269,6 +270,12 @@ class Spine:
         )
 
 
+def _refused(decision: Decision) -> Refused:
+    if decision.step_up is None:
+        return Refused(decision.reason_user, decision_id=decision.id)
+    return StepUpRequired(decision.reason_user, max_age=decision.step_up, decision_id=decision.id)
+
+
 def actor_of(principal: Principal) -> Actor:
     """The principal as the audit log names it."""
     kind, _, identity = principal.subject.partition(":")
@@ -276,5 +283,5 @@ def actor_of(principal: Principal) -> Actor:
         kind=cast("ActorKind", kind),
         id=identity,
         session=principal.credential,
-        factors=("password", "totp") if principal.second_factor_at is not None else (),
+        factors=principal.factors,
     )

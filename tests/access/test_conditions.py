@@ -30,10 +30,17 @@ def test_without_a_second_factor_none_is_fresh() -> None:
     assert outcome(read_condition("aal2_fresh:86400"), AccessContext(AT)) is Outcome.FAILS
 
 
+def test_recovering_holds_for_who_came_by_a_recovery_code_and_nobody_else() -> None:
+    condition = read_condition("recovering")
+    assert outcome(condition, AccessContext(AT, recovering=True)) is Outcome.HOLDS
+    assert outcome(condition, AccessContext(AT, second_factor_at=AT)) is Outcome.FAILS
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        "recovering:1",
         "never",
         "Always",
         "always:1",

@@ -52,6 +52,7 @@ RECORD_ACTIONS = {
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"}
+PEOPLE |= {"session.read", "session.end"}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
 TOKENS = {"token.issue", "token.revoke", "token.read", "token.extend"}
@@ -69,6 +70,7 @@ APPROLES = READ_APPROLES | {
     "secret_id.destroy",
 }
 EVERYBODY = {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
+EVERYBODY |= {"auth.step_up", "factor.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -84,7 +86,7 @@ MAY = {
     | {"audit.verify", "config.read", "vault.seal"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"key.read", "key.list", "mount.read"},
+    | {"session.read", "key.read", "key.list", "mount.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -291,3 +293,25 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
         )
         closed |= {name for one in answers.values() if not one.allowed}
     assert closed == {"payments", "payroll", "transactions", "formulas"}
+
+
+@pytest.mark.parametrize(
+    ("context", "allowed"),
+    [
+        (AccessContext(AT), set()),
+        (AccessContext(AT, AT - 301_000_000), set()),
+        (AccessContext(AT, AT), {"factor.enrol", "factor.remove", "recovery.make"}),
+        (AccessContext(AT, recovering=True), {"factor.enrol", "recovery.enrol"}),
+    ],
+    ids=["none", "stale", "fresh", "recovering"],
+)
+def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
+    shipped: Rules, context: AccessContext, allowed: set[str]
+) -> None:
+    snapshot = build_snapshot(shipped, [], epoch=1, at=AT)
+    asked = {"factor.enrol", "factor.remove", "recovery.make", "recovery.enrol"}
+    assert allowed == {
+        action
+        for action in asked
+        if decide(snapshot, AccessRequest("user:1", "it", "session", "*", action, context)).allowed
+    }

@@ -95,6 +95,9 @@ def test_every_operation_that_is_not_open_names_its_credential(operations: Opera
     without = {path for path, _, operation in operations if not operation.get("security")}
     assert without == {
         "/api/v1/sessions",
+        "/api/v1/sessions/passkey",
+        "/api/v1/sessions/passkey/challenge",
+        "/api/v1/sessions/recovery",
         "/health/live",
         "/health/ready",
         "/v1/auth/approle/login",

@@ -25,6 +25,9 @@ from tests.running_service import MAX_BODY, PAYSLIP, House
 OPEN = {
     "/api/v1/openapi.json",
     "/api/v1/sessions",
+    "/api/v1/sessions/passkey",
+    "/api/v1/sessions/passkey/challenge",
+    "/api/v1/sessions/recovery",
     "/health/live",
     "/health/ready",
     "/v1/auth/approle/login",

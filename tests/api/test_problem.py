@@ -9,8 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from secvault.errors import Damaged, Sealed, SecvaultError, TooManyAttempts, Unavailable
+from secvault.api.problem import problem_response
+from secvault.errors import (
+    Damaged,
+    Sealed,
+    SecvaultError,
+    StepUpRequired,
+    TooManyAttempts,
+    Unavailable,
+)
 from secvault.service import Service
 from tests.running_service import PAYSLIP, Api, Front, House, payslip
 
@@ -60,6 +69,18 @@ def test_an_error_is_a_problem_document_with_the_request_id(
     assert problem["title"]
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/v1/x", 401), ("/v1/transit/encrypt/x", 403)])
+def test_a_stale_second_factor_is_told_what_is_needed(path: str, status: int) -> None:
+    """RFC 9470, 3; the transit engine's clients know no 401."""
+    request = Request({"type": "http", "path": path, "headers": [], "state": {}})
+    answer = problem_response(request, StepUpRequired("show a factor again", max_age=300))
+    assert answer.status_code == status
+    assert answer.headers["WWW-Authenticate"] == (
+        'Bearer error="insufficient_user_authentication", '
+        'error_description="A second factor must be shown again", max_age="300"'
+    )
 
 
 def test_a_fault_names_its_field_and_the_mend(api: Api) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from secvault.crypto import token
 from secvault.crypto.secret import Secret
-from secvault.identity import enrolment
+from secvault.identity import challenges, enrolment, recovery_codes
+from secvault.identity.challenges import Challenge, Purpose
 from secvault.store.tables import metadata
 
 
@@ -34,6 +35,10 @@ def credentials(house: Any) -> dict[str, bytes]:
         begun = enrolment.begin_enrolment(
             connection, house.clock, house.keys, house.lan, name="tablet", issuer="x"
         )
+        codes = recovery_codes.make_codes(connection, house.clock, house.keys, house.lan.id)
+        challenge = challenges.issue(
+            connection, house.clock, Challenge(Purpose.STEP_UP, house.lan.id)
+        )
     signed_in = house.enter()
     issued = house.token(house.account().id)
     house.time.pass_by(120)
@@ -43,6 +48,9 @@ def credentials(house: Any) -> dict[str, bytes]:
         "seed": house.seed.expose(),
         "seed as shown": begun.seed.expose(),
         "session": signed_in.token.expose(),
+        "recovery code as shown": codes[0].expose(),
+        "recovery code": codes[0].text().replace("-", "").encode(),
+        "challenge": challenge,
         "token": issued.text.expose(),
     }
     for kind, text in (("svs", signed_in.token.text()), ("svt", issued.text.text())):

@@ -4,7 +4,17 @@ from secvault.store.tables.access import role_grant
 from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
-from secvault.store.tables.identity import person, service_account, session, token, totp_device
+from secvault.store.tables.identity import (
+    passkey,
+    passkey_challenge,
+    person,
+    recovery_code,
+    recovery_set,
+    service_account,
+    session,
+    token,
+    totp_device,
+)
 from secvault.store.tables.jobs import job, node, rewrap_run, schedule
 from secvault.store.tables.keys import (
     key_usage,
@@ -36,9 +46,13 @@ __all__ = [
     "named_key",
     "named_key_version",
     "node",
+    "passkey",
+    "passkey_challenge",
     "person",
     "record",
     "record_field",
+    "recovery_code",
+    "recovery_set",
     "retired_root",
     "rewrap_run",
     "role_grant",

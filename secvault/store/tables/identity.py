@@ -55,11 +55,71 @@ session = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    # When the second factor was last shown; step-up rules read it.
+    # When the second factor was last shown; step-up rules read it. 0 when none was.
     Column("second_factor_at", BigInteger, nullable=False),
+    # What was shown to open it, with spaces between: password totp, passkey, password recovery.
+    Column("factors", Text, nullable=False, server_default=text("'password totp'")),
     Column("ended_at", BigInteger),
     # Which sessions end when this person is disabled?
     Index(None, "person"),
+)
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("person.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("credential_id", LargeBinary, nullable=False, unique=True),
+    # COSE_Key (RFC 9052), as the authenticator gave it.
+    Column("public_key", LargeBinary, nullable=False),
+    # Only grows, or stays 0 for authenticators that do not count.
+    Column("sign_count", BigInteger, nullable=False),
+    # Words for the browser, with spaces between.
+    Column("transports", Text, nullable=False),
+    # Whether it may be, and is, copied by its maker (WebAuthn 3, 6.1.3).
+    Column("backup_eligible", Boolean, nullable=False),
+    Column("backed_up", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    UniqueConstraint("person", "name"),
+)
+
+passkey_challenge = Table(
+    "passkey_challenge",
+    metadata,
+    # SHA-256 of the challenge.
+    Column("digest", LargeBinary, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    # Null when whoever answers it says who they are.
+    Column("person", Text, ForeignKey("person.id")),
+    # The session that it was asked for in, where there is one.
+    Column("session", Text),
+    # What the new passkey is to be called.
+    Column("name", Text),
+    # A password that was changed since then was not the one that was shown.
+    Column("password_changed_at", BigInteger),
+    Column("expires_at", BigInteger, nullable=False),
+    # Which challenges are over?
+    Index(None, "expires_at"),
+)
+
+recovery_set = Table(
+    "recovery_set",
+    metadata,
+    Column("person", Text, ForeignKey("person.id"), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("person", Text, ForeignKey("recovery_set.person"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    # Used once: from null to a moment, never back.
+    Column("used_at", BigInteger),
 )
 
 service_account = Table(

@@ -1,0 +1,187 @@
+"""A person's own factors over HTTP: passkeys, recovery codes; what administrators see of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from secvault.api.caller import caller
+from secvault.api.declared import operation
+from secvault.api.passkey_answer import Attestation, Options
+from secvault.api.people import Codes, DeviceAnswer, NewDevice
+from secvault.api.problem import problem_responses
+from secvault.api.secret_text import secret_of
+from secvault.clock import timestamp
+from secvault.identity.passkeys import Passkey
+from secvault.service import Service, factors
+from secvault.service.factors import Factors
+from secvault.service.spine import Caller
+
+router = APIRouter(prefix="/api/v1", tags=["factors"], responses=problem_responses())
+
+Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NewPasskey(_Given):
+    """A passkey to make. name: tells your passkeys apart, up to 64 characters."""
+
+    name: str = Field(max_length=200, examples=["office key"])
+
+
+class MadePasskey(_Given):
+    """The answer of the browser."""
+
+    credential: Attestation
+
+
+class PasskeyAnswer(BaseModel):
+    """A passkey. backed_up: whether its maker keeps a copy."""
+
+    id: str
+    name: str
+    backed_up: bool
+    created_at: str
+    last_used_at: str | None
+
+
+class DeviceListed(BaseModel):
+    """A TOTP device. state: pending, active or locked."""
+
+    id: str
+    name: str
+    state: str
+    created_at: str
+    last_used_at: str | None
+
+
+class FactorList(BaseModel):
+    """All factors besides the password. recovery_codes_left: unused codes of the present set."""
+
+    devices: list[DeviceListed]
+    passkeys: list[PasskeyAnswer]
+    recovery_codes_left: int
+    recovery_codes_made_at: str | None
+    recovery_codes_locked: bool
+
+
+class RecoveryCodes(BaseModel):
+    """New recovery codes, shown once; print them. Those from before are void."""
+
+    codes: list[str]
+
+
+@router.get("/factors")
+@operation("it/factors", "factor.read")
+def factor_list(at: Authenticated) -> FactorList:
+    """Your factors."""
+    service, who = at
+    return _listed(factors.own_factors(service, who))
+
+
+@router.post("/factors/passkeys/challenge", status_code=201)
+@operation("it/factors", "factor.enrol")
+def passkey_begin(at: Authenticated, new: Annotated[NewPasskey, Body()]) -> Options:
+    """Begin a passkey of your own; needs a second factor of the last five minutes."""
+    service, who = at
+    return Options(public_key=dict(factors.begin_passkey(service, who, new.name)))
+
+
+@router.post("/factors/passkeys", status_code=201)
+@operation("it/factors", "factor.enrol")
+def passkey_finish(at: Authenticated, made: Annotated[MadePasskey, Body()]) -> PasskeyAnswer:
+    """Put the passkey that the browser made into use."""
+    service, who = at
+    return _passkey(factors.finish_passkey(service, who, made.credential.plain()))
+
+
+@router.delete("/factors/passkeys/{passkey}", status_code=204)
+@operation("it/factors", "factor.remove")
+def passkey_remove(
+    at: Authenticated, passkey: Annotated[str, Path(min_length=1, max_length=64)]
+) -> None:
+    """Remove one of your passkeys, unless it is your last factor."""
+    service, who = at
+    factors.remove_passkey(service, who, passkey)
+
+
+@router.post("/factors/recovery-codes", status_code=201)
+@operation("it/factors", "recovery.make")
+def recovery_codes_make(at: Authenticated) -> RecoveryCodes:
+    """Make ten recovery codes; those from before are void."""
+    service, who = at
+    codes = factors.make_recovery_codes(service, who)
+    return RecoveryCodes(codes=[code.text() for code in codes])
+
+
+@router.post("/factors/devices", status_code=201)
+@operation("it/factors", "recovery.enrol")
+def recovery_device_begin(at: Authenticated, new: Annotated[NewDevice, Body()]) -> DeviceAnswer:
+    """Begin a TOTP device, in a session that a recovery code opened."""
+    service, who = at
+    begun = factors.begin_device(service, who, new.name)
+    return DeviceAnswer(
+        device=begun.device.id,
+        seed=begun.seed.text(),
+        uri=begun.uri.text(),
+        expires_at=timestamp(begun.expires_at),
+    )
+
+
+@router.post("/factors/devices/{device}/confirmation", status_code=204)
+@operation("it/factors", "recovery.enrol")
+def recovery_device_confirm(
+    at: Authenticated,
+    device: Annotated[str, Path(min_length=1, max_length=64)],
+    codes: Annotated[Codes, Body()],
+) -> None:
+    """Put that device into use, shown by two codes that follow one another."""
+    service, who = at
+    factors.confirm_device(service, who, device, secret_of(codes.first), secret_of(codes.second))
+
+
+@router.get("/people/{person}/factors")
+@operation("it/people/{person}", "person.read")
+def person_factors(at: Authenticated, person: PersonName) -> FactorList:
+    """Somebody's factors: names and dates."""
+    service, who = at
+    return _listed(factors.factors_of(service, who, person))
+
+
+def _listed(found: Factors) -> FactorList:
+    return FactorList(
+        devices=[
+            DeviceListed(
+                id=each.id,
+                name=each.name,
+                state=each.state,
+                created_at=timestamp(each.created_at),
+                last_used_at=_time(each.last_used_at),
+            )
+            for each in found.devices
+        ],
+        passkeys=[_passkey(each) for each in found.passkeys],
+        recovery_codes_left=found.recovery.left,
+        recovery_codes_made_at=_time(found.recovery.made_at),
+        recovery_codes_locked=found.recovery.locked,
+    )
+
+
+def _passkey(passkey: Passkey) -> PasskeyAnswer:
+    return PasskeyAnswer(
+        id=passkey.id,
+        name=passkey.name,
+        backed_up=passkey.backed_up,
+        created_at=timestamp(passkey.created_at),
+        last_used_at=_time(passkey.last_used_at),
+    )
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else timestamp(micros)

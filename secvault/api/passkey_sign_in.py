@@ -1,0 +1,90 @@
+"""Signing in over HTTP by a passkey, or by a recovery code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from secvault.api.caller import service_of
+from secvault.api.declared import open_to_all
+from secvault.api.passkey_answer import Assertion, Options
+from secvault.api.problem import problem_responses
+from secvault.api.secret_text import SecretText, secret_of
+from secvault.api.session import Session, new_session
+from secvault.errors import InvalidInput
+from secvault.service import passkey_sign_in
+
+router = APIRouter(prefix="/api/v1", tags=["session"], responses=problem_responses())
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class FirstFactor(_Given):
+    """Name and password, to show a passkey after them; neither, to show nothing but a passkey."""
+
+    name: str | None = Field(None, min_length=1, max_length=200, examples=["lan.nguyen"])
+    password: SecretText | None = Field(None, min_length=1, max_length=1024)
+
+
+class Shown(_Given):
+    """The answer of a passkey."""
+
+    credential: Assertion
+
+
+class Recovery(_Given):
+    """What somebody typed who has lost every other factor."""
+
+    name: str = Field(min_length=1, max_length=200, examples=["lan.nguyen"])
+    password: SecretText = Field(min_length=1, max_length=1024)
+    code: SecretText = Field(min_length=1, max_length=64, description="A recovery code.")
+
+
+class RecoverySession(Session):
+    """A session that can only enrol a new factor and sign out."""
+
+    codes_left: int
+
+
+@router.post("/sessions/passkey/challenge", status_code=201)
+@open_to_all("signing in is how one becomes somebody")
+def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Options:
+    """Ask for a passkey: after name and password, or without them."""
+    service = service_of(request)
+    if (given.name is None) != (given.password is None):
+        raise InvalidInput.at("password", "goes with the name; give both or none")
+    if given.name is None or given.password is None:
+        return Options(public_key=dict(passkey_sign_in.ask_anybody(service)))
+    asked = passkey_sign_in.ask_after_password(
+        service, given.name, secret_of(given.password), request.state.request_id
+    )
+    return Options(public_key=dict(asked))
+
+
+@router.post("/sessions/passkey", status_code=201)
+@open_to_all("signing in is how one becomes somebody")
+def passkey_open(request: Request, given: Annotated[Shown, Body()]) -> Session:
+    """Sign in with a passkey that answers a challenge of the last five minutes."""
+    signed_in = passkey_sign_in.complete(
+        service_of(request), given.credential.plain(), request.state.request_id
+    )
+    return new_session(signed_in)
+
+
+@router.post("/sessions/recovery", status_code=201)
+@open_to_all("signing in is how one becomes somebody")
+def recovery_open(request: Request, given: Annotated[Recovery, Body()]) -> RecoverySession:
+    """Sign in with password and recovery code, to enrol a new factor."""
+    recovered = passkey_sign_in.recover(
+        service_of(request),
+        given.name,
+        secret_of(given.password),
+        secret_of(given.code),
+        request.state.request_id,
+    )
+    opened = new_session(recovered.signed_in)
+    return RecoverySession(**opened.model_dump(), codes_left=recovered.left)
