@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import caller, service_of
+from secvault.api.caller import address_of, caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
@@ -60,6 +60,7 @@ def session_open(request: Request, given: Annotated[SignIn, Body()]) -> Session:
         secret_of(given.password),
         secret_of(given.code),
         request.state.request_id,
+        address=address_of(request),
     )
     who = signed_in.principal
     return Session(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import networks, secret_ids, totp
+    from secvault.identity import networks, qr, secret_ids, totp
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         backups,
         drills,
         grants,
+        hardware_tokens,
         key_limits,
         key_usage,
         opening,
+        own_factors,
         people,
         records,
         recovery,
@@ -60,6 +62,7 @@ __all__ = [
     "engine",
     "evidence",
     "grants",
+    "hardware_tokens",
     "key_limits",
     "key_usage",
     "log",
@@ -67,7 +70,9 @@ __all__ = [
     "networks",
     "note",
     "opening",
+    "own_factors",
     "people",
+    "qr",
     "query",
     "records",
     "recovery",
@@ -102,6 +107,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     WRONG_SECRET = "wrong_secret"  # noqa: S105  a reason, not a secret
     WRONG_ADDRESS = "wrong_address"
     SPENT = "spent"
+    RESYNCED_TOO_OFTEN = "resynced_too_often"
+    NOT_YOURSELF = "not_yourself"
 
 
 class SignInRefused(NotAuthenticated):

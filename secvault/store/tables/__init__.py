@@ -4,7 +4,16 @@ from secvault.store.tables.access import role_grant
 from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
-from secvault.store.tables.identity import person, service_account, session, token, totp_device
+from secvault.store.tables.identity import (
+    hardware_token,
+    person,
+    service_account,
+    session,
+    sign_in_network,
+    sign_in_place,
+    token,
+    totp_device,
+)
 from secvault.store.tables.jobs import job, node, rewrap_run, schedule
 from secvault.store.tables.keys import (
     key_usage,
@@ -28,6 +37,7 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "hardware_token",
     "job",
     "key_usage",
     "metadata",
@@ -46,6 +56,8 @@ __all__ = [
     "secret_id",
     "service_account",
     "session",
+    "sign_in_network",
+    "sign_in_place",
     "token",
     "totp_device",
     "vault",
