@@ -18,7 +18,7 @@ from secvault.identity.passwords import Argon2Cost, PasswordHasher
 from secvault.identity.principal import Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
-from secvault.identity.throttle import AttemptLimits, Strangers
+from secvault.identity.throttle import AttemptLimits
 
 __all__ = [
     "Argon2Cost",
@@ -30,5 +30,4 @@ __all__ = [
     "SessionLimits",
     "SignInDelayed",
     "SignInRefused",
-    "Strangers",
 ]

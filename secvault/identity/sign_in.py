@@ -12,7 +12,7 @@ from secvault.clock import Clock
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
-from secvault.identity import devices, names, people, places, sessions
+from secvault.identity import devices, names, people, places, sessions, strangers
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHash, PasswordHasher
 from secvault.identity.people import Person
@@ -20,7 +20,7 @@ from secvault.identity.places import NetworkLimits
 from secvault.identity.principal import Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
-from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks, Strangers
+from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks
 from secvault.store import Store
 from secvault.store.tables import person
 
@@ -29,14 +29,13 @@ from secvault.store.tables import person
 class Entrance:
     """What people and systems sign in through.
 
-    strangers, setbacks: one for each process, for as long as it runs.
+    setbacks: one for each process, for as long as it runs.
     """
 
     store: Store
     clock: Clock
     keys: IdentityKeys
     hasher: PasswordHasher
-    strangers: Strangers
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
     sessions: SessionLimits = field(default_factory=SessionLimits)
     random: Random = os.urandom
@@ -99,8 +98,8 @@ def sign_in(
 
     Raises SignInRefused with one and the same sentence whether the name is unknown, the person
     disabled, the password or code wrong or used; each costs one password hash and one transaction.
-    Raises SignInDelayed after several failures, for unknown names just the same (what remains of
-    the difference: see `Strangers`), and after many from one network, whatever the names.
+    Raises SignInDelayed after several failures, for unknown names just the same, and after many
+    from one network, whatever the names.
     """
     known = check_password(entrance, given.name, given.password, given.address)
     return enter(
@@ -208,16 +207,21 @@ def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
     except InvalidInput:
         # Nobody can have this name; to say so would be an answer of another kind.
         folded = ""
+    digest = strangers.digest_of(folded or name, entrance.keys.token_pepper)
     with entrance.store.write() as connection:
         places.count_network(connection, network, now, entrance.networks)
         row = connection.execute(
             select(person).where(person.c.name == folded).with_for_update()
         ).one_or_none()
+        # The same statements for everybody, and one row written: times must not tell who exists.
+        stranger = strangers.look_up(connection, digest, now)
+        who = row.id if row else ""
+        at_home = places.count_at_own_place(connection, who, network, now, limits)
         if row is None:
-            entrance.strangers.count(folded or name, now, limits)
+            strangers.count(connection, digest, stranger, now, limits)
             return None
         known = Known(row.id, row.state, PasswordHash(row.password_hash), network)
-        if places.count_at_own_place(connection, row.id, network, now, limits):
+        if at_home:
             return replace(known, own_place=True)
         after = Attempts(row.failures, row.next_try_at).counted(now, limits, row.id)
         connection.execute(

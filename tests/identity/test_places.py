@@ -13,7 +13,6 @@ from secvault.identity import (
     AttemptLimits,
     SignInDelayed,
     SignInRefused,
-    Strangers,
     people,
     places,
     sign_in,
@@ -99,7 +98,7 @@ def test_networks_are_counted_for_all_processes_and_through_restarts(
     for _ in range(3):
         outcome(house, HOME, name="nobody")
     other = open_store(any_url)
-    entrance = replace(house.entrance, store=other, strangers=Strangers())
+    entrance = replace(house.entrance, store=other)
     with pytest.raises(SignInDelayed):
         sign_in.sign_in(entrance, Credentials("lan", house.password, house.code(), HOME))
     other.close()

@@ -11,6 +11,7 @@ from secvault.store.tables.identity import (
     session,
     sign_in_network,
     sign_in_place,
+    stranger,
     token,
     totp_device,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "session",
     "sign_in_network",
     "sign_in_place",
+    "stranger",
     "token",
     "totp_device",
     "vault",

@@ -81,6 +81,18 @@ sign_in_place = Table(
     Column("last_sign_in_at", BigInteger, nullable=False),
 )
 
+stranger = Table(
+    "stranger",
+    metadata,
+    # Of a sign-in name that nobody has, under the token pepper.
+    Column("digest", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("counted_at", BigInteger, nullable=False),
+    # Which rows can be forgotten?
+    Index(None, "counted_at"),
+)
+
 sign_in_network = Table(
     "sign_in_network",
     metadata,

@@ -68,3 +68,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("network", name=op.f("pk_sign_in_network")),
     )
     op.create_index(op.f("ix_sign_in_network_counted_at"), "sign_in_network", ["counted_at"])
+    op.create_table(
+        "stranger",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("counted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_stranger")),
+    )
+    op.create_index(op.f("ix_stranger_counted_at"), "stranger", ["counted_at"])
