@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from secvault.identity.refusal import SignInDelayed
 from secvault.identity.throttle import AttemptLimits, Attempts
-from secvault.store.engine import insert_unless_there
+from secvault.store.engine import insert_unless_there, row_held
 from secvault.store.tables import sign_in_network, sign_in_place
 
 _MICROS = 1_000_000
@@ -68,20 +68,8 @@ def count_network(connection: Connection, network: str, now: int, limits: Networ
     if not network or not limits.burst:
         return
     kept = sign_in_network.c
-    # What weighs nothing any more goes: strangers' networks must not pile up. Rows that others
-    # hold are left for the next, so that nobody waits in a circle.
-    stale = connection.execute(
-        select(kept.network)
-        .where(kept.counted_at < now - limits.burst * limits.one, kept.network != network)
-        .limit(_MOST_SWEPT)
-        .with_for_update(skip_locked=True)
-    ).scalars()
-    connection.execute(delete(sign_in_network).where(kept.network.in_(stale.all())))
     fresh = {"network": network, "level": 0, "counted_at": now}
-    insert_unless_there(connection, sign_in_network, fresh)
-    row = connection.execute(
-        select(kept.level, kept.counted_at).where(kept.network == network).with_for_update()
-    ).one()
+    row = row_held(connection, sign_in_network, fresh)
     level = max(0, row.level - max(0, now - row.counted_at)) + limits.one
     over = level - limits.burst * limits.one
     if over > 0:
@@ -91,6 +79,15 @@ def count_network(connection: Connection, network: str, now: int, limits: Networ
         .where(kept.network == network)
         .values(level=level, counted_at=max(now, row.counted_at))
     )
+    # What weighs nothing any more goes: strangers' networks must not pile up. After the own row is
+    # held, and without those that others hold, so that nobody waits in a circle.
+    stale = connection.execute(
+        select(kept.network)
+        .where(kept.counted_at < now - limits.burst * limits.one, kept.network != network)
+        .limit(_MOST_SWEPT)
+        .with_for_update(skip_locked=True)
+    ).scalars()
+    connection.execute(delete(sign_in_network).where(kept.network.in_(stale.all())))
 
 
 def forgive_network(connection: Connection, network: str, limits: NetworkLimits) -> None:

@@ -28,16 +28,18 @@ def digest_of(name: str, key: Secret) -> bytes:
 
 def look_up(connection: Connection, digest: bytes, now: int) -> Attempts | None:
     """What is counted of this name; rows that nobody tried for a day go."""
-    # Rows that others hold are left for the next, so that nobody waits in a circle.
+    found = _read(connection, digest)
+    # After the own row is held, and without those that others hold, so that nobody waits in a
+    # circle.
     stale = connection.execute(
         select(stranger.c.digest)
-        .where(stranger.c.counted_at < now - _KEPT)
+        .where(stranger.c.counted_at < now - _KEPT, stranger.c.digest != digest)
         .limit(_MOST_SWEPT)
         .with_for_update(skip_locked=True)
     ).scalars()
     if gone := stale.all():
         connection.execute(delete(stranger).where(stranger.c.digest.in_(gone)))
-    return _read(connection, digest)
+    return found
 
 
 def count(

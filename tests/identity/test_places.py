@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -177,3 +179,21 @@ def test_unlocking_somebody_lets_them_try_at_home_too(house: Any) -> None:
     assert outcome(house, HOME) == "in"
     with house.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(sign_in_place)).scalar() == 1
+
+
+def test_many_from_idle_networks_at_once_do_not_wait_in_a_circle(house: Any) -> None:
+    """Each finds the others' rows out of date, and would sweep them away."""
+    house = limited(house, 1_000)
+    addresses = [f"10.0.{n}.1" for n in range(8)]
+    together = threading.Barrier(8)
+
+    def attempt(n: int) -> set[str]:
+        together.wait()
+        said = {outcome(house, addresses[n], name=f"nobody{n}")}
+        return said | {outcome(house, addresses[n], password="wrong password")}
+
+    for _ in range(4):
+        with ThreadPoolExecutor(8) as pool:
+            found = set().union(*pool.map(attempt, range(8)))
+        assert found == {"unknown_person", "wrong_password"}
+        house.time.pass_by(30 * 60 * 60)
