@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import service_of
+from secvault.api.caller import address_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
@@ -60,7 +60,11 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
     if given.name is None or given.password is None:
         return Options(public_key=dict(passkey_sign_in.ask_anybody(service)))
     asked = passkey_sign_in.ask_after_password(
-        service, given.name, secret_of(given.password), request.state.request_id
+        service,
+        given.name,
+        secret_of(given.password),
+        request.state.request_id,
+        address=address_of(request),
     )
     return Options(public_key=dict(asked))
 
@@ -70,7 +74,10 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
 def passkey_open(request: Request, given: Annotated[Shown, Body()]) -> Session:
     """Sign in with a passkey that answers a challenge of the last five minutes."""
     signed_in = passkey_sign_in.complete(
-        service_of(request), given.credential.plain(), request.state.request_id
+        service_of(request),
+        given.credential.plain(),
+        request.state.request_id,
+        address=address_of(request),
     )
     return new_session(signed_in)
 
@@ -85,6 +92,7 @@ def recovery_open(request: Request, given: Annotated[Recovery, Body()]) -> Recov
         secret_of(given.password),
         secret_of(given.code),
         request.state.request_id,
+        address=address_of(request),
     )
     opened = new_session(recovered.signed_in)
     return RecoverySession(**opened.model_dump(), codes_left=recovered.left)

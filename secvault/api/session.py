@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import caller, service_of
+from secvault.api.caller import address_of, caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
@@ -93,6 +93,7 @@ def session_open(request: Request, given: Annotated[SignIn, Body()]) -> Session:
         secret_of(given.password),
         secret_of(given.code),
         request.state.request_id,
+        address=address_of(request),
     )
     return new_session(signed_in)
 

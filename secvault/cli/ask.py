@@ -74,15 +74,20 @@ def secret(question: str) -> Secret:
 
 
 def two_codes() -> tuple[Secret, Secret]:
-    """Two codes of an authenticator app that follow one another."""
-    first = line("The 6-digit code that the app shows now")
+    """Two codes of an authenticator app or token that follow one another."""
+    first = line("The code that the app or token shows now")
     second = line("The next code, when it has changed")
     return Secret.of(_digits(first)), Secret.of(_digits(second))
 
 
 def password_from(source: str) -> Secret:
     """The first line of a file, or of stdin for `-`, as a password. Raises InvalidInput."""
-    text = _read(source, "--password-from")
+    return first_line(source, "--password-from")
+
+
+def first_line(source: str, option: str) -> Secret:
+    """The first line of a file, or of stdin for `-`, that `option` names. Raises InvalidInput."""
+    text = _read(source, option)
     return Secret.of(text.splitlines()[0] if text else "")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 
-from secvault.cli import ask, show
+from secvault.cli import ask, operations, show
 from secvault.crypto import Secret
 from secvault.errors import InvalidInput
 
@@ -18,17 +17,8 @@ def show_device(uri: Secret, *, with_code: bool) -> None:
     show.talk("Add this to an authenticator app (it is shown once):")
     show.out(uri.text())
     if with_code:
-        show.out(qr_code(uri))
+        show.out(operations.qr.terminal_code(uri))
     sys.stdout.flush()
-
-
-def qr_code(uri: Secret) -> str:
-    """The QR code in half blocks, two rows of it to a line of text."""
-    import segno  # noqa: PLC0415 - only two commands draw one
-
-    drawn = io.StringIO()
-    segno.make(uri.text(), error="l", micro=False).terminal(drawn, border=2, compact=True)
-    return drawn.getvalue().rstrip("\n")
 
 
 def confirm(attempt: Callable[[Secret, Secret], object]) -> None:

@@ -16,9 +16,11 @@ from secvault.cli import (
     backup,
     config,
     db,
+    devices,
     drill,
     factors,
     grants,
+    hardware_tokens,
     help,  # noqa: A004 - the command's own name
     init,
     key_usage,
@@ -113,12 +115,17 @@ keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rew
 keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
     rewraps.stop_rewrap
 )
+app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
+    devices.password
+)
 for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),
     ("factors", factors, ACCESS),
     ("sessions", sessions, ACCESS),
+    ("devices", devices, ACCESS),
+    ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),

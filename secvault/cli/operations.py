@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import networks, secret_ids, totp
+    from secvault.identity import networks, qr, secret_ids, totp
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
         drills,
         factors,
         grants,
+        hardware_tokens,
         key_limits,
         key_usage,
         opening,
+        own_factors,
         passkey_sign_in,
         people,
         records,
@@ -64,6 +66,7 @@ __all__ = [
     "evidence",
     "factors",
     "grants",
+    "hardware_tokens",
     "key_limits",
     "key_usage",
     "log",
@@ -71,8 +74,10 @@ __all__ = [
     "networks",
     "note",
     "opening",
+    "own_factors",
     "passkey_sign_in",
     "people",
+    "qr",
     "query",
     "records",
     "recovery",
@@ -108,6 +113,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",

@@ -20,7 +20,7 @@ from secvault.identity.passwords import Argon2Cost, PasswordHasher
 from secvault.identity.principal import Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
-from secvault.identity.throttle import AttemptLimits, Strangers
+from secvault.identity.throttle import AttemptLimits
 
 __all__ = [
     "Argon2Cost",
@@ -32,5 +32,4 @@ __all__ = [
     "SessionLimits",
     "SignInDelayed",
     "SignInRefused",
-    "Strangers",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound
 from secvault.identity import names, totp
+from secvault.identity.drift import DeviceClock
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.throttle import AttemptLimits, Attempts
@@ -33,7 +34,8 @@ CLOCK_SLACK = 120
 class Device:
     """A TOTP device; its seed is not among what is known. Times in microseconds, UTC.
 
-    state: `pending` until confirmed, `active`, or `locked` after too many wrong codes.
+    state: `pending` until confirmed, `active`, or `locked` after too many wrong codes. algorithm,
+    digits, period: see `totp.Shape`. confirm_by: until when a pending one can be confirmed.
     """
 
     id: str
@@ -43,6 +45,10 @@ class Device:
     failures: int
     created_at: int
     last_used_at: int | None
+    algorithm: str
+    digits: int
+    period: int
+    confirm_by: int
 
 
 @dataclass(frozen=True)
@@ -55,15 +61,20 @@ class CountedDevice:
     shape: totp.Shape
     last_step: int
     locked: bool
+    clock: DeviceClock
 
 
 @dataclass(frozen=True)
 class ShownCode:
-    """A right and fresh code: its device and step, and all devices that it was counted against."""
+    """A right and fresh code: its device and step, and all devices that it was counted against.
+
+    clock: of the device, with what this code taught.
+    """
 
     device: str
     step: int
     counted: tuple[str, ...]
+    clock: DeviceClock
 
 
 _DEVICE = (
@@ -74,6 +85,10 @@ _DEVICE = (
     totp_device.c.failures,
     totp_device.c.created_at,
     totp_device.c.last_used_at,
+    totp_device.c.algorithm,
+    totp_device.c.digits,
+    totp_device.c.period,
+    totp_device.c.confirm_by,
 )
 
 
@@ -111,19 +126,20 @@ def count_attempt(
 def check_code(
     counted: tuple[CountedDevice, ...], keys: IdentityKeys, code: Secret, clock: Clock
 ) -> ShownCode:
-    """The device and step that this code belongs to: the present step or the one before it.
+    """The device and step that this code belongs to, among those of `DeviceClock.steps`.
 
-    RFC 6238, 5.2, allows one step for the way from the device to here. Raises SignInRefused for a
-    wrong code and for one that was used, and Damaged when a seed does not open.
+    Raises SignInRefused for a wrong code and for one that was used, and Damaged when a seed does
+    not open.
     """
     seconds = clock.seconds()
     replayed = False
     for device in counted:
         seed = totp.open_seed(device.sealed_seed, keys.totp, device.person, device.id)
         present = device.shape.step(seconds)
-        step = totp.matching_step(seed, device.shape, code, (present - 1, present))
+        step = totp.matching_step(seed, device.shape, code, device.clock.steps(present))
         if step is not None and step > device.last_step:
-            return ShownCode(device.id, step, tuple(each.id for each in counted))
+            learned = device.clock.learned(present, step)
+            return ShownCode(device.id, step, tuple(each.id for each in counted), learned)
         replayed = replayed or step is not None
     raise SignInRefused(
         Reason.REPLAYED_CODE if replayed else Reason.WRONG_CODE,
@@ -140,7 +156,12 @@ def use_up(connection: Connection, clock: Clock, shown: ShownCode, person_id: st
     used = connection.execute(
         update(totp_device)
         .where(totp_device.c.id == shown.device, totp_device.c.last_step < shown.step)
-        .values(last_step=shown.step, last_used_at=clock.micros())
+        .values(
+            last_step=shown.step,
+            last_used_at=clock.micros(),
+            shift=shown.clock.shift,
+            drift=shown.clock.drift,
+        )
     )
     if used.rowcount != 1:
         raise SignInRefused(Reason.REPLAYED_CODE, person_id)
@@ -188,13 +209,36 @@ def unlock_device(connection: Connection, device_id: str) -> Device:
     return read_device(connection, device_id)
 
 
-def shape_of(row: Row[Any]) -> totp.Shape:
-    """What the device of this row computes."""
-    return totp.Shape(row.algorithm, row.digits, row.period)
+def remove_device(connection: Connection, person_id: str, device_id: str) -> Device:
+    """Take a device away from a person, with its seed. Raises NotFound; Conflict for the last one.
+
+    Whoever has lost the last one is helped by somebody else: nobody signs in without.
+    """
+    own = {device.id: device for device in list_devices(connection, person_id)}
+    if device_id not in own:
+        raise NotFound(f"this person has no device with the id {device_id[:64]!r}")
+    usable = [device.id for device in own.values() if device.state == ACTIVE]
+    if usable == [device_id]:
+        raise Conflict("this is the last device in use; enrol another one first")
+    connection.execute(delete(totp_device).where(totp_device.c.id == device_id))
+    return own[device_id]
+
+
+def counted_device(row: Row[Any], *, locked: bool) -> CountedDevice:
+    """The device of this row, one attempt counted against it."""
+    return CountedDevice(
+        row.id,
+        row.person,
+        row.sealed_seed,
+        totp.Shape(row.algorithm, row.digits, row.period),
+        row.last_step,
+        locked,
+        DeviceClock(row.shift, row.drift),
+    )
 
 
 def _before_last_use(row: Row[Any], now: int) -> bool:
-    newest: int = row.last_step * row.period
+    newest: int = (row.last_step - row.shift) * row.period
     return now // 1_000_000 < newest - CLOCK_SLACK
 
 
@@ -210,4 +254,4 @@ def _count(connection: Connection, row: Row[Any], now: int, limits: AttemptLimit
             state=LOCKED if locked else ACTIVE,
         )
     )
-    return CountedDevice(row.id, row.person, row.sealed_seed, shape_of(row), row.last_step, locked)
+    return counted_device(row, locked=locked)

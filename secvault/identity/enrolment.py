@@ -14,18 +14,16 @@ from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import devices, names, totp
 from secvault.identity.devices import ACTIVE, PENDING, CountedDevice, Device
+from secvault.identity.drift import FURTHEST_SHIFT
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.people import Person
 from secvault.identity.throttle import AttemptLimits, Attempts
 from secvault.store import Store
-from secvault.store.tables import totp_device
+from secvault.store.tables import hardware_token, totp_device
 
 MOST_DEVICES = 5
 PENDING_SECONDS = 10 * 60
 """How long a shown seed waits for its two codes."""
-
-# A clock that is wrong by more than this many steps is not recognised as such, only as wrong.
-_WIDEST_LOOK = 20
 
 
 @dataclass(frozen=True)
@@ -49,23 +47,34 @@ def begin_enrolment(
     *,
     name: str,
     issuer: str,
+    shape: totp.Shape = totp.COMMON,
     random: Random = os.urandom,
 ) -> Enrolment:
     """Make a seed for a new device of this person; it does not work before it is confirmed.
 
     name: tells the person's devices apart, up to 64 characters. Beginning again under the same
-    name replaces what was not confirmed. Raises InvalidInput, and Conflict when the name is in use
-    or the person has five devices.
+    name replaces what was not confirmed. shape: what the device computes; many apps know the
+    common one only. Raises InvalidInput, and Conflict when the name is in use or the person has
+    five devices.
     """
-    seed = totp.new_seed(random)
-    device = _insert(
-        connection, clock, keys, person, name=name, seed=seed, state=PENDING, random=random
+    seed = totp.new_seed(random, shape)
+    device = insert_device(
+        connection,
+        clock,
+        keys,
+        person,
+        name=name,
+        seed=seed,
+        shape=shape,
+        state=PENDING,
+        pending_seconds=PENDING_SECONDS,
+        random=random,
     )
     return Enrolment(
         device,
         totp.base32(seed),
-        totp.provisioning_uri(seed, totp.COMMON, person.name, issuer),
-        device.created_at + PENDING_SECONDS * 1_000_000,
+        totp.provisioning_uri(seed, shape, person.name, issuer),
+        device.confirm_by,
     )
 
 
@@ -91,7 +100,10 @@ def confirm_enrolment(
     """
     counted = _count_attempt(store, clock, person_id, device_id, limits or AttemptLimits())
     seed = totp.open_seed(counted.sealed_seed, keys.totp, counted.person, counted.id)
-    step = _second_step(seed, counted.shape, codes, clock.seconds())
+    present = counted.shape.step(clock.seconds())
+    step = second_step(seed, counted.shape, codes, present)
+    if step is None or step not in (present - 1, present):
+        raise _unfit(step, present, counted.shape)
     with store.write() as connection:
         confirmed = connection.execute(
             update(totp_device)
@@ -107,6 +119,12 @@ def confirm_enrolment(
         if confirmed.rowcount != 1:
             raise Conflict("the device was confirmed or replaced at the same moment")
         device = devices.read_device(connection, device_id)
+        # A hardware token's seed is kept in one place from now on.
+        connection.execute(
+            update(hardware_token)
+            .where(hardware_token.c.device == device_id)
+            .values(sealed_seed=None)
+        )
         record(connection, device)
     return device
 
@@ -127,12 +145,12 @@ def adopt_device(
     seed: base32. Raises InvalidInput, Conflict.
     """
     own = totp.parse_seed(seed)
-    return _insert(
+    return insert_device(
         connection, clock, keys, person, name=name, seed=own, state=ACTIVE, random=random
     )
 
 
-def _insert(
+def insert_device(
     connection: Connection,
     clock: Clock,
     keys: IdentityKeys,
@@ -141,12 +159,18 @@ def _insert(
     name: str,
     seed: Secret,
     state: str,
-    random: Random,
+    shape: totp.Shape = totp.COMMON,
+    pending_seconds: int = 0,
+    random: Random = os.urandom,
 ) -> Device:
+    """Store a device whose seed is known. pending_seconds: how long it may wait to be confirmed.
+
+    Raises InvalidInput, Conflict.
+    """
     shown_as = names.display_name(name, "device", names.LONGEST_LABEL)
     now = clock.micros()
     own = totp_device.c.person == person.id
-    stale = totp_device.c.created_at <= now - PENDING_SECONDS * 1_000_000
+    stale = totp_device.c.confirm_by <= now
     connection.execute(
         delete(totp_device).where(
             own, totp_device.c.state == PENDING, or_(stale, totp_device.c.name == shown_as)
@@ -166,9 +190,10 @@ def _insert(
             person=person.id,
             name=shown_as,
             sealed_seed=totp.seal_seed(seed, keys.totp, person.id, device_id, random),
-            algorithm=totp.COMMON.algorithm,
-            digits=totp.COMMON.digits,
-            period=totp.COMMON.period,
+            algorithm=shape.algorithm,
+            digits=shape.digits,
+            period=shape.period,
+            confirm_by=now + pending_seconds * 1_000_000,
             state=state,
             last_step=0,
             failures=0,
@@ -196,8 +221,8 @@ def _count_attempt(
             raise NotFound(f"this person has no device with the id {device_id[:64]!r}")
         if row.state != PENDING:
             raise Conflict("the device is confirmed already")
-        if now > row.created_at + PENDING_SECONDS * 1_000_000:
-            raise Conflict("the ten minutes to confirm the device are over; begin again")
+        if now > row.confirm_by:
+            raise Conflict("the time to confirm the device is over; begin again")
         if row.failures >= limits.lock_after:
             raise Conflict("too many wrong codes; begin again with a new seed")
         after = Attempts(row.failures, row.next_try_at).counted(now, limits, row.person)
@@ -206,39 +231,37 @@ def _count_attempt(
             .where(totp_device.c.id == device_id)
             .values(failures=after.failures, next_try_at=after.next_try_at)
         )
-        return CountedDevice(
-            row.id,
-            row.person,
-            row.sealed_seed,
-            devices.shape_of(row),
-            row.last_step,
-            locked=False,
-        )
+        return devices.counted_device(row, locked=False)
 
 
-def _second_step(
-    seed: Secret, shape: totp.Shape, codes: tuple[Secret, Secret], seconds: int
-) -> int:
-    """The step of the second code, which is the present one or the one before it."""
-    present = shape.step(seconds)
-    # Looks wider than it accepts, to help a person whose telephone's clock is wrong.
+def second_step(
+    seed: Secret, shape: totp.Shape, codes: tuple[Secret, Secret], present: int
+) -> int | None:
+    """The step of the second of two codes in a row, the nearest to ours; None when there is none.
+
+    Looks up to 20 steps to both sides: to help a person whose telephone's clock is wrong.
+    """
     for step in sorted(
-        range(present - _WIDEST_LOOK, present + _WIDEST_LOOK + 1),
+        range(present - FURTHEST_SHIFT, present + FURTHEST_SHIFT + 1),
         key=lambda step: abs(step - present),
     ):
         if totp.matching_step(seed, shape, codes[1], (step,)) is None:
             continue
-        if totp.matching_step(seed, shape, codes[0], (step - 1,)) is None:
-            continue
-        if step in (present - 1, present):
+        if totp.matching_step(seed, shape, codes[0], (step - 1,)) is not None:
             return step
-        minutes = max(1, round(abs(step - present) * shape.period / 60))
-        where = "behind" if step < present else "ahead"
-        raise InvalidInput.at(
+    return None
+
+
+def _unfit(step: int | None, present: int, shape: totp.Shape) -> InvalidInput:
+    if step is None:
+        return InvalidInput.at(
             "codes",
-            f"the codes are right, but the device's clock is about {minutes} min {where}, or they "
-            "came late; let the device set its clock by itself and give two new codes",
+            "give two codes that the device showed one after the other, the second just now",
         )
-    raise InvalidInput.at(
-        "codes", "give two codes that the device showed one after the other, the second just now"
+    minutes = max(1, round(abs(step - present) * shape.period / 60))
+    where = "behind" if step < present else "ahead"
+    return InvalidInput.at(
+        "codes",
+        f"the codes are right, but the device's clock is about {minutes} min {where}, or they "
+        "came late; let the device set its clock by itself and give two new codes",
     )

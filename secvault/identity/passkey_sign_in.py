@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from secvault.crypto.secret import Secret
-from secvault.identity import challenges, passkeys, relying_party
+from secvault.identity import challenges, passkeys, places, relying_party
 from secvault.identity.challenges import Challenge, Purpose
 from secvault.identity.passkeys import Verifier
 from secvault.identity.passwords import PasswordHash
@@ -55,6 +55,7 @@ def ask_after_password(
     name: str,
     password: Secret,
     *,
+    address: str = "",
     record: Callable[[Connection, Asked], None] = lambda _connection, _asked: None,
 ) -> Asked:
     """A challenge for the passkeys of somebody whose password is right.
@@ -62,7 +63,7 @@ def ask_after_password(
     The attempt counts as failed until the passkey was shown, as in `two_steps`. Raises
     SignInRefused, also for somebody without a passkey, and SignInDelayed.
     """
-    known = check_password(entrance, name, password)
+    known = check_password(entrance, name, password, address)
     fresh = upgraded(entrance.hasher, known, password)
     with entrance.store.write() as connection:
         kept = connection.execute(
@@ -92,6 +93,7 @@ def complete(
     party: RelyingParty,
     given: Mapping[str, Any],
     *,
+    address: str = "",
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
     """Let somebody in who answers a challenge with their passkey.
@@ -105,12 +107,14 @@ def complete(
     named = challenge.purpose is Purpose.SIGN_IN
     shown, asserted = check(entrance, party, answer, challenge.person, handle_needed=named)
     factors = (PASSKEY,) if named else (PASSWORD, PASSKEY)
+    network = places.network_of(address)
     with entrance.store.write() as connection:
         if not named:
-            _keep_password(connection, challenge, shown.person)
+            _keep_password(entrance, connection, challenge, network)
         # The person before the passkey, as where passkeys are removed: no two wait for each other.
         signed_in = let_in(connection, entrance, shown.person, factors, shown.id)
         passkeys.note_use(connection, entrance.clock, shown, asserted)
+        places.remember(connection, shown.person, network, entrance.clock.micros())
         record(connection, signed_in)
     return signed_in
 
@@ -150,12 +154,18 @@ def check(
         raise SignInRefused(Reason.WRONG_PASSKEY, known.person) from None
 
 
-def _keep_password(connection: Connection, challenge: Challenge, person_id: str) -> None:
+def _keep_password(
+    entrance: Entrance, connection: Connection, challenge: Challenge, network: str
+) -> None:
+    """Hold the password's step to what it was, and forget the person's failures."""
+    who = challenge.person or ""
     row = connection.execute(
         select(person.c.state, person.c.password_hash, person.c.password_changed_at).where(
-            person.c.id == person_id
+            person.c.id == who
         )
     ).one()
     if row.password_changed_at != challenge.password_changed_at:
-        raise SignInRefused(Reason.CHANGED_MEANWHILE, person_id)
-    forget_failures(connection, Known(person_id, row.state, PasswordHash(row.password_hash)))
+        raise SignInRefused(Reason.CHANGED_MEANWHILE, who)
+    at_home = places.is_own(connection, who, network, entrance.clock.micros())
+    known = Known(who, row.state, PasswordHash(row.password_hash), network, at_home)
+    forget_failures(entrance, connection, known)

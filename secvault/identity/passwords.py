@@ -26,6 +26,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
+from secvault.identity import guessable
 
 SHORTEST = 12
 LONGEST = 128
@@ -39,8 +40,6 @@ _SALT_BYTES = 16
 _HASH_BYTES = 32
 # 128 characters of four bytes, each with as many marks as any keyboard writes: no more is hashed.
 _LONGEST_BYTES = 4 * 4 * LONGEST
-# Shorter words would forbid half of all passwords.
-_SHORTEST_WORD = 4
 
 
 @dataclass(frozen=True)
@@ -98,16 +97,15 @@ class PasswordHasher:
     def hash_new(self, password: Secret, words: Iterable[str] = ()) -> PasswordHash:
         """The form to store of a password that somebody chose just now.
 
-        12 to 128 characters, any characters; no rules about kinds of characters. words: what an
-        attacker tries first, such as the sign-in name, the company and its departments; a
-        password must not contain one of them, whatever the case. Raises InvalidInput.
+        12 to 128 characters, any characters; no rules about kinds of characters. words: see
+        `guessable.reason_against`. Raises InvalidInput.
         """
         text = _normal(password)
         if text is None or not SHORTEST <= len(text) <= LONGEST:
             raise InvalidInput.at("password", f"must have {SHORTEST} to {LONGEST} characters")
-        found = _word_in(text, (*PRODUCT_WORDS, *words))
+        found = guessable.reason_against(text, (*PRODUCT_WORDS, *words))
         if found is not None:
-            raise InvalidInput.at("password", f"must not contain {found!r}; it is easy to guess")
+            raise InvalidInput.at("password", found)
         return self._hash(text)
 
     def verify(self, stored: PasswordHash | None, password: Secret) -> bool:
@@ -153,15 +151,6 @@ def _normal(password: Secret) -> str | None:
         return unicodedata.normalize("NFC", raw.decode())
     except UnicodeDecodeError:
         return None
-
-
-def _word_in(text: str, words: Iterable[str]) -> str | None:
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    for word in words:
-        wanted = unicodedata.normalize("NFKC", word).casefold()
-        if len(wanted) >= _SHORTEST_WORD and wanted in plain:
-            return word
-    return None
 
 
 def _no_hash() -> Damaged:

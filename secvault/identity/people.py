@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
-from secvault.identity import names, sessions
+from secvault.identity import names, places, sessions
 from secvault.identity.passwords import PasswordHash
 from secvault.store.tables import person
 
@@ -168,11 +168,16 @@ def enable_person(connection: Connection, person_id: str) -> None:
 
 
 def set_password(
-    connection: Connection, clock: Clock, person_id: str, password: PasswordHash
+    connection: Connection,
+    clock: Clock,
+    person_id: str,
+    password: PasswordHash,
+    keep: str | None = None,
 ) -> int:
     """Replace the password and end every session of the person. Returns how many ended.
 
-    Raises NotFound. The second factor stays as it is (OWASP ASVS 5.0, 6.4.3).
+    keep: key id of the one session that stays, of who changes their own password. The second
+    factor stays as it is (OWASP ASVS 5.0, 6.4.3). Raises NotFound.
     """
     read_person(connection, person_id)
     connection.execute(
@@ -185,7 +190,7 @@ def set_password(
             next_try_at=0,
         )
     )
-    return sessions.end_all_sessions(connection, clock, person_id)
+    return sessions.end_all_sessions(connection, clock, person_id, keep)
 
 
 def hold_person(connection: Connection, person_id: str) -> None:
@@ -201,6 +206,7 @@ def hold_person(connection: Connection, person_id: str) -> None:
 def clear_failures(connection: Connection, person_id: str) -> None:
     """Let the person try again at once. Locked devices stay locked. Raises NotFound."""
     read_person(connection, person_id)
+    places.forget_failures_at(connection, person_id, None)
     connection.execute(
         update(person).where(person.c.id == person_id).values(failures=0, next_try_at=0)
     )

@@ -108,6 +108,7 @@ def sign_in(
     password: Secret,
     code: Secret,
     *,
+    address: str = "",
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
     """Let somebody in who shows the password and an unused recovery code.
@@ -116,12 +117,12 @@ def sign_in(
     counted, on disk, before they are looked at; after ten wrong codes the set is locked. Raises
     SignInRefused, SignInDelayed, as `sign_in.sign_in` does.
     """
-    known = check_password(entrance, name, password)
+    known = check_password(entrance, name, password, address)
     _count_attempt(entrance, known.id)
     digest = digest_of(entrance.keys, known.id, plain_code(code))
     fresh = upgraded(entrance.hasher, known, password)
     with entrance.store.write() as connection:
-        forget_failures(connection, known)
+        forget_failures(entrance, connection, known)
         used = connection.execute(
             update(recovery_code)
             .where(

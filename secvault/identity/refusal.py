@@ -35,6 +35,8 @@ class Reason(StrEnum):
     UNKNOWN_PASSKEY = "unknown_passkey"
     WRONG_PASSKEY = "wrong_passkey"
     COUNT_WENT_BACK = "count_went_back"
+    RESYNCED_TOO_OFTEN = "resynced_too_often"
+    NOT_YOURSELF = "not_yourself"
 
 
 class SignInRefused(NotAuthenticated):

@@ -272,14 +272,14 @@ def end_session(
     return connection.execute(ending.values(ended_at=clock.micros())).rowcount == 1
 
 
-def end_all_sessions(connection: Connection, clock: Clock, person_id: str) -> int:
-    """End every open session of a person; returns how many there were."""
-    ended = connection.execute(
-        update(session)
-        .where(session.c.person == person_id, session.c.ended_at.is_(None))
-        .values(ended_at=clock.micros())
-    )
-    return ended.rowcount
+def end_all_sessions(
+    connection: Connection, clock: Clock, person_id: str, keep: str | None = None
+) -> int:
+    """End every open session of a person, but `keep` (a key id); returns how many there were."""
+    ending = update(session).where(session.c.person == person_id, session.c.ended_at.is_(None))
+    if keep is not None:
+        ending = ending.where(session.c.key_id != keep)
+    return connection.execute(ending.values(ended_at=clock.micros())).rowcount
 
 
 def _known(row: Row[*tuple[Any, ...]]) -> KnownSession:

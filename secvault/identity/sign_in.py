@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select, update
 
@@ -12,14 +12,15 @@ from secvault.clock import Clock
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
-from secvault.identity import devices, names, passkeys, people, sessions
+from secvault.identity import devices, names, passkeys, people, places, sessions, strangers
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHash, PasswordHasher
 from secvault.identity.people import Person
+from secvault.identity.places import NetworkLimits
 from secvault.identity.principal import PASSWORD, TOTP, Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
-from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks, Strangers
+from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks
 from secvault.store import Store
 from secvault.store.tables import person
 
@@ -28,27 +29,31 @@ from secvault.store.tables import person
 class Entrance:
     """What people and systems sign in through.
 
-    strangers, setbacks: one for each process, for as long as it runs.
+    setbacks: one for each process, for as long as it runs.
     """
 
     store: Store
     clock: Clock
     keys: IdentityKeys
     hasher: PasswordHasher
-    strangers: Strangers
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
     sessions: SessionLimits = field(default_factory=SessionLimits)
     random: Random = os.urandom
     setbacks: Setbacks = field(default_factory=Setbacks)
+    networks: NetworkLimits = field(default_factory=NetworkLimits)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What somebody typed: the sign-in name in any spelling, the password, the present code."""
+    """What somebody typed: the sign-in name in any spelling, the password, the present code.
+
+    address: the IP address that it came from; empty when there is none.
+    """
 
     name: str
     password: Secret
     code: Secret
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,16 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class Known:
-    """Somebody whose attempt has been counted."""
+    """Somebody whose attempt has been counted.
+
+    network: that it came from; own_place: it was counted there, since they are at home in it.
+    """
 
     id: str
     state: str
     password: PasswordHash
+    network: str = ""
+    own_place: bool = False
 
 
 def sign_in(
@@ -87,11 +97,11 @@ def sign_in(
     the audit entry stands or falls with the session.
 
     Raises SignInRefused with one and the same sentence whether the name is unknown, the person
-    disabled, the password or code wrong or used; each costs one password hash. Raises
-    SignInDelayed after several failures, for unknown names just the same (what remains of the
-    difference: see `Strangers`; and the counting of an unknown name writes nothing to disk).
+    disabled, the password or code wrong or used; each costs one password hash and one transaction.
+    Raises SignInDelayed after several failures, for unknown names just the same, and after many
+    from one network, whatever the names.
     """
-    known = check_password(entrance, given.name, given.password)
+    known = check_password(entrance, given.name, given.password, given.address)
     return enter(
         entrance,
         known,
@@ -121,8 +131,9 @@ def enter(
     shown = devices.check_code(counted, keys, code, clock)
     fresh = password_hash()
     with store.write() as connection:
-        forget_failures(connection, known)
+        forget_failures(entrance, connection, known)
         devices.use_up(connection, clock, shown, known.id)
+        places.remember(connection, known.id, known.network, clock.micros())
         connection.execute(
             update(person).where(person.c.id == known.id).values(password_hash=fresh)
         )
@@ -162,28 +173,28 @@ def let_in(
     return SignedIn(principal, opened.text, opened.expires_at, device)
 
 
-def prove_password(entrance: Entrance, name: str, password: Secret) -> Person:
+def prove_password(entrance: Entrance, name: str, password: Secret, address: str = "") -> Person:
     """The person whose password this is, and who has no second factor yet; opens nothing.
 
     For the first enrolment. Counts and answers as `sign_in` does; whoever has a second factor is
     refused like anybody else, so that this never tells a password right from wrong for them.
     """
-    known = check_password(entrance, name, password)
+    known = check_password(entrance, name, password, address)
     with entrance.store.write() as connection:
         present = devices.list_devices(connection, known.id)
         enrolled = any(device.state != devices.PENDING for device in present)
         if enrolled or passkeys.list_passkeys(connection, known.id):
             raise SignInRefused(Reason.SECOND_FACTOR_NEEDED, known.id)
-        forget_failures(connection, known)
+        forget_failures(entrance, connection, known)
         return people.read_person(connection, known.id)
 
 
-def check_password(entrance: Entrance, name: str, password: Secret) -> Known:
+def check_password(entrance: Entrance, name: str, password: Secret, address: str = "") -> Known:
     """Count the attempt, durably, and then look at the password.
 
     Raises SignInRefused, SignInDelayed. It counts as failed until `enter` has succeeded.
     """
-    known = _count_attempt(entrance, name)
+    known = _count_attempt(entrance, name, places.network_of(address))
     right = entrance.hasher.verify(known.password if known else None, password)
     if known is None:
         raise SignInRefused(Reason.UNKNOWN_PERSON)
@@ -194,7 +205,7 @@ def check_password(entrance: Entrance, name: str, password: Secret) -> Known:
     return known
 
 
-def _count_attempt(entrance: Entrance, name: str) -> Known | None:
+def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
     """The person of this name, the attempt counted in a transaction of its own; None: a stranger.
 
     Raises SignInDelayed.
@@ -204,37 +215,54 @@ def _count_attempt(entrance: Entrance, name: str) -> Known | None:
         folded = names.sign_in_name(name)
     except InvalidInput:
         # Nobody can have this name; to say so would be an answer of another kind.
-        entrance.strangers.count(name, now, limits)
-        return None
+        folded = ""
+    digest = strangers.digest_of(folded or name, entrance.keys.token_pepper)
     with entrance.store.write() as connection:
+        places.count_network(connection, network, now, entrance.networks)
         row = connection.execute(
             select(person).where(person.c.name == folded).with_for_update()
         ).one_or_none()
-        if row is not None:
-            after = Attempts(row.failures, row.next_try_at).counted(now, limits, row.id)
-            connection.execute(
-                update(person)
-                .where(person.c.id == row.id)
-                .values(failures=after.failures, next_try_at=after.next_try_at)
-            )
-            return Known(row.id, row.state, PasswordHash(row.password_hash))
-    entrance.strangers.count(folded, now, limits)
-    return None
+        # The same statements for everybody, and one row written: times must not tell who exists.
+        stranger = strangers.look_up(connection, digest, now)
+        who = row.id if row else ""
+        at_home = places.count_at_own_place(connection, who, network, now, limits)
+        if row is None:
+            strangers.count(connection, digest, stranger, now, limits)
+            return None
+        known = Known(row.id, row.state, PasswordHash(row.password_hash), network)
+        if at_home:
+            return replace(known, own_place=True)
+        after = Attempts(row.failures, row.next_try_at).counted(now, limits, row.id)
+        connection.execute(
+            update(person)
+            .where(person.c.id == row.id)
+            .values(failures=after.failures, next_try_at=after.next_try_at)
+        )
+        return known
 
 
-def forget_failures(connection: Connection, known: Known) -> None:
-    """Forget the failures of somebody who is still as active, with the password that was shown."""
+def forget_failures(entrance: Entrance, connection: Connection, known: Known) -> None:
+    """Forget the failures of somebody who is still as active, with the password that was shown.
+
+    Those of elsewhere stay when the person is at home: they are somebody else's. Raises
+    SignInRefused for whoever was changed meanwhile.
+    """
+    # In the order in which attempts are counted, so that no two wait for each other.
+    places.forgive_network(connection, known.network, entrance.networks)
+    kept = person.c
+    stay = {"failures": kept.failures, "next_try_at": kept.next_try_at}
     same = connection.execute(
         update(person)
         .where(
-            person.c.id == known.id,
-            person.c.state == people.ACTIVE,
-            person.c.password_hash == known.password,
+            kept.id == known.id,
+            kept.state == people.ACTIVE,
+            kept.password_hash == known.password,
         )
-        .values(failures=0, next_try_at=0)
+        .values(stay if known.own_place else {"failures": 0, "next_try_at": 0})
     )
     if same.rowcount != 1:
         raise SignInRefused(Reason.CHANGED_MEANWHILE, known.id)
+    places.forget_failures_at(connection, known.id, known.network)
 
 
 def upgraded(hasher: PasswordHasher, known: Known, password: Secret) -> PasswordHash:

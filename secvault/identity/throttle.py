@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -50,31 +49,6 @@ class Attempts:
             raise SignInDelayed(-((now - self.next_try_at) // _MICROS), person)
         failures = self.failures + 1
         return Attempts(failures, now + limits.delay(failures) * _MICROS)
-
-
-class Strangers:
-    """Counts attempts with names that nobody has, as those of real people are counted.
-
-    So an unknown name is answered with the same delays as a known one, and delays do not tell who
-    exists. Real people are counted in the store, for all processes; strangers in this process
-    only, at most `capacity` of them, the longest unseen forgotten first. With several worker
-    processes an unknown name therefore has several times the free attempts.
-    """
-
-    def __init__(self, capacity: int = 10_000) -> None:
-        self._capacity = capacity
-        self._attempts: OrderedDict[bytes, Attempts] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def count(self, name: str, now: int, limits: AttemptLimits) -> None:
-        """Count one attempt with this name. Raises SignInDelayed when it is too early."""
-        # Names that are mistyped passwords must not lie about in memory.
-        key = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-        with self._lock:
-            self._attempts[key] = self._attempts.get(key, Attempts()).counted(now, limits)
-            self._attempts.move_to_end(key)
-            if len(self._attempts) > self._capacity:
-                self._attempts.popitem(last=False)
 
 
 class Setbacks:

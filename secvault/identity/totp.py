@@ -26,12 +26,18 @@ from secvault.errors import InvalidInput
 SEED_BYTES = 20
 """RFC 4226, section 4, R6, recommends 160 bits."""
 
+# As long as the hash's output (RFC 6238, errata 2866).
+_SEED_BYTES = MappingProxyType({"SHA1": SEED_BYTES, "SHA256": 32, "SHA512": 64})
 _SHORTEST_SEED = 16
 _LONGEST_SEED = 64
 _BASE32 = re.compile(rb"[A-Z2-7]+")
 _HASHES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
 )
+
+
+DIGITS = (6, 8)
+PERIODS = (30, 60)
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,25 @@ class Shape:
         """The step of this moment, in seconds since the epoch."""
         return seconds // self.period
 
+    @classmethod
+    def of(cls, algorithm: str, digits: int, period: int) -> Shape:
+        """From what somebody said. Raises InvalidInput, naming the field."""
+        if algorithm not in _HASHES:
+            raise InvalidInput.at("algorithm", f"use one of {', '.join(_HASHES)}")
+        if digits not in DIGITS:
+            raise InvalidInput.at("digits", "must be 6 or 8")
+        if period not in PERIODS:
+            raise InvalidInput.at("period", "must be 30 or 60 seconds")
+        return cls(algorithm, digits, period)
+
 
 COMMON = Shape()
 """The only one that every authenticator app follows."""
 
 
-def new_seed(random: aead.Random = os.urandom) -> Secret:
-    """A new seed: 20 random bytes."""
-    return Secret(aead.draw(SEED_BYTES, random))
+def new_seed(random: aead.Random = os.urandom, shape: Shape = COMMON) -> Secret:
+    """A new seed: random bytes, as many as the hash gives; 20 for SHA-1."""
+    return Secret(aead.draw(_SEED_BYTES[shape.algorithm], random))
 
 
 def parse_seed(text: Secret) -> Secret:
@@ -69,6 +86,11 @@ def parse_seed(text: Secret) -> Secret:
         seed = base64.b32decode(plain + b"=" * (-len(plain) % 8))
     except binascii.Error:
         raise InvalidInput.at("seed", "is not whole base32; copy all of it") from None
+    return seed_of(seed)
+
+
+def seed_of(seed: bytes) -> Secret:
+    """These bytes as a seed: 16 to 64 of them. Raises InvalidInput."""
     if not _SHORTEST_SEED <= len(seed) <= _LONGEST_SEED:
         raise InvalidInput.at("seed", f"must be {_SHORTEST_SEED} to {_LONGEST_SEED} bytes long")
     return Secret(seed)

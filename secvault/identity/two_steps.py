@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from secvault.crypto import token
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, NotAuthenticated
-from secvault.identity import devices, people
+from secvault.identity import devices, people, places
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHash
 from secvault.identity.refusal import Reason, SignInRefused
@@ -50,6 +50,7 @@ def begin(
     name: str,
     password: Secret,
     *,
+    address: str = "",
     record: Callable[[Connection, FirstStep], None] = lambda _connection, _step: None,
 ) -> FirstStep:
     """Take the password of somebody who has a second factor.
@@ -57,7 +58,7 @@ def begin(
     Raises SignInRefused and SignInDelayed as `sign_in` does; also for somebody without a second
     factor, or with a locked one only, whose password was right.
     """
-    known = check_password(entrance, name, password)
+    known = check_password(entrance, name, password, address)
     fresh = upgraded(entrance.hasher, known, password)
     minted = token.mint(PREFIX, entrance.random)
     now = entrance.clock.micros()
@@ -94,6 +95,7 @@ def complete(
     request: str,
     code: Secret,
     *,
+    address: str = "",
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
     """Let somebody in whose password was right a moment ago, and who shows a fresh code now.
@@ -102,6 +104,7 @@ def complete(
     code, after which the request can be shown again with another.
     """
     digest = _digest(entrance.keys, request)
+    network, now = places.network_of(address), entrance.clock.micros()
     with entrance.store.read() as connection:
         row = connection.execute(
             select(
@@ -114,9 +117,10 @@ def complete(
             .join_from(mfa_request, person)
             .where(
                 mfa_request.c.digest == digest,
-                mfa_request.c.expires_at > entrance.clock.micros(),
+                mfa_request.c.expires_at > now,
             )
         ).one_or_none()
+        at_home = row is not None and places.is_own(connection, row.person, network, now)
     if row is None:
         raise InvalidInput(UNKNOWN_REQUEST)
     if row.state != people.ACTIVE:
@@ -131,7 +135,7 @@ def complete(
         record(connection, signed_in)
 
     password = PasswordHash(row.password_hash)
-    known = Known(row.person, row.state, password)
+    known = Known(row.person, row.state, password, network, at_home)
     return enter(entrance, known, code, lambda: password, use_request)
 
 

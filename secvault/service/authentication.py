@@ -29,24 +29,27 @@ def sign_in(
     code: Secret,
     request_id: str = "",
     method: str = "session",
+    address: str = "",
 ) -> SignedIn:
     """Open a session for somebody who shows the password and a fresh code.
 
-    method: the face that asks, for the audit log. Raises NotAuthenticated or TooManyAttempts, the
-    same for every cause; the audit log keeps the cause. The session and its audit entry are on disk
-    together.
+    method: the face that asks, for the audit log. address: where it comes from. Raises
+    NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps the cause.
+    The session and its audit entry are on disk together.
     """
     with recording_refusals(service, request_id):
         signed_in = enter(
             service.entrance,
-            Credentials(name, password, code),
+            Credentials(name, password, code, address),
             record=recorder(service, request_id, method),
         )
     service.audit.kick()
     return signed_in
 
 
-def begin_sign_in(service: Service, name: str, password: Secret, request_id: str = "") -> FirstStep:
+def begin_sign_in(
+    service: Service, name: str, password: Secret, request_id: str = "", address: str = ""
+) -> FirstStep:
     """The first of two steps: the password of somebody who has a second factor.
 
     Raises as `sign_in` does. That a password was right is on disk before it is answered.
@@ -65,20 +68,24 @@ def begin_sign_in(service: Service, name: str, password: Secret, request_id: str
         service.audit.enqueue(connection, event)
 
     with recording_refusals(service, request_id):
-        step = begin(service.entrance, name, password, record=record)
+        step = begin(service.entrance, name, password, address=address, record=record)
     service.audit.kick()
     return step
 
 
 def complete_sign_in(
-    service: Service, request: str, code: Secret, request_id: str = ""
+    service: Service, request: str, code: Secret, request_id: str = "", address: str = ""
 ) -> SignedIn:
     """The second step: a session for somebody who shows a fresh code. Raises as `sign_in` does;
     InvalidInput when the first step is unknown, over or used.
     """
     with recording_refusals(service, request_id):
         signed_in = complete(
-            service.entrance, request, code, record=recorder(service, request_id, "userpass")
+            service.entrance,
+            request,
+            code,
+            address=address,
+            record=recorder(service, request_id, "userpass"),
         )
     service.audit.kick()
     return signed_in

@@ -28,8 +28,8 @@ from secvault.identity import (
     IdentityKeys,
     PasswordHasher,
     SessionLimits,
-    Strangers,
 )
+from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
 from secvault.keyring.key_usage import KeyUsage
@@ -221,7 +221,7 @@ def _entrance(
         clock=clock,
         keys=keys,
         hasher=PasswordHasher(keys.password_pepper, slots, cost, random),
-        strangers=Strangers(),
+        networks=NetworkLimits(burst=limits.network_failures),
         sessions=SessionLimits(
             idle=limits.session_idle_minutes * 60, absolute=limits.session_hours * 3600
         ),

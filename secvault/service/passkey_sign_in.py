@@ -40,7 +40,7 @@ def ask_anybody(service: Service) -> Mapping[str, Any]:
 
 
 def ask_after_password(
-    service: Service, name: str, password: Secret, request_id: str = ""
+    service: Service, name: str, password: Secret, request_id: str = "", *, address: str = ""
 ) -> Mapping[str, Any]:
     """What the browser asks for after the password. Raises as `authentication.begin_sign_in`."""
 
@@ -58,13 +58,15 @@ def ask_after_password(
 
     with recording_refusals(service, request_id):
         asked = passkey_sign_in.ask_after_password(
-            service.entrance, party_of(service), name, password, record=record
+            service.entrance, party_of(service), name, password, address=address, record=record
         )
     service.audit.kick()
     return asked.options
 
 
-def complete(service: Service, answer: Mapping[str, Any], request_id: str = "") -> SignedIn:
+def complete(
+    service: Service, answer: Mapping[str, Any], request_id: str = "", *, address: str = ""
+) -> SignedIn:
     """A session for whoever answers a challenge with their passkey.
 
     Raises NotAuthenticated, the same for every cause; the audit log keeps the cause.
@@ -74,6 +76,7 @@ def complete(service: Service, answer: Mapping[str, Any], request_id: str = "") 
             service.entrance,
             party_of(service),
             answer,
+            address=address,
             record=recorder(service, request_id, "passkey"),
         )
     service.audit.kick()
@@ -81,7 +84,13 @@ def complete(service: Service, answer: Mapping[str, Any], request_id: str = "") 
 
 
 def recover(
-    service: Service, name: str, password: Secret, code: Secret, request_id: str = ""
+    service: Service,
+    name: str,
+    password: Secret,
+    code: Secret,
+    request_id: str = "",
+    *,
+    address: str = "",
 ) -> Recovered:
     """A session for enrolling a new factor. Raises as `authentication.sign_in`."""
     with recording_refusals(service, request_id):
@@ -90,6 +99,7 @@ def recover(
             name,
             password,
             code,
+            address=address,
             record=recorder(service, request_id, "recovery"),
         )
     service.audit.kick()

@@ -41,7 +41,7 @@ def create_person(
     """Make a person, who can sign in once a TOTP device is enrolled."""
     service.spine.decide(caller, _operation("person.create"))
     new = _new(name, display_name, department)
-    hashed = service.entrance.hasher.hash_new(password, _context_words(service, new))
+    hashed = service.entrance.hasher.hash_new(password, context_words(service, new))
 
     def act(connection: Connection) -> Outcome[Person]:
         made = people.create_person(connection, service.clock, new, hashed)
@@ -165,7 +165,7 @@ def first_administrator(
     """
     caller = Caller(local_operator(service))
     new = _new(name, display_name, "it")
-    hashed = service.entrance.hasher.hash_new(password, _context_words(service, new))
+    hashed = service.entrance.hasher.hash_new(password, context_words(service, new))
 
     def act(connection: Connection) -> Outcome[tuple[Person, Enrolment | None]]:
         if people.count_people(connection):
@@ -215,8 +215,10 @@ def _new(name: str, display_name: str, department: str) -> NewPerson:
     return new
 
 
-def _context_words(service: Service, new: NewPerson) -> tuple[str, ...]:
-    return (new.name, new.department, service.settings.organisation)
+def context_words(service: Service, new: NewPerson | Person) -> tuple[str, ...]:
+    """What an attacker tries first as somebody's password."""
+    organisation = service.settings.organisation
+    return (new.name, new.display_name, new.department, organisation)
 
 
 def _view(connection: Connection, person: Person) -> PersonView:

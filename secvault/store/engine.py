@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Row, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -148,6 +148,20 @@ def insert_unless_there(connection: Connection, table: Table, values: Mapping[st
     # SQLAlchemy keeps the number of rows of an INSERT only where it is asked to.
     counted = statement.execution_options(preserve_rowcount=True)
     return connection.execute(counted).rowcount == 1
+
+
+def row_held(connection: Connection, table: Table, values: Mapping[str, object]) -> Row[Any]:
+    """The row with the same key as `values`, inserted if there is none; locked until the
+    transaction ends, also when others insert or delete it at the same moment.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    key = [column.name for column in table.primary_key]
+    statement = dialect.insert(table).values(dict(values))
+    held = statement.on_conflict_do_update(
+        index_elements=key, set_={name: statement.excluded[name] for name in key}
+    ).returning(table)
+    row: Row[Any] = connection.execute(held).one()
+    return row
 
 
 def _open_postgresql(url: URL) -> Store:

@@ -51,7 +51,9 @@ RECORD_ACTIONS = {
     "analyst": {"record.list", "record.read"},
 }
 
-PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"}
+PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
+    f"hardware_token.{what}" for what in ("import", "read", "assign", "retire")
+}
 PEOPLE |= {"session.read", "session.end"}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
@@ -69,7 +71,8 @@ APPROLES = READ_APPROLES | {
     "secret_id.create",
     "secret_id.destroy",
 }
-EVERYBODY = {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
+OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
+EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
 EVERYBODY |= {"auth.step_up", "factor.read"}
 
 # Everything that the role may do, in the department that it is granted in.

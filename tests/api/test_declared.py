@@ -24,6 +24,8 @@ from tests.running_service import MAX_BODY, PAYSLIP, House
 
 OPEN = {
     "/api/v1/openapi.json",
+    "/api/v1/devices/first-confirmation",
+    "/api/v1/devices/resync",
     "/api/v1/sessions",
     "/api/v1/sessions/passkey",
     "/api/v1/sessions/passkey/challenge",

@@ -18,7 +18,6 @@ from secvault.identity import (
     IdentityKeys,
     PasswordHasher,
     Principal,
-    Strangers,
     enrolment,
     people,
     service_accounts,
@@ -185,5 +184,5 @@ def house(store: Store, time: FakeTime, keys: IdentityKeys, slots: Slots) -> Hou
             connection, time.clock, keys, lan, name="phone", seed=totp.base32(seed)
         )
     slots.entered = 0
-    entrance = Entrance(store, time.clock, keys, hasher, Strangers())
+    entrance = Entrance(store, time.clock, keys, hasher)
     return House(time, entrance, slots, lan, password, seed)

@@ -20,7 +20,6 @@ from secvault.identity import (
     IdentityKeys,
     PasswordHasher,
     SignInRefused,
-    Strangers,
 )
 from secvault.identity.sign_in import Credentials, Entrance, sign_in
 from secvault.store import open_store
@@ -32,7 +31,6 @@ entrance = Entrance(
     Clock(wall=lambda: said["at"] * 1_000_000, monotonic=lambda: 0.0, sleep=lambda _: None),
     keys,
     PasswordHasher(keys.password_pepper, nullcontext(), Argon2Cost(memory=8, passes=1)),
-    Strangers(),
     AttemptLimits(free=1_000, lock_after=1_000),
 )
 given = Credentials("lan", Secret.of(said["password"]), Secret.of(said["code"]))

@@ -122,7 +122,7 @@ def test_an_enrolment_lasts_ten_minutes(house: Any) -> None:
     begun = begin(house)
     assert begun.expires_at == house.clock.micros() + 600 * 1_000_000
     house.time.pass_by(601)
-    with pytest.raises(Conflict, match="ten minutes"):
+    with pytest.raises(Conflict, match="time to confirm"):
         confirm(house, begun, codes(house, begun, -1, 0))
 
 

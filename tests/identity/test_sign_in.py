@@ -18,7 +18,6 @@ from secvault.identity import (
     Reason,
     SignInDelayed,
     SignInRefused,
-    Strangers,
     devices,
     enrolment,
     people,
@@ -202,7 +201,7 @@ def test_a_used_code_is_refused_after_a_restart(house: Any, any_url: str) -> Non
     house.enter()
     house.store.close()
     reopened = open_store(any_url)
-    entrance = replace(house.entrance, store=reopened, strangers=Strangers())
+    entrance = replace(house.entrance, store=reopened)
     credentials = Credentials("lan", house.password, house.code())
     assert reason_of(lambda: sign_in.sign_in(entrance, credentials)) == "replayed_code"
     reopened.close()

@@ -1,4 +1,4 @@
-"""Delays: how they grow, and that strangers meet the same."""
+"""Delays: how they grow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secvault.identity import AttemptLimits, Principal, SignInDelayed, Strangers
+from secvault.identity import AttemptLimits, Principal, SignInDelayed
 from secvault.identity.throttle import Attempts
 
 LIMITS = AttemptLimits()
@@ -37,29 +37,6 @@ def test_the_stated_wait_is_long_enough_and_whole_seconds(early: int) -> None:
     assert wait >= 1
     assert early <= wait * SECOND < early + SECOND
     assert attempts.counted(due - early + wait * SECOND, LIMITS).failures == 6
-
-
-def test_strangers_are_counted_each_by_themselves() -> None:
-    strangers, now = Strangers(), 10 * SECOND
-    for _ in range(3):
-        strangers.count("nobody", now, LIMITS)
-    with pytest.raises(SignInDelayed) as delayed:
-        strangers.count("nobody", now, LIMITS)
-    assert delayed.value.retry_after == 8
-    assert delayed.value.person == ""
-    strangers.count("somebody else", now, LIMITS)
-    strangers.count("nobody", now + 8 * SECOND, LIMITS)
-
-
-def test_strangers_do_not_fill_the_memory() -> None:
-    strangers = Strangers(capacity=10)
-    for n in range(1_000):
-        strangers.count(f"nobody{n}\ud800", 0, LIMITS)
-    assert len(strangers._attempts) == 10
-    strangers.count("nobody999\ud800", 0, LIMITS)
-    strangers.count("nobody999\ud800", 0, LIMITS)
-    with pytest.raises(SignInDelayed):
-        strangers.count("nobody999\ud800", 0, LIMITS)
 
 
 def test_local_subjects_have_no_second_factor_and_no_credential() -> None:

@@ -5,6 +5,7 @@ from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import (
+    hardware_token,
     passkey,
     passkey_challenge,
     person,
@@ -12,6 +13,9 @@ from secvault.store.tables.identity import (
     recovery_set,
     service_account,
     session,
+    sign_in_network,
+    sign_in_place,
+    stranger,
     token,
     totp_device,
 )
@@ -38,6 +42,7 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "hardware_token",
     "job",
     "key_usage",
     "metadata",
@@ -60,6 +65,9 @@ __all__ = [
     "secret_id",
     "service_account",
     "session",
+    "sign_in_network",
+    "sign_in_place",
+    "stranger",
     "token",
     "totp_device",
     "vault",

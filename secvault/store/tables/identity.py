@@ -41,9 +41,67 @@ totp_device = Table(
     Column("next_try_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    # Whole steps that the device's clock is ahead, found by a resync; may be negative.
+    Column("shift", Integer, nullable=False, server_default=text("0")),
+    # What was learned since, in thousandths of a step.
+    Column("drift", Integer, nullable=False, server_default=text("0")),
+    # Resyncs tried on the day (days since the epoch) named beside it.
+    Column("resyncs", Integer, nullable=False, server_default=text("0")),
+    Column("resync_day", BigInteger, nullable=False, server_default=text("0")),
+    # Until when a pending device can be confirmed.
+    Column("confirm_by", BigInteger, nullable=False, server_default=text("0")),
     # Which devices has this person?
     Index(None, "person"),
     UniqueConstraint("person", "name"),
+)
+
+hardware_token = Table(
+    "hardware_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("serial", Text, nullable=False, unique=True),
+    # Null once a device works with the seed: it is kept in one place only.
+    Column("sealed_seed", LargeBinary),
+    Column("algorithm", Text, nullable=False),
+    Column("digits", Integer, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("imported_at", BigInteger, nullable=False),
+    # The TOTP device that it was assigned as, whose row may be gone.
+    Column("device", Text),
+)
+
+sign_in_place = Table(
+    "sign_in_place",
+    metadata,
+    Column("person", Text, ForeignKey("person.id"), primary_key=True),
+    # A network from which the person has signed in; failures there are counted by themselves.
+    Column("network", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("last_sign_in_at", BigInteger, nullable=False),
+)
+
+stranger = Table(
+    "stranger",
+    metadata,
+    # Of a sign-in name that nobody has, under the token pepper.
+    Column("digest", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("counted_at", BigInteger, nullable=False),
+    # Which rows can be forgotten?
+    Index(None, "counted_at"),
+)
+
+sign_in_network = Table(
+    "sign_in_network",
+    metadata,
+    Column("network", Text, primary_key=True),
+    # Failures not yet forgotten, in microseconds of forgetting.
+    Column("level", BigInteger, nullable=False),
+    Column("counted_at", BigInteger, nullable=False),
+    # Which rows can be forgotten?
+    Index(None, "counted_at"),
 )
 
 session = Table(

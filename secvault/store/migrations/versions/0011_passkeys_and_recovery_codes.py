@@ -1,14 +1,14 @@
 """passkeys with their challenges, recovery codes, and what each session was opened by
 
 Revision: 0011
-Before: 0009
+Before: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

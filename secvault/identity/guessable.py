@@ -1,0 +1,66 @@
+"""Whether a password is one of those that attackers try first (NIST SP 800-63B-4, 3.1.1.2).
+
+Three looks, none of them a rule about kinds of characters: at words that belong to the person and
+the company, at lists of common passwords, names and words, and at how many guesses somebody needs
+who knows those lists, keyboards, dates and repetitions. Lists and estimate come from zxcvbn; they
+are on this machine, and nothing of the password leaves it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable
+
+LEAST_GUESSES = 10**8
+"""Fewer guesses than these and a password is refused: what guessing without any brake finds soon
+(Wheeler, zxcvbn, USENIX Security 2016, section 5).
+"""
+
+# Shorter words would forbid half of all passwords.
+_SHORTEST_WORD = 4
+# What the estimate looks at: enough to tell, and its work grows faster than the length.
+_LONGEST_LOOK = 72
+# The library keeps one dictionary of its own in a global.
+_one_at_a_time = threading.Lock()
+
+
+def reason_against(text: str, words: Iterable[str] = ()) -> str | None:
+    """What is wrong with this new password, for the person who chose it; None for nothing.
+
+    words: what an attacker tries first, such as the sign-in name, the company and its departments,
+    each also without its spaces, marks and signs, and each part of 4 letters or more.
+    """
+    plain = folded(text)
+    for word in words:
+        if any(part in plain for part in _parts(word)):
+            return f"must not contain {word!r}; it is easy to guess"
+    if _common(text, plain):
+        return "is one of the passwords that are tried first; choose another"
+    return None
+
+
+def folded(text: str) -> str:
+    """Without case, spaces, signs and marks: `Nguyễn-Lan` and `NGUYENLAN` are the same word."""
+    plain = unicodedata.normalize("NFKD", text).casefold().replace("đ", "d")
+    return "".join(
+        character
+        for character in unicodedata.normalize("NFKD", plain)
+        if unicodedata.category(character)[0] in "LN"
+    )
+
+
+def _parts(word: str) -> set[str]:
+    pieces = {folded(word), *map(folded, re.split(r"[\W_]+", word))}
+    return {piece for piece in pieces if len(piece) >= _SHORTEST_WORD}
+
+
+def _common(text: str, plain: str) -> bool:
+    # Lists of 800 kB, that only somebody who chooses a password waits for.
+    from zxcvbn import matching, zxcvbn  # noqa: PLC0415
+
+    if any(plain in words for words in matching.RANKED_DICTIONARIES.values()):
+        return True
+    with _one_at_a_time:
+        return bool(zxcvbn(text[:_LONGEST_LOOK])["guesses"] < LEAST_GUESSES)
