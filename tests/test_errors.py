@@ -42,6 +42,7 @@ MEANINGS = {
     "body-too-slow": (408, 1),
     "refused": (403, 3),
     "approval-required": (403, 3),
+    "step-up-required": (401, 3),
     "sealed": (503, 4),
     "unavailable": (503, 4),
     "audit-unavailable": (503, 4),

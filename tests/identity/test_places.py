@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,16 +16,21 @@ from secvault.identity import (
     AttemptLimits,
     SignInDelayed,
     SignInRefused,
+    passkey_sign_in,
     people,
     places,
+    recovery_codes,
     sign_in,
+    two_steps,
 )
 from secvault.identity.places import NetworkLimits, network_of
+from secvault.identity.relying_party import RelyingParty
 from secvault.identity.sign_in import Credentials
 from secvault.store import open_store
 from secvault.store.tables import sign_in_network, sign_in_place
 
 PATIENT = AttemptLimits(free=1_000, lock_after=1_000)
+PARTY = RelyingParty("localhost", "secvault", ("https://localhost",))
 HOME, OFFICE, ELSEWHERE = "192.0.2.7", "198.51.100.9", "203.0.113.50"
 
 
@@ -73,6 +79,36 @@ def test_a_network_waits_after_many_failures_whatever_the_names(house: Any) -> N
     assert outcome(house, ELSEWHERE) == "in"
     house.time.pass_by(30)
     assert outcome(house, HOME) == "in"
+
+
+WAYS_IN: dict[str, Callable[[Any, str, Secret], object]] = {
+    "password and code": lambda house, address, password: sign_in.sign_in(
+        house.entrance, Credentials("lan", password, house.code(), address)
+    ),
+    "first of two steps": lambda house, address, password: two_steps.begin(
+        house.entrance, "lan", password, address=address
+    ),
+    "first enrolment": lambda house, address, password: sign_in.prove_password(
+        house.entrance, "lan", password, address
+    ),
+    "password before a passkey": lambda house, address, password: (
+        passkey_sign_in.ask_after_password(house.entrance, PARTY, "lan", password, address=address)
+    ),
+    "recovery code": lambda house, address, password: recovery_codes.sign_in(
+        house.entrance, "lan", password, Secret.of("none"), address=address
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_every_way_in_with_a_password_counts_against_its_network(house: Any, way: str) -> None:
+    house = limited(house, 2)
+    for _ in range(2):
+        with pytest.raises(SignInRefused):
+            WAYS_IN[way](house, HOME, Secret.of("wrong horse battery"))
+    with pytest.raises(SignInDelayed):
+        WAYS_IN[way](house, HOME, Secret.of("wrong horse battery"))
+    assert outcome(house, ELSEWHERE) == "in"
 
 
 def test_a_wait_of_a_network_says_how_long(house: Any) -> None:
