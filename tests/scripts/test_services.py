@@ -259,7 +259,8 @@ def pick(count):
     given.append([{taken}] if not given else site.free_ports(count))
     return given[-1]
 folder = Path({str(reachable_folder / "servers")!r})
-print(serve.start(folder, ["postgresql"], threading.Event(), pick).variables["SVTEST_POSTGRESQL"])
+started = serve.start(folder, ["postgresql"], threading.Event(), pick)
+print(started.variables["SVTEST_POSTGRESQL"], flush=True)
 assert len(given) == 2, given
 sys.stdin.read()
 serve.stop(folder)
