@@ -200,6 +200,8 @@ class IdentitySettings(Section):
     token_days: int = Field(30, ge=1, le=365)
     argon2_memory_mib: int = Field(64, ge=19, le=4096)
     argon2_passes: int = Field(3, ge=2, le=20)
+    password_words: tuple[Annotated[str, Field(min_length=4, max_length=64)], ...] = ()
+    password_blocklist: UsablePath | None = None
     webauthn: WebauthnSettings = WebauthnSettings()
     # Failed sign-ins from one network (/24, /64) before it waits; 0 where all come by one proxy.
     network_failures: int = Field(100, ge=0, le=1_000_000)

@@ -18,6 +18,8 @@ LEAST_GUESSES = 10**8
 (Wheeler, zxcvbn, USENIX Security 2016, section 5).
 """
 
+KNOWN_TO_ATTACKERS = "is one of the passwords that are tried first; choose another"
+
 # Shorter words would forbid half of all passwords.
 _SHORTEST_WORD = 4
 # What the estimate looks at: enough to tell, and its work grows faster than the length.
@@ -37,7 +39,7 @@ def reason_against(text: str, words: Iterable[str] = ()) -> str | None:
         if any(part in plain for part in _parts(word)):
             return f"must not contain {word!r}; it is easy to guess"
     if _common(text, plain):
-        return "is one of the passwords that are tried first; choose another"
+        return KNOWN_TO_ATTACKERS
     return None
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NewType
@@ -62,7 +62,7 @@ class PasswordHasher:
     """Hashes and verifies, never more at once than there are slots.
 
     slots: a semaphore, usually with one slot for each core, since each hash takes one core and
-    `cost.memory` KiB.
+    `cost.memory` KiB. blocklist: what no new password may be, beside what `guessable` knows.
     """
 
     def __init__(
@@ -71,10 +71,12 @@ class PasswordHasher:
         slots: AbstractContextManager[Any],
         cost: Argon2Cost = SIGN_IN_COST,
         random: Random = os.urandom,
+        blocklist: Container[str] = (),
     ) -> None:
         self._pepper = pepper
         self._slots = slots
         self._random = random
+        self._blocklist = blocklist
         self._argon2 = Argon2(
             time_cost=cost.passes,
             memory_cost=cost.memory,
@@ -104,6 +106,8 @@ class PasswordHasher:
         if text is None or not SHORTEST <= len(text) <= LONGEST:
             raise InvalidInput.at("password", f"must have {SHORTEST} to {LONGEST} characters")
         found = guessable.reason_against(text, (*PRODUCT_WORDS, *words))
+        if found is None and text in self._blocklist:
+            found = guessable.KNOWN_TO_ATTACKERS
         if found is not None:
             raise InvalidInput.at("password", found)
         return self._hash(text)

@@ -29,6 +29,7 @@ from secvault.identity import (
     PasswordHasher,
     SessionLimits,
 )
+from secvault.identity.blocklist import Blocklist
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -216,11 +217,12 @@ def _entrance(
     limits = settings.identity
     cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)
     slots = threading.BoundedSemaphore(os.cpu_count() or 1)
+    blocklist = Blocklist(limits.password_blocklist) if limits.password_blocklist else ()
     return Entrance(
         store=store,
         clock=clock,
         keys=keys,
-        hasher=PasswordHasher(keys.password_pepper, slots, cost, random),
+        hasher=PasswordHasher(keys.password_pepper, slots, cost, random, blocklist),
         networks=NetworkLimits(burst=limits.network_failures),
         sessions=SessionLimits(
             idle=limits.session_idle_minutes * 60, absolute=limits.session_hours * 3600

@@ -217,8 +217,9 @@ def _new(name: str, display_name: str, department: str) -> NewPerson:
 
 def context_words(service: Service, new: NewPerson | Person) -> tuple[str, ...]:
     """What an attacker tries first as somebody's password."""
-    organisation = service.settings.organisation
-    return (new.name, new.display_name, new.department, organisation)
+    chosen = service.settings
+    own = (new.name, new.display_name, new.department)
+    return (*own, chosen.organisation, *chosen.identity.password_words)
 
 
 def _view(connection: Connection, person: Person) -> PersonView:

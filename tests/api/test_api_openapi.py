@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from secvault.store.tables import metadata
 from tests.running_service import Front
 
 Operations = list[tuple[str, str, dict[str, Any]]]
@@ -111,6 +112,19 @@ def test_every_operation_that_is_not_open_names_its_credential(operations: Opera
         "/v1/sys/seal-status",
         "/v1/sys/unseal",
     }
+
+
+def test_nowhere_is_a_hint_or_a_question_asked_for(description: dict[str, Any]) -> None:
+    fields = {
+        field
+        for schema in description["components"]["schemas"].values()
+        for field in schema.get("properties", {})
+    }
+    columns = {column.name for table in metadata.tables.values() for column in table.columns}
+    assert {"password", "name"} <= fields
+    assert "password_hash" in columns
+    asked_for = re.compile(r"hint|question|maiden|birth|mother")
+    assert [name for name in fields | columns if asked_for.search(name)] == []
 
 
 def test_a_change_that_needs_a_version_says_so(operations: Operations) -> None:

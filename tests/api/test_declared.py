@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -74,6 +76,14 @@ def test_only_these_paths_answer_everybody(house: House) -> None:
     found = declarations(routes(house.open, MAX_BODY))
     open_paths = [(path, it) for path, it in found if it and it.open_because]
     assert {path for path, _ in open_paths} == OPEN
+
+
+def test_every_open_path_is_in_the_document_of_the_ways_in() -> None:
+    document = Path(__file__).parents[2] / "docs" / "explanation" / "authentication.md"
+    text = document.read_text("utf-8")
+    section = text.split("## The ways in\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(/[^` ]+)`", section))
+    assert named == OPEN
 
 
 def test_every_declared_action_is_one_that_the_policy_knows(house: House) -> None:

@@ -209,6 +209,8 @@ def test_a_step_up_code_works_once_and_a_wrong_one_is_counted(api: Api) -> None:
     api.house.hands.seconds += STEP
     code, step = api.house.hands.code(api.house.seeds["clerk"]), f"{V1}/sessions/self/step-up"
     renewed = api.ok("POST", step, "clerk", {"code": code})["token"]
+    assert api("GET", f"{V1}/sessions/self", renewed).status_code == 200
+    assert api("GET", f"{V1}/sessions/self", "clerk").status_code == 401
     for _ in range(3):
         assert api("POST", step, renewed, {"code": code}).status_code == 422
     assert api("POST", step, renewed, {"code": code}).status_code == 429

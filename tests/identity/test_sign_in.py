@@ -334,6 +334,11 @@ def test_a_password_alone_is_enough_for_the_first_enrolment_only(
     assert reason_of(prove("lan", house.password.text())) == "second_factor_needed"
 
 
+def test_a_password_does_not_grow_old(house: Any) -> None:
+    house.time.pass_by(10 * 365 * 24 * 60 * 60)
+    assert house.session(house.enter().token).id == house.lan.id
+
+
 def test_a_hash_of_lower_cost_is_replaced_at_sign_in(house: Any) -> None:
     dearer = PasswordHasher(
         house.keys.password_pepper, house.slots, Argon2Cost(memory=16, passes=2)
