@@ -107,11 +107,34 @@ def postgresql_server() -> Iterator[str]:
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
     """The URL of a fresh PostgreSQL database, dropped after the test."""
+    with _database(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server: str) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to be copied, as `migrated_file` is."""
+    with _database(postgresql_server) as url:
+        store = open_store(url)
+        migrate.upgrade(store)
+        store.close()
+        yield urlsplit(url).path[1:]
+
+
+@pytest.fixture
+def migrated_postgresql_url(postgresql_server: str, migrated_database: str) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database, dropped after the test."""
+    with _database(postgresql_server, migrated_database) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: str, template: str = "template1") -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield urlsplit(postgresql_server)._replace(path=f"/{name}").geturl()
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -229,11 +252,7 @@ def any_url(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh, migrated database, once of each engine."""
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
-    url = str(request.getfixturevalue("postgresql_url"))
-    store = open_store(url)
-    migrate.upgrade(store)
-    store.close()
-    return url
+    return str(request.getfixturevalue("migrated_postgresql_url"))
 
 
 @pytest.fixture

@@ -11,11 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from secvault.backup.repository import Repository, S3Location
 from secvault.backup.repository_faults import (
@@ -24,6 +20,9 @@ from secvault.backup.repository_faults import (
     RepositoryUnreachable,
 )
 from secvault.errors import BackupFailed, Conflict, InvalidInput
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 LockMode = Literal["COMPLIANCE", "GOVERNANCE"]
 Versioning = Literal["enabled", "suspended", "off"]
@@ -112,6 +111,9 @@ class HeldByLock:
 
 def s3_client(repository: Repository) -> S3Client:
     """A client for the repository's server, with its credentials. Raises InvalidInput if local."""
+    import boto3  # noqa: PLC0415 - most commands talk to no bucket
+    from botocore.config import Config  # noqa: PLC0415
+
     place, credentials = repository.place, repository.credentials
     if not isinstance(place, S3Location) or credentials is None:
         raise InvalidInput.at("location", f"{repository.location} is not in an S3 bucket")
@@ -291,6 +293,8 @@ def _stronger(present: ObjectLock | None, asked: ObjectLock) -> ObjectLock:
 
 def _code_of(request: Callable[[], object], expected: frozenset[str]) -> str | None:
     """Send the request; the server's error code if it is an expected one, None if all went well."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
     try:
         request()
     except ClientError as error:
@@ -307,6 +311,8 @@ def _code(error: ClientError) -> str:
 
 @contextmanager
 def _named_faults(bucket: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
     try:
         yield
     except ClientError as error:

@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -227,6 +226,8 @@ def _scratch_prefix(live: Store) -> str:
 
 def _target(url: URL) -> str:
     """The database, with the further parameters of its address, for instance sslmode."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - not loaded for SQLite
+
     more = {name: value for name, value in url.query.items() if name not in _SECRET_OPTIONS}
     joined = {
         name: value if isinstance(value, str) else ",".join(value) for name, value in more.items()
