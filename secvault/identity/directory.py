@@ -63,7 +63,7 @@ def list_page(
     *,
     after: str = "",
     limit: int = 100,
-    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    wanted: Wanted = Wanted(),
     lock_after: int,
 ) -> tuple[Entry, ...]:
     """People in the order of their creation, at most `limit` (1 to 1000).

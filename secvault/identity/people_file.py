@@ -1,4 +1,4 @@
-"""People as a CSV file (RFC 4180, UTF-8): read with every fault by its line and column, and written.
+"""People as a CSV file (RFC 4180, UTF-8): read, with each fault by line and column, and written.
 
 Spreadsheets take a cell that begins with `=`, `+`, `-` or `@` for a formula, which may call
 programs. Such a cell is written with a `'` before it, which is taken off again when it is read.
@@ -164,9 +164,7 @@ def _doubles(found: Sequence[FileRow]) -> list[FieldError]:
     for row in found:
         before = first.setdefault(row.new.name, row.line)
         if before != row.line:
-            faults.append(
-                FieldError(f"line {row.line}, name", f"is the same as in line {before}")
-            )
+            faults.append(FieldError(f"line {row.line}, name", f"is the same as in line {before}"))
     return faults
 
 

@@ -1,4 +1,4 @@
-"""People in and out by a CSV file: invited all at once or not at all, and listed without secrets."""
+"""People in and out by a CSV file: invited all at once or not at all, listed without secrets."""
 
 from __future__ import annotations
 
