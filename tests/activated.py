@@ -8,19 +8,22 @@ from secvault.identity.people import NewPerson, Person
 from secvault.service import Service
 
 
-def activated(
-    service: Service, name: str, department: str, password: str, seed: Secret | None = None
-) -> tuple[Person, str]:
-    """A person who has used their invitation: with this password and a device whose codes are all
-    unused. seed: base32; made when None. Returns the seed beside the person.
+def activated(service: Service, name: str, department: str, password: str) -> tuple[Person, str]:
+    """A person who has used their invitation, and the seed (base32) of their device, whose codes
+    are all unused.
     """
-    own = seed or totp.base32(totp.new_seed(service.random))
-    hashed = service.entrance.hasher.hash(Secret.of(password))
+    made = with_password(service, name, department, password)
+    seed = totp.base32(totp.new_seed(service.random))
     with service.store.write() as connection:
-        made = people.create_person(
-            connection, service.clock, NewPerson.of(name, name.title(), department), hashed
-        )
         enrolment.adopt_device(
-            connection, service.clock, service.entrance.keys, made, name="phone", seed=own
+            connection, service.clock, service.entrance.keys, made, name="phone", seed=seed
         )
-    return made, own.text()
+    return made, seed.text()
+
+
+def with_password(service: Service, name: str, department: str, password: str) -> Person:
+    """An active person without any second factor, who cannot sign in therefore."""
+    hashed = service.entrance.hasher.hash(Secret.of(password))
+    new = NewPerson.of(name, name.title(), department)
+    with service.store.write() as connection:
+        return people.create_person(connection, service.clock, new, hashed)

@@ -69,8 +69,9 @@ def issue(
     anybody else: a code must never be a way into an account that is somebody's already.
     """
     people.hold_person(connection, person.id)
-    if people.read_person(connection, person.id).state != people.INVITED:
-        raise Conflict(f"{person.name} is {person.state}; only who was never active is invited")
+    state = people.read_person(connection, person.id).state
+    if state != people.INVITED:
+        raise Conflict(f"{person.name} is {state}; only who was never active is invited")
     connection.execute(delete(invitation).where(invitation.c.person == person.id))
     return _insert(
         connection, clock, keys, random, seconds=seconds, person=person.id, first=False, by=by

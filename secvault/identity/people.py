@@ -261,16 +261,14 @@ def names_taken(connection: Connection, wanted: Iterable[str]) -> frozenset[str]
 def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
     """Shut somebody out: their sessions end with the caller's transaction. Returns how many.
 
-    So does what was begun to sign in. Raises NotFound; Conflict when they are disabled already.
+    Raises NotFound; Conflict when they are disabled already.
     """
     _change_state(connection, person_id, (ACTIVE, INVITED), DISABLED)
-    connection.execute(delete(mfa_request).where(mfa_request.c.person == person_id))
-    connection.execute(delete(passkey_challenge).where(passkey_challenge.c.person == person_id))
     return sessions.end_all_sessions(connection, clock, person_id)
 
 
 def enable_person(connection: Connection, person_id: str) -> None:
-    """Let a disabled person sign in again; old sessions stay ended.
+    """Let a disabled person sign in again, anew: old sessions, and what was begun, stay ended.
 
     Whoever was never active is invited again, and needs a new invitation. Raises NotFound,
     Conflict.
@@ -278,6 +276,8 @@ def enable_person(connection: Connection, person_id: str) -> None:
     before = read_person(connection, person_id)
     after = INVITED if before.activated_at is None else ACTIVE
     _change_state(connection, person_id, (DISABLED,), after)
+    connection.execute(delete(mfa_request).where(mfa_request.c.person == person_id))
+    connection.execute(delete(passkey_challenge).where(passkey_challenge.c.person == person_id))
 
 
 def set_password(
