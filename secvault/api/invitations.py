@@ -104,8 +104,7 @@ def person_uninvite(at: Authenticated, person: PersonName) -> None:
 def person_import(at: Authenticated, given: Annotated[PeopleFile, Body()]) -> ImportAnswer:
     """Invite everybody in a CSV file who is not there yet, all or none."""
     service, who = at
-    content = given.file.encode("utf-8", "surrogatepass")
-    done = people_file.import_people(service, who, content, dry_run=given.dry_run)
+    done = people_file.import_people(service, who, given.file.encode(), dry_run=given.dry_run)
     return ImportAnswer(
         invited=[_invited(each) for each in done.invited],
         would_invite=list(done.would_invite),

@@ -151,7 +151,7 @@ NAMED: dict[str, tuple[str, str, str, str]] = {
         json.dumps({"code": "sva_x", "password": "\ud800" * 20}), "body.password",
     ),
     "a surrogate in a file of people": (
-        "/api/v1/people.csv", "admin", json.dumps({"file": "name\ud800"}), "line 1",
+        "/api/v1/people.csv", "admin", json.dumps({"file": "name\ud800"}), "body.file",
     ),
     "a NUL in a file of people": (
         "/api/v1/people.csv", "admin", json.dumps({"file": "name,department\na\0b,hr"}), "line 2",
