@@ -25,13 +25,14 @@ from secvault.crypto.secret import Secret
 from secvault.service import (
     Service,
     authentication,
+    bootstrap,
     grants,
     opening,
-    people,
     records,
     systems,
 )
 from secvault.service.spine import Caller
+from tests.activated import activated
 
 NOON = 1_790_000_010  # ten seconds into a TOTP step
 STEP = 30
@@ -160,7 +161,7 @@ def furnish(folder: Path) -> House:
     house = House(folder, hands, tokens, seeds)
     opening.create_vault(house.settings, hands.clock())
     with house.open() as service:
-        people.first_administrator(
+        bootstrap.first_administrator(
             service,
             name="admin",
             display_name="Nguyễn Văn An",
@@ -169,7 +170,7 @@ def furnish(folder: Path) -> House:
         )
         operator = Caller(authentication.local_operator(service))
         for name, (role, where, own) in ROLES.items():
-            seeds[name] = add_person(service, operator, hands, name, own)
+            seeds[name] = add_person(service, name, own)
             grants.add_grant(service, operator, subject=f"user:{name}", role=role, department=where)
         for name, seed in seeds.items():
             signed_in = authentication.sign_in(
@@ -188,21 +189,9 @@ def copied(house: House, folder: Path) -> House:
     return House(folder, Hands(house.hands.seconds), dict(house.tokens), dict(house.seeds))
 
 
-def add_person(service: Service, caller: Caller, hands: Hands, name: str, department: str) -> str:
+def add_person(service: Service, name: str, department: str) -> str:
     """Make a person with a TOTP device, whose present code is still unused; the seed."""
-    people.create_person(
-        service,
-        caller,
-        name=name,
-        display_name=name.title(),
-        department=department,
-        password=Secret.of(PASSWORD),
-    )
-    begun = people.enrol_totp(service, caller, name, "phone")
-    seed = begun.seed.text()
-    first, second = (Secret.of(hands.code(seed, steps)) for steps in (-2, -1))
-    people.confirm_totp(service, caller, name, begun.device.id, first, second)
-    return seed
+    return activated(service, name, department, PASSWORD)[1]
 
 
 def system_token(service: Service, name: str, department: str, *roles: str) -> str:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault import __version__
 from secvault.api import (
+    activation,
     approle,
     approle_secrets,
     audit,
@@ -25,6 +26,7 @@ from secvault.api import (
     factors,
     hardware_tokens,
     health,
+    invitations,
     key_usage,
     not_offered,
     openapi,
@@ -157,6 +159,8 @@ def routes(
         passkey_sign_in,
         factors,
         people,
+        invitations,
+        activation,
         own_factors,
         hardware_tokens,
         tokens,

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.passkey_answer import Attestation, Options
-from secvault.api.people import Codes, DeviceAnswer, NewDevice
 from secvault.api.problem import problem_responses
-from secvault.api.secret_text import secret_of
+from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.identity.passkeys import Passkey
 from secvault.service import Service, factors
@@ -27,6 +26,28 @@ PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-
 
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NewDevice(_Given):
+    """A TOTP device to enrol."""
+
+    name: str = Field(max_length=200)
+
+
+class Codes(_Given):
+    """Two codes that follow one another."""
+
+    first: SecretText = Field(max_length=32)
+    second: SecretText = Field(max_length=32)
+
+
+class DeviceAnswer(BaseModel):
+    """A begun enrolment: seed and otpauth URI are shown once."""
+
+    device: str
+    seed: str
+    uri: str
+    expires_at: str
 
 
 class NewPasskey(_Given):

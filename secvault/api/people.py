@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access import Grant
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
-from secvault.api.secret_text import SecretText, secret_of
+from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
-from secvault.identity.people import Person
+from secvault.identity import directory
+from secvault.identity.directory import Entry, Wanted
+from secvault.identity.people import Changes, Person
 from secvault.service import Service, grants, people
 from secvault.service.spine import Caller
 
@@ -21,32 +23,22 @@ router = APIRouter(prefix="/api/v1", tags=["people"], responses=problem_response
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]
+Status = Literal["", "invited", "expired", "active", "disabled"]
 
 
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class NewPerson(_Given):
-    """Somebody to let in."""
+class PersonChange(_Given):
+    """What to say of a person from now on; what is left out stays as it is."""
 
-    name: str = Field(max_length=200, description="The sign-in name.")
-    display_name: str = Field(max_length=400)
-    department: str = Field(max_length=63)
-    password: SecretText = Field(max_length=1024, description="12 to 128 characters.")
-
-
-class NewDevice(_Given):
-    """A TOTP device to enrol."""
-
-    name: str = Field(max_length=200)
-
-
-class Codes(_Given):
-    """Two codes that follow one another."""
-
-    first: SecretText = Field(max_length=32)
-    second: SecretText = Field(max_length=32)
+    display_name: str | None = Field(None, max_length=400)
+    department: str | None = Field(
+        None, max_length=63, description="Where they belong; their grants stay as they are."
+    )
+    contact: str | None = Field(None, max_length=400, description="An address of mail; or empty.")
+    notes: str | None = Field(None, max_length=8000, description="Up to 2000 characters.")
 
 
 class NewGrant(_Given):
@@ -56,39 +48,6 @@ class NewGrant(_Given):
     role: str = Field(max_length=100, examples=["role:hr.clerk"])
     department: str = Field(max_length=63, examples=["hr"])
     days: int | None = Field(None, ge=1, le=3650)
-
-
-class PersonAnswer(BaseModel):
-    """A person."""
-
-    id: str
-    name: str
-    display_name: str
-    department: str
-    state: str
-    created_at: str
-
-
-class PersonListed(PersonAnswer):
-    """A person, with what an administrator looks for."""
-
-    second_factor: bool
-    last_sign_in_at: str | None
-
-
-class PersonList(BaseModel):
-    """Everybody, oldest first."""
-
-    people: list[PersonListed]
-
-
-class DeviceAnswer(BaseModel):
-    """A begun enrolment: seed and otpauth URI are shown once."""
-
-    device: str
-    seed: str
-    uri: str
-    expires_at: str
 
 
 class GrantAnswer(BaseModel):
@@ -102,6 +61,54 @@ class GrantAnswer(BaseModel):
     granted_by: str
 
 
+class PersonAnswer(BaseModel):
+    """A person."""
+
+    id: str
+    name: str
+    display_name: str
+    department: str
+    state: str
+    version: int = Field(description="Also as ETag, for If-Match.")
+    created_at: str
+
+
+class PersonListed(PersonAnswer):
+    """A person, with what an administrator looks for."""
+
+    status: str = Field(description="invited, expired (no invitation in time), active, disabled.")
+    second_factor: bool
+    factors: list[str] = Field(description="Kinds in use: totp, hardware, passkey.")
+    locked: bool = Field(description="Wrong codes have locked a device or the recovery codes.")
+    recovery_codes_left: int
+    last_sign_in_at: str | None
+    invitation_expires_at: str | None
+    contact: str
+    notes: str
+
+
+class PersonList(BaseModel):
+    """Some people, oldest first; `next` continues, null at the end."""
+
+    people: list[PersonListed]
+    next: str | None
+
+
+class PersonChanged(PersonListed):
+    """A person as they are now."""
+
+    grants_elsewhere: list[GrantAnswer] = Field(
+        description="Grants in force in other departments than theirs: still wanted?"
+    )
+
+
+class PersonDisabled(PersonAnswer):
+    """A person who is out."""
+
+    sessions_ended: int
+    systems: list[str] = Field(description="Active systems that they still answer for.")
+
+
 class GrantList(BaseModel):
     """The grants in force."""
 
@@ -110,82 +117,76 @@ class GrantList(BaseModel):
 
 @router.get("/people")
 @operation("it/people", "person.read")
-def person_list(at: Authenticated) -> PersonList:
-    """Everybody who may sign in."""
+def person_list(
+    at: Authenticated,
+    after: Annotated[str, Query(max_length=64, description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=directory.LARGEST_PAGE)] = 100,
+    status: Annotated[Status, Query(description="Only these; empty for all.")] = "",
+    department: Annotated[str, Query(max_length=63, description="Only who belongs there.")] = "",
+    search: Annotated[
+        str,
+        Query(max_length=400, description="Words of a name; case and marks do not count."),
+    ] = "",
+) -> PersonList:
+    """A page of the people who may sign in or are invited."""
     service, who = at
+    wanted = Wanted(status, department, search)
+    page = people.list_people(service, who, after=after, limit=limit, wanted=wanted)
     return PersonList(
-        people=[
-            PersonListed(
-                **_person(view.person).model_dump(),
-                second_factor=view.second_factor,
-                last_sign_in_at=_time(view.person.last_sign_in_at),
-            )
-            for view in people.list_people(service, who)
-        ]
+        people=[_listed(entry) for entry in page.people], next=page.next_after or None
     )
 
 
-@router.post("/people", status_code=201)
-@operation("it/people", "person.create")
-def person_create(at: Authenticated, new: Annotated[NewPerson, Body()]) -> PersonAnswer:
-    """Make a person; they can sign in once a TOTP device is enrolled."""
+@router.get("/people/{person}")
+@operation("it/people/{person}", "person.read")
+def person_read(at: Authenticated, person: PersonName, response: Response) -> PersonListed:
+    """One person."""
     service, who = at
-    made = people.create_person(
-        service,
-        who,
-        name=new.name,
-        display_name=new.display_name,
-        department=new.department,
-        password=secret_of(new.password),
-    )
-    return _person(made)
+    entry = people.read_person(service, who, person)
+    response.headers["ETag"] = tag_of(entry.person.version)
+    return _listed(entry)
 
 
-@router.post("/people/{person}/devices", status_code=201)
-@operation("it/people/{person}", "person.create")
-def device_enrol(
-    at: Authenticated, person: PersonName, new: Annotated[NewDevice, Body()]
-) -> DeviceAnswer:
-    """Begin a TOTP device."""
-    service, who = at
-    begun = people.enrol_totp(service, who, person, new.name)
-    return DeviceAnswer(
-        device=begun.device.id,
-        seed=begun.seed.text(),
-        uri=begun.uri.text(),
-        expires_at=timestamp(begun.expires_at),
-    )
-
-
-@router.post("/people/{person}/devices/{device}/confirmation", status_code=204)
-@operation("it/people/{person}", "person.create")
-def device_confirm(
+@router.patch("/people/{person}")
+@operation("it/people/{person}", "person.update")
+def person_change(
     at: Authenticated,
     person: PersonName,
-    device: Annotated[str, Path(min_length=1, max_length=64)],
-    codes: Annotated[Codes, Body()],
-) -> None:
-    """Put a device into use, shown by two codes that follow one another."""
+    change: Annotated[PersonChange, Body()],
+    response: Response,
+    if_match: IfMatch = None,
+) -> PersonChanged:
+    """Change names, department, address or notes of the version that you saw (If-Match)."""
     service, who = at
-    people.confirm_totp(
-        service, who, person, device, secret_of(codes.first), secret_of(codes.second)
+    version = version_of(if_match)
+    changes = Changes.of(change.display_name, change.department, change.contact, change.notes)
+    changed = people.change_person(service, who, person, version, changes)
+    response.headers["ETag"] = tag_of(changed.entry.person.version)
+    return PersonChanged(
+        **_listed(changed.entry).model_dump(),
+        grants_elsewhere=[_grant(grant) for grant in changed.elsewhere],
     )
 
 
 @router.post("/people/{person}/disable")
 @operation("it/people/{person}", "person.disable")
-def person_disable(at: Authenticated, person: PersonName) -> PersonAnswer:
-    """Shut somebody out at once."""
+def person_disable(at: Authenticated, person: PersonName) -> PersonDisabled:
+    """Shut somebody out at once; their sessions and invitation end."""
     service, who = at
-    return _person(people.disable_person(service, who, person))
+    done = people.disable_person(service, who, person)
+    return PersonDisabled(
+        **person_answer(done.person).model_dump(),
+        sessions_ended=done.sessions_ended,
+        systems=list(done.systems),
+    )
 
 
 @router.post("/people/{person}/enable")
-@operation("it/people/{person}", "person.disable")
+@operation("it/people/{person}", "person.enable")
 def person_enable(at: Authenticated, person: PersonName) -> PersonAnswer:
-    """Let a disabled person sign in again."""
+    """Let a disabled person sign in again, anew."""
     service, who = at
-    return _person(people.enable_person(service, who, person))
+    return person_answer(people.enable_person(service, who, person))
 
 
 @router.post("/people/{person}/unlock")
@@ -193,7 +194,7 @@ def person_enable(at: Authenticated, person: PersonName) -> PersonAnswer:
 def person_unlock(at: Authenticated, person: PersonName) -> PersonAnswer:
     """Forget failed attempts and unlock devices."""
     service, who = at
-    return _person(people.unlock_person(service, who, person))
+    return person_answer(people.unlock_person(service, who, person))
 
 
 @router.get("/grants")
@@ -231,14 +232,31 @@ def grant_revoke(
     grants.revoke_grant(service, who, grant)
 
 
-def _person(person: Person) -> PersonAnswer:
+def person_answer(person: Person) -> PersonAnswer:
+    """A person as answers have them."""
     return PersonAnswer(
         id=person.id,
         name=person.name,
         display_name=person.display_name,
         department=person.department,
         state=person.state,
+        version=person.version,
         created_at=timestamp(person.created_at),
+    )
+
+
+def _listed(entry: Entry) -> PersonListed:
+    return PersonListed(
+        **person_answer(entry.person).model_dump(),
+        status=entry.status,
+        second_factor=bool(entry.factors),
+        factors=list(entry.factors),
+        locked=entry.locked,
+        recovery_codes_left=entry.recovery_codes_left,
+        last_sign_in_at=_time(entry.person.last_sign_in_at),
+        invitation_expires_at=_time(entry.invited_until),
+        contact=entry.person.contact,
+        notes=entry.person.notes,
     )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import JsonValue as AnyJson
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import InvalidInput, PreconditionRequired
 from secvault.records.collection import Collection
 from secvault.service import Service, records
 from secvault.service.records import RecordView
@@ -26,12 +26,6 @@ CollectionName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples
 RecordId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["pay-19"])]
 FieldName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["bank_account"])]
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        description='The version the change is based on, as in the ETag: "3".', examples=['"3"']
-    ),
-]
 
 
 class NewRecord(BaseModel):
@@ -174,7 +168,7 @@ def record_update(
 ) -> RecordAnswer:
     """Change fields of the version that you saw (If-Match)."""
     service, who = at
-    version = _version(if_match)
+    version = version_of(if_match)
     view = records.update_record(service, who, collection, record, _values(changes.fields), version)
     return _tagged(view, response)
 
@@ -186,22 +180,11 @@ def record_delete(
 ) -> None:
     """Delete the version that you saw (If-Match)."""
     service, who = at
-    records.delete_record(service, who, collection, record, _version(if_match))
-
-
-def _version(if_match: str | None) -> int:
-    if if_match is None:
-        raise PreconditionRequired(
-            'say which version the change is based on: If-Match: "<version>" as in the ETag'
-        )
-    text = if_match.strip().removeprefix('"').removesuffix('"')
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput.at("If-Match", 'give the version as in the ETag, for instance "3"')
-    return int(text)
+    records.delete_record(service, who, collection, record, version_of(if_match))
 
 
 def _tagged(view: RecordView, response: Response) -> RecordAnswer:
-    response.headers["ETag"] = f'"{view.version}"'
+    response.headers["ETag"] = tag_of(view.version)
     return _answer(view)
 
 

@@ -91,6 +91,11 @@ def first_line(source: str, option: str) -> Secret:
     return Secret.of(text.splitlines()[0] if text else "")
 
 
+def text_from(source: str, option: str) -> str:
+    """All of a file, or of stdin for `-`, that `option` names. Raises InvalidInput."""
+    return _read(source, option)
+
+
 def fields_from(source: str) -> dict[str, Any]:
     """The JSON object in a file, or on stdin for `-`. Raises InvalidInput, never showing values."""
     text = _read(source, "--from")

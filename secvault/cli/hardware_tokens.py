@@ -95,6 +95,7 @@ def assign(
         device = operations.hardware_tokens.assign_token(service, caller, serial, person)
     show.out(f"{serial} is assigned as the device {device.id}")
     show.talk(f"Next, by its holder: secvault devices confirm {person}")
+    show.talk("Who is invited only: secvault people activate --hardware-token")
 
 
 @app.command(epilog="Example: secvault hardware-tokens retire 40412")

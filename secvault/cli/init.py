@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, enrolment, opening, operations, sample, seal, show
+from secvault.cli import ask, enrolment, invitations, opening, operations, sample, seal, show
 from secvault.clock import system_clock
 from secvault.crypto import Secret
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.config import Settings
-    from secvault.identity.enrolment import Enrolment
+    from secvault.identity.invitations import Issued
     from secvault.identity.people import Person
     from secvault.service.seals import NewSeal
     from secvault.service.service import Service
@@ -40,17 +40,29 @@ NAME, PASSWORD, SEED = (
 
 
 @dataclass(frozen=True)
-class Administrator:
-    """The first administrator. uri: to show once; None when the seed was given to us."""
+class First:
+    """How the first administrator gets in.
 
-    person: Person
-    uri: Secret | None
+    person: who can sign in now; None when `code` is for somebody who activates later. uri: of a
+    device, to show once; None when the seed was given to us or was shown already.
+    """
+
+    person: Person | None
+    uri: Secret | None = None
+    code: Issued | None = None
 
 
 def init(
     context: typer.Context,
+    *,
     demo: Annotated[
         bool, typer.Option("--demo", help="Also load sample records of a made-up company.")
+    ] = False,
+    bootstrap: Annotated[
+        bool,
+        typer.Option(
+            "--bootstrap", help="Ask nobody; print a code for the first administrator, once."
+        ),
     ] = False,
     kind: Annotated[
         str | None,
@@ -63,15 +75,17 @@ def init(
 ) -> None:
     """Make a vault and its first administrator. A vault that is there already is left as it is.
 
-    Asks for a name and a password, and shows a QR code for an authenticator app. Unattended, set
-    SECVAULT_ADMIN_NAME, SECVAULT_ADMIN_PASSWORD and, if the second factor is known already, its
-    seed as SECVAULT_ADMIN_TOTP_SEED (base32); else a seed is made and printed once.
+    At a terminal it asks for a name and a password, and shows a QR code. With --bootstrap, or where
+    nobody can be asked, it prints a one-time code (`secvault people activate`); run it again for a
+    new code, until there is an administrator. Unattended, set SECVAULT_ADMIN_NAME,
+    SECVAULT_ADMIN_PASSWORD and, if the second factor is known already, its seed as
+    SECVAULT_ADMIN_TOTP_SEED (base32); else a seed is made and printed once.
     """
     chosen = opening.settings(context)
     created = not operations.opening.vault_exists(chosen)
     access, new = None, None
+    _require_answers(bootstrap=bootstrap)
     if created:
-        _require_answers(as_json=as_json)
         wanted = kind or chosen.seal.kind
         words = seal.passphrase_of(wanted, chosen, passphrase_file, None)
         new = operations.seals.make_seal(chosen, wanted, os.urandom, shares, threshold, words)
@@ -82,37 +96,45 @@ def init(
             show.talk(f"A new vault is in {chosen.data_folder}.")
     with opening.opened(chosen, access) as service:
         vault_id = service.keyring.vault_id
-        if operations.people.nobody_yet(service):
-            _require_answers(as_json=as_json)
-            made = _unattended(service) if PASSWORD in os.environ else _at_terminal(service)
-        else:
-            made = None
-            demo = False
-        stored = _load_sample(service) if demo else None
+        made, stored = None, None
+        if operations.bootstrap.no_administrator_yet(service):
+            made = _first(service, ask_nobody=bootstrap or as_json)
+            # The sample needs somebody who answers for its loading.
+            stored = _load_sample(service) if demo and made.person is not None else None
     if as_json:
         show.document(_report(chosen, vault_id, made, created=created, stored=stored, new=new))
     elif made is None:
         show.out(f"There is a vault in {chosen.data_folder} already; it is left as it is.")
         show.talk("Next: secvault serve")
     else:
+        if demo and stored is None:
+            show.talk("When the administrator is there: secvault records load-sample")
         _explain(chosen, made, stored, new.seal.kind if new else "file")
 
 
-def _require_answers(*, as_json: bool) -> None:
-    """Return when the questions can be answered; before anything is made."""
+def _require_answers(*, bootstrap: bool) -> None:
+    """Return when the variables fit together; before anything is made."""
     if PASSWORD in os.environ and not os.environ.get(NAME):
         raise InvalidInput.at(NAME, f"is needed together with {PASSWORD}")
+    if PASSWORD in os.environ and bootstrap:
+        raise InvalidInput.at("--bootstrap", f"prints a code for who is to come; unset {PASSWORD}")
+
+
+def _first(service: Service, *, ask_nobody: bool) -> First:
     if PASSWORD in os.environ:
-        return
-    if as_json or not ask.at_terminal():
-        raise InvalidInput.at(PASSWORD, f"nobody can be asked: set {NAME} and {PASSWORD}")
+        return _unattended(service)
+    issued = operations.bootstrap.issue_first(service)
+    if ask_nobody or not ask.at_terminal():
+        return First(None, code=issued)
+    done = invitations.activate_with(service, issued.code, device="first device")
+    return First(done.person)
 
 
-def _unattended(service: Service) -> Administrator:
+def _unattended(service: Service) -> First:
     given = os.environ.get(SEED, "")
     totp = operations.totp
     seed = Secret.of(given) if given else totp.base32(totp.new_seed(service.random))
-    person, _ = operations.people.first_administrator(
+    person = operations.bootstrap.first_administrator(
         service,
         name=os.environ[NAME],
         display_name=os.environ[NAME],
@@ -120,46 +142,11 @@ def _unattended(service: Service) -> Administrator:
         seed=seed,
     )
     if given:
-        return Administrator(person, None)
+        return First(person)
     uri = totp.provisioning_uri(
         totp.parse_seed(seed), totp.COMMON, person.name, service.settings.organisation
     )
-    return Administrator(person, uri)
-
-
-def _at_terminal(service: Service) -> Administrator:
-    person, begun = _ask_until_right(service)
-    enrolment.show_device(begun.uri, with_code=True)
-    caller = operations.spine.Caller(operations.authentication.local_operator(service))
-    enrolment.confirm(
-        lambda first, second: operations.people.confirm_totp(
-            service, caller, person.id, begun.device.id, first, second
-        )
-    )
-    return Administrator(person, begun.uri)
-
-
-def _ask_until_right(service: Service) -> tuple[Person, Enrolment]:
-    show.talk("The first administrator adds everybody else.")
-    name = ""
-    while True:
-        name = name or ask.line("Name to sign in with, such as lan.tran")
-        try:
-            person, begun = operations.people.first_administrator(
-                service,
-                name=name,
-                display_name=name,
-                password=ask.password_twice(name),
-                seed=None,
-            )
-        except InvalidInput as error:
-            show.talk(f"{error.detail}. Try again.")
-            if not any(fault.field == "password" for fault in error.fields):
-                name = ""
-        else:
-            if begun is None:
-                raise AssertionError("without a seed an enrolment is begun")
-            return person, begun
+    return First(person, uri)
 
 
 def _load_sample(service: Service) -> int:
@@ -170,7 +157,7 @@ def _load_sample(service: Service) -> int:
 def _report(
     chosen: Settings,
     vault_id: str,
-    made: Administrator | None,
+    made: First | None,
     *,
     created: bool,
     stored: int | None,
@@ -185,26 +172,44 @@ def _report(
         "data": str(chosen.data_folder),
         "seal_key": str(chosen.seal_key_file),
         "administrator": None
-        if made is None
+        if made is None or made.person is None
         else {
             "id": made.person.id,
             "name": made.person.name,
             "otpauth": None if made.uri is None else made.uri.text(),
         },
+        **_code(made),
         "sample_records": stored,
     }
 
 
-def _explain(chosen: Settings, made: Administrator, stored: int | None, kind: str) -> None:
-    if made.uri is not None and PASSWORD in os.environ:
+def _code(made: First | None) -> dict[str, Any]:
+    if made is None or made.code is None:
+        return {}
+    return {
+        "bootstrap": {
+            "code": made.code.code.text(),
+            "expires_at": show.time(made.code.expires_at),
+        }
+    }
+
+
+def _explain(chosen: Settings, made: First, stored: int | None, kind: str) -> None:
+    if made.uri is not None:
         enrolment.show_device(made.uri, with_code=False)
     if stored is not None:
         show.out(f"{stored} sample records are stored.")
+    if made.person is not None:
+        show.out(f"The administrator {made.person.name} can sign in.\n")
     show.out(
-        f"The administrator {made.person.name} can sign in.\n"
-        "\n"
         f"data      {chosen.data_folder}\n"
         f"{_SEALED_BY.get(kind, '').format(key=chosen.seal_key_file)}"
-        "\n"
-        "Next: secvault serve"
     )
+    if made.code is not None:
+        until = show.time(made.code.expires_at)
+        show.talk(
+            f"The first administrator activates by this code until {until}, with "
+            "`secvault people activate` or /api/v1/activation. It is shown once:"
+        )
+        show.out(made.code.code.text())
+    show.talk("Next: secvault serve")

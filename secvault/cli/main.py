@@ -23,10 +23,12 @@ from secvault.cli import (
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
     init,
+    invitations,
     key_usage,
     keys,
     operations,
     people,
+    people_file,
     records,
     rewraps,
     seal,
@@ -114,6 +116,16 @@ keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key
 keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rewraps)
 keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
     rewraps.stop_rewrap
+)
+people.app.command(epilog=invitations.INVITE_EXAMPLE)(invitations.invite)
+people.app.command(epilog="Example: secvault people reinvite lan.tran")(invitations.reinvite)
+people.app.command(epilog="Example: secvault people uninvite lan.tran")(invitations.uninvite)
+people.app.command(epilog="Example: secvault people activate")(invitations.activate)
+people.app.command("import", epilog="Example: secvault people import staff.csv --dry-run")(
+    people_file.import_
+)
+people.app.command("export", epilog="Example: secvault people export > staff.csv")(
+    people_file.export
 )
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password

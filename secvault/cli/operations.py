@@ -16,25 +16,30 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import networks, qr, secret_ids, totp
+    from secvault.identity import directory, networks, qr, secret_ids, totp
+    from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
     from secvault.service import (
+        activation,
         approles,
         audit_log,
         authentication,
         backups,
+        bootstrap,
         drills,
         factors,
         grants,
         hardware_tokens,
+        invitations,
         key_limits,
         key_usage,
         opening,
         own_factors,
         passkey_sign_in,
         people,
+        people_file,
         records,
         recovery,
         rewrap_runs,
@@ -54,19 +59,23 @@ if TYPE_CHECKING:
     from secvault.store import engine, migrate
 
 __all__ = [
+    "activation",
     "approles",
     "audit_log",
     "authentication",
     "backups",
+    "bootstrap",
     "collection",
     "config",
     "cron",
+    "directory",
     "drills",
     "engine",
     "evidence",
     "factors",
     "grants",
     "hardware_tokens",
+    "invitations",
     "key_limits",
     "key_usage",
     "log",
@@ -77,6 +86,8 @@ __all__ = [
     "own_factors",
     "passkey_sign_in",
     "people",
+    "people_file",
+    "persons",
     "qr",
     "query",
     "records",
@@ -107,12 +118,14 @@ _ELSEWHERE = {
     "collection": "secvault.records.collection",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
+    "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
     "log": "secvault.log",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "persons": "secvault.identity.people",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",

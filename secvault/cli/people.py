@@ -6,89 +6,142 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, enrolment, opening, operations, show
+from secvault.cli import ask, opening, operations, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from secvault.service.people import PersonView
+    from secvault.identity.directory import Entry
 
-app = typer.Typer(no_args_is_help=True, help="People who may sign in: add, enrol, disable, unlock.")
+app = typer.Typer(
+    no_args_is_help=True, help="People who may sign in: invite, list, change, disable, unlock."
+)
 
 Who = Annotated[str, typer.Argument(metavar="PERSON", help="Sign-in name or id.")]
+Contact = Annotated[str, typer.Option(metavar="ADDRESS", help="An address of mail.")]
 
 
-@app.command(
-    epilog="Example: secvault people add lan --display-name 'Tran Thi Lan' --department hr"
-)
-def add(
+@app.command("list", epilog="Example: secvault people list --status expired --json")
+def list_(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The name to sign in with, such as lan.tran.")],
     *,
-    department: Annotated[str, typer.Option(help="Where the person works, such as hr.")],
-    display_name: Annotated[str, typer.Option(help="The full name, for people to read.")] = "",
-    password_from: Annotated[
-        str,
-        typer.Option(metavar="FILE", help="File with the password; - for stdin. Else it is asked."),
+    search: Annotated[
+        str, typer.Option(help="Words of a name; `nguyen` finds `Nguyễn`, too.")
     ] = "",
+    status: Annotated[
+        str, typer.Option(help="Only: invited, expired (no invitation in time), active, disabled.")
+    ] = "",
+    department: Annotated[str, typer.Option(help="Only who belongs there, such as hr.")] = "",
+    after: Annotated[str, typer.Option(metavar="ID", help="Go on after this person.")] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="At most so many; else all.")
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """Add a person, who can sign in once a second factor is enrolled.
-
-    The new person holds no role yet: give one with `secvault grants add`.
-    """
+    """List people, oldest first: what they can sign in with, and when they last did."""
+    rows: list[dict[str, Any]] = []
     with opening.vault(context) as (service, caller):
-        if password_from:
-            password = ask.password_from(password_from)
-        elif ask.at_terminal():
-            password = ask.password_twice(name)
-        else:
-            raise InvalidInput.at("--password-from", "give it FILE, or - for stdin")
-        made = operations.people.create_person(
-            service,
-            caller,
-            name=name,
-            display_name=display_name or name,
-            department=department,
-            password=password,
-        )
-        if as_json:
-            show.document({"id": made.id, "name": made.name})
-        else:
-            show.out(f"{made.name} added with the id {made.id}")
-            show.talk(f"Next: secvault people enrol {made.name}")
-
-
-@app.command("list", epilog="Example: secvault people list --json")
-def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
-    """List everybody who may sign in."""
-    with opening.vault(context) as (service, caller):
-        rows = [_row(view) for view in operations.people.list_people(service, caller)]
+        wanted = operations.directory.Wanted(status, department, search)
+        while True:
+            page = operations.people.list_people(
+                service, caller, after=after, limit=limit or 1000, wanted=wanted
+            )
+            rows += [_row(entry) for entry in page.people]
+            after = page.next_after
+            if limit is not None or not after:
+                break
     columns = {
         "name": "Name",
         "display_name": "Full name",
         "department": "Department",
-        "state": "State",
-        "second_factor": "2nd factor",
+        "status": "Status",
+        "factors": "Factors",
+        "recovery_codes_left": "Recovery codes",
+        "locked": "Locked",
         "last_sign_in_at": "Last sign-in",
         "id": "Id",
     }
-    show.listing("people", rows, columns, as_json=as_json, empty="There is nobody yet.")
+    if as_json:
+        show.document({"people": rows, "next": after or None})
+        return
+    show.table(rows, columns, "There is nobody.")
+    if after:
+        show.talk(f"More: --after {after}")
+
+
+@app.command("show", epilog="Example: secvault people show lan.tran")
+def show_(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
+    """Show one person, with address and notes."""
+    with opening.vault(context) as (service, caller):
+        row = _row(operations.people.read_person(service, caller, person))
+    if as_json:
+        show.document(row)
+    else:
+        show.facts(row)
+
+
+@app.command(epilog="Example: secvault people change lan.tran --department accounting")
+def change(
+    context: typer.Context,
+    person: Who,
+    *,
+    display_name: Annotated[str | None, typer.Option(help="The full name.")] = None,
+    department: Annotated[str | None, typer.Option(help="Where they belong from now on.")] = None,
+    contact: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="An address of mail; '' for none.")
+    ] = None,
+    notes_from: Annotated[
+        str, typer.Option(metavar="FILE", help="File with new notes; - for stdin.")
+    ] = "",
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Only if this is still their version.")
+    ] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Change somebody's full name, department, address or notes.
+
+    What they may do is said by their grants, which stay: those elsewhere are named.
+    """
+    notes = ask.text_from(notes_from, "--notes-from") if notes_from else None
+    given = (display_name, department, contact, notes)
+    if all(each is None for each in given):
+        raise InvalidInput("say what to change: --display-name, --department, --contact or notes")
+    with opening.vault(context) as (service, caller):
+        changes = operations.persons.Changes.of(*given)
+        people = operations.people
+        if version is None:
+            version = people.read_person(service, caller, person).person.version
+        done = people.change_person(service, caller, person, version, changes)
+    if as_json:
+        show.document(_row(done.entry))
+        return
+    show.out(f"{done.entry.person.name} is changed")
+    for grant in done.elsewhere:
+        show.talk(
+            f"Still holds {grant.role} in {grant.department}: secvault grants revoke {grant.id}"
+        )
 
 
 @app.command(epilog="Example: secvault people disable lan.tran")
 def disable(context: typer.Context, person: Who) -> None:
-    """Shut somebody out at once; their sessions end."""
+    """Shut somebody out at once; their sessions and invitation end."""
     with opening.vault(context) as (service, caller):
         done = operations.people.disable_person(service, caller, person)
-    show.out(f"{done.name} is disabled; all sessions ended")
+    show.out(f"{done.person.name} is disabled; all sessions ended ({done.sessions_ended})")
+    if done.systems:
+        show.talk(f"Still answers for the systems {', '.join(done.systems)}.")
 
 
 @app.command(epilog="Example: secvault people enable lan.tran")
 def enable(context: typer.Context, person: Who) -> None:
-    """Let a disabled person sign in again."""
+    """Let a disabled person sign in again, anew."""
     with opening.vault(context) as (service, caller):
         done = operations.people.enable_person(service, caller, person)
-    show.out(f"{done.name} may sign in again")
+        invited = done.state == operations.persons.INVITED
+    if invited:
+        show.out(f"{done.name} may be invited again")
+        show.talk(f"Next: secvault people reinvite {done.name}")
+    else:
+        show.out(f"{done.name} may sign in again")
 
 
 @app.command(epilog="Example: secvault people unlock lan.tran")
@@ -99,37 +152,23 @@ def unlock(context: typer.Context, person: Who) -> None:
     show.out(f"{done.name} may try again")
 
 
-@app.command(epilog="Example: secvault people enrol lan.tran --device phone")
-def enrol(
-    context: typer.Context,
-    person: Who,
-    device: Annotated[str, typer.Option(help="What to call the device.")] = "authenticator app",
-) -> None:
-    """Give a person a second factor: shows a QR code, then asks for two codes of the app.
-
-    Until two codes were typed the device does not work; run it again to begin anew.
-    """
-    if not ask.at_terminal():
-        raise InvalidInput("enrolment shows a QR code and asks for two codes: use a terminal")
-    with opening.vault(context) as (service, caller):
-        begun = operations.people.enrol_totp(service, caller, person, device)
-        enrolment.show_device(begun.uri, with_code=True)
-        enrolment.confirm(
-            lambda first, second: operations.people.confirm_totp(
-                service, caller, person, begun.device.id, first, second
-            )
-        )
-
-
-def _row(view: PersonView) -> dict[str, Any]:
-    person = view.person
+def _row(entry: Entry) -> dict[str, Any]:
+    person = entry.person
     return {
         "id": person.id,
         "name": person.name,
         "display_name": person.display_name,
         "department": person.department,
         "state": person.state,
-        "second_factor": view.second_factor,
+        "status": entry.status,
+        "second_factor": bool(entry.factors),
+        "factors": list(entry.factors),
+        "locked": entry.locked,
+        "recovery_codes_left": entry.recovery_codes_left,
         "created_at": show.time(person.created_at),
         "last_sign_in_at": show.time(person.last_sign_in_at),
+        "invitation_expires_at": show.time(entry.invited_until),
+        "contact": person.contact,
+        "notes": person.notes,
+        "version": person.version,
     }

@@ -172,17 +172,18 @@ def _department(bench: Bench, steps: _Steps, admin: Somebody) -> Somebody:
 
 
 def _person(bench: Bench, admin: Somebody, name: str, shown: str, role: str) -> Somebody:
+    new = {"name": name, "display_name": shown, "department": "hr"}
+    invited = call(bench, "POST", "/api/v1/people", admin, new, 201)["invitation"]
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    new = {"name": name, "display_name": shown, "department": "hr", "password": password}
-    call(bench, "POST", "/api/v1/people", admin, new, 201)
-    device = call(bench, "POST", f"/api/v1/people/{name}/devices", admin, {"name": "phone"}, 201)
+    begin = {"code": invited["code"], "password": password}
+    begun = call(bench, "POST", "/api/v1/activation/begin", body=begin)
     # The two steps before the present one, so that the present code is left for signing in.
-    codes = {"first": code(device["seed"], 2), "second": code(device["seed"], 1)}
-    confirmation = f"/api/v1/people/{name}/devices/{device['device']}/confirmation"
-    call(bench, "POST", confirmation, admin, codes, 204)
+    codes = {"first": code(begun["seed"], 2), "second": code(begun["seed"], 1)}
+    finish = {"code": invited["code"], **codes}
+    call(bench, "POST", "/api/v1/activation/complete", body=finish)
     grant = {"subject": f"user:{name}", "role": role, "department": "hr"}
     call(bench, "POST", "/api/v1/grants", admin, grant, 201)
-    return _signed_in(bench, Somebody(name, password, device["seed"]))
+    return _signed_in(bench, Somebody(name, password, begun["seed"]))
 
 
 def _transit(bench: Bench, steps: _Steps, admin: Somebody) -> None:

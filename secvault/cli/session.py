@@ -32,7 +32,7 @@ def sign_in(
         if recovery:
             _recover(service, name, password)
             return
-        code = ask.secret("The 6-digit code that the app shows now")
+        code = ask.secret("The code that the app or token shows now")
         signed_in = operations.authentication.sign_in(service, name, password, code)
     show.out(signed_in.token.text())
     show.talk(f"Signed in until {show.time(signed_in.expires_at)} at the latest.")
@@ -43,7 +43,7 @@ def step_up(context: typer.Context) -> None:
     if not os.environ.get("SECVAULT_TOKEN"):
         raise InvalidInput.at("SECVAULT_TOKEN", "is not set, so there is no session to go on with")
     with opening.vault(context) as (service, caller):
-        code = ask.secret("The 6-digit code that the app shows now")
+        code = ask.secret("The code that the app or token shows now")
         renewed = operations.sessions.step_up_by_code(service, caller, code)
     show.out(renewed.token.text())
     show.talk("The second factor is fresh; the session's earlier token no longer works.")

@@ -198,6 +198,8 @@ class IdentitySettings(Section):
     session_idle_minutes: int = Field(30, ge=1, le=24 * 60)
     session_hours: int = Field(8, ge=1, le=24)
     token_days: int = Field(30, ge=1, le=365)
+    invitation_hours: int = Field(72, ge=1, le=30 * 24)
+    bootstrap_minutes: int = Field(60, ge=5, le=24 * 60)
     argon2_memory_mib: int = Field(64, ge=19, le=4096)
     argon2_passes: int = Field(3, ge=2, le=20)
     password_words: tuple[Annotated[str, Field(min_length=4, max_length=64)], ...] = ()

@@ -209,17 +209,20 @@ def unlock_device(connection: Connection, device_id: str) -> Device:
     return read_device(connection, device_id)
 
 
-def remove_device(connection: Connection, person_id: str, device_id: str) -> Device:
+def remove_device(
+    connection: Connection, person_id: str, device_id: str, *, other_factor: bool = False
+) -> Device:
     """Take a device away from a person, with its seed. Raises NotFound; Conflict for the last one.
 
-    Whoever has lost the last one is helped by somebody else: nobody signs in without.
+    Whoever has lost the last one is helped by somebody else: nobody signs in without, unless there
+    is another factor than devices: a passkey.
     """
     own = {device.id: device for device in list_devices(connection, person_id)}
     if device_id not in own:
         raise NotFound(f"this person has no device with the id {device_id[:64]!r}")
     usable = [device.id for device in own.values() if device.state == ACTIVE]
-    if usable == [device_id]:
-        raise Conflict("this is the last device in use; enrol another one first")
+    if usable == [device_id] and not other_factor:
+        raise Conflict("this is your last factor in use; enrol another one first")
     connection.execute(delete(totp_device).where(totp_device.c.id == device_id))
     return own[device_id]
 

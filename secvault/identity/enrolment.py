@@ -87,13 +87,14 @@ def confirm_enrolment(
     device_id: str,
     codes: tuple[Secret, Secret],
     limits: AttemptLimits | None = None,
+    before: Callable[[Connection], None] = lambda _connection: None,
     record: Callable[[Connection, Device], None] = lambda _connection, _device: None,
 ) -> Device:
     """Put a pending device into use, shown by two codes that follow one another.
 
     Two codes prove that the seed arrived and that the device's clock runs right; both are used up.
-    The attempt is counted in a transaction of its own before the codes are looked at. record: runs
-    in the transaction that puts the device into use.
+    The attempt is counted in a transaction of its own before the codes are looked at. before and
+    record: run at the beginning and the end of the transaction that puts the device into use.
     Raises InvalidInput when the codes do not fit; NotFound, for another person's device, too;
     SignInDelayed; Conflict when the device is confirmed already, its ten minutes are over or there
     were too many wrong codes.
@@ -105,6 +106,7 @@ def confirm_enrolment(
     if step is None or step not in (present - 1, present):
         raise _unfit(step, present, counted.shape)
     with store.write() as connection:
+        before(connection)
         confirmed = connection.execute(
             update(totp_device)
             .where(totp_device.c.id == device_id, totp_device.c.state == PENDING)
@@ -147,6 +149,18 @@ def adopt_device(
     own = totp.parse_seed(seed)
     return insert_device(
         connection, clock, keys, person, name=name, seed=own, state=ACTIVE, random=random
+    )
+
+
+def discard_pending(connection: Connection, person_id: str) -> None:
+    """Forget the devices that this person began and did not confirm; assigned tokens stay."""
+    assigned = select(hardware_token.c.device).where(hardware_token.c.device.is_not(None))
+    connection.execute(
+        delete(totp_device).where(
+            totp_device.c.person == person_id,
+            totp_device.c.state == PENDING,
+            totp_device.c.id.not_in(assigned),
+        )
     )
 
 

@@ -14,6 +14,9 @@ SHORTEST_NAME = 2
 LONGEST_NAME = 64
 LONGEST_DISPLAY_NAME = 200
 LONGEST_LABEL = 64
+LONGEST_CONTACT = 254
+"""Of an address of mail (RFC 5321, 4.5.3.1.3)."""
+LONGEST_NOTES = 2000
 
 # Nothing longer is normalised: the work would be the sender's choice.
 _LONGEST_INPUT = 1024
@@ -62,7 +65,7 @@ def display_name(
     shown = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(shown) <= longest:
         raise InvalidInput.at(field, f"must have 1 to {longest} characters")
-    if any(c in _TURNING or unicodedata.category(c) in _UNSHOWN for c in shown):
+    if any(_is_unshown(c) for c in shown):
         raise InvalidInput.at(field, "must not hold control characters or line breaks")
     return shown
 
@@ -75,6 +78,53 @@ def department_name(text: str, field: str = "department") -> str:
     if not _DEPARTMENT.fullmatch(text):
         raise InvalidInput.at(field, "must be lower-case letters, digits and _, a letter first")
     return text
+
+
+def contact_address(text: str, field: str = "contact") -> str:
+    """An address of mail in NFC, or nothing at all. Raises InvalidInput at `field`.
+
+    Whether it reaches anybody is only known once something was sent there.
+    """
+    if not text:
+        return ""
+    if len(text) > _LONGEST_INPUT:
+        raise InvalidInput.at(field, f"must have at most {LONGEST_CONTACT} characters")
+    address = unicodedata.normalize("NFC", text).strip()
+    name, at, domain = address.rpartition("@")
+    if len(address) > LONGEST_CONTACT or not (at and name and domain):
+        raise InvalidInput.at(
+            field, f"must be an address of mail of at most {LONGEST_CONTACT} characters"
+        )
+    if any(_is_unshown(c) or c.isspace() or c in "<>,;" for c in address):
+        raise InvalidInput.at(field, "must hold one address, without spaces or control characters")
+    return address
+
+
+def notes(text: str, field: str = "notes") -> str:
+    """Free text in NFC with `\\n` for the ends of lines; empty for none.
+
+    At most 2000 characters. Raises InvalidInput at `field`, as for names, but that lines may end
+    and tabs are kept.
+    """
+    if len(text) > 4 * LONGEST_NOTES:
+        raise InvalidInput.at(field, f"must have at most {LONGEST_NOTES} characters")
+    kept = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if len(kept) > LONGEST_NOTES:
+        raise InvalidInput.at(field, f"must have at most {LONGEST_NOTES} characters")
+    if any(_is_unshown(c) for c in kept if c not in "\n\t"):
+        raise InvalidInput.at(field, "must not hold control characters")
+    return kept
+
+
+def searched(*names: str) -> str:
+    """Names as they are searched: without case and marks, so that `nguyen` finds `Nguyễn`.
+
+    The same for composed and decomposed text (NFC, NFD) and for wide forms.
+    """
+    plain = unicodedata.normalize("NFKD", " ".join(names)).casefold().replace("đ", "d")
+    plain = unicodedata.normalize("NFKD", plain)
+    bare = "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
+    return " ".join(bare.split())
 
 
 def new_id(clock: Clock) -> str:
@@ -106,6 +156,10 @@ def _in_name(character: str) -> bool:
         or _is_letter(character)
         or unicodedata.category(character) in ("Mn", "Mc")
     )
+
+
+def _is_unshown(character: str) -> bool:
+    return character in _TURNING or unicodedata.category(character) in _UNSHOWN
 
 
 def _is_letter(character: str) -> bool:

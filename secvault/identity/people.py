@@ -1,32 +1,35 @@
-"""People: their rows, from the day they are created to the day they are disabled.
+"""People: their rows, from the day they are invited to the day they are disabled.
 
 Nobody is ever deleted: the audit log names them by id.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from secvault.clock import Clock
-from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity import names, places, sessions
 from secvault.identity.passwords import PasswordHash
-from secvault.store.tables import person
+from secvault.store.tables import mfa_request, passkey_challenge, person
 
+INVITED = "invited"
 ACTIVE = "active"
 DISABLED = "disabled"
-LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Person:
     """Somebody who may sign in. Times in microseconds since the epoch, UTC.
 
-    name: the sign-in name, folded. state: `active` or `disabled`. failures: attempts to sign in
-    since the last success.
+    name: the sign-in name, folded. state: `invited` until the person has chosen a password and
+    enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
+    success. activated_at: None before the invitation was used. version: grows with every change
+    by administrators. contact: an address of mail, notes: free text; empty when there is none.
     """
 
     id: str
@@ -39,6 +42,10 @@ class Person:
     next_try_at: int
     created_at: int
     last_sign_in_at: int | None
+    activated_at: int | None = None
+    version: int = 1
+    contact: str = ""
+    notes: str = ""
 
     @property
     def subject(self) -> str:
@@ -53,46 +60,155 @@ class NewPerson:
     name: str
     display_name: str
     department: str
+    contact: str = ""
+    notes: str = ""
 
     @classmethod
-    def of(cls, name: str, display_name: str, department: str) -> NewPerson:
+    def of(
+        cls, name: str, display_name: str, department: str, contact: str = "", notes: str = ""
+    ) -> NewPerson:
         """From what somebody typed. Raises InvalidInput, naming the field."""
         return cls(
             names.sign_in_name(name),
             names.display_name(display_name),
             names.department_name(department),
+            names.contact_address(contact),
+            names.notes(notes),
         )
 
 
-_PERSON = tuple(column for column in person.c if column.name != "password_hash")
+@dataclass(frozen=True)
+class Changes:
+    """What is to be said of a person from now on; None for what stays as it is."""
+
+    display_name: str | None = None
+    department: str | None = None
+    contact: str | None = None
+    notes: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        display_name: str | None = None,
+        department: str | None = None,
+        contact: str | None = None,
+        notes: str | None = None,
+    ) -> Changes:
+        """From what somebody typed. Raises InvalidInput, naming the field."""
+        return cls(
+            None if display_name is None else names.display_name(display_name),
+            None if department is None else names.department_name(department),
+            None if contact is None else names.contact_address(contact),
+            None if notes is None else names.notes(notes),
+        )
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What is changed, by the names of the fields."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+_PERSON = tuple(person.c[each.name] for each in fields(Person))
+# SQLite takes 32,766 values in one statement, PostgreSQL 65,535.
+_AT_ONCE = 1000
+_NO_PASSWORD = PasswordHash("")
 
 
 def create_person(
-    connection: Connection, clock: Clock, new: NewPerson, password: PasswordHash
+    connection: Connection, clock: Clock, new: NewPerson, password: PasswordHash | None = None
 ) -> Person:
-    """Create an active person; durable with the caller's transaction.
+    """Create a person; durable with the caller's transaction.
 
     password: made by `PasswordHasher.hash_new` before the transaction began, because it takes
-    long. Raises Conflict when the sign-in name is taken.
+    long; whoever has one is active at once. Without one the person is invited, and cannot sign
+    in before `activate_person`. Raises Conflict when the sign-in name is taken.
     """
     taken = connection.execute(select(person.c.id).where(person.c.name == new.name)).first()
     if taken is not None:
-        raise Conflict(f"the sign-in name {new.name} is taken; choose another")
+        raise _taken(new.name)
     now = clock.micros()
     created = Person(
         id=names.new_id(clock),
         name=new.name,
         display_name=new.display_name,
         department=new.department,
-        state=ACTIVE,
+        state=ACTIVE if password else INVITED,
         password_changed_at=now,
         failures=0,
         next_try_at=0,
         created_at=now,
         last_sign_in_at=None,
+        activated_at=now if password else None,
+        contact=new.contact,
+        notes=new.notes,
     )
-    connection.execute(insert(person).values(**vars(created), password_hash=password))
+    connection.execute(
+        insert(person).values(
+            **vars(created),
+            password_hash=password or _NO_PASSWORD,
+            searched=names.searched(new.name, new.display_name),
+        )
+    )
     return created
+
+
+def activate_person(
+    connection: Connection, clock: Clock, person_id: str, password: PasswordHash
+) -> None:
+    """Let an invited person sign in from now on, with the password that they chose.
+
+    Raises Conflict when they are not invited any more.
+    """
+    now = clock.micros()
+    activated = connection.execute(
+        update(person)
+        .where(person.c.id == person_id, person.c.state == INVITED)
+        .values(state=ACTIVE, password_hash=password, password_changed_at=now, activated_at=now)
+    )
+    if activated.rowcount != 1:
+        raise Conflict("this person is not waiting for an activation")
+
+
+def change_person(connection: Connection, person_id: str, version: int, changes: Changes) -> Person:
+    """Change what is said of a person, if nobody else did since `version` was read.
+
+    Raises NotFound, VersionMismatch.
+    """
+    before = read_person(connection, person_id)
+    display_name = changes.display_name or before.display_name
+    changed = connection.execute(
+        update(person)
+        .where(person.c.id == person_id, person.c.version == version)
+        .values(
+            **changes.said,
+            version=version + 1,
+            searched=names.searched(before.name, display_name),
+        )
+    )
+    if changed.rowcount != 1:
+        raise VersionMismatch(
+            f"this person has version {before.version}, not {version}: read them again, then "
+            "change them"
+        )
+    return read_person(connection, person_id)
+
+
+def rename_invited(connection: Connection, person_id: str, name: str, display_name: str) -> None:
+    """Give somebody who was never active another sign-in name. Raises Conflict when it is taken."""
+    if connection.execute(
+        select(person.c.id).where(person.c.name == name, person.c.id != person_id)
+    ).first():
+        raise _taken(name)
+    connection.execute(
+        update(person)
+        .where(person.c.id == person_id, person.c.state == INVITED)
+        .values(
+            name=name,
+            display_name=display_name,
+            searched=names.searched(name, display_name),
+            version=person.c.version + 1,
+        )
+    )
 
 
 def read_person(connection: Connection, person_id: str) -> Person:
@@ -124,33 +240,22 @@ def by_name_or_id(connection: Connection, text: str) -> Person:
         raise NotFound(f"there is no person {text[:64]!r}") from None
 
 
-def list_people(
-    connection: Connection,
-    *,
-    after: str = "",
-    limit: int = 100,
-    state: str | None = None,
-    department: str | None = None,
-) -> tuple[Person, ...]:
-    """People in the order of their creation, at most `limit` (1 to 1000).
-
-    after: id of the last person of the page before. A page shorter than `limit` is the last.
-    """
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise InvalidInput.at("limit", f"must be 1 to {LARGEST_PAGE}")
-    if after and not names.is_id(after):
-        raise InvalidInput.at("after", "must be the id that ended the page before")
-    question = select(*_PERSON).where(person.c.id > after).order_by(person.c.id).limit(limit)
-    if state is not None:
-        question = question.where(person.c.state == state)
-    if department is not None:
-        question = question.where(person.c.department == department)
-    return tuple(_person(row) for row in connection.execute(question))
+def any_activated(connection: Connection, ids: Iterable[str]) -> bool:
+    """Whether one of these people has ever been active."""
+    chosen = select(person.c.id).where(
+        person.c.id.in_(list(ids)), person.c.activated_at.is_not(None)
+    )
+    return connection.execute(chosen.limit(1)).first() is not None
 
 
-def count_people(connection: Connection) -> int:
-    """How many people there are, disabled ones too. The first administrator is made at zero."""
-    return connection.execute(select(func.count()).select_from(person)).scalar_one()
+def names_taken(connection: Connection, wanted: Iterable[str]) -> frozenset[str]:
+    """Those of these sign-in names, in their one form, that somebody has."""
+    asked = list(wanted)
+    found: set[str] = set()
+    for at in range(0, len(asked), _AT_ONCE):
+        chosen = select(person.c.name).where(person.c.name.in_(asked[at : at + _AT_ONCE]))
+        found.update(connection.execute(chosen).scalars())
+    return frozenset(found)
 
 
 def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
@@ -158,13 +263,21 @@ def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
 
     Raises NotFound; Conflict when they are disabled already.
     """
-    _change_state(connection, person_id, ACTIVE, DISABLED)
+    _change_state(connection, person_id, (ACTIVE, INVITED), DISABLED)
     return sessions.end_all_sessions(connection, clock, person_id)
 
 
 def enable_person(connection: Connection, person_id: str) -> None:
-    """Let a disabled person sign in again; old sessions stay ended. Raises NotFound, Conflict."""
-    _change_state(connection, person_id, DISABLED, ACTIVE)
+    """Let a disabled person sign in again, anew: old sessions, and what was begun, stay ended.
+
+    Whoever was never active is invited again, and needs a new invitation. Raises NotFound,
+    Conflict.
+    """
+    before = read_person(connection, person_id)
+    after = INVITED if before.activated_at is None else ACTIVE
+    _change_state(connection, person_id, (DISABLED,), after)
+    connection.execute(delete(mfa_request).where(mfa_request.c.person == person_id))
+    connection.execute(delete(passkey_challenge).where(passkey_challenge.c.person == person_id))
 
 
 def set_password(
@@ -212,10 +325,18 @@ def clear_failures(connection: Connection, person_id: str) -> None:
     )
 
 
-def _change_state(connection: Connection, person_id: str, before: str, after: str) -> None:
+def _taken(name: str) -> Conflict:
+    return Conflict(f"the sign-in name {name} is taken; choose another")
+
+
+def _change_state(
+    connection: Connection, person_id: str, before: tuple[str, ...], after: str
+) -> None:
     read_person(connection, person_id)
     changed = connection.execute(
-        update(person).where(person.c.id == person_id, person.c.state == before).values(state=after)
+        update(person)
+        .where(person.c.id == person_id, person.c.state.in_(before))
+        .values(state=after, version=person.c.version + 1)
     )
     if changed.rowcount != 1:
         raise Conflict(f"this person is {after} already")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 from secvault.errors import NotAuthenticated, TooManyAttempts
 
@@ -11,6 +12,12 @@ REFUSAL = (
     "if it goes on, ask an administrator."
 )
 """The one sentence for everybody who is not let in."""
+
+INVITATION_REFUSAL = (
+    "The activation code is not right, was used, or its time is over. Check it; if it is right, "
+    "ask whoever invited you for a new one."
+)
+"""The one sentence for every code that activates nobody."""
 
 
 class Reason(StrEnum):
@@ -37,6 +44,8 @@ class Reason(StrEnum):
     COUNT_WENT_BACK = "count_went_back"
     RESYNCED_TOO_OFTEN = "resynced_too_often"
     NOT_YOURSELF = "not_yourself"
+    UNKNOWN_INVITATION = "unknown_invitation"
+    INVITATION_EXPIRED = "invitation_expired"
 
 
 class SignInRefused(NotAuthenticated):
@@ -47,11 +56,19 @@ class SignInRefused(NotAuthenticated):
     administrators, since whoever tried knew the password.
     """
 
+    sentence: ClassVar[str] = REFUSAL
+
     def __init__(self, reason: Reason, person: str = "", locked: tuple[str, ...] = ()) -> None:
-        super().__init__(REFUSAL)
+        super().__init__(self.sentence)
         self.reason = reason
         self.person = person
         self.locked = locked
+
+
+class InvitationRefused(SignInRefused):
+    """The code activates nobody. Its text is the same in every case."""
+
+    sentence = INVITATION_REFUSAL
 
 
 class SignInDelayed(TooManyAttempts):

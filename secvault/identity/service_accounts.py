@@ -49,7 +49,7 @@ def create_account(
     except NotFound:
         raise InvalidInput.at("owner", "must be the id of a person") from None
     if answering.state != people.ACTIVE:
-        raise InvalidInput.at("owner", "must be an active person; this one is disabled")
+        raise InvalidInput.at("owner", "must be an active person; this one cannot sign in")
     if connection.execute(
         select(service_account.c.id).where(service_account.c.name == folded)
     ).first():

@@ -195,7 +195,8 @@ def check_password(entrance: Entrance, name: str, password: Secret, address: str
     Raises SignInRefused, SignInDelayed. It counts as failed until `enter` has succeeded.
     """
     known = _count_attempt(entrance, name, places.network_of(address))
-    right = entrance.hasher.verify(known.password if known else None, password)
+    # Whoever is only invited has no password, which costs the same work.
+    right = entrance.hasher.verify((known.password or None) if known else None, password)
     if known is None:
         raise SignInRefused(Reason.UNKNOWN_PERSON)
     if known.state != people.ACTIVE:

@@ -113,6 +113,8 @@ def remove_passkey(service: Service, caller: Caller, passkey: str) -> None:
     who = _person(caller)
 
     def act(connection: Connection) -> Outcome[None]:
+        # Of the last two factors, removed at the same moment, one stays.
+        people.hold_person(connection, who)
         removed = passkeys.remove_passkey(connection, who, passkey)
         left = _factors(service, connection, who)
         if not left.passkeys and all(each.state != devices.ACTIVE for each in left.devices):

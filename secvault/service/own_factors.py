@@ -16,6 +16,7 @@ from secvault.identity import (
     SignInRefused,
     devices,
     enrolment,
+    passkeys,
     people,
     reauthentication,
     resync,
@@ -137,14 +138,15 @@ def remove_device(
     code: Secret,
     address: str = "",
 ) -> Device:
-    """Take a device of one's own out of use for good; never the last one."""
+    """Take a device of one's own out of use for good; never the last factor."""
     operation = _operation(caller, "totp.remove")
     service.spine.decide(caller, operation)
     proof = _proof(service, caller, password, code, address)
 
     def act(connection: Connection) -> Outcome[Device]:
         proof.settle(service.entrance, connection)
-        gone = devices.remove_device(connection, proof.known.id, device)
+        passkey = bool(passkeys.list_passkeys(connection, proof.known.id))
+        gone = devices.remove_device(connection, proof.known.id, device, other_factor=passkey)
         return Outcome(gone, detail={"device": gone.id, "person": gone.person})
 
     return service.spine.change(caller, operation, act)

@@ -1,4 +1,4 @@
-"""Operations on people: create, second factor, disable, list."""
+"""Operations on people: list, look at, change, disable, enable, unlock."""
 
 from __future__ import annotations
 
@@ -6,132 +6,137 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from secvault.access import DEPARTMENTS, add_grant
-from secvault.crypto.secret import Secret
+from secvault import access
+from secvault.access import DEPARTMENTS, Grant
 from secvault.errors import Conflict, InvalidInput
-from secvault.identity import devices, enrolment, passkeys, people, recovery_codes
-from secvault.identity.devices import Device
-from secvault.identity.enrolment import Enrolment
-from secvault.identity.people import NewPerson, Person
-from secvault.service.authentication import local_operator
+from secvault.identity import (
+    devices,
+    directory,
+    invitations,
+    people,
+    recovery_codes,
+    service_accounts,
+)
+from secvault.identity.directory import Entry, Wanted
+from secvault.identity.people import Changes, NewPerson, Person
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
-ADMINISTRATOR = "role:it.admin"
-FIRST_DEVICE = "first device"
+
+@dataclass(frozen=True)
+class PeoplePage:
+    """Some people, oldest first. next_after: what to ask on with; empty at the end."""
+
+    people: tuple[Entry, ...]
+    next_after: str
 
 
 @dataclass(frozen=True)
-class PersonView:
-    """A person and whether they have a second factor in use."""
+class ChangedPerson:
+    """A person as they are now. elsewhere: grants in force in other departments than theirs."""
+
+    entry: Entry
+    elsewhere: tuple[Grant, ...]
+
+
+@dataclass(frozen=True)
+class DisabledPerson:
+    """A person who is out. systems: names of the active systems that they still answer for."""
 
     person: Person
-    second_factor: bool
+    sessions_ended: int
+    systems: tuple[str, ...]
 
 
-def create_person(
+def list_people(
     service: Service,
     caller: Caller,
     *,
-    name: str,
-    display_name: str,
-    department: str,
-    password: Secret,
-) -> Person:
-    """Make a person, who can sign in once a TOTP device is enrolled."""
-    service.spine.decide(caller, _operation("person.create"))
-    new = _new(name, display_name, department)
-    hashed = service.entrance.hasher.hash_new(password, context_words(service, new))
+    after: str = "",
+    limit: int = 100,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+) -> PeoplePage:
+    """A page of people, oldest first. after: `next_after` of the page before."""
 
-    def act(connection: Connection) -> Outcome[Person]:
-        made = people.create_person(connection, service.clock, new, hashed)
-        return Outcome(made, detail={"person": made.id})
-
-    return service.spine.change(caller, _operation("person.create"), act)
-
-
-def enrol_totp(service: Service, caller: Caller, person: str, device_name: str) -> Enrolment:
-    """Begin a TOTP device of a person; its seed is shown once. person: sign-in name or id."""
-
-    def act(connection: Connection) -> Outcome[Enrolment]:
-        found = people.by_name_or_id(connection, person)
-        begun = enrolment.begin_enrolment(
+    def act(connection: Connection) -> Outcome[PeoplePage]:
+        found = directory.list_page(
             connection,
             service.clock,
-            service.entrance.keys,
-            found,
-            name=device_name,
-            issuer=service.settings.organisation,
-            random=service.random,
+            after=after,
+            limit=limit,
+            wanted=wanted,
+            lock_after=service.entrance.attempts.lock_after,
         )
-        return Outcome(begun, detail={"person": found.id})
+        following = found[-1].person.id if len(found) == limit else ""
+        return Outcome(PeoplePage(found, following), count=len(found))
 
-    return service.spine.change(caller, _operation("person.create"), act)
+    return service.spine.read(caller, operation("person.read"), act)
 
 
-def confirm_totp(
-    service: Service,
-    caller: Caller,
-    person: str,
-    device: str,
-    first_code: Secret,
-    second_code: Secret,
-) -> Device:
-    """Put a device into use, shown by two codes that follow one another."""
-    service.spine.decide(caller, _operation("person.create"))
-    with service.store.read() as connection:
+def read_person(service: Service, caller: Caller, person: str) -> Entry:
+    """One person. person: sign-in name or id."""
+
+    def act(connection: Connection) -> Outcome[Entry]:
+        found = entry_of(service, connection, people.by_name_or_id(connection, person).id)
+        return Outcome(found, detail={"person": found.person.id})
+
+    return service.spine.read(caller, operation("person.read"), act)
+
+
+def change_person(
+    service: Service, caller: Caller, person: str, version: int, changes: Changes
+) -> ChangedPerson:
+    """Change what is said of a person, in the version that was seen.
+
+    The department is where somebody belongs; what they may do is said by their grants, which stay
+    as they are and are given back where they lie elsewhere. Raises NotFound, VersionMismatch.
+    """
+    if changes.department is not None:
+        require_department(changes.department)
+
+    def act(connection: Connection) -> Outcome[ChangedPerson]:
         found = people.by_name_or_id(connection, person)
-
-    def act() -> Outcome[Device]:
-        confirmed = enrolment.confirm_enrolment(
-            service.store,
-            service.clock,
-            service.entrance.keys,
-            person_id=found.id,
-            device_id=device,
-            codes=(first_code, second_code),
+        changed = people.change_person(connection, found.id, version, changes)
+        held = access.list_grants(
+            connection, subject=changed.subject, valid_at=service.clock.micros()
         )
-        return Outcome(confirmed, detail={"person": found.id})
+        elsewhere = tuple(grant for grant in held if grant.department != changed.department)
+        entry = entry_of(service, connection, changed.id)
+        return Outcome(
+            ChangedPerson(entry, elsewhere),
+            fields=tuple(sorted(changes.said)),
+            detail={"person": changed.id},
+        )
 
-    return service.spine.work(caller, _operation("person.create"), act)
-
-
-def list_people(service: Service, caller: Caller) -> tuple[PersonView, ...]:
-    """Everybody, oldest first."""
-
-    def act(connection: Connection) -> Outcome[tuple[PersonView, ...]]:
-        found: list[PersonView] = []
-        page = people.list_people(connection, limit=1000)
-        while page:
-            found += [_view(connection, person) for person in page]
-            page = people.list_people(connection, after=page[-1].id, limit=1000)
-        return Outcome(tuple(found), count=len(found))
-
-    return service.spine.read(caller, _operation("person.read"), act)
+    return service.spine.change(caller, operation("person.update"), act)
 
 
-def disable_person(service: Service, caller: Caller, person: str) -> Person:
-    """Shut somebody out at once. Nobody disables themselves."""
+def disable_person(service: Service, caller: Caller, person: str) -> DisabledPerson:
+    """Shut somebody out at once, and void their invitation. Nobody disables themselves."""
 
-    def act(connection: Connection) -> Outcome[Person]:
+    def act(connection: Connection) -> Outcome[DisabledPerson]:
         found = people.by_name_or_id(connection, person)
         if found.subject == caller.principal.subject:
             raise Conflict("you cannot disable yourself; ask another administrator")
-        people.disable_person(connection, service.clock, found.id)
-        return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
+        ended = people.disable_person(connection, service.clock, found.id)
+        invitations.end(connection, found.id)
+        owned = service_accounts.list_accounts(connection, limit=1000, owner=found.id)
+        active = tuple(each.name for each in owned if each.state == service_accounts.ACTIVE)
+        now = people.read_person(connection, found.id)
+        return Outcome(DisabledPerson(now, ended, active), detail={"person": found.id})
 
-    return service.spine.change(caller, _operation("person.disable"), act)
+    return service.spine.change(caller, operation("person.disable"), act)
 
 
 def enable_person(service: Service, caller: Caller, person: str) -> Person:
-    """Let a disabled person sign in again."""
+    """Let a disabled person sign in again; who was never active needs a new invitation."""
 
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
         people.enable_person(connection, found.id)
         return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
-    return service.spine.change(caller, _operation("person.disable"), act)
+    return service.spine.change(caller, operation("person.enable"), act)
 
 
 def unlock_person(service: Service, caller: Caller, person: str) -> Person:
@@ -146,73 +151,14 @@ def unlock_person(service: Service, caller: Caller, person: str) -> Person:
                 devices.unlock_device(connection, device.id)
         return Outcome(found, detail={"person": found.id})
 
-    return service.spine.change(caller, _operation("person.unlock"), act)
+    return service.spine.change(caller, operation("person.unlock"), act)
 
 
-def nobody_yet(service: Service) -> bool:
-    """Whether the first administrator is still to be made."""
-    with service.store.read() as connection:
-        return people.count_people(connection) == 0
-
-
-def first_administrator(
-    service: Service, *, name: str, display_name: str, password: Secret, seed: Secret | None
-) -> tuple[Person, Enrolment | None]:
-    """Make the first administrator, once. Raises Conflict when there is anybody already.
-
-    seed: base32, for unattended set-up: the device is in use at once. Without it an enrolment is
-    begun, to be confirmed by two codes.
-    """
-    caller = Caller(local_operator(service))
-    new = _new(name, display_name, "it")
-    hashed = service.entrance.hasher.hash_new(password, context_words(service, new))
-
-    def act(connection: Connection) -> Outcome[tuple[Person, Enrolment | None]]:
-        if people.count_people(connection):
-            raise Conflict("there is an administrator already; sign in, or use `secvault people`")
-        made = people.create_person(connection, service.clock, new, hashed)
-        add_grant(
-            connection,
-            service.policy.rules,
-            subject=made.subject,
-            role=ADMINISTRATOR,
-            department="it",
-            granted_by=caller.principal.subject,
-            at=service.clock.micros(),
-            random=service.random,
-        )
-        keys = service.entrance.keys
-        begun = None
-        if seed is None:
-            begun = enrolment.begin_enrolment(
-                connection,
-                service.clock,
-                keys,
-                made,
-                name=FIRST_DEVICE,
-                issuer=service.settings.organisation,
-                random=service.random,
-            )
-        else:
-            enrolment.adopt_device(
-                connection,
-                service.clock,
-                keys,
-                made,
-                name=FIRST_DEVICE,
-                seed=seed,
-                random=service.random,
-            )
-        return Outcome((made, begun), detail={"person": made.id})
-
-    return service.spine.change(caller, _operation("person.create"), act)
-
-
-def _new(name: str, display_name: str, department: str) -> NewPerson:
-    new = NewPerson.of(name, display_name, department)
-    if new.department not in DEPARTMENTS:
-        raise InvalidInput.at("department", f"use one of {', '.join(DEPARTMENTS)}")
-    return new
+def entry_of(service: Service, connection: Connection, person_id: str) -> Entry:
+    """The person with this id, as administrators see them."""
+    return directory.read_entry(
+        connection, service.clock, person_id, lock_after=service.entrance.attempts.lock_after
+    )
 
 
 def context_words(service: Service, new: NewPerson | Person) -> tuple[str, ...]:
@@ -222,11 +168,12 @@ def context_words(service: Service, new: NewPerson | Person) -> tuple[str, ...]:
     return (*own, chosen.organisation, *chosen.identity.password_words)
 
 
-def _view(connection: Connection, person: Person) -> PersonView:
-    states = {device.state for device in devices.list_devices(connection, person.id)}
-    enrolled = devices.ACTIVE in states or bool(passkeys.list_passkeys(connection, person.id))
-    return PersonView(person, enrolled)
+def require_department(department: str) -> None:
+    """Return when there is such a department. Raises InvalidInput."""
+    if department not in DEPARTMENTS:
+        raise InvalidInput.at("department", f"use one of {', '.join(DEPARTMENTS)}")
 
 
-def _operation(action: str) -> Operation:
+def operation(action: str) -> Operation:
+    """An operation on people."""
     return Operation(action, "it", "people", "it/people")

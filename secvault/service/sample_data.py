@@ -7,7 +7,10 @@ from itertools import groupby, islice
 
 from secvault.access import Grant
 from secvault.crypto.canonical import JsonValue
+from secvault.errors import Conflict
 from secvault.identity import Principal
+from secvault.identity.directory import Wanted
+from secvault.identity.people import ACTIVE
 from secvault.sample import SampleRecord, back_office
 from secvault.service import grants, people, records, systems
 from secvault.service.service import Service
@@ -42,7 +45,10 @@ def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, in
 def _make_loader(
     service: Service, caller: Caller, departments: Iterable[str]
 ) -> tuple[Caller, tuple[Grant, ...]]:
-    owner = people.list_people(service, caller)[0].person
+    active = people.list_people(service, caller, limit=1, wanted=Wanted(status=ACTIVE)).people
+    if not active:
+        raise Conflict("nobody can answer for the loader yet; activate the administrator first")
+    owner = active[0].person
     account = systems.create_account(
         service,
         caller,

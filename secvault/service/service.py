@@ -16,6 +16,7 @@ from secvault.keyring import Keyring
 from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
+from secvault.service.delivery import Delivery, HandedOver
 from secvault.service.sealing.access import RootAccess
 from secvault.service.signing import SigningKeys
 from secvault.service.spine import Spine
@@ -41,3 +42,4 @@ class Service:
     backups: BackupEngine
     spine: Spine
     root_access: RootAccess
+    delivery: Delivery = HandedOver()  # noqa: RUF009 - frozen, and holds nothing

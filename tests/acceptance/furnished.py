@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from tests.acceptance.installation import (
     system_token,
 )
 from tests.running_service import PASSWORD as PERSONS_PASSWORD
-from tests.running_service import Hands, add_person
+from tests.running_service import add_person
 
 RECORD = "pay-0042"
 KEY = "payroll"
@@ -68,8 +67,8 @@ def _furnish(installation: Installation) -> dict[str, str]:
     tokens = {}
     with installation.opened() as service:
         operator = Caller(authentication.local_operator(service))
-        seed = add_person(service, operator, Hands(time.time()), "head", "hr")
-        add_person(service, operator, Hands(time.time()), "somebody", "hr")
+        seed = add_person(service, "head", "hr")
+        add_person(service, "somebody", "hr")
         grants.add_grant(
             service, operator, subject="user:head", role="role:hr.head", department="hr"
         )

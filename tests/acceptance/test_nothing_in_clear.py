@@ -18,7 +18,8 @@ import pytest
 from secvault.clock import system_clock
 from secvault.config import load
 from secvault.crypto.secret import Secret
-from secvault.service import opening, people, records
+from secvault.identity.people import NewPerson
+from secvault.service import activation, bootstrap, invitations, opening, records
 from secvault.service.authentication import authenticate, local_operator
 from secvault.service.spine import Caller
 from tests.acceptance.installation import (
@@ -232,7 +233,7 @@ def _furnish(installation: Installation, random: Callable[[int], bytes]) -> dict
     settings = load(Path(environment["SECVAULT_CONFIG"]), environment)
     opening.create_vault(settings, system_clock(), random)
     with installation.opened(random) as service:
-        people.first_administrator(
+        bootstrap.first_administrator(
             service,
             name=ADMINISTRATOR,
             display_name=ADMINISTRATOR,
@@ -240,16 +241,16 @@ def _furnish(installation: Installation, random: Callable[[int], bytes]) -> dict
             seed=Secret.of(SEED),
         )
         operator = Caller(local_operator(service))
-        people.create_person(
-            service,
-            operator,
-            name="mai.tran",
-            display_name="Mai Trần",
-            department="hr",
-            password=Secret.of("the passphrase of somebody else"),
-        )
-        people.enrol_totp(service, operator, "mai.tran", "phone")
+        new = NewPerson.of("mai.tran", "Mai Trần", "hr")
+        invited = invitations.invite(service, operator, new)
+        waiting = invitations.invite(service, operator, NewPerson.of("lan", "Lan", "hr"))
+        assert invited.code is not None
+        assert waiting.code is not None
+        passphrase = Secret.of("the passphrase of somebody else")
+        activation.begin(service, invited.code, password=passphrase, device="phone")
         tokens = {
+            "invitation begun": invited.code.text(),
+            "invitation": waiting.code.text(),
             "head's token": system_token(service, "payroll-sync", "hr", "role:hr.head"),
             "cryptor's token": system_token(
                 service, "sync", "it", "role:it.cryptor", "role:it.key_custodian"

@@ -19,11 +19,9 @@ import hvac.exceptions
 import pytest
 import requests
 
-from secvault.service.authentication import local_operator
-from secvault.service.spine import Caller
 from tests.acceptance.installation import PASSWORD, code_of, new_installation, system_token
 from tests.conftest import OpenBao
-from tests.running_service import Hands, add_person
+from tests.running_service import add_person
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -72,9 +70,8 @@ def running(openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with installation.opened() as service:
         tokens["sync"] = system_token(service, "sync", "it", "role:it.cryptor", "role:it.encryptor")
         tokens["deployer"] = system_token(service, "deployer", "it", "role:it.admin")
-        operator = Caller(local_operator(service))
         for name in PEOPLE:
-            seeds[name] = add_person(service, operator, Hands(time.time()), name, "hr")
+            seeds[name] = add_person(service, name, "hr")
     with installation.serving():
         yield Running(installation.address, home, tokens, seeds)
 

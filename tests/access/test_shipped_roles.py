@@ -54,7 +54,9 @@ RECORD_ACTIONS = {
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
     f"hardware_token.{what}" for what in ("import", "read", "assign", "retire")
 }
-PEOPLE |= {"session.read", "session.end"}
+PEOPLE |= {"session.read", "session.end"} | {
+    f"person.{what}" for what in ("update", "enable", "invite", "uninvite", "import", "export")
+}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
 TOKENS = {"token.issue", "token.revoke", "token.read", "token.extend"}
@@ -111,7 +113,7 @@ LOCAL_MAY = {
     | KEY_LIFE
     | MOUNTS
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
-    | {"vault.seal", "vault.reseal", "root.rotate"},
+    | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"},
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {"key.rotate", "key.warn", "key.rewrap", "audit.read", "audit.verify", "vault.status"},
 }

@@ -25,6 +25,9 @@ from secvault.service.spine import Caller
 from tests.running_service import MAX_BODY, PAYSLIP, House
 
 OPEN = {
+    "/api/v1/activation/begin",
+    "/api/v1/activation/complete",
+    "/api/v1/activation/look",
     "/api/v1/openapi.json",
     "/api/v1/devices/first-confirmation",
     "/api/v1/devices/resync",

@@ -7,6 +7,7 @@ from typing import Any
 import pyotp
 import pytest
 
+from tests.activated import with_password
 from tests.running_service import PASSWORD, STEP, Api
 
 NEW = "nineteen quiet harbours"
@@ -140,8 +141,8 @@ def test_a_token_goes_from_the_makers_file_to_its_holder(api: Api) -> None:
     assert api("POST", place, "clerk", file).status_code == 403
     assert api.ok("POST", place, "admin", file) == {"imported": 2}
     assert api("POST", place, "admin", file).status_code == 409
-    new = {"name": "mai", "display_name": "Mai", "department": "hr", "password": PASSWORD}
-    mai = api.ok("POST", "/api/v1/people", "admin", new)["id"]
+    with api.house.open() as service:
+        mai = with_password(service, "mai", "hr", PASSWORD).id
     assigned = api.ok("POST", f"{place}/40412/assignment", "admin", {"person": "mai"})
     listed = api("GET", place, "admin")
     assert TOKEN_SEED not in listed.text

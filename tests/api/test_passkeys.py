@@ -291,3 +291,19 @@ def test_a_broken_answer_is_refused_without_a_fault(
     given = key.get(asked(api))
     given["response"].update(spoil)
     assert refused(shown(api, given))
+
+
+def test_with_a_passkey_the_last_device_can_go_and_then_the_passkey_stays(
+    api: Api, key: SoftwareAuthenticator
+) -> None:
+    hands = api.house.hands
+    [phone] = api.ok("GET", f"{V1}/devices", "clerk")["devices"]
+    both = {"password": PASSWORD, "code": hands.code(api.house.seeds["clerk"], 1)}
+    hands.seconds += STEP
+    gone = api("POST", f"{V1}/devices/{phone['id']}/removal", "clerk", both)
+    assert gone.status_code == 204, gone.text
+    session = shown(api, key.get(asked(api))).json()["token"]
+    [own] = api.ok("GET", f"{V1}/factors", session)["passkeys"]
+    assert api("DELETE", f"{V1}/factors/passkeys/{own['id']}", session).status_code == 409
+    [listed] = api.ok("GET", f"{V1}/people?search=clerk", "admin")["people"]
+    assert listed["factors"] == ["passkey"]

@@ -7,14 +7,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from secvault.cli import run
+from secvault.clock import system_clock
+from secvault.config import load
+from secvault.service import Service, opening
 
 PASSWORD = "correct horse battery staple"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -77,6 +80,13 @@ class Program:
         said = self(*arguments, stdin=stdin)
         assert said.code == 0, (arguments, said)
         return said
+
+    @contextmanager
+    def opened(self) -> Iterator[Service]:
+        """The vault, opened here and not by the program."""
+        given = {name: it for name, it in self.environment.items() if name.startswith("SECVAULT_")}
+        with opening.opened(load(None, given), system_clock(), program="test") as service:
+            yield service
 
     def _apart(self, arguments: tuple[str, ...], stdin: str) -> Said:
         done = subprocess.run(

@@ -8,15 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cli.program import PASSWORD, Program
+from tests.cli.program import Program
 
 
 def add_lan(vault: Program) -> str:
-    """Add a person called lan; her id."""
+    """Invite a person called lan; her id."""
     said = vault.ok(
-        "people", "add", "lan", "--display-name", "Trần Thị Lan", "--department", "hr",
-        "--password-from", "-", "--json", stdin=f"{PASSWORD}\n",
-    )  # fmt: skip
+        "people", "invite", "lan", "--display-name", "Trần Thị Lan", "--department", "hr", "--json"
+    )
     return str(said.json["id"])
 
 
@@ -27,32 +26,22 @@ def person(vault: Program, name: str) -> dict[str, object]:
     return dict(found)
 
 
-def test_a_person_is_added_disabled_enabled_and_unlocked(vault: Program) -> None:
+def test_a_person_is_invited_disabled_enabled_and_unlocked(vault: Program) -> None:
     lan = add_lan(vault)
     assert person(vault, "lan")["display_name"] == "Trần Thị Lan"
     vault.ok("people", "disable", lan)
     assert person(vault, "lan")["state"] == "disabled"
-    vault.ok("people", "enable", "lan")
-    assert person(vault, "lan")["state"] == "active"
+    assert "reinvite lan" in vault.ok("people", "enable", "lan").err
+    assert person(vault, "lan")["status"] == "expired"
     vault.ok("people", "unlock", "lan")
     assert "Trần Thị Lan" in vault.ok("people", "list").out
 
 
-def test_a_person_added_twice_is_a_conflict(vault: Program) -> None:
+def test_a_person_invited_twice_is_a_conflict(vault: Program) -> None:
     add_lan(vault)
-    said = vault(
-        "people", "add", "lan", "--department", "hr", "--password-from", "-", stdin=PASSWORD
-    )
+    said = vault("people", "invite", "lan", "--department", "hr")
     assert said.code == 1
     assert "lan is taken" in said.err
-
-
-def test_a_person_without_a_password_source_is_refused_when_nobody_can_be_asked(
-    vault: Program,
-) -> None:
-    said = vault("people", "add", "lan", "--department", "hr")
-    assert said.code == 2
-    assert "--password-from" in said.err
 
 
 def test_a_role_is_given_listed_and_taken_away(vault: Program) -> None:

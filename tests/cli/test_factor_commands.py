@@ -8,6 +8,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from tests.activated import with_password
 from tests.cli.program import PASSWORD, SEED, Program
 
 TOKEN = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -43,7 +44,7 @@ def test_the_own_devices_are_listed_and_the_last_one_stays(admin: Program) -> No
     assert (device["state"], device["codes"]) == ("active", "SHA1, 6 digits, 30 s")
     said = admin("devices", "remove", device["id"], stdin=f"{PASSWORD}\n{codes(SEED, 0)}")
     assert said.code == 1
-    assert "last device" in said.err
+    assert "last factor" in said.err
 
 
 def test_a_resync_takes_a_password_and_two_codes(vault: Program) -> None:
@@ -66,8 +67,8 @@ def test_a_token_comes_from_a_file_and_is_confirmed_by_its_holder(
     file = tmp_path / "tokens.csv"
     file.write_text(f"serial,secret\n40412,{TOKEN}\n")
     assert "1 tokens imported" in vault.ok("hardware-tokens", "import", str(file)).out
-    vault.ok("people", "add", "lan", "--department", "hr", "--password-from", "-",
-             stdin=f"{PASSWORD}\n")  # fmt: skip
+    with vault.opened() as service:
+        with_password(service, "lan", "hr", PASSWORD)
     vault.ok("hardware-tokens", "assign", "40412", "lan")
     vault.ok("devices", "confirm", "lan", stdin=f"{PASSWORD}\n{codes(TOKEN, -1, 0)}")
     (token,) = vault.ok("hardware-tokens", "list", "--json").json["tokens"]

@@ -88,6 +88,7 @@ def test_a_person_is_asked_shown_a_qr_code_and_confirmed_by_two_codes(secvault: 
     child.expect("Try again")
     first, second = codes_in_a_row(uri)
     answer(child, ("shows now", first), ("next code", second))
+    child.expect(r"(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}")
     child.expect("Next: secvault serve")
     assert exit_code(child) == 0
     [person] = secvault.ok("people", "list", "--json").json["people"]
@@ -162,11 +163,39 @@ def test_init_again_says_so_changes_nothing_and_ends_with_0(vault: Program) -> N
     assert Path(f"{vault.data}.key").read_bytes() == key
 
 
-def test_nobody_to_ask_is_refused_before_anything_is_made(secvault: Program) -> None:
-    said = secvault("init")
-    assert said.code == 2
-    assert "SECVAULT_ADMIN_PASSWORD" in said.err
-    assert not secvault.data.exists()
+@pytest.mark.parametrize("options", [(), ("--bootstrap",)], ids=["nobody to ask", "--bootstrap"])
+def test_where_nobody_is_asked_a_code_for_the_first_administrator_is_printed_once(
+    secvault: Program, options: tuple[str, ...]
+) -> None:
+    said = secvault.ok("init", *options)
+    [code] = re.findall(r"sva_\w+", said.out)
+    assert code not in said.err
+    again = secvault.ok("init", "--json").json
+    assert again["administrator"] is None
+    assert again["bootstrap"]["code"] not in ("", code)
+    secvault.with_(**ADMINISTRATOR, SECVAULT_ADMIN_TOTP_SEED=SEED).ok("init")
+    assert "sva_" not in secvault.ok("init", *options).out
+    both = secvault.with_(**ADMINISTRATOR)("init", "--bootstrap")
+    assert (both.code, "--bootstrap" in both.err) == (2, True)
+
+
+def test_a_code_for_the_first_administrator_is_used_at_a_terminal(secvault: Program) -> None:
+    code = secvault.ok("init", "--bootstrap").out.split()[-1]
+    child = at_terminal(secvault, "people", "activate", "--device", "phone")
+    answer(
+        child,
+        ("The code", code),
+        ("Name to sign in with", "lan.tran"),
+        ("Password of lan.tran", PASSWORD),
+        ("The same again", PASSWORD),
+    )
+    child.expect(r"(otpauth://totp/\S+)")
+    first, second = codes_in_a_row(child.match.group(1))
+    answer(child, ("shows now", first), ("next code", second))
+    child.expect("lan.tran can sign in")
+    assert exit_code(child) == 0
+    [grant] = secvault.ok("grants", "list", "--json").json["grants"]
+    assert grant["role"] == "role:it.admin"
 
 
 def test_a_password_without_a_name_is_refused_before_anything_is_made(secvault: Program) -> None:
@@ -192,20 +221,31 @@ def test_demo_loads_the_sample_of_all_departments(secvault: Program) -> None:
     assert event["outcome"] == "ok"
 
 
-def test_a_second_person_is_enrolled_at_the_terminal(vault: Program) -> None:
-    vault.ok(
-        "people", "add", "lan", "--department", "hr", "--password-from", "-", stdin=f"{PASSWORD}\n"
+def test_an_invited_person_activates_at_the_terminal(vault: Program, tmp_path: Path) -> None:
+    code = vault.ok("people", "invite", "lan", "--department", "hr").out
+    (tmp_path / "code").write_text(code)
+    child = at_terminal(vault, "people", "activate", "--code-from", str(tmp_path / "code"))
+    child.expect("This invitation is for lan")
+    answer(
+        child,
+        ("Password of lan", "secvault secvault"),
+        ("The same again", "secvault secvault"),
+        ("easy to guess", PASSWORD),
+        ("The same again", PASSWORD),
     )
-    child = at_terminal(vault, "people", "enrol", "lan", "--device", "phone")
     child.expect(r"(otpauth://totp/\S+)")
     first, second = codes_in_a_row(child.match.group(1))
     answer(child, ("shows now", first), ("next code", second))
     assert exit_code(child) == 0
     people = vault.ok("people", "list", "--json").json["people"]
-    assert [one["second_factor"] for one in people if one["name"] == "lan"] == [True]
+    assert [
+        (one["status"], one["factors"], one["recovery_codes_left"])
+        for one in people
+        if one["name"] == "lan"
+    ] == [("active", ["totp"], 10)]
 
 
-def test_enrolment_needs_a_terminal(vault: Program) -> None:
-    said = vault("people", "enrol", "admin")
+def test_activation_needs_a_terminal(vault: Program) -> None:
+    said = vault("people", "activate")
     assert said.code == 2
     assert "terminal" in said.err

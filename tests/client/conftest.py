@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +18,7 @@ from secvault.service import authentication, grants
 from secvault.service.spine import Caller
 from tests.acceptance.installation import code_of, new_installation, system_token
 from tests.client.faulty_server import FaultyServer, faulty_server
-from tests.running_service import PASSWORD, Hands, add_person
+from tests.running_service import PASSWORD, add_person
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ def secvault_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     with installation.opened() as service:
         token = system_token(service, "payroll-app", "it", *ROLES)
         operator = Caller(authentication.local_operator(service))
-        seed = add_person(service, operator, Hands(time.time()), "head", "hr")
+        seed = add_person(service, "head", "hr")
         grants.add_grant(
             service, operator, subject="user:head", role="role:hr.head", department="hr"
         )

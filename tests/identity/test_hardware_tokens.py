@@ -188,7 +188,14 @@ def test_one_token_is_not_given_to_two_people_at_once(house: Any) -> None:
 def test_the_last_device_in_use_stays(house: Any) -> None:
     with house.store.write() as connection:
         (phone,) = devices.list_devices(connection, house.lan.id)
-        with pytest.raises(Conflict, match="last device"):
+        with pytest.raises(Conflict, match="last factor"):
             devices.remove_device(connection, house.lan.id, phone.id)
         with pytest.raises(NotFound):
             devices.remove_device(connection, "0" * 32, phone.id)
+
+
+def test_the_last_device_goes_when_there_is_a_factor_that_is_none(house: Any) -> None:
+    with house.store.write() as connection:
+        (phone,) = devices.list_devices(connection, house.lan.id)
+        devices.remove_device(connection, house.lan.id, phone.id, other_factor=True)
+        assert devices.list_devices(connection, house.lan.id) == ()

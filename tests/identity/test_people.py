@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
-from secvault.identity import PasswordHasher, people
+from secvault.identity import PasswordHasher, directory, people
+from secvault.identity.directory import Entry, Wanted
 from secvault.identity.passwords import PasswordHash
 from secvault.identity.people import NewPerson
 from secvault.store import Store
@@ -23,12 +25,16 @@ def create(store: Store, time: Any, name: str, department: str = "it") -> people
         )
 
 
-def test_the_first_person_is_recognisable(store: Store, time: Any) -> None:
-    with store.read() as connection:
-        assert people.count_people(connection) == 0
-    create(store, time, "lan")
-    with store.read() as connection:
-        assert people.count_people(connection) == 1
+def test_who_was_ever_active_is_known_and_who_is_invited_only_is_not(
+    store: Store, time: Any
+) -> None:
+    active = create(store, time, "lan")
+    with store.write() as connection:
+        invited = people.create_person(connection, time.clock, NewPerson.of("mai", "Mai", "it"))
+        people.disable_person(connection, time.clock, active.id)
+        assert people.any_activated(connection, [active.id])
+        assert not people.any_activated(connection, [invited.id])
+        assert not people.any_activated(connection, [])
 
 
 def test_a_person_is_read_back_by_id_and_by_any_spelling_of_the_name(
@@ -73,20 +79,24 @@ def test_people_are_listed_page_by_page_in_the_order_of_creation(store: Store, t
         people.disable_person(connection, time.clock, created[0].id)
     pages, after = [], ""
     with store.read() as connection:
-        while page := people.list_people(connection, after=after, limit=3):
-            pages.append([person.name for person in page])
-            after = page[-1].id
-        of_hr = people.list_people(connection, department="hr")
-        disabled = people.list_people(connection, state="disabled")
+        while page := _page(connection, time, after=after, limit=3):
+            pages.append([entry.person.name for entry in page])
+            after = page[-1].person.id
+        of_hr = _page(connection, time, wanted=Wanted(department="hr"))
+        disabled = _page(connection, time, wanted=Wanted(status="disabled"))
     assert pages == [["p0", "p1", "p2"], ["p3", "p4", "p5"], ["p6"]]
-    assert [person.name for person in of_hr] == ["p1", "p3", "p5"]
-    assert [person.name for person in disabled] == ["p0"]
+    assert [entry.person.name for entry in of_hr] == ["p1", "p3", "p5"]
+    assert [entry.person.name for entry in disabled] == ["p0"]
+
+
+def _page(connection: Connection, time: Any, **asked: Any) -> tuple[Entry, ...]:
+    return directory.list_page(connection, time.clock, lock_after=10, **asked)
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1001}, {"after": "\x00"}])
-def test_a_wrong_page_is_refused(store: Store, wrong: dict[str, Any]) -> None:
+def test_a_wrong_page_is_refused(store: Store, time: Any, wrong: dict[str, Any]) -> None:
     with store.read() as connection, pytest.raises(InvalidInput, match=next(iter(wrong))):
-        people.list_people(connection, **wrong)
+        _page(connection, time, **wrong)
 
 
 def test_a_disabled_person_is_out_at_once_and_sessions_stay_ended(house: Any) -> None:

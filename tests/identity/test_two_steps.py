@@ -108,6 +108,10 @@ def test_a_request_ends_by_time_by_a_new_password_and_by_disabling(house: Any) -
         people.disable_person(connection, house.clock, house.lan.id)
     with pytest.raises(SignInRefused):
         _complete(house, shut)
+    with house.store.write() as connection:
+        people.enable_person(connection, house.lan.id)
+    with pytest.raises(InvalidInput, match="invalid request ID"):
+        _complete(house, shut)
 
 
 def test_right_passwords_without_codes_are_slowed_down_like_guesses(house: Any) -> None:

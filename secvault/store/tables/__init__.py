@@ -6,6 +6,7 @@ from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_hea
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import (
     hardware_token,
+    invitation,
     passkey,
     passkey_challenge,
     person,
@@ -43,6 +44,7 @@ __all__ = [
     "drill",
     "epoch",
     "hardware_token",
+    "invitation",
     "job",
     "key_usage",
     "metadata",

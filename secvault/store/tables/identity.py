@@ -16,12 +16,38 @@ person = Table(
     Column("display_name", Text, nullable=False),
     Column("department", Text, nullable=False),
     Column("state", Text, nullable=False),
+    # Empty until an invited person has chosen one: it fits no password.
     Column("password_hash", Text, nullable=False),
     Column("password_changed_at", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("next_try_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_sign_in_at", BigInteger),
+    # When the invitation was used; null before that.
+    Column("activated_at", BigInteger),
+    # Grows with every change that administrators make.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # Where the person can be reached, and what administrators note; empty when there is nothing.
+    Column("contact", Text, nullable=False, server_default=text("''")),
+    Column("notes", Text, nullable=False, server_default=text("''")),
+    # Both names without case and marks, to be searched in.
+    Column("searched", Text, nullable=False, server_default=text("''")),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    # Null for the first administrator, who says their own name. One for each person.
+    Column("person", Text, ForeignKey("person.id"), unique=True),
+    Column("first", Boolean, nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    # The subject of whoever invited.
+    Column("created_by", Text, nullable=False),
+    # What the invited person has chosen; it becomes the person's with the first device.
+    Column("password_hash", Text),
 )
 
 totp_device = Table(

@@ -1,0 +1,33 @@
+"""Which version a change is based on: the ETag of what was seen, as If-Match."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header
+
+from secvault.errors import InvalidInput, PreconditionRequired
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description='The version the change is based on, as in the ETag: "3".', examples=['"3"']
+    ),
+]
+
+
+def version_of(if_match: str | None) -> int:
+    """The version in the header. Raises PreconditionRequired without one, InvalidInput."""
+    if if_match is None:
+        raise PreconditionRequired(
+            'say which version the change is based on: If-Match: "<version>" as in the ETag'
+        )
+    text = if_match.strip().removeprefix('"').removesuffix('"')
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput.at("If-Match", 'give the version as in the ETag, for instance "3"')
+    return int(text)
+
+
+def tag_of(version: int) -> str:
+    """The ETag of this version."""
+    return f'"{version}"'
