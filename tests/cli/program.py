@@ -19,7 +19,7 @@ from secvault.clock import system_clock
 from secvault.config import load
 from secvault.service import Service, opening
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "forty mangoes on a slow boat"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CHEAP = {"SECVAULT_IDENTITY__ARGON2_MEMORY_MIB": "19", "SECVAULT_IDENTITY__ARGON2_PASSES": "2"}
 
