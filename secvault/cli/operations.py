@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules
+    from secvault.access import rules, scope
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         hardware_tokens,
         key_limits,
         key_usage,
+        leaked_tokens,
         opening,
         own_factors,
         passkey_sign_in,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         sessions,
         spine,
         systems,
+        token_life,
         token_policies,
         transit,
         working,
@@ -69,6 +71,7 @@ __all__ = [
     "hardware_tokens",
     "key_limits",
     "key_usage",
+    "leaked_tokens",
     "log",
     "migrate",
     "networks",
@@ -86,6 +89,7 @@ __all__ = [
     "rewrapping",
     "rules",
     "sample_data",
+    "scope",
     "seal_files",
     "sealer",
     "sealing",
@@ -95,6 +99,7 @@ __all__ = [
     "sessions",
     "spine",
     "systems",
+    "token_life",
     "token_policies",
     "totp",
     "transit",
@@ -117,6 +122,7 @@ _ELSEWHERE = {
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
+    "scope": "secvault.access.scope",
     "sealer": "secvault.service.sealing.running",
     "seal_files": "secvault.keyring.seals.configured",
     "sealing": "secvault.service.sealing.client",

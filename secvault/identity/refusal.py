@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from secvault.crypto.token import REFUSAL as TOKEN_REFUSAL
 from secvault.errors import NotAuthenticated, TooManyAttempts
 
 REFUSAL = (
@@ -37,6 +38,7 @@ class Reason(StrEnum):
     COUNT_WENT_BACK = "count_went_back"
     RESYNCED_TOO_OFTEN = "resynced_too_often"
     NOT_YOURSELF = "not_yourself"
+    REPLACED = "replaced"
 
 
 class SignInRefused(NotAuthenticated):
@@ -68,3 +70,16 @@ class SignInDelayed(TooManyAttempts):
             retry_after=retry_after,
         )
         self.person = person
+
+
+class TokenRefused(NotAuthenticated):
+    """A genuine token that is not let in. Its text is that of every other.
+
+    For the audit log only: reason; token: its key id; account: id of its service account.
+    """
+
+    def __init__(self, reason: Reason, token: str, account: str) -> None:
+        super().__init__(TOKEN_REFUSAL)
+        self.reason = reason
+        self.token = token
+        self.account = account
