@@ -92,8 +92,7 @@ class Channel:
         from apprise import Apprise  # noqa: PLC0415 - half a second and 800 modules
 
         # It logs addresses and the names of servers.
-        for name in ("apprise", "urllib3"):
-            logging.getLogger(name).disabled = True
+        logging.getLogger("apprise").disabled = True
         made: NotifyBase | None = Apprise.instantiate(
             self._url.get_secret_value(), asset=_asset(), suppress_exceptions=True
         )

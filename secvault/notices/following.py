@@ -19,7 +19,7 @@ from secvault.errors import NotFound
 from secvault.identity import names, people, service_accounts
 from secvault.notices import outbox
 from secvault.notices.outbox import Notice
-from secvault.notices.rules import RULES, Telling, telling_of
+from secvault.notices.rules import PRIVILEGED, RULES, Telling, telling_of
 from secvault.store import Store
 from secvault.store.engine import row_held
 from secvault.store.tables import audit_event, notice_cursor
@@ -127,6 +127,11 @@ def note(
         if not left:
             return 0
         facts["count"] = left
+    if telling.kind == "privileged_grant" and "role" not in facts:
+        roles = _privileged_roles(connection, str(facts["who"]), clock.micros())
+        if not roles:
+            return 0
+        facts["role"] = ", ".join(roles)
     if telling.system:
         try:
             account = service_accounts.read_account(connection, telling.system)
@@ -141,7 +146,7 @@ def note(
     for recipient, voice in _recipients(connection, reach, telling, concerned, now):
         new = Notice(
             id=names.new_id(clock),
-            cause=f"{telling.cause}>{recipient}",
+            cause=outbox.cause_of(telling.cause, recipient),
             kind=telling.kind,
             recipient=recipient,
             facts={**facts, "voice": voice},
@@ -188,6 +193,11 @@ def _left_behind(connection: Connection, person: str) -> int:
     if _is_active(connection, person):
         return 0
     return len(service_accounts.accounts_of(connection, person))
+
+
+def _privileged_roles(connection: Connection, subject: str, now: int) -> list[str]:
+    grants = list_grants(connection, subject=subject, valid_at=now)
+    return sorted({grant.role for grant in grants} & PRIVILEGED)
 
 
 def _forget_cursor(store: Store) -> None:

@@ -58,6 +58,11 @@ class Notice:
         return f"channel:{name}" if sort == "channel" else "mail"
 
 
+def cause_of(telling: str, recipient: str) -> str:
+    """What is unique: one thing told to one recipient."""
+    return f"{telling}>{recipient}"
+
+
 def add(connection: Connection, new: Notice) -> bool:
     """Note it, unless its cause was noted before; with the caller's transaction."""
     values = {**vars(new), "facts": msgspec.json.encode(dict(new.facts), order="sorted").decode()}
@@ -95,6 +100,12 @@ def read(connection: Connection, notice_id: str) -> Notice:
     return _notice(row)
 
 
+def read_cause(connection: Connection, telling: str, recipient: str) -> Notice:
+    """The notice of this telling to this recipient, which is there."""
+    question = select(notice).where(notice.c.cause == cause_of(telling, recipient))
+    return _notice(connection.execute(question).one())
+
+
 def listed(
     connection: Connection, *, state: State | None = None, after: str = "", limit: int = 100
 ) -> tuple[Notice, ...]:
@@ -115,7 +126,7 @@ def listed(
 def counts(connection: Connection) -> Mapping[str, int]:
     """How many there are in each state."""
     question = select(notice.c.state, func.count()).group_by(notice.c.state)
-    found: dict[str, int] = dict(connection.execute(question).tuples().all())
+    found: dict[str, int] = dict(connection.execute(question).all())
     return {state: found.get(state, 0) for state in ("waiting", "delivered", "given_up")}
 
 

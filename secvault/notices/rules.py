@@ -101,6 +101,18 @@ def _grant(stored: StoredEvent) -> Telling | None:
     )
 
 
+def _new_system(stored: StoredEvent) -> Telling | None:
+    # Its roles come with it, without an event of their own; `following` looks which are privileged.
+    subject = str(stored.event.detail.get("subject", ""))
+    return Telling(
+        "privileged_grant",
+        f"privileged_grant:{stored.id}",
+        system=subject.removeprefix("svc:"),
+        administrators=True,
+        facts={"who": subject},
+    )
+
+
 def _of_token(kind: str, *, administrators: bool = True) -> Rule:
     def told(stored: StoredEvent) -> Telling | None:
         # A count of nothing is that of another node's turn, which came first.
@@ -167,6 +179,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("contact.change", "ok"): _contact,
         ("person.disable", "ok"): _person_disabled,
         ("grant.add", "ok"): _grant,
+        ("service_account.create", "ok"): _new_system,
         ("token.issue", "ok"): _of_token("token_issued", administrators=False),
         ("token.rotate", "ok"): _of_token("token_issued", administrators=False),
         ("token.warn", "ok"): _of_token("token_expiring"),

@@ -154,6 +154,8 @@ def _prepared(service: Service, key: Secret, each: Notice) -> tuple[Channel, Mes
             language = language_of(service, name)
             contact = contacts.NOWHERE
         else:
+            if people.read_person(connection, name).state != people.ACTIVE:
+                raise _Unreachable("disabled")
             contact = contacts.contact_of(connection, key, name)
             language = contact.language or service.settings.notifications.language
     said = message(each.kind, language, str(each.facts.get("voice", "admin")), values)

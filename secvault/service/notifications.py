@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from secvault.clock import moment
 from secvault.crypto.secret import Secret
 from secvault.errors import NotFound
+from secvault.identity import names
 from secvault.notices import following, outbox
 from secvault.notices.channel import Channel
 from secvault.notices.following import Reach
@@ -33,8 +34,8 @@ class Overview:
 def reach_of(service: Service) -> Reach:
     """Who can be told, by the settings."""
     chosen = service.settings.notifications
-    names = tuple(sorted(name for name, each in chosen.channels.items() if each.given))
-    return Reach(names, chosen.mail.given)
+    channels = tuple(sorted(name for name, each in chosen.channels.items() if each.given))
+    return Reach(channels, chosen.mail.given)
 
 
 def list_notices(
@@ -88,9 +89,10 @@ def ask_for_test(service: Service, caller: Caller, name: str) -> Notice:
 
     def act(connection: Connection) -> Outcome[Notice]:
         now = service.clock.micros()
-        told = Telling(_TEST, f"{_TEST}:{caller.request_id}:{now}", administrators=True)
+        cause = f"{_TEST}:{names.new_id(service.clock)}"
+        told = Telling(_TEST, cause, administrators=True)
         following.note(connection, service.clock, Reach((name,)), told, now)
-        made = outbox.listed(connection, limit=1)[0]
+        made = outbox.read_cause(connection, told.cause, f"channel:{name}")
         return Outcome(made, detail={"target": name})
 
     return service.spine.change(caller, _operation("notification.test"), act)
