@@ -12,7 +12,7 @@ from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
 from secvault.identity.contacts import Contact
-from secvault.notices.outbox import Notice
+from secvault.notices.outbox import Notice, State
 from secvault.service import Service, contacts, notifications
 from secvault.service.spine import Caller
 
@@ -20,7 +20,6 @@ router = APIRouter(prefix="/api/v1", tags=["notifications"], responses=problem_r
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 NoticeId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-State = Literal["waiting", "delivered", "given_up"]
 
 
 class _Given(BaseModel):

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Notices to people and administrators: list, show, test."
 )
 
-_STATES: tuple[State, ...] = ("waiting", "delivered", "given_up")
+_STATES: tuple[State, ...] = ("waiting", "delivered", "given_up", "unreachable")
 _COLUMNS = {
     "id": "Notice",
     "kind": "Of",
@@ -39,7 +39,7 @@ class NotTaken(SecvaultError):
 def list_(
     context: typer.Context,
     state: Annotated[
-        str | None, typer.Option(help="Only those: waiting, delivered or given_up.")
+        str | None, typer.Option(help="Only those: waiting, delivered, given_up, unreachable.")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 100,
     as_json: show.AsJson = False,

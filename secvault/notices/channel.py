@@ -81,10 +81,15 @@ class Channel:
 
         Takes seconds. Returns True as soon as the server has accepted it.
         """
-        plugin = self._plugin()
+        from apprise import Apprise, NotifyFormat  # noqa: PLC0415
+
+        one = Apprise(self._plugin(), asset=_asset())
         try:
             # Anything may go wrong in a library for a hundred services; it is one failed attempt.
-            return bool(plugin.notify(message.body, title=message.subject))
+            # What is said to be text keeps its lines where a mail is made HTML of it.
+            return bool(
+                one.notify(message.body, title=message.subject, body_format=NotifyFormat.TEXT)
+            )
         except Exception:  # noqa: BLE001 - told by the result; the text may hold the address
             return False
 

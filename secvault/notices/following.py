@@ -22,7 +22,7 @@ from secvault.notices.outbox import Notice
 from secvault.notices.rules import PRIVILEGED, RULES, Telling, telling_of
 from secvault.store import Store
 from secvault.store.engine import row_held
-from secvault.store.tables import audit_event, notice_cursor
+from secvault.store.tables import audit_event, notice_cursor, person_contact
 
 ADMINISTRATOR = "role:it.admin"
 AT_ONCE = 200
@@ -167,7 +167,7 @@ def _recipients(
     """Recipients with the voice in which they are spoken to, each once."""
     if reach.people and concerned:
         yield f"person:{concerned}", "person"
-        if telling.former:
+        if telling.former and _has_former(connection, concerned):
             yield f"former:{concerned}", "person"
     if not telling.administrators:
         return
@@ -179,6 +179,12 @@ def _recipients(
         for each in sorted(ids):
             if _is_active(connection, each):
                 yield f"person:{each}", "admin"
+
+
+def _has_former(connection: Connection, person: str) -> bool:
+    kept = person_contact.c
+    before = select(kept.person).where(kept.person == person, kept.sealed_former.is_not(None))
+    return connection.execute(before).first() is not None
 
 
 def _is_active(connection: Connection, person: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
@@ -13,7 +13,10 @@ from secvault.errors import InvalidInput, NotFound
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import notice
 
-State: TypeAlias = Literal["waiting", "delivered", "given_up"]
+State: TypeAlias = Literal["waiting", "delivered", "given_up", "unreachable"]
+"""given_up: tried for too long. unreachable: there is nobody to hand it to, such as a person who
+has no address."""
+STATES: tuple[State, ...] = get_args(State)
 
 MICROS = 1_000_000
 MOST_WAITING = 10_000
@@ -127,7 +130,7 @@ def counts(connection: Connection) -> Mapping[str, int]:
     """How many there are in each state."""
     question = select(notice.c.state, func.count()).group_by(notice.c.state)
     found: dict[str, int] = dict(connection.execute(question).all())
-    return {state: found.get(state, 0) for state in ("waiting", "delivered", "given_up")}
+    return {state: found.get(state, 0) for state in STATES}
 
 
 def given_up_since(connection: Connection, since: int) -> bool:
@@ -142,8 +145,13 @@ def delivered(connection: Connection, notice_id: str, now: int) -> bool:
 
 
 def give_up(connection: Connection, notice_id: str, now: int, reason: str) -> bool:
-    """It will not be tried again."""
+    """It will not be tried again; False when that was noted before."""
     return _settle(connection, notice_id, state="given_up", ended_at=now, reason=reason)
+
+
+def unreachable(connection: Connection, notice_id: str, now: int, reason: str) -> bool:
+    """There is nobody to hand it to; False when that was noted before."""
+    return _settle(connection, notice_id, state="unreachable", ended_at=now, reason=reason)
 
 
 def postpone(connection: Connection, failed: Notice, now: int, reason: str) -> None:

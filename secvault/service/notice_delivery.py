@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
-from secvault.errors import ConfigurationError, NotFound
+from secvault.errors import ConfigurationError, NotFound, SecvaultError, Unavailable
 from secvault.identity import contacts, people, service_accounts
 from secvault.identity.contacts import Contact
 from secvault.jobs import queue
 from secvault.notices import following, outbox
 from secvault.notices.channel import Channel
 from secvault.notices.outbox import Notice
-from secvault.notices.words import Message, message
+from secvault.notices.words import Message, message, words
 from secvault.service.notifications import channel_of, contact_key, language_of, reach_of, when
 from secvault.service.service import Service
 
@@ -29,9 +29,12 @@ KIND, PLAN = "notices", "all"
 AT_ONCE = 100
 PASS_SECONDS = 60.0
 """How many notices, and how long, one delivery takes at most: it holds a place among the jobs."""
+PAUSE_SECONDS = 60
+"""After a delivery that failed as a whole."""
 IN_A_ROW = 3
 """Failures in a row after which a target is left alone for a while."""
 
+_UNDER_WAY: tuple[queue.State, ...] = ("requested", "started")
 _HOUR = 60 * 60 * outbox.MICROS
 
 
@@ -42,6 +45,7 @@ class Delivered:
     delivered: int = 0
     failed: int = 0
     given_up: int = 0
+    unreachable: int = 0
     failures: dict[str, int] = field(default_factory=dict)
 
 
@@ -53,10 +57,10 @@ def tell(service: Service) -> int:
     noted = following.follow(service.store, service.clock, reach_of(service))
     now = service.clock.micros()
     with service.store.read() as connection:
-        wanted = outbox.any_due(connection, now) and not _asked_for(connection)
+        wanted = outbox.any_due(connection, now) and not _asked_for(connection, now)
     if wanted:
         with service.store.write() as connection:
-            if not _asked_for(connection):
+            if not _asked_for(connection, now):
                 queue.request(
                     connection,
                     kind=KIND,
@@ -105,10 +109,17 @@ def _deliver_one(service: Service, key: Secret, each: Notice, done: Delivered) -
         taken = channel.send(said)
         reason = "not_taken"
     except _Unreachable as nobody:
-        _give_up(service, each, str(nobody), done)
+        with service.store.write() as connection:
+            outbox.unreachable(connection, each.id, service.clock.micros(), str(nobody))
+        done.unreachable += 1
         return
     except ConfigurationError:
         taken, reason = False, "misconfigured"
+    except Unavailable:
+        raise
+    except SecvaultError as error:
+        # Such as a damaged address: the others fare better.
+        taken, reason = False, error.code
     now = service.clock.micros()
     if taken:
         with service.store.write() as connection:
@@ -158,6 +169,9 @@ def _prepared(service: Service, key: Secret, each: Notice) -> tuple[Channel, Mes
                 raise _Unreachable("disabled")
             contact = contacts.contact_of(connection, key, name)
             language = contact.language or service.settings.notifications.language
+    if each.kind not in words(language):
+        # Noted by a newer program than this one.
+        raise _Unreachable("unknown_kind")
     said = message(each.kind, language, str(each.facts.get("voice", "admin")), values)
     if sort == "channel":
         try:
@@ -208,8 +222,9 @@ def _shown(connection: Connection, subject: str) -> str:
     return subject
 
 
-def _asked_for(connection: Connection) -> bool:
-    return any(
-        queue.jobs(connection, kind=KIND, state=state, limit=1)
-        for state in ("requested", "started")
-    )
+def _asked_for(connection: Connection, now: int) -> bool:
+    """Whether a delivery is under way, or failed as a whole so lately that another would, too."""
+    failed = queue.jobs(connection, kind=KIND, state="failed", limit=1)
+    if any(now - (each.finished_at or 0) < PAUSE_SECONDS * outbox.MICROS for each in failed):
+        return True
+    return any(queue.jobs(connection, kind=KIND, state=state, limit=1) for state in _UNDER_WAY)

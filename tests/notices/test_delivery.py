@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from secvault.notices import outbox
 from secvault.notices.channel import Channel
 from secvault.service import authentication, notice_delivery, notifications, people, readiness
 from secvault.service.spine import Caller
+from secvault.store.tables import person_contact
 from tests.notices.conftest import Office, mail_url, office_of, told_by
 from tests.notices.receivers import Hook, Mailbox, nobody_listens
 from tests.running_service import PASSWORD, House, system_token
@@ -43,7 +45,7 @@ def test_a_person_is_told_by_mail_in_their_language_and_says_what_to_do(
     (told,) = mailbox.to("clerk+vault@example.com")
     assert told.startswith("[secvault] Đăng nhập từ một mạng mới")
     assert "Xin chào Clerk" in told
-    assert "Nếu không phải bạn" in told
+    assert "\nNếu không phải bạn" in told
     assert "198.51" not in told
     assert hook.got == []
 
@@ -80,7 +82,8 @@ def test_who_has_no_address_is_not_told_and_that_is_seen(office: Office) -> None
     office.sign_in("clerk", "198.51.100.1")
     office.tell()
     office.deliver()
-    assert states(office) == [("new_network", "given_up", 1, "no_address")]
+    assert states(office) == [("new_network", "unreachable", 1, "no_address")]
+    assert readiness.check(office.service).notifications
 
 
 def test_who_was_disabled_meanwhile_is_told_nothing_any_more(
@@ -160,6 +163,31 @@ def test_one_bad_address_holds_up_nobody_else(office: Office, mailbox: Mailbox) 
     assert mailbox.to("clerk@example.com") == []
     assert mailbox.to("head@example.com")
     assert mailbox.to("auditor@example.com")
+
+
+def test_a_damaged_address_or_an_unknown_kind_holds_up_nobody_else(
+    office: Office, mailbox: Mailbox
+) -> None:
+    callers = {
+        name: office.contact(name, f"{name}@example.com").principal.id for name in ("clerk", "head")
+    }
+    office.tell()
+    with office.service.store.write() as connection:
+        connection.execute(
+            person_contact.update()
+            .where(person_contact.c.person == callers["clerk"])
+            .values(sealed_address=b"\x01" + bytes(40))
+        )
+        other = next(
+            each
+            for each in outbox.listed(connection)
+            if each.recipient == f"person:{callers['head']}"
+        )
+        outbox.add(connection, replace(other, id="f" * 32, cause="newer", kind="of_tomorrow"))
+    office.deliver()
+    assert len(mailbox.to("head@example.com")) == 1
+    assert {state for _, state, _, _ in states(office)} == {"waiting", "delivered", "unreachable"}
+    assert {reason for *_, reason in states(office)} == {"damaged", None, "unknown_kind"}
 
 
 def test_a_server_that_answers_nobody_is_asked_three_times_and_not_fifty(
