@@ -124,6 +124,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     values, defaults = load(EXAMPLE, {}).model_dump(), Settings().model_dump()
     assert set(values["backup"].pop("repositories")) == {"offsite"}
     assert defaults["backup"].pop("repositories") == {}
+    assert set(values["notifications"].pop("channels")) == {"security"}
+    assert defaults["notifications"].pop("channels") == {}
     assert values == defaults
 
 

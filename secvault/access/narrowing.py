@@ -3,7 +3,7 @@
 A narrowing is a list of layers, one for each token of a chain that was made with fewer roles. A
 rule that allows counts for such a token only if its role is held by the system itself in the
 department asked about, and lies in every layer, by name or by inheritance there. Denies are the
-system's: they count whatever the layers say.
+system's: they count whatever the layers say. A layer may be a scope instead; see `scope`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from secvault.access.explain import (
     rules_about,
 )
 from secvault.access.rows import Case
+from secvault.access.scope import admits, admits_department, is_scope
 from secvault.access.vocabulary import DEPARTMENTS, is_role
 
 Narrowing = tuple[frozenset[str], ...]
-"""Layers of role names such as `role:it.cryptor`; without a layer nothing is taken away."""
+"""Layers of role names such as `role:it.cryptor`, or scopes; without a layer nothing is taken
+away."""
 
 KIND = "narrowed_token"
 
@@ -40,6 +42,13 @@ def narrowed(
     """The answer for a narrowed token. whole: the answer for its system; a no stays that no."""
     if not whole.allowed:
         return whole
+    if not all(admits(layer, case) for layer in narrowing if is_scope(layer)):
+        return refusal(
+            KIND,
+            "This token is limited to other actions, departments or objects.",
+            f"{case.subject} may by rule {whole.rule}, but the token's scope does not admit it",
+            (NearMiss(whole.rule, "a token whose scope admits it"),),
+        )
     held = roles_of(basis, case.subject, case.department)
     left = _within(basis, frozenset(held), narrowing, case.department)
     for rule in rules_about(basis, case):
@@ -76,6 +85,10 @@ def _within(
     basis: Basis, held: frozenset[str], narrowing: Narrowing, department: str
 ) -> frozenset[str]:
     for layer in narrowing:
+        if is_scope(layer):
+            if not admits_department(layer, department):
+                return frozenset()
+            continue
         reached: set[str] = set()
         for role in layer:
             reached |= roles_of(basis, role, department).keys()

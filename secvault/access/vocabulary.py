@@ -114,9 +114,12 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "grant.read": "grants",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
+        "service_account.update": "service-accounts",
         "service_account.disable": "service-accounts",
         "token.issue": "tokens",
         "token.revoke": "tokens",
+        "token.rotate": "tokens",
+        "token.warn": "tokens",
         "token.extend": "tokens",
         "token.read": "tokens",
         "approle.write": "approles",
@@ -143,6 +146,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "totp.enrol": "session",
         "totp.confirm": "session",
         "totp.remove": "session",
+        "contact.read": "session",
+        "contact.change": "session",
         "token.create": "session",
         "token.renew": "session",
         "token.end": "session",
@@ -151,6 +156,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "vault.reseal": "vault",
         "root.rotate": "vault",
         "config.read": "config",
+        "notification.read": "notifications",
+        "notification.test": "notifications",
     }
 )
 FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})

@@ -89,7 +89,9 @@ def _authenticated(request: Request, credential: str | None) -> tuple[Service, C
     if not credential:
         raise NotAuthenticated("send a session or token as Authorization: Bearer")
     service = service_of(request)
-    principal = authentication.authenticate(service, credential, address=address_of(request))
+    principal = authentication.authenticate(
+        service, credential, address=address_of(request), request_id=request.state.request_id
+    )
     declared = declaration_of(request.scope["endpoint"])
     actions = declared.actions if declared else frozenset()
     return service, Caller(principal, request.state.request_id, actions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from secvault.api.caller import open_service_of
 from secvault.api.declared import open_to_all
@@ -26,6 +26,9 @@ class Ready(BaseModel):
     database: bool
     audit: bool
     unsealed: bool
+    notifications: bool = Field(
+        description="Whether no notice was given up within a day; requests are served all the same."
+    )
 
 
 @router.get("/health/live")
@@ -42,6 +45,10 @@ def health_ready(request: Request) -> Response:
     service = open_service_of(request)
     state = readiness.SEALED if service is None else readiness.check(service)
     body = Ready(
-        ready=state.ready, database=state.database, audit=state.audit, unsealed=state.unsealed
+        ready=state.ready,
+        database=state.database,
+        audit=state.audit,
+        unsealed=state.unsealed,
+        notifications=state.notifications,
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)

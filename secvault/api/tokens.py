@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from secvault.access.scope import scope, words_of
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
+from secvault.identity.networks import read_networks
 from secvault.identity.service_accounts import ServiceAccount
+from secvault.identity.token_rotation import MOST_HOURS
 from secvault.identity.tokens import Token
-from secvault.service import Service, systems
+from secvault.service import Service, systems, token_life
 from secvault.service.spine import Caller
+from secvault.service.systems import ListedSystem
 
 router = APIRouter()
 native = APIRouter(prefix="/api/v1", tags=["systems"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+KeyId = Annotated[str, Path(pattern="^[A-Za-z0-9]{10}$")]
 
 
 class _Given(BaseModel):
@@ -44,10 +49,36 @@ class NewToken(_Given):
     roles: list[str] = Field(
         default=[], max_length=20, description="What the token is narrowed to; else all."
     )
+    actions: list[str] = Field(
+        default=[], max_length=32, description="Limit it to these; else all."
+    )
+    departments: list[str] = Field(default=[], max_length=32)
+    objects: list[str] = Field(default=[], max_length=32, examples=[["transit/payroll"]])
+    networks: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="Where alone it may be used from, CIDR blocks; else everywhere.",
+        examples=[["10.1.0.0/16", "2001:db8::/32"]],
+    )
+
+
+class NewOwner(_Given):
+    """Who is to answer for a calling system."""
+
+    owner: str = Field(max_length=200, description="Sign-in name or id of an active person.")
+
+
+class Rotation(_Given):
+    """How a token is rotated."""
+
+    overlap_hours: int | None = Field(
+        None, ge=0, le=MOST_HOURS, description="How long the old one is valid; 24 unless stated."
+    )
+    days: int | None = Field(None, ge=1, le=365, description="Of the new one.")
 
 
 class AccountAnswer(BaseModel):
-    """A calling system."""
+    """A calling system. A system whose owner is not active gets no tokens until handed over."""
 
     id: str
     name: str
@@ -57,10 +88,17 @@ class AccountAnswer(BaseModel):
     created_at: str
 
 
+class ListedAccount(AccountAnswer):
+    """A calling system with who answers for it."""
+
+    owner_name: str
+    owner_active: bool
+
+
 class AccountList(BaseModel):
     """All calling systems."""
 
-    systems: list[AccountAnswer]
+    systems: list[ListedAccount]
 
 
 class TokenAnswer(BaseModel):
@@ -71,13 +109,18 @@ class TokenAnswer(BaseModel):
     display_name: str
     created_at: str
     expires_at: str
-    last_used_at: str | None
+    last_used_at: str | None = Field(description="Within five minutes.")
+    last_used_network: str | None
     revoked_at: str | None
     narrowed: bool
+    scope: list[str]
+    networks: list[str]
+    replaces: str | None
+    replaced_by: str | None
 
 
 class TokenList(BaseModel):
-    """All tokens."""
+    """Tokens."""
 
     tokens: list[TokenAnswer]
 
@@ -88,12 +131,19 @@ class IssuedToken(TokenAnswer):
     token: str
 
 
+class RotatedToken(IssuedToken):
+    """The new token. `ended`: key id of one from before the last rotation, which ended now."""
+
+    former_expires_at: str
+    ended: str | None
+
+
 @native.get("/systems")
 @operation("it/service-accounts", "service_account.read")
 def system_list(at: Authenticated) -> AccountList:
     """All calling systems."""
     service, who = at
-    return AccountList(systems=[_account(one) for one in systems.list_accounts(service, who)])
+    return AccountList(systems=[_listed(one) for one in systems.list_accounts(service, who)])
 
 
 @native.post("/systems", status_code=201)
@@ -122,6 +172,18 @@ def system_disable(
     systems.disable_account(service, who, account)
 
 
+@native.patch("/systems/{account}")
+@operation("it/service-accounts/{account}", "service_account.update")
+def system_hand_over(
+    at: Authenticated,
+    account: Annotated[str, Path(min_length=1, max_length=64)],
+    new: Annotated[NewOwner, Body()],
+) -> ListedAccount:
+    """Let another person answer for a calling system."""
+    service, who = at
+    return _listed(systems.hand_over(service, who, account, new.owner))
+
+
 @native.get("/tokens")
 @operation("it/tokens", "token.read")
 def token_list(at: Authenticated) -> TokenList:
@@ -142,15 +204,39 @@ def token_issue(at: Authenticated, new: Annotated[NewToken, Body()]) -> IssuedTo
         display_name=new.display_name,
         days=new.days,
         roles=tuple(new.roles),
+        scope=scope(new.actions, new.departments, new.objects),
+        networks=read_networks(new.networks, "networks"),
     )
     return IssuedToken(**_token(issued.token).model_dump(), token=issued.text.text())
 
 
+@native.get("/tokens/expiring")
+@operation("it/tokens", "token.read")
+def token_expiring(at: Authenticated, days: Annotated[int, Query(ge=1, le=365)] = 30) -> TokenList:
+    """The issued tokens that end within so many days, soonest first."""
+    service, who = at
+    return TokenList(tokens=[_token(one) for one in token_life.expiring_tokens(service, who, days)])
+
+
+@native.post("/tokens/{key_id}/rotation", status_code=201)
+@operation("it/tokens/{key_id}", "token.rotate")
+def token_rotate(
+    at: Authenticated, key_id: KeyId, how: Annotated[Rotation, Body()]
+) -> RotatedToken:
+    """Issue the token that replaces this one, which stays valid for the overlap."""
+    service, who = at
+    done = token_life.rotate_token(service, who, key_id, hours=how.overlap_hours, days=how.days)
+    return RotatedToken(
+        **_token(done.issued.token).model_dump(),
+        token=done.issued.text.text(),
+        former_expires_at=timestamp(done.former.expires_at),
+        ended=done.ended,
+    )
+
+
 @native.delete("/tokens/{key_id}", status_code=204)
 @operation("it/tokens/{key_id}", "token.revoke")
-def token_revoke(
-    at: Authenticated, key_id: Annotated[str, Path(pattern="^[A-Za-z0-9]{10}$")]
-) -> None:
+def token_revoke(at: Authenticated, key_id: KeyId) -> None:
     """End a token for ever."""
     service, who = at
     systems.revoke_token(service, who, key_id)
@@ -167,6 +253,14 @@ def _account(account: ServiceAccount) -> AccountAnswer:
     )
 
 
+def _listed(system: ListedSystem) -> ListedAccount:
+    return ListedAccount(
+        **_account(system).model_dump(),
+        owner_name=system.owner_name,
+        owner_active=system.owner_active,
+    )
+
+
 def _token(token: Token) -> TokenAnswer:
     return TokenAnswer(
         key_id=token.key_id,
@@ -175,8 +269,13 @@ def _token(token: Token) -> TokenAnswer:
         created_at=timestamp(token.created_at),
         expires_at=timestamp(token.expires_at),
         last_used_at=_time(token.last_used_at),
+        last_used_network=token.last_used_network or None,
         revoked_at=_time(token.revoked_at),
         narrowed=bool(token.layers),
+        scope=list(words_of(token.layers)),
+        networks=list(token.networks),
+        replaces=token.replaces,
+        replaced_by=token.replaced_by,
     )
 
 

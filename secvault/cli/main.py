@@ -11,6 +11,7 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
+    account,
     approle,
     audit,
     backup,
@@ -26,6 +27,7 @@ from secvault.cli import (
     invitations,
     key_usage,
     keys,
+    notifications,
     operations,
     people,
     people_file,
@@ -137,6 +139,7 @@ for _name, _noun, _panel in (
     ("factors", factors, ACCESS),
     ("sessions", sessions, ACCESS),
     ("devices", devices, ACCESS),
+    ("account", account, ACCESS),
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
     ("systems", systems, ACCESS),
@@ -148,6 +151,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),
     ("help", help, PROOF),

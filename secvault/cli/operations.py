@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules
+    from secvault.access import rules, scope
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         authentication,
         backups,
         bootstrap,
+        contacts,
         drills,
         factors,
         grants,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
         invitations,
         key_limits,
         key_usage,
+        leaked_tokens,
+        notifications,
         opening,
         own_factors,
         passkey_sign_in,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         sessions,
         spine,
         systems,
+        token_life,
         token_policies,
         transit,
         working,
@@ -67,6 +71,7 @@ __all__ = [
     "bootstrap",
     "collection",
     "config",
+    "contacts",
     "cron",
     "directory",
     "drills",
@@ -78,10 +83,12 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "leaked_tokens",
     "log",
     "migrate",
     "networks",
     "note",
+    "notifications",
     "opening",
     "own_factors",
     "passkey_sign_in",
@@ -97,6 +104,7 @@ __all__ = [
     "rewrapping",
     "rules",
     "sample_data",
+    "scope",
     "seal_files",
     "sealer",
     "sealing",
@@ -106,6 +114,7 @@ __all__ = [
     "sessions",
     "spine",
     "systems",
+    "token_life",
     "token_policies",
     "totp",
     "transit",
@@ -130,6 +139,7 @@ _ELSEWHERE = {
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
+    "scope": "secvault.access.scope",
     "sealer": "secvault.service.sealing.running",
     "seal_files": "secvault.keyring.seals.configured",
     "sealing": "secvault.service.sealing.client",

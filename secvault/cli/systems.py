@@ -10,6 +10,7 @@ from secvault.cli import opening, operations, show
 
 if TYPE_CHECKING:
     from secvault.identity.service_accounts import ServiceAccount
+    from secvault.service.systems import ListedSystem
 
 app = typer.Typer(
     no_args_is_help=True, help="Calling systems (service accounts): add, list, disable."
@@ -52,16 +53,29 @@ def add(
 def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
     """List the systems."""
     with opening.vault(context) as (service, caller):
-        rows = [_row(account) for account in operations.systems.list_accounts(service, caller)]
+        rows = [_listed(account) for account in operations.systems.list_accounts(service, caller)]
     columns = {
         "name": "Name",
         "department": "Department",
         "state": "State",
-        "owner": "Owner",
+        "owner_name": "Owner",
+        "owner_active": "Owner active",
         "created_at": "Since",
         "id": "Id",
     }
     show.listing("systems", rows, columns, as_json=as_json, empty="There is no system yet.")
+
+
+@app.command("hand-over", epilog="Example: secvault systems hand-over payroll-app lan.tran")
+def hand_over(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(help="Name or id of the system.")],
+    owner: Annotated[str, typer.Argument(help="Sign-in name or id of who answers for it now.")],
+) -> None:
+    """Let somebody else answer for a system. Without an active owner it gets no tokens."""
+    with opening.vault(context) as (service, caller):
+        given = operations.systems.hand_over(service, caller, system, owner)
+    show.out(f"{given.name} is in the hands of {given.owner_name}")
 
 
 @app.command(epilog="Example: secvault systems disable payroll-app")
@@ -73,6 +87,14 @@ def disable(
     with opening.vault(context) as (service, caller):
         revoked = operations.systems.disable_account(service, caller, system)
     show.out(f"{show.cell(system)} is disabled; tokens revoked: {revoked}")
+
+
+def _listed(system: ListedSystem) -> dict[str, Any]:
+    return {
+        **_row(system),
+        "owner_name": system.owner_name,
+        "owner_active": system.owner_active,
+    }
 
 
 def _row(account: ServiceAccount) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Networks = tuple[str, ...]
 """Blocks such as `10.1.0.0/16` or `2001:db8::/32`; none for everywhere."""
 
 MOST_BLOCKS = 64
+MOST_REMEMBERED = 1024
 
 
 def read_networks(texts: Iterable[str], field: str) -> Networks:
@@ -46,6 +47,26 @@ def admits(networks: Networks, address: str) -> bool:
         return False
     mapped = given.ipv4_mapped if isinstance(given, ipaddress.IPv6Address) else None
     return any((mapped or given) in ipaddress.ip_network(block) for block in networks)
+
+
+class Admission:
+    """The same for one credential whose blocks are asked about again and again.
+
+    Each address is looked at once, while there are no more than `MOST_REMEMBERED` of them.
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._answers: dict[str, bool] = {}
+
+    def admits(self, address: str) -> bool:
+        """As `admits`."""
+        known = self._answers.get(address)
+        if known is None:
+            known = admits(self._networks, address)
+            if len(self._answers) < MOST_REMEMBERED:
+                self._answers[address] = known
+        return known
 
 
 def within(networks: Networks, outer: Networks) -> bool:

@@ -7,7 +7,7 @@ adds to it only for those who want to give one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -112,9 +112,10 @@ def complete(
         if not named:
             _keep_password(entrance, connection, challenge, network)
         # The person before the passkey, as where passkeys are removed: no two wait for each other.
-        signed_in = let_in(connection, entrance, shown.person, factors, shown.id)
+        entered = let_in(connection, entrance, shown.person, factors, shown.id)
         passkeys.note_use(connection, entrance.clock, shown, asserted)
-        places.remember(connection, shown.person, network, entrance.clock.micros())
+        new = places.remember(connection, shown.person, network, entrance.clock.micros())
+        signed_in = replace(entered, new_network=new)
         record(connection, signed_in)
     return signed_in
 

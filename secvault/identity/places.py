@@ -123,14 +123,21 @@ def count_at_own_place(
     return True
 
 
-def remember(connection: Connection, person: str, network: str, now: int) -> None:
-    """This person has signed in from this network: it is their own, its failures forgotten."""
+def remember(connection: Connection, person: str, network: str, now: int) -> bool:
+    """This person has signed in from this network: it is their own, its failures forgotten.
+
+    Whether that is new: they have others, and were not in this one while it was remembered.
+    """
     if not network:
-        return
+        return False
     kept = sign_in_place.c
+    others = connection.execute(
+        select(kept.person).where(kept.person == person, kept.network != network).limit(1)
+    ).first()
     fresh = {"failures": 0, "next_try_at": 0, "last_sign_in_at": now}
     here = {"person": person, "network": network}
-    if not insert_unless_there(connection, sign_in_place, {**here, **fresh}):
+    came_first = insert_unless_there(connection, sign_in_place, {**here, **fresh})
+    if not came_first:
         connection.execute(
             update(sign_in_place)
             .where(kept.person == person, kept.network == network)
@@ -145,6 +152,7 @@ def remember(connection: Connection, person: str, network: str, now: int) -> Non
     connection.execute(
         delete(sign_in_place).where(kept.person == person, kept.network.not_in(newest))
     )
+    return came_first and others is not None
 
 
 def is_own(connection: Connection, person: str, network: str, now: int) -> bool:

@@ -20,9 +20,10 @@ class Principal:
     shown, which is public; empty for local subjects. second_factor_at: when the second factor was
     last shown, microseconds since the epoch; None where there is none, so that a rule which wants
     one says no. ends_at: when a token ends by itself, microseconds since the epoch; None for a
-    session, which moves it, and for a token whose uses are counted or whose networks are bound: the
-    store is asked each time. narrowing: layers of roles; see `access.narrowing`. factors: what was
-    shown to open the session, such as `password` and `totp`; none for tokens.
+    session, which moves it, and for a token whose uses are counted: the store is asked each time.
+    narrowing: layers of roles; see `access.narrowing`. factors: what was shown to open the session,
+    such as `password` and `totp`; none for tokens. networks: where alone a token may be used from;
+    whoever remembers the principal must look at each request's address again.
     """
 
     subject: str
@@ -34,6 +35,7 @@ class Principal:
     ends_at: int | None = None
     narrowing: tuple[frozenset[str], ...] = ()
     factors: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
     @property
     def recovering(self) -> bool:

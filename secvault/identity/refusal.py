@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from secvault.crypto.token import REFUSAL as TOKEN_REFUSAL
 from secvault.errors import NotAuthenticated, TooManyAttempts
 
 REFUSAL = (
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     NOT_YOURSELF = "not_yourself"
     UNKNOWN_INVITATION = "unknown_invitation"
     INVITATION_EXPIRED = "invitation_expired"
+    REPLACED = "replaced"
 
 
 class SignInRefused(NotAuthenticated):
@@ -85,3 +87,16 @@ class SignInDelayed(TooManyAttempts):
             retry_after=retry_after,
         )
         self.person = person
+
+
+class TokenRefused(NotAuthenticated):
+    """A genuine token that is not let in. Its text is that of every other.
+
+    For the audit log only: reason; token: its key id; account: id of its service account.
+    """
+
+    def __init__(self, reason: Reason, token: str, account: str) -> None:
+        super().__init__(TOKEN_REFUSAL)
+        self.reason = reason
+        self.token = token
+        self.account = account

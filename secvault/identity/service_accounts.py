@@ -44,12 +44,7 @@ def create_account(
     the field; Conflict when the name is taken.
     """
     folded = names.sign_in_name(name)
-    try:
-        answering = people.read_person(connection, owner)
-    except NotFound:
-        raise InvalidInput.at("owner", "must be the id of a person") from None
-    if answering.state != people.ACTIVE:
-        raise InvalidInput.at("owner", "must be an active person; this one cannot sign in")
+    _require_active(connection, owner)
     if connection.execute(
         select(service_account.c.id).where(service_account.c.name == folded)
     ).first():
@@ -133,6 +128,54 @@ def disable_account(connection: Connection, clock: Clock, account_id: str) -> in
         .values(revoked_at=clock.micros())
     )
     return revoked.rowcount
+
+
+def hand_over(connection: Connection, account_id: str, owner: str) -> ServiceAccount:
+    """Let another active person answer for the account. owner: their id.
+
+    Raises NotFound; InvalidInput at `owner`.
+    """
+    read_account(connection, account_id)
+    _require_active(connection, owner)
+    connection.execute(
+        update(service_account).where(service_account.c.id == account_id).values(owner=owner)
+    )
+    return read_account(connection, account_id)
+
+
+def require_answered_for(connection: Connection, account_id: str) -> ServiceAccount:
+    """The account, which may get tokens: it is active, and so is the person who answers for it.
+
+    An account whose owner was disabled goes on working, since what it does is not the owner's;
+    it gets nothing new until it is handed over. Raises NotFound, Conflict.
+    """
+    found = read_account(connection, account_id)
+    if found.state != ACTIVE:
+        raise Conflict("the service account is disabled; it gets no tokens")
+    if people.read_person(connection, found.owner).state != people.ACTIVE:
+        raise Conflict(
+            "the owner of the service account is disabled; hand it over to somebody who answers "
+            "for it, then it gets tokens again"
+        )
+    return found
+
+
+def accounts_of(connection: Connection, owner: str) -> tuple[ServiceAccount, ...]:
+    """The active accounts that this person answers for."""
+    question = select(service_account).where(
+        service_account.c.owner == owner, service_account.c.state == ACTIVE
+    )
+    rows = connection.execute(question.order_by(service_account.c.id))
+    return tuple(_account(row) for row in rows)
+
+
+def _require_active(connection: Connection, owner: str) -> None:
+    try:
+        answering = people.read_person(connection, owner)
+    except NotFound:
+        raise InvalidInput.at("owner", "must be the id of a person") from None
+    if answering.state != people.ACTIVE:
+        raise InvalidInput.at("owner", "must be an active person; this one cannot sign in")
 
 
 def _account(row: Row[Any]) -> ServiceAccount:

@@ -60,13 +60,15 @@ class Credentials:
 class SignedIn:
     """Somebody who is in. token: `svs_...`, to be handed over once. Times in microseconds, UTC.
 
-    device: id of the TOTP device or passkey that was used; empty for a recovery code.
+    device: id of the TOTP device or passkey that was used; empty for a recovery code. new_network:
+    see `places.remember`.
     """
 
     principal: Principal
     token: Secret
     expires_at: int
     device: str
+    new_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,12 @@ def enter(
     with store.write() as connection:
         forget_failures(entrance, connection, known)
         devices.use_up(connection, clock, shown, known.id)
-        places.remember(connection, known.id, known.network, clock.micros())
+        new = places.remember(connection, known.id, known.network, clock.micros())
         connection.execute(
             update(person).where(person.c.id == known.id).values(password_hash=fresh)
         )
-        signed_in = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device)
+        entered = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device)
+        signed_in = replace(entered, new_network=new)
         record(connection, signed_in)
     return signed_in
 

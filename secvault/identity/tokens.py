@@ -16,8 +16,10 @@ from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from secvault.identity import names, service_accounts
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.layers import Layers, layers_of, text_of
-from secvault.identity.networks import admits, networks_of
+from secvault.identity.networks import Networks, admits, networks_of, networks_text
+from secvault.identity.places import network_of
 from secvault.identity.principal import Principal
+from secvault.identity.refusal import Reason, TokenRefused
 from secvault.store import Store
 from secvault.store.epoch import CREDENTIALS, announce
 from secvault.store.tables import service_account, token
@@ -25,7 +27,7 @@ from secvault.store.tables import service_account, token
 PREFIX = "svt"
 DEFAULT_DAYS = 30
 MOST_DAYS = 365
-USED_EVERY = 60 * 1_000_000
+USED_EVERY = 5 * 60 * 1_000_000
 """How far the stored moment of last use may lag behind, in microseconds: it saves writes."""
 
 MICROS = 1_000_000
@@ -39,7 +41,9 @@ class Token:
     parent: key id of the token that made it. latest_end: no renewal goes beyond it. uses_left:
     None for as many as wanted. meta: what its maker noted, a JSON object of texts. narrowing,
     bound_cidrs: see `layers` and `networks`; None for all. approle: id of the AppRole that it comes
-    from, secret_accessor: and of the secret id.
+    from, secret_accessor: and of the secret id. last_used_network: where from, as `places` names
+    networks; empty when that was not known. replaces, replaced_by: see `token_rotation`.
+    warned_days: see `token_expiry`.
     """
 
     key_id: str
@@ -61,6 +65,10 @@ class Token:
     bound_cidrs: str | None = None
     approle: str | None = None
     secret_accessor: str | None = None
+    last_used_network: str | None = None
+    replaces: str | None = None
+    replaced_by: str | None = None
+    warned_days: int | None = None
 
     def live(self, now: int) -> bool:
         """Whether it is neither expired nor revoked."""
@@ -75,6 +83,11 @@ class Token:
     def layers(self) -> Layers:
         """What it is narrowed to."""
         return layers_of(self.narrowing)
+
+    @property
+    def networks(self) -> Networks:
+        """Where alone it may be used from; none for everywhere."""
+        return networks_of(self.bound_cidrs)
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ _LOOKUP = select(
     token.c.uses_left,
     token.c.narrowing,
     token.c.bound_cidrs,
+    token.c.replaced_by,
     service_account.c.id,
     service_account.c.name,
     service_account.c.department,
@@ -111,18 +125,20 @@ def issue_token(
     display_name: str,
     days: int = DEFAULT_DAYS,
     layers: Layers = (),
+    networks: Networks = (),
+    most_days: int = MOST_DAYS,
     random: Random = os.urandom,
 ) -> IssuedToken:
     """Make a token of this account; durable with the caller's transaction.
 
-    days: until it expires, 1 to 365. layers: what it is narrowed to. Raises InvalidInput naming
-    the field; NotFound; Conflict when the account is disabled.
+    days: until it expires, 1 to `most_days`. layers: what it is narrowed to. networks: where alone
+    it may be used from; none for everywhere. Raises InvalidInput naming the field; NotFound;
+    Conflict when the account is disabled, or nobody answers for it any more.
     """
-    if not 1 <= days <= MOST_DAYS:
-        raise InvalidInput.at("days", f"must be 1 to {MOST_DAYS}; no token lasts for ever")
+    if not 1 <= days <= most_days:
+        raise InvalidInput.at("days", f"must be 1 to {most_days}; no token lasts for ever")
     shown_as = names.display_name(display_name)
-    if service_accounts.read_account(connection, account).state != service_accounts.ACTIVE:
-        raise Conflict("the service account is disabled; it gets no tokens")
+    service_accounts.require_answered_for(connection, account)
     minted = token_format.mint(PREFIX, random)
     now = clock.micros()
     issued = Token(
@@ -133,6 +149,7 @@ def issue_token(
         now + days * _DAY,
         ttl_seconds=days * _DAY // MICROS,
         narrowing=text_of(layers),
+        bound_cidrs=networks_text(networks) if networks else None,
     )
     return insert_token(connection, keys, issued, minted)
 
@@ -160,9 +177,10 @@ def authenticate(
     presented: the token's whole text. address: where it comes from; empty when that is not known,
     which a token bound to networks does not accept. spend: whether this is one of the uses of a
     token whose uses are counted. A text with a wrong shape or check sum is refused before the
-    database is asked. The moment of use is written in a transaction of its own, at most once a
-    minute. Raises NotAuthenticated, always with the same sentence, when the token is unknown,
-    revoked or expired, or its account is disabled.
+    database is asked. Moment and network of use are written in a transaction of their own, at most
+    once in `USED_EVERY`. Raises NotAuthenticated, always with the same sentence, when the token is
+    unknown, revoked or expired, or its account is disabled; TokenRefused, which is one, where the
+    log is to know of it: it was used from elsewhere, or after its rotation was over.
     """
     shown = token_format.parse(presented, PREFIX)
     with store.read() as connection:
@@ -174,22 +192,25 @@ def authenticate(
     disabled = row.state != service_accounts.ACTIVE
     spent = row.uses_left is not None and row.uses_left < 1
     if disabled or spent or row.revoked_at is not None or now >= row.expires_at:
+        if row.replaced_by is not None and not disabled:
+            raise TokenRefused(Reason.REPLACED, shown.key_id, row.id)
         raise NotAuthenticated(token_format.REFUSAL)
     bound = networks_of(row.bound_cidrs)
     if not admits(bound, address):
-        raise NotAuthenticated(token_format.REFUSAL)
+        raise TokenRefused(Reason.WRONG_ADDRESS, shown.key_id, row.id)
     if row.uses_left is not None and spend:
         _spend(store, shown.key_id)
     if row.last_used_at is None or now - row.last_used_at >= USED_EVERY:
-        _write_last_used(store, shown.key_id, now)
+        _write_last_used(store, shown.key_id, now, network_of(address))
     return Principal(
         subject=f"svc:{row.id}",
         kind="svc",
         name=row.name,
         department=row.department,
         credential=row.key_id,
-        ends_at=row.expires_at if row.uses_left is None and not bound else None,
+        ends_at=row.expires_at if row.uses_left is None else None,
         narrowing=layers_of(row.narrowing),
+        networks=bound,
     )
 
 
@@ -294,9 +315,11 @@ def _spend(store: Store, key_id: str) -> None:
         raise NotAuthenticated(token_format.REFUSAL)
 
 
-def _write_last_used(store: Store, key_id: str, now: int) -> None:
+def _write_last_used(store: Store, key_id: str, now: int, network: str) -> None:
     unwritten = token.c.last_used_at.is_(None) | (token.c.last_used_at <= now - USED_EVERY)
     with store.write() as connection:
         connection.execute(
-            update(token).where(token.c.key_id == key_id, unwritten).values(last_used_at=now)
+            update(token)
+            .where(token.c.key_id == key_id, unwritten)
+            .values(last_used_at=now, last_used_network=network)
         )

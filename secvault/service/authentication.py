@@ -11,6 +11,7 @@ from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.identity import Principal, SignInDelayed, SignInRefused, sessions, tokens
+from secvault.identity.refusal import TokenRefused
 from secvault.identity.sessions import KnownSession
 from secvault.identity.sign_in import Credentials, SignedIn
 from secvault.identity.sign_in import sign_in as enter
@@ -92,21 +93,31 @@ def complete_sign_in(
 
 
 def authenticate(
-    service: Service, credential: str, *, address: str = "", spend: bool = True
+    service: Service,
+    credential: str,
+    *,
+    address: str = "",
+    spend: bool = True,
+    request_id: str = "",
 ) -> Principal:
     """The principal of a session (svs_...) or a token (svt_...). Raises NotAuthenticated.
 
-    address: where it comes from, for a token bound to networks. spend: whether this is one of the
-    uses of a token whose uses are counted.
+    address: where it comes from, for a token bound to networks. spend: whether this is a use of the
+    credential: it is counted where uses are, and a genuine token that is refused is recorded.
     """
     entrance = service.entrance
     if credential.startswith(f"{sessions.PREFIX}_"):
         return sessions.authenticate(
             service.store, service.clock, entrance.keys, credential, entrance.sessions
         )
-    return tokens.authenticate(
-        service.store, service.clock, entrance.keys, credential, address=address, spend=spend
-    )
+    try:
+        return tokens.authenticate(
+            service.store, service.clock, entrance.keys, credential, address=address, spend=spend
+        )
+    except TokenRefused as refusal:
+        if spend:
+            service.audit.record(_refused_token(refusal, request_id))
+        raise
 
 
 def sign_out(service: Service, caller: Caller) -> None:
@@ -167,6 +178,7 @@ def recorder(
                 "method": method,
                 "session": who.credential,
                 **({"device": signed_in.device} if signed_in.device else {}),
+                **({"new_network": True} if signed_in.new_network else {}),
             },
         )
         service.audit.enqueue(connection, event)
@@ -216,3 +228,19 @@ def record_refusal(
             for device in refusal.locked
         ]
     service.audit.record_many(events)
+
+
+def _refused_token(refusal: TokenRefused, request_id: str) -> Event:
+    return Event(
+        kind="token.refused",
+        outcome="denied",
+        actor=Actor("svc", refusal.account, session=refusal.token),
+        resource=f"it/tokens/{refusal.token}",
+        department="it",
+        request=request_id,
+        detail={
+            "token": refusal.token,
+            "subject": f"svc:{refusal.account}",
+            "reason": refusal.reason.value,
+        },
+    )

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from secvault.errors import SecvaultError
+from secvault.notices import outbox
 from secvault.service.service import Service
 from secvault.store import tables
+
+LATELY = 24 * 60 * 60 * 1_000_000
+"""Microseconds for which a notice that was given up is told."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,8 @@ class Readiness:
     database: bool
     audit: bool
     unsealed: bool = True
+    notifications: bool = True
+    """Whether no notice was given up of late. Requests can be served all the same."""
 
     @property
     def ready(self) -> bool:
@@ -37,4 +43,16 @@ def check(service: Service) -> Readiness:
         database = True
     except SecvaultError:
         database = False
-    return Readiness(database=database, audit=service.audit.trouble is None)
+    return Readiness(
+        database=database,
+        audit=service.audit.trouble is None,
+        notifications=database and _notices_arrive(service),
+    )
+
+
+def _notices_arrive(service: Service) -> bool:
+    try:
+        with service.store.read() as connection:
+            return not outbox.given_up_since(connection, service.clock.micros() - LATELY)
+    except SecvaultError:
+        return False

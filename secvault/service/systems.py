@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
 from secvault.access import add_grant
+from secvault.access.scope import Layer
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import people, service_accounts, tokens
+from secvault.identity.networks import Networks
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.token_policies import layers_for
+
+
+@dataclass(frozen=True)
+class ListedSystem(ServiceAccount):
+    """An account, with the sign-in name of who answers for it and whether they are active."""
+
+    owner_name: str
+    owner_active: bool
 
 
 def create_account(
@@ -52,13 +64,26 @@ def create_account(
     return service.spine.change(caller, operation, act)
 
 
-def list_accounts(service: Service, caller: Caller) -> tuple[ServiceAccount, ...]:
-    """All accounts, oldest first."""
-    return service.spine.read(
-        caller,
-        _accounts("service_account.read"),
-        lambda connection: Outcome(_all_accounts(connection)),
-    )
+def list_accounts(service: Service, caller: Caller) -> tuple[ListedSystem, ...]:
+    """All accounts with who answers for them, oldest first."""
+
+    def act(connection: Connection) -> Outcome[tuple[ListedSystem, ...]]:
+        found = tuple(_listed(connection, each) for each in _all_accounts(connection))
+        return Outcome(found, count=len(found))
+
+    return service.spine.read(caller, _accounts("service_account.read"), act)
+
+
+def hand_over(service: Service, caller: Caller, account: str, owner: str) -> ListedSystem:
+    """Let another active person answer for the account. owner: sign-in name or id."""
+
+    def act(connection: Connection) -> Outcome[ListedSystem]:
+        found = service_accounts.by_name_or_id(connection, account)
+        given = service_accounts.hand_over(connection, found.id, _owner(connection, owner))
+        detail = {"subject": given.subject, "person": given.owner}
+        return Outcome(_listed(connection, given), detail=detail)
+
+    return service.spine.change(caller, _accounts("service_account.update"), act)
 
 
 def disable_account(service: Service, caller: Caller, account: str) -> int:
@@ -80,10 +105,14 @@ def issue_token(
     display_name: str,
     days: int | None,
     roles: tuple[str, ...] = (),
+    scope: Layer | None = None,
+    networks: Networks = (),
 ) -> IssuedToken:
     """Make a token, shown once. days: until it expires; None for the configured number.
 
-    roles: those of the system's roles that the token is narrowed to; none for all of them.
+    roles: those of the system's roles that the token is narrowed to; none for all of them. scope:
+    what it is limited to beside that; see `access.scope`. networks: where alone it may be used
+    from; none for everywhere.
     """
     chosen = service.settings.identity.token_days if days is None else days
 
@@ -96,14 +125,16 @@ def issue_token(
             account=found.id,
             display_name=display_name,
             days=chosen,
-            layers=layers_for(service, connection, caller, found.subject, roles),
+            layers=layers_for(service, connection, caller, found.subject, roles, scope=scope),
+            networks=networks,
+            most_days=service.settings.identity.token_most_days,
             random=service.random,
         )
         detail: dict[str, str | int | bool] = {
             "token": issued.token.key_id,
             "subject": found.subject,
             "expires_at": issued.token.expires_at,
-            "narrowed": bool(issued.token.layers),
+            "narrowed": bool(issued.token.layers or networks),
         }
         return Outcome(issued, detail=detail)
 
@@ -132,6 +163,13 @@ def revoke_token(service: Service, caller: Caller, key_id: str) -> Token:
         return Outcome(ended, detail={"token": ended.key_id})
 
     return service.spine.change(caller, _tokens("token.revoke"), act)
+
+
+def _listed(connection: Connection, account: ServiceAccount) -> ListedSystem:
+    owner = people.read_person(connection, account.owner)
+    return ListedSystem(
+        **vars(account), owner_name=owner.name, owner_active=owner.state == people.ACTIVE
+    )
 
 
 def _all_accounts(connection: Connection) -> tuple[ServiceAccount, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.access import SIGNED_IN
+from secvault.access.scope import Layer, is_scope
 from secvault.access.vocabulary import is_role
 from secvault.errors import InvalidInput
 from secvault.identity.layers import Layers, deeper
@@ -42,6 +43,7 @@ class Policies:
 def policies_of(service: Service, subject: str, layers: Layers) -> Policies:
     """What a credential has now. layers: of a narrowed token."""
     held = service.policy.held_roles(subject, service.clock.micros(), layers)
+    layers = tuple(layer for layer in layers if not is_scope(layer))
     if not layers:
         everybody = (DEFAULT,) if SIGNED_IN in held else ()
         return Policies(everybody, names_of(held - {SIGNED_IN}))
@@ -88,16 +90,18 @@ def layers_for(
     names: Sequence[str],
     *,
     no_default: bool = False,
+    scope: Layer | None = None,
 ) -> Layers:
     """What a token made for a system by whoever administers tokens is narrowed to.
 
-    A system that administers tokens by a narrowed token makes no wider one for itself.
+    scope: see `access.scope`. A system that administers tokens by a narrowed token makes no wider
+    one for itself.
     """
     own = caller.principal.narrowing if caller.principal.subject == subject else ()
     layer = narrower(
         service, connection, subject=subject, layers=own, names=names, no_default=no_default
     )
-    return deeper(own, layer)
+    return deeper(deeper(own, layer), scope)
 
 
 def names_of(roles: frozenset[str]) -> tuple[str, ...]:

@@ -46,13 +46,21 @@ def create_child(
             service.clock,
             service.entrance.keys,
             caller.principal.credential,
-            replace(wanted, layer=layer),
+            replace(wanted, layer=layer, latest=_latest(service, wanted)),
             service.random,
         )
         return Outcome(made, detail={**_facts(made.token), "narrowed": bool(made.token.layers)})
 
     operation = _administered("token.issue") if wanted.orphan else _own(caller, "token.create")
     return service.spine.change(caller, operation, act)
+
+
+def _latest(service: Service, wanted: NewChild) -> int:
+    if not wanted.orphan:
+        return wanted.latest
+    # Nothing above it ends it, so that the installation's limit does.
+    most = service.settings.identity.token_most_days * 24 * 60 * 60
+    return min(wanted.latest or most, most)
 
 
 def key_id_of(service: Service, text: str) -> str:

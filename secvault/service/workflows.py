@@ -14,7 +14,7 @@ from secvault.backup.run import Run
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
-from secvault.service import authentication, backups, drills
+from secvault.service import authentication, backups, drills, notice_delivery
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -49,6 +49,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        # What fails stays in the outbox, where its next turn is written down.
+        Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
 
 
@@ -137,6 +139,11 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
         _unseen,
         context.cancel,
     )
+
+
+def _deliver_notices(service: Service, context: JobContext) -> JsonValue:
+    done = notice_delivery.deliver(service, context.cancel.is_set)
+    return {"delivered": done.delivered, "failed": done.failed, "given_up": done.given_up}
 
 
 def _rewrap(service: Service, context: JobContext) -> JsonValue:

@@ -17,18 +17,20 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import opening
+from secvault.service import notice_delivery, opening
 from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
 from secvault.service.service import Service
+from secvault.service.token_life import warn_of_expiring
 from secvault.service.workflows import schedules, workflows
 
 LOOK_SECONDS = 1.0
 LOOKS = 20
 """Sealing must not wait for the next look."""
 ROTATION_SECONDS = 60.0
+HOUR_SECONDS = 3600.0
 
 
 class Turns:
@@ -155,7 +157,7 @@ def _watch(
     Returns what ended the worker, if something did.
     """
     clock = service.clock
-    due = rotation = clock.monotonic()
+    due = rotation = hourly = clock.monotonic()
     told = Told()
     while not _waited(turns):
         failure = worker.failure()
@@ -167,7 +169,20 @@ def _watch(
         if clock.monotonic() >= rotation:
             rotation = clock.monotonic() + ROTATION_SECONDS
             _rotate(service, told, log)
+        if clock.monotonic() >= hourly:
+            hourly = clock.monotonic() + HOUR_SECONDS
+            _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
+            _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
+        _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
+
+
+def _guarded(log: Callable[..., object], event: str, do: Callable[[], object]) -> None:
+    try:
+        do()
+    except SecvaultError as error:
+        # The next turn tries again.
+        log(event, code=error.code, detail=error.detail)
 
 
 def _waited(turns: Turns) -> bool:

@@ -58,8 +58,9 @@ PEOPLE |= {"session.read", "session.end"} | {
     f"person.{what}" for what in ("update", "enable", "invite", "uninvite", "import", "export")
 }
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
-ACCOUNTS = {"service_account.create", "service_account.read", "service_account.disable"}
-TOKENS = {"token.issue", "token.revoke", "token.read", "token.extend"}
+ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
+TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
+NOTICES = {"notification.read", "notification.test"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
@@ -75,7 +76,7 @@ APPROLES = READ_APPROLES | {
 }
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
-EVERYBODY |= {"auth.step_up", "factor.read"}
+EVERYBODY |= {"auth.step_up", "factor.read", "contact.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -88,6 +89,7 @@ MAY = {
     | BACKUPS
     | KEY_LIFE
     | MOUNTS
+    | NOTICES
     | {"audit.verify", "config.read", "vault.seal"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
@@ -112,10 +114,19 @@ LOCAL_MAY = {
     | BACKUPS
     | KEY_LIFE
     | MOUNTS
+    | NOTICES
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"},
     "system:jobs": (BACKUPS - {"backup.restore"})
-    | {"key.rotate", "key.warn", "key.rewrap", "audit.read", "audit.verify", "vault.status"},
+    | {
+        "token.warn",
+        "key.rotate",
+        "key.warn",
+        "key.rewrap",
+        "audit.read",
+        "audit.verify",
+        "vault.status",
+    },
 }
 
 

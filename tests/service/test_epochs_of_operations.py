@@ -10,7 +10,17 @@ import pytest
 from secvault.identity.approle_log_in import Presented
 from secvault.identity.approles import RoleSettings
 from secvault.identity.secret_ids import NewSecretId
-from secvault.service import Service, approles, authentication, grants, systems, token_tree, transit
+from secvault.service import (
+    Service,
+    approles,
+    authentication,
+    grants,
+    leaked_tokens,
+    systems,
+    token_life,
+    token_tree,
+    transit,
+)
 from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
 from tests.contract.material import certificate_of, public_of
@@ -112,6 +122,10 @@ KEYS: dict[str, Callable[[Hand], object]] = {
 }
 CREDENTIALS: dict[str, Callable[[Hand], object]] = {
     "revoke a token": lambda it: systems.revoke_token(it.service, it.operator, it.key_id),
+    "rotate a token": lambda it: token_life.rotate_token(
+        it.service, it.operator, it.key_id, hours=None, days=None
+    ),
+    "report a leak": lambda it: leaked_tokens.report_leak(it.service, [it.text]),
     "end one's own": lambda it: token_tree.end(it.service, it.worker, it.key_id),
     "remove the AppRole": lambda it: approles.delete_approle(it.service, it.operator, "worker"),
     "narrow the AppRole": Hand.narrow_approle,

@@ -168,10 +168,18 @@ class _Asked:
     name: str
     token: str = field(repr=False)
     request_id: str
+    address: str
 
     def find(self, warm: Warm) -> Ready | None:
         """What it needs, from memory."""
-        return warm.find(self.token, f"data.{self.action}", self.mount, self.name, self.request_id)
+        return warm.find(
+            self.token,
+            f"data.{self.action}",
+            self.mount,
+            self.name,
+            self.request_id,
+            self.address,
+        )
 
 
 class LeanPath:
@@ -223,7 +231,9 @@ def _asked(scope: Scope) -> _Asked | None:
     if not token.startswith(b"svt_") or not token.isascii():
         return None
     mount, action, key = place.groups()
-    return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"])
+    client = scope.get("client")
+    address = client[0] if client else ""
+    return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"], address)
 
 
 async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
@@ -250,7 +260,7 @@ async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
 async def _load(warm: Warm, asked: _Asked) -> Ready | None:
     try:
         await asyncio.to_thread(
-            warm.load, asked.token, f"data.{asked.action}", asked.mount, asked.name
+            warm.load, asked.token, f"data.{asked.action}", asked.mount, asked.name, asked.address
         )
     except SecvaultError:
         # The route meets it again, and knows how to say it.

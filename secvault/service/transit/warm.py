@@ -18,6 +18,7 @@ from secvault.audit.event import Event
 from secvault.audit.gathering import Gathering
 from secvault.crypto.aead import buffered
 from secvault.identity import Principal
+from secvault.identity.networks import Admission
 from secvault.keyring import named_key
 from secvault.keyring.open_key import OpenKey
 from secvault.service.authentication import authenticate
@@ -40,9 +41,12 @@ TOKEN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    """bound: says whether an address may use it; None where every one may."""
+
     principal: Principal
     epoch: int
     asked_at: float
+    bound: Admission | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,15 @@ class Warm:
         self.messages = service.messages
         self.nonces = buffered(service.random)
 
-    def find(self, token: str, action: str, mount: str, name: str, request_id: str) -> Ready | None:
+    def find(
+        self,
+        token: str,
+        action: str,
+        mount: str,
+        name: str,
+        request_id: str,
+        address: str = "",
+    ) -> Ready | None:
         """What is needed to do this now; None unless all of it is remembered and allowed."""
         epochs = self._watch.present()
         if epochs is None:
@@ -87,6 +99,8 @@ class Warm:
         known = self._tokens.get(_digest(token))
         key = self._keys.get((action, mount, name))
         if known is None or key is None or not self._believed(known, key, epochs):
+            return None
+        if known.bound is not None and not known.bound.admits(address):
             return None
         caller = Caller(known.principal, request_id)
         decision = self._service.spine.ask_by_epoch(caller, key.operation, epochs.policy)
@@ -99,7 +113,7 @@ class Warm:
         action = ready.operation.action
         note_use(self._service, ready.caller, action, mount, name, versions)
 
-    def load(self, token: str, action: str, mount: str, name: str) -> None:
+    def load(self, token: str, action: str, mount: str, name: str, address: str = "") -> None:
         """Ask the store for what `find` needs. Raises what authenticating raises, NotFound, ..."""
         service = self._service
         asked_at = service.clock.monotonic()
@@ -107,10 +121,12 @@ class Warm:
         if epochs is None:
             return
         # The epochs are older than what is read now: what changes in between is read once more.
-        principal = authenticate(service, token, spend=False)
+        principal = authenticate(service, token, address=address, spend=False)
         if principal.ends_at is None:
             return
-        _keep(self._tokens, _digest(token), _Token(principal, epochs.credentials, asked_at))
+        bound = Admission(principal.networks) if principal.networks else None
+        known = _Token(principal, epochs.credentials, asked_at, bound)
+        _keep(self._tokens, _digest(token), known)
         operation = operation_on(service, action, mount, name)
         with service.store.read() as connection:
             found = named_key.find_key(connection, mount, name)

@@ -29,6 +29,7 @@ from secvault.store.tables.keys import (
     retired_root,
     vault,
 )
+from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
@@ -53,9 +54,12 @@ __all__ = [
     "named_key",
     "named_key_version",
     "node",
+    "notice",
+    "notice_cursor",
     "passkey",
     "passkey_challenge",
     "person",
+    "person_contact",
     "record",
     "record_field",
     "recovery_code",

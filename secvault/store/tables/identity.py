@@ -228,6 +228,8 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    # A /24 of IPv4 or a /64 of IPv6; written with the moment.
+    Column("last_used_network", Text),
     Column("revoked_at", BigInteger),
     # The token that made this one, which it does not outlive.
     Column("parent", Text, ForeignKey("token.key_id")),
@@ -250,10 +252,17 @@ token = Table(
     # The AppRole that it, or the token that it comes from, was made by; its row may be gone.
     Column("approle", Text),
     Column("secret_accessor", Text),
+    # The two of a rotation name each other; the older one ends when the overlap is over.
+    Column("replaces", Text),
+    Column("replaced_by", Text),
+    # The smallest number of days before its end that was warned of.
+    Column("warned_days", Integer),
     # Which tokens has this account?
     Index(None, "account"),
     # Which tokens end with this AppRole?
     Index(None, "approle"),
     # Which tokens end with this one?
     Index(None, "parent"),
+    # Which tokens end soon?
+    Index(None, "expires_at"),
 )

@@ -1,0 +1,197 @@
+"""Which events of the audit log somebody is told of, and who.
+
+To tell of one more kind, add a line here and its words in every language of `words/`. The
+operations know nothing of notices: they put on record what they do, which they do anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeAlias
+
+from secvault.audit.catalogue import Fact
+from secvault.audit.leaf import StoredEvent
+
+_DAY = 24 * 60 * 60 * 1_000_000
+PRIVILEGED = frozenset({"role:it.admin", "role:it.auditor", "role:it.key_custodian"})
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What somebody is to be told.
+
+    kind: names the words. person: id of who is told, as concerned; empty for nobody. system: id of
+    the account whose owner is told instead. administrators: whether they are told, and the
+    channels. former: whether the person's address before the present one is told, too. cause: what
+    must not be told twice. facts: ids and numbers for the words; `who` is a subject.
+    """
+
+    kind: str
+    cause: str
+    person: str = ""
+    system: str = ""
+    administrators: bool = False
+    former: bool = False
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+
+
+Rule: TypeAlias = Callable[[StoredEvent], Telling | None]
+
+
+def _of_person(kind: str, *, administrators: bool = False, needs: str = "") -> Rule:
+    """Told to the person in the event's facts, or who did it. needs: a fact that must be there."""
+
+    def told(stored: StoredEvent) -> Telling | None:
+        detail = stored.event.detail
+        if needs and needs not in detail:
+            return None
+        person = str(detail.get("person", "")) or _acting_person(stored)
+        cause = f"{kind}:{detail[needs]}" if needs else f"{kind}:{stored.id}"
+        return Telling(
+            kind, cause, person, administrators=administrators, facts={"who": f"user:{person}"}
+        )
+
+    return told
+
+
+def _sign_in(stored: StoredEvent) -> Telling | None:
+    detail, person = stored.event.detail, _acting_person(stored)
+    who = {"who": f"user:{person}"}
+    if detail.get("factor") == "recovery":
+        cause = f"recovery_used:{stored.id}"
+        return Telling("recovery_used", cause, person, administrators=True, facts=who)
+    if detail.get("new_network") is True:
+        return Telling("new_network", f"new_network:{stored.id}", person, facts=who)
+    return None
+
+
+def _locked(stored: StoredEvent) -> Telling | None:
+    # it/people/<person>/devices/<device>
+    person = stored.event.resource.split("/")[2]
+    cause = f"locked:{stored.id}"
+    return Telling("locked", cause, person, administrators=True, facts={"who": f"user:{person}"})
+
+
+def _contact(stored: StoredEvent) -> Telling | None:
+    person = _acting_person(stored)
+    return Telling("contact_changed", f"contact_changed:{stored.id}", person, former=True)
+
+
+def _person_disabled(stored: StoredEvent) -> Telling | None:
+    who = f"user:{stored.event.detail.get('person', '')}"
+    cause = f"owner_disabled:{stored.id}"
+    return Telling("owner_disabled", cause, administrators=True, facts={"who": who})
+
+
+def _grant(stored: StoredEvent) -> Telling | None:
+    detail = stored.event.detail
+    role, subject = str(detail.get("role", "")), str(detail.get("subject", ""))
+    if role not in PRIVILEGED:
+        return None
+    sort, _, identity = subject.partition(":")
+    return Telling(
+        "privileged_grant",
+        f"privileged_grant:{stored.id}",
+        person=identity if sort == "user" else "",
+        system=identity if sort == "svc" else "",
+        administrators=True,
+        facts={"who": subject, "role": role},
+    )
+
+
+def _new_system(stored: StoredEvent) -> Telling | None:
+    # Its roles come with it, without an event of their own; `following` looks which are privileged.
+    subject = str(stored.event.detail.get("subject", ""))
+    return Telling(
+        "privileged_grant",
+        f"privileged_grant:{stored.id}",
+        system=subject.removeprefix("svc:"),
+        administrators=True,
+        facts={"who": subject},
+    )
+
+
+def _of_token(kind: str, *, administrators: bool = True) -> Rule:
+    def told(stored: StoredEvent) -> Telling | None:
+        # A count of nothing is that of another node's turn, which came first.
+        if stored.event.count == 0:
+            return None
+        return _token(stored, kind, stored.id, administrators=administrators)
+
+    return told
+
+
+def _leaked(stored: StoredEvent) -> Telling | None:
+    if stored.event.detail.get("state") != "revoked":
+        return None
+    return _token(stored, "token_leaked", stored.id)
+
+
+def _refused_token(stored: StoredEvent) -> Telling | None:
+    detail = stored.event.detail
+    kind = "token_replaced" if detail.get("reason") == "replaced" else "token_elsewhere"
+    return _token(stored, kind, f"{detail.get('token')}:{stored.t // _DAY}")
+
+
+def _token(
+    stored: StoredEvent, kind: str, cause: str, *, administrators: bool = True
+) -> Telling | None:
+    detail: Mapping[str, Fact] = stored.event.detail
+    facts: dict[str, str | int] = {"token": str(detail.get("token", ""))}
+    if "days" in detail:
+        facts["days"] = int(detail["days"])
+    system = str(detail.get("subject", "")).removeprefix("svc:")
+    return Telling(
+        kind, f"{kind}:{cause}", system=system, administrators=administrators, facts=facts
+    )
+
+
+def _approval(stored: StoredEvent) -> Telling | None:
+    who = stored.event.actor.subject
+    cause = f"approval_asked:{stored.id}"
+    return Telling("approval_asked", cause, administrators=True, facts={"who": who})
+
+
+def _acting_person(stored: StoredEvent) -> str:
+    actor = stored.event.actor
+    return actor.id if actor.kind == "user" else ""
+
+
+RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
+    {
+        ("auth.sign_in", "ok"): _sign_in,
+        ("auth.locked", "ok"): _locked,
+        ("factor.enrol", "ok"): _of_person("factor_added", needs="device"),
+        ("totp.confirm", "ok"): _of_person("factor_added", needs="device"),
+        ("recovery.enrol", "ok"): _of_person("factor_added", needs="device"),
+        ("activation.complete", "ok"): _of_person("factor_added", needs="device"),
+        ("factor.remove", "ok"): _of_person("factor_removed", needs="device"),
+        ("totp.remove", "ok"): _of_person("factor_removed", needs="device"),
+        ("factor.reset", "ok"): _of_person("factor_reset", administrators=True),
+        ("password.reset", "ok"): _of_person("password_reset", administrators=True),
+        ("auth.password_redeemed", "ok"): _of_person("password_changed"),
+        ("password.change", "ok"): _of_person("password_changed"),
+        ("recovery.make", "ok"): _of_person("codes_made"),
+        ("identity.link", "ok"): _of_person("identity_linked"),
+        ("identity.unlink", "ok"): _of_person("identity_linked"),
+        ("contact.change", "ok"): _contact,
+        ("person.disable", "ok"): _person_disabled,
+        ("grant.add", "ok"): _grant,
+        ("service_account.create", "ok"): _new_system,
+        ("token.issue", "ok"): _of_token("token_issued", administrators=False),
+        ("token.rotate", "ok"): _of_token("token_issued", administrators=False),
+        ("token.warn", "ok"): _of_token("token_expiring"),
+        ("token.leaked", "ok"): _leaked,
+        ("token.refused", "denied"): _refused_token,
+        ("approval.ask", "ok"): _approval,
+    }
+)
+"""By kind and outcome of the event."""
+
+
+def telling_of(stored: StoredEvent) -> Telling | None:
+    """What this event tells; None when nobody is told of it."""
+    rule = RULES.get((stored.event.kind, stored.event.outcome))
+    return rule(stored) if rule else None
