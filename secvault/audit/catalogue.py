@@ -122,6 +122,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "auth.step_up": "factor reason session device",
         "auth.password_changed": "reason",
         "session.self": "session",
+        "session.end_own": "session",
         "session.ended": "session reason",
         "session.read": "person",
         "session.end": "person session",

@@ -7,23 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.section import Section
+from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
 PREFIX = "SECVAULT_"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ORIGIN = (
+    r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http://(localhost|127\.0\.0\.1)(:[1-9][0-9]{0,4})?"
+)
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
 
 
@@ -69,21 +65,6 @@ UsablePath = Annotated[Path, AfterValidator(_usable_path)]
 Name = Annotated[str, AfterValidator(_name)]
 
 
-class Section(BaseModel):
-    """A table of the file. Unknown keys are refused; values are never shown in errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_flag_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # Else `keep_daily = true` would keep one.
-        field = cls.model_fields[info.field_name or ""]
-        if isinstance(value, bool) and field.annotation in (int, float):
-            raise ValueError("write a number, not true or false")
-        return value
-
-
 class ServerSettings(Section):
     """Where the service listens."""
 
@@ -96,6 +77,18 @@ class ServerSettings(Section):
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
     behind_proxy: bool = False
+    # Where browsers find the service: its pages have no other origin (RFC 6454).
+    public_origin: str = ""
+
+    @field_validator("public_origin")
+    @classmethod
+    def _an_origin(cls, origin: str) -> str:
+        if origin and not re.fullmatch(_ORIGIN, origin):
+            raise ValueError(
+                "write https://host or https://host:port, in lower case and without a path; http "
+                "only for localhost and 127.0.0.1"
+            )
+        return origin
 
     @model_validator(mode="after")
     def _safe(self) -> ServerSettings:
@@ -268,8 +261,8 @@ class BackupSettings(Section):
     restic: UsablePath = Path("restic")
     pg_bin: UsablePath | None = None
     drill_sample: int = Field(200, ge=1, le=100_000)
-    repositories: dict[Name, RepositorySettings] = {}
-    plans: dict[Name, PlanSettings] = {"nightly": PlanSettings()}
+    repositories: dict[Name, RepositorySettings] = Field({})
+    plans: dict[Name, PlanSettings] = Field({"nightly": PlanSettings()})
 
     @model_validator(mode="after")
     def _declared(self) -> BackupSettings:
@@ -295,6 +288,7 @@ class Settings(BaseSettings):
     mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
+    sign_in: SignInSettings = SignInSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
@@ -351,6 +345,16 @@ class Settings(BaseSettings):
             return (f"https://{chosen.rp_id}",)
         scheme = "https" if self.server.tls_certificate else "http"
         return (f"{scheme}://localhost:{self.server.port}",)
+
+    @property
+    def public_origins(self) -> tuple[str, ...]:
+        """The origins of our own pages: as set, else where passkeys are asked for."""
+        if self.server.public_origin:
+            return (self.server.public_origin,)
+        if self.identity.webauthn.rp_id != "localhost":
+            return (f"https://{self.identity.webauthn.rp_id}",)
+        scheme, port = "https" if self.server.tls_certificate else "http", self.server.port
+        return tuple(f"{scheme}://{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))
 
     @property
     def policy_folder(self) -> Path:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from secvault.identity import (
     PasswordHasher,
     SessionLimits,
 )
+from secvault.identity.hashing import HashingThreads
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -147,6 +147,8 @@ def opened(
         closing.callback(audit.close)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
+        hashing = _hashing(settings)
+        closing.callback(hashing.close)
         policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
@@ -159,7 +161,7 @@ def opened(
             audit=audit,
             policy=policy,
             collections=collections,
-            entrance=_entrance(settings, clock, store, keyring, random),
+            entrance=_entrance(settings, clock, store, keyring, hashing, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit, approvals),
@@ -205,25 +207,39 @@ def _lifecycle(kind: str, program: str) -> Event:
     )
 
 
+def _hashing(settings: Settings) -> HashingThreads:
+    """The threads of this process, which shares the cores with the other workers."""
+    cores, workers = os.cpu_count() or 1, settings.server.workers
+    return HashingThreads(-(-cores // workers), settings.sign_in.waiting)
+
+
 def _entrance(
-    settings: Settings, clock: Clock, store: Store, keyring: Keyring, random: Random
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    keyring: Keyring,
+    hashing: HashingThreads,
+    random: Random,
 ) -> Entrance:
     keys = IdentityKeys(
         password_pepper=keyring.internal("password-pepper"),
         token_pepper=keyring.internal("token-pepper"),
         totp=keyring.internal("totp-seeds"),
     )
-    limits = settings.identity
+    limits, signing_in = settings.identity, settings.sign_in
     cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)
-    slots = threading.BoundedSemaphore(os.cpu_count() or 1)
     return Entrance(
         store=store,
         clock=clock,
         keys=keys,
-        hasher=PasswordHasher(keys.password_pepper, slots, cost, random),
+        # The threads are the slots.
+        hasher=PasswordHasher(keys.password_pepper, nullcontext(), cost, random, hashing.run),
+        waiting_room=hashing.waiting_room,
         networks=NetworkLimits(burst=limits.network_failures),
         sessions=SessionLimits(
-            idle=limits.session_idle_minutes * 60, absolute=limits.session_hours * 3600
+            idle=limits.session_idle_minutes * 60,
+            absolute=limits.session_hours * 3600,
+            most=signing_in.sessions_per_person,
         ),
         random=random,
     )
