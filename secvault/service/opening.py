@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from secvault.identity import (
     PasswordHasher,
     SessionLimits,
 )
-from secvault.identity.hashing import HashingThreads
+from secvault.identity.hashing import Hashing, HashingProcesses, Here, WaitingRoom
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -147,8 +148,7 @@ def opened(
         closing.callback(audit.close)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
-        hashing = _hashing(settings)
-        closing.callback(hashing.close)
+        hashing, slots = _hashing(settings, program, closing)
         policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
@@ -161,7 +161,7 @@ def opened(
             audit=audit,
             policy=policy,
             collections=collections,
-            entrance=_entrance(settings, clock, store, keyring, hashing, random),
+            entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit, approvals),
@@ -207,10 +207,18 @@ def _lifecycle(kind: str, program: str) -> Event:
     )
 
 
-def _hashing(settings: Settings) -> HashingThreads:
-    """The threads of this process, which shares the cores with the other workers."""
+def _hashing(settings: Settings, program: str, closing: ExitStack) -> tuple[Hashing, int]:
+    """Where this process hashes passwords, and how many at once: it shares the cores with others.
+
+    Only what answers requests has anything that must not wait for them.
+    """
     cores, workers = os.cpu_count() or 1, settings.server.workers
-    return HashingThreads(-(-cores // workers), settings.sign_in.waiting)
+    if program != "web":
+        return Here(), cores
+    at_once = -(-cores // workers)
+    hashing = HashingProcesses(at_once)
+    closing.callback(hashing.close)
+    return hashing, at_once
 
 
 def _entrance(
@@ -218,7 +226,8 @@ def _entrance(
     clock: Clock,
     store: Store,
     keyring: Keyring,
-    hashing: HashingThreads,
+    hashing: Hashing,
+    slots: int,
     random: Random,
 ) -> Entrance:
     keys = IdentityKeys(
@@ -232,9 +241,10 @@ def _entrance(
         store=store,
         clock=clock,
         keys=keys,
-        # The threads are the slots.
-        hasher=PasswordHasher(keys.password_pepper, nullcontext(), cost, random, hashing.run),
-        waiting_room=hashing.waiting_room,
+        hasher=PasswordHasher(
+            keys.password_pepper, threading.BoundedSemaphore(slots), cost, random, hashing
+        ),
+        waiting_room=WaitingRoom(slots + signing_in.waiting),
         networks=NetworkLimits(burst=limits.network_failures),
         sessions=SessionLimits(
             idle=limits.session_idle_minutes * 60,
