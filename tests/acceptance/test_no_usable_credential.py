@@ -238,14 +238,13 @@ def _nothing_is_found(used: Use) -> None:
         places["pg_dump"] = _said("pg_dump", f"--dbname={url}")
         (dump,) = target.rglob("*.pgdump")
         places["the restored dump"] = _said("pg_restore", "--file=-", str(dump))
-        databases = ("pg_dump", "the restored dump")
+        databases = [places["pg_dump"], places["the restored dump"]]
     else:
-        databases = tuple(name for name in places if name.endswith("secvault.db"))
-        assert any(name.endswith("-wal") for name in places)
+        live, log = (places[str(installation.data / f"secvault.db{end}")] for end in ("", "-wal"))
+        (restored,) = target.rglob("secvault.db")
+        databases = [live + log, places[str(restored)]]
     # They are the right ones: each names its people.
-    assert len(databases) == 2
-    for name in databases:
-        assert b"newcomer" in places[name], name
+    assert [b"newcomer" in database for database in databases] == [True, True]
     assert b"auth.sign_in" in places["the audit log"]
     assert seen.found(places) == []
 
