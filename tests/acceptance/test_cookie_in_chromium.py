@@ -96,7 +96,7 @@ def test_chromium_keeps_the_cookie_on_this_machine_and_shows_it_to_no_script_and
     status, opened = call(page, "POST", "/sessions", given)
     assert (status, opened["token"]) == (201, None), opened
     (kept,) = context.cookies()
-    # Chromium takes `Secure` cookies over plain HTTP from this machine: docs/reference/browser.md.
+    # Chromium takes `Secure` cookies over plain HTTP from this machine: docs/reference/sessions.md.
     assert (kept["name"], kept["secure"], kept["httpOnly"], kept["sameSite"]) == (
         COOKIE_NAME,
         True,
