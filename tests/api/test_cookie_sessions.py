@@ -283,3 +283,19 @@ def test_every_answer_keeps_browsers_strict(api: Api, browser: Browser) -> None:
         policy = set(answer.headers["content-security-policy"].split("; "))
         assert {"object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} < policy
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_all_other_sessions_of_ones_own_end_at_once_after_a_fresh_factor(
+    api: Api, browser: Browser
+) -> None:
+    other = signed_in(api)
+    assert other.proving("DELETE", f"{V1}/sessions").json() == {"ended": 2}
+    assert browser("GET", f"{V1}/sessions/self").status_code == 401
+    assert api("GET", f"{V1}/sessions/self", "clerk").status_code == 401
+    assert other("GET", f"{V1}/sessions/self").status_code == 200
+    assert api("GET", f"{V1}/sessions/self", "head").status_code == 200
+    api.house.hands.seconds += 301
+    stale = other.proving("DELETE", f"{V1}/sessions")
+    assert stale.status_code == 401
+    assert stale.json()["type"] == "urn:secvault:problem:step-up-required"
+    assert other.proving("DELETE", f"{V1}/sessions/self").status_code == 204
