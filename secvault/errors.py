@@ -146,6 +146,15 @@ class Refused(SecvaultError):
         self.decision_id = decision_id
 
 
+class ForeignPage(SecvaultError):
+    """A browser brought a session, but nothing shows that a page of ours asked it to."""
+
+    code = "foreign-page"
+    title = "Not asked for by a page of this service"
+    status = 403
+    exit_code = 3
+
+
 class StepUpRequired(Refused):
     """The decision would be yes for somebody who has just shown a factor again (RFC 9470).
 
@@ -188,6 +197,20 @@ class Unavailable(SecvaultError):
     title = "Not available now"
     status = 503
     exit_code = 4
+
+
+class Overloaded(Unavailable):
+    """More is asked for at this moment than can be done; nothing was begun.
+
+    retry_after: in whole seconds.
+    """
+
+    code = "overloaded"
+    title = "Too much at this moment"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class AuditUnavailable(Unavailable):

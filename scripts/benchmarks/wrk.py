@@ -51,11 +51,23 @@ class Server:
 
 
 def drive(
-    server: Server, path: str, body: Any, *, connections: int, seconds: int, folder: Path
+    server: Server,
+    path: str,
+    body: Any,
+    *,
+    connections: int,
+    seconds: int,
+    folder: Path,
+    pause_ms: int = 0,
 ) -> Driven:
-    """Send `body` to `path` over and over. Raises NotAnswered unless every answer was a 2xx."""
+    """Send `body` to `path` over and over.
+
+    pause_ms: how long each connection waits before the next. Raises NotAnswered unless every answer
+    was a 2xx.
+    """
     script, sent, out = folder / "wrk.lua", folder / "body.json", folder / "out.json"
-    script.write_text(_SCRIPT, encoding="utf-8")
+    pause = f"function delay() return {pause_ms} end\n" if pause_ms else ""
+    script.write_text(_SCRIPT + pause, encoding="utf-8")
     sent.write_text(json.dumps(body), encoding="utf-8")
     subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script),

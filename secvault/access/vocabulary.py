@@ -135,6 +135,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.read": "people",
         "session.end": "people",
         "session.self": "session",
+        "session.end_own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -160,6 +161,19 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "notification.test": "notifications",
     }
 )
+_DAILY = frozenset({"record", "collection", "data"})
+_LOOKING = frozenset({"read", "list", "status", "verify"})
+PRIVILEGED = frozenset(
+    action
+    for action, kind in ACTIONS.items()
+    if kind != "session"
+    and action.partition(".")[0] not in _DAILY
+    and action.partition(".")[2] not in _LOOKING
+)
+"""Administration: every action but the work with records and data, looking, and what people and
+systems do about themselves. A new action is one until it is named otherwise. None of them is done
+by a credential or a grant whose end has been answered; see `service.standing`."""
+
 FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})
 """The actions that may name a field."""
 

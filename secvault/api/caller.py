@@ -8,8 +8,11 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
+from secvault.api.browser import SessionCookie, principal_of_page
 from secvault.api.declared import declaration_of
 from secvault.errors import InvalidInput, NotAuthenticated, Sealed
+from secvault.identity import Principal
+from secvault.identity.csrf import HEADER_NAME
 from secvault.service import Service, authentication
 from secvault.service.seals import Node
 from secvault.service.spine import Caller
@@ -45,9 +48,26 @@ def node_of(request: Request) -> Node | None:
     return node
 
 
-def caller(request: Request, bearer: Bearer) -> tuple[Service, Caller]:
-    """The service and the authenticated caller. Raises NotAuthenticated."""
-    return _authenticated(request, bearer.credentials if bearer else None)
+def caller(request: Request, bearer: Bearer, cookie: SessionCookie) -> tuple[Service, Caller]:
+    """The service and the authenticated caller, by header or by cookie.
+
+    With both it is not clear who asks, and a page could borrow the other's rights: refused. Raises
+    NotAuthenticated, ForeignPage.
+    """
+    authorization = request.headers.get("Authorization")
+    if cookie is None:
+        return _authenticated(request, bearer.credentials if bearer else None)
+    if authorization is not None:
+        raise NotAuthenticated("send either the session's cookie or Authorization, not both")
+    service = service_of(request)
+    principal = principal_of_page(request, service, cookie, request.headers.get(HEADER_NAME))
+    request.state.by_cookie = True
+    return service, _declared(request, principal)
+
+
+def came_by_cookie(request: Request) -> bool:
+    """Whether `caller` took the caller's word by cookie."""
+    return getattr(request.state, "by_cookie", False) is True
 
 
 def vault_caller(
@@ -92,6 +112,10 @@ def _authenticated(request: Request, credential: str | None) -> tuple[Service, C
     principal = authentication.authenticate(
         service, credential, address=address_of(request), request_id=request.state.request_id
     )
+    return service, _declared(request, principal)
+
+
+def _declared(request: Request, principal: Principal) -> Caller:
     declared = declaration_of(request.scope["endpoint"])
     actions = declared.actions if declared else frozenset()
-    return service, Caller(principal, request.state.request_id, actions)
+    return Caller(principal, request.state.request_id, actions)

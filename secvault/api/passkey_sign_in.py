@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, service_of
@@ -12,7 +12,7 @@ from secvault.api.declared import open_to_all
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
-from secvault.api.session import Session, new_session
+from secvault.api.session import AsCookie, Session, carrier_for, new_session
 from secvault.errors import InvalidInput
 from secvault.service import passkey_sign_in
 
@@ -34,6 +34,7 @@ class Shown(_Given):
     """The answer of a passkey."""
 
     credential: Assertion
+    cookie: AsCookie = False
 
 
 class Recovery(_Given):
@@ -42,6 +43,7 @@ class Recovery(_Given):
     name: str = Field(min_length=1, max_length=200, examples=["lan.nguyen"])
     password: SecretText = Field(min_length=1, max_length=1024)
     code: SecretText = Field(min_length=1, max_length=64, description="A recovery code.")
+    cookie: AsCookie = False
 
 
 class RecoverySession(Session):
@@ -58,7 +60,10 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
     if (given.name is None) != (given.password is None):
         raise InvalidInput.at("password", "goes with the name; give both or none")
     if given.name is None or given.password is None:
-        return Options(public_key=dict(passkey_sign_in.ask_anybody(service)))
+        open_to_anybody = passkey_sign_in.ask_anybody(
+            service, request.state.request_id, address=address_of(request)
+        )
+        return Options(public_key=dict(open_to_anybody))
     asked = passkey_sign_in.ask_after_password(
         service,
         given.name,
@@ -71,28 +76,36 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
 
 @router.post("/sessions/passkey", status_code=201)
 @open_to_all("signing in is how one becomes somebody")
-def passkey_open(request: Request, given: Annotated[Shown, Body()]) -> Session:
+def passkey_open(request: Request, response: Response, given: Annotated[Shown, Body()]) -> Session:
     """Sign in with a passkey that answers a challenge of the last five minutes."""
+    service = service_of(request)
+    carrier = carrier_for(request, service, as_cookie=given.cookie)
     signed_in = passkey_sign_in.complete(
-        service_of(request),
+        service,
         given.credential.plain(),
         request.state.request_id,
         address=address_of(request),
+        carrier=carrier,
     )
-    return new_session(signed_in)
+    return new_session(request, response, service, signed_in, carrier)
 
 
 @router.post("/sessions/recovery", status_code=201)
 @open_to_all("signing in is how one becomes somebody")
-def recovery_open(request: Request, given: Annotated[Recovery, Body()]) -> RecoverySession:
+def recovery_open(
+    request: Request, response: Response, given: Annotated[Recovery, Body()]
+) -> RecoverySession:
     """Sign in with password and recovery code, to enrol a new factor."""
+    service = service_of(request)
+    carrier = carrier_for(request, service, as_cookie=given.cookie)
     recovered = passkey_sign_in.recover(
-        service_of(request),
+        service,
         given.name,
         secret_of(given.password),
         secret_of(given.code),
         request.state.request_id,
         address=address_of(request),
+        carrier=carrier,
     )
-    opened = new_session(recovered.signed_in)
+    opened = new_session(request, response, service, recovered.signed_in, carrier)
     return RecoverySession(**opened.model_dump(), codes_left=recovered.left)

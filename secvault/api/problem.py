@@ -22,6 +22,7 @@ from secvault.errors import (
     BodyTooSlow,
     FieldError,
     NotAuthenticated,
+    Overloaded,
     SecvaultError,
     StepUpRequired,
     TooManyAttempts,
@@ -85,7 +86,7 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
             'error_description="A second factor must be shown again", '
             f'max_age="{error.max_age}"'
         )
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after)
     status = error.status
     if error.vault_status is not None and _is_vaults(request):

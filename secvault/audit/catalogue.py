@@ -127,6 +127,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "contact.read": "person",
         "contact.change": "person",
         "session.self": "session",
+        "session.end_own": "session",
         "session.ended": "session reason",
         "session.read": "person",
         "session.end": "person session",

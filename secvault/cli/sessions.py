@@ -31,6 +31,8 @@ def list_(context: typer.Context, person: Person = "", as_json: show.AsJson = Fa
                 "last_seen_at": show.time(each.last_seen_at),
                 "expires_at": show.time(each.expires_at),
                 "factors": list(each.factors),
+                "carrier": each.carrier,
+                "network": each.network,
                 "present": each.key_id == caller.principal.credential,
             }
             for each in found
@@ -41,6 +43,8 @@ def list_(context: typer.Context, person: Person = "", as_json: show.AsJson = Fa
         "last_seen_at": "Last seen",
         "expires_at": "Ends",
         "factors": "By",
+        "network": "From",
+        "carrier": "In",
         "present": "This one",
     }
     show.listing("sessions", rows, columns, as_json=as_json, empty="There is no open session.")
@@ -54,13 +58,20 @@ def end(
     everything: Annotated[
         bool, typer.Option("--all", help="All sessions of --person.", show_default=False)
     ] = False,
+    others: Annotated[
+        bool, typer.Option("--others", help="All of yours but this one.", show_default=False)
+    ] = False,
 ) -> None:
     """End a session at once."""
-    if bool(session) == everything or (everything and not person):
-        raise InvalidInput("name a session, or give --person with --all")
+    if [bool(session), everything, others].count(True) != 1 or (everything and not person):
+        raise InvalidInput("name a session, or give --person with --all, or --others")
+    if others and person:
+        raise InvalidInput("--others are your own; give --person with --all")
     with opening.vault(context) as (service, caller):
         if person:
             ended = operations.sessions.end_sessions_of(service, caller, person, session)
+        elif others:
+            ended = operations.sessions.end_own_others(service, caller)
         else:
             operations.sessions.end_own_session(service, caller, session)
             ended = 1

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from secvault.config.notifications import NotificationSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
+from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
 PREFIX = "SECVAULT_"
 
+_ORIGIN = (
+    r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http://(localhost|127\.0\.0\.1)(:[1-9][0-9]{0,4})?"
+)
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
 
 
@@ -61,6 +60,18 @@ class ServerSettings(Section):
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
     behind_proxy: bool = False
+    # Where browsers find the service: its pages have no other origin (RFC 6454).
+    public_origin: str = ""
+
+    @field_validator("public_origin")
+    @classmethod
+    def _an_origin(cls, origin: str) -> str:
+        if origin and not re.fullmatch(_ORIGIN, origin):
+            raise ValueError(
+                "write https://host or https://host:port, in lower case and without a path; http "
+                "only for localhost and 127.0.0.1"
+            )
+        return origin
 
     @model_validator(mode="after")
     def _safe(self) -> ServerSettings:
@@ -274,6 +285,7 @@ class Settings(BaseSettings):
     mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
+    sign_in: SignInSettings = SignInSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
@@ -331,6 +343,16 @@ class Settings(BaseSettings):
             return (f"https://{chosen.rp_id}",)
         scheme = "https" if self.server.tls_certificate else "http"
         return (f"{scheme}://localhost:{self.server.port}",)
+
+    @property
+    def public_origins(self) -> tuple[str, ...]:
+        """The origins of our own pages: as set, else where passkeys are asked for."""
+        if self.server.public_origin:
+            return (self.server.public_origin,)
+        if self.identity.webauthn.rp_id != "localhost":
+            return (f"https://{self.identity.webauthn.rp_id}",)
+        scheme, port = "https" if self.server.tls_certificate else "http", self.server.port
+        return tuple(f"{scheme}://{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))
 
     @property
     def policy_folder(self) -> Path:

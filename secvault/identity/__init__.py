@@ -15,8 +15,9 @@ tokens of service accounts), `enrolment` and `devices` (TOTP), `passkey_sign_in`
 `recovery_codes`, `step_up`, `people`.
 """
 
+from secvault.identity.hashing import Argon2Cost
 from secvault.identity.keys import IdentityKeys
-from secvault.identity.passwords import Argon2Cost, PasswordHasher
+from secvault.identity.passwords import PasswordHasher
 from secvault.identity.principal import Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits

@@ -17,10 +17,11 @@ from secvault.identity import challenges, passkeys, places, relying_party
 from secvault.identity.challenges import Challenge, Purpose
 from secvault.identity.passkeys import Verifier
 from secvault.identity.passwords import PasswordHash
-from secvault.identity.principal import PASSKEY, PASSWORD
+from secvault.identity.principal import HEADER, PASSKEY, PASSWORD, Carrier
 from secvault.identity.refusal import Reason, SignInRefused
 from secvault.identity.relying_party import Answer, Asserted, InvalidAnswer, RelyingParty
 from secvault.identity.sign_in import (
+    Came,
     Entrance,
     Known,
     SignedIn,
@@ -40,9 +41,15 @@ class Asked:
     person: str = ""
 
 
-def ask_anybody(entrance: Entrance, party: RelyingParty) -> Asked:
-    """A challenge for whoever has a passkey of this service; tells nothing of anybody."""
+def ask_anybody(entrance: Entrance, party: RelyingParty, address: str = "") -> Asked:
+    """A challenge for whoever has a passkey of this service; tells nothing of anybody.
+
+    It counts as a failure of the network that it is asked from until it is answered rightly:
+    otherwise rows could be had for the asking. Raises SignInDelayed.
+    """
+    network, now = places.network_of(address), entrance.clock.micros()
     with entrance.store.write() as connection:
+        places.count_network(connection, network, now, entrance.networks)
         challenge = challenges.issue(
             connection, entrance.clock, Challenge(Purpose.SIGN_IN), entrance.random
         )
@@ -94,6 +101,7 @@ def complete(
     given: Mapping[str, Any],
     *,
     address: str = "",
+    carrier: Carrier = HEADER,
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
     """Let somebody in who answers a challenge with their passkey.
@@ -109,10 +117,13 @@ def complete(
     factors = (PASSKEY,) if named else (PASSWORD, PASSKEY)
     network = places.network_of(address)
     with entrance.store.write() as connection:
-        if not named:
+        if named:
+            places.forgive_network(connection, network, entrance.networks)
+        else:
             _keep_password(entrance, connection, challenge, network)
         # The person before the passkey, as where passkeys are removed: no two wait for each other.
-        entered = let_in(connection, entrance, shown.person, factors, shown.id)
+        came = Came(network, carrier)
+        entered = let_in(connection, entrance, shown.person, factors, shown.id, came)
         passkeys.note_use(connection, entrance.clock, shown, asserted)
         new = places.remember(connection, shown.person, network, entrance.clock.micros())
         signed_in = replace(entered, new_network=new)

@@ -16,17 +16,13 @@ import os
 import unicodedata
 from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, NewType
-
-from argon2 import PasswordHasher as Argon2
-from argon2 import Type
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, InvalidInput
+from secvault.errors import InvalidInput
 from secvault.identity import guessable
+from secvault.identity.hashing import Argon2Cost, Hashing, Here, argon2, no_hash
 
 SHORTEST = 12
 LONGEST = 128
@@ -37,22 +33,11 @@ PasswordHash = NewType("PasswordHash", str)
 
 _FORM = "1"
 _SALT_BYTES = 16
-_HASH_BYTES = 32
 # 128 characters of four bytes, each with as many marks as any keyboard writes: no more is hashed.
 _LONGEST_BYTES = 4 * 4 * LONGEST
 
 
-@dataclass(frozen=True)
-class Argon2Cost:
-    """What one guess costs. memory: KiB. passes: over that memory. lanes: threads at once.
-
-    OWASP ASVS 5.0, appendix C, wants at least 19 MiB with 2 passes, or 46 MiB with one.
-    """
-
-    memory: int
-    passes: int
-    lanes: int = 1
-
+_HERE = Here()
 
 SIGN_IN_COST = Argon2Cost(memory=64 * 1024, passes=3)
 """The default: about a tenth of a second on one core of a server."""
@@ -62,7 +47,8 @@ class PasswordHasher:
     """Hashes and verifies, never more at once than there are slots.
 
     slots: a semaphore, usually with one slot for each core, since each hash takes one core and
-    `cost.memory` KiB. blocklist: what no new password may be, beside what `guessable` knows.
+    `cost.memory` KiB. hashing: where it is done. blocklist: what no new password may be, beside
+    what `guessable` knows.
     """
 
     def __init__(
@@ -71,20 +57,16 @@ class PasswordHasher:
         slots: AbstractContextManager[Any],
         cost: Argon2Cost = SIGN_IN_COST,
         random: Random = os.urandom,
+        hashing: Hashing = _HERE,
         blocklist: Container[str] = (),
     ) -> None:
         self._pepper = pepper
         self._slots = slots
+        self._hashing = hashing
+        self._cost = cost
         self._random = random
         self._blocklist = blocklist
-        self._argon2 = Argon2(
-            time_cost=cost.passes,
-            memory_cost=cost.memory,
-            parallelism=cost.lanes,
-            hash_len=_HASH_BYTES,
-            salt_len=_SALT_BYTES,
-            type=Type.ID,
-        )
+        self._argon2 = argon2(cost)
 
     def hash(self, password: Secret) -> PasswordHash:
         """The form to store. Does not look at what the password is: see `hash_new`.
@@ -124,14 +106,9 @@ class PasswordHasher:
             self._hash(text or "")
             return False
         if not stored.startswith(_FORM):
-            raise _no_hash()
-        try:
-            with self._slots:
-                return self._argon2.verify(stored.removeprefix(_FORM), self._peppered(text))
-        except VerifyMismatchError:
-            return False
-        except (InvalidHashError, VerificationError):
-            raise _no_hash() from None
+            raise no_hash()
+        with self._slots:
+            return self._hashing.verify(stored.removeprefix(_FORM), self._peppered(text))
 
     def needs_upgrade(self, stored: PasswordHash) -> bool:
         """Whether `stored`, which was verified just now, was made at another cost than today's."""
@@ -140,7 +117,8 @@ class PasswordHasher:
     def _hash(self, text: str) -> PasswordHash:
         salt = draw(_SALT_BYTES, self._random)
         with self._slots:
-            return PasswordHash(_FORM + self._argon2.hash(self._peppered(text), salt=salt))
+            made = self._hashing.hash(self._peppered(text), salt, self._cost)
+        return PasswordHash(_FORM + made)
 
     def _peppered(self, text: str) -> bytes:
         return hmac.digest(self._pepper.expose(), text.encode(), "sha256")
@@ -155,7 +133,3 @@ def _normal(password: Secret) -> str | None:
         return unicodedata.normalize("NFC", raw.decode())
     except UnicodeDecodeError:
         return None
-
-
-def _no_hash() -> Damaged:
-    return Damaged("A stored password hash is damaged. Set a new password for this person.")

@@ -8,6 +8,12 @@ from typing import Literal
 PASSWORD, TOTP, PASSKEY, RECOVERY = "password", "totp", "passkey", "recovery"
 """What somebody can show to be let in."""
 
+Carrier = Literal["header", "cookie"]
+HEADER: Carrier = "header"
+COOKIE: Carrier = "cookie"
+"""What a session's token travels in; it is refused in anything else. A browser sends a cookie of
+its own accord, so what comes by one needs a further proof: see `csrf`."""
+
 PrincipalKind = Literal["user", "svc", "local", "system"]
 
 

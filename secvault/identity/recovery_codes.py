@@ -19,9 +19,10 @@ from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
 from secvault.identity import people
 from secvault.identity.keys import IdentityKeys
-from secvault.identity.principal import PASSWORD, RECOVERY
+from secvault.identity.principal import HEADER, PASSWORD, RECOVERY, Carrier
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sign_in import (
+    Came,
     Entrance,
     SignedIn,
     check_password,
@@ -109,6 +110,7 @@ def sign_in(
     code: Secret,
     *,
     address: str = "",
+    carrier: Carrier = HEADER,
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
     """Let somebody in who shows the password and an unused recovery code.
@@ -138,7 +140,8 @@ def sign_in(
         connection.execute(
             update(person).where(person.c.id == known.id).values(password_hash=fresh)
         )
-        signed_in = let_in(connection, entrance, known.id, (PASSWORD, RECOVERY), "")
+        came = Came(known.network, carrier)
+        signed_in = let_in(connection, entrance, known.id, (PASSWORD, RECOVERY), "", came)
         record(connection, signed_in)
     return signed_in
 

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from secvault.clock import Clock
 from secvault.crypto import token
@@ -18,7 +18,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import NotAuthenticated, NotFound
 from secvault.identity import names
 from secvault.identity.keys import IdentityKeys
-from secvault.identity.principal import PASSWORD, RECOVERY, TOTP, Principal
+from secvault.identity.principal import HEADER, PASSWORD, RECOVERY, TOTP, Carrier, Principal
 from secvault.store import Store
 from secvault.store.tables import person, session
 
@@ -40,10 +40,12 @@ class SessionLimits:
     """How long a session lasts, in seconds: without use, and at all (OWASP ASVS 5.0, 7.1.1).
 
     Idle time is measured from a moment that may be up to a minute older than the last use.
+    most: open sessions of one person; beyond it the one unused for longest ends (7.1.2).
     """
 
     idle: int = 30 * 60
     absolute: int = 8 * 60 * 60
+    most: int = 10
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,18 @@ class OpenedSession:
 
 @dataclass(frozen=True)
 class KnownSession:
-    """What is known of a session; nothing here lets anybody in. Times in microseconds, UTC."""
+    """What is known of a session; nothing here lets anybody in. Times in microseconds, UTC.
+
+    carrier: what its token travels in. network: that it was opened from; None where not known.
+    """
 
     key_id: str
     created_at: int
     last_seen_at: int
     expires_at: int
     factors: tuple[str, ...]
+    carrier: str
+    network: str | None
 
 
 _KNOWN = (
@@ -76,6 +83,8 @@ _KNOWN = (
     session.c.last_seen_at,
     session.c.expires_at,
     session.c.factors,
+    session.c.carrier,
+    session.c.network,
 )
 _LOOKUP = select(
     session.c.key_id,
@@ -85,6 +94,7 @@ _LOOKUP = select(
     session.c.second_factor_at,
     session.c.factors,
     session.c.ended_at,
+    session.c.carrier,
     person.c.id,
     person.c.name,
     person.c.department,
@@ -100,16 +110,20 @@ def open_session(
     *,
     limits: SessionLimits,
     factors: tuple[str, ...] = (PASSWORD, TOTP),
+    carrier: Carrier = HEADER,
+    network: str = "",
     random: Random = os.urandom,
 ) -> OpenedSession:
     """Open a session of somebody who has shown these factors just now.
 
     One that a recovery code opens counts as without a second factor, and lasts half an hour.
+    Whoever has too many open ones then loses the one unused for longest. The caller's transaction
+    holds the person's row, so that two sign-ins see each other's.
     """
     recovering = RECOVERY in factors
     lasts = min(limits.absolute, RECOVERY_SECONDS) if recovering else limits.absolute
     now = clock.micros()
-    return _insert(
+    opened = _insert(
         connection,
         keys,
         random,
@@ -118,7 +132,11 @@ def open_session(
         expires_at=now + lasts * _MICROS,
         factors=factors,
         second_factor_at=0 if recovering else now,
+        carrier=carrier,
+        network=network or None,
     )
+    _end_surplus(connection, person_id, opened.key_id, now, limits)
+    return opened
 
 
 def renew_session(
@@ -136,9 +154,13 @@ def renew_session(
     5.0, 7.2.4). Raises NotAuthenticated when it was ended meanwhile.
     """
     row = connection.execute(
-        select(session.c.person, session.c.factors, session.c.expires_at).where(
-            session.c.key_id == key_id
-        )
+        select(
+            session.c.person,
+            session.c.factors,
+            session.c.expires_at,
+            session.c.carrier,
+            session.c.network,
+        ).where(session.c.key_id == key_id)
     ).one_or_none()
     if row is None or not end_session(connection, clock, key_id):
         raise NotAuthenticated(token.REFUSAL)
@@ -153,6 +175,8 @@ def renew_session(
         expires_at=row.expires_at,
         factors=tuple(shown if factor in shown else [*shown, factor]),
         second_factor_at=now,
+        carrier=row.carrier,
+        network=row.network,
     )
 
 
@@ -166,6 +190,8 @@ def _insert(
     expires_at: int,
     factors: tuple[str, ...],
     second_factor_at: int,
+    carrier: str,
+    network: str | None,
 ) -> OpenedSession:
     minted = token.mint(PREFIX, random)
     connection.execute(
@@ -179,26 +205,61 @@ def _insert(
             second_factor_at=second_factor_at,
             factors=" ".join(factors),
             ended_at=None,
+            carrier=carrier,
+            network=network,
         )
     )
     return OpenedSession(minted.key_id, minted.text, now, expires_at)
 
 
+def _end_surplus(
+    connection: Connection, person_id: str, newest: str, now: int, limits: SessionLimits
+) -> None:
+    open_ones = _open_ones(person_id, now, limits)
+    kept = (
+        select(session.c.key_id)
+        .where(*open_ones, session.c.key_id != newest)
+        .order_by(session.c.last_seen_at.desc(), session.c.created_at.desc(), session.c.key_id)
+        .limit(limits.most - 1)
+    )
+    connection.execute(
+        update(session)
+        .where(*open_ones, session.c.key_id != newest, session.c.key_id.not_in(kept))
+        .values(ended_at=now)
+    )
+
+
+def _open_ones(person_id: str, now: int, limits: SessionLimits) -> tuple[ColumnElement[bool], ...]:
+    return (
+        session.c.person == person_id,
+        session.c.ended_at.is_(None),
+        session.c.expires_at > now,
+        session.c.last_seen_at > now - limits.idle * _MICROS,
+    )
+
+
 def authenticate(
-    store: Store, clock: Clock, keys: IdentityKeys, presented: str, limits: SessionLimits
+    store: Store,
+    clock: Clock,
+    keys: IdentityKeys,
+    presented: str,
+    limits: SessionLimits,
+    carrier: Carrier = HEADER,
 ) -> Principal:
     """Whose session this is.
 
-    presented: the token's whole text. A text with a wrong shape or check sum is refused before the
-    database is asked. The moment of use is written in a transaction of its own, at most once a
-    minute. Raises NotAuthenticated, always with the same sentence, when the session is unknown,
-    ended, expired or unused for too long, or its person is disabled.
+    presented: the token's whole text. carrier: what it came in, which must be what it was made
+    for: a token that somebody got hold of cannot be planted in a browser. A text with a wrong
+    shape or check sum is refused before the database is asked. The moment of use is written in a
+    transaction of its own, at most once a minute. Raises NotAuthenticated, always with the same
+    sentence, when the session is unknown, ended, expired, unused for too long or came in the wrong
+    carrier, or its person is disabled.
     """
     shown = token.parse(presented, PREFIX)
     with store.read() as connection:
         row = connection.execute(_LOOKUP.where(session.c.key_id == shown.key_id)).one_or_none()
     genuine = keys.is_genuine(shown, row.secret_digest if row else None)
-    if row is None or not genuine:
+    if row is None or not genuine or row.carrier != carrier:
         raise NotAuthenticated(token.REFUSAL)
     now = clock.micros()
     ended = row.ended_at is not None or row.state != "active"
@@ -207,6 +268,27 @@ def authenticate(
     if now - row.last_seen_at >= SEEN_EVERY:
         _write_last_seen(store, shown.key_id, now)
     return principal_of(row)
+
+
+def require_open(connection: Connection, clock: Clock, key_id: str, *, hold: bool) -> None:
+    """Return when the session is still open, and its person active, in this transaction.
+
+    hold: have whoever ends it wait until the transaction ends. Raises NotAuthenticated.
+    """
+    question = (
+        select(session.c.key_id)
+        .join_from(session, person)
+        .where(
+            session.c.key_id == key_id,
+            session.c.ended_at.is_(None),
+            session.c.expires_at > clock.micros(),
+            person.c.state == "active",
+        )
+    )
+    if hold:
+        question = question.with_for_update(read=True, of=session)
+    if connection.execute(question).first() is None:
+        raise NotAuthenticated(token.REFUSAL)
 
 
 def principal_of(row: Row[*tuple[Any, ...]]) -> Principal:
@@ -246,12 +328,7 @@ def list_sessions(
     now = clock.micros()
     rows = connection.execute(
         select(*_KNOWN)
-        .where(
-            session.c.person == person_id,
-            session.c.ended_at.is_(None),
-            session.c.expires_at > now,
-            session.c.last_seen_at > now - limits.idle * _MICROS,
-        )
+        .where(*_open_ones(person_id, now, limits))
         .order_by(session.c.created_at, session.c.key_id)
     )
     return tuple(_known(row) for row in rows)

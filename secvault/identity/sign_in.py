@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select, update
@@ -17,7 +18,7 @@ from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHash, PasswordHasher
 from secvault.identity.people import Person
 from secvault.identity.places import NetworkLimits
-from secvault.identity.principal import PASSWORD, TOTP, Principal
+from secvault.identity.principal import HEADER, PASSWORD, TOTP, Carrier, Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
 from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks
@@ -29,7 +30,8 @@ from secvault.store.tables import person
 class Entrance:
     """What people and systems sign in through.
 
-    setbacks: one for each process, for as long as it runs.
+    setbacks: one for each process, for as long as it runs. waiting_room: entered for as long as a
+    password is looked at; raises Overloaded when it is full.
     """
 
     store: Store
@@ -41,19 +43,33 @@ class Entrance:
     random: Random = os.urandom
     setbacks: Setbacks = field(default_factory=Setbacks)
     networks: NetworkLimits = field(default_factory=NetworkLimits)
+    waiting_room: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What somebody typed: the sign-in name in any spelling, the password, the present code.
 
-    address: the IP address that it came from; empty when there is none.
+    address: the IP address that it came from; empty when there is none. carrier: what the session's
+    token is to travel in.
     """
 
     name: str
     password: Secret
     code: Secret
     address: str = ""
+    carrier: Carrier = HEADER
+
+
+@dataclass(frozen=True)
+class Came:
+    """From which network somebody came, and what the token of the session is to travel in."""
+
+    network: str = ""
+    carrier: Carrier = HEADER
+
+
+FROM_SOMEWHERE = Came()
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ def sign_in(
         given.code,
         lambda: upgraded(entrance.hasher, known, given.password),
         record,
+        given.carrier,
     )
 
 
@@ -119,6 +136,7 @@ def enter(
     code: Secret,
     password_hash: Callable[[], PasswordHash],
     record: Callable[[Connection, SignedIn], None],
+    carrier: Carrier = HEADER,
 ) -> SignedIn:
     """The second half of `sign_in`: let somebody in whose password was right.
 
@@ -139,7 +157,8 @@ def enter(
         connection.execute(
             update(person).where(person.c.id == known.id).values(password_hash=fresh)
         )
-        entered = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device)
+        came = Came(known.network, carrier)
+        entered = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device, came)
         signed_in = replace(entered, new_network=new)
         record(connection, signed_in)
     return signed_in
@@ -151,6 +170,7 @@ def let_in(
     person_id: str,
     factors: tuple[str, ...],
     device: str,
+    came: Came = FROM_SOMEWHERE,
 ) -> SignedIn:
     """Open a session, in the transaction that uses up what was shown.
 
@@ -170,6 +190,8 @@ def let_in(
         person_id,
         limits=entrance.sessions,
         factors=factors,
+        carrier=came.carrier,
+        network=came.network,
         random=entrance.random,
     )
     principal = sessions.read_principal(connection, opened.key_id)
@@ -195,11 +217,14 @@ def prove_password(entrance: Entrance, name: str, password: Secret, address: str
 def check_password(entrance: Entrance, name: str, password: Secret, address: str = "") -> Known:
     """Count the attempt, durably, and then look at the password.
 
-    Raises SignInRefused, SignInDelayed. It counts as failed until `enter` has succeeded.
+    Raises SignInRefused, SignInDelayed; Overloaded when too many wait to be looked at. It counts as
+    failed until `enter` has succeeded.
     """
-    known = _count_attempt(entrance, name, places.network_of(address))
-    # Whoever is only invited has no password, which costs the same work.
-    right = entrance.hasher.verify((known.password or None) if known else None, password)
+    # Before the attempt is counted: who is turned away for want of room has not failed.
+    with entrance.waiting_room():
+        known = _count_attempt(entrance, name, places.network_of(address))
+        # Whoever is only invited has no password, which costs the same work.
+        right = entrance.hasher.verify((known.password or None) if known else None, password)
     if known is None:
         raise SignInRefused(Reason.UNKNOWN_PERSON)
     if known.state != people.ACTIVE:

@@ -214,6 +214,27 @@ def authenticate(
     )
 
 
+def require_live(connection: Connection, clock: Clock, key_id: str, *, hold: bool) -> None:
+    """Return when the token still lives, and its account is active, in this transaction.
+
+    hold: have whoever ends it wait until the transaction ends. Raises NotAuthenticated.
+    """
+    question = (
+        select(token.c.key_id)
+        .join_from(token, service_account)
+        .where(
+            token.c.key_id == key_id,
+            token.c.revoked_at.is_(None),
+            token.c.expires_at > clock.micros(),
+            service_account.c.state == service_accounts.ACTIVE,
+        )
+    )
+    if hold:
+        question = question.with_for_update(read=True, of=token)
+    if connection.execute(question).first() is None:
+        raise NotAuthenticated(token_format.REFUSAL)
+
+
 def principal_of(connection: Connection, key_id: str) -> Principal:
     """Whom a token stands for, without anybody having shown it: to ask what it may do.
 

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
-from secvault.identity import Principal, SignInDelayed, SignInRefused, sessions, tokens
+from secvault.identity import Principal, SignInDelayed, SignInRefused, csrf, sessions, tokens
+from secvault.identity.principal import COOKIE, HEADER, Carrier
 from secvault.identity.refusal import TokenRefused
 from secvault.identity.sessions import KnownSession
 from secvault.identity.sign_in import Credentials, SignedIn
@@ -31,17 +32,18 @@ def sign_in(
     request_id: str = "",
     method: str = "session",
     address: str = "",
+    carrier: Carrier = HEADER,
 ) -> SignedIn:
     """Open a session for somebody who shows the password and a fresh code.
 
-    method: the face that asks, for the audit log. address: where it comes from. Raises
-    NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps the cause.
-    The session and its audit entry are on disk together.
+    method: the face that asks, for the audit log. address: where it comes from. carrier: what the
+    session's token is to travel in. Raises NotAuthenticated or TooManyAttempts, the same for every
+    cause; the audit log keeps the cause. The session and its audit entry are on disk together.
     """
     with recording_refusals(service, request_id):
         signed_in = enter(
             service.entrance,
-            Credentials(name, password, code, address),
+            Credentials(name, password, code, address, carrier),
             record=recorder(service, request_id, method),
         )
     service.audit.kick()
@@ -118,6 +120,27 @@ def authenticate(
         if spend:
             service.audit.record(_refused_token(refusal, request_id))
         raise
+
+
+def authenticate_cookie(service: Service, cookie: str) -> Principal:
+    """The principal of a session that came in a cookie. Raises NotAuthenticated.
+
+    It is only half of what is needed wherever something is changed: see `is_csrf_token`.
+    """
+    entrance = service.entrance
+    return sessions.authenticate(
+        service.store, service.clock, entrance.keys, cookie, entrance.sessions, COOKIE
+    )
+
+
+def csrf_token(service: Service, principal: Principal) -> Secret:
+    """What the pages of this session prove with that they are ours; see `identity.csrf`."""
+    return csrf.csrf_token(service.entrance.keys, principal.credential)
+
+
+def is_csrf_token(service: Service, principal: Principal, presented: str) -> bool:
+    """Whether this is what the pages of this session were given."""
+    return csrf.is_csrf_token(service.entrance.keys, principal.credential, presented)
 
 
 def sign_out(service: Service, caller: Caller) -> None:

@@ -30,6 +30,7 @@ from secvault.identity import (
     SessionLimits,
 )
 from secvault.identity.blocklist import Blocklist
+from secvault.identity.hashing import Hashing, HashingProcesses, Here, WaitingRoom
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -148,6 +149,7 @@ def opened(
         closing.callback(audit.close)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
+        hashing, slots = _hashing(settings, program, closing)
         policy = Policy(store, rules, clock, random=buffered(random))
         service = Service(
             settings=settings,
@@ -160,7 +162,7 @@ def opened(
             audit=audit,
             policy=policy,
             collections=collections,
-            entrance=_entrance(settings, clock, store, keyring, random),
+            entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit, approvals),
@@ -206,26 +208,55 @@ def _lifecycle(kind: str, program: str) -> Event:
     )
 
 
+def _hashing(settings: Settings, program: str, closing: ExitStack) -> tuple[Hashing, int]:
+    """Where this process hashes passwords, and how many at once: it shares the cores with others.
+
+    Only what answers requests has anything that must not wait for them.
+    """
+    cores, workers = os.cpu_count() or 1, settings.server.workers
+    if program != "web":
+        return Here(), cores
+    at_once = -(-cores // workers)
+    hashing = HashingProcesses(at_once)
+    closing.callback(hashing.close)
+    return hashing, at_once
+
+
 def _entrance(
-    settings: Settings, clock: Clock, store: Store, keyring: Keyring, random: Random
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    keyring: Keyring,
+    hashing: Hashing,
+    slots: int,
+    random: Random,
 ) -> Entrance:
     keys = IdentityKeys(
         password_pepper=keyring.internal("password-pepper"),
         token_pepper=keyring.internal("token-pepper"),
         totp=keyring.internal("totp-seeds"),
     )
-    limits = settings.identity
+    limits, signing_in = settings.identity, settings.sign_in
     cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)
-    slots = threading.BoundedSemaphore(os.cpu_count() or 1)
     blocklist = Blocklist(limits.password_blocklist) if limits.password_blocklist else ()
     return Entrance(
         store=store,
         clock=clock,
         keys=keys,
-        hasher=PasswordHasher(keys.password_pepper, slots, cost, random, blocklist),
+        hasher=PasswordHasher(
+            keys.password_pepper,
+            threading.BoundedSemaphore(slots),
+            cost,
+            random,
+            hashing,
+            blocklist,
+        ),
+        waiting_room=WaitingRoom(slots + signing_in.waiting),
         networks=NetworkLimits(burst=limits.network_failures),
         sessions=SessionLimits(
-            idle=limits.session_idle_minutes * 60, absolute=limits.session_hours * 3600
+            idle=limits.session_idle_minutes * 60,
+            absolute=limits.session_hours * 3600,
+            most=signing_in.sessions_per_person,
         ),
         random=random,
     )

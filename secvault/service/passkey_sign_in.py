@@ -12,6 +12,7 @@ from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.identity import passkey_sign_in, recovery_codes
 from secvault.identity.passkey_sign_in import Asked
+from secvault.identity.principal import HEADER, Carrier
 from secvault.identity.relying_party import RelyingParty
 from secvault.identity.sign_in import SignedIn
 from secvault.service.authentication import recorder, recording_refusals
@@ -34,9 +35,14 @@ def party_of(service: Service) -> RelyingParty:
     )
 
 
-def ask_anybody(service: Service) -> Mapping[str, Any]:
-    """What the browser asks for to sign in without name and password."""
-    return passkey_sign_in.ask_anybody(service.entrance, party_of(service)).options
+def ask_anybody(service: Service, request_id: str = "", *, address: str = "") -> Mapping[str, Any]:
+    """What the browser asks for to sign in without name and password.
+
+    Raises TooManyAttempts when many were asked for from one network and not answered.
+    """
+    with recording_refusals(service, request_id):
+        asked = passkey_sign_in.ask_anybody(service.entrance, party_of(service), address)
+    return asked.options
 
 
 def ask_after_password(
@@ -65,7 +71,12 @@ def ask_after_password(
 
 
 def complete(
-    service: Service, answer: Mapping[str, Any], request_id: str = "", *, address: str = ""
+    service: Service,
+    answer: Mapping[str, Any],
+    request_id: str = "",
+    *,
+    address: str = "",
+    carrier: Carrier = HEADER,
 ) -> SignedIn:
     """A session for whoever answers a challenge with their passkey.
 
@@ -77,6 +88,7 @@ def complete(
             party_of(service),
             answer,
             address=address,
+            carrier=carrier,
             record=recorder(service, request_id, "passkey"),
         )
     service.audit.kick()
@@ -91,6 +103,7 @@ def recover(
     request_id: str = "",
     *,
     address: str = "",
+    carrier: Carrier = HEADER,
 ) -> Recovered:
     """A session for enrolling a new factor. Raises as `authentication.sign_in`."""
     with recording_refusals(service, request_id):
@@ -100,6 +113,7 @@ def recover(
             password,
             code,
             address=address,
+            carrier=carrier,
             record=recorder(service, request_id, "recovery"),
         )
     service.audit.kick()

@@ -39,7 +39,24 @@ def end_own_session(service: Service, caller: Caller, session: str) -> None:
         _end(service, connection, who, session)
         return Outcome(None, detail={"session": session})
 
-    service.spine.change(caller, _own("session.self"), act)
+    service.spine.change(caller, _own("session.end_own"), act)
+
+
+def end_own_others(service: Service, caller: Caller) -> int:
+    """End all of the caller's sessions but the one that they came with; how many ended.
+
+    What somebody does who has changed a factor, or sees a session that is not theirs (OWASP ASVS
+    5.0, 7.4.3). Raises InvalidInput for a system.
+    """
+    who = _person(caller)
+
+    def act(connection: Connection) -> Outcome[int]:
+        ended = sessions.end_all_sessions(
+            connection, service.clock, who, keep=caller.principal.credential
+        )
+        return Outcome(ended, count=ended)
+
+    return service.spine.change(caller, _own("session.end_own"), act)
 
 
 def sessions_of(service: Service, caller: Caller, person: str) -> tuple[KnownSession, ...]:

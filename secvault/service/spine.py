@@ -27,6 +27,7 @@ from secvault.audit.log import AuditLog
 from secvault.clock import Clock
 from secvault.errors import ApprovalRequired, Refused, SecvaultError, StepUpRequired
 from secvault.identity.principal import Principal
+from secvault.service import standing
 from secvault.service.approval import MAY_NEED_APPROVAL, Approvals, NothingRequired, Proposal, Terms
 from secvault.store import Store
 
@@ -164,6 +165,7 @@ class Spine:
             self._require_no_approval(operation)
         decision = self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.write() as connection:
+            standing.require(connection, self._clock, caller.principal, operation.action)
             # A right that was taken away since the decision opens nothing any more.
             again = self._policy.decide(self._request(caller, operation), connection)
             if not again.allowed:
@@ -188,6 +190,8 @@ class Spine:
         """Decide, and put the intent on disk, before work that is done in several steps."""
         self._require_no_approval(operation)
         decision = self.decide(caller, operation)
+        with self.concerning(caller, operation, decision), self._store.read() as connection:
+            standing.require_shown(connection, self._clock, caller.principal)
         self._audit.record(self.event(caller, operation, "intent", decision))
         return decision
 

@@ -1,10 +1,14 @@
-"""A vault in a temporary folder."""
+"""A vault in a temporary folder, and a browser."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.installation import Installation, new_installation
 
@@ -13,3 +17,27 @@ from tests.acceptance.installation import Installation, new_installation
 def installation(tmp_path: Path) -> Installation:
     """A vault with an administrator; the service is not running."""
     return new_installation(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Debian's Chromium, installed when it is missing."""
+    install = ["apt-get", "install", "-y", "-q", "chromium"]
+    missing = shutil.which("chromium") is None
+    # The list of packages is renewed only when the one at hand is too old, or empty.
+    if missing and subprocess.run(install, check=False, timeout=600).returncode:
+        subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300)
+        subprocess.run(install, check=True, timeout=600)
+    found = shutil.which("chromium")
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        # Tests run as root in containers, where Chromium's own sandbox cannot be.
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

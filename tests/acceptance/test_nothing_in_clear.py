@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import hvac
@@ -34,6 +32,7 @@ from tests.acceptance.installation import (
     payslip,
     system_token,
 )
+from tests.acceptance.watch import Watch, contents
 from tests.conftest import S3Server
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -54,57 +53,6 @@ VALUES = {
     "password": PASSWORD,
     "seed": SEED,
 }
-
-
-@dataclass
-class Watch:
-    """Everything seen while the vault was used, and what must not be in it."""
-
-    secrets: dict[str, set[bytes]] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
-    staged: dict[str, bytes] = field(default_factory=dict)
-    command_lines: set[bytes] = field(default_factory=set)
-    environments: dict[str, set[bytes]] = field(default_factory=dict)
-
-    def keep_text(self, name: str, text: str) -> None:
-        """A text, as it stands, in JSON's escapes, and as its bytes in other clothes."""
-        escaped = json.dumps(text)[1:-1].encode()
-        self.secrets[name] = {escaped, *clothes(text.encode())}
-
-    def keep_bytes(self, name: str, secret: bytes) -> None:
-        """Key bytes, as they are and in the forms that programs print."""
-        self.secrets[name] = clothes(secret)
-
-    def look(self, folder: Path) -> None:
-        """Read every file below the folder as it is now."""
-        self.files |= contents(folder)
-
-    def found(self, haystacks: Mapping[str, bytes]) -> list[tuple[str, str]]:
-        """Which secret is readable where."""
-        return [
-            (name, place)
-            for place, content in haystacks.items()
-            for name, forms in self.secrets.items()
-            if any(form in content for form in forms)
-        ]
-
-
-def clothes(secret: bytes) -> set[bytes]:
-    """The bytes, in hex, in base64 and base32 as far as these do not depend on what follows."""
-    standard = base64.b64encode(secret)[: len(secret) * 8 // 6]
-    forms = {secret, secret.hex().encode(), secret.hex().upper().encode(), standard}
-    forms |= {standard.translate(bytes.maketrans(b"+/", b"-_"))}
-    return forms | {base64.b32encode(secret)[: len(secret) * 8 // 5]}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below the folder; one that is being taken away meanwhile is left out."""
-    found = {}
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            if file.is_file():
-                found[str(file)] = file.read_bytes()
-    return found
 
 
 @contextmanager
@@ -151,7 +99,7 @@ def watch(tmp_path: Path, s3_server: S3Server) -> Watch:
     drawn: list[bytes] = []
     tokens = _furnish(installation, _recorder(drawn))
     for name, token in tokens.items():
-        _keep_credential(seen, name, token)
+        seen.keep_credential(name, token)
     with installation.serving() as process:
         _use(installation, seen, tokens)
         seen.look(installation.data)
@@ -281,7 +229,7 @@ def _use(installation: Installation, seen: Watch, tokens: Mapping[str, str]) -> 
     right = {**wrong, "password": PASSWORD, "code": code_of(SEED)}
     opened = installation.call("POST", "/api/v1/sessions", "", right)
     assert opened.status_code == 201, opened.text
-    _keep_credential(seen, "session", opened.json()["token"])
+    seen.keep_credential("session", opened.json()["token"])
     forged = head[:-8] + "AAAAAAAA"
     assert installation.call("GET", place, forged).status_code == 401
     change = {"fields": {"bank_account": VALUES["changed account"]}}
@@ -300,9 +248,3 @@ def _use(installation: Installation, seen: Watch, tokens: Mapping[str, str]) -> 
     assert transit.decrypt_data("formulas", ciphertext=sealed)["data"]["plaintext"] == plaintext
     keys = transit.export_key("formulas", key_type="encryption-key")["data"]["keys"]
     seen.keep_bytes("exported key", base64.b64decode(keys["1"]))
-
-
-def _keep_credential(seen: Watch, name: str, credential: str) -> None:
-    # Its first two parts name it in logs and the audit log; the third is the secret.
-    seen.keep_text(name, credential)
-    seen.keep_text(f"secret of {name}", credential.split("_")[2])

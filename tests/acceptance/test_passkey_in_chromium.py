@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from tests.acceptance.installation import (
     ADMINISTRATOR,
@@ -50,35 +48,11 @@ GET = """async (options) => {
 
 
 @pytest.fixture(scope="module")
-def chromium() -> str:
-    """Debian's Chromium, installed when it is missing."""
-    install = ["apt-get", "install", "-y", "-q", "chromium"]
-    missing = shutil.which("chromium") is None
-    # The list of packages is renewed only when the one at hand is too old, or empty.
-    if missing and subprocess.run(install, check=False, timeout=600).returncode:
-        subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300)
-        subprocess.run(install, check=True, timeout=600)
-    found = shutil.which("chromium")
-    assert found
-    return found
-
-
-@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A vault with an administrator, served."""
     installation = new_installation(tmp_path_factory.mktemp("passkeys"))
     with installation.serving():
         yield installation
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """A headless Chromium."""
-    with sync_playwright() as playwright:
-        # Tests run as root in containers, where Chromium's own sandbox cannot be.
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 class Browsing:

@@ -30,7 +30,9 @@ def test_recovery_codes_are_printed_and_one_lets_in_to_do_almost_nothing(vault: 
     listed = json.loads(admin.ok("sessions", "list", "--json").out)["sessions"]
     assert [each["factors"] for each in listed] == [["password", "totp"], ["password", "recovery"]]
     other = next(each["id"] for each in listed if not each["present"])
-    admin.ok("sessions", "end", other)
+    assert admin("sessions", "end", other, "--others").code == 2
+    assert admin.ok("sessions", "end", "--others").out.strip() == "1 ended"
+    assert admin("sessions", "end", other).code == 1
     assert recovered("factors", "list").code == 3
     found = json.loads(admin.ok("factors", "list", "--json").out)
     assert [each["kind"] for each in found["factors"]] == ["totp"]

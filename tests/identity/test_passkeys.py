@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from secvault.errors import Conflict, NotAuthenticated, NotFound, TooManyAttempts
 from secvault.identity import (
@@ -24,6 +24,7 @@ from secvault.identity import (
     sign_in,
 )
 from secvault.identity.challenges import Challenge, Purpose
+from secvault.identity.places import NetworkLimits
 from secvault.identity.relying_party import (
     RelyingParty,
     User,
@@ -31,7 +32,7 @@ from secvault.identity.relying_party import (
     creation_options,
     read_registration,
 )
-from secvault.store.tables import person, totp_device
+from secvault.store.tables import passkey_challenge, person, totp_device
 from tests.software_authenticator import ORIGIN, SoftwareAuthenticator
 
 PARTY = RelyingParty("localhost", "secvault", (ORIGIN,))
@@ -187,3 +188,24 @@ def test_signing_in_and_removing_at_the_same_moment_never_wait_for_each_other(
     assert outcomes["removed"] == 1
     assert set(outcomes) <= {"removed", "in", "count_went_back", "unknown_passkey"}
     assert enter(house, given[0]) == "unknown_challenge"
+
+
+def test_asking_without_a_name_is_bounded_by_network_and_answering_gives_the_place_back(
+    house: Any, key: SoftwareAuthenticator
+) -> None:
+    few = replace(house.entrance, networks=NetworkLimits(burst=5))
+    here, elsewhere = "10.1.2.3", "10.1.3.3"
+    for _ in range(12):
+        asked = passkey_sign_in.ask_anybody(few, PARTY, here).options
+        passkey_sign_in.complete(few, PARTY, key.get(asked), address=here)
+    for _ in range(5):
+        passkey_sign_in.ask_anybody(few, PARTY, here)
+    for _ in range(20):
+        with pytest.raises(TooManyAttempts):
+            passkey_sign_in.ask_anybody(few, PARTY, here)
+    with house.store.read() as connection:
+        rows = select(func.count()).select_from(passkey_challenge)
+        assert connection.execute(rows).scalar_one() == 5
+    passkey_sign_in.ask_anybody(few, PARTY, elsewhere)
+    house.time.pass_by(6)
+    passkey_sign_in.ask_anybody(few, PARTY, here)

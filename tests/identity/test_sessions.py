@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +15,9 @@ from sqlalchemy import select
 from secvault.crypto import token
 from secvault.crypto.secret import Secret
 from secvault.errors import NotAuthenticated
-from secvault.identity import SessionLimits, sessions
+from secvault.identity import SessionLimits, sessions, sign_in
+from secvault.identity.principal import COOKIE
+from secvault.identity.sign_in import Credentials
 from secvault.store import Store, open_store
 from secvault.store.tables import person, session
 
@@ -184,3 +189,70 @@ def _number(key_id: str) -> int:
     for character in key_id:
         number = number * 62 + digits.index(character)
     return number
+
+
+def test_whoever_ends_a_session_waits_for_an_act_that_holds_it(house: Any) -> None:
+    key_id = house.enter().principal.credential
+    held, acted, order = threading.Event(), threading.Event(), []
+
+    def act() -> None:
+        with house.store.write() as connection:
+            sessions.require_open(connection, house.clock, key_id, hold=True)
+            held.set()
+            acted.wait(10)
+            order.append("acted")
+
+    def end() -> None:
+        with house.store.write() as connection:
+            assert sessions.end_session(connection, house.clock, key_id)
+            order.append("ended")
+
+    with ThreadPoolExecutor(2) as pool:
+        acting = pool.submit(act)
+        assert held.wait(10)
+        ending = pool.submit(end)
+        # Long enough that an end which waits for nothing would be there.
+        assert not wait((ending,), timeout=0.3).done
+        acted.set()
+        acting.result()
+        ending.result()
+    assert order == ["acted", "ended"]
+    with house.store.write() as connection, pytest.raises(NotAuthenticated):
+        sessions.require_open(connection, house.clock, key_id, hold=True)
+
+
+def test_beyond_the_most_sessions_the_one_unused_for_longest_ends(house: Any) -> None:
+    limits = SessionLimits(most=3)
+    house = replace(house, entrance=replace(house.entrance, sessions=limits))
+    opened = []
+    for _ in range(3):
+        opened.append(house.enter())
+        house.time.pass_by(60)
+    house.session(opened[0].token)
+    opened.append(house.enter())
+    with house.store.read() as connection:
+        left = sessions.list_sessions(connection, house.clock, house.lan.id, limits)
+    expected = [opened[at].principal.credential for at in (0, 2, 3)]
+    assert sorted(each.key_id for each in left) == sorted(expected)
+    with pytest.raises(NotAuthenticated):
+        house.session(opened[1].token)
+
+
+def test_a_session_says_what_it_travels_in_and_where_it_was_opened(house: Any) -> None:
+    given = Credentials("lan", house.password, house.code(), "10.1.2.3", COOKIE)
+    signed_in = sign_in.sign_in(house.entrance, given)
+    with house.store.read() as connection:
+        (known,) = sessions.list_sessions(
+            connection, house.clock, house.lan.id, house.entrance.sessions
+        )
+    assert (known.carrier, known.network) == ("cookie", "10.1.2.0/24")
+    shown = (house.store, house.clock, house.keys, signed_in.token.text(), SessionLimits())
+    assert sessions.authenticate(*shown, COOKIE) == signed_in.principal
+    with pytest.raises(NotAuthenticated):
+        sessions.authenticate(*shown)
+    with house.store.write() as connection:
+        renewed = sessions.renew_session(
+            connection, house.clock, house.keys, known.key_id, factor="totp"
+        )
+        after = sessions.read_session(connection, renewed.key_id)
+    assert (after.carrier, after.network) == ("cookie", "10.1.2.0/24")

@@ -91,3 +91,30 @@ def test_the_comparison_in_one_process_runs_to_its_end(tmp_path: Path) -> None:
     assert all(row["ours"] > 0 and row["theirs"] > 0 for row in written["rows"])
     for verb in ("seal", "open"):
         assert {len(rounds) for rounds in written["us"][verb].values()} == {1}
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_benchmark_of_sign_ins_runs_to_its_end(tmp_path: Path) -> None:
+    if shutil.which("wrk") is None:
+        subprocess.run(["apt-get", "install", "-y", "-q", "wrk"], check=True, timeout=300)
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sign_in", "--rounds", "1", "--seconds", "1",
+         "--workers", "1", "--rate", "240", "--memory-mib", "19", "--passes", "2",
+         "--json", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    written = json.loads(out.read_text("utf-8"))
+    assert written["answers"].keys() <= {"201", "503"}
+    assert written["answers"]["201"] > 0
+    latency, rate = written["rows"]
+    assert (latency["peer"], latency["budget"]) == ("quiet", 0.5)
+    assert latency["ours"] > 0
+    assert rate["ours"] > 0

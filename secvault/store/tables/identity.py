@@ -144,6 +144,10 @@ session = Table(
     # What was shown to open it, with spaces between: password totp, passkey, password recovery.
     Column("factors", Text, nullable=False, server_default=text("'password totp'")),
     Column("ended_at", BigInteger),
+    # What its token travels in, `header` or `cookie`; it is refused in anything else.
+    Column("carrier", Text, nullable=False, server_default=text("'header'")),
+    # The network that it was opened from; null where that is not known.
+    Column("network", Text),
     # Which sessions end when this person is disabled?
     Index(None, "person"),
 )
