@@ -157,7 +157,7 @@ def test_work_that_no_transaction_can_hold_is_announced_first(
 
 def test_a_disabled_person_is_shown_as_disabled(service: Service, house: House) -> None:
     admin = _caller(service, house, "admin")
-    assert people.disable_person(service, admin, "clerk").state == "disabled"
+    assert people.disable_person(service, admin, "clerk").person.state == "disabled"
     assert people.enable_person(service, admin, "clerk").state == "active"
     with pytest.raises(Conflict, match="yourself"):
         people.disable_person(service, admin, "admin")
