@@ -98,6 +98,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "person.read": "people",
         "person.disable": "people",
         "person.unlock": "people",
+        "factor.reset": "people",
+        "password.reset": "people",
         "hardware_token.import": "people",
         "hardware_token.read": "people",
         "hardware_token.assign": "people",
@@ -105,6 +107,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "grant.add": "grants",
         "grant.revoke": "grants",
         "grant.read": "grants",
+        "approval.read": "approvals",
+        "approval.give": "approvals",
+        "approval.refuse": "approvals",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.disable": "service-accounts",
@@ -125,6 +130,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.read": "people",
         "session.end": "people",
         "session.self": "session",
+        "approval.own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -151,7 +157,9 @@ FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked",
 
 SIGNED_IN = "role:any.signed_in"
 """The role that every person and service account holds, by being signed in."""
-GRANTED_EVERYWHERE = frozenset({"role:it.auditor", "role:it.operator", "role:it.jobs"})
+GRANTED_EVERYWHERE = frozenset(
+    {"role:it.approver", "role:it.auditor", "role:it.operator", "role:it.jobs"}
+)
 """The roles that may be granted for all departments at once, by the department `*`."""
 IN_ANY_DEPARTMENT = GRANTED_EVERYWHERE | {
     SIGNED_IN,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         people,
         records,
         recovery,
+        resets,
         rewrap_runs,
         rewrapping,
         sample_data,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         transit,
         working,
     )
+    from secvault.service.approvals import operations as approvals
     from secvault.service.sealing import client as sealing
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "approles",
+    "approvals",
     "audit_log",
     "authentication",
     "backups",
@@ -82,6 +85,7 @@ __all__ = [
     "records",
     "recovery",
     "repository",
+    "resets",
     "rewrap_runs",
     "rewrapping",
     "rules",
@@ -104,6 +108,7 @@ __all__ = [
 
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
+    "approvals": "secvault.service.approvals.operations",
     "collection": "secvault.records.collection",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.approvals import ApprovalSettings
 from secvault.errors import ConfigurationError
 
 PREFIX = "SECVAULT_"
@@ -295,6 +296,7 @@ class Settings(BaseSettings):
     mounts: MountsSettings = MountsSettings()
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from secvault.access import DEPARTMENTS, add_grant
+from secvault.access import DEPARTMENTS, add_grant, list_grants
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
 from secvault.identity import devices, enrolment, passkeys, people, recovery_codes
 from secvault.identity.devices import Device
 from secvault.identity.enrolment import Enrolment
 from secvault.identity.people import NewPerson, Person
+from secvault.service.approval import Terms
 from secvault.service.authentication import local_operator
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -51,10 +52,14 @@ def create_person(
 
 
 def enrol_totp(service: Service, caller: Caller, person: str, device_name: str) -> Enrolment:
-    """Begin a TOTP device of a person; its seed is shown once. person: sign-in name or id."""
+    """Begin the first TOTP device of a person; its seed is shown once. person: sign-in name or id.
+
+    Raises Conflict for an account in use.
+    """
 
     def act(connection: Connection) -> Outcome[Enrolment]:
         found = people.by_name_or_id(connection, person)
+        _require_unused(connection, found)
         begun = enrolment.begin_enrolment(
             connection,
             service.clock,
@@ -77,10 +82,14 @@ def confirm_totp(
     first_code: Secret,
     second_code: Secret,
 ) -> Device:
-    """Put a device into use, shown by two codes that follow one another."""
+    """Put the first device into use, shown by two codes that follow one another.
+
+    Raises Conflict for an account in use.
+    """
     service.spine.decide(caller, _operation("person.create"))
     with service.store.read() as connection:
         found = people.by_name_or_id(connection, person)
+        _require_unused(connection, found)
 
     def act() -> Outcome[Device]:
         confirmed = enrolment.confirm_enrolment(
@@ -111,7 +120,10 @@ def list_people(service: Service, caller: Caller) -> tuple[PersonView, ...]:
 
 
 def disable_person(service: Service, caller: Caller, person: str) -> Person:
-    """Shut somebody out at once. Nobody disables themselves."""
+    """Shut somebody out at once. Nobody disables themselves.
+
+    One without whom too few could approve needs a second person: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
@@ -120,18 +132,36 @@ def disable_person(service: Service, caller: Caller, person: str) -> Person:
         people.disable_person(connection, service.clock, found.id)
         return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
-    return service.spine.change(caller, _operation("person.disable"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = people.by_name_or_id(connection, person)
+        if not service.approvers.too_few_without(connection, found.subject):
+            return None
+        return {"subject": found.subject, "state": people.DISABLED}
+
+    return service.spine.change(caller, _operation("person.disable"), act, terms)
 
 
 def enable_person(service: Service, caller: Caller, person: str) -> Person:
-    """Let a disabled person sign in again."""
+    """Let a disabled person sign in again.
+
+    One who holds a privileged role needs a second person: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
         people.enable_person(connection, found.id)
+        service.approvers.notice(connection)
         return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
-    return service.spine.change(caller, _operation("person.disable"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = people.by_name_or_id(connection, person)
+        held = list_grants(connection, subject=found.subject, valid_at=service.clock.micros())
+        obligations, rules = service.approvers.obligations, service.policy.rules
+        if not any(obligations.is_privileged(rules, grant.role) for grant in held):
+            return None
+        return {"subject": found.subject, "state": people.ACTIVE}
+
+    return service.spine.change(caller, _operation("person.disable"), act, terms)
 
 
 def unlock_person(service: Service, caller: Caller, person: str) -> Person:
@@ -147,6 +177,11 @@ def unlock_person(service: Service, caller: Caller, person: str) -> Person:
         return Outcome(found, detail={"person": found.id})
 
     return service.spine.change(caller, _operation("person.unlock"), act)
+
+
+def in_use(connection: Connection, person: Person) -> bool:
+    """Whether the person has signed in, or could: then nobody gives them a factor alone."""
+    return person.last_sign_in_at is not None or _enrolled(connection, person)
 
 
 def nobody_yet(service: Service) -> bool:
@@ -222,9 +257,21 @@ def context_words(service: Service, new: NewPerson | Person) -> tuple[str, ...]:
 
 
 def _view(connection: Connection, person: Person) -> PersonView:
+    return PersonView(person, _enrolled(connection, person, locked=False))
+
+
+def _enrolled(connection: Connection, person: Person, *, locked: bool = True) -> bool:
+    usable = {devices.ACTIVE, devices.LOCKED} if locked else {devices.ACTIVE}
     states = {device.state for device in devices.list_devices(connection, person.id)}
-    enrolled = devices.ACTIVE in states or bool(passkeys.list_passkeys(connection, person.id))
-    return PersonView(person, enrolled)
+    return bool(states & usable or passkeys.list_passkeys(connection, person.id))
+
+
+def _require_unused(connection: Connection, person: Person) -> None:
+    if in_use(connection, person):
+        raise Conflict(
+            "this account is in use: its person adds devices, and who has lost them all is helped "
+            "by a reset of the factors, with a second person"
+        )
 
 
 def _operation(action: str) -> Operation:
