@@ -91,7 +91,7 @@ CALLS: Mapping[str, Bodies] = {
     "POST /api/v1/devices/{device}/confirmation": ({"first": "first", "second": "second"},),
     "POST /api/v1/devices/{device}/removal": ({"password": CHOSEN, "code": "first"},),
     "POST /api/v1/hardware-tokens": (
-        {"format": "csv", "file": f"serial,secret\nt-1,hex:{KNOWN_SEED}\n"},
+        {"format": "csv", "file": f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n"},
     ),
     "GET /api/v1/hardware-tokens": ({},),
     "POST /api/v1/hardware-tokens/{serial}/assignment": ({"person": "victim"},),
@@ -315,6 +315,8 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
         puppet = None
         for _ in range(2):
             for route, bodies in CALLS.items():
+                # One is assigned, another one retired.
+                walk.at["serial"] = "t-2" if route.startswith("DELETE") else "t-1"
                 for body in bodies:
                     walk.call(route, body)
             puppet = walk.puppet_comes_in() or puppet
@@ -403,7 +405,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "hardware-tokens import": ("FILE",),
     "hardware-tokens list": ("--json",),
     "hardware-tokens assign": ("t-1", "victim"),
-    "hardware-tokens retire": ("t-1",),
+    "hardware-tokens retire": ("t-2",),
     "grants list": ("--json",),
     "grants add": ("user:puppet", "role:hr.head", "hr"),
     "grants revoke": ("g" + "0" * 20,),
@@ -464,7 +466,7 @@ def test_the_operator_at_the_server_gets_neither_the_account_nor_its_roles(
     with house.open() as service:
         before = account(service, victim)
     file = tmp_path / "tokens.csv"
-    file.write_text(f"serial,secret\nt-9,hex:{KNOWN_SEED}\n")
+    file.write_text(f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n")
     operator = Program(house.folder).with_(SECVAULT_DATA=str(house.folder / "vault"))
     told = ""
     for name, arguments in COMMANDS.items():

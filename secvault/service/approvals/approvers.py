@@ -76,15 +76,18 @@ class Approvers:
 
     def needed(self, connection: Connection) -> bool:
         """Whether approvals are needed: there are, or once were, two people who can give them."""
-        if connection.execute(select(approval_latch.c.id)).first() is not None:
-            return True
-        return self.notice(connection)
+        return self.latched(connection) or self.notice(connection)
+
+    @staticmethod
+    def latched(connection: Connection) -> bool:
+        """Whether two were noticed before."""
+        return connection.execute(select(approval_latch.c.id)).first() is not None
 
     def notice(self, connection: Connection) -> bool:
         """Look whether there are two by now, and keep that for ever. To be called when somebody
         signs in, is let back in or gets a role.
         """
-        if connection.execute(select(approval_latch.c.id)).first() is not None:
+        if self.latched(connection):
             return True
         if len(self.in_department(connection, HOME)) < ENOUGH:
             return False

@@ -164,7 +164,7 @@ def quorums(service: Service, caller: Caller) -> tuple[Quorum, ...]:
 
 
 def quorums_of(service: Service, connection: Connection) -> list[Quorum]:
-    """The same, for whoever is not asked who they are: the readiness of the service."""
+    """The same, for the program itself."""
     approvers = service.approvers
     found = []
     for action, slots in sorted(approvers.obligations.slots.items()):
