@@ -21,6 +21,11 @@ from tests.running_service import PASSWORD, STEP, Hands, House, furnish, join
 ROLES = (("role:hr.head", "hr"), ("role:it.admin", "it"))
 ADMIN = ("role:it.admin", "it")
 
+# What the administrator chooses for others, and the seed of tokens that they import.
+CHOSEN = "marble lantern quiet orbit"
+KNOWN_SEED = "3132333435363738393031323334353637383930"
+KNOWN_BASE32 = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
 
 @dataclass
 class Victim:
