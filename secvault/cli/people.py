@@ -122,9 +122,7 @@ def enrol(
         )
 
 
-@app.command(
-    "reset-factors", epilog="Example: secvault --ask 'lost phone' people reset-factors lan"
-)
+@app.command("reset-factors", epilog="Example: secvault people reset-factors lan.tran")
 def reset_factors(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
     """End all second factors of somebody who lost them; needs a second person's approval.
 
@@ -136,7 +134,7 @@ def reset_factors(context: typer.Context, person: Who, as_json: show.AsJson = Fa
     _print_part(done, as_json=as_json, then=f"secvault sign-in --recovery {done.person.name}")
 
 
-@app.command("reset-password", epilog="Example: secvault --ask forgot people reset-password lan")
+@app.command("reset-password", epilog="Example: secvault people reset-password lan.tran")
 def reset_password(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
     """End the password of somebody who forgot it; needs a second person's approval.
 

@@ -95,6 +95,7 @@ def test_every_operation_that_is_not_open_names_its_credential(operations: Opera
     without = {path for path, _, operation in operations if not operation.get("security")}
     assert without == {
         "/api/v1/devices/first-confirmation",
+        "/api/v1/password/redemption",
         "/api/v1/devices/resync",
         "/api/v1/sessions",
         "/api/v1/sessions/passkey",
