@@ -171,14 +171,18 @@ class StepUpRequired(Refused):
 
 
 class ApprovalRequired(Refused):
-    """The decision is yes, but a second person must approve it. `digest`: of what is proposed."""
+    """The decision is yes, but a second person must approve it.
+
+    digest: of what is proposed. request: id of the request that waits; empty when nobody was asked.
+    """
 
     code = "approval-required"
     title = "A second person must approve this"
 
-    def __init__(self, detail: str, *, digest: str) -> None:
+    def __init__(self, detail: str, *, digest: str, request: str = "") -> None:
         super().__init__(detail)
         self.digest = digest
+        self.request = request
 
 
 class Sealed(SecvaultError):

@@ -18,10 +18,12 @@ import httpx2
 import pyotp
 from starlette.testclient import TestClient
 
+from secvault.access import add_grant
 from secvault.api.app import routes, whole
 from secvault.clock import Clock
 from secvault.config import Settings, load
 from secvault.crypto.secret import Secret
+from secvault.identity.people import find_person
 from secvault.service import (
     Service,
     authentication,
@@ -73,8 +75,8 @@ class House:
 
     folder: Path
     hands: Hands
-    tokens: Mapping[str, str]
-    seeds: Mapping[str, str]
+    tokens: dict[str, str]
+    seeds: dict[str, str]
 
     @property
     def settings(self) -> Settings:
@@ -153,9 +155,9 @@ class Api:
         return answer.json() if answer.content else None
 
 
-def furnish(folder: Path) -> House:
+def furnish(folder: Path, hands: Hands | None = None) -> House:
     """A new vault with an administrator, a clerk, a head, an auditor, a system and a payslip."""
-    hands = Hands()
+    hands = hands or Hands()
     tokens: dict[str, str] = {}
     seeds = {"admin": SEED}
     house = House(folder, hands, tokens, seeds)
@@ -192,6 +194,35 @@ def copied(house: House, folder: Path) -> House:
 def add_person(service: Service, name: str, department: str) -> str:
     """Make a person with a TOTP device, whose present code is still unused; the seed."""
     return activated(service, name, department, PASSWORD)[1]
+
+
+def join(service: Service, house: House, name: str, *grants_of: tuple[str, str]) -> Caller:
+    """A person of department it with these roles, each with its department, who has signed in."""
+    operator = Caller(authentication.local_operator(service))
+    house.seeds[name] = add_person(service, operator, house.hands, name, "it")
+    with service.store.write() as connection:
+        for role, where in grants_of:
+            # Not by the operation: a role may need approvals that a furnished vault cannot have.
+            add_grant(
+                connection,
+                service.policy.rules,
+                subject=find_person(connection, name).subject,
+                role=role,
+                department=where,
+                granted_by=operator.principal.subject,
+                at=service.clock.micros(),
+            )
+    return signed_in(service, house, name)
+
+
+def signed_in(service: Service, house: House, name: str) -> Caller:
+    """The person in a new session, whose token is the house's from now on; the next step."""
+    house.hands.seconds += STEP
+    opened = authentication.sign_in(
+        service, name, Secret.of(PASSWORD), Secret.of(house.hands.code(house.seeds[name]))
+    )
+    house.tokens[name] = opened.token.text()
+    return Caller(opened.principal)
 
 
 def system_token(service: Service, name: str, department: str, *roles: str) -> str:

@@ -105,6 +105,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "person.export": "people",
         "bootstrap.issue": "people",
         "person.unlock": "people",
+        "factor.reset": "people",
+        "password.reset": "people",
         "hardware_token.import": "people",
         "hardware_token.read": "people",
         "hardware_token.assign": "people",
@@ -112,6 +114,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "grant.add": "grants",
         "grant.revoke": "grants",
         "grant.read": "grants",
+        "approval.read": "approvals",
+        "approval.give": "approvals",
+        "approval.refuse": "approvals",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",
@@ -136,6 +141,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.end": "people",
         "session.self": "session",
         "session.end_own": "session",
+        "approval.own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -179,7 +185,9 @@ FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked",
 
 SIGNED_IN = "role:any.signed_in"
 """The role that every person and service account holds, by being signed in."""
-GRANTED_EVERYWHERE = frozenset({"role:it.auditor", "role:it.operator", "role:it.jobs"})
+GRANTED_EVERYWHERE = frozenset(
+    {"role:it.approver", "role:it.auditor", "role:it.operator", "role:it.jobs"}
+)
 """The roles that may be granted for all departments at once, by the department `*`."""
 IN_ANY_DEPARTMENT = GRANTED_EVERYWHERE | {
     SIGNED_IN,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
@@ -24,6 +25,16 @@ _vault_token = APIKeyHeader(
     name="X-Vault-Token", auto_error=False, description="A system's token (svt_...)."
 )
 
+ApprovalReason = Annotated[
+    str,
+    Header(
+        alias="X-Approval-Reason",
+        max_length=2000,
+        description="When this turns out to need a second person, ask for it with this reason "
+        "(percent-encoded UTF-8, up to 200 characters). Once it is approved, the same request is "
+        "carried out.",
+    ),
+]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 VaultToken = Annotated[str | None, Depends(_vault_token)]
 
@@ -48,7 +59,9 @@ def node_of(request: Request) -> Node | None:
     return node
 
 
-def caller(request: Request, bearer: Bearer, cookie: SessionCookie) -> tuple[Service, Caller]:
+def caller(
+    request: Request, bearer: Bearer, cookie: SessionCookie, reason: ApprovalReason = ""
+) -> tuple[Service, Caller]:
     """The service and the authenticated caller, by header or by cookie.
 
     With both it is not clear who asks, and a page could borrow the other's rights: refused. Raises
@@ -56,13 +69,13 @@ def caller(request: Request, bearer: Bearer, cookie: SessionCookie) -> tuple[Ser
     """
     authorization = request.headers.get("Authorization")
     if cookie is None:
-        return _authenticated(request, bearer.credentials if bearer else None)
+        return _authenticated(request, bearer.credentials if bearer else None, reason)
     if authorization is not None:
         raise NotAuthenticated("send either the session's cookie or Authorization, not both")
     service = service_of(request)
     principal = principal_of_page(request, service, cookie, request.headers.get(HEADER_NAME))
     request.state.by_cookie = True
-    return service, _declared(request, principal)
+    return service, _declared(request, principal, reason)
 
 
 def came_by_cookie(request: Request) -> bool:
@@ -71,14 +84,14 @@ def came_by_cookie(request: Request) -> bool:
 
 
 def vault_caller(
-    request: Request, bearer: Bearer, vault_token: VaultToken
+    request: Request, bearer: Bearer, vault_token: VaultToken, reason: ApprovalReason = ""
 ) -> tuple[Service, Caller]:
     """The same on the Vault-compatible paths, which know a header of their own."""
     refuse_wrapping(request)
     if vault_token and bearer and bearer.credentials != vault_token:
         raise NotAuthenticated("permission denied")
     try:
-        return _authenticated(request, shown_credential(bearer, vault_token))
+        return _authenticated(request, shown_credential(bearer, vault_token), reason)
     except NotAuthenticated:
         raise NotAuthenticated("permission denied") from None
 
@@ -105,17 +118,24 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _authenticated(request: Request, credential: str | None) -> tuple[Service, Caller]:
+def _authenticated(request: Request, credential: str | None, reason: str) -> tuple[Service, Caller]:
     if not credential:
         raise NotAuthenticated("send a session or token as Authorization: Bearer")
     service = service_of(request)
     principal = authentication.authenticate(
         service, credential, address=address_of(request), request_id=request.state.request_id
     )
-    return service, _declared(request, principal)
+    return service, _declared(request, principal, reason)
 
 
-def _declared(request: Request, principal: Principal) -> Caller:
+def _declared(request: Request, principal: Principal, reason: str) -> Caller:
     declared = declaration_of(request.scope["endpoint"])
     actions = declared.actions if declared else frozenset()
-    return Caller(principal, request.state.request_id, actions)
+    return Caller(principal, request.state.request_id, actions, _plain(reason))
+
+
+def _plain(reason: str) -> str:
+    try:
+        return unquote(reason, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidInput.at("X-Approval-Reason", "must be percent-encoded UTF-8") from None

@@ -42,7 +42,11 @@ class Recovery(_Given):
 
     name: str = Field(min_length=1, max_length=200, examples=["lan.nguyen"])
     password: SecretText = Field(min_length=1, max_length=1024)
-    code: SecretText = Field(min_length=1, max_length=64, description="A recovery code.")
+    code: SecretText = Field(
+        min_length=1,
+        max_length=400,
+        description="A recovery code; or all parts of the code of a reset, one after the other.",
+    )
     cookie: AsCookie = False
 
 

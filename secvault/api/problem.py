@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from secvault.errors import (
+    ApprovalRequired,
     BodyTooSlow,
     FieldError,
     NotAuthenticated,
@@ -50,6 +52,16 @@ class FieldProblem(BaseModel):
     detail: str
 
 
+class ApprovalProblem(BaseModel):
+    """What a second person must approve. request: the one that waits; empty when nobody was asked.
+
+    digest: of what was proposed.
+    """
+
+    request: str
+    digest: str
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with the request id and the fields at fault."""
 
@@ -59,6 +71,7 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     errors: list[FieldProblem] | None = None
+    approval: ApprovalProblem | None = None
 
 
 class VaultErrors(BaseModel):
@@ -91,7 +104,12 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     status = error.status
     if error.vault_status is not None and _is_vaults(request):
         status = error.vault_status
-    return _answer(request, status, error.code, error.title, error.detail, error.fields, headers)
+    more = {}
+    if isinstance(error, ApprovalRequired):
+        more["approval"] = {"request": error.request, "digest": error.digest}
+    return _answer(
+        request, status, error.code, error.title, error.detail, error.fields, headers, more
+    )
 
 
 def too_large(request: Request) -> Response:
@@ -165,6 +183,7 @@ def _answer(
     detail: str,
     fields: tuple[FieldError, ...],
     headers: Mapping[str, str],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Response:
     if _is_vaults(request):
         return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
@@ -177,7 +196,7 @@ def _answer(
     }
     if fields:
         body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in fields]
-    return JSONResponse(body, status, dict(headers), media_type=PROBLEM_JSON)
+    return JSONResponse({**body, **more}, status, dict(headers), media_type=PROBLEM_JSON)
 
 
 def _is_vaults(request: Request) -> bool:
@@ -225,7 +244,7 @@ def problem_responses() -> dict[int | str, dict[str, Any]]:
     reasons = {
         400: "The body cannot be read.",
         401: "No valid session or token; or a second factor must be shown again (RFC 9470).",
-        403: "The policy says no; the detail gives the reason.",
+        403: "The policy says no, or a second person must approve; the detail gives the reason.",
         404: "There is no such thing.",
         405: "Not with this method.",
         409: "It exists already, or its state does not allow this.",

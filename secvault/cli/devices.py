@@ -125,8 +125,19 @@ def resync(context: typer.Context, name: Name) -> None:
     show.out("The device is in step again; wait for its next code.")
 
 
-def password(context: typer.Context) -> None:
+def password(
+    context: typer.Context,
+    forgotten: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Your sign-in name, after your password was reset: needs its code."
+        ),
+    ] = "",
+) -> None:
     """Change your own password: asks for the old one and a code; your other sessions end."""
+    if forgotten:
+        _redeem(context, forgotten)
+        return
     _require_session()
     with opening.vault(context) as (service, caller):
         old = ask.secret("Your present password")
@@ -139,6 +150,17 @@ def password(context: typer.Context) -> None:
             service, caller, password=old, code=code, new=new
         )
     show.out(f"The password is changed; other sessions ended: {ended}")
+
+
+def _redeem(context: typer.Context, name: str) -> None:
+    with opening.opened(opening.settings(context)) as service:
+        code = ask.secret("All parts of the code of the reset")
+        second = ask.secret(
+            "A code of a device in use; or, after a reset of your factors, all parts of its code"
+        )
+        new = ask.password_twice(name) if ask.at_terminal() else ask.secret("The new password")
+        operations.resets.redeem_password(service, name=name, code=code, second=second, new=new)
+    show.out("The password is set; sign in with it.")
 
 
 def _require_session() -> None:

@@ -13,6 +13,7 @@ from secvault import __version__
 from secvault.cli import (
     account,
     approle,
+    approvals,
     audit,
     backup,
     config,
@@ -75,12 +76,21 @@ def program(
         Path | None,
         typer.Option("--config", metavar="FILE", help="The settings, TOML; else SECVAULT_CONFIG."),
     ] = None,
+    ask_for_approval: Annotated[
+        str,
+        typer.Option(
+            "--ask",
+            metavar="REASON",
+            help="Ask a second person to approve the command, when it turns out to need one.",
+            show_default=False,
+        ),
+    ] = "",
     version: Annotated[  # noqa: ARG001 - answered by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
     ] = False,
 ) -> None:
     """Remember what was said before the command's name."""
-    context.obj = Asked(config_file)
+    context.obj = Asked(config_file, ask_for_approval)
 
 
 app.command(rich_help_panel=START, epilog="Example: secvault init --demo")(init.init)
@@ -142,6 +152,7 @@ for _name, _noun, _panel in (
     ("account", account, ACCESS),
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
+    ("approvals", approvals, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
     ("approle", approle, ACCESS),

@@ -35,9 +35,10 @@ class NoVault(Unavailable):
 
 @dataclass(frozen=True)
 class Asked:
-    """What was said before the command's name."""
+    """What was said before the command's name. reason: see `Caller.reason`."""
 
     config: Path | None
+    reason: str = ""
 
 
 def config_file(context: typer.Context) -> Path | None:
@@ -105,7 +106,8 @@ def vault(context: typer.Context, *, drop_keys: bool = False) -> Iterator[tuple[
             if credential
             else authentication.local_operator(service)
         )
-        yield service, operations.spine.Caller(principal)
+        asked = context.find_object(Asked)
+        yield service, operations.spine.Caller(principal, reason=asked.reason if asked else "")
 
 
 def the_plan(chosen: Settings, named: str | None) -> str:

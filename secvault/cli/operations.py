@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         people_file,
         records,
         recovery,
+        resets,
         rewrap_runs,
         rewrapping,
         sample_data,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         transit,
         working,
     )
+    from secvault.service.approvals import operations as approvals
     from secvault.service.sealing import client as sealing
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "activation",
     "approles",
+    "approvals",
     "audit_log",
     "authentication",
     "backups",
@@ -100,6 +103,7 @@ __all__ = [
     "records",
     "recovery",
     "repository",
+    "resets",
     "rewrap_runs",
     "rewrapping",
     "rules",
@@ -124,6 +128,7 @@ __all__ = [
 
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
+    "approvals": "secvault.service.approvals.operations",
     "collection": "secvault.records.collection",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",

@@ -11,6 +11,7 @@ from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.identity.directory import Entry
+    from secvault.service.resets import Reset
 
 app = typer.Typer(
     no_args_is_help=True, help="People who may sign in: invite, list, change, disable, unlock."
@@ -150,6 +151,43 @@ def unlock(context: typer.Context, person: Who) -> None:
     with opening.vault(context) as (service, caller):
         done = operations.people.unlock_person(service, caller, person)
     show.out(f"{done.name} may try again")
+
+
+@app.command("reset-factors", epilog="Example: secvault people reset-factors lan.tran")
+def reset_factors(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
+    """End all second factors of somebody who lost them; needs a second person's approval.
+
+    Prints a part of the code that lets them enrol a new one, with their password; each approver
+    has another part.
+    """
+    with opening.vault(context) as (service, caller):
+        done = operations.resets.reset_factors(service, caller, person)
+    _print_part(done, as_json=as_json, then=f"secvault sign-in --recovery {done.person.name}")
+
+
+@app.command("reset-password", epilog="Example: secvault people reset-password lan.tran")
+def reset_password(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
+    """End the password of somebody who forgot it; needs a second person's approval.
+
+    Prints a part of the code that lets them set a new one, with a second factor; each approver has
+    another part.
+    """
+    with opening.vault(context) as (service, caller):
+        done = operations.resets.reset_password(service, caller, person)
+    _print_part(done, as_json=as_json, then=f"secvault password --forgotten {done.person.name}")
+
+
+def _print_part(done: Reset, *, as_json: bool, then: str) -> None:
+    part, until = done.part.text(), show.time(done.expires_at)
+    if as_json:
+        shown = {"person": done.person.id, "part": part, "parts": done.parts, "expires_at": until}
+        show.document(shown)
+        return
+    show.out(part)
+    show.talk(
+        f"Give this part to {done.person.name} and to nobody else; it is shown once and good until "
+        f"{until}. The code has {done.parts} in all. With them: {then}"
+    )
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -21,7 +21,9 @@ def sign_in(
     recovery: Annotated[
         bool,
         typer.Option(
-            "--recovery", help="By a recovery code, to enrol a new factor.", show_default=False
+            "--recovery",
+            help="By a recovery code, or the code of a reset, to enrol a new factor.",
+            show_default=False,
         ),
     ] = False,
 ) -> None:
@@ -50,7 +52,7 @@ def step_up(context: typer.Context) -> None:
 
 
 def _recover(service: Service, name: str, password: Secret) -> None:
-    code = ask.secret("A recovery code")
+    code = ask.secret("A recovery code, or all parts of the code of a reset")
     recovered = operations.passkey_sign_in.recover(service, name, password, code)
     show.out(recovered.signed_in.token.text())
     show.talk(

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.approvals import ApprovalSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings
@@ -286,6 +287,7 @@ class Settings(BaseSettings):
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
     sign_in: SignInSettings = SignInSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()

@@ -6,19 +6,18 @@ vault's pepper cannot be searched (OWASP ASVS 5.0, 6.5.2, asks for a slow one be
 
 from __future__ import annotations
 
-import hmac
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from secvault.clock import Clock
-from secvault.crypto.aead import Random, draw
+from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.identity import people
+from secvault.identity import people, reset_codes
 from secvault.identity.keys import IdentityKeys
+from secvault.identity.paper_code import digest_of, new_code, plain_codes, shown_code
 from secvault.identity.principal import HEADER, PASSWORD, RECOVERY, Carrier
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sign_in import (
@@ -34,13 +33,6 @@ from secvault.identity.throttle import Attempts
 from secvault.store.tables import person, recovery_code, recovery_set
 
 CODES = 10
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base32, which leaves out what looks alike on paper."""
-_CHARACTERS = 25
-_GROUP = 5
-_SHAPE = re.compile(rf"[{_ALPHABET}]{{{_CHARACTERS}}}")
-_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
-_LONGEST = 64
 
 
 @dataclass(frozen=True)
@@ -62,12 +54,7 @@ def make_codes(
     """Ten new codes, shown once; those from before are void with the caller's transaction."""
     codes = tuple(new_code(random) for _ in range(CODES))
     people.hold_person(connection, person_id)
-    anew = {"failures": 0, "next_try_at": 0, "created_at": clock.micros()}
-    # Not removed and made again: attempts that are counted at this moment must find it.
-    own = update(recovery_set).where(recovery_set.c.person == person_id)
-    if connection.execute(own.values(anew)).rowcount == 0:
-        connection.execute(insert(recovery_set).values(person=person_id, **anew))
-    connection.execute(delete(recovery_code).where(recovery_code.c.person == person_id))
+    take_away(connection, clock, person_id)
     connection.execute(
         insert(recovery_code),
         [
@@ -75,7 +62,7 @@ def make_codes(
             for code in codes
         ],
     )
-    return tuple(Secret.of(_shown(code)) for code in codes)
+    return tuple(shown_code(code) for code in codes)
 
 
 def read_state(connection: Connection, person_id: str, lock_after: int) -> RecoveryState:
@@ -113,7 +100,8 @@ def sign_in(
     carrier: Carrier = HEADER,
     record: Callable[[Connection, SignedIn], None] = lambda _connection, _signed_in: None,
 ) -> SignedIn:
-    """Let somebody in who shows the password and an unused recovery code.
+    """Let somebody in who shows the password and an unused recovery code, or all the parts of the
+    code of a reset.
 
     The session can only enrol a new factor and sign out. Both the password and the code are
     counted, on disk, before they are looked at; after ten wrong codes the set is locked. Raises
@@ -121,21 +109,15 @@ def sign_in(
     """
     known = check_password(entrance, name, password, address)
     _count_attempt(entrance, known.id)
-    digest = digest_of(entrance.keys, known.id, plain_code(code))
+    codes = plain_codes(code)
+    digests = frozenset(digest_of(entrance.keys, known.id, each) for each in codes)
     fresh = upgraded(entrance.hasher, known, password)
     with entrance.store.write() as connection:
         forget_failures(entrance, connection, known)
-        used = connection.execute(
-            update(recovery_code)
-            .where(
-                recovery_code.c.person == known.id,
-                recovery_code.c.digest == digest,
-                recovery_code.c.used_at.is_(None),
-            )
-            .values(used_at=entrance.clock.micros())
-        )
-        if used.rowcount != 1:
-            raise SignInRefused(_why(connection, known.id, digest), known.id)
+        now = entrance.clock.micros()
+        by_reset = reset_codes.use_up(connection, known.id, reset_codes.FACTOR, digests, now)
+        if not by_reset and not _use_up(connection, known.id, digests, now):
+            raise SignInRefused(_why(connection, known.id, digests), known.id)
         unlock(connection, known.id)
         connection.execute(
             update(person).where(person.c.id == known.id).values(password_hash=fresh)
@@ -169,35 +151,35 @@ def _count_attempt(entrance: Entrance, person_id: str) -> None:
         )
 
 
-def _why(connection: Connection, person_id: str, digest: bytes) -> Reason:
+def _use_up(connection: Connection, person_id: str, digests: frozenset[bytes], now: int) -> bool:
+    if len(digests) != 1:
+        return False
+    used = connection.execute(
+        update(recovery_code)
+        .where(
+            recovery_code.c.person == person_id,
+            recovery_code.c.digest.in_(digests),
+            recovery_code.c.used_at.is_(None),
+        )
+        .values(used_at=now)
+    )
+    return used.rowcount == 1
+
+
+def _why(connection: Connection, person_id: str, digests: frozenset[bytes]) -> Reason:
     known = connection.execute(
         select(recovery_code.c.used_at).where(
-            recovery_code.c.person == person_id, recovery_code.c.digest == digest
+            recovery_code.c.person == person_id, recovery_code.c.digest.in_(digests)
         )
     ).first()
     return Reason.REPLAYED_CODE if known else Reason.WRONG_CODE
 
 
-def new_code(random: Random) -> str:
-    """25 characters of five random bits each."""
-    number = int.from_bytes(draw(16, random), "big")
-    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in range(_CHARACTERS))
-
-
-def _shown(code: str) -> str:
-    return "-".join(code[at : at + _GROUP] for at in range(0, _CHARACTERS, _GROUP))
-
-
-def plain_code(code: Secret) -> str:
-    """The characters of a code as somebody typed it; empty, which is wrong, for anything else."""
-    typed = code.text()
-    if len(typed) > _LONGEST or not typed.isascii():
-        return ""
-    plain = typed.upper().replace("-", "").replace(" ", "").translate(_MISREAD)
-    return plain if _SHAPE.fullmatch(plain) else ""
-
-
-def digest_of(keys: IdentityKeys, person_id: str, code: str) -> bytes:
-    """What is stored of a person's code. code: its 25 characters."""
-    said = f"secvault/recovery-code\0{person_id}\0{code}".encode()
-    return hmac.digest(keys.token_pepper.expose(), said, "sha256")
+def take_away(connection: Connection, clock: Clock, person_id: str) -> None:
+    """Void every code of a person; what is shown next is counted anew. For a reset."""
+    anew = {"failures": 0, "next_try_at": 0, "created_at": clock.micros()}
+    # Not removed and made again: attempts that are counted at this moment must find it.
+    own = update(recovery_set).where(recovery_set.c.person == person_id)
+    if connection.execute(own.values(anew)).rowcount == 0:
+        connection.execute(insert(recovery_set).values(person=person_id, **anew))
+    connection.execute(delete(recovery_code).where(recovery_code.c.person == person_id))

@@ -234,6 +234,19 @@ def check_password(entrance: Entrance, name: str, password: Secret, address: str
     return known
 
 
+def count_attempt(entrance: Entrance, name: str, address: str = "") -> Known:
+    """Count an attempt by something else than the password, durably, before it is looked at.
+
+    Raises SignInRefused for whoever is unknown or disabled, SignInDelayed.
+    """
+    known = _count_attempt(entrance, name, places.network_of(address))
+    if known is None:
+        raise SignInRefused(Reason.UNKNOWN_PERSON)
+    if known.state != people.ACTIVE:
+        raise SignInRefused(Reason.DISABLED, known.id)
+    return known
+
+
 def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
     """The person of this name, the attempt counted in a transaction of its own; None: a stranger.
 

@@ -17,23 +17,11 @@ from sqlalchemy import Connection
 from secvault.crypto.canonical import JsonValue, canonical_json
 
 Terms = Mapping[str, JsonValue]
-"""What exactly is to be done: names, numbers and digests; never a secret."""
+"""What exactly is to be done: names, numbers and digests; never a secret. `subject` is the person
+or system (`user:<id>`, `svc:<id>`) whom it affects, who cannot be the one to approve.
+"""
 
 NOT_REQUIRED = "not-required-by-policy"
-
-MAY_NEED_APPROVAL = frozenset(
-    {
-        "key.backup",
-        "key.delete",
-        "key.export",
-        "key.restore",
-        "key.update",
-        "mount.delete",
-        "root.rotate",
-        "vault.reseal",
-    }
-)
-"""Actions whose operations must say what they are about to do, or that it needs nobody."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,12 @@ class Proposal:
     terms: Terms
 
     @property
+    def beneficiary(self) -> str:
+        """Whom it affects, as a subject; empty when that is nobody."""
+        subject = self.terms.get("subject", "")
+        return subject if isinstance(subject, str) else ""
+
+    @property
     def digest(self) -> str:
         """What an approval is bound to: SHA-256 in hexadecimal over the canonical JSON of action,
         department, resource and terms. The same for everybody who proposes the same.
@@ -62,6 +56,14 @@ class Proposal:
             "terms": dict(self.terms),
         }
         return hashlib.sha256(canonical_json(what)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for approval that others see now. expires_at: microseconds since the epoch, UTC."""
+
+    request: str
+    expires_at: int
 
 
 class Approvals(Protocol):
@@ -76,6 +78,13 @@ class Approvals(Protocol):
         """
         ...
 
+    def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:
+        """Put the proposal before those who can approve it, with the caller's transaction.
+
+        reason: for them to read. Raises InvalidInput for one that cannot be shown.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class NothingRequired:
@@ -84,3 +93,7 @@ class NothingRequired:
     def grant(self, connection: Connection, proposal: Proposal) -> str:  # noqa: ARG002
         """Say so, for the audit entry."""
         return NOT_REQUIRED
+
+    def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:  # noqa: ARG002
+        """Never called: nothing is refused for want of an approval."""
+        raise AssertionError("nothing needs an approval here")

@@ -205,6 +205,8 @@ def recorder(
             },
         )
         service.audit.enqueue(connection, event)
+        # Whoever signs in for the first time may be the second who can approve.
+        service.approvers.notice(connection)
 
     return record
 

@@ -6,8 +6,10 @@ from sqlalchemy import Connection
 
 from secvault import access
 from secvault.access import Grant
+from secvault.access.obligations import GIVE, roles_with
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import people, service_accounts
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -23,7 +25,10 @@ def add_grant(
     department: str,
     days: int | None = None,
 ) -> Grant:
-    """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. days: None for no end."""
+    """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. days: None for no end.
+
+    A privileged role needs a second person: raises ApprovalRequired.
+    """
     if days is not None and not 1 <= days <= 3650:
         raise InvalidInput.at("days", "use 1 to 3650")
     now = service.clock.micros()
@@ -40,19 +45,43 @@ def add_grant(
             expires_at=None if days is None else now + days * DAY_MICROS,
             random=service.random,
         )
+        service.approvers.notice(connection)
         return Outcome(grant, detail=_detail(grant))
 
-    return service.spine.change(caller, _operation("grant.add"), act)
+    def terms(connection: Connection) -> Terms | None:
+        whom = subject_of(connection, subject)
+        obligations = service.approvers.obligations
+        # What is refused in any case, a role for oneself, asks nobody.
+        if whom == caller.principal.subject or not obligations.is_privileged(
+            service.policy.rules, role
+        ):
+            return None
+        return {"subject": whom, "role": role, "department": department, "days": days or 0}
+
+    return service.spine.change(caller, _operation("grant.add"), act, terms)
 
 
 def revoke_grant(service: Service, caller: Caller, grant_id: str) -> Grant:
-    """End a grant now."""
+    """End a grant now.
+
+    One without which too few could approve needs a second person: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[Grant]:
         ended = access.revoke_grant(connection, grant_id, at=service.clock.micros())
         return Outcome(ended, detail=_detail(ended))
 
-    return service.spine.change(caller, _operation("grant.revoke"), act)
+    def terms(connection: Connection) -> Terms | None:
+        live = access.list_grants(connection, valid_at=service.clock.micros())
+        ending = next((one for one in live if one.id == grant_id), None)
+        approving = roles_with(service.policy.rules, {GIVE})
+        if ending is None or ending.role not in approving:
+            return None
+        if not service.approvers.too_few_without(connection, ending.subject):
+            return None
+        return {"subject": ending.subject, "role": ending.role, "grant": ending.id}
+
+    return service.spine.change(caller, _operation("grant.revoke"), act, terms)
 
 
 def list_grants(service: Service, caller: Caller) -> tuple[Grant, ...]:

@@ -12,6 +12,8 @@ from secvault.identity import hardware_tokens, people
 from secvault.identity.devices import Device
 from secvault.identity.hardware_tokens import HardwareToken
 from secvault.identity.seed_files import read_csv, read_pskc
+from secvault.service.approval import Terms
+from secvault.service.people import in_use
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -59,7 +61,11 @@ def list_tokens(service: Service, caller: Caller) -> tuple[HardwareToken, ...]:
 
 
 def assign_token(service: Service, caller: Caller, serial: str, person: str) -> Device:
-    """Give a token to somebody, who confirms it by two codes. person: sign-in name or id."""
+    """Give a token to somebody, who confirms it by two codes. person: sign-in name or id.
+
+    For an account in use that takes a second person, since whoever imported the token may know its
+    seed: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[Device]:
         found = people.by_name_or_id(connection, person)
@@ -68,7 +74,11 @@ def assign_token(service: Service, caller: Caller, serial: str, person: str) -> 
         )
         return Outcome(device, detail={"device": device.id, "person": found.id})
 
-    return service.spine.change(caller, _operation("hardware_token.assign"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = people.by_name_or_id(connection, person)
+        return {"subject": found.subject, "serial": serial} if in_use(connection, found) else None
+
+    return service.spine.change(caller, _operation("hardware_token.assign"), act, terms)
 
 
 def retire_token(service: Service, caller: Caller, serial: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from secvault.access import Policy, Rules, load_rules
+from secvault.access.obligations import Obligations, load_obligations
 from secvault.audit.event import Actor, Event
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
@@ -44,7 +45,8 @@ from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
-from secvault.service.approval import Approvals, NothingRequired
+from secvault.service.approval import Approvals
+from secvault.service.approvals import Approvers, ByPolicy
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
@@ -126,14 +128,14 @@ def opened(
     random: Random = os.urandom,
     access: RootAccess | None = None,
     root: Root | None = None,
-    approvals: Approvals = NothingRequired(),  # noqa: B008 - frozen, and holds nothing
+    approvals: Approvals | None = None,
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
     access: the way to the root; without it the sealer when one runs, else the seal. root: the
-    root itself, when it is at hand. approvals: asked about what may need a second person. When the
-    block ends, this process can open nothing any more. Raises StoreVersion, Sealed,
-    ConfigurationError, Unavailable, Damaged.
+    root itself, when it is at hand. approvals: asked about what may need a second person;
+    without it the policy's obligations. When the block ends, this process can open nothing any
+    more. Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
@@ -142,7 +144,7 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
-        collections, rules = _policies(settings)
+        collections, rules, obligations = _policies(settings)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
@@ -151,6 +153,9 @@ def opened(
         closing.callback(usage.close)
         hashing, slots = _hashing(settings, program, closing)
         policy = Policy(store, rules, clock, random=buffered(random))
+        approvers = Approvers(policy, obligations, clock, audit)
+        waits = settings.approvals.request_hours * 3600
+        asked = approvals or ByPolicy(approvers, clock, audit, seconds=waits)
         service = Service(
             settings=settings,
             clock=clock,
@@ -161,11 +166,12 @@ def opened(
             usage=usage,
             audit=audit,
             policy=policy,
+            approvers=approvers,
             collections=collections,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, node, environment, random),
-            spine=Spine(store, clock, policy, audit, approvals),
+            spine=Spine(store, clock, policy, audit, asked),
             root_access=way,
         )
         audit.record(_lifecycle("audit.started", program))
@@ -189,7 +195,7 @@ def check(settings: Settings) -> Wrapped:
         store.close()
 
 
-def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules]:
+def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obligations]:
     collections = load_collections(settings.policy_folder / "collections")
     rules = load_rules(
         settings.policy_folder,
@@ -199,7 +205,7 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules]:
         },
         {name: collection.department for name, collection in collections.items()},
     )
-    return collections, rules
+    return collections, rules, load_obligations(settings.policy_folder)
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -13,12 +13,14 @@ from secvault.identity import (
     devices,
     directory,
     invitations,
+    passkeys,
     people,
     recovery_codes,
     service_accounts,
 )
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -112,7 +114,10 @@ def change_person(
 
 
 def disable_person(service: Service, caller: Caller, person: str) -> DisabledPerson:
-    """Shut somebody out at once, and void their invitation. Nobody disables themselves."""
+    """Shut somebody out at once, and void their invitation. Nobody disables themselves.
+
+    One without whom too few could approve needs a second person: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[DisabledPerson]:
         found = people.by_name_or_id(connection, person)
@@ -125,18 +130,38 @@ def disable_person(service: Service, caller: Caller, person: str) -> DisabledPer
         now = people.read_person(connection, found.id)
         return Outcome(DisabledPerson(now, ended, active), detail={"person": found.id})
 
-    return service.spine.change(caller, operation("person.disable"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = people.by_name_or_id(connection, person)
+        if not service.approvers.too_few_without(connection, found.subject):
+            return None
+        return {"subject": found.subject, "state": people.DISABLED}
+
+    return service.spine.change(caller, operation("person.disable"), act, terms)
 
 
 def enable_person(service: Service, caller: Caller, person: str) -> Person:
-    """Let a disabled person sign in again; who was never active needs a new invitation."""
+    """Let a disabled person sign in again; who was never active needs a new invitation.
+
+    One who holds a privileged role needs a second person: raises ApprovalRequired.
+    """
 
     def act(connection: Connection) -> Outcome[Person]:
         found = people.by_name_or_id(connection, person)
         people.enable_person(connection, found.id)
+        service.approvers.notice(connection)
         return Outcome(people.read_person(connection, found.id), detail={"person": found.id})
 
-    return service.spine.change(caller, operation("person.enable"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = people.by_name_or_id(connection, person)
+        held = access.list_grants(
+            connection, subject=found.subject, valid_at=service.clock.micros()
+        )
+        obligations, rules = service.approvers.obligations, service.policy.rules
+        if not any(obligations.is_privileged(rules, grant.role) for grant in held):
+            return None
+        return {"subject": found.subject, "state": people.ACTIVE}
+
+    return service.spine.change(caller, operation("person.enable"), act, terms)
 
 
 def unlock_person(service: Service, caller: Caller, person: str) -> Person:
@@ -158,6 +183,17 @@ def entry_of(service: Service, connection: Connection, person_id: str) -> Entry:
     """The person with this id, as administrators see them."""
     return directory.read_entry(
         connection, service.clock, person_id, lock_after=service.entrance.attempts.lock_after
+    )
+
+
+def in_use(connection: Connection, person: Person) -> bool:
+    """Whether the person has signed in, or could: then nobody gives them a factor alone."""
+    states = {device.state for device in devices.list_devices(connection, person.id)}
+    enrolled = states & {devices.ACTIVE, devices.LOCKED}
+    return bool(
+        person.last_sign_in_at is not None
+        or enrolled
+        or passkeys.list_passkeys(connection, person.id)
     )
 
 

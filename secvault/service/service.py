@@ -16,6 +16,7 @@ from secvault.keyring import Keyring
 from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
+from secvault.service.approvals import Approvers
 from secvault.service.delivery import Delivery, HandedOver
 from secvault.service.sealing.access import RootAccess
 from secvault.service.signing import SigningKeys
@@ -36,6 +37,7 @@ class Service:
     usage: KeyUsage
     audit: AuditLog
     policy: Policy
+    approvers: Approvers
     collections: Mapping[str, Collection]
     entrance: Entrance
     signing: SigningKeys

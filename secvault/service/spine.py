@@ -21,6 +21,7 @@ from secvault.access import (
     FieldAccess,
     Policy,
 )
+from secvault.access.obligations import MAY_NEED_APPROVAL
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
@@ -28,7 +29,7 @@ from secvault.clock import Clock
 from secvault.errors import ApprovalRequired, Refused, SecvaultError, StepUpRequired
 from secvault.identity.principal import Principal
 from secvault.service import standing
-from secvault.service.approval import MAY_NEED_APPROVAL, Approvals, NothingRequired, Proposal, Terms
+from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
 from secvault.store import Store
 
 T = TypeVar("T")
@@ -39,12 +40,14 @@ class Caller:
     """Who asks, authenticated, and under which request.
 
     actions: what the route declared that it does; anything else is refused. None for the
-    command line and the jobs, which have no routes.
+    command line and the jobs, which have no routes. reason: what a second person is told who is
+    asked to approve, when the operation turns out to need one; empty to ask nobody.
     """
 
     principal: Principal
     request_id: str = ""
     actions: frozenset[str] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,22 +162,30 @@ class Spine:
 
         terms: what exactly is to be done, if a second person may have to approve it; None where
         that needs nobody. Asked for in the transaction, before the act. Must be given for the
-        actions of `approval.MAY_NEED_APPROVAL`. Raises ApprovalRequired; nothing is changed then.
+        actions of `obligations.MAY_NEED_APPROVAL`. Raises ApprovalRequired; nothing is changed
+        then, but that others are asked when the caller gave a reason for it.
         """
         if terms is None:
             self._require_no_approval(operation)
         decision = self.decide(caller, operation)
-        with self.concerning(caller, operation, decision), self._store.write() as connection:
-            standing.require(connection, self._clock, caller.principal, operation.action)
-            # A right that was taken away since the decision opens nothing any more.
-            again = self._policy.decide(self._request(caller, operation), connection)
-            if not again.allowed:
-                raise _refused(again)
-            approved = self._approved(connection, caller, operation, terms)
-            outcome = act(connection)
-            noted = replace(outcome, detail={**outcome.detail, **approved})
-            event = self.event(caller, operation, "ok", decision, noted)
-            self._audit.enqueue(connection, event)
+        proposal: Proposal | None = None
+        try:
+            with self.concerning(caller, operation, decision), self._store.write() as connection:
+                standing.require(connection, self._clock, caller.principal, operation.action)
+                # A right that was taken away since the decision opens nothing any more.
+                again = self._policy.decide(self._request(caller, operation), connection)
+                if not again.allowed:
+                    raise _refused(again)
+                proposal = self._proposal(connection, caller, operation, terms)
+                approved = self._approved(connection, proposal)
+                outcome = act(connection)
+                noted = replace(outcome, detail={**outcome.detail, **approved})
+                event = self.event(caller, operation, "ok", decision, noted)
+                self._audit.enqueue(connection, event)
+        except ApprovalRequired:
+            if proposal is None or not caller.reason:
+                raise
+            raise self._ask(caller, operation, decision, proposal) from None
         self._audit.kick()
         return outcome.value
 
@@ -217,18 +228,17 @@ class Spine:
             self._audit.record(self.event(caller, operation, outcome, decision, failed))
             raise
 
-    def _approved(
-        self,
+    @staticmethod
+    def _proposal(
         connection: Connection,
         caller: Caller,
         operation: Operation,
         terms: Callable[[Connection], Terms | None] | None,
-    ) -> Mapping[str, str]:
-        """What the audit entry says of the approval: nothing where none can be needed."""
+    ) -> Proposal | None:
         proposed = terms(connection) if terms else None
         if proposed is None:
-            return {}
-        proposal = Proposal(
+            return None
+        return Proposal(
             caller.principal.subject,
             operation.action,
             operation.department,
@@ -236,10 +246,38 @@ class Spine:
             operation.resource,
             proposed,
         )
+
+    def _approved(self, connection: Connection, proposal: Proposal | None) -> Mapping[str, str]:
+        """What the audit entry says of the approval: nothing where none can be needed."""
+        if proposal is None:
+            return {}
         return {
             "approval": self._approvals.grant(connection, proposal),
             "digest": proposal.digest,
         }
+
+    def _ask(
+        self, caller: Caller, operation: Operation, decision: Decision, proposal: Proposal
+    ) -> ApprovalRequired:
+        """Ask others to approve, in a transaction of its own: that of the operation is undone."""
+        with self._store.write() as connection:
+            asked = self._approvals.ask(connection, proposal, caller.reason)
+            detail: dict[str, str | int | bool] = {
+                "request": asked.request,
+                "operation": operation.action,
+                "digest": proposal.digest,
+                "expires_at": asked.expires_at,
+            }
+            if proposal.beneficiary:
+                detail["subject"] = proposal.beneficiary
+            event = self.event(caller, operation, "ok", decision, Outcome(None, detail=detail))
+            self._audit.enqueue(connection, replace(event, kind="approval.ask"))
+        self._audit.kick()
+        return ApprovalRequired(
+            f"the request {asked.request} waits for its approval; do the same again when it has it",
+            digest=proposal.digest,
+            request=asked.request,
+        )
 
     @staticmethod
     def _require_no_approval(operation: Operation) -> None:

@@ -8,11 +8,13 @@ from sqlalchemy import Connection
 
 from secvault.access import add_grant
 from secvault.access.scope import Layer
+from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import people, service_accounts, tokens
 from secvault.identity.networks import Networks
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.token_policies import layers_for
@@ -35,7 +37,10 @@ def create_account(
     owner: str,
     roles: tuple[str, ...],
 ) -> ServiceAccount:
-    """Make an account with its roles in its department. owner: sign-in name or id of a person."""
+    """Make an account with its roles in its department. owner: sign-in name or id of a person.
+
+    A privileged role needs a second person: raises ApprovalRequired.
+    """
     operation = _accounts("service_account.create")
 
     def act(connection: Connection) -> Outcome[ServiceAccount]:
@@ -59,9 +64,16 @@ def create_account(
             )
         return Outcome(made, detail={"subject": made.subject})
 
+    def terms(_connection: Connection) -> Terms | None:
+        obligations = service.approvers.obligations
+        if not any(obligations.is_privileged(service.policy.rules, role) for role in roles):
+            return None
+        given: list[JsonValue] = [*sorted(roles)]
+        return {"name": name, "department": department, "owner": owner, "roles": given}
+
     if roles:
         service.spine.decide(caller, Operation("grant.add", "it", "grants", "it/grants"))
-    return service.spine.change(caller, operation, act)
+    return service.spine.change(caller, operation, act, terms)
 
 
 def list_accounts(service: Service, caller: Caller) -> tuple[ListedSystem, ...]:

@@ -18,6 +18,7 @@ from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
+from secvault.service.approvals.operations import quorums_of
 from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
@@ -124,6 +125,7 @@ def _work_with(
     access = BySealer(SealerClient(settings.data_folder))
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
+        _warn_of_quorum(service, log.warning)
         worker = Worker(
             service.store,
             clock,
@@ -147,6 +149,16 @@ def _work_with(
         os._exit(os.EX_TEMPFAIL)
     if failure is not None:
         raise failure
+
+
+def _warn_of_quorum(service: Service, log: Callable[..., object]) -> None:
+    """Say so when approvals are needed that too few people could give."""
+    with service.store.read() as connection:
+        if not service.approvers.latched(connection):
+            return
+        unmet = [one.action for one in quorums_of(service, connection) if not one.met]
+    if unmet:
+        log("approvals.too_few_people", actions=unmet)
 
 
 def _watch(

@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.installation import Installation, new_installation
+from tests.acceptance.takeover import Company, company
+from tests.running_service import copied
 
 
 @pytest.fixture
@@ -41,3 +43,15 @@ def browser(chromium: str) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """The company that each walk gets a copy of."""
+    return company(tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture
+def made(template: Company, tmp_path: Path) -> Company:
+    """A company of this walk's own."""
+    return Company(copied(template.house, tmp_path / "house"), template.victim)

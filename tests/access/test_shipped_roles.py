@@ -76,7 +76,7 @@ APPROLES = READ_APPROLES | {
 }
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
-EVERYBODY |= {"auth.step_up", "factor.read", "contact.read"}
+EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -90,10 +90,11 @@ MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
-    | {"audit.verify", "config.read", "vault.seal"},
+    | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
+    "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read"},
+    | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -116,7 +117,8 @@ LOCAL_MAY = {
     | MOUNTS
     | NOTICES
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
-    | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"},
+    | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
+    | {"factor.reset", "password.reset", "approval.read", "approval.own"},
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {
         "token.warn",
@@ -331,3 +333,30 @@ def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
         for action in asked
         if decide(snapshot, AccessRequest("user:1", "it", "session", "*", action, context)).allowed
     }
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [
+        ("it.admin", {"approval.give", "factor.reset", "password.reset"}),
+        ("it.approver", {"approval.give"}),
+        ("it.auditor", set()),
+        ("it.head", set()),
+    ],
+)
+def test_whoever_approves_or_resets_shows_a_factor_again(
+    shipped: Rules, role: str, allowed: set[str]
+) -> None:
+    snapshot = build_snapshot(shipped, [granted(role, "it")], epoch=1, at=AT)
+    kinds = {"approval.give": "approvals", "factor.reset": "people", "password.reset": "people"}
+
+    def may(context: AccessContext) -> set[str]:
+        return {
+            action
+            for action, kind in kinds.items()
+            if decide(snapshot, AccessRequest("user:1", "it", kind, "*", action, context)).allowed
+        }
+
+    assert may(AccessContext(AT, AT)) == allowed
+    assert may(AccessContext(AT, AT - 301_000_000)) == set()
+    assert may(AccessContext(AT, recovering=True)) == set()

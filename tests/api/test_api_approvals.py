@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from secvault.errors import ApprovalRequired
 from secvault.service import Service
-from secvault.service.approval import Proposal
+from secvault.service.approval import Asked, Proposal
 from secvault.service.spine import Spine
 from tests.running_service import Api, Front, House, system_token
 
@@ -30,6 +30,9 @@ class Nobody:
 
     def grant(self, connection: Connection, proposal: Proposal) -> str:
         raise ApprovalRequired("nobody has approved this", digest=proposal.digest)
+
+    def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:
+        raise AssertionError("nobody gave a reason")
 
 
 def _refusing(service: Service) -> Service:

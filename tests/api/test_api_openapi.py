@@ -99,6 +99,7 @@ def test_every_operation_that_is_not_open_names_its_credential(operations: Opera
         "/api/v1/activation/complete",
         "/api/v1/activation/look",
         "/api/v1/devices/first-confirmation",
+        "/api/v1/password/redemption",
         "/api/v1/devices/resync",
         "/api/v1/leaked-tokens",
         "/api/v1/sessions",

@@ -32,6 +32,7 @@ OPEN = {
     "/api/v1/devices/first-confirmation",
     "/api/v1/devices/resync",
     "/api/v1/leaked-tokens",
+    "/api/v1/password/redemption",
     "/api/v1/sessions",
     "/api/v1/sessions/passkey",
     "/api/v1/sessions/passkey/challenge",

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import Connection
 
 from secvault.errors import ApprovalRequired
-from secvault.service.approval import NothingRequired, Proposal
+from secvault.service.approval import Proposal
+from secvault.service.approvals import ByPolicy
 from tests.cli.program import Program
 
 
-def _refused(_self: NothingRequired, _connection: Connection, proposal: Proposal) -> str:
+def _refused(_self: ByPolicy, _connection: Connection, proposal: Proposal) -> str:
     raise ApprovalRequired("nobody has approved this", digest=proposal.digest)
 
 
@@ -35,7 +36,7 @@ def test_commands_stop_where_nobody_approved(
     before = vault.ok("keys", "read", "k", "--json").json
     root = vault.ok("seal", "status", "--json").json
     with monkeypatch.context() as patched:
-        patched.setattr(NothingRequired, "grant", _refused)
+        patched.setattr(ByPolicy, "grant", _refused)
         for program, command in (
             (vault, ("keys", "delete", "k", "--yes")),
             (vault, ("keys", "configure", "kept", "--deletable")),

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
+from secvault.access.obligations import MAY_NEED_APPROVAL
 from secvault.audit.query import Question, page
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import ApprovalRequired
 from secvault.jobs import JobContext, Place, Step, Worker, Workflow, queue
 from secvault.keyring.seals.file import FileSeal
 from secvault.service import Service, authentication, recovery, seals, transit
-from secvault.service.approval import MAY_NEED_APPROVAL, NOT_REQUIRED, Proposal
+from secvault.service.approval import NOT_REQUIRED, Asked, NothingRequired, Proposal
 from secvault.service.spine import Caller, Operation, Outcome, Spine
 from secvault.store import tables
 from tests.running_service import system_token
@@ -37,6 +38,9 @@ class Nobody:
         assert connection.in_transaction()
         self.proposed.append(proposal)
         raise ApprovalRequired("nobody has approved this", digest=proposal.digest)
+
+    def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:
+        raise AssertionError("nobody gave a reason")
 
 
 def refusing(service: Service, approvals: Nobody) -> Service:
@@ -207,7 +211,8 @@ def test_where_no_policy_asks_for_one_it_is_done_and_the_log_says_so(
     hand.service = refusing(service, nobody)
     with pytest.raises(ApprovalRequired):
         do(hand)
-    hand.service = service
+    spine = Spine(service.store, service.clock, service.policy, service.audit, NothingRequired())
+    hand.service = replace(service, spine=spine)
     do(hand)
     kind, outcome, detail = _newest(service)
     assert (kind, outcome, detail["approval"]) == (action, "ok", NOT_REQUIRED)
@@ -254,6 +259,9 @@ def test_an_approval_that_is_used_up_is_used_up_with_the_deed_or_not_at_all(
             row = {"id": "approval", "started_at": 1, "beat_at": 1}
             connection.execute(tables.node.insert().values(row))
             return "two-persons"
+
+        def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:
+            raise AssertionError("nobody gave a reason")
 
     spine = Spine(service.store, service.clock, service.policy, service.audit, Once())
     hand.service = replace(service, spine=spine)

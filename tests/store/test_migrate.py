@@ -120,7 +120,10 @@ def test_checks_of_the_tables_are_in_the_database_too(empty: Store) -> None:
             for table in tables.metadata.tables
             for check in inspect(connection).get_check_constraints(table)
         }
-    assert found == {("vault", "ck_vault_one")}
+    assert found == {
+        ("vault", "ck_vault_one"),
+        ("approval", "ck_approval_nobody_approves_their_own"),
+    }
 
 
 def test_upgrading_again_changes_nothing(any_store: Store) -> None:

@@ -2,6 +2,13 @@
 
 from secvault.store.tables.access import role_grant
 from secvault.store.tables.approle import approle, mfa_request, secret_id
+from secvault.store.tables.approval import (
+    approval,
+    approval_latch,
+    approval_request,
+    reset_code,
+    reset_code_part,
+)
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import (
@@ -35,6 +42,9 @@ from secvault.store.tables.schema import epoch, metadata
 
 __all__ = [
     "approle",
+    "approval",
+    "approval_latch",
+    "approval_request",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
@@ -64,6 +74,8 @@ __all__ = [
     "record_field",
     "recovery_code",
     "recovery_set",
+    "reset_code",
+    "reset_code_part",
     "retired_root",
     "rewrap_run",
     "role_grant",

@@ -1,0 +1,181 @@
+"""The reviewed file `obligations.toml`: which actions need how many other people.
+
+Read strictly or not at all: a name that does not exist would ask nobody.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secvault.access.rules import Rules
+from secvault.access.vocabulary import ACTIONS, CLASSES, DEPARTMENTS, RESERVED_ROLES
+from secvault.errors import ConfigurationError
+
+FILE = "obligations.toml"
+GIVE = "approval.give"
+MOST_PEOPLE = 9
+
+MAY_NEED_APPROVAL = frozenset(
+    {
+        "factor.reset",
+        "grant.add",
+        "grant.revoke",
+        "hardware_token.assign",
+        "key.backup",
+        "key.delete",
+        "key.export",
+        "key.restore",
+        "key.update",
+        "mount.delete",
+        "password.reset",
+        "person.disable",
+        "person.enable",
+        "root.rotate",
+        "service_account.create",
+        "vault.reseal",
+    }
+)
+"""Actions whose operations must say what they are about to do, or that it needs nobody."""
+
+# An action of which only one operation says so; the others are work that no transaction holds.
+_ALSO = frozenset({"backup.restore"})
+
+
+@dataclass(frozen=True)
+class Slot:
+    """So many people who may approve in a department. department: None for the operation's own."""
+
+    people: int
+    department: str | None = None
+
+    def where(self, department: str) -> str:
+        """The department that counts for an operation in `department`."""
+        return self.department or department
+
+
+@dataclass(frozen=True)
+class Obligations:
+    """What needs whom. privileged_actions, privileged_classes: what makes a role privileged."""
+
+    slots: Mapping[str, tuple[Slot, ...]]
+    privileged_actions: frozenset[str]
+    privileged_classes: frozenset[str]
+
+    def needed(self, action: str) -> tuple[Slot, ...]:
+        """The slots of an action; empty when it needs nobody."""
+        return self.slots.get(action, ())
+
+    def is_privileged(self, rules: Rules, role: str) -> bool:
+        """Whether to give this role needs what `grant.add` needs."""
+        return role in roles_with(rules, self.privileged_actions) or any(
+            rule.eft == "allow"
+            and rule.act == "record.read"
+            and rule.fld.removeprefix("class:") in self.privileged_classes
+            and rule.sub in _reached(rules, role)
+            for rule in rules.rules
+        )
+
+
+def roles_with(rules: Rules, actions: Iterable[str]) -> frozenset[str]:
+    """The roles that may be granted and that allow one of the actions, inherited ones too."""
+    wanted = frozenset(actions)
+    allowing = {rule.sub for rule in rules.rules if rule.eft == "allow" and rule.act in wanted}
+    return frozenset(
+        role
+        for role in rules.roles - RESERVED_ROLES
+        if not allowing.isdisjoint(_reached(rules, role))
+    )
+
+
+def load_obligations(folder: Path) -> Obligations:
+    """Read the file in `folder`. Raises ConfigurationError that names the fault and the mend."""
+    file = folder / FILE
+    try:
+        text = file.read_bytes().decode()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: is not UTF-8 at byte {error.start}") from error
+    return parse_obligations(text)
+
+
+def parse_obligations(text: str) -> Obligations:
+    """The same from the text of the file."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _fault(f"is not TOML: {error}") from None
+    _only(document, {"version", "obligation", "privileged"}, "the file")
+    if document.get("version") != 1:
+        raise _fault("begin it with version = 1")
+    slots: dict[str, tuple[Slot, ...]] = {}
+    for number, entry in enumerate(_tables(document.get("obligation", []), "obligation"), 1):
+        where = f"obligation {number}"
+        _only(entry, {"actions", "slots"}, where)
+        given = tuple(_slot(one, where) for one in _tables(entry.get("slots"), f"{where}, slots"))
+        if not given:
+            raise _fault(f"{where}: say how many people approve, as slots = [{{ people = 1 }}]")
+        for action in _names(entry.get("actions"), f"{where}, actions"):
+            if action not in MAY_NEED_APPROVAL | _ALSO:
+                known = ", ".join(sorted(MAY_NEED_APPROVAL | _ALSO))
+                raise _fault(f"{where}: {action!r} cannot wait for an approval; there are {known}")
+            if action in slots:
+                raise _fault(f"{where}: {action} is in two obligations; keep one")
+            slots[action] = given
+    privileged = document.get("privileged", {})
+    _only(privileged, {"actions", "classes"}, "privileged")
+    actions = _names(privileged.get("actions", []), "privileged, actions", ACTIONS)
+    classes = _names(privileged.get("classes", []), "privileged, classes", CLASSES)
+    return Obligations(slots, frozenset({GIVE, *slots, *actions}), frozenset(classes))
+
+
+def _reached(rules: Rules, role: str) -> frozenset[str]:
+    found, waiting = {role}, [role]
+    for member in waiting:
+        for link in rules.links:
+            if link.member == member and link.role not in found:
+                found.add(link.role)
+                waiting.append(link.role)
+    return frozenset(found)
+
+
+def _slot(entry: Mapping[str, Any], where: str) -> Slot:
+    _only(entry, {"people", "department"}, f"{where}, slots")
+    people, department = entry.get("people"), entry.get("department")
+    if type(people) is not int or not 1 <= people <= MOST_PEOPLE:
+        raise _fault(f"{where}: people must be 1 to {MOST_PEOPLE}")
+    if department is not None and department not in DEPARTMENTS:
+        raise _fault(f"{where}: department {department!r}: there are {', '.join(DEPARTMENTS)}")
+    return Slot(people, department)
+
+
+def _tables(found: object, where: str) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _fault(f"{where}: must be a list of tables")
+    return found
+
+
+def _names(found: object, where: str, known: Iterable[str] | None = None) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise _fault(f"{where}: must be a list of names")
+    if known is not None:
+        for name in found:
+            if name not in known:
+                raise _fault(f"{where}: there is no {name!r}")
+    return found
+
+
+def _only(table: object, keys: set[str], where: str) -> None:
+    if not isinstance(table, dict):
+        raise _fault(f"{where}: must be a table")
+    unknown = sorted(table.keys() - keys)
+    if unknown:
+        raise _fault(f"{where}: {unknown[0]!r} is not known; there are {', '.join(sorted(keys))}")
+
+
+def _fault(text: str) -> ConfigurationError:
+    return ConfigurationError(f"{FILE}: {text}")

@@ -1,0 +1,397 @@
+"""No single administrator can take over an account: every administrative operation, tried.
+
+The operations are enumerated from the routes (and in the file beside from the tree of commands):
+one that nobody has thought about here fails the test. What each answers is kept; with all of it the
+administrator gets neither in as the victim, nor any of the victim's roles, also not by somebody
+whom they made up. Two administrators together do help the victim back in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyotp
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from secvault.api.declared import declaration_of
+from secvault.service import authentication
+from tests.acceptance.takeover import (
+    CHOSEN,
+    KNOWN_BASE32,
+    KNOWN_SEED,
+    Company,
+    account,
+    session_of,
+    texts,
+)
+from tests.running_service import STEP, Api, Front
+
+REASON = {"X-Approval-Reason": "because%20I%20say%20so"}
+
+# Families of actions that are about what is guarded and how the vault runs. None of them makes
+# somebody of anybody: they are held to their approvals in tests/service/test_approvals.py.
+OF_DATA = (
+    "audit.",
+    "backup.",
+    "collection.",
+    "config.",
+    "data.",
+    "drill.",
+    "key.",
+    "mount.",
+    "record.",
+    "root.",
+    "vault.",
+)
+
+# What is said to each other route, in this order; `{}` where there is nothing to say. A text
+# stands for what the walk knows by then.
+PUPPET = {"name": "puppet", "display_name": "P", "department": "hr", "password": CHOSEN}
+ROBOT = {"name": "robot", "department": "it", "owner": "admin", "roles": ["role:it.cryptor"]}
+Bodies = tuple[Mapping[str, Any], ...]
+CALLS: Mapping[str, Bodies] = {
+    "GET /api/v1/sessions": ({},),
+    "GET /api/v1/sessions/self": ({},),
+    "DELETE /api/v1/sessions/{session}": ({},),
+    "POST /api/v1/sessions/self/step-up/challenge": ({},),
+    "GET /api/v1/people": ({},),
+    "GET /api/v1/people/{person}/sessions": ({},),
+    "GET /api/v1/people/{person}/factors": ({},),
+    "POST /api/v1/people": (
+        PUPPET,
+        {**PUPPET, "name": "victim"},
+        {**PUPPET, "name": "VICTIM"},
+    ),
+    "POST /api/v1/people/{person}/devices": ({"name": "mine"}, {"name": "own phone"}),
+    "POST /api/v1/people/{person}/devices/{device}/confirmation": (
+        {"first": "first", "second": "second"},
+    ),
+    "POST /api/v1/people/{person}/unlock": ({},),
+    "POST /api/v1/people/{person}/factors/reset": ({},),
+    "POST /api/v1/people/{person}/password/reset": ({},),
+    "GET /api/v1/factors": ({},),
+    "POST /api/v1/factors/passkeys/challenge": ({"name": "k"},),
+    "POST /api/v1/factors/passkeys": ({"credential": {}},),
+    "DELETE /api/v1/factors/passkeys/{passkey}": ({},),
+    "POST /api/v1/factors/recovery-codes": ({},),
+    "POST /api/v1/factors/devices": ({"name": "mine"},),
+    "POST /api/v1/factors/devices/{device}/confirmation": ({"first": "first", "second": "second"},),
+    "POST /api/v1/password": ({"password": CHOSEN, "code": "first", "new_password": CHOSEN},),
+    "GET /api/v1/devices": ({},),
+    "POST /api/v1/devices": ({"name": "mine", "password": CHOSEN, "code": "first"},),
+    "POST /api/v1/devices/{device}/confirmation": ({"first": "first", "second": "second"},),
+    "POST /api/v1/devices/{device}/removal": ({"password": CHOSEN, "code": "first"},),
+    "POST /api/v1/hardware-tokens": (
+        {"format": "csv", "file": f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n"},
+    ),
+    "GET /api/v1/hardware-tokens": ({},),
+    "POST /api/v1/hardware-tokens/{serial}/assignment": ({"person": "victim"},),
+    "DELETE /api/v1/hardware-tokens/{serial}": ({},),
+    "GET /api/v1/grants": ({},),
+    "POST /api/v1/grants": tuple(
+        {"subject": subject, "role": role, "department": department}
+        for subject in ("user:puppet", "user:admin", "svc:robot")
+        for role, department in (
+            ("role:it.admin", "it"),
+            ("role:it.approver", "it"),
+            ("role:hr.head", "hr"),
+            ("role:hr.clerk", "hr"),
+        )
+    ),
+    "DELETE /api/v1/grants/{grant}": ({},),
+    "GET /api/v1/systems": ({},),
+    "POST /api/v1/systems": (
+        ROBOT,
+        *({**ROBOT, "name": "robot-2", "roles": [r]} for r in ("role:it.admin", "role:hr.head")),
+    ),
+    "GET /api/v1/tokens": ({},),
+    "POST /api/v1/tokens": ({"account": "robot", "display_name": "mine"},),
+    "DELETE /api/v1/tokens/{key_id}": ({},),
+    "POST /api/v1/systems/{account}/disable": ({},),
+    "GET /api/v1/approvals": ({},),
+    "GET /api/v1/approvals/own": ({},),
+    "GET /api/v1/approvals/policy": ({},),
+    "GET /api/v1/approvals/{request}": ({},),
+    "POST /api/v1/approvals/{request}/approval": ({"digest": "digest"},),
+    "POST /v1/auth/approle/role/{role}": ({"system": "robot"},),
+    "GET /v1/auth/approle/role": ({},),
+    "GET /v1/auth/approle/role/{role}": ({},),
+    "GET /v1/auth/approle/role/{role}/role-id": ({},),
+    "POST /v1/auth/approle/role/{role}/role-id": ({"role_id": "victim"},),
+    "POST /v1/auth/approle/role/{role}/secret-id": ({},),
+    "POST /v1/auth/approle/role/{role}/custom-secret-id": ({"secret_id": CHOSEN},),
+    "GET /v1/auth/approle/role/{role}/secret-id": ({},),
+    "POST /v1/auth/approle/role/{role}/secret-id/lookup": ({"secret_id": CHOSEN},),
+    "POST /v1/auth/approle/role/{role}/secret-id-accessor/lookup": ({"secret_id_accessor": "x"},),
+    "POST /v1/auth/approle/role/{role}/secret-id/destroy": ({"secret_id": CHOSEN},),
+    "POST /v1/auth/approle/role/{role}/secret-id-accessor/destroy": ({"secret_id_accessor": "x"},),
+    "POST /v1/auth/approle/tidy/secret-id": ({},),
+    "DELETE /v1/auth/approle/role/{role}": ({},),
+    "POST /v1/auth/token/create": ({}, {"policies": ["it.admin"]}),
+    "POST /v1/auth/token/create-orphan": ({},),
+    "GET /v1/auth/token/accessors": ({},),
+    "GET /v1/auth/token/lookup-self": ({},),
+    "POST /v1/auth/token/lookup": ({"token": "session"},),
+    "POST /v1/auth/token/lookup-accessor": ({"accessor": "session"},),
+    "POST /v1/auth/token/renew-self": ({},),
+    "POST /v1/auth/token/renew": ({"token": "session"},),
+    "POST /v1/auth/token/renew-accessor": ({"accessor": "session"},),
+    "POST /v1/auth/token/revoke": ({"token": "session"},),
+    "POST /v1/auth/token/revoke-accessor": ({"accessor": "session"},),
+    "GET /v1/sys/auth": ({},),
+    "GET /v1/sys/auth/{path}": ({},),
+    "GET /v1/sys/auth/{path}/tune": ({},),
+    "GET /v1/auth/token/roles": ({},),
+    "GET /v1/auth/token/roles/{role}": ({},),
+    "POST /v1/auth/token/roles/{role}": ({},),
+    "POST /v1/auth/token/create/{role}": ({},),
+    "POST /v1/auth/token/tidy": ({},),
+    "POST /v1/auth/token/revoke-orphan": ({"token": "session"},),
+    "DELETE /v1/sys/auth/{path:path}": ({},),
+    "POST /v1/sys/capabilities-self": ({"path": "sys/mounts"},),
+    "POST /v1/sys/capabilities": ({"path": "sys/mounts", "token": "session"},),
+    "POST /v1/sys/capabilities-accessor": ({"path": "sys/mounts", "accessor": "session"},),
+    # What ends something, last; their own session not at all.
+    "DELETE /api/v1/people/{person}/sessions/{session}": ({},),
+    "DELETE /api/v1/people/{person}/sessions": ({},),
+    "POST /api/v1/people/{person}/disable": ({},),
+    "POST /api/v1/people/{person}/enable": ({},),
+}
+# They end what the walk goes on with, or what it asked for; nothing comes back from them.
+ONLY_END = {
+    "DELETE /api/v1/sessions/self",
+    "POST /api/v1/sessions/self/step-up",
+    "POST /api/v1/approvals/{request}/refusal",
+    "POST /api/v1/approvals/{request}/withdrawal",
+    "POST /v1/auth/token/revoke-self",
+}
+# Other words for what is tried, beside PUT for POST and LIST for GET.
+SAME = {
+    "DELETE /v1/auth/approle/role/{role}/secret-id-accessor/destroy",
+    "DELETE /v1/auth/approle/role/{role}/secret-id/destroy",
+    "DELETE /v1/auth/token/roles/{role}",
+    "POST /v1/sys/auth/{path:path}",
+    "PUT /v1/sys/auth/{path:path}",
+}
+
+
+@dataclass
+class Walk:
+    """One administrator with the application, and everything that it has told them."""
+
+    api: Api
+    at: dict[str, str]
+    told: set[str] = field(default_factory=set)
+    requests: dict[str, str] = field(default_factory=dict)
+
+    def call(self, route: str, body: Mapping[str, Any], who: str = "admin") -> int:
+        """One call of a route with what is known; what it answers is kept."""
+        method, _, path = route.partition(" ")
+        filled = re.sub(r"\{(\w+)(?::path)?\}", lambda found: self.at[found[1]], path)
+        said = {
+            name: self.at.get(value, value) if isinstance(value, str) else value
+            for name, value in body.items()
+        }
+        answer = self.api(method, filled, who, said if method == "POST" else None, headers=REASON)
+        assert answer.status_code < 500, (route, answer.text)
+        shown = answer.json() if answer.content else {}
+        self.told |= set(texts(shown))
+        self.learn(shown)
+        return answer.status_code
+
+    def learn(self, shown: Any) -> None:
+        """Go on with what was shown: seeds, ids of devices, requests."""
+        if not isinstance(shown, dict):
+            return
+        if "seed" in shown:
+            codes = pyotp.TOTP(shown["seed"])
+            now = int(self.api.house.hands.seconds)
+            self.at |= {
+                "device": shown["device"],
+                "first": codes.at(now - STEP),
+                "second": codes.at(now),
+                "code": codes.at(now + STEP),
+            }
+        if "granted_by" in shown:
+            self.at["grant"] = shown["id"]
+        asked = shown.get("approval")
+        if asked and asked["request"]:
+            self.requests[asked["request"]] = asked["digest"]
+            self.at |= {"request": asked["request"], "digest": asked["digest"]}
+
+    def puppet_comes_in(self) -> str | None:
+        """Enrol the made-up person, who is in use by nobody, and sign in as them."""
+        victim, self.at["person"] = self.at["person"], "puppet"
+        for route in list(CALLS):
+            if route.startswith("POST /api/v1/people/{person}/devices"):
+                self.call(route, CALLS[route][0])
+        self.at["person"] = victim
+        self.api.house.hands.seconds += STEP
+        given = {"name": "puppet", "password": CHOSEN, "code": self.at["code"]}
+        answer = self.api("POST", "/api/v1/sessions", None, given)
+        return str(answer.json()["token"]) if answer.status_code == 201 else None
+
+
+@pytest.fixture(scope="module")
+def front() -> Front:
+    """The application."""
+    return Front()
+
+
+def _routes(front: Front) -> Iterator[tuple[str, frozenset[str]]]:
+    for route in iter_route_contexts(front.routes.routes):
+        declared = declaration_of(route.endpoint)
+        assert declared is not None
+        for method in sorted(getattr(route, "methods", None) or ()):
+            yield f"{method} {route.path}", declared.actions
+
+
+def _about_people(front: Front) -> set[str]:
+    """The routes that can be about people and what they may do."""
+    return {
+        route
+        for route, actions in _routes(front)
+        if actions and not all(action.startswith(OF_DATA) for action in actions)
+    }
+
+
+def test_every_administrative_route_is_tried_here(front: Front) -> None:
+    about = _about_people(front)
+    tried = CALLS.keys() | ONLY_END
+    same = {
+        route
+        for route in about
+        for word, other in (("PUT", "POST"), ("LIST", "GET"))
+        if route.startswith(f"{word} ") and route.replace(word, other, 1) in tried
+    }
+    assert about - same - SAME == tried
+
+
+def test_one_administrator_gets_neither_the_account_nor_its_roles(
+    front: Front, made: Company
+) -> None:
+    house, victim = made.house, made.victim
+    with house.open() as service:
+        before = account(service, victim)
+        at = {
+            "person": "victim",
+            "session": session_of(service, victim),
+            "grant": "g" + "0" * 20,
+            "device": next(iter(before.devices)),
+            "passkey": "0" * 32,
+            "serial": "t-1",
+            "account": "robot",
+            "key_id": "0" * 10,
+            "role": "robot",
+            "path": "token",
+            "request": "0" * 32,
+            "digest": "0" * 64,
+            "first": "123456",
+            "second": "123457",
+        }
+    with front.serving(house) as api:
+        walk = Walk(api, at)
+        puppet = None
+        for _ in range(2):
+            for route, bodies in CALLS.items():
+                # One is assigned, another one retired.
+                walk.at["serial"] = "t-2" if route.startswith("DELETE") else "t-1"
+                for body in bodies:
+                    walk.call(route, body)
+            puppet = walk.puppet_comes_in() or puppet
+            assert walk.requests
+            # Everything that was asked for, approved by whoever they can be.
+            for request, digest in walk.requests.items():
+                walk.at |= {"request": request}
+                for who in filter(None, ("admin", puppet, *_tokens(walk.told))):
+                    route = "POST /api/v1/approvals/{request}/approval"
+                    assert walk.call(route, {"digest": digest}, who) != 201
+        assert puppet, "the walk should at least have made up a person"
+        _try_to_get_in(walk, made)
+    with house.open() as service:
+        after = account(service, victim)
+        assert after == before
+        for token in {*_tokens(walk.told), puppet}:
+            with_it = _subject(service, token)
+            assert with_it != f"user:{victim.id}"
+            assert not {role for subject, role in after.holders if subject == with_it} or (
+                with_it == _subject(service, house.tokens["admin"])
+            )
+    for secret in victim.known:
+        assert not any(secret in told for told in walk.told)
+
+
+def _tokens(told: set[str]) -> list[str]:
+    return sorted(text for text in told if re.match(r"sv[st]_", text))
+
+
+def _subject(service: Any, token: str) -> str:
+    try:
+        return str(authentication.authenticate(service, token).subject)
+    except Exception:  # noqa: BLE001 - of a credential that has ended
+        return ""
+
+
+def _try_to_get_in(walk: Walk, made: Company) -> None:
+    """Sign in as the victim by every way, with what the administrator chose or was told."""
+    house = walk.api.house
+    house.hands.seconds += 1000
+    seeds = {KNOWN_BASE32, *(text for text in walk.told if re.fullmatch(r"[A-Z2-7]{32}", text))}
+    on_paper = re.compile(r"(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}")
+    papers = sorted(text for text in walk.told if on_paper.fullmatch(text)) or ["0" * 25]
+    pair = papers[0] + papers[-1]
+    codes = [house.hands.code(seed) for seed in sorted(seeds)] * 2
+    row = {"password": CHOSEN, "first": codes[0], "second": codes[1]}
+    attempts: list[tuple[str, dict[str, str]]] = [
+        ("/api/v1/sessions", {"password": CHOSEN, "code": codes[0]}),
+        ("/api/v1/sessions/recovery", {"password": CHOSEN, "code": pair}),
+        ("/api/v1/sessions/passkey/challenge", {"password": CHOSEN}),
+        ("/api/v1/password/redemption", {"code": pair, "second": pair, "new_password": CHOSEN}),
+        ("/api/v1/devices/first-confirmation", row),
+        ("/api/v1/devices/resync", row),
+    ]
+    for path, given in attempts:
+        house.hands.seconds += 1000
+        answer = walk.api("POST", path, None, {"name": "victim", **given})
+        assert answer.status_code == 401, (path, answer.text)
+    house.hands.seconds += 1000
+    answer = walk.api("POST", "/v1/auth/userpass/login/victim", None, {"password": CHOSEN})
+    assert answer.status_code in (400, 403)
+
+
+def test_two_administrators_help_the_victim_back_in(front: Front, made: Company) -> None:
+    house, victim = made.house, made.victim
+    with front.serving(house) as api:
+        reset = "/api/v1/people/victim/factors/reset"
+        asked = api("POST", reset, "admin", headers=REASON)
+        assert asked.status_code == 403
+        approval = asked.json()["approval"]
+        request = f"/api/v1/approvals/{approval['request']}"
+        assert api("POST", reset, "admin").status_code == 403
+        shown = api.ok("GET", request, "second")
+        assert (shown["affected_name"], shown["missing"]) == ("victim", 1)
+        given = api.ok("POST", f"{request}/approval", "second", {"digest": shown["digest"]})
+        done = api.ok("POST", reset, "admin")
+        assert done["parts"] == 2
+        # What each of them knows lets nobody in; the password is the victim's own, too.
+        who = {"name": "victim", "password": victim.password}
+        for part in (given["part"], done["part"]):
+            answer = api("POST", "/api/v1/sessions/recovery", None, {**who, "code": part * 2})
+            assert answer.status_code == 401
+            house.hands.seconds += 1000
+        code = given["part"] + done["part"]
+        wrong = {**who, "password": CHOSEN, "code": code}
+        assert api("POST", "/api/v1/sessions/recovery", None, wrong).status_code == 401
+        house.hands.seconds += 1000
+        opened = api.ok("POST", "/api/v1/sessions/recovery", None, {**who, "code": code})
+        begun = api.ok("POST", "/api/v1/factors/devices", opened["token"], {"name": "new phone"})
+        first, second = (house.hands.code(begun["seed"], at) for at in (-1, 0))
+        confirmation = f"/api/v1/factors/devices/{begun['device']}/confirmation"
+        api.ok("POST", confirmation, opened["token"], {"first": first, "second": second})
+        house.hands.seconds += STEP
+        session = {**who, "code": house.hands.code(begun["seed"])}
+        assert api.ok("POST", "/api/v1/sessions", None, session)["subject"] == f"user:{victim.id}"

@@ -1,0 +1,118 @@
+"""No single administrator can take over an account, at the server's own command line either.
+
+The commands are enumerated from the program: one that nobody has thought about fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from secvault.cli.main import app as program
+from tests.acceptance.takeover import CHOSEN, KNOWN_SEED, Company, account
+from tests.cli.program import Program
+
+# What is said to each command, as the operator at the server's own command line, in this order.
+# A command that asks gets these lines.
+LINES = f"{CHOSEN}\n{CHOSEN}\n123456\n123457\n123456\n123457\n123456\n123457\n"
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "people list": ("--json",),
+    "people add": ("puppet", "--department", "hr", "--password-from", "-"),
+    "people enrol": ("victim", "--device", "mine"),
+    "people unlock": ("victim",),
+    "people reset-factors": ("victim",),
+    "people reset-password": ("victim",),
+    "people disable": ("victim",),
+    "people enable": ("victim",),
+    "factors list": ("--person", "victim", "--json"),
+    "factors remove": ("0" * 32,),
+    "factors enrol": (),
+    "factors recovery-codes": (),
+    "sessions list": ("--person", "victim", "--json"),
+    "devices list": (),
+    "devices add": ("mine",),
+    "devices confirm": ("victim",),
+    "devices remove": ("0" * 32,),
+    "devices resync": ("victim",),
+    "hardware-tokens import": ("FILE",),
+    "hardware-tokens list": ("--json",),
+    "hardware-tokens assign": ("t-1", "victim"),
+    "hardware-tokens retire": ("t-2",),
+    "grants list": ("--json",),
+    "grants add": ("user:puppet", "role:hr.head", "hr"),
+    "grants revoke": ("g" + "0" * 20,),
+    "systems list": ("--json",),
+    "systems add": ("robot", "--department", "it", "--owner", "admin", "--role", "role:it.admin"),
+    "systems disable": ("robot",),
+    "tokens list": ("--json",),
+    "tokens issue": ("robot",),
+    "tokens revoke": ("0" * 10,),
+    "approle add": ("robot",),
+    "approle list": (),
+    "approle secret": ("robot",),
+    "approle secrets": ("robot",),
+    "approle destroy": ("robot", "x"),
+    "approle remove": ("robot",),
+    "approvals list": ("--json",),
+    "approvals policy": ("--json",),
+    "approvals show": ("0" * 32,),
+    "approvals approve": ("0" * 32, "--digest", "0" * 64),
+    "approvals refuse": ("0" * 32,),
+    "approvals withdraw": ("0" * 32,),
+    "sign-in": ("victim",),
+    "step-up": (),
+    "password": ("--forgotten", "victim"),
+    "init": (),
+    "sessions end": ("--person", "victim", "--all"),
+}
+# Commands that make nobody of anybody: about data, backups, the log and the vault itself, or about
+# this program.
+OTHER_COMMANDS = {
+    *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal"),
+    *("preflight", "sealer", "self-check", "serve", "sign-out", "unseal", "web", "worker"),
+}
+
+
+def _commands() -> Iterator[str]:
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[str]:
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield " ".join(path)
+            return
+        for name, child in children.items():
+            yield from below(child, (*path, name))
+
+    return below(typer.main.get_command(program), ())
+
+
+def test_every_administrative_command_is_tried_here() -> None:
+    about = {name for name in _commands() if name.split()[0] not in OTHER_COMMANDS}
+    assert about == COMMANDS.keys()
+
+
+def test_the_operator_at_the_server_gets_neither_the_account_nor_its_roles(
+    made: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secvault.cli.ask.at_terminal", lambda: False)
+    house, victim = made.house, made.victim
+    with house.open() as service:
+        before = account(service, victim)
+    file = tmp_path / "tokens.csv"
+    file.write_text(f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n")
+    operator = Program(house.folder).with_(SECVAULT_DATA=str(house.folder / "vault"))
+    told = ""
+    for name, arguments in COMMANDS.items():
+        filled = [str(file) if each == "FILE" else each for each in arguments]
+        said = operator("--ask", "because I say so", *name.split(), *filled, stdin=LINES)
+        told += said.out + said.err
+        if name.startswith("people reset"):
+            assert said.code == 3, said
+            assert "waits for its approval" in said.err
+    with house.open() as service:
+        assert account(service, victim) == before
+    for secret in victim.known:
+        assert secret not in told
