@@ -8,7 +8,7 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
-from secvault.config.model import PREFIX, BackupSettings, Settings
+from secvault.config.model import PREFIX, BackupSettings, IdentitySettings, Settings
 
 # Variables with the prefix that are no settings: where to look, who asks, and the unattended
 # answers of `secvault init`.
@@ -28,8 +28,9 @@ ANY_NAME = "<name>"
 def named_tables() -> dict[str, type[BaseModel]]:
     """Tables whose keys are names that the user chooses, with the model of one entry."""
     return {
-        f"backup.{name}": get_args(field.annotation)[1]
-        for name, field in BackupSettings.model_fields.items()
+        f"{section}.{name}": get_args(field.annotation)[1]
+        for section, model in (("backup", BackupSettings), ("identity", IdentitySettings))
+        for name, field in model.model_fields.items()
         if get_origin(field.annotation) is dict
     }
 

@@ -7,23 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.federation import OidcSettings, PublicUrl, ScimSettings
+from secvault.config.section import Name, Section, UsablePath, content_of
 from secvault.errors import ConfigurationError
 
 PREFIX = "SECVAULT_"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
 
 
@@ -32,21 +24,6 @@ def _known_zone(name: str) -> str:
         raise ValueError(
             "not a time zone of the IANA database; write for instance Asia/Ho_Chi_Minh"
         )
-    return name
-
-
-def _usable_path(path: Path) -> Path:
-    if "\0" in str(path) or path == Path():
-        raise ValueError("not a path; leave the setting out where it is optional")
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise ValueError("begins with ~, but there is no such home folder") from None
-
-
-def _name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first")
     return name
 
 
@@ -65,23 +42,6 @@ def _sealing_address(address: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
-UsablePath = Annotated[Path, AfterValidator(_usable_path)]
-Name = Annotated[str, AfterValidator(_name)]
-
-
-class Section(BaseModel):
-    """A table of the file. Unknown keys are refused; values are never shown in errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_flag_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # Else `keep_daily = true` would keep one.
-        field = cls.model_fields[info.field_name or ""]
-        if isinstance(value, bool) and field.annotation in (int, float):
-            raise ValueError("write a number, not true or false")
-        return value
 
 
 class ServerSettings(Section):
@@ -203,6 +163,10 @@ class IdentitySettings(Section):
     webauthn: WebauthnSettings = WebauthnSettings()
     # Failed sign-ins from one network (/24, /64) before it waits; 0 where all come by one proxy.
     network_failures: int = Field(100, ge=0, le=1_000_000)
+    # Where people reach this service; empty for the first origin of passkeys.
+    public_url: PublicUrl = ""
+    oidc: dict[Name, OidcSettings] = Field({})
+    scim: dict[Name, ScimSettings] = Field({})
 
 
 class KeySettings(Section):
@@ -268,8 +232,8 @@ class BackupSettings(Section):
     restic: UsablePath = Path("restic")
     pg_bin: UsablePath | None = None
     drill_sample: int = Field(200, ge=1, le=100_000)
-    repositories: dict[Name, RepositorySettings] = {}
-    plans: dict[Name, PlanSettings] = {"nightly": PlanSettings()}
+    repositories: dict[Name, RepositorySettings] = Field({})
+    plans: dict[Name, PlanSettings] = Field({"nightly": PlanSettings()})
 
     @model_validator(mode="after")
     def _declared(self) -> BackupSettings:
@@ -338,7 +302,7 @@ class Settings(BaseSettings):
         if self.store.url_file is None:
             given = self.store.url.get_secret_value()
         else:
-            given = _content(self.store.url_file, "store.url_file")
+            given = content_of(self.store.url_file, "store.url_file")
         return given or f"sqlite:///{self.data_folder / 'secvault.db'}"
 
     @property
@@ -351,6 +315,11 @@ class Settings(BaseSettings):
             return (f"https://{chosen.rp_id}",)
         scheme = "https" if self.server.tls_certificate else "http"
         return (f"{scheme}://localhost:{self.server.port}",)
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach this service, without a slash at the end."""
+        return self.identity.public_url or self.webauthn_origins[0]
 
     @property
     def policy_folder(self) -> Path:
@@ -379,15 +348,3 @@ def shipped_policies() -> Path:
     package = Path(__file__).parents[1]
     installed = package / "policies"
     return installed if installed.is_dir() else package.parent / "policies"
-
-
-def _content(file: Path, key: str) -> str:
-    try:
-        content = file.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigurationError(f"{key}: {file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{key}: {file} is not UTF-8 text") from None
-    if not content:
-        raise ConfigurationError(f"{key}: {file} is empty")
-    return content

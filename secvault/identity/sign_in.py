@@ -148,10 +148,12 @@ def let_in(
     person_id: str,
     factors: tuple[str, ...],
     device: str,
+    second_factor_at: int | None = None,
 ) -> SignedIn:
     """Open a session, in the transaction that uses up what was shown.
 
-    Raises SignInRefused when the person is not active any more.
+    second_factor_at: when the second factor was shown, if that was not now. Raises SignInRefused
+    when the person is not active any more.
     """
     came_in = connection.execute(
         update(person)
@@ -167,6 +169,7 @@ def let_in(
         person_id,
         limits=entrance.sessions,
         factors=factors,
+        second_factor_at=second_factor_at,
         random=entrance.random,
     )
     principal = sessions.read_principal(connection, opened.key_id)

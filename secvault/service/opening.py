@@ -29,6 +29,7 @@ from secvault.identity import (
     PasswordHasher,
     SessionLimits,
 )
+from secvault.identity.oidc.provider import Provider
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -43,6 +44,8 @@ from secvault.keyring.seals.seal import Wrapped
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals, NothingRequired
+from secvault.service.federation import provider_settings
+from secvault.service.provided_roles import check_groups
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
@@ -141,6 +144,7 @@ def opened(
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
         collections, rules = _policies(settings)
+        check_groups(settings, rules)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
@@ -164,6 +168,7 @@ def opened(
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit, approvals),
             root_access=way,
+            providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))
         closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
@@ -197,6 +202,11 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules]:
         {name: collection.department for name, collection in collections.items()},
     )
     return collections, rules
+
+
+def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:
+    declared = settings.identity.oidc
+    return {name: Provider(provider_settings(settings, name), clock, random) for name in declared}
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -1,0 +1,60 @@
+"""What the tables of the settings are made of: a strict section, names, paths, secrets in files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from secvault.errors import ConfigurationError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _usable_path(path: Path) -> Path:
+    if "\0" in str(path) or path == Path():
+        raise ValueError("not a path; leave the setting out where it is optional")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, but there is no such home folder") from None
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first")
+    return name
+
+
+UsablePath = Annotated[Path, AfterValidator(_usable_path)]
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Section(BaseModel):
+    """A table of the file. Unknown keys are refused; values are never shown in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # Else `keep_daily = true` would keep one.
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation in (int, float):
+            raise ValueError("write a number, not true or false")
+        return value
+
+
+def content_of(file: Path, key: str) -> str:
+    """The text in the file of the setting `key`. Raises ConfigurationError."""
+    try:
+        content = file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{key}: {file} is not UTF-8 text") from None
+    if not content:
+        raise ConfigurationError(f"{key}: {file} is empty")
+    return content
