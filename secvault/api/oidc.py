@@ -101,6 +101,7 @@ def provider_second_factor(request: Request, given: Annotated[SecondFactor, Body
 def provider_begin(
     request: Request,
     provider: ProviderName,
+    *,
     fresh: Annotated[bool, Query(description="Ask for credentials there once more.")] = False,
 ) -> Response:
     """Go to the identity provider to sign in."""
