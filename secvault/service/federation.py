@@ -19,6 +19,7 @@ from secvault.identity.federation import (
     Begun,
     Completed,
     FederationRefused,
+    Linked,
     SecondFactorNeeded,
 )
 from secvault.identity.oidc.fault import NotBelieved
@@ -33,6 +34,8 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import federated_session, session, spent_logout_token
+
+__all__ = ["Linked", "Returned", "SecondFactorNeeded"]
 
 CALLBACK = "/api/v1/sign-in/oidc/{provider}/callback"
 
