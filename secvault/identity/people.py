@@ -14,7 +14,7 @@ from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import names, places, sessions
 from secvault.identity.passwords import PasswordHash
-from secvault.store.tables import person
+from secvault.store.tables import external_identity, person
 
 ACTIVE = "active"
 DISABLED = "disabled"
@@ -156,10 +156,32 @@ def count_people(connection: Connection) -> int:
 def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
     """Shut somebody out: their sessions end with the caller's transaction. Returns how many.
 
-    Raises NotFound; Conflict when they are disabled already.
+    Whom a provider has disabled is disabled here, too, from then on, and the provider cannot undo
+    it. Raises NotFound; Conflict when they are disabled here already.
     """
+    kept = external_identity.c
+    taken_over = connection.execute(
+        update(external_identity)
+        .where(kept.person == person_id, kept.suspended)
+        .values(suspended=False)
+    )
+    if taken_over.rowcount and read_person(connection, person_id).state == DISABLED:
+        return 0
     _change_state(connection, person_id, ACTIVE, DISABLED)
     return sessions.end_all_sessions(connection, clock, person_id)
+
+
+def describe_person(connection: Connection, person_id: str, name: str, display_name: str) -> None:
+    """Give somebody this sign-in name and this name to read, both as `NewPerson` has them.
+
+    Raises Conflict when the sign-in name is taken.
+    """
+    taken = select(person.c.id).where(person.c.name == name, person.c.id != person_id)
+    if connection.execute(taken).first() is not None:
+        raise Conflict(f"the sign-in name {name} is taken; choose another")
+    connection.execute(
+        update(person).where(person.c.id == person_id).values(name=name, display_name=display_name)
+    )
 
 
 def enable_person(connection: Connection, person_id: str) -> None:

@@ -22,6 +22,12 @@ def check_groups(settings: Settings, rules: Rules) -> None:
     for kind, providers in named:
         for name, provider in providers.items():
             _check(f"identity.{kind}.{name}", provider, rules)
+    accounts = [provider.account for provider in settings.identity.scim.values()]
+    for name, provider in settings.identity.scim.items():
+        if accounts.count(provider.account) > 1:
+            raise ConfigurationError(
+                f"identity.scim.{name}.account: give each provider a system of its own"
+            )
 
 
 def _check(key: str, provider: MappedGroups, rules: Rules) -> None:
