@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from secvault.clock import Clock
 from secvault.identity import names
-from secvault.store.tables import person, scim_group, scim_group_member
+from secvault.store.tables import scim_group, scim_group_member
 
 
 @dataclass(frozen=True)
 class ScimGroup:
-    """A group. members: id and display name of each person. Times in microseconds, UTC."""
+    """A group. members: the id of each person in it. Times in microseconds, UTC."""
 
     id: str
     provider: str
@@ -26,12 +26,12 @@ class ScimGroup:
     external_id: str | None
     created_at: int
     changed_at: int
-    members: tuple[tuple[str, str], ...] = ()
+    members: tuple[str, ...] = ()
 
     @property
     def people(self) -> frozenset[str]:
-        """The ids of those who are in it."""
-        return frozenset(id_ for id_, _ in self.members)
+        """Those who are in it."""
+        return frozenset(self.members)
 
 
 def create(
@@ -138,11 +138,8 @@ def names_of(connection: Connection, provider: str, person_id: str) -> tuple[str
 
 
 def _group(connection: Connection, row: Row[*tuple[Any, ...]]) -> ScimGroup:
+    kept = scim_group_member.c
     found = connection.execute(
-        select(person.c.id, person.c.display_name)
-        .join_from(scim_group_member, person)
-        .where(scim_group_member.c.scim_group == row.id)
-        .order_by(person.c.id)
+        select(kept.person).where(kept.scim_group == row.id).order_by(kept.person)
     )
-    members = tuple((each.id, each.display_name) for each in found)
-    return ScimGroup(**row._asdict(), members=members)
+    return ScimGroup(**row._asdict(), members=tuple(found.scalars()))

@@ -14,7 +14,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
 from secvault.errors import ConfigurationError
-from secvault.service import authentication, grants, people, systems
+from secvault.service import authentication, grants, people
 from secvault.service.spine import Caller
 from tests.api.test_single_sign_on import Signing, events, roles, variables
 from tests.running_service import Api, Front, House, copied, system_token
@@ -70,8 +70,8 @@ def api(front: Front, house: House) -> Iterator[Api]:
         yield served
 
 
-def user(name: str = "mai.le", **more: Any) -> dict[str, Any]:
-    return {"schemas": [USER], "userName": name, **more}
+def user(sign_in: str = "mai.le", **more: Any) -> dict[str, Any]:
+    return {"schemas": [USER], "userName": sign_in, **more}
 
 
 def group(name: str, *members: str, **more: Any) -> dict[str, Any]:
@@ -91,6 +91,13 @@ def made(api: Api, body: dict[str, Any], who: str = "corp-scim") -> str:
     """The id of what is created."""
     path = USERS if USER in body["schemas"] else GROUPS
     return str(api.ok("POST", path, who, body)["id"])
+
+
+def patched(api: Api, path: str, *operations: dict[str, Any]) -> Any:
+    """What is there after these operations."""
+    body = {"schemas": [PATCH], "Operations": list(operations)}
+    assert api("PATCH", path, "corp-scim", body).status_code == 204
+    return api.ok("GET", path, "corp-scim")
 
 
 def _refused(answer: httpx2.Response, status: int, kind: str = "") -> None:
@@ -180,7 +187,7 @@ def test_a_provider_sees_and_changes_nobody_but_those_it_brought(api: Api) -> No
         if each["name"] == "admin"
     )
     assert [each["id"] for each in api.ok("GET", USERS, "corp-scim")["Resources"]] == [mine]
-    for id_ in (theirs, admin, "x", "../people", "a" * 300):
+    for id_ in (theirs, admin, "x", "a" * 300):
         for method, body in (
             ("GET", None),
             ("PUT", user("new.name", active=False)),
@@ -222,27 +229,25 @@ def test_inactive_ends_sessions_at_once_and_active_lets_back_in(api: Api) -> Non
     id_ = made(api, user())
     token = _signed_in(api, "mai.le")
     assert api("GET", "/api/v1/sessions/self", token).status_code == 200
-    off = patch({"op": "Replace", "path": "active", "value": False})
-    assert api.ok("PATCH", f"{USERS}/{id_}", "corp-scim", off)["active"] is False
+    off = {"op": "Replace", "path": "active", "value": False}
+    assert patched(api, f"{USERS}/{id_}", off)["active"] is False
     assert api("GET", "/api/v1/sessions/self", token).status_code == 401
     assert events(api, "person.disable")[0]["detail"] == {"person": id_, "provider": "corp"}
-    on = patch({"op": "replace", "value": {"active": True}})
-    assert api.ok("PATCH", f"{USERS}/{id_}", "corp-scim", on)["active"] is True
+    on = {"op": "replace", "value": {"active": True}}
+    assert patched(api, f"{USERS}/{id_}", on)["active"] is True
     assert api("GET", "/api/v1/sessions/self", token).status_code == 401
 
 
 @pytest.mark.parametrize("provider_first", [False, True])
 def test_whom_an_administrator_disabled_no_provider_enables(api: Api, provider_first: bool) -> None:
     id_ = made(api, user())
-    off, on = (
-        patch({"op": "replace", "path": "active", "value": value}) for value in (False, True)
-    )
+    off, on = ({"op": "replace", "path": "active", "value": value} for value in (False, True))
     if provider_first:
-        api.ok("PATCH", f"{USERS}/{id_}", "corp-scim", off)
+        patched(api, f"{USERS}/{id_}", off)
     with api.house.open() as service:
         operator = Caller(authentication.local_operator(service))
         people.disable_person(service, operator, id_)
-    assert api.ok("PATCH", f"{USERS}/{id_}", "corp-scim", on)["active"] is False
+    assert patched(api, f"{USERS}/{id_}", on)["active"] is False
     assert api.ok("PUT", f"{USERS}/{id_}", "corp-scim", user(active=True))["active"] is False
     with api.house.open() as service:
         operator = Caller(authentication.local_operator(service))
@@ -283,16 +288,16 @@ def test_roles_follow_members_and_names_of_groups(api: Api) -> None:
     assert events(api, "grant.add")[0]["detail"]["provider"] == "corp"
     path = f"{GROUPS}/{team}"
     add = {"op": "add", "path": "members", "value": [{"value": two}]}
-    said = api.ok("PATCH", path, "corp-scim", patch(add))
+    said = patched(api, path, add)
     assert {each["value"] for each in said["members"]} == {one, two}
     assert said["members"][0]["$ref"].startswith(f"http://localhost:8200{USERS}/")
     assert roles(api, f"user:{two}") == {clerk, ("role:hr.head", "")}
     gone = {"op": "remove", "path": f'members[value eq "{one}"]'}
-    api.ok("PATCH", path, "corp-scim", patch(gone))
+    patched(api, path, gone)
     assert roles(api, f"user:{one}") == set()
     # As Microsoft Entra writes it.
     entra = {"op": "Remove", "path": "members", "value": [{"value": two}]}
-    api.ok("PATCH", path, "corp-scim", patch(entra))
+    patched(api, path, entra)
     assert roles(api, f"user:{two}") == {("role:hr.head", "")}
     api.ok("PUT", path, "corp-scim", group("Leads", one, two))
     assert roles(api, f"user:{one}") == {head}
@@ -324,7 +329,10 @@ def test_versions_are_held_to(api: Api) -> None:
 
 
 def test_lists_are_filtered_and_paged(api: Api) -> None:
-    ids = [made(api, user(f"person.{number}", externalId=f"E{number}")) for number in range(5)]
+    ids = []
+    for number in range(5):
+        api.house.hands.seconds += 1
+        ids.append(made(api, user(f"person.{number}", externalId=f"E{number}")))
 
     def found(**query: str) -> tuple[int, list[str]]:
         answer = api("GET", USERS, "corp-scim", params=query)
@@ -383,7 +391,7 @@ def test_what_is_not_kept_is_accepted_and_forgotten(api: Api) -> None:
         nickName="M",
     )
     said = api.ok("POST", USERS, "corp-scim", full)
-    assert set(said) == {"schemas", "id", "userName", "displayName", "active", "meta"}
+    assert set(said) == {"schemas", "id", "userName", "active", "meta"}
     with api.house.open() as service, service.store.read() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM person").all()
     assert "mai@example.com" not in str(rows)
@@ -427,7 +435,6 @@ def test_a_system_with_the_role_can_do_nothing_else(api: Api) -> None:
         ("GET", "/api/v1/people"),
         ("GET", "/api/v1/grants"),
         ("GET", "/api/v1/audit/events"),
-        ("POST", "/v1/transit/encrypt/k"),
+        ("GET", "/v1/transit/keys/k"),
     ):
-        assert api(method, path, "corp-scim", {} if method == "POST" else None).status_code == 403
-    assert systems.list_accounts.__doc__
+        assert api(method, path, "corp-scim").status_code == 403, path

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
 from scim2_models import (
     URN,
     AuthenticationScheme,
     Bulk,
+    CaseExact,
     ChangePassword,
+    ComplexAttribute,
     ETag,
     Filter,
-    Group,
-    GroupMember,
+    Mutability,
     Patch,
+    Reference,
     Required,
     Resource,
     ScimPolicy,
@@ -38,8 +41,35 @@ class User(Resource[Any]):
     display_name: str | None = None
     """The name for people to read."""
 
-    active: bool | None = None
-    """Whether the person may sign in."""
+    active: Annotated[bool, Required.true] = True
+    """Whether the person may sign in; they may, where a provider leaves it out."""
+
+
+class Member(ComplexAttribute):
+    """Somebody who is in a group."""
+
+    value: Annotated[str | None, Mutability.immutable, CaseExact.true] = None
+    """The id of the person."""
+
+    ref: Annotated[Reference[User] | None, Mutability.immutable] = Field(
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+    """Where the person is to be found."""
+
+    type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User"])
+    """What it is: a person, always."""
+
+
+class Group(Resource[Any]):
+    """RFC 7643, 4.2. Its name is what the settings give roles to."""
+
+    __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:Group")
+
+    display_name: Annotated[str | None, Uniqueness.server, Required.true] = None
+    """The name."""
+
+    members: list[Member] | None = None
+    """Who is in it."""
 
 
 def describe() -> ScimService:
@@ -67,6 +97,3 @@ def describe() -> ScimService:
         unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
     )
     return ScimService(ScimProvider(models=[User, Group], config=config, policy=tolerant))
-
-
-__all__ = ["LARGEST_PAGE", "Group", "GroupMember", "User", "describe"]

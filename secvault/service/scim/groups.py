@@ -6,13 +6,14 @@ from scim2_models import (
     InvalidValueException,
     NotFoundException,
     PreconditionFailedException,
+    Reference,
     UniquenessException,
 )
 
 from secvault.errors import InvalidInput
 from secvault.identity import names, scim_groups
 from secvault.identity.scim_groups import ScimGroup
-from secvault.service.scim.description import Group, GroupMember
+from secvault.service.scim.description import Group, Member
 from secvault.service.scim.people import People
 from secvault.service.scim.source import Source, with_meta
 
@@ -112,8 +113,7 @@ def _shown(group: ScimGroup) -> Group:
         external_id=group.external_id,
         display_name=group.display_name,
         members=[
-            GroupMember(value=id_, display=display, type="User", ref=f"Users/{id_}")
-            for id_, display in group.members
+            Member(value=id_, type="User", ref=Reference(f"Users/{id_}")) for id_ in group.members
         ]
         or None,
     )

@@ -82,7 +82,7 @@ class People:
             people.hold_person(self._source.connection, id_)
             self._describe(id_, new)
             self._change(back, deprovisioned_at=None)
-        self._activate(id_, wanted=given.active is not False)
+        self._activate(id_, wanted=given.active)
         self._source.give_roles(id_)
         self._source.touched = id_
         return self.get(id_, hold=False)
@@ -94,13 +94,12 @@ class People:
         _check_version(present, expected_version)
         new = self._described(given)
         known = self._known(id_)
-        if (new.name, new.display_name) != (present.user_name, present.display_name):
-            self._describe(id_, new)
+        self._describe(id_, new)
         names = self._names(given)
         if names != {"external_id": known.external_id, "subject": known.subject}:
             self._require_free(names, id_)
         self._change(known, **names)
-        if given.active is not None and given.active != present.active:
+        if given.active != present.active:
             self._activate(id_, wanted=given.active)
         self._source.touched = id_
         return self.get(id_, hold=False)
@@ -222,7 +221,8 @@ def _user(row: Row[*tuple[Any, ...]]) -> User:
         id=row.id,
         external_id=row.external_id,
         user_name=row.name,
-        display_name=row.display_name,
+        # Who has no other name to be read by has the sign-in name.
+        display_name=None if row.display_name == row.name else row.display_name,
         active=row.state == people.ACTIVE,
     )
     with_meta(user, "User", row.created_at, row.changed_at)
