@@ -135,6 +135,9 @@ def complete(
             wanted=wanted,
             request_id=way.request_id,
         )
+        # What ended just now may be given by a group of SCIM, too, which had no need to say so.
+        for scim in service.settings.identity.scim:
+            provided_roles.give_by_scim(service, connection, person, scim, way.request_id)
 
     def created(connection: Connection, person: str) -> None:
         service.audit.enqueue(

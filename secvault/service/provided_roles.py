@@ -11,6 +11,7 @@ from secvault.access.provided import Changed, Place, check_mapped, reconcile
 from secvault.audit.event import Actor, Event
 from secvault.config import MappedGroups, Settings
 from secvault.errors import ConfigurationError, InvalidInput
+from secvault.identity import scim_groups
 from secvault.service.service import Service
 
 PROGRAM = Actor("system", "providers")
@@ -93,3 +94,25 @@ def give(
             )
             service.audit.enqueue(connection, event)
     return changed
+
+
+def give_by_scim(
+    service: Service,
+    connection: Connection,
+    person: str,
+    provider: str,
+    request_id: str = "",
+    actor: Actor = PROGRAM,
+) -> Changed:
+    """Make a person's grants of a provider of SCIM what its groups give now."""
+    present = scim_groups.names_of(connection, provider, person)
+    return give(
+        service,
+        connection,
+        person=person,
+        kind="scim",
+        provider=provider,
+        wanted=places_of(service.settings.identity.scim[provider], present),
+        request_id=request_id,
+        actor=actor,
+    )

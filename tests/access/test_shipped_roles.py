@@ -73,7 +73,7 @@ APPROLES = READ_APPROLES | {
 }
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
-EVERYBODY |= {"auth.step_up", "factor.read"}
+EVERYBODY |= {"auth.step_up", "factor.read", "identity.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -95,6 +95,7 @@ MAY = {
     "it.key_custodian": EVERYBODY
     | {"key.export", "key.import", "key.backup", "key.restore"}
     | {"key.read", "key.list", "mount.read"},
+    "it.provisioner": EVERYBODY | {"scim.provision"},
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
@@ -303,7 +304,10 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
     [
         (AccessContext(AT), set()),
         (AccessContext(AT, AT - 301_000_000), set()),
-        (AccessContext(AT, AT), {"factor.enrol", "factor.remove", "recovery.make"}),
+        (
+            AccessContext(AT, AT),
+            {"factor.enrol", "factor.remove", "recovery.make", "identity.link", "identity.unlink"},
+        ),
         (AccessContext(AT, recovering=True), {"factor.enrol", "recovery.enrol"}),
     ],
     ids=["none", "stale", "fresh", "recovering"],
@@ -313,6 +317,7 @@ def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
 ) -> None:
     snapshot = build_snapshot(shipped, [], epoch=1, at=AT)
     asked = {"factor.enrol", "factor.remove", "recovery.make", "recovery.enrol"}
+    asked |= {"identity.link", "identity.unlink"}
     assert allowed == {
         action
         for action in asked

@@ -110,6 +110,7 @@ class People:
         self._activate(id_, wanted=False)
         scim_groups.leave_all(self._source.connection, self._source.provider, id_)
         self._source.give_roles(id_)
+        self._source.end_roles_of_sign_ins(id_)
         self._change(self._known(id_), deprovisioned_at=self._source.service.clock.micros())
         self._source.touched = id_
 

@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from secvault.audit.event import Event
 from secvault.config import ScimSettings
 from secvault.errors import Refused
-from secvault.identity import scim_groups
 from secvault.service import provided_roles
 from secvault.service.service import Service
 from secvault.service.spine import Caller, actor_of
@@ -51,14 +50,24 @@ class Source:
 
     def give_roles(self, person: str) -> None:
         """Make a person's grants of this provider what its groups give now."""
-        present = scim_groups.names_of(self.connection, self.provider, person)
+        provided_roles.give_by_scim(
+            self.service,
+            self.connection,
+            person,
+            self.provider,
+            self._caller.request_id,
+            actor_of(self._caller.principal),
+        )
+
+    def end_roles_of_sign_ins(self, person: str) -> None:
+        """End what the provider's groups gave when the person signed in by it."""
         provided_roles.give(
             self.service,
             self.connection,
             person=person,
-            kind="scim",
+            kind="oidc",
             provider=self.provider,
-            wanted=provided_roles.places_of(self.settings, present),
+            wanted=(),
             request_id=self._caller.request_id,
             actor=actor_of(self._caller.principal),
         )
