@@ -187,8 +187,8 @@ def _sign_in(
     entrance: Entrance, provider: Provider, found: Found, arrival: Arrival, network: str
 ) -> SignedIn | SecondFactorNeeded:
     subject, sid = found.identity.subject, found.identity.sid or None
-    satisfied = provider.shows_second_factor(found.identity)
     unusable = _unusable_password(entrance, provider, subject)
+    done: SignedIn | SecondFactorNeeded
     with entrance.store.write() as connection:
         # The network before the person, as where attempts are counted: no two wait for each other.
         places.forgive_network(connection, network, entrance.networks)
@@ -197,18 +197,22 @@ def _sign_in(
         if people.read_person(connection, who).state != people.ACTIVE:
             raise FederationRefused(Reason.DISABLED, who)
         arrival.admit(connection, who, found)
-        if satisfied:
+        missing = None
+        if provider.shows_second_factor(found.identity):
             places.remember(connection, who, network, entrance.clock.micros())
-            factors = (PROVIDER, PROVIDER_FACTOR)
             seen = (found.identity.authenticated_at or 0) * _MICROS
-            done: SignedIn | SecondFactorNeeded = let_in(
-                connection, entrance, who, factors, "", second_factor_at=seen
-            )
-            assert isinstance(done, SignedIn)  # noqa: S101 - just made
+            factors = (PROVIDER, PROVIDER_FACTOR)
+            done = let_in(connection, entrance, who, factors, "", second_factor_at=seen)
             _remember(connection, entrance, provider.name, done, subject, sid)
+            arrival.done(connection, done)
         else:
-            done = _ask_second_factor(connection, entrance, provider.name, who, subject, sid)
-        arrival.done(connection, done)
+            missing = _without_device(connection, who)
+            if missing is None:
+                done = _ask_second_factor(connection, entrance, provider.name, who, subject, sid)
+                arrival.done(connection, done)
+    # What the provider said stands, and somebody new is there to be given a device.
+    if missing is not None:
+        raise FederationRefused(missing, who)
     return done
 
 
@@ -303,6 +307,14 @@ def _link(entrance: Entrance, step: Step, found: Found, arrival: Arrival, networ
     return linked
 
 
+def _without_device(connection: Connection, who: str) -> Reason | None:
+    """Why nobody can show a code of theirs; None when they can."""
+    states = {device.state for device in devices.list_devices(connection, who)}
+    if devices.ACTIVE in states:
+        return None
+    return Reason.LOCKED if devices.LOCKED in states else Reason.NO_SECOND_FACTOR
+
+
 def _ask_second_factor(
     connection: Connection,
     entrance: Entrance,
@@ -311,10 +323,6 @@ def _ask_second_factor(
     subject: str,
     sid: str | None,
 ) -> SecondFactorNeeded:
-    states = {device.state for device in devices.list_devices(connection, who)}
-    if devices.ACTIVE not in states:
-        locked = devices.LOCKED in states
-        raise FederationRefused(Reason.LOCKED if locked else Reason.NO_SECOND_FACTOR, who)
     minted = token.mint(PREFIX, entrance.random)
     step = Step(Purpose.SECOND_FACTOR, provider, "", person=who, subject=subject, sid=sid)
     federation_steps.keep(connection, entrance.clock, step, minted.text.text())

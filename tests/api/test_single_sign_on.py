@@ -14,8 +14,10 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from secvault.crypto.secret import Secret
-from secvault.errors import ConfigurationError
+from secvault.errors import ConfigurationError, Unavailable
+from secvault.identity.oidc.provider import Provider
 from secvault.service import authentication, grants, people
+from secvault.service.federation import provider_settings
 from secvault.service.spine import Caller
 from tests.running_service import PASSWORD, STEP, Api, Front, House, copied
 from tests.signing_provider import CLIENT, SECRET, Claims, SigningProvider, serving, unsigned
@@ -435,15 +437,24 @@ DESCRIBED: dict[str, dict[str, Any]] = {
 
 
 def test_nothing_is_sent_to_where_a_description_points_but_the_providers_hosts(
-    api: Api, corp: SigningProvider
+    house: House, corp: SigningProvider
 ) -> None:
+    given = provider_settings(replace(house, more=variables(corp)).settings, "corp")
     for case, said in DESCRIBED.items():
         corp.described = said
         corp.asked.clear()
-        answer = api.client.get(f"{OIDC}/corp", follow_redirects=False)
-        assert answer.status_code == 503, case
-        assert answer.json()["type"] == "urn:secvault:problem:unavailable"
+        with pytest.raises(Unavailable, match=r"identity\.oidc\.corp"):
+            Provider(given, house.hands.clock()).describe()
         assert [path for path, _ in corp.asked] == ["/.well-known/openid-configuration"], case
+
+
+def test_a_provider_that_fails_is_left_alone_for_a_while(api: Api, corp: SigningProvider) -> None:
+    corp.described = {"issuer": "http://127.0.0.1:1"}
+    for _ in range(3):
+        answer = api.client.get(f"{OIDC}/corp", follow_redirects=False)
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:secvault:problem:unavailable"
+    assert len(corp.asked) == 1
 
 
 def test_redirects_of_the_provider_are_not_followed_and_long_answers_not_read(
@@ -473,10 +484,15 @@ def test_redirects_of_the_provider_are_not_followed_and_long_answers_not_read(
 def test_a_second_factor_of_ours_is_asked_for_unless_the_settings_say_otherwise(
     signing: Signing, api: Api, corp: SigningProvider, house: House, settled: object
 ) -> None:
+    corp.subject, corp.groups = "somebody-new", ["Payroll"]
     answer = signing()
-    # Whom it brings has no device yet, and is not let in without one.
+    # Whom it brings is there to be given a device, and is not let in without one.
     assert answer.status_code == 401
     assert reasons(api)[0] == "no_second_factor"
+    listed = api.ok("GET", "/api/v1/people", "auditor")["people"]
+    (brought,) = [each for each in listed if each["name"] == "mai.le"]
+    assert roles(api, f"user:{brought['id']}") == {("role:hr.clerk", "oidc:corp")}
+    corp.subject = "an-opaque-subject"
     _link(signing, api, house, "head")
     answer = signing()
     assert answer.status_code == 202

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ STEP_SECONDS = 5.0
 """How long to connect, and how long to wait for the next bytes."""
 WHOLE_SECONDS = 10.0
 """How long a whole answer may take."""
+AT_ONCE = 8
+"""Requests to one provider at the same time: one that hangs holds no more threads of a process."""
+TURN_SECONDS = 2.0
+"""How long to wait for one of those."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Exchange:
     hosts: frozenset[str]
     secure: bool
     ca_file: Path | None = None
+    turns: BoundedSemaphore = field(
+        default_factory=lambda: BoundedSemaphore(AT_ONCE), repr=False, compare=False
+    )
 
     def allows(self, url: str) -> bool:
         """Whether this address is one of the provider's."""
@@ -65,11 +73,23 @@ class Exchange:
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> Answer:
+        if not self.allows(url):
+            raise Unavailable(f"the identity provider {self.provider} names a foreign address")
+        if not self.turns.acquire(timeout=TURN_SECONDS):
+            raise Unavailable(
+                f"the identity provider {self.provider} keeps too many waiting; try again"
+            )
+        try:
+            return self._speak(method, url, headers, form)
+        finally:
+            self.turns.release()
+
+    def _speak(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> Answer:
         # Loaded only where a provider is used.
         import httpx2  # noqa: PLC0415
 
-        if not self.allows(url):
-            raise Unavailable(f"the identity provider {self.provider} names a foreign address")
         sent = {"Accept": "application/json", **headers}
         until = self.clock.monotonic() + WHOLE_SECONDS
         content = bytearray()

@@ -40,6 +40,8 @@ from secvault.identity.refusal import Reason
 
 KEEP_SECONDS = 3600.0
 """How long a provider's description is believed."""
+PAUSE_SECONDS = 5.0
+"""How soon one that did not answer is asked again; until then everybody is told so at once."""
 _ASSERTION_SECONDS = 60
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -117,6 +119,7 @@ class Provider:
         )
         self._lock = Lock()
         self._known: tuple[Discovery, float] | None = None
+        self._failed: tuple[str, float] | None = None
         self._keys = KeySet(clock, lambda: self._exchange.get(self.describe().keys))
 
     @property
@@ -128,9 +131,17 @@ class Provider:
         """What the provider says of itself. Raises Unavailable."""
         with self._lock:
             now = self._clock.monotonic()
-            if self._known is None or now - self._known[1] >= KEEP_SECONDS:
-                self._known = discover(self._exchange, self.settings.relying.issuer), now
-            return self._known[0]
+            if self._known is not None and now - self._known[1] < KEEP_SECONDS:
+                return self._known[0]
+            if self._failed is not None and now - self._failed[1] < PAUSE_SECONDS:
+                raise Unavailable(self._failed[0])
+            try:
+                found = discover(self._exchange, self.settings.relying.issuer)
+            except Unavailable as error:
+                self._failed = error.detail, self._clock.monotonic()
+                raise
+            self._known = found, now
+            return found
 
     def authorization_url(
         self, browser: Secret, redirect_uri: str, max_age: int | None, *, anew: bool
