@@ -159,13 +159,14 @@ def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
     Whom a provider has disabled is disabled here, too, from then on, and the provider cannot undo
     it. Raises NotFound; Conflict when they are disabled here already.
     """
+    known = read_person(connection, person_id)
     kept = external_identity.c
     taken_over = connection.execute(
         update(external_identity)
         .where(kept.person == person_id, kept.suspended)
         .values(suspended=False)
     )
-    if taken_over.rowcount and read_person(connection, person_id).state == DISABLED:
+    if taken_over.rowcount and known.state == DISABLED:
         return 0
     _change_state(connection, person_id, ACTIVE, DISABLED)
     return sessions.end_all_sessions(connection, clock, person_id)
