@@ -193,7 +193,7 @@ def test_a_provider_sees_and_changes_nobody_but_those_it_brought(api: Api) -> No
         if each["name"] == "admin"
     )
     assert [each["id"] for each in api.ok("GET", USERS, "corp-scim")["Resources"]] == [mine]
-    for id_ in (theirs, admin, "x", "a" * 300):
+    for id_ in (theirs, admin, "x", "%00", "a" * 300):
         for method, body in (
             ("GET", None),
             ("PUT", user("new.name", active=False)),

@@ -76,7 +76,9 @@ class Groups:
         self._source.touched = id_
 
     def _find(self, id_: str, *, hold: bool) -> ScimGroup:
-        found = scim_groups.find(self._source.connection, self._source.provider, id_, hold=hold)
+        found = None
+        if names.is_id(id_):
+            found = scim_groups.find(self._source.connection, self._source.provider, id_, hold=hold)
         if found is None:
             raise NotFoundException(detail="there is no such group of yours")
         return found

@@ -14,7 +14,7 @@ from scim2_models import (
 from sqlalchemy import Row, func, select
 
 from secvault.errors import Conflict, InvalidInput
-from secvault.identity import external, people, scim_groups
+from secvault.identity import external, names, people, scim_groups
 from secvault.identity.external import ExternalIdentity, Origin
 from secvault.identity.passwords import PasswordHash
 from secvault.identity.people import NewPerson
@@ -23,6 +23,7 @@ from secvault.service.scim.source import Source, with_meta
 from secvault.store.tables import external_identity, person
 
 _KNOWN = external_identity.c
+_NOBODY = "there is no such person of yours"
 _BROUGHT = (Origin.CREATED, Origin.PROVISIONED)
 _COLUMNS = (
     person.c.id,
@@ -47,11 +48,13 @@ class People:
 
     def get(self, id_: str, *, hold: bool) -> User:
         """One of them. hold: until the transaction ends. Raises NotFoundException."""
+        if not names.is_id(id_):
+            raise NotFoundException(detail=_NOBODY)
         if hold:
             people.hold_person(self._source.connection, id_)
         row = self._source.connection.execute(self._question(person.c.id == id_)).one_or_none()
         if row is None:
-            raise NotFoundException(detail="there is no such person of yours")
+            raise NotFoundException(detail=_NOBODY)
         return _user(row)
 
     def count(self) -> int:
@@ -95,10 +98,10 @@ class People:
         new = self._described(given)
         known = self._known(id_)
         self._describe(id_, new)
-        names = self._names(given)
-        if names != {"external_id": known.external_id, "subject": known.subject}:
-            self._require_free(names, id_)
-        self._change(known, **names)
+        called = self._names(given)
+        if called != {"external_id": known.external_id, "subject": known.subject}:
+            self._require_free(called, id_)
+        self._change(known, **called)
         if given.active != present.active:
             self._activate(id_, wanted=given.active)
         self._source.touched = id_
@@ -116,7 +119,7 @@ class People:
 
     def brought(self, ids: frozenset[str]) -> frozenset[str]:
         """Those of these ids that are people of the provider."""
-        question = self._question(person.c.id.in_(ids))
+        question = self._question(person.c.id.in_({each for each in ids if names.is_id(each)}))
         return frozenset(row.id for row in self._source.connection.execute(question))
 
     def _question(self, *conditions: Any) -> Any:
@@ -141,8 +144,8 @@ class People:
     def _make(self, new: NewPerson, given: User) -> str:
         connection, service = self._source.connection, self._source.service
         assert self._password is not None  # noqa: S101 - made for each creation
-        names = self._names(given)
-        self._require_free(names, "")
+        called = self._names(given)
+        self._require_free(called, "")
         try:
             made = people.create_person(connection, service.clock, new, self._password)
         except Conflict:
@@ -153,7 +156,7 @@ class People:
             self._source.provider,
             made.id,
             Origin.PROVISIONED,
-            **names,
+            **called,
         )
         self._source.note("person.create", made.id)
         return made.id
@@ -176,9 +179,9 @@ class People:
     def _subject_so_far(self, id_: str | None) -> str | None:
         return self._known(id_).subject if id_ else None
 
-    def _require_free(self, names: dict[str, str | None], id_: str) -> None:
+    def _require_free(self, called: dict[str, str | None], id_: str) -> None:
         provider = self._source.provider
-        for name, value in names.items():
+        for name, value in called.items():
             if value is None:
                 continue
             found = external.find(self._source.connection, provider, **{name: value})
