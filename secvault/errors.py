@@ -87,6 +87,23 @@ class Conflict(SecvaultError):
     status = 409
 
 
+class ProvisioningRefused(SecvaultError):
+    """A provider's word on people and groups cannot be taken as it is (RFC 7644, 3.12).
+
+    scim_type: what is wrong, in the words of that specification; empty for none. answer_status:
+    the HTTP status that goes with it.
+    """
+
+    code = "provisioning-refused"
+    title = "This cannot be provisioned"
+    status = 400
+
+    def __init__(self, detail: str, *, scim_type: str, answer_status: int) -> None:
+        super().__init__(detail)
+        self.scim_type = scim_type
+        self.answer_status = answer_status
+
+
 class VersionMismatch(SecvaultError):
     """Somebody else changed the thing since it was read."""
 

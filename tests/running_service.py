@@ -71,12 +71,16 @@ class Hands:
 
 @dataclass(frozen=True)
 class House:
-    """A vault with people in it. tokens: the session of each person and the token of `system`."""
+    """A vault with people in it. tokens: the session of each person and the token of `system`.
+
+    more: variables beside those that every vault of the tests has.
+    """
 
     folder: Path
     hands: Hands
     tokens: dict[str, str]
     seeds: dict[str, str]
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -87,6 +91,7 @@ class House:
                 "SECVAULT_DATA": str(self.folder / "vault"),
                 "SECVAULT_IDENTITY__ARGON2_MEMORY_MIB": "19",
                 "SECVAULT_IDENTITY__ARGON2_PASSES": "2",
+                **self.more,
             },
         )
 

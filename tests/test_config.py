@@ -97,8 +97,13 @@ def as_in_toml(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-# What the example has to make up: a location has no default.
-MADE_UP = {"backup.repositories.<name>.location"}
+# What the example has to make up: these have no default.
+MADE_UP = {
+    "backup.repositories.<name>.location",
+    "identity.oidc.<name>.issuer",
+    "identity.oidc.<name>.client_id",
+    "identity.scim.<name>.account",
+}
 
 
 def test_the_example_names_every_setting_and_nothing_else() -> None:
@@ -126,6 +131,9 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["backup"].pop("repositories") == {}
     assert set(values["notifications"].pop("channels")) == {"security"}
     assert defaults["notifications"].pop("channels") == {}
+    for kind in ("oidc", "scim"):
+        assert set(values["identity"].pop(kind)) == {"corp"}
+        assert defaults["identity"].pop(kind) == {}
     assert values == defaults
 
 

@@ -35,6 +35,7 @@ MEANINGS = {
     "configuration": (500, 2),
     "not-found": (404, 1),
     "conflict": (409, 1),
+    "provisioning-refused": (400, 1),
     "version-mismatch": (412, 1),
     "precondition-required": (428, 1),
     "not-authenticated": (401, 3),

@@ -19,6 +19,7 @@ from secvault.access.vocabulary import (
     GRANTED_EVERYWHERE,
     IN_ANY_DEPARTMENT,
     LOCAL_SUBJECTS,
+    PROVIDERS,
     RESERVED_ROLES,
     department_of,
     is_grantee,
@@ -31,7 +32,10 @@ from secvault.store.tables import epoch, role_grant
 
 @dataclass(frozen=True)
 class Grant:
-    """A role given to a subject in a department. Times in microseconds since the epoch, UTC."""
+    """A role given to a subject in a department. Times in microseconds since the epoch, UTC.
+
+    source: empty for what was granted here, else the provider that it comes from (`provided`).
+    """
 
     id: str
     subject: str
@@ -42,6 +46,7 @@ class Grant:
     granted_by: str
     created_at: int
     revoked_at: int | None = None
+    source: str = ""
 
     def valid(self, at: int) -> bool:
         """Whether the role counts at the moment `at`."""
@@ -61,6 +66,7 @@ def add_grant(
     at: int,
     not_before: int | None = None,
     expires_at: int | None = None,
+    source: str = "",
     random: Callable[[int], bytes] = os.urandom,
 ) -> Grant:
     """Give `subject` the role; durable with the caller's transaction.
@@ -74,7 +80,8 @@ def add_grant(
     start = at if not_before is None else not_before
     if expires_at is not None and expires_at <= max(at, start):
         raise InvalidInput.at("expires_at", "must lie after the start and in the future")
-    if not is_grantee(granted_by) and granted_by not in LOCAL_SUBJECTS:
+    by_provider = bool(source) and granted_by == PROVIDERS
+    if not (is_grantee(granted_by) or granted_by in LOCAL_SUBJECTS or by_provider):
         raise InvalidInput.at("granted_by", "must be a person, a service account or the operator")
     if granted_by == subject:
         raise Refused("nobody can give a role to themselves; ask another administrator")
@@ -94,7 +101,15 @@ def add_grant(
     if connection.execute(select(role_grant.c.id).where(*same)).first():
         raise Conflict(f"{subject} has {role} in {department} already; revoke that grant first")
     grant = Grant(
-        f"g{random(10).hex()}", subject, role, department, start, expires_at, granted_by, at
+        f"g{random(10).hex()}",
+        subject,
+        role,
+        department,
+        start,
+        expires_at,
+        granted_by,
+        at,
+        source=source,
     )
     connection.execute(insert(role_grant).values(**vars(grant)))
     return grant

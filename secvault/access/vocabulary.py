@@ -137,6 +137,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "secret_id.destroy": "approles",
         "audit.read": "log",
         "audit.verify": "log",
+        "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",
         "session.self": "session",
@@ -146,6 +147,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "factor.read": "session",
         "factor.enrol": "session",
         "factor.remove": "session",
+        "identity.read": "session",
+        "identity.link": "session",
+        "identity.unlink": "session",
         "recovery.make": "session",
         "recovery.enrol": "session",
         "password.change": "session",
@@ -199,6 +203,8 @@ IN_ANY_DEPARTMENT = GRANTED_EVERYWHERE | {
 """The roles whose rules may say `*` for the department; the grant then says which one."""
 LOCAL_SUBJECTS = frozenset({"local:operator", "system:jobs"})
 """Subjects that never sign in; their roles stand in the policy file, not in the store."""
+PROVIDERS = "system:providers"
+"""Who grants what the groups of an identity provider say."""
 RESERVED_ROLES = frozenset({"role:it.operator", "role:it.jobs", SIGNED_IN})
 """The roles that nobody can be granted."""
 

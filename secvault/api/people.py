@@ -59,6 +59,7 @@ class GrantAnswer(BaseModel):
     department: str
     expires_at: str | None
     granted_by: str
+    source: str = Field(description="Empty, or the provider whose group gives it: oidc:corp.")
 
 
 class PersonAnswer(BaseModel):
@@ -268,6 +269,7 @@ def _grant(grant: Grant) -> GrantAnswer:
         department=grant.department,
         expires_at=_time(grant.expires_at),
         granted_by=grant.granted_by,
+        source=grant.source,
     )
 
 

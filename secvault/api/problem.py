@@ -25,6 +25,7 @@ from secvault.errors import (
     FieldError,
     NotAuthenticated,
     Overloaded,
+    ProvisioningRefused,
     SecvaultError,
     StepUpRequired,
     TooManyAttempts,
@@ -33,6 +34,9 @@ from secvault.errors import (
 PROBLEM_JSON = "application/problem+json"
 TYPE_BASE = "urn:secvault:problem:"
 VAULT_PATHS = "/v1/"
+SCIM_PATHS = "/scim/v2/"
+SCIM_JSON = "application/scim+json"
+SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _DEEPEST = 16
 _LONGEST_PART = 64
 
@@ -101,6 +105,8 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
         )
     if isinstance(error, TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, ProvisioningRefused):
+        return _scim_error(error.answer_status, error.detail, headers, error.scim_type)
     status = error.status
     if error.vault_status is not None and _is_vaults(request):
         status = error.vault_status
@@ -187,6 +193,8 @@ def _answer(
 ) -> Response:
     if _is_vaults(request):
         return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
+    if request.scope["path"].startswith(SCIM_PATHS):
+        return _scim_error({422: 400}.get(status, status), detail, headers)
     body: dict[str, Any] = {
         "type": TYPE_BASE + code,
         "title": title,
@@ -197,6 +205,16 @@ def _answer(
     if fields:
         body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in fields]
     return JSONResponse({**body, **more}, status, dict(headers), media_type=PROBLEM_JSON)
+
+
+def _scim_error(
+    status: int, detail: str, headers: Mapping[str, str], scim_type: str = ""
+) -> Response:
+    """RFC 7644, 3.12."""
+    body = {"schemas": [SCIM_ERROR], "status": str(status), "detail": detail}
+    if scim_type:
+        body["scimType"] = scim_type
+    return JSONResponse(body, status, dict(headers), media_type=SCIM_JSON)
 
 
 def _is_vaults(request: Request) -> bool:

@@ -50,6 +50,7 @@ def list_(context: typer.Context, as_json: show.AsJson = False) -> None:
         "department": "Department",
         "expires_at": "Until",
         "granted_by": "Given by",
+        "source": "From",
     }
     show.listing("grants", rows, columns, as_json=as_json, empty="No role is given to anybody.")
 
@@ -74,5 +75,6 @@ def _row(grant: Grant) -> dict[str, Any]:
         "not_before": show.time(grant.not_before),
         "expires_at": show.time(grant.expires_at),
         "granted_by": grant.granted_by,
+        "source": grant.source,
         "created_at": show.time(grant.created_at),
     }

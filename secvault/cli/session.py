@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secvault.cli import ask, opening, operations, show
+from secvault.cli import ask, opening, operations, provider_sign_in, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.crypto import Secret
+    from secvault.identity.sign_in import SignedIn
     from secvault.service.service import Service
 
 
 def sign_in(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    name: Annotated[str | None, typer.Argument(help="The name to sign in with.")] = None,
     recovery: Annotated[
         bool,
         typer.Option(
@@ -26,16 +27,28 @@ def sign_in(
             show_default=False,
         ),
     ] = False,
+    provider: Annotated[
+        str | None, typer.Option(help="By this identity provider of the settings, in a browser.")
+    ] = None,
 ) -> None:
     """Sign in with password and code, and print the session's token on stdout."""
+    if (name is None) == (provider is None):
+        raise InvalidInput("say who signs in: a NAME, or --provider and its name in the settings")
     chosen = opening.settings(context)
     with opening.opened(chosen) as service:
+        if name is None:
+            _welcome(provider_sign_in.sign_in(service, provider or ""))
+            return
         password = ask.secret(f"Password of {name}")
         if recovery:
             _recover(service, name, password)
             return
         code = ask.secret("The code that the app or token shows now")
         signed_in = operations.authentication.sign_in(service, name, password, code)
+    _welcome(signed_in)
+
+
+def _welcome(signed_in: SignedIn) -> None:
     show.out(signed_in.token.text())
     show.talk(f"Signed in until {show.time(signed_in.expires_at)} at the latest.")
 

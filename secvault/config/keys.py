@@ -8,7 +8,7 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
-from secvault.config.model import PREFIX, BackupSettings, Settings
+from secvault.config.model import PREFIX, BackupSettings, IdentitySettings, Settings
 from secvault.config.notifications import NotificationSettings
 
 # Variables with the prefix that are no settings: where to look, who asks, and the unattended
@@ -30,7 +30,11 @@ def named_tables() -> dict[str, type[BaseModel]]:
     """Tables whose keys are names that the user chooses, with the model of one entry."""
     return {
         f"{table}.{name}": get_args(field.annotation)[1]
-        for table, model in (("backup", BackupSettings), ("notifications", NotificationSettings))
+        for table, model in (
+            ("backup", BackupSettings),
+            ("identity", IdentitySettings),
+            ("notifications", NotificationSettings),
+        )
         for name, field in model.model_fields.items()
         if get_origin(field.annotation) is dict
     }

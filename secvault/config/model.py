@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from secvault.config.approvals import ApprovalSettings
+from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings
@@ -188,6 +189,8 @@ class IdentitySettings(Section):
     webauthn: WebauthnSettings = WebauthnSettings()
     # Failed sign-ins from one network (/24, /64) before it waits; 0 where all come by one proxy.
     network_failures: int = Field(100, ge=0, le=1_000_000)
+    oidc: dict[Name, OidcSettings] = Field(default_factory=dict)
+    scim: dict[Name, ScimSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _bounded(self) -> IdentitySettings:
@@ -355,6 +358,11 @@ class Settings(BaseSettings):
             return (f"https://{self.identity.webauthn.rp_id}",)
         scheme, port = "https" if self.server.tls_certificate else "http", self.server.port
         return tuple(f"{scheme}://{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))
+
+    @property
+    def public_url(self) -> str:
+        """Where people and identity providers reach this service, without a slash at the end."""
+        return self.public_origins[0]
 
     @property
     def policy_folder(self) -> Path:

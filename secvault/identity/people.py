@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, not_, select, update
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity import names, places, sessions
 from secvault.identity.passwords import PasswordHash
-from secvault.store.tables import mfa_request, passkey_challenge, person
+from secvault.store.tables import external_identity, mfa_request, passkey_challenge, person
 
 INVITED = "invited"
 ACTIVE = "active"
@@ -195,13 +195,26 @@ def change_person(connection: Connection, person_id: str, version: int, changes:
 
 def rename_invited(connection: Connection, person_id: str, name: str, display_name: str) -> None:
     """Give somebody who was never active another sign-in name. Raises Conflict when it is taken."""
-    if connection.execute(
-        select(person.c.id).where(person.c.name == name, person.c.id != person_id)
-    ).first():
+    _rename(connection, name, display_name, person.c.id == person_id, person.c.state == INVITED)
+
+
+def rename_person(connection: Connection, person_id: str, name: str, display_name: str) -> None:
+    """Give somebody this sign-in name and this name to read, both as `NewPerson` has them.
+
+    Raises Conflict when the sign-in name is taken.
+    """
+    _rename(connection, name, display_name, person.c.id == person_id)
+
+
+def _rename(
+    connection: Connection, name: str, display_name: str, *chosen: ColumnElement[bool]
+) -> None:
+    taken = select(person.c.id).where(person.c.name == name, not_(and_(*chosen)))
+    if connection.execute(taken).first() is not None:
         raise _taken(name)
     connection.execute(
         update(person)
-        .where(person.c.id == person_id, person.c.state == INVITED)
+        .where(*chosen)
         .values(
             name=name,
             display_name=display_name,
@@ -261,8 +274,18 @@ def names_taken(connection: Connection, wanted: Iterable[str]) -> frozenset[str]
 def disable_person(connection: Connection, clock: Clock, person_id: str) -> int:
     """Shut somebody out: their sessions end with the caller's transaction. Returns how many.
 
-    Raises NotFound; Conflict when they are disabled already.
+    Whom a provider has disabled is disabled here, too, from then on, and the provider cannot undo
+    it. Raises NotFound; Conflict when they are disabled here already.
     """
+    known = read_person(connection, person_id)
+    kept = external_identity.c
+    taken_over = connection.execute(
+        update(external_identity)
+        .where(kept.person == person_id, kept.suspended)
+        .values(suspended=False)
+    )
+    if taken_over.rowcount and known.state == DISABLED:
+        return 0
     _change_state(connection, person_id, (ACTIVE, INVITED), DISABLED)
     return sessions.end_all_sessions(connection, clock, person_id)
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 PASSWORD, TOTP, PASSKEY, RECOVERY = "password", "totp", "passkey", "recovery"
 """What somebody can show to be let in."""
+PROVIDER, PROVIDER_FACTOR = "oidc", "oidc_mfa"
+"""The word of an identity provider, and that it has seen a second factor which counts here."""
 
 Carrier = Literal["header", "cookie"]
 HEADER: Carrier = "header"

@@ -48,6 +48,23 @@ class Reason(StrEnum):
     UNKNOWN_INVITATION = "unknown_invitation"
     INVITATION_EXPIRED = "invitation_expired"
     REPLACED = "replaced"
+    # What an identity provider said, or what came in its name.
+    PROVIDER_REFUSED = "provider_refused"
+    UNKNOWN_STATE = "unknown_state"
+    OTHER_BROWSER = "other_browser"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    WRONG_SIGNATURE = "wrong_signature"
+    WRONG_NONCE = "wrong_nonce"
+    WRONG_ID_TOKEN = "wrong_id_token"  # noqa: S105  a reason, not a token
+    UNKNOWN_KEY = "unknown_key"
+    EXPIRED = "expired"
+    TOO_OLD = "too_old"
+    NOT_LINKED = "not_linked"
+    LINKED_ALREADY = "linked_already"
+    NAME_NOT_FREE = "name_not_free"
+    REPLAYED = "replayed"
 
 
 class SignInRefused(NotAuthenticated):

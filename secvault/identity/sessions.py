@@ -112,17 +112,20 @@ def open_session(
     factors: tuple[str, ...] = (PASSWORD, TOTP),
     carrier: Carrier = HEADER,
     network: str = "",
+    second_factor_at: int | None = None,
     random: Random = os.urandom,
 ) -> OpenedSession:
     """Open a session of somebody who has shown these factors just now.
 
-    One that a recovery code opens counts as without a second factor, and lasts half an hour.
-    Whoever has too many open ones then loses the one unused for longest. The caller's transaction
-    holds the person's row, so that two sign-ins see each other's.
+    second_factor_at: when the second was shown, if not now; never later. A session that a recovery
+    code opens counts as without a second factor, and lasts half an hour. Whoever has too many open
+    ones then loses the one unused for longest. The caller's transaction holds the person's row, so
+    that two sign-ins see each other's.
     """
     recovering = RECOVERY in factors
     lasts = min(limits.absolute, RECOVERY_SECONDS) if recovering else limits.absolute
     now = clock.micros()
+    shown_at = now if second_factor_at is None else second_factor_at
     opened = _insert(
         connection,
         keys,
@@ -131,7 +134,7 @@ def open_session(
         now=now,
         expires_at=now + lasts * _MICROS,
         factors=factors,
-        second_factor_at=0 if recovering else now,
+        second_factor_at=0 if recovering else min(now, shown_at),
         carrier=carrier,
         network=network or None,
     )

@@ -171,10 +171,12 @@ def let_in(
     factors: tuple[str, ...],
     device: str,
     came: Came = FROM_SOMEWHERE,
+    second_factor_at: int | None = None,
 ) -> SignedIn:
     """Open a session, in the transaction that uses up what was shown.
 
-    Raises SignInRefused when the person is not active any more.
+    second_factor_at: when the second factor was shown, if that was not now. Raises SignInRefused
+    when the person is not active any more.
     """
     came_in = connection.execute(
         update(person)
@@ -192,6 +194,7 @@ def let_in(
         factors=factors,
         carrier=came.carrier,
         network=came.network,
+        second_factor_at=second_factor_at,
         random=entrance.random,
     )
     principal = sessions.read_principal(connection, opened.key_id)

@@ -183,7 +183,7 @@ def jobs() -> Principal:
 
 
 def recorder(
-    service: Service, request_id: str, method: str
+    service: Service, request_id: str, method: str, provider: str = ""
 ) -> Callable[[Connection, SignedIn], None]:
     """What puts the audit entry of a sign-in into the transaction that opens the session."""
 
@@ -202,6 +202,7 @@ def recorder(
                 "session": who.credential,
                 **({"device": signed_in.device} if signed_in.device else {}),
                 **({"new_network": True} if signed_in.new_network else {}),
+                **({"provider": provider} if provider else {}),
             },
         )
         service.audit.enqueue(connection, event)
@@ -212,12 +213,14 @@ def recorder(
 
 
 @contextmanager
-def recording_refusals(service: Service, request_id: str) -> Iterator[None]:
+def recording_refusals(
+    service: Service, request_id: str, kind: str = "auth.sign_in", provider: str = ""
+) -> Iterator[None]:
     """Record that somebody was not let in in the block, and why, and let the refusal go on."""
     try:
         yield
     except (SignInRefused, SignInDelayed) as refusal:
-        record_refusal(service, refusal, request_id)
+        record_refusal(service, refusal, request_id, kind, provider)
         raise
 
 
@@ -226,6 +229,7 @@ def record_refusal(
     refusal: SignInRefused | SignInDelayed,
     request_id: str,
     kind: str = "auth.sign_in",
+    provider: str = "",
 ) -> None:
     """Put the cause of a refusal on disk, which its answer does not tell."""
     who = refusal.person or "unknown"
@@ -236,7 +240,10 @@ def record_refusal(
         resource=f"it/people/{who}",
         department="it",
         request=request_id,
-        detail={"reason": refusal.reason.value},
+        detail={
+            "reason": refusal.reason.value,
+            **({"provider": provider} if provider else {}),
+        },
     )
     events = [denied]
     if isinstance(refusal, SignInRefused):

@@ -32,6 +32,7 @@ from secvault.identity import (
 )
 from secvault.identity.blocklist import Blocklist
 from secvault.identity.hashing import Hashing, HashingProcesses, Here, WaitingRoom
+from secvault.identity.oidc.provider import Provider
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
@@ -47,6 +48,8 @@ from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
+from secvault.service.federation import provider_settings
+from secvault.service.provided_roles import check_groups
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
 from secvault.service.signing import signing_keys
@@ -145,6 +148,7 @@ def opened(
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
         collections, rules, obligations = _policies(settings)
+        check_groups(settings, rules)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
@@ -173,6 +177,7 @@ def opened(
             backups=_backups(settings, clock, store, keyring, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked),
             root_access=way,
+            providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))
         closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
@@ -206,6 +211,11 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obli
         {name: collection.department for name, collection in collections.items()},
     )
     return collections, rules, load_obligations(settings.policy_folder)
+
+
+def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:
+    declared = settings.identity.oidc
+    return {name: Provider(provider_settings(settings, name), clock, random) for name in declared}
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from secvault.access import Policy
 from secvault.audit.log import AuditLog
@@ -11,6 +11,7 @@ from secvault.backup.engine import BackupEngine
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.crypto.aead import Random
+from secvault.identity.oidc.provider import Provider
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
 from secvault.keyring.key_usage import KeyUsage
@@ -45,3 +46,4 @@ class Service:
     spine: Spine
     root_access: RootAccess
     delivery: Delivery = HandedOver()  # noqa: RUF009 - frozen, and holds nothing
+    providers: Mapping[str, Provider] = field(default_factory=dict)

@@ -76,7 +76,7 @@ APPROLES = READ_APPROLES | {
 }
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
-EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own"}
+EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own", "identity.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -100,6 +100,7 @@ MAY = {
     "it.key_custodian": EVERYBODY
     | {"key.export", "key.import", "key.backup", "key.restore"}
     | {"key.read", "key.list", "mount.read"},
+    "it.provisioner": EVERYBODY | {"scim.provision"},
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
@@ -318,7 +319,10 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
     [
         (AccessContext(AT), set()),
         (AccessContext(AT, AT - 301_000_000), set()),
-        (AccessContext(AT, AT), {"factor.enrol", "factor.remove", "recovery.make"}),
+        (
+            AccessContext(AT, AT),
+            {"factor.enrol", "factor.remove", "recovery.make", "identity.link", "identity.unlink"},
+        ),
         (AccessContext(AT, recovering=True), {"factor.enrol", "recovery.enrol"}),
     ],
     ids=["none", "stale", "fresh", "recovering"],
@@ -328,6 +332,7 @@ def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
 ) -> None:
     snapshot = build_snapshot(shipped, [], epoch=1, at=AT)
     asked = {"factor.enrol", "factor.remove", "recovery.make", "recovery.enrol"}
+    asked |= {"identity.link", "identity.unlink"}
     assert allowed == {
         action
         for action in asked

@@ -11,6 +11,14 @@ from secvault.store.tables.approval import (
 )
 from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.federation import (
+    external_identity,
+    federated_session,
+    federation_step,
+    scim_group,
+    scim_group_member,
+    spent_logout_token,
+)
 from secvault.store.tables.identity import (
     hardware_token,
     invitation,
@@ -54,6 +62,9 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "external_identity",
+    "federated_session",
+    "federation_step",
     "hardware_token",
     "invitation",
     "job",
@@ -80,11 +91,14 @@ __all__ = [
     "rewrap_run",
     "role_grant",
     "schedule",
+    "scim_group",
+    "scim_group_member",
     "secret_id",
     "service_account",
     "session",
     "sign_in_network",
     "sign_in_place",
+    "spent_logout_token",
     "stranger",
     "token",
     "totp_device",

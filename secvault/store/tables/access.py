@@ -21,6 +21,9 @@ role_grant = Table(
     Column("granted_by", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    # Empty for what people granted here; else the provider whose group it comes from, such as
+    # oidc:corp or scim:corp, and only that provider's word ends it.
+    Column("source", Text, nullable=False, server_default=text("''")),
     # Casbin leaves a right standing when one of two equal rows is removed, so there are no two.
     Index(
         "uq_role_grant_live",

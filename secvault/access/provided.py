@@ -1,0 +1,108 @@
+"""Grants that come from the groups of an identity provider, kept apart from those made here.
+
+A grant of a provider carries its source. Only these are ever added or ended here; where somebody
+was granted the same role by hand, that grant stands alone and stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from secvault.access.grants import Grant, add_grant, check_grantable, list_grants, revoke_grant
+from secvault.access.rules import Rules
+from secvault.access.vocabulary import PROVIDERS, department_of
+from secvault.errors import InvalidInput
+
+Place = tuple[str, str]
+"""A role and the department that it is given in."""
+
+_SOMEBODY = "user:0"
+_ORDINARY = ("record.", "collection.")
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a provider's word changed."""
+
+    added: tuple[Grant, ...]
+    ended: tuple[Grant, ...]
+
+
+def check_mapped(rules: Rules, role: str, department: str, *, privileged: bool) -> None:
+    """Return when a provider's group may give this role. Raises InvalidInput.
+
+    privileged: whether that may be a role that does more than work with the records of its
+    department.
+    """
+    check_grantable(rules, _SOMEBODY, role, department)
+    if not privileged and is_privileged(rules, role):
+        raise InvalidInput.at(
+            "role",
+            f"{role} does more than work with records, so whoever rules the provider's groups "
+            "would rule this vault; grant it here, or set privileged_roles = true",
+        )
+
+
+def is_privileged(rules: Rules, role: str) -> bool:
+    """Whether a role belongs to `it`, or allows anything but work with records."""
+    held = {role}
+    while True:
+        inherited = {link.role for link in rules.links if link.member in held}
+        if inherited <= held:
+            break
+        held |= inherited
+    ordinary = all(
+        rule.act.startswith(_ORDINARY)
+        for rule in rules.rules
+        if rule.sub in held and rule.eft == "allow"
+    )
+    return department_of(role) == "it" or not ordinary
+
+
+def reconcile(
+    connection: Connection,
+    rules: Rules,
+    *,
+    subject: str,
+    source: str,
+    wanted: Iterable[Place],
+    at: int,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Changed:
+    """Make the grants that a person has from `source` what the source says now.
+
+    Durable with the caller's transaction. Grants of other sources and those made here stay.
+    """
+    want = set(wanted)
+    # Those that only begin later, too: there are no two of one role.
+    standing = [
+        grant
+        for grant in list_grants(connection, subject=subject)
+        if grant.revoked_at is None and (grant.expires_at is None or grant.expires_at > at)
+    ]
+    over = [
+        grant
+        for grant in standing
+        if grant.source == source and (grant.role, grant.department) not in want
+    ]
+    ended = tuple(revoke_grant(connection, grant.id, at=at) for grant in over)
+    held = {(grant.role, grant.department) for grant in standing if grant not in over}
+    added = tuple(
+        add_grant(
+            connection,
+            rules,
+            subject=subject,
+            role=role,
+            department=department,
+            granted_by=PROVIDERS,
+            at=at,
+            source=source,
+            random=random,
+        )
+        for role, department in sorted(want - held)
+    )
+    return Changed(added, ended)

@@ -1,0 +1,151 @@
+"""Roles that come from a provider's groups stay apart from those granted here."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
+from secvault.access import Rules, add_grant, list_grants, revoke_grant
+from secvault.access.provided import check_mapped, is_privileged, reconcile
+from secvault.errors import InvalidInput, Refused
+from secvault.store import Store
+from secvault.store.epoch import POLICY, read_epoch
+from secvault.store.tables import role_grant
+
+AT = 1_700_000_000_000_000
+PLACES = (("role:hr.clerk", "hr"), ("role:hr.head", "hr"), ("role:quality.clerk", "quality"))
+SOURCES = ("oidc:corp", "scim:corp", "oidc:other")
+place = st.sampled_from(PLACES)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("grant"), place),
+        st.tuples(st.just("revoke"), place),
+        st.tuples(st.sampled_from(SOURCES), st.frozensets(place)),
+    ),
+    max_size=12,
+)
+
+
+@given(steps)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_a_provider_adds_and_ends_its_own_grants_and_no_others(
+    store: Store, shipped: Rules, steps: list[tuple[str, object]]
+) -> None:
+    held: dict[object, str] = {}
+    with store.write() as connection:
+        connection.execute(delete(role_grant))
+    moments = count(AT)
+    for what, said in steps:
+        at = next(moments)
+        with store.write() as connection:
+            before = read_epoch(connection, POLICY)
+            if what == "grant" and said not in held:
+                role, department = said  # type: ignore[misc]
+                add_grant(
+                    connection,
+                    shipped,
+                    subject="user:1",
+                    role=role,
+                    department=department,
+                    granted_by="user:9",
+                    at=at,
+                )
+                held[said] = ""
+            elif what == "revoke" and said in held:
+                (grant,) = [
+                    each
+                    for each in list_grants(connection, valid_at=at)
+                    if (each.role, each.department) == said
+                ]
+                revoke_grant(connection, grant.id, at=at)
+                del held[said]
+            elif what in SOURCES:
+                wanted: frozenset[object] = said  # type: ignore[assignment]
+                changed = reconcile(
+                    connection,
+                    shipped,
+                    subject="user:1",
+                    source=what,
+                    wanted=wanted,  # type: ignore[arg-type]
+                    at=at,
+                )
+                held = {
+                    where: source
+                    for where, source in held.items()
+                    if source != what or where in wanted
+                }
+                for where in wanted - held.keys():
+                    held[where] = what
+                moved = bool(changed.added or changed.ended)
+                assert (read_epoch(connection, POLICY) > before) == moved
+        with store.read() as connection:
+            found = {
+                (each.role, each.department): each.source
+                for each in list_grants(connection, valid_at=at)
+            }
+        assert found == held
+
+
+def test_a_grant_that_begins_later_or_is_over_is_neither_doubled_nor_in_the_way(
+    store: Store, shipped: Rules
+) -> None:
+    role, department = PLACES[0]
+    with store.write() as connection:
+        for start, end in ((AT + 50, None), (AT, AT + 10)):
+            subject = "user:1" if end is None else "user:2"
+            add_grant(
+                connection,
+                shipped,
+                subject=subject,
+                role=role,
+                department=department,
+                granted_by="user:9",
+                at=AT,
+                not_before=start,
+                expires_at=end,
+            )
+        say = {"source": "oidc:corp", "wanted": {PLACES[0]}, "at": AT + 20}
+        assert not reconcile(connection, shipped, subject="user:1", **say).added  # type: ignore[arg-type]
+        assert reconcile(connection, shipped, subject="user:2", **say).added  # type: ignore[arg-type]
+
+
+def test_nobody_grants_in_the_name_of_providers_without_a_source(
+    store: Store, shipped: Rules
+) -> None:
+    with store.write() as connection, pytest.raises((InvalidInput, Refused)):
+        add_grant(
+            connection,
+            shipped,
+            subject="user:1",
+            role="role:hr.clerk",
+            department="hr",
+            granted_by="system:providers",
+            at=AT,
+        )
+
+
+def test_every_role_but_those_that_work_with_records_is_privileged(shipped: Rules) -> None:
+    ordinary = {role for role in shipped.roles if not is_privileged(shipped, role)}
+    assert ordinary == {
+        f"role:{department}.{rank}"
+        for department in (
+            "accounting",
+            "hr",
+            "production",
+            "quality",
+            "analysis",
+            "administration",
+            "logistics",
+            "settlement",
+        )
+        for rank in ("clerk", "head")
+    } | {"role:analysis.analyst"}
+    check_mapped(shipped, "role:hr.clerk", "hr", privileged=False)
+    check_mapped(shipped, "role:it.admin", "it", privileged=True)
+    for role in ("role:it.admin", "role:it.auditor", "role:it.cryptor", "role:it.provisioner"):
+        with pytest.raises(InvalidInput, match="privileged_roles"):
+            check_mapped(shipped, role, "it", privileged=False)
