@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NOT_YOURSELF = "not_yourself"
     # What an identity provider said, or what came in its name.
     PROVIDER_REFUSED = "provider_refused"
+    CODE_REFUSED = "code_refused"
     UNKNOWN_STATE = "unknown_state"
     OTHER_BROWSER = "other_browser"
     WRONG_ISSUER = "wrong_issuer"
