@@ -50,6 +50,7 @@ class Reason(StrEnum):
     REPLACED = "replaced"
     # What an identity provider said, or what came in its name.
     PROVIDER_REFUSED = "provider_refused"
+    CODE_REFUSED = "code_refused"
     UNKNOWN_STATE = "unknown_state"
     OTHER_BROWSER = "other_browser"
     WRONG_ISSUER = "wrong_issuer"

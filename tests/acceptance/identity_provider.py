@@ -9,6 +9,7 @@ import datetime
 import sys
 import threading
 import warnings
+from typing import Any
 
 NAME, PASSWORD, GROUP = "mai.le", "a password at the provider", "Payroll"
 CLIENT, SECRET = "secvault", "a-secret-of-the-client"
@@ -38,7 +39,14 @@ def main(redirect_uris: list[str]) -> None:
     }
     server = make_server("127.0.0.1", 0, lambda *_: iter(()), threaded=True)
     app = create_app(settings, env_file="/dev/null")
-    server.app = app
+    # Its store in memory does not bear two requests at the same moment.
+    turn = threading.Lock()
+
+    def one_at_a_time(environ: Any, start_response: Any) -> list[bytes]:
+        with turn:
+            return list(app(environ, start_response))
+
+    server.app = one_at_a_time
     with app.app_context(), app.backend.session():
         now = datetime.datetime.now(datetime.UTC)
         person = models.User(

@@ -389,6 +389,7 @@ def test_the_providers_no_lets_nobody_in(signing: Signing, api: Api, corp: Signi
     assert reasons(api)[0] == "provider_refused"
     brought = {**corp.visit(signing.begin()), "code": "made-up"}
     assert signing.back(brought).status_code == 401
+    assert reasons(api)[0] == "code_refused"
     assert signing.back({}).status_code == 401
     assert api("GET", f"{OIDC}/corp/callback", params={"state": "x" * 200}).status_code == 422
 

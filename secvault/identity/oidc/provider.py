@@ -191,7 +191,7 @@ class Provider:
         if answer.status != 200 or not isinstance(token, str) or not isinstance(access, str):
             if answer.status >= 500:
                 raise Unavailable(f"the identity provider {self.name} failed; try again")
-            raise NotBelieved(Reason.PROVIDER_REFUSED)
+            raise NotBelieved(Reason.CODE_REFUSED)
         identity = read_id_token(
             token,
             self._keys,
