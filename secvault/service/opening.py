@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from secvault.access import Policy, Rules, load_rules
 from secvault.audit.event import Actor, Event
+from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
@@ -143,7 +144,13 @@ def opened(
         collections, rules = _policies(settings)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
-        audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
+        audit = AuditLog(
+            store,
+            clock,
+            node=node,
+            wait_seconds=settings.audit.wait_seconds,
+            journals=_journals(store, clock),
+        )
         closing.callback(audit.close)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
@@ -197,6 +204,14 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules]:
         {name: collection.department for name, collection in collections.items()},
     )
     return collections, rules
+
+
+def _journals(store: Store, clock: Clock) -> Journals | None:
+    """Where all processes of a vault are on one machine, as with SQLite, a file of each will do."""
+    if store.dialect != "sqlite":
+        return None
+    database = Path(str(store.writer.url.database))
+    return Journals(database.with_name(f"{database.name}-audit"), clock)
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -2,7 +2,13 @@
 
 from secvault.store.tables.access import role_grant
 from secvault.store.tables.approle import approle, mfa_request, secret_id
-from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
+from secvault.store.tables.audit import (
+    audit_checkpoint,
+    audit_event,
+    audit_head,
+    audit_journal,
+    audit_outbox,
+)
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.identity import (
     hardware_token,
@@ -36,6 +42,7 @@ __all__ = [
     "audit_checkpoint",
     "audit_event",
     "audit_head",
+    "audit_journal",
     "audit_outbox",
     "backup_repository",
     "backup_run",
