@@ -35,7 +35,7 @@ from secvault.store.straight import straight
 EVENTS_AT_ONCE = 4_096
 """About how many events one transaction takes."""
 
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0
 
 _TAKEN = "SELECT taken FROM audit_journal WHERE name = ?"
 _EVERY_NAME = "SELECT name FROM audit_journal"
