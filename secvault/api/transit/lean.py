@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,15 +18,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.problem import problem_response
-from secvault.api.transit.paths import MAX_BATCH
-from secvault.crypto.aead import Random
-from secvault.crypto.digest import DEFAULT_HASH
+from secvault.api.transit.plain import MANNERS, Done, Manner
 from secvault.errors import SecvaultError
-from secvault.keyring import encryption, signing
-from secvault.keyring.encryption import ToDecrypt, ToEncrypt
-from secvault.keyring.message_count import MessageCount
-from secvault.keyring.open_key import OpenKey
-from secvault.service.transit.used import versions_shown
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -41,122 +33,6 @@ _PATH = re.compile(
 )
 _METHODS = frozenset({"POST", "PUT"})
 _JSON = (b"content-type", b"application/json")
-
-
-class _EncryptItem(ToEncrypt, frozen=True, forbid_unknown_fields=True):
-    reference: str = ""
-
-
-class _EncryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_EncryptItem]
-
-
-class _DecryptItem(ToDecrypt, frozen=True, forbid_unknown_fields=True):
-    reference: str = ""
-
-
-class _DecryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_DecryptItem]
-
-
-class _HmacItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    input: bytes
-    reference: str = ""
-
-
-class _HmacBody(_HmacItem, frozen=True, forbid_unknown_fields=True):
-    key_version: int = 0
-
-
-class _HmacBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_HmacItem]
-    key_version: int = 0
-
-
-@dataclass(frozen=True)
-class _Manner:
-    """How the bodies of one action are read, and what is done with their items.
-
-    each: what the answer says of each item of a body. seals: whether each item is one more
-    message under the key.
-    """
-
-    single: msgspec.json.Decoder[Any]
-    batch: msgspec.json.Decoder[Any]
-    each: Callable[[OpenKey, Sequence[Any], Any, Random], list[dict[str, Any]]]
-    seals: bool
-
-    def run(
-        self, body: bytes, key: OpenKey, messages: MessageCount, random: Random
-    ) -> tuple[dict[str, Any], Sequence[Any]] | None:
-        """The data of the answer and the items; None unless every one succeeds."""
-        try:
-            if b'"batch_input"' not in body:
-                item = self.single.decode(body)
-                if self.seals and not messages.take(key, (item,)):
-                    return None
-                return self.each(key, (item,), item, random)[0], (item,)
-            given = self.batch.decode(body)
-            items = given.batch_input
-            if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
-                return None
-            results = self.each(key, items, given, random)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SecvaultError):
-            return None
-        for result, item in zip(results, items, strict=True):
-            result["reference"] = item.reference
-        return {"batch_results": results}, items
-
-
-def _encrypt(
-    key: OpenKey, items: Sequence[_EncryptItem], _: Any, random: Random
-) -> list[dict[str, Any]]:
-    return [_shown(done) for done in encryption.encrypt_each(key, items, random)]
-
-
-def _decrypt(
-    key: OpenKey, items: Sequence[_DecryptItem], _: Any, __: Random
-) -> list[dict[str, Any]]:
-    return [{"plaintext": plaintext} for plaintext in encryption.decrypt_each(key, items)]
-
-
-def _rewrap(
-    key: OpenKey, items: Sequence[_DecryptItem], _: Any, random: Random
-) -> list[dict[str, Any]]:
-    return [_shown(done) for done in encryption.rewrap_each(key, items, random)]
-
-
-def _hmac(
-    key: OpenKey, items: Sequence[_HmacItem], given: _HmacBody | _HmacBatch, _: Random
-) -> list[dict[str, Any]]:
-    version = given.key_version
-    return [
-        {"hmac": signing.authenticate(key, item.input, DEFAULT_HASH, version)} for item in items
-    ]
-
-
-def _shown(done: encryption.Encrypted) -> dict[str, Any]:
-    return {"ciphertext": done.ciphertext, "key_version": done.key_version}
-
-
-def _manner(
-    single: type[msgspec.Struct],
-    batch: type[msgspec.Struct],
-    each: Callable[..., list[dict[str, Any]]],
-    *,
-    seals: bool,
-) -> _Manner:
-    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), each, seals)
-
-
-_MANNERS: Mapping[str, _Manner] = MappingProxyType(
-    {
-        "encrypt": _manner(_EncryptItem, _EncryptBatch, _encrypt, seals=True),
-        "decrypt": _manner(_DecryptItem, _DecryptBatch, _decrypt, seals=False),
-        "rewrap": _manner(_DecryptItem, _DecryptBatch, _rewrap, seals=True),
-        "hmac": _manner(_HmacBody, _HmacBatch, _hmac, seals=False),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +68,17 @@ class LeanPath:
             return
         body, whole, unread = await _read(receive, self._longest)
         ready = (asked.find(warm) or await _load(warm, asked)) if whole else None
-        done = await _run(_MANNERS[asked.action], body, ready, warm) if ready else None
+        done = await _run(MANNERS[asked.action], body, ready, warm) if ready else None
         if ready is None or done is None:
             await self._app(scope, unread, send)
             return
-        data, items = done
         try:
-            await warm.audit.record(ready.event(len(items)))
+            await warm.audit.record(ready.event(done.count))
         except SecvaultError as error:
             await problem_response(Request(scope), error)(scope, receive, send)
             return
-        warm.note(ready, asked.mount, asked.name, versions_shown(items, data))
-        await _answer(asked.request_id, data, send)
+        warm.note(ready, asked.mount, asked.name, done.versions)
+        await _answer(asked.request_id, done.data, send)
 
 
 def _asked(scope: Scope) -> _Asked | None:
@@ -258,15 +133,13 @@ async def _load(warm: Warm, asked: _Asked) -> Ready | None:
     return asked.find(warm)
 
 
-async def _run(
-    manner: _Manner, body: bytes, ready: Ready, warm: Warm
-) -> tuple[dict[str, Any], Sequence[Any]] | None:
+async def _run(manner: Manner, body: bytes, ready: Ready, warm: Warm) -> Done | None:
     if len(body) <= LONGEST_TURN:
         return manner.run(body, ready.key, warm.messages, warm.nonces)
     return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)
 
 
-async def _answer(request_id: str, data: dict[str, Any], send: Send) -> None:
+async def _answer(request_id: str, data: Any, send: Send) -> None:
     content = msgspec.json.encode(
         {
             "request_id": request_id,
