@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from secvault.api.problem import problem_response
+from secvault.api.gate import Passage
+from secvault.api.private import PRIVATE
 from secvault.api.transit.plain import MANNERS, Done, Manner
-from secvault.errors import SecvaultError
+from secvault.errors import BodyTooSlow, SecvaultError
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -32,11 +32,28 @@ _PATH = re.compile(
     r"/v1/([A-Za-z0-9_./-]{1,512})/(encrypt|decrypt|rewrap|hmac)/([A-Za-z0-9_.-]{1,128})"
 )
 _METHODS = frozenset({"POST", "PUT"})
-_JSON = (b"content-type", b"application/json")
+_TOKEN_HEADERS = frozenset({b"x-vault-token", b"authorization"})
+_HEADERS = ((b"content-type", b"application/json"), *PRIVATE)
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as the transit engine puts it."""
+
+    request_id: str
+    lease_id: str = ""
+    renewable: bool = False
+    lease_duration: int = 0
+    data: Any
+    wrap_info: None = None
+    warnings: None = None
+    auth: None = None
+
+
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A request that may be plain."""
 
     action: str
@@ -51,37 +68,49 @@ class _Asked:
 
 
 class LeanPath:
-    """In front of the framework's application: answers what is plain, hands on the rest."""
+    """In front of everything: answers what is plain, hands on the rest."""
 
-    def __init__(self, app: ASGIApp, warm: Callable[[], Warm | None], max_body_bytes: int) -> None:
+    def __init__(
+        self, warm: Callable[[], Warm | None], passage: Passage, max_body_bytes: int
+    ) -> None:
         """warm: the memory of this process; None while there is no open service."""
-        self._app = app
         self._warm = warm
+        self._passage = passage
         self._longest = min(LONGEST_BODY, max_body_bytes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        asked = _asked(scope) if scope["type"] == "http" else None
-        warm = self._warm() if asked else None
-        if asked is None or warm is None:
-            await self._app(scope, receive, send)
-            return
+    def asked(self, scope: Scope, request_id: str) -> Asked | None:
+        """What a request asks for, if it may be plain."""
+        return _asked(scope, request_id) if self._passage.is_open else None
+
+    async def answer(self, asked: Asked, receive: Receive, send: Send) -> Receive | None:
+        """Answer it; else a `receive` that gives its whole body to somebody else.
+
+        Raises AuditUnavailable; nothing is sent then.
+        """
         body, whole, unread = await _read(receive, self._longest)
-        ready = (asked.find(warm) or await _load(warm, asked)) if whole else None
-        done = await _run(MANNERS[asked.action], body, ready, warm) if ready else None
-        if ready is None or done is None:
-            await self._app(scope, unread, send)
-            return
+        warm = self._warm()
+        if not whole or warm is None:
+            return unread
+        # From here on: who waits for a body that trickles in holds nothing to be waited for.
+        self._passage.busy += 1
         try:
+            ready = asked.find(warm) or await _load(warm, asked)
+            done = await _run(MANNERS[asked.action], body, ready, warm) if ready else None
+            if ready is None or done is None:
+                return unread
             await warm.audit.record(ready.event(done.count))
-        except SecvaultError as error:
-            await problem_response(Request(scope), error)(scope, receive, send)
-            return
-        warm.note(ready, asked.mount, asked.name, done.versions)
-        await _answer(asked.request_id, done.data, send)
+            content = _answer(asked.request_id, done.data)
+            if not self._passage.is_open:
+                return unread
+            await send(_start(asked.request_id, len(content)))
+            await send({"type": "http.response.body", "body": content})
+            warm.note(ready, asked.mount, asked.name, done.versions)
+        finally:
+            self._passage.busy -= 1
+        return None
 
 
-def _asked(scope: Scope) -> _Asked | None:
+def _asked(scope: Scope, request_id: str) -> Asked | None:
     if scope["method"] not in _METHODS or scope["query_string"]:
         return None
     place = _PATH.fullmatch(scope["path"])
@@ -89,7 +118,7 @@ def _asked(scope: Scope) -> _Asked | None:
         return None
     token = b""
     for name, value in scope["headers"]:
-        if name in (b"x-vault-token", b"authorization"):
+        if name in _TOKEN_HEADERS:
             if token:
                 return None
             token = value.removeprefix(b"Bearer ") if name == b"authorization" else value
@@ -98,7 +127,7 @@ def _asked(scope: Scope) -> _Asked | None:
     if not token.startswith(b"svt_") or not token.isascii():
         return None
     mount, action, key = place.groups()
-    return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"])
+    return Asked(action, mount, key, token.decode(), request_id)
 
 
 async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
@@ -106,23 +135,27 @@ async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
     messages: list[Message] = []
     size = 0
     whole = False
-    while not whole and size <= longest:
-        message = await receive()
-        messages.append(message)
-        if message["type"] != "http.request":
-            break
-        size += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
+    try:
+        while not whole and size <= longest:
+            message = await receive()
+            messages.append(message)
+            if message["type"] != "http.request":
+                break
+            size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+    except BodyTooSlow:
+        # Whoever asks for more meets it again, and knows how to say it.
+        whole = False
     again = iter(messages)
 
     async def unread() -> Message:
         return next(again, None) or await receive()
 
-    body = b"".join(message.get("body", b"") for message in messages)
+    body = b"".join([message.get("body", b"") for message in messages])
     return body, whole and size <= longest, unread
 
 
-async def _load(warm: Warm, asked: _Asked) -> Ready | None:
+async def _load(warm: Warm, asked: Asked) -> Ready | None:
     try:
         await asyncio.to_thread(
             warm.load, asked.token, f"data.{asked.action}", asked.mount, asked.name
@@ -139,19 +172,14 @@ async def _run(manner: Manner, body: bytes, ready: Ready, warm: Warm) -> Done | 
     return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)
 
 
-async def _answer(request_id: str, data: Any, send: Send) -> None:
-    content = msgspec.json.encode(
-        {
-            "request_id": request_id,
-            "lease_id": "",
-            "renewable": False,
-            "lease_duration": 0,
-            "data": data,
-            "wrap_info": None,
-            "warnings": None,
-            "auth": None,
-        }
-    )
-    length = (b"content-length", str(len(content)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [length, _JSON]})
-    await send({"type": "http.response.body", "body": content})
+def _answer(request_id: str, data: Any) -> bytes:
+    return _ENCODER.encode(_Envelope(request_id=request_id, data=data))
+
+
+def _start(request_id: str, length: int) -> Message:
+    headers = [
+        (b"content-length", str(length).encode()),
+        *_HEADERS,
+        (b"x-request-id", request_id.encode()),
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
