@@ -93,8 +93,8 @@ def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: 
         number = Number(writer.node, writer.start, writer.counter + at)
         body = stamp(made, t=last_t, number=number)
         hashes.append(leaf_hash(body))
-        served = columns(head.frontier.size + at, made.id, last_t, made.event)
-        rows.append((*served, body, hashes[-1]))
+        place = (head.frontier.size + at, made.id, last_t)
+        rows.append((*place, *made.served, body, hashes[-1]))
     frontier = head.frontier.extend(hashes)
     if connection.dialect.name == "postgresql":
         straight(connection, _INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])

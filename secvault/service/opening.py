@@ -168,7 +168,7 @@ def opened(
             collections=collections,
             entrance=_entrance(settings, clock, store, keyring, random),
             signing=signing_keys(keyring, settings.organisation),
-            backups=_backups(settings, clock, store, keyring, node, environment, random),
+            backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, approvals),
             root_access=way,
         )
@@ -249,6 +249,7 @@ def _backups(
     clock: Clock,
     store: Store,
     keyring: Keyring,
+    audit: AuditLog,
     node: str,
     environment: Mapping[str, str],
     random: Random,
@@ -271,6 +272,7 @@ def _backups(
         host=_host(),
         environment=environment,
         random=random,
+        settle=audit.drain,
     )
 
 
