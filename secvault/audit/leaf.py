@@ -90,6 +90,8 @@ class _Leaf(_Part):
     n: _Writer | None = None
 
 
+_NO_DECISION = DecisionNote()
+
 # Sorted member names, no spaces: RFC 8785 for the values that a checked event can have.
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(_Leaf)
@@ -157,7 +159,7 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
     check(event)
     if not unicodedata.is_normalized("NFC", event.resource):
         event = replace(event, resource=unicodedata.normalize("NFC", event.resource))
-    actor, decision = event.actor, event.decision or DecisionNote()
+    actor, decision = event.actor, event.decision or _NO_DECISION
     leaf = _Leaf(
         v=VERSION,
         id=id,
@@ -167,7 +169,7 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
         a=_Actor(actor.kind, actor.id, actor.session, actor.factors, actor.roles),
         x=_Object(event.resource, event.department, event.fields, event.count, dict(event.detail)),
     )
-    if decision != DecisionNote():
+    if decision != _NO_DECISION:
         leaf.p = _Decision(decision.rule, decision.policy, decision.id)
     if event.correlation or event.request:
         leaf.c = _Context(event.correlation, event.request)
