@@ -22,7 +22,8 @@ class Waiting:
     """Events that go into one transaction, or a request to empty the outbox (no drafts), and
     whoever waits for it.
 
-    outcome: the sequence number of the first event, or how many outbox rows were appended.
+    outcome: the sequence number of the first event; or how many events of outbox and journals were
+    appended, below zero when there are more.
     """
 
     drafts: tuple[Draft, ...] = ()

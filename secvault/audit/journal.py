@@ -127,10 +127,14 @@ class Journal:
         """The file, for reading by the thread that will `remove` it or `let_go`. Raises Damaged."""
         return Reading(self._handle, self.name)
 
-    def remove(self) -> None:
-        """Delete the file, of which the log has everything. Raises OSError."""
+    def retire(self) -> None:
+        """Take nothing more; what is being written at this moment is done when this returns."""
         with self._lock:
             self.broken = True
+
+    def remove(self) -> None:
+        """Delete the file, of which the log has everything. Raises OSError."""
+        self.retire()
         self.file.unlink()
         sync_folder(self.file.parent)
         self.let_go()
@@ -176,10 +180,11 @@ class Reading:
             raise Damaged(f"the audit journal {name} was cut off; {_MEND}")
 
     def frames(self, start: int, until: int | None, *, settled: bool) -> Iterator[Frame]:
-        """The frames from position `start` on, in order, at most up to `until`.
+        """The frames from position `start` on, in order.
 
-        They end before the first that is not whole. settled: nobody writes the file any more, so
-        that what is whole behind it shows damage. Raises Damaged.
+        until: up to there all must be whole. Without it they end before the first that is not;
+        settled: nobody writes the file any more, so that a whole one behind that shows damage.
+        Raises Damaged.
 
         Where the ring has come round since `start`, the database is an older one, put back: then
         they begin with the oldest frame that is there.
@@ -190,7 +195,7 @@ class Reading:
                 continue
             found = self._frame(start) or self._after_a_lap(start)
             if found is None:
-                if settled and self._is_more_after(start):
+                if until is not None or (settled and self._is_more_after(start)):
                     raise Damaged(
                         f"the audit journal {self.name} is damaged at position {start}: entries "
                         f"that were acknowledged cannot be read; {_MEND}"

@@ -184,7 +184,7 @@ class Journals:
         self._closed = True
         own, self._own = self._own, None
         if own is not None:
-            own.broken = True
+            own.retire()
             self._retired.append(own)
 
     def close(self) -> None:

@@ -186,9 +186,9 @@ class AuditLog:
         drained = 0
         while True:
             (outcome,) = self._submit(Waiting())
-            rows = self._settled(outcome)
-            drained += rows
-            if rows < OUTBOX_ROWS:
+            appended = self._settled(outcome)
+            drained += abs(appended)
+            if appended >= 0:
                 return drained
 
     @property
@@ -273,9 +273,10 @@ class AuditLog:
         if self._journals is not None:
             self._journals.taken(taking)
             self._left_by_others = others and taking.more
+        drained = len(taking.drafts) + len(pending)
         if taking.more or len(pending) == OUTBOX_ROWS:
             self._intake.wake()
-        drained = len(taking.drafts) + len(pending)
+            drained = -drained
         seq = head.frontier.size + len(before)
         for waiting in live:
             waiting.outcome.set_result(seq if waiting.drafts else drained)

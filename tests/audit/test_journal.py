@@ -146,6 +146,16 @@ def test_damage_before_the_last_frame_is_said(tmp_path: Path) -> None:
         _read(journal.file)
 
 
+def test_damage_before_what_was_acknowledged_is_said_while_it_is_written(tmp_path: Path) -> None:
+    journal = _new(tmp_path)
+    assert journal.append([b"one"])
+    with journal.file.open("r+b") as file:
+        file.write(journal.file.read_bytes().replace(b"one", b"eno"))
+    with pytest.raises(Damaged, match="acknowledged cannot be read"):
+        list(journal.reading().frames(0, journal.durable, settled=False))
+    journal.let_go()
+
+
 def test_a_file_that_was_cut_off_is_damage(tmp_path: Path) -> None:
     journal = _new(tmp_path)
     assert journal.append([b"one"])
