@@ -1,18 +1,14 @@
-"""The HTTP application: all routes, the request id, the errors, the limits."""
+"""The HTTP application: all routes, and what goes around them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from http import HTTPStatus
 
 import structlog
-import uuid_utils
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from secvault import __version__
 from secvault.api import (
@@ -50,39 +46,15 @@ from secvault.api import (
     transit,
     userpass,
 )
-from secvault.api.body_time import PunctualBody
+from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
-from secvault.api.gate import Gate
-from secvault.api.problem import too_large, too_slow
+from secvault.api.gate import Gate, Passage
 from secvault.api.transit.lean import LeanPath
 from secvault.keyring.root import Root
 from secvault.service import Service
 from secvault.service.sealing.follower import Follower
 from secvault.service.seals import Node
 from secvault.service.transit.warm import warmed
-
-PRIVATE = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (
-        b"content-security-policy",
-        b"; ".join(
-            (
-                b"default-src 'none'",
-                b"style-src 'unsafe-inline'",
-                b"object-src 'none'",
-                b"base-uri 'none'",
-                b"form-action 'none'",
-                b"frame-ancestors 'none'",
-            )
-        ),
-    ),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    # Browsers take it from https only, so it does no harm where TLS is not spoken.
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
-)
-_OURS = frozenset({b"x-request-id", *(name for name, _ in PRIVATE)})
 
 DESCRIPTION = (
     "Guards a company's back office: field encryption for calling systems (compatible with Vault "
@@ -122,17 +94,15 @@ def application(
     def renewed(root: Root) -> None:
         app.state.service.keyring.roots.adopt(root)
 
-    return Answering(Gate(hastened(app, max_body_bytes), lifespan, follow, renewed), body_seconds)
+    passage = Passage()
+    lean = LeanPath(lambda: app.state.warm, passage, max_body_bytes)
+    return Answering(Gate(app, lifespan, follow, renewed, passage), body_seconds, lean)
 
 
 def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:
     """The routes with what goes around them but the gate, for a service that is open already."""
-    return Answering(hastened(app, max_body_bytes), body_seconds)
-
-
-def hastened(app: FastAPI, max_body_bytes: int) -> ASGIApp:
-    """The routes behind the lean path."""
-    return LeanPath(app, lambda: app.state.warm, max_body_bytes)
+    lean = LeanPath(lambda: app.state.warm, Passage(is_open=True), max_body_bytes)
+    return Answering(app, body_seconds, lean)
 
 
 def routes(
@@ -210,71 +180,5 @@ def routes(
     return app
 
 
-class Answering:
-    """Around everything: a request id, and the headers that keep each answer private.
-
-    A body over the limit is answered by the framework, outside of our errors, and one that does
-    not come is a fault of its form to it; here both get the form of our errors.
-    """
-
-    def __init__(self, app: ASGIApp, body_seconds: float) -> None:
-        self._app = app
-        self._body_seconds = body_seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = str(uuid_utils.uuid7())
-        # A copy: what a server hands over may be shared between requests.
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        replaced = answered = False
-        body = PunctualBody(receive, self._body_seconds)
-        finish = _finishing(request_id, send)
-
-        async def answer(message: Message) -> None:
-            nonlocal replaced, answered
-            if not answered and body.late:
-                replaced = True
-                await too_slow(Request(scope))(scope, receive, finish)
-            elif _is_bare_refusal(message):
-                replaced = True
-                await too_large(Request(scope))(scope, receive, finish)
-            elif not replaced:
-                await finish(message)
-            answered = True
-
-        try:
-            await self._app(scope, body, answer)
-        except Exception:
-            # The framework raises once more what it has answered and logged; a server would log
-            # it with its message, which may hold what nobody should read.
-            if not (answered or body.late):
-                raise
-        if not answered and body.late:
-            await too_slow(Request(scope))(scope, receive, finish)
-
-
-def _finishing(request_id: str, send: Send) -> Send:
-    ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
-
-    async def finish(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            theirs = (each for each in message["headers"] if each[0] not in _OURS)
-            message["headers"] = [*theirs, *ours]
-        await send(message)
-
-    return finish
-
-
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _is_bare_refusal(message: Message) -> bool:
-    if message["type"] != "http.response.start":
-        return False
-    if message["status"] != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return False
-    return Headers(scope=message).get("content-type", "").startswith("text/plain")

@@ -10,6 +10,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -52,6 +53,17 @@ class Following(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Passage:
+    """Whether what has data may leave, and how many requests are in work; of one event loop.
+
+    Who answers must look at `is_open` with no await between the look and the sending.
+    """
+
+    is_open: bool = False
+    busy: int = 0
+
+
 class Gate:
     """An ASGI application around another.
 
@@ -65,13 +77,14 @@ class Gate:
         lifespan: Callable[[Root], AbstractAsyncContextManager[Any]],
         follow: Callable[[Gate], Following],
         renewed: Callable[[Root], None],
+        passage: Passage,
     ) -> None:
+        """passage: shared with those who answer beside the application inside."""
         self._app = app
         self._lifespan = lifespan
         self._follow = follow
         self._renewed = renewed
-        self._is_open = False
-        self._busy = 0
+        self._passage = passage
         self._inside: AbstractAsyncContextManager[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -89,7 +102,7 @@ class Gate:
         Called from another thread than the loop's. It waits for the requests in work; the sealer,
         which waits for it in turn, ends the process when that takes too long.
         """
-        self._is_open = False
+        self._passage.is_open = False
         self._in_loop(self._leave())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +117,7 @@ class Gate:
         if path in WHILE_SEALED:
             await self._app(scope, receive, send)
             return
-        if not self._is_open:
+        if not self._passage.is_open:
             await _refuse(scope, receive, send)
             return
         if path == SEAL:
@@ -118,11 +131,11 @@ class Gate:
 
         async def receive_idly() -> Message:
             # Who waits for a body that trickles in holds nothing that must be waited for.
-            self._busy -= 1
+            self._passage.busy -= 1
             try:
                 return await receive()
             finally:
-                self._busy += 1
+                self._passage.busy += 1
 
         async def guarded(message: Message) -> None:
             nonlocal start, begun, refused
@@ -134,7 +147,7 @@ class Gate:
                 return
             # No await lies between this look and the server's taking of the message, and the gate
             # is closed to the end in the same loop: what passes here has left before that.
-            if not self._is_open:
+            if not self._passage.is_open:
                 refused = True
                 if begun:
                     raise Sealed("the vault was sealed while this was answered")
@@ -145,11 +158,11 @@ class Gate:
                 await send(first)
             await send(message)
 
-        self._busy += 1
+        self._passage.busy += 1
         try:
             await self._app(scope, receive_idly, guarded)
         finally:
-            self._busy -= 1
+            self._passage.busy -= 1
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -166,11 +179,11 @@ class Gate:
         inside = self._lifespan(root)
         await inside.__aenter__()
         self._inside = inside
-        self._is_open = True
+        self._passage.is_open = True
 
     async def _leave(self) -> None:
         # Not an event: what ends a request on the hot path must cost no more than a subtraction.
-        while self._busy:  # noqa: ASYNC110
+        while self._passage.busy:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_FLUSH_SECONDS)
         inside, self._inside = self._inside, None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, exists, insert, select
 
 from secvault.audit.event import Event
-from secvault.audit.leaf import Draft, Number, draft_of, stamp
+from secvault.audit.leaf import Draft, Number, decode, draft_of, stamp
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.errors import Damaged
 from secvault.store.engine import insert_unless_there
@@ -93,8 +93,8 @@ def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: 
         number = Number(writer.node, writer.start, writer.counter + at)
         body = stamp(made, t=last_t, number=number)
         hashes.append(leaf_hash(body))
-        served = columns(head.frontier.size + at, made.id, last_t, made.event)
-        rows.append((*served, body, hashes[-1]))
+        place = (head.frontier.size + at, made.id, last_t)
+        rows.append((*place, *made.served, body, hashes[-1]))
     frontier = head.frontier.extend(hashes)
     if connection.dialect.name == "postgresql":
         straight(connection, _INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
@@ -112,9 +112,10 @@ def columns(seq: int, id: str, t: int, event: Event) -> tuple[object, ...]:  # n
     return seq, id, t, event.kind, event.outcome, actor, event.resource, event.department
 
 
-def is_recorded(connection: Connection, id: str) -> bool:  # noqa: A002 - the column's name
-    """Whether the log holds the event with this id."""
-    return bool(connection.scalar(select(exists().where(audit_event.c.id == id))))
+def is_recorded_as(connection: Connection, id: str, number: Number) -> bool:  # noqa: A002
+    """Whether the log holds the event with this id under this number."""
+    body = connection.scalar(select(audit_event.c.body).where(audit_event.c.id == id))
+    return body is not None and decode(bytes(body), seq=0).number == number
 
 
 def put_into_outbox(connection: Connection, made: Draft) -> None:

@@ -13,6 +13,8 @@ from secvault.errors import AuditUnavailable
 
 BATCH_EVENTS = 1_024
 BATCH_BYTES = 2 * 1024 * 1024
+LINGER_SECONDS = 0.1
+"""How long the log may lag behind the journal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +22,8 @@ class Waiting:
     """Events that go into one transaction, or a request to empty the outbox (no drafts), and
     whoever waits for it.
 
-    outcome: the sequence number of the first event, or how many outbox rows were appended.
+    outcome: the sequence number of the first event; or how many events of outbox and journals were
+    appended, below zero when there are more.
     """
 
     drafts: tuple[Draft, ...] = ()
@@ -36,6 +39,7 @@ class Intake:
         self._queue: deque[Waiting] = deque()
         self._changed = Condition()
         self._woken = False
+        self._lingering = False
         self._closed = False
 
     def put(self, waiting: Sequence[Waiting], seconds: float) -> None:
@@ -70,6 +74,14 @@ class Intake:
             self._woken = True
             self._changed.notify_all()
 
+    def linger(self) -> None:
+        """Have `take` return, if only with nothing, after `LINGER_SECONDS`. Never blocks."""
+        # Most calls find it set: the look saves them the lock. `take` clears it before it returns.
+        if not self._lingering:
+            with self._changed:
+                self._lingering = True
+                self._changed.notify_all()
+
     def close(self) -> None:
         """Take in nothing more; what is queued is still given out."""
         with self._changed:
@@ -80,13 +92,16 @@ class Intake:
         """The next batch, oldest first: about 1,024 events or 2 MiB; None when closed and empty.
 
         Waits for the first, at most `seconds` (None: for ever), but never for more to come: while
-        a batch is being written the next one gathers by itself. Empty after `wake` or the time.
+        a batch is being written the next one gathers by itself. Empty after `wake`, `linger` or
+        the time.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._woken or self._closed, seconds)
+            self._changed.wait_for(lambda: self._lingering or self._wanted(), seconds)
+            if self._lingering:
+                self._changed.wait_for(self._wanted, LINGER_SECONDS)
             if self._closed and not self._queue and not self._woken:
                 return None
-            self._woken = False
+            self._woken = self._lingering = False
             batch: list[Waiting] = []
             events = size = 0
             while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
@@ -96,6 +111,9 @@ class Intake:
                 batch.append(waiting)
             self._changed.notify_all()
             return batch
+
+    def _wanted(self) -> bool:
+        return bool(self._queue) or self._woken or self._closed
 
     def _admits(self) -> bool:
         return self._closed or len(self._queue) < self._limit

@@ -90,6 +90,8 @@ class _Leaf(_Part):
     n: _Writer | None = None
 
 
+_NO_DECISION = DecisionNote()
+
 # Sorted member names, no spaces: RFC 8785 for the values that a checked event can have.
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(_Leaf)
@@ -108,14 +110,20 @@ class Number:
 class Draft:
     """An event that is checked and has an id, but no place in the log yet.
 
-    body: leaf bytes without the number, as the outbox keeps them.
+    body: leaf bytes without the number, as outbox and journal keep them.
     """
 
     id: str
     t: int
-    event: Event
     body: bytes
     leaf: _Leaf
+
+    @property
+    def served(self) -> tuple[str, Outcome, str, str, str]:
+        """Kind, outcome, actor, resource and department, for queries. Raises Damaged."""
+        leaf = self.leaf
+        actor = f"{leaf.a.t}:{leaf.a.i}"
+        return leaf.k, _outcome_of(leaf), actor, leaf.x.i, leaf.x.d
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,7 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
     check(event)
     if not unicodedata.is_normalized("NFC", event.resource):
         event = replace(event, resource=unicodedata.normalize("NFC", event.resource))
-    actor, decision = event.actor, event.decision or DecisionNote()
+    actor, decision = event.actor, event.decision or _NO_DECISION
     leaf = _Leaf(
         v=VERSION,
         id=id,
@@ -161,20 +169,20 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
         a=_Actor(actor.kind, actor.id, actor.session, actor.factors, actor.roles),
         x=_Object(event.resource, event.department, event.fields, event.count, dict(event.detail)),
     )
-    if decision != DecisionNote():
+    if decision != _NO_DECISION:
         leaf.p = _Decision(decision.rule, decision.policy, decision.id)
     if event.correlation or event.request:
         leaf.c = _Context(event.correlation, event.request)
     body = _ENCODER.encode(leaf)
     if len(body) > MAX_BYTES - _STAMP_BYTES:
         raise InvalidInput.at("event", "takes more than 60 KiB; name fewer fields, give a count")
-    return Draft(id, t, event, body, leaf)
+    return Draft(id, t, body, leaf)
 
 
 def draft_of(body: bytes) -> Draft:
     """The draft whose body is this, read back from the outbox. Raises Damaged."""
     leaf = _parse(body)
-    return Draft(leaf.id, leaf.t, _event(leaf), body, leaf)
+    return Draft(leaf.id, leaf.t, body, leaf)
 
 
 def stamp(made: Draft, *, t: int, number: Number) -> bytes:
@@ -204,12 +212,9 @@ def decode(body: bytes, *, seq: int) -> StoredEvent:
 
 
 def _event(leaf: _Leaf) -> Event:
-    outcome = _OUTCOMES.get(leaf.o)
-    if outcome is None:
-        raise _not_a_leaf()
     return Event(
         kind=leaf.k,
-        outcome=outcome,
+        outcome=_outcome_of(leaf),
         actor=Actor(leaf.a.t, leaf.a.i, leaf.a.s, leaf.a.m, leaf.a.r),
         resource=leaf.x.i,
         department=leaf.x.d,
@@ -220,6 +225,13 @@ def _event(leaf: _Leaf) -> Event:
         request=leaf.c.r if leaf.c else "",
         detail=leaf.x.e,
     )
+
+
+def _outcome_of(leaf: _Leaf) -> Outcome:
+    outcome = _OUTCOMES.get(leaf.o)
+    if outcome is None:
+        raise _not_a_leaf()
+    return outcome
 
 
 def _parse(body: bytes) -> _Leaf:

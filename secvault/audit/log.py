@@ -10,8 +10,9 @@ from threading import Lock, Thread
 from sqlalchemy import Connection
 
 from secvault.audit.append import (
+    Head,
     append,
-    is_recorded,
+    is_recorded_as,
     lock_head,
     put_into_outbox,
     take_from_outbox,
@@ -19,6 +20,7 @@ from secvault.audit.append import (
 from secvault.audit.catalogue import IDENTIFIER, LOST
 from secvault.audit.event import Actor, Event
 from secvault.audit.intake import Intake, Waiting
+from secvault.audit.journals import Journals, Taking
 from secvault.audit.leaf import Draft, Number, draft, event_id
 from secvault.clock import Clock
 from secvault.errors import AuditUnavailable, InvalidInput, SecvaultError
@@ -37,10 +39,12 @@ _AGAIN_SECONDS = 1.0
 class _Doubt:
     """A batch whose commit raised: only the log can tell whether it went through.
 
-    probe: id of its first event. next_counter, lost: what holds if it did.
+    probe, number: id of its first event, and the number that it has if this batch wrote it.
+    next_counter, lost: what holds if it did.
     """
 
     probe: str
+    number: Number
     next_counter: int
     lost: int
 
@@ -64,11 +68,13 @@ class AuditLog:
         wait_seconds: float = WAIT_SECONDS,
         queue_limit: int = QUEUE_LIMIT,
         new_id: NewId = event_id,
+        journals: Journals | None = None,
     ) -> None:
-        """Start the writing thread and have it append what the outbox still holds.
+        """Start the writing thread and have it append what outbox and journals still hold.
 
         node: id of this machine, 1 to 128 characters of `catalogue.IDENTIFIER`. wait_seconds: how
-        long an operation waits, the store's own wait for a lock included. Raises InvalidInput.
+        long an operation waits, the store's own wait for a lock included. journals: of a store on
+        this machine; without them `keep` does nothing. Raises InvalidInput.
         """
         if not IDENTIFIER.fullmatch(node):
             raise InvalidInput.at("node", "must be 1 to 128 ASCII letters, digits and _ . : * -")
@@ -81,11 +87,13 @@ class AuditLog:
         self._id_micros = 0
         self._start = self._draft_id()
         self._intake = Intake(queue_limit)
+        self._journals = journals
         # Below here: only the writing thread writes.
         self._next_counter = 0
         self._lost = 0
         self._doubt: _Doubt | None = None
         self._trouble: str | None = None
+        self._left_by_others = journals is not None
         self._thread = Thread(target=self._run, name="audit-log", daemon=True)
         self._intake.wake()
         self._thread.start()
@@ -125,6 +133,19 @@ class AuditLog:
         self._intake.put((waiting,), 0)
         return waiting.outcome
 
+    def keep(self, drafts: Sequence[Draft]) -> bool:
+        """Put drafts of `draft` on disk at once, in this process's journal; True once they are.
+
+        They enter the log soon. False, with nothing done, when that cannot be now or would take
+        long: then `submit` them. Raises AuditUnavailable as the future of `submit` does.
+        """
+        if self._journals is None or not self._journals.quick:
+            return False
+        try:
+            return self._journals.keep([each.body for each in drafts])
+        finally:
+            self._intake.linger()
+
     @property
     def wait_seconds(self) -> float:
         """How long an operation waits for its entry."""
@@ -158,28 +179,36 @@ class AuditLog:
         self._intake.wake()
 
     def drain(self) -> int:
-        """Append all that the outbox holds; return how many events. Raises AuditUnavailable."""
+        """Append all that the outbox and the journals of all processes hold; how many events.
+
+        Raises AuditUnavailable.
+        """
         drained = 0
         while True:
             (outcome,) = self._submit(Waiting())
-            rows = self._settled(outcome)
-            drained += rows
-            if rows < OUTBOX_ROWS:
+            appended = self._settled(outcome)
+            drained += abs(appended)
+            if appended >= 0:
                 return drained
 
     @property
     def trouble(self) -> str | None:
         """Why the newest attempt to write failed; None if it did not. For readiness checks."""
-        return self._trouble
+        return self._trouble or (self._journals.trouble if self._journals else None)
 
     def close(self) -> None:
-        """Write what is queued, append the outbox, and end the writing thread.
+        """Write what is queued, append outbox and journal, and end the writing thread.
 
-        Events that cannot be written fail their waiters; outbox rows stay for the next start.
+        Events that cannot be written fail their waiters; outbox and journal stay for the next
+        start.
         """
+        if self._journals is not None:
+            self._journals.stop()
         self._intake.wake()
         self._intake.close()
         self._thread.join()
+        if self._journals is not None:
+            self._journals.close()
 
     def _draft_id(self) -> str:
         # Ids of one process sort in the order of their making, also when the clock stands still.
@@ -211,13 +240,26 @@ class AuditLog:
     def _write(self, batch: list[Waiting]) -> None:
         live = [w for w in batch if w.outcome.set_running_or_notify_cancel()]
         self._lost += _events(batch) - _events(live)
+        if self._journals is not None:
+            self._journals.prepare()
+            self._lost += self._journals.lost()
+        others = self._left_by_others or any(not waiting.drafts for waiting in live)
+        taking = Taking()
         try:
             with self._store.write() as connection:
-                drained, first = self._append(connection, [d for w in live for d in w.drafts])
+                head = lock_head(connection)
+                self._resolve_doubt(connection)
+                if self._journals is not None:
+                    taking = self._journals.take(connection, others=others)
+                pending = take_from_outbox(connection, OUTBOX_ROWS)
+                before = [*self._lost_event(), *taking.drafts, *pending]
+                self._append(connection, head, before, [d for w in live for d in w.drafts])
         except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
             self._lost += _events(live)
             reason = error.detail if isinstance(error, SecvaultError) else type(error).__name__
             self._trouble = f"the audit entry could not be written: {reason}"
+            if self._journals is not None:
+                self._journals.abandon(taking)
             for waiting in live:
                 refusal = AuditUnavailable(self._trouble)
                 refusal.__cause__ = error
@@ -228,29 +270,35 @@ class AuditLog:
             self._lost = 0
             self._doubt = None
         self._trouble = None
-        if drained == OUTBOX_ROWS:
+        if self._journals is not None:
+            self._journals.taken(taking)
+            self._left_by_others = others and taking.more
+        drained = len(taking.drafts) + len(pending)
+        if taking.more or len(pending) == OUTBOX_ROWS:
             self._intake.wake()
-        seq = first
+            drained = -drained
+        seq = head.frontier.size + len(before)
         for waiting in live:
             waiting.outcome.set_result(seq if waiting.drafts else drained)
             seq += len(waiting.drafts)
 
-    def _append(self, connection: Connection, drafts: list[Draft]) -> tuple[int, int]:
-        """How many outbox rows were appended, and the sequence number of the first draft."""
-        head = lock_head(connection)
-        self._resolve_doubt(connection)
-        pending = take_from_outbox(connection, OUTBOX_ROWS)
-        before = [*self._lost_event(), *pending]
+    def _append(
+        self, connection: Connection, head: Head, before: list[Draft], drafts: list[Draft]
+    ) -> None:
+        """Append those that nobody waits for, then those that somebody does."""
         every = [*before, *drafts]
         if every:
             # The numbers of lost events are skipped: the gap is what `audit.lost` explains.
             counter = self._next_counter + self._lost
-            append(connection, head, every, Number(self._node, self._start, counter))
-            self._doubt = _Doubt(every[0].id, counter + len(every), self._lost + len(drafts))
-        return len(pending), head.frontier.size + len(before)
+            first = Number(self._node, self._start, counter)
+            append(connection, head, every, first)
+            lost = self._lost + len(drafts)
+            self._doubt = _Doubt(every[0].id, first, counter + len(every), lost)
 
     def _resolve_doubt(self, connection: Connection) -> None:
-        if self._doubt is not None and is_recorded(connection, self._doubt.probe):
+        if self._doubt is not None and is_recorded_as(
+            connection, self._doubt.probe, self._doubt.number
+        ):
             self._next_counter = self._doubt.next_counter
             self._lost -= self._doubt.lost
         self._doubt = None

@@ -47,6 +47,7 @@ class BackupEngine:
     own_folders: secvault's own files that go into every backup beside its database. scratch: a
     folder of ours, wiped at will. password_key: seals the repositories' passwords. node: this
     process, for the runs that it works on. environment: where S3 credentials may come from.
+    settle: called before the database is copied; what was acknowledged until then is in it after.
     """
 
     store: Store
@@ -63,6 +64,7 @@ class BackupEngine:
     host: str
     environment: Mapping[str, str]
     random: aead.Random = os.urandom
+    settle: Callable[[], object] = lambda: None
 
     def plan(self, name: str) -> PlanSettings:
         """A declared plan. Raises NotFound; ConfigurationError for a name that cannot be used."""

@@ -76,6 +76,7 @@ def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
     engine.mark(tables.backup_run, run_id, phase="copying the database")
     folder = engine.fresh_folder(staging(run.plan))
     data_at = engine.clock.micros()
+    engine.settle()
     copy = copy_database(engine.store, folder, engine.postgresql)
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -106,42 +106,58 @@ def named_cipher(key: Secret, version: int, cipher: Cipher = "aes-gcm") -> Named
     return NamedCipher(version, f"{PREFIX}{version}:", _AEADS[cipher](exposed), nonce_bytes)
 
 
-def seal_each(
-    cipher: NamedCipher, plaintexts: Sequence[tuple[bytes, bytes]], random: Random = os.urandom
-) -> list[str]:
-    """The text form of each plaintext, as `NamedCipher.seal` makes it, in less time together.
+class Sealable(Protocol):
+    """What can be sealed: a plaintext with its associated data."""
 
-    plaintexts: each with its associated data.
-    """
+    @property
+    def plaintext(self) -> bytes: ...
+
+    @property
+    def associated_data(self) -> bytes: ...
+
+
+class Openable(Protocol):
+    """What can be opened: the text form of a ciphertext, with its associated data."""
+
+    @property
+    def ciphertext(self) -> str: ...
+
+    @property
+    def associated_data(self) -> bytes: ...
+
+
+def seal_each(
+    cipher: NamedCipher, items: Sequence[Sealable], random: Random = os.urandom
+) -> list[str]:
+    """The text form of each plaintext, as `NamedCipher.seal` makes it, in less time together."""
     size = cipher.nonce_bytes
-    nonces = draw(size * len(plaintexts), random)
+    nonces = draw(size * len(items), random)
     prefix, encrypt, encoded = cipher.prefix, cipher.aead.encrypt, binascii.b2a_base64
     texts = []
     end = 0
-    for plaintext, associated_data in plaintexts:
+    for item in items:
         start, end = end, end + size
         nonce = nonces[start:end]
-        body = nonce + encrypt(nonce, plaintext, associated_data)
+        body = nonce + encrypt(nonce, item.plaintext, item.associated_data)
         texts.append(prefix + encoded(body, newline=False).decode())
     return texts
 
 
-def open_each(cipher: NamedCipher, texts: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
+def open_each(cipher: NamedCipher, items: Sequence[Openable]) -> list[bytes] | None:
     """The plaintext of each text, as `parse_named` and `NamedCipher.open` give it.
 
-    texts: each with its associated data. None if any is of another version or does not open: one
-    by one shows which, and why.
+    None if any is of another version or does not open: one by one shows which, and why.
     """
     prefix, decrypt, encoded = cipher.prefix, cipher.aead.decrypt, binascii.b2a_base64
-    size = cipher.nonce_bytes
+    decoded, size = binascii.a2b_base64, cipher.nonce_bytes
     plaintexts = []
     try:
-        for text, associated_data in texts:
-            given = text.removeprefix(prefix)
-            body = binascii.a2b_base64(given, strict_mode=True)
+        for item in items:
+            given = item.ciphertext.removeprefix(prefix)
+            body = decoded(given, strict_mode=True)
             if encoded(body, newline=False).decode() != given:
                 return None
-            plaintexts.append(decrypt(body[:size], body[size:], associated_data))
+            plaintexts.append(decrypt(body[:size], body[size:], item.associated_data))
     except (InvalidTag, ValueError):
         return None
     return plaintexts

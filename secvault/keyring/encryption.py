@@ -5,7 +5,10 @@ A failure that the caller's input causes is an InvalidInput in the engine's own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
@@ -26,7 +29,7 @@ MISSING_CONTEXT = (
 )
 
 
-class ToEncrypt(msgspec.Struct, frozen=True):
+class ToEncrypt(msgspec.Struct, frozen=True, gc=False):
     """One plaintext. context: of derived keys. key_version 0 means the latest."""
 
     plaintext: bytes
@@ -35,7 +38,7 @@ class ToEncrypt(msgspec.Struct, frozen=True):
     context: bytes = b""
 
 
-class ToDecrypt(msgspec.Struct, frozen=True):
+class ToDecrypt(msgspec.Struct, frozen=True, gc=False):
     """One ciphertext in the form `vault:v<version>:<base64>`. key_version: of a rewrap."""
 
     ciphertext: str
@@ -44,11 +47,22 @@ class ToDecrypt(msgspec.Struct, frozen=True):
     context: bytes = b""
 
 
-class Encrypted(msgspec.Struct, frozen=True):
+class Encrypted(msgspec.Struct, frozen=True, gc=False):
     """A ciphertext and the key version that it is under."""
 
     ciphertext: str
     key_version: int
+
+
+class Opened(NamedTuple):
+    """Plaintexts, and how many of them were under which version."""
+
+    plaintexts: list[bytes]
+    versions: Mapping[int, int]
+
+
+STATED_VERSION = attrgetter("key_version")
+"""The key version that an item states; 0 if it states none."""
 
 
 def encrypt(key: OpenKey, item: ToEncrypt, random: Random) -> Encrypted:
@@ -96,32 +110,38 @@ def rewrap(key: OpenKey, item: ToDecrypt, random: Random) -> Encrypted:
 
 def encrypt_each(key: OpenKey, items: Sequence[ToEncrypt], random: Random) -> list[Encrypted]:
     """Encrypt all items, as `encrypt` does each. Raises InvalidInput when one cannot be."""
-    if not _plain(key) or any(item.key_version for item in items):
+    if not _plain(key) or any(map(STATED_VERSION, items)):
         return [encrypt(key, item, random) for item in items]
     version = key.for_encryption(0)
-    given = [(item.plaintext, item.associated_data) for item in items]
-    texts = transit.seal_each(version.cipher, given, random)
-    return [Encrypted(text, version.number) for text in texts]
+    number = version.number
+    return [Encrypted(text, number) for text in transit.seal_each(version.cipher, items, random)]
 
 
-def decrypt_each(key: OpenKey, items: Sequence[ToDecrypt]) -> list[bytes]:
+def decrypt_each(key: OpenKey, items: Sequence[ToDecrypt]) -> Opened:
     """Decrypt all items, as `decrypt` does each. Raises InvalidInput when one cannot be."""
-    opened = None
     if _plain(key):
         # Most of what is asked for is under the latest version; what is not shows itself.
-        latest = key.for_encryption(0).cipher
-        given = [(item.ciphertext, item.associated_data) for item in items]
-        opened = transit.open_each(latest, given)
-    return [decrypt(key, item) for item in items] if opened is None else opened
+        latest = key.for_encryption(0)
+        opened = transit.open_each(latest.cipher, items)
+        if opened is not None:
+            return Opened(opened, {latest.number: len(items)})
+    plaintexts = [decrypt(key, item) for item in items]
+    return Opened(plaintexts, Counter(transit.version_in(item.ciphertext) for item in items))
 
 
-def rewrap_each(key: OpenKey, items: Sequence[ToDecrypt], random: Random) -> list[Encrypted]:
-    """Move all ciphertexts, as `rewrap` does each. Raises InvalidInput when one cannot be."""
+def rewrap_each(
+    key: OpenKey, items: Sequence[ToDecrypt], random: Random
+) -> tuple[list[Encrypted], Mapping[int, int]]:
+    """Move all ciphertexts, as `rewrap` does each; and how many were under which version.
+
+    Raises InvalidInput when one cannot be.
+    """
+    opened = decrypt_each(key, items)
     again = [
         ToEncrypt(plaintext, item.associated_data, item.key_version, item.context)
-        for plaintext, item in zip(decrypt_each(key, items), items, strict=True)
+        for plaintext, item in zip(opened.plaintexts, items, strict=True)
     ]
-    return encrypt_each(key, again, random)
+    return encrypt_each(key, again, random), opened.versions
 
 
 def _plain(key: OpenKey) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, update
 
 from secvault.crypto.key_kind import KeyKind
 from secvault.errors import InvalidInput
-from secvault.keyring.encryption import ToDecrypt, ToEncrypt
+from secvault.keyring.encryption import STATED_VERSION, ToDecrypt, ToEncrypt
 from secvault.keyring.open_key import OpenKey
 from secvault.store import Store, tables
 
@@ -102,7 +102,7 @@ def _wanted(key: OpenKey, items: Sequence[ToEncrypt | ToDecrypt]) -> Mapping[_Ve
     if not key.kind.symmetric:
         return {}
     latest, mount, name = key.key.latest_version, key.key.mount, key.key.name
-    if not any(item.key_version for item in items):
+    if not any(map(STATED_VERSION, items)):
         return {(mount, name, latest): len(items)}
     # What names a version that cannot be is refused when it is to be sealed.
     versions = Counter(item.key_version or latest for item in items)

@@ -27,9 +27,11 @@ class Keys:
 def read_events(
     service: Service, caller: Caller, question: Question, after: int | None, limit: int
 ) -> Page:
-    """A page of events, newest first."""
+    """A page of events, newest first; the first has all that was acknowledged before."""
 
     def act(_: object) -> Outcome[Page]:
+        if after is None:
+            service.audit.drain()
         found = query.page(service.store, question, after=after, limit=limit)
         return Outcome(found, count=len(found.events))
 

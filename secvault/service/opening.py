@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from secvault.access import Policy, Rules, load_rules
 from secvault.access.obligations import Obligations, load_obligations
 from secvault.audit.event import Actor, Event
+from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
@@ -151,7 +152,13 @@ def opened(
         check_groups(settings, rules)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
-        audit = AuditLog(store, clock, node=node, wait_seconds=settings.audit.wait_seconds)
+        audit = AuditLog(
+            store,
+            clock,
+            node=node,
+            wait_seconds=settings.audit.wait_seconds,
+            journals=_journals(store, clock),
+        )
         closing.callback(audit.close)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
@@ -174,7 +181,7 @@ def opened(
             collections=collections,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
-            backups=_backups(settings, clock, store, keyring, node, environment, random),
+            backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked),
             root_access=way,
             providers=_providers(settings, clock, random),
@@ -216,6 +223,14 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obli
 def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:
     declared = settings.identity.oidc
     return {name: Provider(provider_settings(settings, name), clock, random) for name in declared}
+
+
+def _journals(store: Store, clock: Clock) -> Journals | None:
+    """Where all processes of a vault are on one machine, as with SQLite, a file of each will do."""
+    if store.dialect != "sqlite":
+        return None
+    database = Path(str(store.writer.url.database))
+    return Journals(database.with_name(f"{database.name}-audit"), clock)
 
 
 def _lifecycle(kind: str, program: str) -> Event:
@@ -283,6 +298,7 @@ def _backups(
     clock: Clock,
     store: Store,
     keyring: Keyring,
+    audit: AuditLog,
     node: str,
     environment: Mapping[str, str],
     random: Random,
@@ -305,6 +321,7 @@ def _backups(
         host=_host(),
         environment=environment,
         random=random,
+        settle=audit.drain,
     )
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -96,6 +97,8 @@ def test_every_encryption_answered_before_the_whole_service_is_killed_is_in_the_
                     os.kill(pid, signal.SIGKILL)
             assert process.wait(30) == -signal.SIGKILL
             survivors += _alive_after(everybody, seconds=10)
+            # What was answered was, in part, in journals alone.
+            assert len(_journals(installation)) >= WORKERS
             process = installation.start("--workers", str(WORKERS))
             installation.wait_until_ready(process)
         _wait_for_more(callers, installation)
@@ -119,9 +122,15 @@ def test_every_encryption_answered_before_the_whole_service_is_killed_is_in_the_
         id_: [count] for id_, count in answered.items()
     }
     assert max(map(len, recorded.values())) == 1
+    assert _journals(installation) == []
     report = installation.json("audit", "verify")
     assert report["ok"], report
     assert report["pending"] == 0
+
+
+def _journals(installation: Installation) -> list[Path]:
+    folder = installation.database.with_name(f"{installation.database.name}-audit")
+    return list(folder.glob("*.journal"))
 
 
 def _wait_for_more(callers: list[Caller], installation: Installation) -> None:

@@ -1,8 +1,9 @@
 """A program that writes to the log until it is done or killed.
 
-    writing_process.py URL record|change NAME COUNT
+    writing_process.py URL record|change|keep NAME COUNT
 
-Four threads record events, or change a row and enqueue an event with it, COUNT in all. Each is
+Four threads record events, or change a row and enqueue an event with it, or keep events in the
+journal (record them while that has no room), COUNT in all. Each is
 named on standard output, one a line, as soon as it is acknowledged: NAME-0, NAME-1, ...
 """
 
@@ -12,13 +13,17 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from secvault.audit import Actor, AuditLog, Event
+from secvault.audit.journals import Journals
 from secvault.clock import system_clock
 from secvault.store import Store, open_store
 from secvault.store.tables import schedule
 
 THREADS = 4
+# Small: the ring comes round many times, and is now and then full.
+HALF_BYTES = 64 * 1024
 
 
 def _event(name: str) -> Event:
@@ -40,10 +45,21 @@ def _changing(store: Store, log: AuditLog) -> Callable[[str], object]:
     return change
 
 
+def _keeping(_store: Store, log: AuditLog) -> Callable[[str], object]:
+    def keep(name: str) -> None:
+        if not log.keep([log.draft(_event(name))]):
+            log.record(_event(name))
+
+    return keep
+
+
 def main(url: str, mode: str, name: str, count: int) -> None:
     store = open_store(url)
-    log = AuditLog(store, system_clock(), node=name)
-    write = {"record": _recording, "change": _changing}[mode](store, log)
+    clock = system_clock()
+    folder = Path(f"{store.writer.url.database}-audit")
+    journals = Journals(folder, clock, half_bytes=HALF_BYTES) if mode == "keep" else None
+    log = AuditLog(store, clock, node=name, journals=journals)
+    write = {"record": _recording, "change": _changing, "keep": _keeping}[mode](store, log)
 
     def write_all(thread: int) -> None:
         for number in range(thread, count, THREADS):

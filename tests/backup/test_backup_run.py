@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from secvault.backup import manifest, run
 from secvault.backup.repository_faults import SourceUnreadable
@@ -72,6 +74,18 @@ def test_a_scheduled_run_saves_the_database_the_policies_and_the_folders(
     assert compared.checked == 5
     assert done.files is not None
     assert done.files >= 6
+
+
+def test_what_settles_before_the_copy_is_in_it(vault: SmallVault, tmp_path: Path) -> None:
+    def settle() -> None:
+        with vault.engine.store.write() as connection:
+            connection.execute(insert(tables.node).values(id="late", started_at=1, beat_at=1))
+
+    replace(vault, engine=replace(vault.engine, settle=settle)).back_up(SCHEDULED)
+    restored(vault, tmp_path / "target")
+    (copy,) = (tmp_path / "target").rglob("secvault.db")
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT id FROM node").fetchall() == [("late",)]
 
 
 def test_a_second_run_adds_only_what_changed_and_retention_drops_the_first(

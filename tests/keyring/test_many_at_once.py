@@ -92,7 +92,7 @@ def test_what_opens_alone_opens_with_others_and_what_does_not_fails_alike(
         )
         for item, how in zip(many, faults, strict=False)
     ]
-    assert _outcome(lambda: encryption.decrypt_each(key, texts)) == _outcome(
+    assert _outcome(lambda: encryption.decrypt_each(key, texts).plaintexts) == _outcome(
         lambda: [encryption.decrypt(key, text) for text in texts]
     )
 
@@ -102,12 +102,11 @@ def test_rewrapping_many_moves_all_to_the_latest_version(key: OpenKey) -> None:
         ToDecrypt(encryption.encrypt(key, ToEncrypt(text, key_version=1), os.urandom).ciphertext)
         for text in (b"a", b"b")
     ]
-    moved = encryption.rewrap_each(key, old, os.urandom)
+    moved, versions = encryption.rewrap_each(key, old, os.urandom)
+    assert versions == {1: 2}
     assert [done.key_version for done in moved] == [2, 2]
-    assert encryption.decrypt_each(key, [ToDecrypt(done.ciphertext) for done in moved]) == [
-        b"a",
-        b"b",
-    ]
+    opened = encryption.decrypt_each(key, [ToDecrypt(done.ciphertext) for done in moved])
+    assert opened == ([b"a", b"b"], {2: 2})
 
 
 def test_a_version_that_may_not_be_used_any_more_is_refused_for_all(key: OpenKey) -> None:

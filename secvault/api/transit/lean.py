@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from secvault.api.problem import problem_response
-from secvault.api.transit.paths import MAX_BATCH
-from secvault.crypto.aead import Random
-from secvault.crypto.digest import DEFAULT_HASH
-from secvault.errors import SecvaultError
-from secvault.keyring import encryption, signing
-from secvault.keyring.encryption import ToDecrypt, ToEncrypt
-from secvault.keyring.message_count import MessageCount
-from secvault.keyring.open_key import OpenKey
-from secvault.service.transit.used import versions_shown
+from secvault.api.gate import Passage
+from secvault.api.private import PRIVATE
+from secvault.api.transit.plain import MANNERS, Done, Manner
+from secvault.errors import BodyTooSlow, SecvaultError
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -40,127 +32,28 @@ _PATH = re.compile(
     r"/v1/([A-Za-z0-9_./-]{1,512})/(encrypt|decrypt|rewrap|hmac)/([A-Za-z0-9_.-]{1,128})"
 )
 _METHODS = frozenset({"POST", "PUT"})
-_JSON = (b"content-type", b"application/json")
+_TOKEN_HEADERS = frozenset({b"x-vault-token", b"authorization"})
+_HEADERS = ((b"content-type", b"application/json"), *PRIVATE)
 
 
-class _EncryptItem(ToEncrypt, frozen=True, forbid_unknown_fields=True):
-    reference: str = ""
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as the transit engine puts it."""
+
+    request_id: str
+    lease_id: str = ""
+    renewable: bool = False
+    lease_duration: int = 0
+    data: Any
+    wrap_info: None = None
+    warnings: None = None
+    auth: None = None
 
 
-class _EncryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_EncryptItem]
-
-
-class _DecryptItem(ToDecrypt, frozen=True, forbid_unknown_fields=True):
-    reference: str = ""
-
-
-class _DecryptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_DecryptItem]
-
-
-class _HmacItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    input: bytes
-    reference: str = ""
-
-
-class _HmacBody(_HmacItem, frozen=True, forbid_unknown_fields=True):
-    key_version: int = 0
-
-
-class _HmacBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch_input: list[_HmacItem]
-    key_version: int = 0
-
-
-@dataclass(frozen=True)
-class _Manner:
-    """How the bodies of one action are read, and what is done with their items.
-
-    each: what the answer says of each item of a body. seals: whether each item is one more
-    message under the key.
-    """
-
-    single: msgspec.json.Decoder[Any]
-    batch: msgspec.json.Decoder[Any]
-    each: Callable[[OpenKey, Sequence[Any], Any, Random], list[dict[str, Any]]]
-    seals: bool
-
-    def run(
-        self, body: bytes, key: OpenKey, messages: MessageCount, random: Random
-    ) -> tuple[dict[str, Any], Sequence[Any]] | None:
-        """The data of the answer and the items; None unless every one succeeds."""
-        try:
-            if b'"batch_input"' not in body:
-                item = self.single.decode(body)
-                if self.seals and not messages.take(key, (item,)):
-                    return None
-                return self.each(key, (item,), item, random)[0], (item,)
-            given = self.batch.decode(body)
-            items = given.batch_input
-            if not 0 < len(items) <= MAX_BATCH or (self.seals and not messages.take(key, items)):
-                return None
-            results = self.each(key, items, given, random)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SecvaultError):
-            return None
-        for result, item in zip(results, items, strict=True):
-            result["reference"] = item.reference
-        return {"batch_results": results}, items
-
-
-def _encrypt(
-    key: OpenKey, items: Sequence[_EncryptItem], _: Any, random: Random
-) -> list[dict[str, Any]]:
-    return [_shown(done) for done in encryption.encrypt_each(key, items, random)]
-
-
-def _decrypt(
-    key: OpenKey, items: Sequence[_DecryptItem], _: Any, __: Random
-) -> list[dict[str, Any]]:
-    return [{"plaintext": plaintext} for plaintext in encryption.decrypt_each(key, items)]
-
-
-def _rewrap(
-    key: OpenKey, items: Sequence[_DecryptItem], _: Any, random: Random
-) -> list[dict[str, Any]]:
-    return [_shown(done) for done in encryption.rewrap_each(key, items, random)]
-
-
-def _hmac(
-    key: OpenKey, items: Sequence[_HmacItem], given: _HmacBody | _HmacBatch, _: Random
-) -> list[dict[str, Any]]:
-    version = given.key_version
-    return [
-        {"hmac": signing.authenticate(key, item.input, DEFAULT_HASH, version)} for item in items
-    ]
-
-
-def _shown(done: encryption.Encrypted) -> dict[str, Any]:
-    return {"ciphertext": done.ciphertext, "key_version": done.key_version}
-
-
-def _manner(
-    single: type[msgspec.Struct],
-    batch: type[msgspec.Struct],
-    each: Callable[..., list[dict[str, Any]]],
-    *,
-    seals: bool,
-) -> _Manner:
-    return _Manner(msgspec.json.Decoder(single), msgspec.json.Decoder(batch), each, seals)
-
-
-_MANNERS: Mapping[str, _Manner] = MappingProxyType(
-    {
-        "encrypt": _manner(_EncryptItem, _EncryptBatch, _encrypt, seals=True),
-        "decrypt": _manner(_DecryptItem, _DecryptBatch, _decrypt, seals=False),
-        "rewrap": _manner(_DecryptItem, _DecryptBatch, _rewrap, seals=True),
-        "hmac": _manner(_HmacBody, _HmacBatch, _hmac, seals=False),
-    }
-)
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A request that may be plain."""
 
     action: str
@@ -183,38 +76,49 @@ class _Asked:
 
 
 class LeanPath:
-    """In front of the framework's application: answers what is plain, hands on the rest."""
+    """In front of everything: answers what is plain, hands on the rest."""
 
-    def __init__(self, app: ASGIApp, warm: Callable[[], Warm | None], max_body_bytes: int) -> None:
+    def __init__(
+        self, warm: Callable[[], Warm | None], passage: Passage, max_body_bytes: int
+    ) -> None:
         """warm: the memory of this process; None while there is no open service."""
-        self._app = app
         self._warm = warm
+        self._passage = passage
         self._longest = min(LONGEST_BODY, max_body_bytes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        asked = _asked(scope) if scope["type"] == "http" else None
-        warm = self._warm() if asked else None
-        if asked is None or warm is None:
-            await self._app(scope, receive, send)
-            return
+    def asked(self, scope: Scope, request_id: str) -> Asked | None:
+        """What a request asks for, if it may be plain."""
+        return _asked(scope, request_id) if self._passage.is_open else None
+
+    async def answer(self, asked: Asked, receive: Receive, send: Send) -> Receive | None:
+        """Answer it; else a `receive` that gives its whole body to somebody else.
+
+        Raises AuditUnavailable; nothing is sent then.
+        """
         body, whole, unread = await _read(receive, self._longest)
-        ready = (asked.find(warm) or await _load(warm, asked)) if whole else None
-        done = await _run(_MANNERS[asked.action], body, ready, warm) if ready else None
-        if ready is None or done is None:
-            await self._app(scope, unread, send)
-            return
-        data, items = done
+        warm = self._warm()
+        if not whole or warm is None:
+            return unread
+        # From here on: who waits for a body that trickles in holds nothing to be waited for.
+        self._passage.busy += 1
         try:
-            await warm.audit.record(ready.event(len(items)))
-        except SecvaultError as error:
-            await problem_response(Request(scope), error)(scope, receive, send)
-            return
-        warm.note(ready, asked.mount, asked.name, versions_shown(items, data))
-        await _answer(asked.request_id, data, send)
+            ready = asked.find(warm) or await _load(warm, asked)
+            done = await _run(MANNERS[asked.action], body, ready, warm) if ready else None
+            if ready is None or done is None:
+                return unread
+            await warm.audit.record(ready.event(done.count))
+            content = _answer(asked.request_id, done.data)
+            if not self._passage.is_open:
+                return unread
+            await send(_start(asked.request_id, len(content)))
+            await send({"type": "http.response.body", "body": content})
+            warm.note(ready, asked.mount, asked.name, done.versions)
+        finally:
+            self._passage.busy -= 1
+        return None
 
 
-def _asked(scope: Scope) -> _Asked | None:
+def _asked(scope: Scope, request_id: str) -> Asked | None:
     if scope["method"] not in _METHODS or scope["query_string"]:
         return None
     place = _PATH.fullmatch(scope["path"])
@@ -222,7 +126,7 @@ def _asked(scope: Scope) -> _Asked | None:
         return None
     token = b""
     for name, value in scope["headers"]:
-        if name in (b"x-vault-token", b"authorization"):
+        if name in _TOKEN_HEADERS:
             if token:
                 return None
             token = value.removeprefix(b"Bearer ") if name == b"authorization" else value
@@ -233,7 +137,7 @@ def _asked(scope: Scope) -> _Asked | None:
     mount, action, key = place.groups()
     client = scope.get("client")
     address = client[0] if client else ""
-    return _Asked(action, mount, key, token.decode(), scope["state"]["request_id"], address)
+    return Asked(action, mount, key, token.decode(), request_id, address)
 
 
 async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
@@ -241,23 +145,27 @@ async def _read(receive: Receive, longest: int) -> tuple[bytes, bool, Receive]:
     messages: list[Message] = []
     size = 0
     whole = False
-    while not whole and size <= longest:
-        message = await receive()
-        messages.append(message)
-        if message["type"] != "http.request":
-            break
-        size += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
+    try:
+        while not whole and size <= longest:
+            message = await receive()
+            messages.append(message)
+            if message["type"] != "http.request":
+                break
+            size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+    except BodyTooSlow:
+        # Whoever asks for more meets it again, and knows how to say it.
+        whole = False
     again = iter(messages)
 
     async def unread() -> Message:
         return next(again, None) or await receive()
 
-    body = b"".join(message.get("body", b"") for message in messages)
+    body = b"".join([message.get("body", b"") for message in messages])
     return body, whole and size <= longest, unread
 
 
-async def _load(warm: Warm, asked: _Asked) -> Ready | None:
+async def _load(warm: Warm, asked: Asked) -> Ready | None:
     try:
         await asyncio.to_thread(
             warm.load, asked.token, f"data.{asked.action}", asked.mount, asked.name, asked.address
@@ -268,27 +176,20 @@ async def _load(warm: Warm, asked: _Asked) -> Ready | None:
     return asked.find(warm)
 
 
-async def _run(
-    manner: _Manner, body: bytes, ready: Ready, warm: Warm
-) -> tuple[dict[str, Any], Sequence[Any]] | None:
+async def _run(manner: Manner, body: bytes, ready: Ready, warm: Warm) -> Done | None:
     if len(body) <= LONGEST_TURN:
         return manner.run(body, ready.key, warm.messages, warm.nonces)
     return await asyncio.to_thread(manner.run, body, ready.key, warm.messages, warm.nonces)
 
 
-async def _answer(request_id: str, data: dict[str, Any], send: Send) -> None:
-    content = msgspec.json.encode(
-        {
-            "request_id": request_id,
-            "lease_id": "",
-            "renewable": False,
-            "lease_duration": 0,
-            "data": data,
-            "wrap_info": None,
-            "warnings": None,
-            "auth": None,
-        }
-    )
-    length = (b"content-length", str(len(content)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [length, _JSON]})
-    await send({"type": "http.response.body", "body": content})
+def _answer(request_id: str, data: Any) -> bytes:
+    return _ENCODER.encode(_Envelope(request_id=request_id, data=data))
+
+
+def _start(request_id: str, length: int) -> Message:
+    headers = [
+        (b"content-length", str(length).encode()),
+        *_HEADERS,
+        (b"x-request-id", request_id.encode()),
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": headers}

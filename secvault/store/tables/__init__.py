@@ -9,7 +9,13 @@ from secvault.store.tables.approval import (
     reset_code,
     reset_code_part,
 )
-from secvault.store.tables.audit import audit_checkpoint, audit_event, audit_head, audit_outbox
+from secvault.store.tables.audit import (
+    audit_checkpoint,
+    audit_event,
+    audit_head,
+    audit_journal,
+    audit_outbox,
+)
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.federation import (
     external_identity,
@@ -56,6 +62,7 @@ __all__ = [
     "audit_checkpoint",
     "audit_event",
     "audit_head",
+    "audit_journal",
     "audit_outbox",
     "backup_repository",
     "backup_run",

@@ -51,6 +51,14 @@ audit_outbox = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# Up to where the log has taken each journal that lies beside a SQLite database.
+audit_journal = Table(
+    "audit_journal",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+)
+
 audit_checkpoint = Table(
     "audit_checkpoint",
     metadata,

@@ -1,0 +1,105 @@
+"""Around everything: a request id, and the headers that keep each answer private."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import uuid_utils
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from secvault.api.body_time import PunctualBody
+from secvault.api.private import PRIVATE
+from secvault.api.problem import problem_response, too_large, too_slow
+from secvault.api.transit.lean import LeanPath
+from secvault.errors import SecvaultError
+
+_OURS = frozenset({b"x-request-id", *(name for name, _ in PRIVATE)})
+
+
+class Answering:
+    """An ASGI application around another.
+
+    A body over the limit is answered by the framework, outside of our errors, and one that does
+    not come is a fault of its form to it; here both get the form of our errors.
+    """
+
+    def __init__(self, app: ASGIApp, body_seconds: float, lean: LeanPath | None = None) -> None:
+        """lean: answers what is plain before it comes to the application."""
+        self._app = app
+        self._body_seconds = body_seconds
+        self._lean = lean
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid_utils.uuid7())
+        body = PunctualBody(receive, self._body_seconds)
+        app = self._app
+        rest: Receive = body
+        asked = self._lean.asked(scope, request_id) if self._lean is not None else None
+        if self._lean is not None and asked is not None:
+            try:
+                unread = await self._lean.answer(asked, body, send)
+            except SecvaultError as error:
+                app = problem_response(Request(scope), error)
+            else:
+                if unread is None:
+                    return
+                rest = unread
+        # A copy: what a server hands over may be shared between requests.
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        await _answer(app, scope, body, rest, send)
+
+
+async def _answer(
+    app: ASGIApp, scope: Scope, body: PunctualBody, receive: Receive, send: Send
+) -> None:
+    """Have `app` answer. receive: what gives it the body, through `body`."""
+    replaced = answered = False
+    finish = _finishing(scope["state"]["request_id"], send)
+
+    async def answer(message: Message) -> None:
+        nonlocal replaced, answered
+        if not answered and body.late:
+            replaced = True
+            await too_slow(Request(scope))(scope, receive, finish)
+        elif _is_bare_refusal(message):
+            replaced = True
+            await too_large(Request(scope))(scope, receive, finish)
+        elif not replaced:
+            await finish(message)
+        answered = True
+
+    try:
+        await app(scope, receive, answer)
+    except Exception:
+        # The framework raises once more what it has answered and logged; a server would log
+        # it with its message, which may hold what nobody should read.
+        if not (answered or body.late):
+            raise
+    if not answered and body.late:
+        await too_slow(Request(scope))(scope, receive, finish)
+
+
+def _finishing(request_id: str, send: Send) -> Send:
+    ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
+
+    async def finish(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            theirs = (each for each in message["headers"] if each[0] not in _OURS)
+            message["headers"] = [*theirs, *ours]
+        await send(message)
+
+    return finish
+
+
+def _is_bare_refusal(message: Message) -> bool:
+    if message["type"] != "http.response.start":
+        return False
+    if message["status"] != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return False
+    return Headers(scope=message).get("content-type", "").startswith("text/plain")

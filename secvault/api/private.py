@@ -1,0 +1,25 @@
+"""The headers that keep an answer between the service and its caller."""
+
+from __future__ import annotations
+
+PRIVATE = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"; ".join(
+            (
+                b"default-src 'none'",
+                b"style-src 'unsafe-inline'",
+                b"object-src 'none'",
+                b"base-uri 'none'",
+                b"form-action 'none'",
+                b"frame-ancestors 'none'",
+            )
+        ),
+    ),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # Browsers take it from https only, so it does no harm where TLS is not spoken.
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+)
