@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from secvault.access import add_grant
 from secvault.crypto.secret import Secret
-from secvault.service import Service, authentication, factors
+from secvault.service import Service, authentication, contacts, factors
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.activated import activated
@@ -83,6 +83,7 @@ def _victim(service: Service, house: House) -> Victim:
     came = authentication.sign_in(
         service, "victim", Secret.of(password), Secret.of(house.hands.code(seed))
     )
+    contacts.change_contact(service, Caller(came.principal), address="victim@example.com")
     own = factors.make_recovery_codes(service, Caller(came.principal))
     recovery = tuple(code.text() for code in own)
     return Victim(made.id, password, seed, recovery, came.token.text())
@@ -90,13 +91,16 @@ def _victim(service: Service, house: House) -> Victim:
 
 @dataclass(frozen=True)
 class Account:
-    """What lets somebody in as a person, as the store has it, and who holds their roles."""
+    """What lets somebody in as a person, as the store has it, where they are told of it, and who
+    holds their roles.
+    """
 
     password: str
     devices: frozenset[str]
     passkeys: frozenset[str]
     recovery: frozenset[bytes]
     resets: int
+    told_at: bytes
     holders: frozenset[tuple[str, str]]
 
 
@@ -109,6 +113,7 @@ def account(service: Service, victim: Victim) -> Account:
 
         person, device, passkey = tables.person.c, tables.totp_device.c, tables.passkey.c
         code, reset, grant = tables.recovery_code.c, tables.reset_code.c, tables.role_grant.c
+        contact = tables.person_contact.c
         roles = [role for role, _ in ROLES]
         return Account(
             all_of(select(person.password_hash).where(person.id == victim.id))[0],
@@ -116,6 +121,7 @@ def account(service: Service, victim: Victim) -> Account:
             frozenset(all_of(select(passkey.id).where(passkey.person == victim.id))),
             frozenset(all_of(select(code.digest).where(code.person == victim.id))),
             len(all_of(select(reset.id).where(reset.person == victim.id))),
+            all_of(select(contact.sealed_address).where(contact.person == victim.id))[0],
             frozenset(
                 (row.subject, row.role)
                 for row in connection.execute(
