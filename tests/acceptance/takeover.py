@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from secvault.access import add_grant
 from secvault.crypto.secret import Secret
-from secvault.service import Service, authentication, factors
-from secvault.service.people import confirm_totp, create_person, enrol_totp
+from secvault.service import Service, authentication, contacts, factors
 from secvault.service.spine import Caller
 from secvault.store import tables
+from tests.activated import activated
 from tests.running_service import PASSWORD, STEP, Hands, House, furnish, join
 
 ROLES = (("role:hr.head", "hr"), ("role:it.admin", "it"))
@@ -66,21 +66,8 @@ def company(folder: Path) -> Company:
 
 
 def _victim(service: Service, house: House) -> Victim:
-    operator = Caller(authentication.local_operator(service))
     password = "violet gravel umbrella forty"
-    made = create_person(
-        service,
-        operator,
-        name="victim",
-        display_name="Nạn Nhân",
-        department="hr",
-        password=Secret.of(password),
-    )
-    begun = enrol_totp(service, operator, "victim", "own phone")
-    seed = begun.seed.text()
-    house.hands.seconds += 2 * STEP
-    codes = [Secret.of(house.hands.code(seed, at)) for at in (-1, 0)]
-    confirm_totp(service, operator, "victim", begun.device.id, codes[0], codes[1])
+    made, seed = activated(service, "victim", "hr", password)
     with service.store.write() as connection:
         for role, department in ROLES:
             add_grant(
@@ -96,6 +83,7 @@ def _victim(service: Service, house: House) -> Victim:
     came = authentication.sign_in(
         service, "victim", Secret.of(password), Secret.of(house.hands.code(seed))
     )
+    contacts.change_contact(service, Caller(came.principal), address="victim@example.com")
     own = factors.make_recovery_codes(service, Caller(came.principal))
     recovery = tuple(code.text() for code in own)
     return Victim(made.id, password, seed, recovery, came.token.text())
@@ -103,13 +91,16 @@ def _victim(service: Service, house: House) -> Victim:
 
 @dataclass(frozen=True)
 class Account:
-    """What lets somebody in as a person, as the store has it, and who holds their roles."""
+    """What lets somebody in as a person, as the store has it, where they are told of it, and who
+    holds their roles.
+    """
 
     password: str
     devices: frozenset[str]
     passkeys: frozenset[str]
     recovery: frozenset[bytes]
     resets: int
+    told_at: bytes
     holders: frozenset[tuple[str, str]]
 
 
@@ -122,6 +113,7 @@ def account(service: Service, victim: Victim) -> Account:
 
         person, device, passkey = tables.person.c, tables.totp_device.c, tables.passkey.c
         code, reset, grant = tables.recovery_code.c, tables.reset_code.c, tables.role_grant.c
+        contact = tables.person_contact.c
         roles = [role for role, _ in ROLES]
         return Account(
             all_of(select(person.password_hash).where(person.id == victim.id))[0],
@@ -129,6 +121,7 @@ def account(service: Service, victim: Victim) -> Account:
             frozenset(all_of(select(passkey.id).where(passkey.person == victim.id))),
             frozenset(all_of(select(code.digest).where(code.person == victim.id))),
             len(all_of(select(reset.id).where(reset.person == victim.id))),
+            all_of(select(contact.sealed_address).where(contact.person == victim.id))[0],
             frozenset(
                 (row.subject, row.role)
                 for row in connection.execute(

@@ -50,13 +50,16 @@ OF_DATA = (
 
 # What is said to each other route, in this order; `{}` where there is nothing to say. A text
 # stands for what the walk knows by then.
-PUPPET = {"name": "puppet", "display_name": "P", "department": "hr", "password": CHOSEN}
+PUPPET = {"name": "puppet", "display_name": "P", "department": "hr"}
+MINE = "mine@example.com"
+PEOPLE = f"name,department,contact\nvictim,hr,{MINE}\npuppet-2,hr,{MINE}\n"
 ROBOT = {"name": "robot", "department": "it", "owner": "admin", "roles": ["role:it.cryptor"]}
 Bodies = tuple[Mapping[str, Any], ...]
 CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/sessions": ({},),
     "GET /api/v1/sessions/self": ({},),
     "DELETE /api/v1/sessions/{session}": ({},),
+    "DELETE /api/v1/sessions": ({},),
     "POST /api/v1/sessions/self/step-up/challenge": ({},),
     "GET /api/v1/people": ({},),
     "GET /api/v1/people/{person}/sessions": ({},),
@@ -66,13 +69,20 @@ CALLS: Mapping[str, Bodies] = {
         {**PUPPET, "name": "victim"},
         {**PUPPET, "name": "VICTIM"},
     ),
-    "POST /api/v1/people/{person}/devices": ({"name": "mine"}, {"name": "own phone"}),
-    "POST /api/v1/people/{person}/devices/{device}/confirmation": (
-        {"first": "first", "second": "second"},
-    ),
+    "GET /api/v1/people/{person}": ({},),
+    "PATCH /api/v1/people/{person}": ({"display_name": "Puppet", "contact": MINE},),
+    "POST /api/v1/people/{person}/invitation": ({}, {"send": True}),
+    "DELETE /api/v1/people/{person}/invitation": ({},),
+    "POST /api/v1/people.csv": ({"file": PEOPLE, "dry_run": True}, {"file": PEOPLE}),
+    "GET /api/v1/people.csv": ({},),
     "POST /api/v1/people/{person}/unlock": ({},),
     "POST /api/v1/people/{person}/factors/reset": ({},),
     "POST /api/v1/people/{person}/password/reset": ({},),
+    "GET /api/v1/contact": ({},),
+    "PATCH /api/v1/contact": ({"address": MINE},),
+    "GET /api/v1/notifications": ({},),
+    "GET /api/v1/notifications/{notice}": ({},),
+    "POST /api/v1/notifications/test": ({"channel": "security"},),
     "GET /api/v1/factors": ({},),
     "POST /api/v1/factors/passkeys/challenge": ({"name": "k"},),
     "POST /api/v1/factors/passkeys": ({"credential": {}},),
@@ -110,7 +120,10 @@ CALLS: Mapping[str, Bodies] = {
     ),
     "GET /api/v1/tokens": ({},),
     "POST /api/v1/tokens": ({"account": "robot", "display_name": "mine"},),
+    "GET /api/v1/tokens/expiring": ({},),
+    "POST /api/v1/tokens/{key_id}/rotation": ({"overlap_hours": 1},),
     "DELETE /api/v1/tokens/{key_id}": ({},),
+    "PATCH /api/v1/systems/{account}": ({"owner": "admin"},),
     "POST /api/v1/systems/{account}/disable": ({},),
     "GET /api/v1/approvals": ({},),
     "GET /api/v1/approvals/own": ({},),
@@ -196,9 +209,12 @@ class Walk:
             name: self.at.get(value, value) if isinstance(value, str) else value
             for name, value in body.items()
         }
-        answer = self.api(method, filled, who, said if method == "POST" else None, headers=REASON)
+        headers = {**REASON, "If-Match": f'"{self.at["version"]}"'}
+        given = said if method in ("POST", "PATCH") else None
+        answer = self.api(method, filled, who, given, headers=headers)
         assert answer.status_code < 500, (route, answer.text)
-        shown = answer.json() if answer.content else {}
+        of_json = answer.content and answer.headers.get("content-type", "").endswith("json")
+        shown = answer.json() if of_json else answer.text
         self.told |= set(texts(shown))
         self.learn(shown)
         return answer.status_code
@@ -216,24 +232,36 @@ class Walk:
                 "second": codes.at(now),
                 "code": codes.at(now + STEP),
             }
+        if "version" in shown:
+            self.at["version"] = str(shown["version"])
         if "granted_by" in shown:
             self.at["grant"] = shown["id"]
+        if "key_id" in shown:
+            self.at["key_id"] = shown["key_id"]
+        if "invitation" in shown:
+            self.at["invitation"] = shown["invitation"]["code"]
         asked = shown.get("approval")
         if asked and asked["request"]:
             self.requests[asked["request"]] = asked["digest"]
             self.at |= {"request": asked["request"], "digest": asked["digest"]}
 
     def puppet_comes_in(self) -> str | None:
-        """Enrol the made-up person, who is in use by nobody, and sign in as them."""
+        """Use the invitation of the made-up person, and sign in as them; None the second time."""
         victim, self.at["person"] = self.at["person"], "puppet"
-        for route in list(CALLS):
-            if route.startswith("POST /api/v1/people/{person}/devices"):
-                self.call(route, CALLS[route][0])
+        again = self.call("POST /api/v1/people/{person}/invitation", {})
         self.at["person"] = victim
-        self.api.house.hands.seconds += STEP
-        given = {"name": "puppet", "password": CHOSEN, "code": self.at["code"]}
-        answer = self.api("POST", "/api/v1/sessions", None, given)
-        return str(answer.json()["token"]) if answer.status_code == 201 else None
+        if again != 201:
+            return None
+        code, activation = self.at["invitation"], "/api/v1/activation"
+        chosen = {"code": code, "password": CHOSEN}
+        begun = self.api.ok("POST", f"{activation}/begin", None, chosen)
+        hands = self.api.house.hands
+        first, second = (hands.code(begun["seed"], at) for at in (-1, 0))
+        codes = {"code": code, "first": first, "second": second}
+        self.api.ok("POST", f"{activation}/complete", None, codes)
+        hands.seconds += STEP
+        given = {"name": "puppet", "password": CHOSEN, "code": hands.code(begun["seed"])}
+        return str(self.api.ok("POST", "/api/v1/sessions", None, given)["token"])
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +314,8 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "serial": "t-1",
             "account": "robot",
             "key_id": "0" * 10,
+            "notice": "0" * 32,
+            "version": "1",
             "role": "robot",
             "path": "token",
             "request": "0" * 32,
@@ -344,6 +374,9 @@ def _try_to_get_in(walk: Walk, made: Company) -> None:
     on_paper = re.compile(r"(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}")
     papers = sorted(text for text in walk.told if on_paper.fullmatch(text)) or ["0" * 25]
     pair = papers[0] + papers[-1]
+    for invitation in sorted(text for text in walk.told if text.startswith("sva_")):
+        looked = walk.api("POST", "/api/v1/activation/look", None, {"code": invitation})
+        assert looked.status_code == 401 or looked.json()["name"].startswith("puppet")
     codes = [house.hands.code(seed) for seed in sorted(seeds)] * 2
     row = {"password": CHOSEN, "first": codes[0], "second": codes[1]}
     attempts: list[tuple[str, dict[str, str]]] = [

@@ -21,8 +21,14 @@ from tests.cli.program import Program
 LINES = f"{CHOSEN}\n{CHOSEN}\n123456\n123457\n123456\n123457\n123456\n123457\n"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "people list": ("--json",),
-    "people add": ("puppet", "--department", "hr", "--password-from", "-"),
-    "people enrol": ("victim", "--device", "mine"),
+    "people show": ("victim", "--json"),
+    "people change": ("victim", "--contact", "mine@example.com"),
+    "people invite": ("puppet", "--department", "hr"),
+    "people reinvite": ("victim",),
+    "people uninvite": ("victim",),
+    "people activate": (),
+    "people import": ("PEOPLE",),
+    "people export": (),
     "people unlock": ("victim",),
     "people reset-factors": ("victim",),
     "people reset-password": ("victim",),
@@ -48,8 +54,12 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "systems list": ("--json",),
     "systems add": ("robot", "--department", "it", "--owner", "admin", "--role", "role:it.admin"),
     "systems disable": ("robot",),
+    "systems hand-over": ("robot", "victim"),
     "tokens list": ("--json",),
     "tokens issue": ("robot",),
+    "tokens expiring": ("--json",),
+    "tokens rotate": ("0" * 10,),
+    "tokens report-leak": (),
     "tokens revoke": ("0" * 10,),
     "approle add": ("robot",),
     "approle list": (),
@@ -66,7 +76,11 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "sign-in": ("victim",),
     "step-up": (),
     "password": ("--forgotten", "victim"),
-    "init": (),
+    "init": ("--bootstrap",),
+    "account contact": ("--address", "mine@example.com"),
+    "notifications list": ("--json",),
+    "notifications show": ("0" * 32,),
+    "notifications test": ("security",),
     "sessions end": ("--person", "victim", "--all"),
 }
 # Commands that make nobody of anybody: about data, backups, the log and the vault itself, or about
@@ -103,10 +117,13 @@ def test_the_operator_at_the_server_gets_neither_the_account_nor_its_roles(
         before = account(service, victim)
     file = tmp_path / "tokens.csv"
     file.write_text(f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n")
+    people = tmp_path / "people.csv"
+    people.write_text("name,department,contact\nvictim,hr,mine@example.com\npuppet-2,hr,\n")
+    files = {"FILE": str(file), "PEOPLE": str(people)}
     operator = Program(house.folder).with_(SECVAULT_DATA=str(house.folder / "vault"))
     told = ""
     for name, arguments in COMMANDS.items():
-        filled = [str(file) if each == "FILE" else each for each in arguments]
+        filled = [files.get(each, each) for each in arguments]
         said = operator("--ask", "because I say so", *name.split(), *filled, stdin=LINES)
         told += said.out + said.err
         if name.startswith("people reset"):

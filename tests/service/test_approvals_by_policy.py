@@ -177,7 +177,7 @@ def test_what_happens_to_the_approver_or_the_request_voids_the_approval(
     staff.approve(binh, request)
     change(staff)
     with pytest.raises(ApprovalRequired):
-        staff.do(staff.an)
+        staff.do(staff.again("admin"))
 
 
 def test_a_refusal_or_withdrawal_ends_the_request_for_everybody(staff: Staff) -> None:
@@ -189,6 +189,7 @@ def test_a_refusal_or_withdrawal_ends_the_request_for_everybody(staff: Staff) ->
         staff.do(staff.an)
     with pytest.raises(Conflict):
         staff.approve(binh, request)
+    staff.house.hands.seconds += 1
     again = staff.ask(staff.an)
     with pytest.raises(NotFound):
         approvals.withdraw(staff.service, binh, again)

@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 import pytest
 from sqlalchemy import select
 
+from secvault.access import add_grant
 from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired, Conflict, NotAuthenticated
+from secvault.identity import people
+from secvault.identity.people import NewPerson
 from secvault.service import (
     Service,
+    activation,
     authentication,
     factors,
+    grants,
     hardware_tokens,
+    invitations,
     passkey_sign_in,
-    people,
     resets,
 )
 from secvault.service.resets import FACTOR_RESET, PASSWORD_RESET, Reset
@@ -230,41 +235,36 @@ def test_an_approver_who_lost_the_part_approves_again_and_gets_another(two: Two)
 
 def test_nobody_alone_gives_a_factor_to_an_account_in_use(two: Two) -> None:
     service, an = two.staff.service, two.an
-    with pytest.raises(Conflict, match="in use"):
-        people.enrol_totp(service, an, "clerk", "mine")
+    with pytest.raises(Conflict, match="never active"):
+        invitations.invite_again(service, an, "clerk")
     file = b"serial,secret\nt-1,hex:3132333435363738393031323334353637383930\n"
     hardware_tokens.import_tokens(service, an, content=file, file_format="csv")
     with pytest.raises(ApprovalRequired):
         hardware_tokens.assign_token(service, an, "t-1", "clerk")
     two.reset(FACTOR_RESET)
-    with pytest.raises(Conflict, match="in use"):
-        people.enrol_totp(service, an, "clerk", "mine")
+    with pytest.raises(Conflict, match="never active"):
+        invitations.invite_again(service, an, "clerk")
     with pytest.raises(ApprovalRequired):
         hardware_tokens.assign_token(service, an, "t-1", "clerk")
 
 
-def test_an_enrolment_begun_before_the_account_was_in_use_is_not_confirmed_after(
-    two: Two,
-) -> None:
-    service, an, hands = two.staff.service, two.an, two.staff.house.hands
-    people.create_person(
-        service,
-        an,
-        name="new",
-        display_name="New",
-        department="hr",
-        password=Secret.of(PASSWORD),
-    )
-    mine = people.enrol_totp(service, an, "new", "mine")
-    theirs = people.enrol_totp(service, an, "new", "theirs")
-
-    def confirm(begun: people.Enrolment) -> None:
-        codes = [Secret.of(hands.code(begun.seed.text(), at)) for at in (-1, 0)]
-        people.confirm_totp(service, an, "new", begun.device.id, codes[0], codes[1])
-
-    confirm(theirs)
-    with pytest.raises(Conflict, match="in use"):
-        confirm(mine)
+def test_whoever_invites_cannot_come_in_with_a_role_that_two_gave(two: Two) -> None:
+    service, an = two.staff.service, two.an
+    new = NewPerson.of("chi", "Chi", "it")
+    code = invitations.invite(service, an, new).code
+    role = {"subject": "user:chi", "role": "role:it.approver", "department": "it"}
+    with pytest.raises(Conflict, match="not activated"):
+        grants.add_grant(service, replace(an, reason="our new auditor"), **role)
+    assert code is not None
+    activation.begin(service, code, password=Secret.of(NEW), device="phone")
+    with service.store.write() as connection:
+        # As it was given while there was nobody to approve it.
+        found = people.by_name_or_id(connection, "chi")
+        rules, at = service.policy.rules, service.clock.micros()
+        given = {**role, "subject": found.subject, "granted_by": "local:operator", "at": at}
+        add_grant(connection, rules, **given)
+    with pytest.raises(Conflict, match="privileged role"):
+        invitations.invite_again(service, an, "chi")
 
 
 def test_while_there_is_no_second_administrator_one_resets_with_a_code_of_one_part(
