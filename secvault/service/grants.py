@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from secvault import access
 from secvault.access import Grant
 from secvault.access.obligations import GIVE, roles_with
-from secvault.errors import InvalidInput, NotFound
+from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
 from secvault.service.service import Service
@@ -27,7 +27,8 @@ def add_grant(
 ) -> Grant:
     """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. days: None for no end.
 
-    A privileged role needs a second person: raises ApprovalRequired.
+    A privileged role needs a second person: raises ApprovalRequired. From when on it does, nobody
+    who has not activated their account gets one: raises Conflict.
     """
     if days is not None and not 1 <= days <= 3650:
         raise InvalidInput.at("days", "use 1 to 3650")
@@ -56,6 +57,7 @@ def add_grant(
             service.policy.rules, role
         ):
             return None
+        _require_activated(service, connection, whom)
         return {"subject": whom, "role": role, "department": department, "days": days or 0}
 
     return service.spine.change(caller, _operation("grant.add"), act, terms)
@@ -105,6 +107,18 @@ def subject_of(connection: Connection, text: str) -> str:
     except NotFound as error:
         raise InvalidInput.at("subject", error.detail) from None
     raise InvalidInput.at("subject", "write user:<name or id> or svc:<name or id>")
+
+
+def _require_activated(service: Service, connection: Connection, subject: str) -> None:
+    # Whoever invited them may still have the code, and would come in with the role.
+    kind, _, identity = subject.partition(":")
+    if kind != "user" or not service.approvers.needed(connection):
+        return
+    person = people.read_person(connection, identity)
+    if person.activated_at is None:
+        raise Conflict(
+            f"{person.name} has not activated their account yet; give a privileged role afterwards"
+        )
 
 
 def _operation(action: str) -> Operation:

@@ -14,7 +14,7 @@ from secvault.errors import Conflict
 from secvault.identity import invitations, people
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
-from secvault.service.people import operation, require_department
+from secvault.service.people import holds_privileged_role, operation, require_department
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
@@ -55,11 +55,18 @@ def invite(service: Service, caller: Caller, new: NewPerson, *, send: bool = Fal
 def invite_again(service: Service, caller: Caller, person: str, *, send: bool = False) -> Invited:
     """A new code for somebody who was never active; the earlier one is void from now on.
 
-    person: sign-in name or id. Raises NotFound; Conflict for anybody else.
+    person: sign-in name or id. Raises NotFound; Conflict for anybody else, and for who holds a
+    privileged role once approvals are needed: whoever has the code could use it in their place.
     """
 
     def act(connection: Connection) -> Outcome[tuple[Person, Issued]]:
         found = people.by_name_or_id(connection, person)
+        privileged = holds_privileged_role(service, connection, found)
+        if privileged and service.approvers.needed(connection):
+            raise Conflict(
+                f"{found.name} holds a privileged role; revoke it, and give it again once they "
+                "have activated their account"
+            )
         if send:
             service.delivery.require(found.contact)
         issued = issue(service, connection, caller, found)

@@ -153,11 +153,7 @@ def enable_person(service: Service, caller: Caller, person: str) -> Person:
 
     def terms(connection: Connection) -> Terms | None:
         found = people.by_name_or_id(connection, person)
-        held = access.list_grants(
-            connection, subject=found.subject, valid_at=service.clock.micros()
-        )
-        obligations, rules = service.approvers.obligations, service.policy.rules
-        if not any(obligations.is_privileged(rules, grant.role) for grant in held):
+        if not holds_privileged_role(service, connection, found):
             return None
         return {"subject": found.subject, "state": people.ACTIVE}
 
@@ -184,6 +180,13 @@ def entry_of(service: Service, connection: Connection, person_id: str) -> Entry:
     return directory.read_entry(
         connection, service.clock, person_id, lock_after=service.entrance.attempts.lock_after
     )
+
+
+def holds_privileged_role(service: Service, connection: Connection, person: Person) -> bool:
+    """Whether the person holds a role now that only two people together give."""
+    held = access.list_grants(connection, subject=person.subject, valid_at=service.clock.micros())
+    obligations, rules = service.approvers.obligations, service.policy.rules
+    return any(obligations.is_privileged(rules, grant.role) for grant in held)
 
 
 def in_use(connection: Connection, person: Person) -> bool:

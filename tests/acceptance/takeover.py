@@ -13,9 +13,9 @@ from sqlalchemy import select
 from secvault.access import add_grant
 from secvault.crypto.secret import Secret
 from secvault.service import Service, authentication, factors
-from secvault.service.people import confirm_totp, create_person, enrol_totp
 from secvault.service.spine import Caller
 from secvault.store import tables
+from tests.activated import activated
 from tests.running_service import PASSWORD, STEP, Hands, House, furnish, join
 
 ROLES = (("role:hr.head", "hr"), ("role:it.admin", "it"))
@@ -66,21 +66,8 @@ def company(folder: Path) -> Company:
 
 
 def _victim(service: Service, house: House) -> Victim:
-    operator = Caller(authentication.local_operator(service))
     password = "violet gravel umbrella forty"
-    made = create_person(
-        service,
-        operator,
-        name="victim",
-        display_name="Nạn Nhân",
-        department="hr",
-        password=Secret.of(password),
-    )
-    begun = enrol_totp(service, operator, "victim", "own phone")
-    seed = begun.seed.text()
-    house.hands.seconds += 2 * STEP
-    codes = [Secret.of(house.hands.code(seed, at)) for at in (-1, 0)]
-    confirm_totp(service, operator, "victim", begun.device.id, codes[0], codes[1])
+    made, seed = activated(service, "victim", "hr", password)
     with service.store.write() as connection:
         for role, department in ROLES:
             add_grant(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from secvault.api.browser import COOKIE_NAME
-from secvault.service.authentication import local_operator
-from secvault.service.spine import Caller
 from tests.acceptance.installation import Installation, code_of, new_installation
-from tests.running_service import PASSWORD, Hands, add_person
+from tests.running_service import PASSWORD, add_person
 
 # Installing a browser takes longer than any test.
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -56,8 +53,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """With one person for each address, because a code works once."""
     installation = new_installation(tmp_path_factory.mktemp("cookies"))
     with installation.opened() as service:
-        operator, hands = Caller(local_operator(service)), Hands(time.time())
-        seeds = {name: add_person(service, operator, hands, name, "hr") for name in ("an", "lan")}
+        seeds = {name: add_person(service, name, "hr") for name in ("an", "lan")}
     with installation.serving():
         yield Running(installation, seeds)
 

@@ -31,7 +31,7 @@ from tests.acceptance.installation import (
     system_token,
 )
 from tests.running_service import PASSWORD as PERSONS_PASSWORD
-from tests.running_service import Hands, add_person
+from tests.running_service import add_person
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
@@ -193,10 +193,10 @@ def _nothing_done_after_the_end_in_the_log(hand: Hand) -> None:
 
 def _furnished(installation: Installation, service: Service) -> Hand:
     operator = Caller(authentication.local_operator(service))
-    add_person(service, operator, Hands(time.time()), TARGET, "hr")
+    add_person(service, TARGET, "hr")
     tokens = {}
     for name in PEOPLE:
-        seed = add_person(service, operator, Hands(time.time()), name, "it")
+        seed = add_person(service, name, "it")
         grants.add_grant(
             service, operator, subject=f"user:{name}", role="role:it.admin", department="it"
         )

@@ -12,7 +12,7 @@ import pytest
 from secvault.config import Settings, load
 from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired
-from secvault.service import authentication, opening, people
+from secvault.service import authentication, bootstrap, opening
 from secvault.service.spine import Outcome
 from secvault.store import tables
 from tests.running_service import PASSWORD, SEED, STEP, Hands, House, signed_in
@@ -43,7 +43,7 @@ def staff(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Staff]:
     house = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url)
     opening.create_vault(house.settings, house.hands.clock())
     with house.open() as service:
-        people.first_administrator(
+        bootstrap.first_administrator(
             service,
             name="admin",
             display_name="An",
