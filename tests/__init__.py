@@ -1,1 +1,1 @@
-"""Tests, in the layout of the package; a package of that name, which a library brings, is not it."""
+"""Tests, in the layout of the package. A package, because a library installs another `tests`."""
