@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import caller
+from secvault.api.caller import address_of, caller
 from secvault.api.declared import operation
 from secvault.api.passkey_answer import Attestation, Options
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
+from secvault.crypto.secret import Secret
 from secvault.identity.passkeys import Passkey
 from secvault.service import Service, factors
 from secvault.service.factors import Factors
@@ -50,7 +51,16 @@ class DeviceAnswer(BaseModel):
     expires_at: str
 
 
-class NewPasskey(_Given):
+class OwnPassword(_Given):
+    """Your present password, once more.
+
+    Left out by who has none, and in a session that a recovery code opened.
+    """
+
+    password: SecretText | None = Field(None, min_length=1, max_length=1024)
+
+
+class NewPasskey(OwnPassword):
     """A passkey to make. name: tells your passkeys apart, up to 64 characters."""
 
     name: str = Field(max_length=200, examples=["office key"])
@@ -108,10 +118,15 @@ def factor_list(at: Authenticated) -> FactorList:
 
 @router.post("/factors/passkeys/challenge", status_code=201)
 @operation("it/factors", "factor.enrol")
-def passkey_begin(at: Authenticated, new: Annotated[NewPasskey, Body()]) -> Options:
-    """Begin a passkey of your own; needs a second factor of the last five minutes."""
+def passkey_begin(
+    request: Request, at: Authenticated, new: Annotated[NewPasskey, Body()]
+) -> Options:
+    """Begin a passkey of your own; needs the password, and a factor of the last five minutes."""
     service, who = at
-    return Options(public_key=dict(factors.begin_passkey(service, who, new.name)))
+    begun = factors.begin_passkey(
+        service, who, new.name, password=_password(new), address=address_of(request)
+    )
+    return Options(public_key=dict(begun))
 
 
 @router.post("/factors/passkeys", status_code=201)
@@ -122,22 +137,31 @@ def passkey_finish(at: Authenticated, made: Annotated[MadePasskey, Body()]) -> P
     return _passkey(factors.finish_passkey(service, who, made.credential.plain()))
 
 
-@router.delete("/factors/passkeys/{passkey}", status_code=204)
+@router.post("/factors/passkeys/{passkey}/removal", status_code=204)
 @operation("it/factors", "factor.remove")
 def passkey_remove(
-    at: Authenticated, passkey: Annotated[str, Path(min_length=1, max_length=64)]
+    request: Request,
+    at: Authenticated,
+    passkey: Annotated[str, Path(min_length=1, max_length=64)],
+    given: Annotated[OwnPassword, Body()],
 ) -> None:
-    """Remove one of your passkeys, unless it is your last factor."""
+    """Remove one of your passkeys, unless it is your last factor; needs the password, too."""
     service, who = at
-    factors.remove_passkey(service, who, passkey)
+    factors.remove_passkey(
+        service, who, passkey, password=_password(given), address=address_of(request)
+    )
 
 
 @router.post("/factors/recovery-codes", status_code=201)
 @operation("it/factors", "recovery.make")
-def recovery_codes_make(at: Authenticated) -> RecoveryCodes:
-    """Make ten recovery codes; those from before are void."""
+def recovery_codes_make(
+    request: Request, at: Authenticated, given: Annotated[OwnPassword, Body()]
+) -> RecoveryCodes:
+    """Make ten recovery codes; those from before are void. Needs the password, too."""
     service, who = at
-    codes = factors.make_recovery_codes(service, who)
+    codes = factors.make_recovery_codes(
+        service, who, password=_password(given), address=address_of(request)
+    )
     return RecoveryCodes(codes=[code.text() for code in codes])
 
 
@@ -173,6 +197,10 @@ def person_factors(at: Authenticated, person: PersonName) -> FactorList:
     """Somebody's factors: names and dates."""
     service, who = at
     return _listed(factors.factors_of(service, who, person))
+
+
+def _password(given: OwnPassword) -> Secret | None:
+    return None if given.password is None else secret_of(given.password)
 
 
 def _listed(found: Factors) -> FactorList:

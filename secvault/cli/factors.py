@@ -10,7 +10,10 @@ from secvault.cli import ask, enrolment, opening, operations, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from secvault.crypto import Secret
     from secvault.service.factors import Factors
+    from secvault.service.service import Service
+    from secvault.service.spine import Caller
 
 app = typer.Typer(
     no_args_is_help=True, help="Your second factors: list, remove, make and use recovery codes."
@@ -56,9 +59,10 @@ def remove(
     context: typer.Context,
     passkey: Annotated[str, typer.Argument(help="Id of the passkey, as list shows it.")],
 ) -> None:
-    """Remove one of your passkeys, unless it is your last factor."""
+    """Remove one of your passkeys, unless it is your last factor; asks for your password."""
     with opening.vault(context) as (service, caller):
-        operations.factors.remove_passkey(service, caller, passkey)
+        password = _password(service, caller)
+        operations.factors.remove_passkey(service, caller, passkey, password=password)
     show.out(f"{passkey} is removed")
 
 
@@ -88,16 +92,24 @@ def enrol(
 def recovery_codes(context: typer.Context, as_json: show.AsJson = False) -> None:
     """Make ten recovery codes and print them on stdout; those from before are void.
 
+    Asks for your password, and takes a second factor shown within the last five minutes.
     They are shown this once. Each lets you in once, with your password, to enrol a new factor.
     """
     with opening.vault(context) as (service, caller):
-        made = operations.factors.make_recovery_codes(service, caller)
+        password = _password(service, caller)
+        made = operations.factors.make_recovery_codes(service, caller, password=password)
     if as_json:
         show.document({"codes": [code.text() for code in made]})
         return
     for code in made:
         show.out(code.text())
     show.talk("Print them and keep them apart from your devices; they are not shown again.")
+
+
+def _password(service: Service, caller: Caller) -> Secret | None:
+    if not operations.reauthentication.needs_password(service, caller):
+        return None
+    return ask.secret("Your password")
 
 
 def _rows(found: Factors) -> list[dict[str, Any]]:

@@ -329,6 +329,12 @@ def set_password(
     return sessions.end_all_sessions(connection, clock, person_id, keep)
 
 
+def has_password(connection: Connection, person_id: str) -> bool:
+    """Whether the person signs in with a password of their own."""
+    kept = select(person.c.password_hash).where(person.c.id == person_id)
+    return bool(connection.execute(kept).scalar())
+
+
 def hold_person(connection: Connection, person_id: str) -> None:
     """Have others who hold or change this person wait for the end of the caller's transaction.
 

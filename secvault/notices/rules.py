@@ -15,7 +15,9 @@ from secvault.audit.catalogue import Fact
 from secvault.audit.leaf import StoredEvent
 
 _DAY = 24 * 60 * 60 * 1_000_000
-PRIVILEGED = frozenset({"role:it.admin", "role:it.auditor", "role:it.key_custodian"})
+PRIVILEGED = frozenset(
+    {"role:it.admin", "role:it.approver", "role:it.auditor", "role:it.key_custodian"}
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""A person's own factors: what there is, new passkeys, recovery codes; what administrators see."""
+"""A person's own factors: what there is, new passkeys, recovery codes; what administrators see.
+
+What changes one takes the present password beside a second factor of the last minutes, which the
+policy asks for; see `reauthentication.password_again` for who has no password to show.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ from secvault.identity.principal import PASSKEY, TOTP
 from secvault.identity.recovery_codes import RecoveryState
 from secvault.identity.relying_party import Answer, InvalidAnswer, User
 from secvault.service.passkey_sign_in import party_of
+from secvault.service.reauthentication import password_again, settle
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -60,11 +65,16 @@ def factors_of(service: Service, caller: Caller, person: str) -> Factors:
     return service.spine.read(caller, Operation("person.read", "it", "people", "it/people"), act)
 
 
-def begin_passkey(service: Service, caller: Caller, name: str) -> Mapping[str, Any]:
+def begin_passkey(
+    service: Service, caller: Caller, name: str, *, password: Secret | None, address: str = ""
+) -> Mapping[str, Any]:
     """What the browser needs to make a passkey of the caller's, to be called `name`."""
     who = _person(caller)
+    service.spine.decide(caller, _own("factor.enrol"))
+    shown = password_again(service, caller, password, address)
 
     def act(connection: Connection) -> Outcome[Mapping[str, Any]]:
+        settle(service, connection, shown)
         somebody = people.read_person(connection, who)
         shown_as = passkeys.check_name(connection, who, name)
         about = Challenge(Purpose.ENROL, who, caller.principal.credential, shown_as)
@@ -108,11 +118,16 @@ def finish_passkey(service: Service, caller: Caller, answer: Mapping[str, Any]) 
     return service.spine.change(caller, _own("factor.enrol"), act)
 
 
-def remove_passkey(service: Service, caller: Caller, passkey: str) -> None:
+def remove_passkey(
+    service: Service, caller: Caller, passkey: str, *, password: Secret | None, address: str = ""
+) -> None:
     """Remove one of the caller's passkeys. Raises Conflict for the last factor there is."""
     who = _person(caller)
+    service.spine.decide(caller, _own("factor.remove"))
+    shown = password_again(service, caller, password, address)
 
     def act(connection: Connection) -> Outcome[None]:
+        settle(service, connection, shown)
         # Of the last two factors, removed at the same moment, one stays.
         people.hold_person(connection, who)
         removed = passkeys.remove_passkey(connection, who, passkey)
@@ -124,11 +139,16 @@ def remove_passkey(service: Service, caller: Caller, passkey: str) -> None:
     return service.spine.change(caller, _own("factor.remove"), act)
 
 
-def make_recovery_codes(service: Service, caller: Caller) -> tuple[Secret, ...]:
+def make_recovery_codes(
+    service: Service, caller: Caller, *, password: Secret | None, address: str = ""
+) -> tuple[Secret, ...]:
     """Ten new recovery codes of the caller's, shown once; those from before are void."""
     who = _person(caller)
+    service.spine.decide(caller, _own("recovery.make"))
+    shown = password_again(service, caller, password, address)
 
     def act(connection: Connection) -> Outcome[tuple[Secret, ...]]:
+        settle(service, connection, shown)
         codes = recovery_codes.make_codes(
             connection, service.clock, service.entrance.keys, who, service.random
         )

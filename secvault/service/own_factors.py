@@ -12,22 +12,19 @@ from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, Refused
 from secvault.identity import (
-    Reason,
-    SignInRefused,
     devices,
     enrolment,
     passkeys,
     people,
-    reauthentication,
     resync,
 )
 from secvault.identity.devices import Device
 from secvault.identity.enrolment import Enrolment
-from secvault.identity.reauthentication import Proof
-from secvault.identity.sign_in import Credentials, prove_password
+from secvault.identity.sign_in import prove_password
 from secvault.identity.totp import COMMON, Shape
 from secvault.service.authentication import recording_refusals
 from secvault.service.people import context_words
+from secvault.service.reauthentication import both_factors
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -51,7 +48,7 @@ def change_password(
     with service.store.read() as connection:
         person = people.read_person(connection, _own_id(caller))
     hashed = service.entrance.hasher.hash_new(new, context_words(service, person))
-    proof = _proof(service, caller, password, code, address)
+    proof = both_factors(service, caller, password, code, address)
 
     def act(connection: Connection) -> Outcome[int]:
         proof.settle(service.entrance, connection)
@@ -86,7 +83,7 @@ def enrol_device(
     """Begin one more device of one's own; its seed is shown once."""
     operation = _operation(caller, "totp.enrol")
     service.spine.decide(caller, operation)
-    proof = _proof(service, caller, password, code, address)
+    proof = both_factors(service, caller, password, code, address)
 
     def act(connection: Connection) -> Outcome[Enrolment]:
         proof.settle(service.entrance, connection)
@@ -141,7 +138,7 @@ def remove_device(
     """Take a device of one's own out of use for good; never the last factor."""
     operation = _operation(caller, "totp.remove")
     service.spine.decide(caller, operation)
-    proof = _proof(service, caller, password, code, address)
+    proof = both_factors(service, caller, password, code, address)
 
     def act(connection: Connection) -> Outcome[Device]:
         proof.settle(service.entrance, connection)
@@ -223,16 +220,6 @@ def resync_device(
         )
     service.audit.kick()
     return found
-
-
-def _proof(service: Service, caller: Caller, password: Secret, code: Secret, address: str) -> Proof:
-    given = Credentials(caller.principal.name, password, code, address)
-    with recording_refusals(service, caller.request_id):
-        proof = reauthentication.prove(service.entrance, given)
-        if proof.known.id != _own_id(caller):
-            # The sign-in name was given to somebody else since this session was looked up.
-            raise SignInRefused(Reason.NOT_YOURSELF, proof.known.id)
-        return proof
 
 
 def _own_id(caller: Caller) -> str:

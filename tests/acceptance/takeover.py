@@ -84,7 +84,8 @@ def _victim(service: Service, house: House) -> Victim:
         service, "victim", Secret.of(password), Secret.of(house.hands.code(seed))
     )
     contacts.change_contact(service, Caller(came.principal), address="victim@example.com")
-    own = factors.make_recovery_codes(service, Caller(came.principal))
+    shown = Secret.of(password)
+    own = factors.make_recovery_codes(service, Caller(came.principal), password=shown)
     recovery = tuple(code.text() for code in own)
     return Victim(made.id, password, seed, recovery, came.token.text())
 

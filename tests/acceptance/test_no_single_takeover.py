@@ -28,7 +28,7 @@ from tests.acceptance.takeover import (
     session_of,
     texts,
 )
-from tests.running_service import STEP, Api, Front
+from tests.running_service import PASSWORD, STEP, Api, Front
 
 REASON = {"X-Approval-Reason": "because%20I%20say%20so"}
 
@@ -84,10 +84,10 @@ CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/notifications/{notice}": ({},),
     "POST /api/v1/notifications/test": ({"channel": "security"},),
     "GET /api/v1/factors": ({},),
-    "POST /api/v1/factors/passkeys/challenge": ({"name": "k"},),
+    "POST /api/v1/factors/passkeys/challenge": ({"name": "k", "password": PASSWORD},),
     "POST /api/v1/factors/passkeys": ({"credential": {}},),
-    "DELETE /api/v1/factors/passkeys/{passkey}": ({},),
-    "POST /api/v1/factors/recovery-codes": ({},),
+    "POST /api/v1/factors/passkeys/{passkey}/removal": ({"password": PASSWORD},),
+    "POST /api/v1/factors/recovery-codes": ({"password": PASSWORD},),
     "POST /api/v1/factors/devices": ({"name": "mine"},),
     "POST /api/v1/factors/devices/{device}/confirmation": ({"first": "first", "second": "second"},),
     "POST /api/v1/password": ({"password": CHOSEN, "code": "first", "new_password": CHOSEN},),

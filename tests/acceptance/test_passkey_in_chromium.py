@@ -98,7 +98,8 @@ def test_a_passkey_is_registered_and_signs_in_with_and_without_the_password(
     browsing = Browsing(browser, f"http://localhost:{running.port}")
     signing_in = {"name": ADMINISTRATOR, "password": PASSWORD, "code": code_of(SEED)}
     token = browsing.ok("POST", "/sessions", signing_in)["token"]
-    options = browsing.ok("POST", "/factors/passkeys/challenge", {"name": "laptop"}, token)
+    new = {"name": "laptop", "password": PASSWORD}
+    options = browsing.ok("POST", "/factors/passkeys/challenge", new, token)
     made = browsing.create(options["public_key"])
     kept = browsing.ok("POST", "/factors/passkeys", {"credential": made}, token)
     assert kept["name"] == "laptop"

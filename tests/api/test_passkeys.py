@@ -15,6 +15,7 @@ from tests.running_service import PASSWORD, STEP, Api
 from tests.software_authenticator import PRESENT, SoftwareAuthenticator, encoded
 
 V1 = "/api/v1"
+OWN = {"password": PASSWORD}
 REFUSED = (401, "urn:secvault:problem:not-authenticated")
 
 
@@ -28,10 +29,16 @@ def registered(
     api: Api, who: str, name: str, key: SoftwareAuthenticator | None = None
 ) -> SoftwareAuthenticator:
     key = key or SoftwareAuthenticator()
-    options = api.ok("POST", f"{V1}/factors/passkeys/challenge", who, {"name": name})
+    begun = {"name": name, "password": PASSWORD}
+    options = api.ok("POST", f"{V1}/factors/passkeys/challenge", who, begun)
     made = api.ok("POST", f"{V1}/factors/passkeys", who, answer(key.create(options["public_key"])))
     assert (made["name"], made["last_used_at"], made["backed_up"]) == (name, None, False)
     return key
+
+
+def remove(api: Api, passkey: str, who: str, password: str = PASSWORD) -> Any:
+    given = {"password": password}
+    return api("POST", f"{V1}/factors/passkeys/{passkey}/removal", who, given)
 
 
 def answer(credential: dict[str, Any]) -> dict[str, Any]:
@@ -162,29 +169,55 @@ def test_a_disabled_person_and_a_removed_passkey_never_get_in(
     api.ok("POST", f"{V1}/people/clerk/enable", "admin")
     token = api.ok("POST", f"{V1}/sessions/passkey", body=answer(key.get(asked(api))))["token"]
     (own,) = api.ok("GET", f"{V1}/factors", token)["passkeys"]
-    assert api("DELETE", f"{V1}/factors/passkeys/{own['id']}", "head").status_code == 404
+    assert remove(api, own["id"], "head").status_code == 404
     options = asked(api)
-    assert api("DELETE", f"{V1}/factors/passkeys/{own['id']}", token).status_code == 204
+    assert remove(api, own["id"], token).status_code == 204
     assert refused(shown(api, key.get(options)))
 
 
 def test_a_stale_factor_enrols_and_removes_nothing_and_is_told_how_to_step_up(api: Api) -> None:
     api.house.hands.seconds += 301
     path = f"{V1}/factors/passkeys/challenge"
-    stale = api("POST", path, "clerk", {"name": "x"})
+    new = {"name": "x", "password": PASSWORD}
+    stale = api("POST", path, "clerk", new)
     assert stale.status_code == 401
     assert stale.json()["type"] == "urn:secvault:problem:step-up-required"
     told = stale.headers["WWW-Authenticate"]
     assert told.startswith('Bearer error="insufficient_user_authentication"')
     assert 'max_age="300"' in told
-    assert api("DELETE", f"{V1}/factors/passkeys/1", "clerk").status_code == 401
-    assert api("POST", f"{V1}/factors/recovery-codes", "clerk").status_code == 401
+    assert remove(api, "1", "clerk").status_code == 401
+    assert api("POST", f"{V1}/factors/recovery-codes", "clerk", OWN).status_code == 401
     code = api.house.hands.code(api.house.seeds["clerk"])
     renewed = api.ok("POST", f"{V1}/sessions/self/step-up", "clerk", {"code": code})
-    assert api("POST", path, renewed["token"], {"name": "x"}).status_code == 201
-    assert api("POST", path, "clerk", {"name": "x"}).status_code == 401
+    assert api("POST", path, renewed["token"], new).status_code == 201
+    assert api("POST", path, "clerk", new).status_code == 401
     events = api.ok("GET", f"{V1}/audit/events?kind=auth.step_up", "auditor")["events"]
     assert [(each["outcome"], each["detail"]["factor"]) for each in events] == [("ok", "totp")]
+
+
+def test_the_password_is_shown_again_to_change_a_factor_and_wrong_ones_are_counted(
+    api: Api, key: SoftwareAuthenticator
+) -> None:
+    [own] = api.ok("GET", f"{V1}/factors", "clerk")["passkeys"]
+    changes: tuple[tuple[str, dict[str, str]], ...] = (
+        ("factors/passkeys/challenge", {"name": "x"}),
+        (f"factors/passkeys/{own['id']}/removal", {}),
+        ("factors/recovery-codes", {}),
+    )
+    for path, given in changes:
+        left_out = api("POST", f"{V1}/{path}", "clerk", given)
+        assert left_out.status_code == 422
+        assert "password" in left_out.text
+        wrong = {**given, "password": "a password of somebody else"}
+        assert refused(api("POST", f"{V1}/{path}", "clerk", wrong))
+    # The third wrong one has those after it wait, right or wrong.
+    assert api("POST", f"{V1}/factors/recovery-codes", "clerk", OWN).status_code == 429
+    found = api.ok("GET", f"{V1}/factors", "clerk")
+    assert [len(found["passkeys"]), found["recovery_codes_left"]] == [1, 0]
+    assert reasons(api)[:3] == ["delayed", "wrong_password", "wrong_password"]
+    api.house.hands.seconds += 60
+    for path, given in reversed(changes):
+        assert api("POST", f"{V1}/{path}", "clerk", {**given, **OWN}).is_success
 
 
 def test_a_passkey_steps_up_in_the_session_that_asked_and_in_no_other(
@@ -219,7 +252,7 @@ def test_a_step_up_code_works_once_and_a_wrong_one_is_counted(api: Api) -> None:
 
 def test_a_registration_answers_the_challenge_of_its_own_session_only(api: Api) -> None:
     begin, finish = f"{V1}/factors/passkeys/challenge", f"{V1}/factors/passkeys"
-    options = api.ok("POST", begin, "clerk", {"name": "x"})["public_key"]
+    options = api.ok("POST", begin, "clerk", {"name": "x", **OWN})["public_key"]
     made = SoftwareAuthenticator().create(options)
     assert api("POST", finish, "head", answer(made)).status_code == 422
     assert api("POST", finish, "clerk", answer(made)).status_code == 422
@@ -228,7 +261,7 @@ def test_a_registration_answers_the_challenge_of_its_own_session_only(api: Api) 
         SoftwareAuthenticator(flags=PRESENT),
         SoftwareAuthenticator(rp_id="evil.example"),
     ):
-        options = api.ok("POST", begin, "clerk", {"name": "x"})["public_key"]
+        options = api.ok("POST", begin, "clerk", {"name": "x", **OWN})["public_key"]
         assert api("POST", finish, "clerk", answer(spoilt.create(options))).status_code == 422
     assert api.ok("GET", f"{V1}/factors", "clerk")["passkeys"] == []
 
@@ -237,16 +270,16 @@ def test_a_passkey_is_registered_once_under_a_name_of_its_own(
     api: Api, key: SoftwareAuthenticator
 ) -> None:
     begin, finish = f"{V1}/factors/passkeys/challenge", f"{V1}/factors/passkeys"
-    options = api.ok("POST", begin, "clerk", {"name": "second"})["public_key"]
+    options = api.ok("POST", begin, "clerk", {"name": "second", **OWN})["public_key"]
     assert [each["id"] for each in options["excludeCredentials"]] == [encoded(key.credential_id)]
     assert options["attestation"] == "none"
     assert options["authenticatorSelection"]["residentKey"] == "required"
     assert api("POST", finish, "clerk", answer(key.create(options))).status_code == 409
-    assert api("POST", begin, "clerk", {"name": "office key"}).status_code == 409
-    assert api("POST", begin, "clerk", {"name": ""}).status_code == 422
+    assert api("POST", begin, "clerk", {"name": "office key", **OWN}).status_code == 409
+    assert api("POST", begin, "clerk", {"name": "", **OWN}).status_code == 422
     for number in range(9):
         registered(api, "clerk", f"key {number}")
-    assert api("POST", begin, "clerk", {"name": "one too many"}).status_code == 409
+    assert api("POST", begin, "clerk", {"name": "one too many", **OWN}).status_code == 409
 
 
 def test_administrators_see_names_and_dates_and_no_key(
@@ -304,6 +337,6 @@ def test_with_a_passkey_the_last_device_can_go_and_then_the_passkey_stays(
     assert gone.status_code == 204, gone.text
     session = shown(api, key.get(asked(api))).json()["token"]
     [own] = api.ok("GET", f"{V1}/factors", session)["passkeys"]
-    assert api("DELETE", f"{V1}/factors/passkeys/{own['id']}", session).status_code == 409
+    assert remove(api, own["id"], session).status_code == 409
     [listed] = api.ok("GET", f"{V1}/people?search=clerk", "admin")["people"]
     assert listed["factors"] == ["passkey"]

@@ -17,7 +17,7 @@ def _code() -> str:
 def test_recovery_codes_are_printed_and_one_lets_in_to_do_almost_nothing(vault: Program) -> None:
     token = vault.ok("sign-in", "admin", stdin=f"{PASSWORD}\n{_code()}\n").out.strip()
     admin = vault.with_(SECVAULT_TOKEN=token)
-    codes = admin.ok("factors", "recovery-codes").out.split()
+    codes = admin.ok("factors", "recovery-codes", stdin=f"{PASSWORD}\n").out.split()
     assert len(codes) == 10
     signed_in = vault.ok("sign-in", "admin", "--recovery", stdin=f"{PASSWORD}\n{codes[0]}\n")
     assert "Recovery codes left: 9" in signed_in.err
