@@ -20,7 +20,7 @@ from secvault.identity.people import find_person
 from secvault.identity.sign_in import let_in
 from secvault.service import authentication, bootstrap, grants, opening, people
 from secvault.service.spine import Caller
-from tests.api.test_single_sign_on import Signing, events, roles, variables
+from tests.browser_of_a_provider import Signing, events, roles, variables
 from tests.running_service import PASSWORD, SEED, Api, Front, Hands, House, copied, system_token
 from tests.signing_provider import SigningProvider, serving
 
