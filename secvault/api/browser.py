@@ -93,7 +93,7 @@ def principal_of_page(
     principal = authentication.authenticate_cookie(service, cookie)
     try:
         if request.method in LOOKING:
-            _refuse_others(request)
+            refuse_other_pages(request)
         else:
             require_own_page(request, service)
             _require_token(service, principal, presented)
@@ -105,19 +105,29 @@ def principal_of_page(
 
 def end_session_before(request: Request, service: Service) -> None:
     """End the session that the browser had until a new one was opened in its place."""
-    before = request.cookies.get(COOKIE_NAME)
-    if not before:
+    before = session_before(request, service)
+    if before is None:
         return
     try:
-        principal = authentication.authenticate_cookie(service, before)
-        who = Caller(principal, request.state.request_id)
-        authentication.sign_out(service, who)
+        authentication.sign_out(service, Caller(before, request.state.request_id))
     except NotAuthenticated:
-        # It was over already.
+        # Somebody else has ended it meanwhile.
         return
 
 
-def _refuse_others(request: Request) -> None:
+def session_before(request: Request, service: Service) -> Principal | None:
+    """Whose session the browser has now; None without one that is open."""
+    cookie = request.cookies.get(COOKIE_NAME)
+    if not cookie:
+        return None
+    try:
+        return authentication.authenticate_cookie(service, cookie)
+    except NotAuthenticated:
+        return None
+
+
+def refuse_other_pages(request: Request) -> None:
+    """Return unless a page of another origin makes the browser ask. Raises ForeignPage."""
     # A person who types the address says `none`; programs and old browsers say nothing.
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise ForeignPage("a page of another origin may not ask with your session")

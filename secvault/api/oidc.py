@@ -9,16 +9,17 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from secvault.api.browser import refuse_other_pages, session_before
 from secvault.api.browser_step import browser_of, forget_browser, keep_browser
 from secvault.api.caller import address_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
-from secvault.api.session import Session, new_session
+from secvault.api.session import AsCookie, Session, carrier_for, new_session
 from secvault.errors import NotAuthenticated
 from secvault.identity.federation import Linked, SecondFactorNeeded
 from secvault.identity.oidc.provider import Returned
-from secvault.identity.principal import HEADER
+from secvault.identity.principal import COOKIE, HEADER
 from secvault.service import federation
 from secvault.service.federation import Way
 
@@ -56,6 +57,7 @@ class SecondFactor(BaseModel):
 
     request: str = Field(min_length=1, max_length=128)
     code: SecretText = Field(min_length=1, max_length=32)
+    cookie: AsCookie = False
 
 
 class _Back(BaseModel):
@@ -90,14 +92,16 @@ def provider_second_factor(
 ) -> Session:
     """Show the second factor after the provider has shown who it is."""
     service = service_of(request)
+    carrier = carrier_for(request, service, as_cookie=given.cookie)
     signed_in = federation.show_second_factor(
         service,
         given.request,
         secret_of(given.code),
         request.state.request_id,
         address_of(request),
+        carrier,
     )
-    return new_session(request, response, service, signed_in, HEADER)
+    return new_session(request, response, service, signed_in, carrier)
 
 
 @router.get("/{provider}", status_code=303, response_class=RedirectResponse)
@@ -107,11 +111,24 @@ def provider_begin(
     provider: ProviderName,
     *,
     fresh: Annotated[bool, Query(description="Ask for credentials there once more.")] = False,
+    cookie: Annotated[
+        bool, Query(description="Whether the browser is to keep the session, in a cookie.")
+    ] = False,
 ) -> Response:
     """Go to the identity provider to sign in."""
     service = service_of(request)
+    before = None
+    if cookie:
+        # Nobody else's page has a browser lose the session that it has.
+        refuse_other_pages(request)
+        before = session_before(request, service)
     begun = federation.begin(
-        service, provider, federation.callback_of(service, provider), anew=fresh
+        service,
+        provider,
+        federation.callback_of(service, provider),
+        anew=fresh,
+        carrier=COOKIE if cookie else HEADER,
+        before=before,
     )
     answer = RedirectResponse(begun.url, status_code=303)
     keep_browser(answer, begun.browser)
@@ -149,7 +166,7 @@ def provider_callback(
     forget_browser(response, back.state)
     if isinstance(completed, Linked):
         return LinkedAccount(linked=provider)
-    return new_session(request, response, service, completed, HEADER)
+    return new_session(request, response, service, completed, completed.carrier)
 
 
 @router.post("/{provider}/back-channel-logout", status_code=200, response_class=Response)

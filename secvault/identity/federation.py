@@ -15,16 +15,23 @@ from secvault.crypto import token
 from secvault.crypto.aead import draw
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput, NotAuthenticated
-from secvault.identity import devices, external, federation_steps, names, people, places
+from secvault.identity import devices, external, federation_steps, names, people, places, sessions
 from secvault.identity.external import Origin
 from secvault.identity.federation_steps import Purpose, Step
 from secvault.identity.oidc.fault import NotBelieved
 from secvault.identity.oidc.provider import Found, Provider, Returned, state_of
 from secvault.identity.passwords import PasswordHash
 from secvault.identity.people import NewPerson
-from secvault.identity.principal import PROVIDER, PROVIDER_FACTOR, TOTP, Principal
+from secvault.identity.principal import (
+    HEADER,
+    PROVIDER,
+    PROVIDER_FACTOR,
+    TOTP,
+    Carrier,
+    Principal,
+)
 from secvault.identity.refusal import Reason, SignInRefused
-from secvault.identity.sign_in import Entrance, SignedIn, let_in
+from secvault.identity.sign_in import Came, Entrance, SignedIn, let_in
 from secvault.store.tables import federated_session, session
 
 PREFIX = "svf"
@@ -76,12 +83,13 @@ Completed = SignedIn | SecondFactorNeeded | Linked
 class Arrival:
     """What is done in the transaction in which somebody comes back from a provider.
 
-    admit: makes their grants what the provider's groups say. created: notes a new person. done:
-    puts the outcome on record.
+    admit: makes their grants what the provider's groups say. created: notes a new person. replaced:
+    notes the session that the browser had until now. done: puts the outcome on record.
     """
 
     admit: Callable[[Connection, str, Found], None]
     created: Callable[[Connection, str], None]
+    replaced: Callable[[Connection, Principal], None]
     done: Callable[[Connection, Completed], None]
 
 
@@ -92,16 +100,21 @@ def begin(
     *,
     anew: bool = False,
     linking: Principal | None = None,
+    carrier: Carrier = HEADER,
+    before: Principal | None = None,
 ) -> Begun:
     """Send a browser to the provider. linking: whose account there shall lead here.
 
     anew: whether the provider shall ask for the person's credentials even if it knows them.
-    Raises Unavailable.
+    carrier: what the token of the session is to travel in. before: of the session that the browser
+    has now, which ends when it gets another; it does not bring it when it comes back from another
+    site. Raises Unavailable.
     """
     browser = Secret(draw(BROWSER_BYTES, entrance.random))
     max_age = 0 if anew else provider.settings.max_age
     url = provider.authorization_url(browser, redirect_uri, max_age, anew=anew)
-    step = Step(Purpose.SIGN_IN, provider.name, redirect_uri, max_age)
+    had = before.credential if before else None
+    step = Step(Purpose.SIGN_IN, provider.name, redirect_uri, max_age, session=had, carrier=carrier)
     if linking is not None:
         step = replace(step, purpose=Purpose.LINK, person=linking.id, session=linking.credential)
     with entrance.store.write() as connection:
@@ -141,7 +154,7 @@ def complete(
         raise FederationRefused(fault.reason, step.person or "") from None
     if step.purpose is Purpose.LINK:
         return _link(entrance, step, found, arrival, network)
-    return _sign_in(entrance, provider, found, arrival, network)
+    return _sign_in(entrance, provider, step, found, arrival, network)
 
 
 def show_second_factor(
@@ -150,6 +163,7 @@ def show_second_factor(
     code: Secret,
     *,
     address: str = "",
+    carrier: Carrier = HEADER,
     record: Callable[[Connection, SignedIn, str], None],
 ) -> SignedIn:
     """Let somebody in whom a provider has shown, and who shows a fresh code of their own now.
@@ -176,15 +190,22 @@ def show_second_factor(
         if not federation_steps.use_up(connection, request):
             raise SignInRefused(Reason.CHANGED_MEANWHILE, who)
         _require_link(connection, step.provider, step.subject or "", who)
-        signed_in = let_in(connection, entrance, who, (PROVIDER, TOTP), shown.device)
-        places.remember(connection, who, network, entrance.clock.micros())
+        new = places.remember(connection, who, network, entrance.clock.micros())
+        came = Came(network, carrier)
+        entered = let_in(connection, entrance, who, (PROVIDER, TOTP), shown.device, came)
+        signed_in = replace(entered, new_network=new)
         _remember(connection, entrance, step.provider, signed_in, step.subject or "", step.sid)
         record(connection, signed_in, step.provider)
     return signed_in
 
 
 def _sign_in(
-    entrance: Entrance, provider: Provider, found: Found, arrival: Arrival, network: str
+    entrance: Entrance,
+    provider: Provider,
+    step: Step,
+    found: Found,
+    arrival: Arrival,
+    network: str,
 ) -> SignedIn | SecondFactorNeeded:
     subject, sid = found.identity.subject, found.identity.sid or None
     unusable = _unusable_password(entrance, provider, subject)
@@ -199,10 +220,12 @@ def _sign_in(
         arrival.admit(connection, who, found)
         missing = None
         if provider.shows_second_factor(found.identity):
-            places.remember(connection, who, network, entrance.clock.micros())
+            new = places.remember(connection, who, network, entrance.clock.micros())
             seen = (found.identity.authenticated_at or 0) * _MICROS
-            factors = (PROVIDER, PROVIDER_FACTOR)
-            done = let_in(connection, entrance, who, factors, "", second_factor_at=seen)
+            factors, came = (PROVIDER, PROVIDER_FACTOR), Came(network, step.carrier)
+            entered = let_in(connection, entrance, who, factors, "", came, second_factor_at=seen)
+            done = replace(entered, new_network=new)
+            _end_replaced(connection, entrance, step, arrival)
             _remember(connection, entrance, provider.name, done, subject, sid)
             arrival.done(connection, done)
         else:
@@ -214,6 +237,12 @@ def _sign_in(
     if missing is not None:
         raise FederationRefused(missing, who)
     return done
+
+
+def _end_replaced(connection: Connection, entrance: Entrance, step: Step, arrival: Arrival) -> None:
+    """End the session that the browser had when it left for the provider, if it is still open."""
+    if step.session and sessions.end_session(connection, entrance.clock, step.session):
+        arrival.replaced(connection, sessions.read_principal(connection, step.session))
 
 
 def _person(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
+from secvault.identity.principal import HEADER, Carrier
 from secvault.store import Store
 from secvault.store.tables import federation_step
 
@@ -33,8 +34,9 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One step. person: who links, or whose second factor is missing. session: that asked to link.
-    subject, sid: of a second step, who the provider said it was.
+    """One step. person: who links, or whose second factor is missing. session: that asked to link,
+    or that the browser had when the sign-in began: the new one takes its place. subject, sid: of a
+    second step, who the provider said it was. carrier: what the session's token will travel in.
     """
 
     purpose: Purpose
@@ -45,6 +47,7 @@ class Step:
     session: str | None = None
     subject: str | None = None
     sid: str | None = None
+    carrier: Carrier = HEADER
 
 
 def keep(

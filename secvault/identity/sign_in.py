@@ -77,7 +77,7 @@ class SignedIn:
     """Somebody who is in. token: `svs_...`, to be handed over once. Times in microseconds, UTC.
 
     device: id of the TOTP device or passkey that was used; empty for a recovery code. new_network:
-    see `places.remember`.
+    see `places.remember`. carrier: what the token travels in.
     """
 
     principal: Principal
@@ -85,6 +85,7 @@ class SignedIn:
     expires_at: int
     device: str
     new_network: bool = False
+    carrier: Carrier = HEADER
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def let_in(
         random=entrance.random,
     )
     principal = sessions.read_principal(connection, opened.key_id)
-    return SignedIn(principal, opened.text, opened.expires_at, device)
+    return SignedIn(principal, opened.text, opened.expires_at, device, carrier=came.carrier)
 
 
 def prove_password(entrance: Entrance, name: str, password: Secret, address: str = "") -> Person:

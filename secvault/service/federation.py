@@ -25,13 +25,14 @@ from secvault.identity.federation import (
 from secvault.identity.oidc.fault import NotBelieved
 from secvault.identity.oidc.id_token import LogoutToken, Relying
 from secvault.identity.oidc.provider import Found, Provider, ProviderSettings, Returned
+from secvault.identity.principal import HEADER, Carrier, Principal
 from secvault.identity.refusal import Reason
 from secvault.identity.sign_in import SignedIn
 from secvault.service import provided_roles
 from secvault.service.authentication import recorder, recording_refusals
 from secvault.service.provided_roles import PROGRAM
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.spine import Caller, Operation, Outcome, actor_of
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import federated_session, session, spent_logout_token
 
@@ -90,10 +91,20 @@ def callback_of(service: Service, provider: str) -> str:
     return service.settings.public_url + CALLBACK.format(provider=provider)
 
 
-def begin(service: Service, name: str, redirect_uri: str, *, anew: bool = False) -> Begun:
-    """Send somebody to a provider. Raises NotFound, Unavailable."""
+def begin(
+    service: Service,
+    name: str,
+    redirect_uri: str,
+    *,
+    anew: bool = False,
+    carrier: Carrier = HEADER,
+    before: Principal | None = None,
+) -> Begun:
+    """Send somebody to a provider; see `federation.begin`. Raises NotFound, Unavailable."""
     provider = provider_of(service, name)
-    return federation.begin(service.entrance, provider, redirect_uri, anew=anew)
+    return federation.begin(
+        service.entrance, provider, redirect_uri, anew=anew, carrier=carrier, before=before
+    )
 
 
 def begin_link(service: Service, caller: Caller, name: str) -> Begun:
@@ -147,6 +158,19 @@ def complete(
             ),
         )
 
+    def replaced(connection: Connection, before: Principal) -> None:
+        # As signing out there says it.
+        entry = Event(
+            kind="session.self",
+            outcome="ok",
+            actor=actor_of(before),
+            resource=f"it/sessions/{before.credential}",
+            department="it",
+            request=way.request_id,
+            detail={"session": before.credential},
+        )
+        service.audit.enqueue(connection, entry)
+
     def done(connection: Connection, completed: Completed) -> None:
         if isinstance(completed, SignedIn):
             opened(connection, completed)
@@ -166,7 +190,7 @@ def complete(
             returned,
             browser,
             way.redirect_uri,
-            Arrival(admit, created, done),
+            Arrival(admit, created, replaced, done),
             address=way.address,
         )
     service.audit.kick()
@@ -174,7 +198,12 @@ def complete(
 
 
 def show_second_factor(
-    service: Service, request: str, code: Secret, request_id: str = "", address: str = ""
+    service: Service,
+    request: str,
+    code: Secret,
+    request_id: str = "",
+    address: str = "",
+    carrier: Carrier = HEADER,
 ) -> SignedIn:
     """The second step of somebody whom a provider has shown. Raises as `complete`; InvalidInput
     when the first step is unknown, over or used.
@@ -185,7 +214,7 @@ def show_second_factor(
 
     with recording_refusals(service, request_id):
         signed_in = federation.show_second_factor(
-            service.entrance, request, code, address=address, record=record
+            service.entrance, request, code, address=address, carrier=carrier, record=record
         )
     service.audit.kick()
     return signed_in

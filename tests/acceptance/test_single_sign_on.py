@@ -24,14 +24,11 @@ from tests.acceptance.installation import (
     free_port,
     new_installation,
 )
-from tests.acceptance.test_passkey_in_chromium import browser, chromium  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CALLBACK = "/api/v1/sign-in/oidc/corp/callback"
 SETTINGS = """
-[server]
-public_origin = "{ours}"
 [identity.oidc.corp]
 issuer = "{issuer}/"
 client_id = "secvault"
@@ -53,6 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("sso")
     made = new_installation(folder)
     ours, loopback = f"http://localhost:{made.port}", free_port()
+    made = made.with_(SECVAULT_SERVER__PUBLIC_ORIGIN=ours)
     back = (f"{ours}{CALLBACK}", f"http://127.0.0.1:{loopback}/callback")
     with subprocess.Popen(
         [sys.executable, idp.__file__, *back],
@@ -68,14 +66,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         secret = folder / "client-secret"
         secret.write_text(idp.SECRET)
         with (folder / "secvault.toml").open("a") as file:
-            file.write(SETTINGS.format(ours=ours, issuer=issuer, secret=secret, loopback=loopback))
+            file.write(SETTINGS.format(issuer=issuer, secret=secret, loopback=loopback))
         with made.serving():
             yield made
         provider.stdin.close()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:  # noqa: F811 - a fixture
+def page(browser: Browser) -> Iterator[Page]:
     """A page of a browser that knows nobody yet."""
     context = browser.new_context(locale="en-US")
     yield context.new_page()

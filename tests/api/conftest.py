@@ -10,6 +10,7 @@ import pytest
 
 from secvault.log import configure_logging
 from tests.running_service import Api, Front, House, copied, furnish
+from tests.signing_provider import SigningProvider, serving
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,19 @@ def api(front: Front, house: House) -> Iterator[Api]:
     """The application over this test's own vault."""
     with front.serving(house) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[SigningProvider]:
+    """The provider, running; `anew` makes it as it was."""
+    with serving(SigningProvider(lambda: 0)) as running:
+        yield running
+
+
+@pytest.fixture
+def corp(provider: SigningProvider, house: House) -> SigningProvider:
+    """The provider, well behaved until a test says otherwise."""
+    fresh = SigningProvider(lambda: int(house.hands.seconds), issuer=provider.issuer)
+    fresh.claim = {"amr": ["pwd", "mfa"], "auth_time": int(house.hands.seconds)}
+    provider.__dict__.update(vars(fresh))
+    return provider

@@ -16,9 +16,11 @@ from scim2_tester import Status, check_server
 
 from secvault.crypto.secret import Secret
 from secvault.errors import ConfigurationError
-from secvault.service import authentication, grants, opening, people
+from secvault.identity.people import find_person
+from secvault.identity.sign_in import let_in
+from secvault.service import authentication, bootstrap, grants, opening, people
 from secvault.service.spine import Caller
-from tests.api.test_single_sign_on import Signing, events, roles, variables
+from tests.browser_of_a_provider import Signing, events, roles, variables
 from tests.running_service import PASSWORD, SEED, Api, Front, Hands, House, copied, system_token
 from tests.signing_provider import SigningProvider, serving
 
@@ -216,19 +218,10 @@ def test_a_provider_sees_and_changes_nobody_but_those_it_brought(api: Api) -> No
 
 
 def _signed_in(api: Api, name: str) -> str:
-    """Give somebody a device, as an administrator does, and a session."""
-    with api.house.open() as service:
-        operator = Caller(authentication.local_operator(service))
-        found = next(
-            each.person
-            for each in people.list_people(service, operator)
-            if each.person.name == name
-        )
-        from secvault.identity.sign_in import let_in  # noqa: PLC0415
-
-        with service.store.write() as connection:
-            signed_in = let_in(connection, service.entrance, found.id, ("password", "totp"), "")
-        return signed_in.token.text()
+    """Open a session for somebody, whatever they would have shown for it."""
+    with api.house.open() as service, service.store.write() as connection:
+        who = find_person(connection, name)
+        return let_in(connection, service.entrance, who.id, ("oidc", "totp"), "").token.text()
 
 
 def test_inactive_ends_sessions_at_once_and_active_lets_back_in(api: Api) -> None:
@@ -437,13 +430,12 @@ def test_all_of_it_runs_on_postgresql_too(
     bare = House(tmp_path, Hands(), {}, {}, {"SECVAULT_STORE__URL": postgresql_url})
     opening.create_vault(bare.settings, bare.hands.clock())
     with bare.open() as service:
-        seed = Secret.of(SEED)
-        people.first_administrator(
+        bootstrap.first_administrator(
             service,
             name="admin",
             display_name="An",
             password=Secret.of(PASSWORD),
-            seed=seed,
+            seed=Secret.of(SEED),
         )
         tokens = {
             "corp-scim": system_token(service, "corp-scim", "it", "role:it.provisioner"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -19,90 +18,11 @@ from secvault.identity.oidc.provider import Provider
 from secvault.service import authentication, grants, people
 from secvault.service.federation import provider_settings
 from secvault.service.spine import Caller
+from tests.browser_of_a_provider import OIDC, Signing, events, link, reasons, roles, variables
 from tests.running_service import PASSWORD, STEP, Api, Front, House, copied
 from tests.signing_provider import CLIENT, SECRET, Claims, SigningProvider, serving, unsigned
 
-OIDC = "/api/v1/sign-in/oidc"
 REFUSED = "The identity provider's answer lets nobody in here."
-GROUPS = ["Payroll = hr.clerk@hr", "Payroll leads = hr.head@hr"]
-
-
-def variables(provider: SigningProvider, name: str = "CORP", **more: Any) -> dict[str, str]:
-    """The settings that declare this provider."""
-    given = {
-        "issuer": provider.issuer,
-        "client_id": CLIENT,
-        "client_secret": SECRET,
-        "groups": GROUPS,
-        "second_factor": "provider",
-        "amr_values": ["mfa"],
-        "unknown_people": "create",
-        "department": "hr",
-        **more,
-    }
-    return {
-        f"SECVAULT_IDENTITY__OIDC__{name}__{key.upper()}": value
-        if isinstance(value, str)
-        else json.dumps(value)
-        for key, value in given.items()
-    }
-
-
-@dataclass
-class Signing:
-    """A browser between the service and the provider."""
-
-    api: Api
-    provider: SigningProvider
-    name: str = "corp"
-    cookies: dict[str, str] = field(default_factory=dict)
-
-    def begin(self, **query: str) -> str:
-        """Where the service sends the browser."""
-        answer = self.api.client.get(f"{OIDC}/{self.name}", params=query, follow_redirects=False)
-        assert answer.status_code == 303, answer.text
-        self.keep(answer)
-        return answer.headers["location"]
-
-    def keep(self, answer: httpx2.Response) -> None:
-        """Keep the cookies, also those that this connection is too open for."""
-        for line in answer.headers.get_list("set-cookie"):
-            name, _, rest = line.partition("=")
-            value, *attributes = [part.strip() for part in rest.split(";")]
-            assert name.startswith("__Host-")
-            assert {"Secure", "HttpOnly", "Path=/", "SameSite=lax"} <= set(attributes)
-            assert not any(each.startswith("Domain") for each in attributes)
-            self.cookies[name] = value
-
-    def back(self, brought: Mapping[str, str], name: str = "", **headers: str) -> httpx2.Response:
-        """The browser comes back with this."""
-        kept = "; ".join(f"{each}={value}" for each, value in self.cookies.items())
-        return self.api(
-            "GET",
-            f"{OIDC}/{name or self.name}/callback",
-            params=dict(brought),
-            headers={"Cookie": kept, **headers},
-        )
-
-    def __call__(self, **query: str) -> httpx2.Response:
-        """All of it: there and back."""
-        return self.back(self.provider.visit(self.begin(**query)))
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SigningProvider]:
-    """The provider, running; `anew` makes it as it was."""
-    with serving(SigningProvider(lambda: 0)) as running:
-        yield running
-
-
-@pytest.fixture
-def corp(provider: SigningProvider, house: House) -> SigningProvider:
-    """The provider, well behaved until a test says otherwise."""
-    fresh = SigningProvider(lambda: int(house.hands.seconds), issuer=provider.issuer)
-    fresh.claim = {"amr": ["pwd", "mfa"], "auth_time": int(house.hands.seconds)}
-    provider.__dict__.update(vars(fresh))
-    return provider
 
 
 @pytest.fixture
@@ -125,29 +45,6 @@ def api(
 def signing(api: Api, corp: SigningProvider) -> Signing:
     """A browser."""
     return Signing(api, corp)
-
-
-def events(api: Api, kind: str) -> list[dict[str, Any]]:
-    """What the audit log has of this kind, newest first."""
-    found: list[dict[str, Any]] = api.ok("GET", f"/api/v1/audit/events?kind={kind}", "auditor")[
-        "events"
-    ]
-    return found
-
-
-def reasons(api: Api) -> list[str]:
-    """Why nobody was let in, newest first."""
-    return [
-        each["detail"]["reason"]
-        for each in events(api, "auth.sign_in")
-        if "reason" in each["detail"]
-    ]
-
-
-def roles(api: Api, subject: str) -> set[tuple[str, str]]:
-    """The roles of somebody, and where each comes from."""
-    listed = api.ok("GET", "/api/v1/grants", "auditor")["grants"]
-    return {(each["role"], each["source"]) for each in listed if each["subject"] == subject}
 
 
 def test_somebody_new_is_made_and_let_in_with_the_roles_of_their_groups(
@@ -494,7 +391,7 @@ def test_a_second_factor_of_ours_is_asked_for_unless_the_settings_say_otherwise(
     (brought,) = [each for each in listed if each["name"] == "mai.le"]
     assert roles(api, f"user:{brought['id']}") == {("role:hr.clerk", "oidc:corp")}
     corp.subject = "an-opaque-subject"
-    _link(signing, api, house, "head")
+    link(signing, api, "head")
     answer = signing()
     assert answer.status_code == 202
     request = answer.json()["request"]
@@ -535,13 +432,6 @@ def test_the_second_factor_is_as_old_as_the_provider_says(
     assert signing(fresh="true").status_code == 401
 
 
-def _link(signing: Signing, api: Api, house: House, who: str) -> httpx2.Response:
-    begun = api("POST", f"/api/v1/identities/{signing.name}", who)
-    assert begun.status_code == 201, begun.text
-    signing.keep(begun)
-    return signing.back(signing.provider.visit(begun.json()["url"]))
-
-
 @pytest.mark.parametrize("settled", [{"unknown_people": "refuse"}])
 def test_people_link_an_account_themselves_in_a_session_with_a_fresh_factor(
     signing: Signing, api: Api, corp: SigningProvider, house: House, settled: object
@@ -550,15 +440,15 @@ def test_people_link_an_account_themselves_in_a_session_with_a_fresh_factor(
     assert reasons(api)[0] == "not_linked"
     assert api("POST", "/api/v1/identities/corp").status_code == 401
     assert api("POST", "/api/v1/identities/corp", "system").status_code in (401, 403)
-    answer = _link(signing, api, house, "head")
+    answer = link(signing, api, "head")
     assert answer.json() == {"linked": "corp"}
     assert signing().json()["name"] == "head"
     (known,) = api.ok("GET", "/api/v1/identities", "head")["identities"]
     assert (known["provider"], known["origin"]) == ("corp", "linked")
     # Nobody else takes the same account, and nobody has two of one provider.
-    assert _link(signing, api, house, "clerk").status_code == 401
+    assert link(signing, api, "clerk").status_code == 401
     corp.subject = "another-subject"
-    assert _link(signing, api, house, "head").status_code == 401
+    assert link(signing, api, "head").status_code == 401
     assert reasons(api)[:2] == ["linked_already", "linked_already"]
     house.hands.seconds += 400
     corp.subject = "an-opaque-subject"

@@ -46,11 +46,13 @@ federation_step = Table(
     Column("max_age", Integer),
     # Who links, or whose second factor is missing; null for a sign-in.
     Column("person", Text, ForeignKey("person.id")),
-    # The session that asked to link.
+    # The session that asked to link, or that the browser had when a sign-in began.
     Column("session", Text),
     # Of a second step: who the provider said it was, and its own session.
     Column("subject", Text),
     Column("sid", Text),
+    # What the token of the session will travel in.
+    Column("carrier", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     # Which steps are over?
     Index(None, "expires_at"),

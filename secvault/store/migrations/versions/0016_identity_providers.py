@@ -65,6 +65,7 @@ def _federation_step() -> None:
         sa.Column("session", text, nullable=True),
         sa.Column("subject", text, nullable=True),
         sa.Column("sid", text, nullable=True),
+        sa.Column("carrier", text, nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_federation_step")),
         sa.ForeignKeyConstraint(["person"], ["person.id"], name=op.f("fk_federation_step_person")),
