@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from starlette.types import Message, Receive
 
@@ -20,7 +21,12 @@ class PunctualBody:
         self._ends_at = asyncio.get_running_loop().time() + seconds
         self._seconds = seconds
         self._whole = False
+        self._begun: Awaitable[Message] | None = None
         self.late = False
+
+    def begin(self) -> None:
+        """Have the server fetch the first message while something else is done here."""
+        self._begun = self._receive()
 
     async def __call__(self) -> Message:
         """The next message. Raises BodyTooSlow."""
@@ -29,7 +35,8 @@ class PunctualBody:
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._ends_at):
-                message = await self._receive()
+                begun, self._begun = self._begun, None
+                message = await (begun or self._receive())
         except TimeoutError:
             self.late = True
             raise BodyTooSlow(

@@ -23,9 +23,10 @@ from secvault.service.sealing.client import SealerClient
 from secvault.service.seals import Node
 
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may keep the interpreter from the thread that writes the audit log.
+"""How long the event loop and the thread that writes the audit log may keep the interpreter from
+each other, and from the web server's threads, which bring the bodies.
 
-Python's own 5 ms would be added to each write of the log, and so to each answer.
+Python's own 5 ms would be added to answers.
 """
 
 

@@ -98,7 +98,7 @@ def test_every_encryption_answered_before_the_whole_service_is_killed_is_in_the_
             assert process.wait(30) == -signal.SIGKILL
             survivors += _alive_after(everybody, seconds=10)
             # What was answered was, in part, in journals alone.
-            assert len(_journals(installation)) >= WORKERS
+            assert _journals(installation)
             process = installation.start("--workers", str(WORKERS))
             installation.wait_until_ready(process)
         _wait_for_more(callers, installation)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -182,6 +184,25 @@ def test_memory_believes_nothing_that_was_taken_away(api: Api, house: House) -> 
         systems.disable_account(service, Caller(local_operator(service)), account.id)
     time.sleep(FRESH_SECONDS)
     is_answered(token, 403)
+
+
+def test_a_token_that_is_revoked_while_the_body_comes_opens_nothing(api: Api, house: House) -> None:
+    path = "/v1/transit/encrypt/payroll"
+    api.ok("POST", "/v1/transit/keys/payroll", "system")
+    with house.open() as service:
+        token = system_token(service, "worker", "it", "role:it.cryptor")
+    for _ in range(2):
+        api.ok("POST", path, token, {"plaintext": PLAIN})
+
+    def late() -> Iterator[bytes]:
+        with house.open() as service:
+            operator = Caller(local_operator(service))
+            systems.revoke_token(service, operator, token.split("_")[1])
+        time.sleep(FRESH_SECONDS)
+        yield json.dumps({"plaintext": PLAIN}).encode()
+
+    headers = {"Content-Type": "application/json"}
+    assert api("POST", path, token, content=late(), headers=headers).status_code == 403
 
 
 def test_a_token_ends_in_memory_at_its_own_moment(api: Api, house: House) -> None:
