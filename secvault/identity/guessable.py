@@ -23,6 +23,8 @@ KNOWN_TO_ATTACKERS = "is one of the passwords that are tried first; choose anoth
 
 # Shorter words would forbid half of all passwords.
 _SHORTEST_WORD = 4
+# No code of ours is shorter; what is typed in the place of one may be, and stands in any password.
+_SHORTEST_CODE = 20
 # The list of breached passwords has none that is shorter, and warns of such a question.
 _SHORTEST_BREACHED = 10
 # What the estimate looks at: enough to tell, and its work grows faster than the length.
@@ -44,6 +46,16 @@ def reason_against(text: str, words: Iterable[str] = ()) -> str | None:
     if _common(text, plain):
         return KNOWN_TO_ATTACKERS
     return None
+
+
+def holds_code(text: str, code: str) -> bool:
+    """Whether a new password is, or has in it, the one-time code by which it is chosen.
+
+    A first secret must not go on as the password (OWASP ASVS 5.0, 6.4.1). Not said with the words
+    above, whose answer repeats them.
+    """
+    plain = folded(code)
+    return len(plain) >= _SHORTEST_CODE and plain in folded(text)
 
 
 def folded(text: str) -> str:

@@ -15,6 +15,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
 from secvault.identity import activation
 from secvault.identity.activation import Activated, Begun, FirstDevice
+from secvault.identity.guessable import holds_code
 from secvault.identity.invitations import Invitation
 from secvault.identity.people import NewPerson, Person
 from secvault.identity.refusal import SignInDelayed, SignInRefused
@@ -80,6 +81,8 @@ def begin(
     about = names or somebody
     if about is None:
         raise InvalidInput.at("name", "say the name to sign in with: you are the first")
+    if holds_code(password.text(), code.text()):
+        raise InvalidInput.at("password", "must not be the code of the invitation")
     chosen = service.entrance.hasher.hash_new(password, context_words(service, about))
 
     def record(connection: Connection, begun: Begun) -> None:

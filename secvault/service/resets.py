@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict
+from secvault.errors import Conflict, InvalidInput
 from secvault.identity import people, reset, reset_codes
+from secvault.identity.guessable import holds_code
 from secvault.identity.paper_code import digest_of, new_code, shown_code
 from secvault.identity.people import Person
 from secvault.identity.principal import RECOVERY, TOTP
@@ -88,6 +89,9 @@ def redeem_password(
 
     Raises NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps it.
     """
+
+    if any(holds_code(new.text(), each.text()) for each in (code, second)):
+        raise InvalidInput.at("new_password", "must not be the code of a reset")
 
     def words(person: Person) -> tuple[str, ...]:
         return context_words(service, person)

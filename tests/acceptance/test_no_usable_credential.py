@@ -24,11 +24,13 @@ from sqlalchemy import Connection, select
 from secvault.api.browser import COOKIE_NAME
 from secvault.audit.query import page
 from secvault.crypto import token as token_format
-from secvault.crypto.secret import Secret
-from secvault.service import Service, approles, authentication, people
+from secvault.identity import invitations as identity_invitations
+from secvault.identity.people import NewPerson
+from secvault.service import Service, approles, authentication, grants, invitations
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.acceptance.installation import (
+    ADMINISTRATOR,
     PASSWORD,
     PLAN,
     SEED,
@@ -70,7 +72,7 @@ class Use:
 
     def add(self, name: str) -> None:
         """A person whose present code is unused."""
-        self.seeds[name] = add_person(self.service, self.operator, Hands(time.time()), name, "hr")
+        self.seeds[name] = add_person(self.service, name, "hr")
         self.seen.keep_text(f"seed of {name}", self.seeds[name])
         self.seen.keep_bytes(f"bytes of the seed of {name}", base64.b32decode(self.seeds[name]))
 
@@ -103,7 +105,8 @@ class Use:
         self.add("owner")
         token = self.signed_in("owner")
         key = SoftwareAuthenticator(origin=f"http://localhost:{self.installation.port}")
-        asked = self.ok("POST", f"{V1}/factors/passkeys/challenge", token, {"name": "key"})
+        own = {"password": PERSONS_PASSWORD}
+        asked = self.ok("POST", f"{V1}/factors/passkeys/challenge", token, {"name": "key", **own})
         self._challenge("to enrol", asked)
         made = {"credential": key.create(asked["public_key"])}
         self.ok("POST", f"{V1}/factors/passkeys", token, made)
@@ -112,10 +115,9 @@ class Use:
         shown = {"credential": key.get(asked["public_key"])}
         renewed = self.ok("POST", f"{V1}/sessions/self/step-up", token, shown)["token"]
         self.seen.keep_credential("renewed session", renewed)
-        codes = self.ok("POST", f"{V1}/factors/recovery-codes", renewed)["codes"]
+        codes = self.ok("POST", f"{V1}/factors/recovery-codes", renewed, own)["codes"]
         for number, code in enumerate(codes):
-            self.seen.keep_text(f"recovery code {number}", code)
-            self.seen.keep_text(f"recovery code {number}, plain", code.replace("-", ""))
+            self._paper(f"recovery code {number}", code)
         asked = self.ok("POST", f"{V1}/sessions/passkey/challenge", "", {})
         self._challenge("to sign in", asked)
         shown = {"credential": key.get(asked["public_key"])}
@@ -154,14 +156,69 @@ class Use:
         # The code was used a moment ago: the attempt is refused, and the password was seen.
         refused = self.installation.call("POST", f"{V1}/password", token, stale)
         assert refused.status_code == 401
-        people.create_person(
-            self.service,
-            self.operator,
-            name="newcomer",
-            display_name="Newcomer",
-            department="hr",
-            password=Secret.of(NEW_PASSWORD),
-        )
+
+    def by_invitation(self) -> None:
+        """A code that is used, one that is begun, one that waits; and one for the first of all."""
+        codes = {}
+        for name in ("newcomer", "beginner", "waiting"):
+            new = NewPerson.of(name, name.title(), "hr")
+            issued = invitations.invite(self.service, self.operator, new).code
+            assert issued is not None
+            codes[name] = issued.text()
+            self.seen.keep_credential(f"invitation of {name}", codes[name])
+        with self.service.store.write() as connection:
+            first = identity_invitations.issue_first(
+                connection,
+                self.service.clock,
+                self.service.entrance.keys,
+                seconds=3600,
+                by="local:operator",
+            )
+        self.seen.keep_credential("code for the first administrator", first.code.text())
+        self.ok("POST", f"{V1}/activation/look", "", {"code": first.code.text()})
+        for name in ("newcomer", "beginner"):
+            chosen = {"code": codes[name], "password": NEW_PASSWORD}
+            begun = self.ok("POST", f"{V1}/activation/begin", "", chosen)
+            self.seen.keep_text(f"seed of {name}", begun["seed"])
+            self.seen.keep_bytes(f"bytes of the seed of {name}", base64.b32decode(begun["seed"]))
+            if name == "newcomer":
+                shown = dict(zip(("first", "second"), _two_codes(begun["seed"]), strict=True))
+                given = {"code": codes[name], **shown}
+                done = self.ok("POST", f"{V1}/activation/complete", "", given)
+                for number, code in enumerate(done["recovery_codes"]):
+                    self._paper(f"first recovery code {number}", code)
+
+    def by_two_administrators(self) -> None:
+        """A reset of factors, in two parts, used by its owner; one of a password, not used."""
+        self.add("second")
+        role = {"role": "role:it.admin", "department": "it"}
+        grants.add_grant(self.service, self.operator, subject="user:second", **role)
+        second = self.signed_in("second")
+        typed = {"name": ADMINISTRATOR, "password": PASSWORD, "code": code_of(SEED)}
+        admin = self.ok("POST", f"{V1}/sessions", "", typed)["token"]
+        self.seen.keep_credential("session of the administrator", admin)
+        self.add("loser")
+        parts = {}
+        for kind in ("password", "factors"):
+            path = f"{V1}/people/loser/{kind}/reset"
+            reason = {"X-Approval-Reason": "came%20with%20an%20id%20card"}
+            asked = self.installation.call("POST", path, admin, **reason).json()["approval"]
+            approval = f"{V1}/approvals/{asked['request']}/approval"
+            given = self.ok("POST", approval, second, {"digest": asked["digest"]})
+            parts[kind] = [given["part"], self.ok("POST", path, admin)["part"]]
+            for number, part in enumerate(parts[kind]):
+                self._paper(f"part {number} of the code for {kind}", part)
+        both = {
+            "name": "loser",
+            "code": "".join(parts["password"]),
+            "second": "".join(parts["factors"]),
+            "new_password": NEW_PASSWORD,
+        }
+        self.ok("POST", f"{V1}/password/redemption", "", both)
+
+    def _paper(self, name: str, code: str) -> None:
+        self.seen.keep_text(name, code)
+        self.seen.keep_text(f"{name}, plain", code.replace("-", ""))
 
     def of_systems(self) -> None:
         """Tokens, tokens below them, secret ids, imported seeds."""
@@ -171,6 +228,9 @@ class Use:
         self.seen.keep_credential("child's token", child["auth"]["client_token"])
         approles.write_approle(self.service, self.operator, "payroll-sync", lambda present: present)
         role = "/v1/auth/approle/role/payroll-sync"
+        rotation = f"{V1}/tokens/{issued.split('_')[1]}/rotation"
+        rotated = self.ok("POST", rotation, issued, {"overlap_hours": 1})["token"]
+        self.seen.keep_credential("rotated token", rotated)
         role_id = self.ok("GET", f"{role}/role-id", issued)["data"]["role_id"]
         secret_id = self.ok("POST", f"{role}/secret-id", issued)["data"]["secret_id"]
         self.seen.keep_credential("secret id", secret_id)
@@ -212,7 +272,9 @@ def used(installation: Installation) -> Iterator[Use]:
         use.by_cookie()
         use.by_passkey_and_recovery_code()
         use.by_password()
+        use.by_invitation()
         use.of_systems()
+        use.by_two_administrators()
         yield use
 
 
@@ -267,6 +329,14 @@ def _nothing_lets_in(used: Use) -> None:
         }
         answer = used.installation.call("POST", f"{V1}/sessions/recovery", "", typed)
         assert answer.status_code in (401, 429)
+    with used.service.store.read() as connection:
+        chosen = select(tables.invitation.c.key_id, tables.invitation.c.secret_digest)
+        rows = connection.execute(chosen).all()
+    assert len(rows) >= 2
+    for row in rows:
+        code = _dressed("sva", row.key_id, bytes(row.secret_digest))
+        answer = used.installation.call("POST", f"{V1}/activation/look", "", {"code": code})
+        assert answer.status_code == 401
 
 
 def _stored(connection: Connection) -> Iterable[tuple[str, bytes]]:
@@ -278,6 +348,7 @@ def _stored(connection: Connection) -> Iterable[tuple[str, bytes]]:
         tables.mfa_request.c.digest,
         tables.passkey_challenge.c.digest,
         tables.recovery_code.c.digest,
+        tables.reset_code_part.c.digest,
         tables.totp_device.c.sealed_seed,
     ):
         for value in connection.execute(select(column)).scalars():
@@ -304,6 +375,11 @@ def _dressed(prefix: str, key_id: str, secret: bytes) -> str:
     minted = token_format.mint(prefix, draw)
     assert (minted.key_id, minted.secret.expose()) == (key_id, secret)
     return minted.text.text()
+
+
+def _two_codes(seed: str) -> tuple[str, str]:
+    hands = Hands(time.time())
+    return hands.code(seed, -1), hands.code(seed)
 
 
 def _audit_log(service: Service) -> bytes:

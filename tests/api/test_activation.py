@@ -98,6 +98,15 @@ def test_the_chosen_password_is_held_to_the_rules_and_the_code_stays_good(
     assert begin(api, code).status_code == 200
 
 
+def test_the_code_does_not_become_the_password(api: Api) -> None:
+    code = invite(api)["code"]
+    for password in (code, f"{code.upper()} and more"):
+        answer = begin(api, code, password=password)
+        assert answer.status_code == 422
+        assert code not in answer.text
+    assert begin(api, code).status_code == 200
+
+
 def test_an_invited_person_does_not_choose_their_name(api: Api) -> None:
     answer = begin(api, invite(api)["code"], name="admin2")
     assert [fault["field"] for fault in answer.json()["errors"]] == ["name"]

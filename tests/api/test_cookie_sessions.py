@@ -252,14 +252,12 @@ def test_a_passkey_and_a_recovery_code_open_sessions_in_cookies_too(
     api: Api, browser: Browser
 ) -> None:
     key = SoftwareAuthenticator()
-    options = browser.proving(
-        "POST", f"{V1}/factors/passkeys/challenge", {"name": "key", "password": PASSWORD}
-    ).json()
+    own = {"password": PASSWORD}
+    begin = f"{V1}/factors/passkeys/challenge"
+    options = browser.proving("POST", begin, {"name": "key", **own}).json()
     made = {"credential": key.create(options["public_key"])}
     assert browser.proving("POST", f"{V1}/factors/passkeys", made).status_code == 201
-    codes = browser.proving("POST", f"{V1}/factors/recovery-codes", {"password": PASSWORD}).json()[
-        "codes"
-    ]
+    codes = browser.proving("POST", f"{V1}/factors/recovery-codes", own).json()["codes"]
     asked = api.ok("POST", f"{V1}/sessions/passkey/challenge", None, {})["public_key"]
     shown = {"credential": key.get(asked), "cookie": True}
     by_key = api("POST", f"{V1}/sessions/passkey", None, shown, headers=OURS)

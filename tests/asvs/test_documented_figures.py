@@ -37,6 +37,7 @@ def test_the_figures_of_the_document_are_those_of_the_program() -> None:
         f"| {given.session_idle_minutes} minutes | up to {longest_idle // 60} hours |",
         f"| {given.session_hours} hours, a working day | up to 24 hours |",
         f"| {sessions.RECOVERY_SECONDS // 60} minutes at all |",
+        f"{Settings().sign_in.sessions_per_person} sessions a person",
         f"Seeds of {SEED_BYTES * 8} random bits",
         f"a challenge of {CHALLENGE_BYTES * 8} bits",
     ]

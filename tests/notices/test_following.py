@@ -30,7 +30,7 @@ def operator(office: Office) -> Caller:
 
 def person(office: Office, name: str) -> str:
     found = people.list_people(office.service, operator(office))
-    return next(each.person.id for each in found if each.person.name == name)
+    return next(each.person.id for each in found.people if each.person.name == name)
 
 
 def test_history_is_no_news_and_nobody_to_tell_means_nothing_noted(

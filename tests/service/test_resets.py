@@ -152,6 +152,16 @@ def test_a_forgotten_password_is_set_anew_by_both_parts_and_a_code_of_ones_own(t
         two.redeem(two.clerks_code(), part, done.part)
 
 
+def test_a_reset_password_ends_every_session(two: Two) -> None:
+    service, sessions = two.staff.service, [two.staff.house.tokens["clerk"]]
+    two.staff.again("clerk")
+    sessions.append(two.staff.house.tokens["clerk"])
+    two.reset(PASSWORD_RESET)
+    for token in sessions:
+        with pytest.raises(NotAuthenticated):
+            authentication.authenticate(service, token)
+
+
 def test_who_lost_both_needs_both_resets(two: Two) -> None:
     factor = two.reset(FACTOR_RESET)
     password = two.reset(PASSWORD_RESET)
@@ -167,7 +177,8 @@ def test_who_lost_both_needs_both_resets(two: Two) -> None:
 
 def test_a_new_password_that_is_easy_to_guess_uses_nothing_up(two: Two) -> None:
     part, done = two.reset(PASSWORD_RESET)
-    for weak in ("short", "clerk clerk clerk"):
+    code = part.text() + done.part.text()
+    for weak in ("short", "clerk clerk clerk", code, code.replace("-", "").lower()):
         with pytest.raises(Exception, match="password"):
             two.redeem(two.clerks_code(), part, done.part, new=weak)
     two.redeem(two.clerks_code(), part, done.part)
