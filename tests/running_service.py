@@ -204,7 +204,7 @@ def add_person(service: Service, name: str, department: str) -> str:
 def join(service: Service, house: House, name: str, *grants_of: tuple[str, str]) -> Caller:
     """A person of department it with these roles, each with its department, who has signed in."""
     operator = Caller(authentication.local_operator(service))
-    house.seeds[name] = add_person(service, operator, house.hands, name, "it")
+    house.seeds[name] = add_person(service, name, "it")
     with service.store.write() as connection:
         for role, where in grants_of:
             # Not by the operation: a role may need approvals that a furnished vault cannot have.

@@ -24,6 +24,7 @@ from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
 from secvault.service.approval import Terms
 from secvault.service.notifications import contact_key
+from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -169,11 +170,7 @@ def enable_person(service: Service, caller: Caller, person: str) -> Person:
 
     def terms(connection: Connection) -> Terms | None:
         found = people.by_name_or_id(connection, person)
-        held = access.list_grants(
-            connection, subject=found.subject, valid_at=service.clock.micros()
-        )
-        obligations, rules = service.approvers.obligations, service.policy.rules
-        if not any(obligations.is_privileged(rules, grant.role) for grant in held):
+        if not holds_privileged_role(service, connection, found.subject):
             return None
         return {"subject": found.subject, "state": people.ACTIVE}
 
