@@ -38,6 +38,8 @@ PASS_SECONDS = 60.0
 """How many notices, and how long, one delivery takes at most: it holds a place among the jobs."""
 PAUSE_SECONDS = 60
 """After a delivery that failed as a whole."""
+KEPT_JOBS = 100
+"""How many ended deliveries stay listed among the jobs."""
 IN_A_ROW = 3
 """Failures in a row after which a target is left alone for a while."""
 
