@@ -21,6 +21,7 @@ MOST_PEOPLE = 9
 
 MAY_NEED_APPROVAL = frozenset(
     {
+        "approle.write",
         "factor.reset",
         "grant.add",
         "grant.revoke",
@@ -35,7 +36,10 @@ MAY_NEED_APPROVAL = frozenset(
         "person.disable",
         "person.enable",
         "root.rotate",
+        "secret_id.create",
         "service_account.create",
+        "token.issue",
+        "token.rotate",
         "vault.reseal",
     }
 )

@@ -34,6 +34,7 @@ class Invitee(_Given):
     display_name: str = Field(max_length=400)
     department: str = Field(max_length=63)
     contact: str = Field("", max_length=400, description="An address of mail.")
+    language: str = Field("", max_length=10, description="en or vi; empty for the installation's.")
     notes: str = Field("", max_length=8000, description="Up to 2000 characters.")
     send: bool = Field(default=False, description="Send the code to `contact`, not show it.")
 
@@ -49,6 +50,7 @@ class PeopleFile(_Given):
 
     file: str = Field(max_length=LARGEST_FILE)
     dry_run: bool = Field(default=False, description="Find every fault, and change nothing.")
+    send: bool = Field(default=False, description="Send each code to `contact`, not show it.")
 
 
 class InvitationAnswer(BaseModel):
@@ -65,11 +67,15 @@ class InvitedAnswer(PersonAnswer):
 
 
 class ImportAnswer(BaseModel):
-    """What came of a file: who was invited, would be (of a dry run), or was there already."""
+    """What came of a file: who was invited, would be (of a dry run), or was there already.
+
+    unsent: of those invited, whose code could not be sent; invite them again.
+    """
 
     invited: list[InvitedAnswer]
     would_invite: list[str]
     existing: list[str]
+    unsent: list[str]
 
 
 @router.post("/people", status_code=201)
@@ -77,7 +83,9 @@ class ImportAnswer(BaseModel):
 def person_invite(at: Authenticated, new: Annotated[Invitee, Body()]) -> InvitedAnswer:
     """Invite somebody, who chooses a password and enrols a factor by the code in the answer."""
     service, who = at
-    person = NewPerson.of(new.name, new.display_name, new.department, new.contact, new.notes)
+    person = NewPerson.of(
+        new.name, new.display_name, new.department, new.contact, new.notes, new.language
+    )
     return _invited(invitations.invite(service, who, person, send=new.send))
 
 
@@ -104,11 +112,14 @@ def person_uninvite(at: Authenticated, person: PersonName) -> None:
 def person_import(at: Authenticated, given: Annotated[PeopleFile, Body()]) -> ImportAnswer:
     """Invite everybody in a CSV file who is not there yet, all or none."""
     service, who = at
-    done = people_file.import_people(service, who, given.file.encode(), dry_run=given.dry_run)
+    done = people_file.import_people(
+        service, who, given.file.encode(), dry_run=given.dry_run, send=given.send
+    )
     return ImportAnswer(
         invited=[_invited(each) for each in done.invited],
         would_invite=list(done.would_invite),
         existing=list(done.existing),
+        unsent=list(done.unsent),
     )
 
 

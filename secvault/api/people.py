@@ -37,7 +37,11 @@ class PersonChange(_Given):
     department: str | None = Field(
         None, max_length=63, description="Where they belong; their grants stay as they are."
     )
-    contact: str | None = Field(None, max_length=400, description="An address of mail; or empty.")
+    contact: str | None = Field(
+        None,
+        max_length=400,
+        description="An address of mail, or empty; only of somebody who was never active.",
+    )
     notes: str | None = Field(None, max_length=8000, description="Up to 2000 characters.")
 
 
@@ -84,7 +88,8 @@ class PersonListed(PersonAnswer):
     recovery_codes_left: int
     last_sign_in_at: str | None
     invitation_expires_at: str | None
-    contact: str
+    contact: str = Field(description="Where they are told of things; empty for nowhere.")
+    language: str = Field(description="In which language; empty for the installation's.")
     notes: str
 
 
@@ -256,7 +261,8 @@ def _listed(entry: Entry) -> PersonListed:
         recovery_codes_left=entry.recovery_codes_left,
         last_sign_in_at=_time(entry.person.last_sign_in_at),
         invitation_expires_at=_time(entry.invited_until),
-        contact=entry.person.contact,
+        contact=entry.contact.address,
+        language=entry.contact.language,
         notes=entry.person.notes,
     )
 

@@ -33,6 +33,9 @@ def invite(
     department: Annotated[str, typer.Option(help="Where the person belongs, such as hr.")],
     display_name: Annotated[str, typer.Option(help="The full name, for people to read.")] = "",
     contact: Contact = "",
+    language: Annotated[
+        str, typer.Option(help="en or vi, for mail to them; else the installation's.")
+    ] = "",
     notes: Annotated[str, typer.Option(help="What to remember of them.")] = "",
     send: Send = False,
     as_json: show.AsJson = False,
@@ -43,7 +46,7 @@ def invite(
     """
     with opening.vault(context) as (service, caller):
         new = operations.persons.NewPerson.of(
-            name, display_name or name, department, contact, notes
+            name, display_name or name, department, contact, notes, language
         )
         made = operations.invitations.invite(service, caller, new, send=send)
     _show(made, as_json=as_json)

@@ -88,7 +88,10 @@ def change(
     display_name: Annotated[str | None, typer.Option(help="The full name.")] = None,
     department: Annotated[str | None, typer.Option(help="Where they belong from now on.")] = None,
     contact: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="An address of mail; '' for none.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Of who was never active: an address of mail; '' for none."
+        ),
     ] = None,
     notes_from: Annotated[
         str, typer.Option(metavar="FILE", help="File with new notes; - for stdin.")
@@ -206,7 +209,8 @@ def _row(entry: Entry) -> dict[str, Any]:
         "created_at": show.time(person.created_at),
         "last_sign_in_at": show.time(person.last_sign_in_at),
         "invitation_expires_at": show.time(entry.invited_until),
-        "contact": person.contact,
+        "contact": entry.contact.address,
+        "language": entry.contact.language,
         "notes": person.notes,
         "version": person.version,
     }

@@ -30,17 +30,27 @@ def import_(
         Path | None,
         typer.Option(metavar="FILE", help="New file for the codes, mode 0600; else stdout."),
     ] = None,
+    send: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Send each code to its person, and show none.", show_default=False
+        ),
+    ] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Invite everybody in a file who is not there yet, all or none.
 
-    The first line names the columns: name and department, and if you like display_name, contact
-    and notes. Every fault is said by line and column. The codes are shown or written once.
+    The first line names the columns: name and department, and if you like display_name, contact,
+    language and notes. Every fault is said by line and column. The codes are shown or written once.
     """
+    if send and codes_to is not None:
+        raise InvalidInput("codes that are sent are not written: leave out --send or --codes-to")
     content = _content(file)
     with opening.vault(context) as (service, caller):
         if dry_run or codes_to is None:
-            done = operations.people_file.import_people(service, caller, content, dry_run=dry_run)
+            done = operations.people_file.import_people(
+                service, caller, content, dry_run=dry_run, send=send
+            )
         else:
             # Made before anybody is invited: a code that cannot be written down is lost.
             with _private(codes_to) as codes:
@@ -52,6 +62,7 @@ def import_(
                 "invited": [_row(each, codes_to) for each in done.invited],
                 "would_invite": list(done.would_invite),
                 "existing": list(done.existing),
+                "unsent": list(done.unsent),
             }
         )
         return
@@ -59,6 +70,10 @@ def import_(
         show.talk(f"{name} is there already; left as they are")
     if dry_run:
         show.out(f"{len(done.would_invite)} would be invited; nothing was changed")
+    elif send:
+        show.out(f"{len(done.invited) - len(done.unsent)} invited; their codes were sent")
+        for name in done.unsent:
+            show.talk(f"{name} is invited, but got no mail: secvault people reinvite {name} --send")
     elif codes_to is not None:
         show.out(f"{len(done.invited)} invited; their codes are in {codes_to}")
     else:

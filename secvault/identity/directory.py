@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from secvault.clock import Clock
+from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, NotFound
-from secvault.identity import devices, names, people
+from secvault.identity import contacts, devices, names, people
+from secvault.identity.contacts import Contact
 from secvault.identity.people import Person
 from secvault.identity.principal import PASSKEY, TOTP
 from secvault.store.tables import (
@@ -37,7 +39,7 @@ class Entry:
 
     status: one of STATUSES. factors: kinds in use or locked, of `totp`, `hardware`, `passkey`.
     locked: wrong codes have locked a device or the recovery codes. invited_until: when the present
-    invitation ends or ended; None without one.
+    invitation ends or ended; None without one. contact: where they are told of things.
     """
 
     person: Person
@@ -46,6 +48,7 @@ class Entry:
     locked: bool
     recovery_codes_left: int
     invited_until: int | None
+    contact: Contact = contacts.NOWHERE
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Wanted:
 def list_page(
     connection: Connection,
     clock: Clock,
+    key: Secret,
     *,
     after: str = "",
     limit: int = 100,
@@ -70,7 +74,8 @@ def list_page(
 
     after: id of the last person of the page before; a page shorter than `limit` is the last.
     search: each word must stand in the sign-in name or the full name; case and marks do not count.
-    lock_after: wrong recovery codes that lock. Raises InvalidInput.
+    key: that addresses are sealed under. lock_after: wrong recovery codes that lock. Raises
+    InvalidInput, Damaged.
     """
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidInput.at("limit", f"must be 1 to {LARGEST_PAGE}")
@@ -84,17 +89,19 @@ def list_page(
     rows = connection.execute(question).all()
     people_found = [Person(**{name: getattr(row, name) for name in _FIELDS}) for row in rows]
     until = {row.id: row.invited_until for row in rows}
-    return _entries(connection, clock, people_found, until, lock_after)
+    return _entries(connection, clock, key, people_found, until, lock_after)
 
 
-def read_entry(connection: Connection, clock: Clock, person_id: str, *, lock_after: int) -> Entry:
-    """One person. Raises NotFound."""
+def read_entry(
+    connection: Connection, clock: Clock, key: Secret, person_id: str, *, lock_after: int
+) -> Entry:
+    """One person. Raises NotFound, Damaged."""
     found = people.read_person(connection, person_id)
     row = connection.execute(_QUESTION.where(person.c.id == person_id)).one_or_none()
     if row is None:
         raise NotFound("this person is gone")
     until = {found.id: row.invited_until}
-    [entry] = _entries(connection, clock, [found], until, lock_after)
+    [entry] = _entries(connection, clock, key, [found], until, lock_after)
     return entry
 
 
@@ -127,6 +134,7 @@ def _conditions(wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
 def _entries(
     connection: Connection,
     clock: Clock,
+    key: Secret,
     found: list[Person],
     until: dict[str, int | None],
     lock_after: int,
@@ -134,6 +142,7 @@ def _entries(
     ids = [each.id for each in found]
     kinds, locked = _factors(connection, ids)
     left, locked_sets = _recovery(connection, ids, lock_after)
+    reached = contacts.contacts_of(connection, key, ids)
     return tuple(
         Entry(
             each,
@@ -142,6 +151,7 @@ def _entries(
             each.id in locked or each.id in locked_sets,
             left.get(each.id, 0),
             until[each.id],
+            reached.get(each.id, contacts.NOWHERE),
         )
         for each in found
     )

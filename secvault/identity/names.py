@@ -14,7 +14,6 @@ SHORTEST_NAME = 2
 LONGEST_NAME = 64
 LONGEST_DISPLAY_NAME = 200
 LONGEST_LABEL = 64
-LONGEST_CONTACT = 254
 """Of an address of mail (RFC 5321, 4.5.3.1.3)."""
 LONGEST_NOTES = 2000
 
@@ -78,26 +77,6 @@ def department_name(text: str, field: str = "department") -> str:
     if not _DEPARTMENT.fullmatch(text):
         raise InvalidInput.at(field, "must be lower-case letters, digits and _, a letter first")
     return text
-
-
-def contact_address(text: str, field: str = "contact") -> str:
-    """An address of mail in NFC, or nothing at all. Raises InvalidInput at `field`.
-
-    Whether it reaches anybody is only known once something was sent there.
-    """
-    if not text:
-        return ""
-    if len(text) > _LONGEST_INPUT:
-        raise InvalidInput.at(field, f"must have at most {LONGEST_CONTACT} characters")
-    address = unicodedata.normalize("NFC", text).strip()
-    name, at, domain = address.rpartition("@")
-    if len(address) > LONGEST_CONTACT or not (at and name and domain):
-        raise InvalidInput.at(
-            field, f"must be an address of mail of at most {LONGEST_CONTACT} characters"
-        )
-    if any(_is_unshown(c) or c.isspace() or c in "<>,;" for c in address):
-        raise InvalidInput.at(field, "must hold one address, without spaces or control characters")
-    return address
 
 
 def notes(text: str, field: str = "notes") -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, not
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
-from secvault.identity import names, places, sessions
+from secvault.identity import contacts, names, places, sessions
 from secvault.identity.passwords import PasswordHash
 from secvault.store.tables import external_identity, mfa_request, passkey_challenge, person
 
@@ -29,7 +29,7 @@ class Person:
     name: the sign-in name, folded. state: `invited` until the person has chosen a password and
     enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
     success. activated_at: None before the invitation was used. version: grows with every change
-    by administrators. contact: an address of mail, notes: free text; empty when there is none.
+    by administrators. notes: free text, empty when there is none. Addresses are in `contacts`.
     """
 
     id: str
@@ -44,7 +44,6 @@ class Person:
     last_sign_in_at: int | None
     activated_at: int | None = None
     version: int = 1
-    contact: str = ""
     notes: str = ""
 
     @property
@@ -55,31 +54,45 @@ class Person:
 
 @dataclass(frozen=True)
 class NewPerson:
-    """What is said of a person at creation, in the form that it is stored in."""
+    """What is said of a person at creation, in the form that it is stored in.
+
+    contact, language: not for the row, but for `contacts.set_contact`; empty for none.
+    """
 
     name: str
     display_name: str
     department: str
     contact: str = ""
     notes: str = ""
+    language: str = ""
 
     @classmethod
     def of(
-        cls, name: str, display_name: str, department: str, contact: str = "", notes: str = ""
+        cls,
+        name: str,
+        display_name: str,
+        department: str,
+        contact: str = "",
+        notes: str = "",
+        language: str = "",
     ) -> NewPerson:
         """From what somebody typed. Raises InvalidInput, naming the field."""
         return cls(
             names.sign_in_name(name),
             names.display_name(display_name),
             names.department_name(department),
-            names.contact_address(contact),
+            contacts.read_address(contact, "contact"),
             names.notes(notes),
+            contacts.read_language(language),
         )
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What is to be said of a person from now on; None for what stays as it is."""
+    """What is to be said of a person from now on; None for what stays as it is.
+
+    contact: not for the row, but for `contacts.set_contact`.
+    """
 
     display_name: str | None = None
     department: str | None = None
@@ -98,7 +111,7 @@ class Changes:
         return cls(
             None if display_name is None else names.display_name(display_name),
             None if department is None else names.department_name(department),
-            None if contact is None else names.contact_address(contact),
+            None if contact is None else contacts.read_address(contact, "contact"),
             None if notes is None else names.notes(notes),
         )
 
@@ -106,6 +119,11 @@ class Changes:
     def said(self) -> dict[str, str]:
         """What is changed, by the names of the fields."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    @property
+    def of_row(self) -> dict[str, str]:
+        """The same without what is kept elsewhere."""
+        return {name: value for name, value in self.said.items() if name != "contact"}
 
 
 _PERSON = tuple(person.c[each.name] for each in fields(Person))
@@ -139,7 +157,6 @@ def create_person(
         created_at=now,
         last_sign_in_at=None,
         activated_at=now if password else None,
-        contact=new.contact,
         notes=new.notes,
     )
     connection.execute(
@@ -180,7 +197,7 @@ def change_person(connection: Connection, person_id: str, version: int, changes:
         update(person)
         .where(person.c.id == person_id, person.c.version == version)
         .values(
-            **changes.said,
+            **changes.of_row,
             version=version + 1,
             searched=names.searched(before.name, display_name),
         )

@@ -20,7 +20,7 @@ MOST_FAULTS = 50
 LARGEST_FILE = 8 * 1024 * 1024
 
 NEEDED = ("name", "department")
-GIVEN = ("name", "display_name", "department", "contact", "notes")
+GIVEN = ("name", "display_name", "department", "contact", "language", "notes")
 """The columns that a file may give."""
 SHOWN = ("status", "factors", "recovery_codes_left", "last_sign_in_at", "created_at")
 """The columns that are written beside, and passed over when they are read."""
@@ -140,6 +140,7 @@ def _person(
     given = {name: said.get(name, "") for name in GIVEN}
     given["display_name"] = given["display_name"].strip() or given["name"]
     given["department"] = given["department"].strip()
+    given["language"] = given["language"].strip()
     if given["department"] not in departments:
         faults.append(FieldError("department", f"use one of {', '.join(departments)}"))
         given["department"] = departments[0]
@@ -155,7 +156,13 @@ def _person(
     return NewPerson.of(**given)
 
 
-_INNOCENT = {"name": "somebody", "display_name": "Somebody", "contact": "", "notes": ""}
+_INNOCENT = {
+    "name": "somebody",
+    "display_name": "Somebody",
+    "contact": "",
+    "language": "",
+    "notes": "",
+}
 
 
 def _doubles(found: Sequence[FileRow]) -> list[FieldError]:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, and_, func, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
 
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import job
 
 State: TypeAlias = Literal["requested", "started", "done", "failed", "missed"]
+
+ENDED: tuple[State, ...] = ("done", "failed", "missed")
 
 LONGEST_ID = 300
 LONGEST_ERROR = 500
@@ -180,6 +182,24 @@ def finish(
         ).rowcount
         == 1
     )
+
+
+def ended(connection: Connection, kind: str, *, keep: int, limit: int) -> tuple[str, ...]:
+    """Ids of ended jobs of this kind, at most `limit`, without the newest `keep` of them."""
+    found = (
+        select(job.c.id)
+        .where(job.c.kind == kind, job.c.state.in_(ENDED))
+        .order_by(job.c.requested_at.desc(), job.c.id.desc())
+        .offset(keep)
+        .limit(limit)
+    )
+    return tuple(connection.execute(found).scalars())
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> int:
+    """Delete those of these jobs that have ended; how many. Nothing may refer to them."""
+    gone = connection.execute(delete(job).where(job.c.id.in_(ids), job.c.state.in_(ENDED)))
+    return gone.rowcount
 
 
 def supersede(

@@ -24,6 +24,7 @@ from secvault.jobs.workflow import Log, Workflow
 from secvault.store.engine import Store
 
 TURN_SECONDS = 1.0
+FORGOTTEN_AT_ONCE = 500
 ADRIFT_SECONDS = 10.0
 
 
@@ -126,6 +127,23 @@ class Worker:
         self._guard("calendar", self._tick)
         self._guard("jobs", self._reconcile)
         self._guard("queue", self._claim)
+
+    def forget_ended(self, kind: str, *, keep: int) -> int:
+        """Delete the ended jobs of this kind, all but the newest `keep`; how many.
+
+        For kinds whose jobs come often and say nothing once they are done. Raises Unavailable;
+        Conflict when the worker does not run.
+        """
+        gone = 0
+        while True:
+            with self._store.read() as connection:
+                ids = queue.ended(connection, kind, keep=keep, limit=FORGOTTEN_AT_ONCE)
+            if not ids:
+                return gone
+            # The row last: what is left by a kill between the two is found again.
+            self._launched().forget(ids)
+            with self._store.write() as connection:
+                gone += queue.forget(connection, ids)
 
     def stop(self, *, finish: float = 10.0, cancel: float = 10.0) -> tuple[str, ...]:
         """Stop, and return the jobs that would not: end the process without waiting for them.

@@ -7,7 +7,7 @@ history, not news.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -36,12 +36,20 @@ _HEAD = select(func.coalesce(func.max(audit_event.c.seq), -1))
 _CURSOR = select(notice_cursor.c.seq).where(notice_cursor.c.name == _NAME)
 
 
+def _nobody(_connection: Connection, _action: str, _department: str) -> Iterable[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Reach:
-    """Who can be told at all. channels: their names. people: whether there is mail to people."""
+    """Who can be told at all. channels: their names. people: whether there is mail to people.
+
+    approvers: the subjects who may approve an action in a department.
+    """
 
     channels: tuple[str, ...] = ()
     people: bool = False
+    approvers: Callable[[Connection, str, str], Iterable[str]] = _nobody
 
     @property
     def anybody(self) -> bool:
@@ -169,13 +177,20 @@ def _recipients(
         yield f"person:{concerned}", "person"
         if telling.former and _has_former(connection, concerned):
             yield f"former:{concerned}", "person"
+    told = {concerned}
+    if reach.people and telling.approves:
+        # Who asked knows it.
+        told.add(str(telling.facts["who"]).removeprefix("user:"))
+        able = {one.removeprefix("user:") for one in reach.approvers(connection, *telling.approves)}
+        yield from ((f"person:{each}", "person") for each in sorted(able - told))
+        told |= able
     if not telling.administrators:
         return
     for channel in reach.channels:
         yield f"channel:{channel}", "admin"
     if reach.people:
         grants = list_grants(connection, role=ADMINISTRATOR, department="it", valid_at=now)
-        ids = {grant.subject.removeprefix("user:") for grant in grants} - {concerned}
+        ids = {grant.subject.removeprefix("user:") for grant in grants} - told
         for each in sorted(ids):
             if _is_active(connection, each):
                 yield f"person:{each}", "admin"

@@ -27,7 +27,8 @@ class Telling:
     kind: names the words. person: id of who is told, as concerned; empty for nobody. system: id of
     the account whose owner is told instead. administrators: whether they are told, and the
     channels. former: whether the person's address before the present one is told, too. cause: what
-    must not be told twice. facts: ids and numbers for the words; `who` is a subject.
+    must not be told twice. approves: the action and the department of what is asked for; who may
+    approve it is told. facts: ids and numbers for the words; `who` is a subject.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Telling:
     system: str = ""
     administrators: bool = False
     former: bool = False
+    approves: tuple[str, str] | None = None
     facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -153,7 +155,14 @@ def _token(
 def _approval(stored: StoredEvent) -> Telling | None:
     who = stored.event.actor.subject
     cause = f"approval_asked:{stored.id}"
-    return Telling("approval_asked", cause, administrators=True, facts={"who": who})
+    action = str(stored.event.detail.get("operation", ""))
+    return Telling(
+        "approval_asked",
+        cause,
+        administrators=True,
+        approves=(action, stored.event.department),
+        facts={"who": who},
+    )
 
 
 def _acting_person(stored: StoredEvent) -> str:

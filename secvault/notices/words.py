@@ -30,7 +30,7 @@ def message(kind: str, language: str, voice: str, values: Mapping[str, str]) -> 
     frame, said = book[FRAME], book[kind]
     greeting = frame["greeting" if voice == "person" else "greeting_admin"]
     body = said.get(voice) or said["person"]
-    parts = (greeting, body, frame["when"], frame["footer"])
+    parts = (greeting, body, frame["when"], said.get("footer", frame["footer"]))
     return Message(
         f"[{values['organisation']}] {_filled(said['subject'], values)}",
         "\n\n".join(_filled(part, values) for part in parts) + "\n",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from secvault.audit.event import Actor, Event
+from secvault.crypto.canonical import JsonValue
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import SignInDelayed, approles, secret_ids, service_accounts
@@ -16,6 +18,9 @@ from secvault.identity.approle_log_in import LoggedIn, LogInRefused, Presented
 from secvault.identity.approle_log_in import log_in as enter
 from secvault.identity.approles import AppRole, RoleSettings
 from secvault.identity.secret_ids import IssuedSecretId, NewSecretId, NoSecretId, SecretId
+from secvault.identity.service_accounts import ServiceAccount
+from secvault.service.approval import Terms
+from secvault.service.privileged import credential_terms, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.token_policies import layers_for
@@ -42,15 +47,19 @@ def write_approle(
 
     change: gives the new settings from the present ones. system: name or id of the service account
     that it is for; that of the same name when empty, and never another than it was made for.
-    Raises InvalidInput, Conflict.
+    For a system with a privileged role it needs a second person: raises ApprovalRequired,
+    InvalidInput, Conflict.
     """
 
-    def act(connection: Connection) -> Outcome[RoleView]:
+    def wanted(connection: Connection) -> tuple[AppRole | None, ServiceAccount, RoleSettings]:
         present = approles.find_approle(connection, approles.role_name(name))
         account = _account(connection, system or (present.account if present else name))
         if present is not None and account.id != present.account:
             raise InvalidInput.at("system", "an AppRole stays with its system; make another one")
-        settings = change(present.settings if present else RoleSettings())
+        return present, account, change(present.settings if present else RoleSettings())
+
+    def act(connection: Connection) -> Outcome[RoleView]:
+        present, account, settings = wanted(connection)
         layers = layers_for(
             service,
             connection,
@@ -73,7 +82,16 @@ def write_approle(
             )
         return Outcome(RoleView(written, account.name), detail={"subject": account.subject})
 
-    return service.spine.change(caller, _operation("approle.write", name), act)
+    def terms(connection: Connection) -> Terms | None:
+        _, account, settings = wanted(connection)
+        facts: dict[str, JsonValue] = {
+            key: listed(value) if isinstance(value, tuple) else value
+            for key, value in vars(settings).items()
+        }
+        facts = {"approle": approles.role_name(name), "settings": facts}
+        return credential_terms(service, connection, account, "AppRole", facts)
+
+    return service.spine.change(caller, _operation("approle.write", name), act, terms)
 
 
 def read_approle(service: Service, caller: Caller, name: str) -> RoleView:
@@ -107,19 +125,31 @@ def delete_approle(service: Service, caller: Caller, name: str) -> int:
 
 
 def set_role_id(service: Service, caller: Caller, name: str, role_id: str) -> AppRole:
-    """Give an AppRole another role id. Raises InvalidInput, NotFound, Conflict."""
+    """Give an AppRole another role id. Raises InvalidInput, NotFound, Conflict; ApprovalRequired
+    for a system with a privileged role: where no secret id is asked for, it is what lets in.
+    """
 
     def act(connection: Connection) -> Outcome[AppRole]:
         found = approles.read_approle(connection, name)
         return Outcome(approles.set_role_id(connection, found, role_id))
 
-    return service.spine.change(caller, _operation("approle.write", name), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = approles.read_approle(connection, name)
+        facts: dict[str, JsonValue] = {
+            "approle": found.name,
+            "role_id_sha256": hashlib.sha256(role_id.encode()).hexdigest(),
+        }
+        return _terms(service, connection, found, "role id", facts)
+
+    return service.spine.change(caller, _operation("approle.write", name), act, terms)
 
 
 def create_secret_id(
     service: Service, caller: Caller, name: str, wanted: NewSecretId
 ) -> IssuedSecretId:
-    """Make a secret id, shown once. Raises InvalidInput, NotFound, Conflict."""
+    """Make a secret id, shown once. Raises InvalidInput, NotFound, Conflict; ApprovalRequired for a
+    system with a privileged role.
+    """
 
     def act(connection: Connection) -> Outcome[IssuedSecretId]:
         role = approles.read_approle(connection, name)
@@ -134,7 +164,20 @@ def create_secret_id(
         }
         return Outcome(made, detail=detail)
 
-    return service.spine.change(caller, _operation("secret_id.create", name), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = approles.read_approle(connection, name)
+        facts: dict[str, JsonValue] = {
+            "approle": found.name,
+            "seconds": found.settings.secret_id_ttl if wanted.ttl is None else wanted.ttl,
+            "uses": found.settings.secret_id_num_uses if wanted.uses is None else wanted.uses,
+            "networks": listed(wanted.cidr_list),
+            "token_networks": listed(wanted.token_bound_cidrs),
+            "metadata": listed(sorted(wanted.meta)),
+            "chosen_by_caller": wanted.text is not None,
+        }
+        return _terms(service, connection, found, "secret id", facts)
+
+    return service.spine.change(caller, _operation("secret_id.create", name), act, terms)
 
 
 def list_secret_ids(service: Service, caller: Caller, name: str) -> tuple[SecretId, ...]:
@@ -239,13 +282,24 @@ def _found(
     return found
 
 
-def _account(connection: Connection, name_or_id: str) -> service_accounts.ServiceAccount:
+def _account(connection: Connection, name_or_id: str) -> ServiceAccount:
     try:
         return service_accounts.by_name_or_id(connection, name_or_id)
     except NotFound:
         raise InvalidInput.at(
             "system", "name the system that the role is for; there is none of this name"
         ) from None
+
+
+def _terms(
+    service: Service,
+    connection: Connection,
+    role: AppRole,
+    credential: str,
+    facts: Mapping[str, JsonValue],
+) -> Terms | None:
+    account = service_accounts.read_account(connection, role.account)
+    return credential_terms(service, connection, account, credential, facts)
 
 
 def _view(connection: Connection, role: AppRole) -> RoleView:

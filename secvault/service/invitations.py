@@ -11,10 +11,14 @@ from sqlalchemy import Connection
 
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict
-from secvault.identity import invitations, people
+from secvault.identity import contacts, invitations, people
+from secvault.identity.contacts import Contact
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
-from secvault.service.people import holds_privileged_role, operation, require_department
+from secvault.service import invitation_mail
+from secvault.service.notifications import contact_key
+from secvault.service.people import operation, require_department, set_contact
+from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
@@ -37,45 +41,49 @@ def invite(service: Service, caller: Caller, new: NewPerson, *, send: bool = Fal
     """Make a person who can sign in once they have activated their account by the code.
 
     send: to their address, instead of showing the code to the caller. Raises Conflict when the
-    sign-in name is taken; InvalidInput.
+    sign-in name is taken; InvalidInput; Unavailable when the mail was not taken, but the person
+    made.
     """
     require_department(new.department)
+    key = contact_key(service)
     if send:
-        service.delivery.require(new.contact)
+        invitation_mail.require_way(service, new.contact)
 
     def act(connection: Connection) -> Outcome[tuple[Person, Issued]]:
-        made = people.create_person(connection, service.clock, new)
-        issued = issue(service, connection, caller, made)
+        made, issued = make(service, connection, caller, key, new)
         return Outcome((made, issued), detail={"person": made.id, "expires_at": issued.expires_at})
 
     made, issued = service.spine.change(caller, operation("person.create"), act)
-    return _handed_over(service, made, issued, send=send)
+    return handed_over(service, made, issued, contact_in(new) if send else None)
 
 
 def invite_again(service: Service, caller: Caller, person: str, *, send: bool = False) -> Invited:
     """A new code for somebody who was never active; the earlier one is void from now on.
 
     person: sign-in name or id. Raises NotFound; Conflict for anybody else, and for who holds a
-    privileged role once approvals are needed: whoever has the code could use it in their place.
+    privileged role once approvals are needed: whoever has the code could use it in their place; as
+    `invite` for `send`.
     """
+    key = contact_key(service)
 
-    def act(connection: Connection) -> Outcome[tuple[Person, Issued]]:
+    def act(connection: Connection) -> Outcome[tuple[Person, Contact, Issued]]:
         found = people.by_name_or_id(connection, person)
-        privileged = holds_privileged_role(service, connection, found)
+        privileged = holds_privileged_role(service, connection, found.subject)
         if privileged and service.approvers.needed(connection):
             raise Conflict(
                 f"{found.name} holds a privileged role; revoke it, and give it again once they "
                 "have activated their account"
             )
+        contact = contacts.contact_of(connection, key, found.id)
         if send:
-            service.delivery.require(found.contact)
+            invitation_mail.require_way(service, contact.address)
         issued = issue(service, connection, caller, found)
         return Outcome(
-            (found, issued), detail={"person": found.id, "expires_at": issued.expires_at}
+            (found, contact, issued), detail={"person": found.id, "expires_at": issued.expires_at}
         )
 
-    found, issued = service.spine.change(caller, operation("person.invite"), act)
-    return _handed_over(service, found, issued, send=send)
+    found, contact, issued = service.spine.change(caller, operation("person.invite"), act)
+    return handed_over(service, found, issued, contact if send else None)
 
 
 def revoke_invitation(service: Service, caller: Caller, person: str) -> Person:
@@ -91,6 +99,24 @@ def revoke_invitation(service: Service, caller: Caller, person: str) -> Person:
     return service.spine.change(caller, operation("person.uninvite"), act)
 
 
+def make(
+    service: Service, connection: Connection, caller: Caller, key: Secret, new: NewPerson
+) -> tuple[Person, Issued]:
+    """The new person with their contact and a code, in the caller's transaction.
+
+    key: `contact_key`. Raises Conflict.
+    """
+    made = people.create_person(connection, service.clock, new)
+    if new.contact or new.language:
+        set_contact(service, connection, key, made.id, address=new.contact, language=new.language)
+    return made, issue(service, connection, caller, made)
+
+
+def contact_in(new: NewPerson) -> Contact:
+    """Where somebody who is made is to be reached."""
+    return Contact(new.contact, language=new.language)
+
+
 def issue(service: Service, connection: Connection, caller: Caller, person: Person) -> Issued:
     """A code for this person, in the caller's transaction. Raises Conflict."""
     return invitations.issue(
@@ -104,9 +130,14 @@ def issue(service: Service, connection: Connection, caller: Caller, person: Pers
     )
 
 
-def _handed_over(service: Service, person: Person, issued: Issued, *, send: bool) -> Invited:
-    # The one place where a code leaves: to the person, or to who invited them.
-    if send:
-        service.delivery.send(person, issued)
+def handed_over(
+    service: Service, person: Person, issued: Issued, sent_to: Contact | None
+) -> Invited:
+    """The one place where a code leaves: to the person, or to who invited them.
+
+    sent_to: None to show it. Raises Unavailable.
+    """
+    if sent_to is not None:
+        invitation_mail.send_code(service, person, sent_to, issued)
         return Invited(person, None, issued.expires_at)
     return Invited(person, issued.code, issued.expires_at)

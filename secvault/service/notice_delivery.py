@@ -21,7 +21,14 @@ from secvault.notices import following, outbox
 from secvault.notices.channel import Channel
 from secvault.notices.outbox import Notice
 from secvault.notices.words import Message, message, words
-from secvault.service.notifications import channel_of, contact_key, language_of, reach_of, when
+from secvault.service.notifications import (
+    channel_of,
+    contact_key,
+    language_of,
+    mail_to,
+    reach_of,
+    when,
+)
 from secvault.service.service import Service
 
 KIND, PLAN = "notices", "all"
@@ -31,6 +38,8 @@ PASS_SECONDS = 60.0
 """How many notices, and how long, one delivery takes at most: it holds a place among the jobs."""
 PAUSE_SECONDS = 60
 """After a delivery that failed as a whole."""
+KEPT_JOBS = 100
+"""How many ended deliveries stay listed among the jobs."""
 IN_A_ROW = 3
 """Failures in a row after which a target is left alone for a while."""
 
@@ -183,14 +192,11 @@ def _prepared(service: Service, key: Secret, each: Notice) -> tuple[Channel, Mes
 
 def _mail_to(service: Service, contact: Contact, *, former: bool) -> Channel:
     address = contact.former if former else contact.address
-    mail = service.settings.notifications.mail
-    if not mail.given:
+    if not service.settings.notifications.mail.given:
         raise _Unreachable("no_mail")
     if not address:
         raise _Unreachable("no_address")
-    key = "notifications.mail"
-    more = service.settings.notifications.more_schemes
-    return Channel(key, mail.read(key), more).to(address)
+    return mail_to(service, address)
 
 
 def _values(service: Service, connection: Connection, each: Notice) -> dict[str, str]:

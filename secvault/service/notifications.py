@@ -35,7 +35,17 @@ def reach_of(service: Service) -> Reach:
     """Who can be told, by the settings."""
     chosen = service.settings.notifications
     channels = tuple(sorted(name for name, each in chosen.channels.items() if each.given))
-    return Reach(channels, chosen.mail.given)
+
+    def approvers(connection: Connection, action: str, department: str) -> set[str]:
+        slots = service.approvers.obligations.needed(action)
+        wheres = {slot.where(department) for slot in slots}
+        return {
+            subject
+            for where in wheres
+            for subject in service.approvers.in_department(connection, where)
+        }
+
+    return Reach(channels, chosen.mail.given, approvers)
 
 
 def list_notices(
@@ -119,6 +129,12 @@ def channel_of(service: Service, name: str) -> Channel:
     _declared(service, name)
     chosen, key = service.settings.notifications, f"notifications.channels.{name}"
     return Channel(key, chosen.channels[name].read(key), chosen.more_schemes)
+
+
+def mail_to(service: Service, address: str) -> Channel:
+    """The mail of the settings, to one person's address. Raises ConfigurationError."""
+    chosen, key = service.settings.notifications, "notifications.mail"
+    return Channel(key, chosen.mail.read(key), chosen.more_schemes).to(address)
 
 
 def language_of(service: Service, channel: str) -> str:

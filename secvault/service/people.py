@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 
 from secvault import access
 from secvault.access import DEPARTMENTS, Grant
+from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
 from secvault.identity import (
+    contacts,
     devices,
     directory,
     invitations,
@@ -21,6 +23,8 @@ from secvault.identity import (
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
 from secvault.service.approval import Terms
+from secvault.service.notifications import contact_key
+from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -59,11 +63,13 @@ def list_people(
     wanted: Wanted = Wanted(),  # noqa: B008 - frozen
 ) -> PeoplePage:
     """A page of people, oldest first. after: `next_after` of the page before."""
+    key = contact_key(service)
 
     def act(connection: Connection) -> Outcome[PeoplePage]:
         found = directory.list_page(
             connection,
             service.clock,
+            key,
             after=after,
             limit=limit,
             wanted=wanted,
@@ -77,9 +83,10 @@ def list_people(
 
 def read_person(service: Service, caller: Caller, person: str) -> Entry:
     """One person. person: sign-in name or id."""
+    key = contact_key(service)
 
     def act(connection: Connection) -> Outcome[Entry]:
-        found = entry_of(service, connection, people.by_name_or_id(connection, person).id)
+        found = entry_of(service, connection, key, people.by_name_or_id(connection, person).id)
         return Outcome(found, detail={"person": found.person.id})
 
     return service.spine.read(caller, operation("person.read"), act)
@@ -91,19 +98,29 @@ def change_person(
     """Change what is said of a person, in the version that was seen.
 
     The department is where somebody belongs; what they may do is said by their grants, which stay
-    as they are and are given back where they lie elsewhere. Raises NotFound, VersionMismatch.
+    as they are and are given back where they lie elsewhere. The address of somebody who was ever
+    active is theirs to change: notices of what administrators do go there. Raises NotFound,
+    VersionMismatch; Conflict for such an address.
     """
     if changes.department is not None:
         require_department(changes.department)
+    key = contact_key(service)
 
     def act(connection: Connection) -> Outcome[ChangedPerson]:
         found = people.by_name_or_id(connection, person)
         changed = people.change_person(connection, found.id, version, changes)
+        if changes.contact is not None:
+            if changed.activated_at is not None:
+                raise Conflict(
+                    f"{changed.name} has been active: only they change their address, with "
+                    "`secvault account contact`"
+                )
+            set_contact(service, connection, key, changed.id, address=changes.contact)
         held = access.list_grants(
             connection, subject=changed.subject, valid_at=service.clock.micros()
         )
         elsewhere = tuple(grant for grant in held if grant.department != changed.department)
-        entry = entry_of(service, connection, changed.id)
+        entry = entry_of(service, connection, key, changed.id)
         return Outcome(
             ChangedPerson(entry, elsewhere),
             fields=tuple(sorted(changes.said)),
@@ -153,7 +170,7 @@ def enable_person(service: Service, caller: Caller, person: str) -> Person:
 
     def terms(connection: Connection) -> Terms | None:
         found = people.by_name_or_id(connection, person)
-        if not holds_privileged_role(service, connection, found):
+        if not holds_privileged_role(service, connection, found.subject):
             return None
         return {"subject": found.subject, "state": people.ACTIVE}
 
@@ -175,18 +192,32 @@ def unlock_person(service: Service, caller: Caller, person: str) -> Person:
     return service.spine.change(caller, operation("person.unlock"), act)
 
 
-def entry_of(service: Service, connection: Connection, person_id: str) -> Entry:
+def entry_of(service: Service, connection: Connection, key: Secret, person_id: str) -> Entry:
     """The person with this id, as administrators see them."""
     return directory.read_entry(
-        connection, service.clock, person_id, lock_after=service.entrance.attempts.lock_after
+        connection, service.clock, key, person_id, lock_after=service.entrance.attempts.lock_after
     )
 
 
-def holds_privileged_role(service: Service, connection: Connection, person: Person) -> bool:
-    """Whether the person holds a role now that only two people together give."""
-    held = access.list_grants(connection, subject=person.subject, valid_at=service.clock.micros())
-    obligations, rules = service.approvers.obligations, service.policy.rules
-    return any(obligations.is_privileged(rules, grant.role) for grant in held)
+def set_contact(
+    service: Service,
+    connection: Connection,
+    key: Secret,
+    person_id: str,
+    *,
+    address: str,
+    language: str | None = None,
+) -> None:
+    """Keep where somebody who was never active is told of things. key: `contact_key`."""
+    contacts.set_contact(
+        connection,
+        service.clock,
+        key,
+        person_id,
+        address=address,
+        language=language,
+        random=service.random,
+    )
 
 
 def in_use(connection: Connection, person: Person) -> bool:

@@ -24,8 +24,10 @@ def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, in
 
     Makes a service account with the head's role in each department for it, and disables it
     afterwards. on_progress: told (stored so far, of how many). Raises Conflict when the sample is
-    there already, Refused when the caller may not make service accounts.
+    there already, or too late to be loaded by one person; Refused when the caller may not make
+    service accounts.
     """
+    _require_one_person_enough(service)
     sample = sorted(back_office(), key=lambda one: one.collection)
     loader, given = _make_loader(service, caller, {one.department for one in sample})
     stored = 0
@@ -40,6 +42,18 @@ def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, in
             grants.revoke_grant(service, caller, grant.id)
         systems.disable_account(service, caller, loader.principal.id)
     return stored
+
+
+def _require_one_person_enough(service: Service) -> None:
+    if not service.approvers.obligations.needed("grant.add"):
+        return
+    with service.store.read() as connection:
+        if service.approvers.latched(connection):
+            raise Conflict(
+                "the sample is for vaults with one administrator: its loader gets the roles of all "
+                "heads, each of which takes an approval here; load it into a vault of its own, "
+                "with `secvault init --demo` or before a second administrator signs in"
+            )
 
 
 def _make_loader(

@@ -18,7 +18,6 @@ from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
 from secvault.records.collection import Collection
 from secvault.service.approvals import Approvers
-from secvault.service.delivery import Delivery, HandedOver
 from secvault.service.sealing.access import RootAccess
 from secvault.service.signing import SigningKeys
 from secvault.service.spine import Spine
@@ -45,5 +44,4 @@ class Service:
     backups: BackupEngine
     spine: Spine
     root_access: RootAccess
-    delivery: Delivery = HandedOver()  # noqa: RUF009 - frozen, and holds nothing
     providers: Mapping[str, Provider] = field(default_factory=dict)

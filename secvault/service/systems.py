@@ -15,6 +15,7 @@ from secvault.identity.networks import Networks
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.approval import Terms
+from secvault.service.privileged import credential_terms, limits_of, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.token_policies import layers_for
@@ -124,7 +125,8 @@ def issue_token(
 
     roles: those of the system's roles that the token is narrowed to; none for all of them. scope:
     what it is limited to beside that; see `access.scope`. networks: where alone it may be used
-    from; none for everywhere.
+    from; none for everywhere. For a system with a privileged role it needs a second person: raises
+    ApprovalRequired.
     """
     chosen = service.settings.identity.token_days if days is None else days
 
@@ -150,7 +152,18 @@ def issue_token(
         }
         return Outcome(issued, detail=detail)
 
-    return service.spine.change(caller, _tokens("token.issue"), act)
+    def terms(connection: Connection) -> Terms | None:
+        found = service_accounts.by_name_or_id(connection, account)
+        facts: dict[str, JsonValue] = {
+            "name": display_name,
+            "days": chosen,
+            "narrowed_to": listed(sorted(roles)),
+            "limited_to": limits_of(scope),
+            "networks": listed(networks),
+        }
+        return credential_terms(service, connection, found, "token", facts)
+
+    return service.spine.change(caller, _tokens("token.issue"), act, terms)
 
 
 def list_tokens(service: Service, caller: Caller) -> tuple[Token, ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from secvault.identity import token_expiry, token_rotation
+from secvault.crypto.canonical import JsonValue
+from secvault.identity import service_accounts, token_expiry, token_rotation, tokens
 from secvault.identity.token_expiry import DueWarning
 from secvault.identity.token_rotation import Rotated
 from secvault.identity.tokens import Token
 from secvault.service import authentication
+from secvault.service.approval import Terms
+from secvault.service.privileged import credential_terms, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -22,9 +25,12 @@ def rotate_token(
     """Make the token that replaces this one, shown once; the old one is valid for `hours` more.
 
     hours: 0 to end it at once; None for 24. days: until the new one expires; None for the
-    configured number. Raises as `token_rotation.rotate`.
+    configured number. Raises as `token_rotation.rotate`; ApprovalRequired for the token of a system
+    with a privileged role, unless it is the caller's own.
     """
     limits = service.settings.identity
+    overlap = token_rotation.DEFAULT_HOURS if hours is None else hours
+    chosen = limits.token_days if days is None else days
 
     def act(connection: Connection) -> Outcome[Rotated]:
         done = token_rotation.rotate(
@@ -32,8 +38,8 @@ def rotate_token(
             service.clock,
             service.entrance.keys,
             key_id,
-            hours=token_rotation.DEFAULT_HOURS if hours is None else hours,
-            days=limits.token_days if days is None else days,
+            hours=overlap,
+            days=chosen,
             most_days=limits.token_most_days,
             random=service.random,
         )
@@ -47,7 +53,21 @@ def rotate_token(
         }
         return Outcome(done, detail=detail)
 
-    return service.spine.change(caller, _tokens("token.rotate"), act)
+    def terms(connection: Connection) -> Terms | None:
+        if caller.principal.kind == "svc" and caller.principal.credential == key_id:
+            return None
+        present = tokens.read_token(connection, key_id)
+        account = service_accounts.read_account(connection, present.account)
+        facts: dict[str, JsonValue] = {
+            "token": key_id,
+            "name": present.display_name,
+            "days": chosen,
+            "overlap_hours": overlap,
+            "networks": listed(present.networks),
+        }
+        return credential_terms(service, connection, account, "rotated token", facts)
+
+    return service.spine.change(caller, _tokens("token.rotate"), act, terms)
 
 
 def expiring_tokens(service: Service, caller: Caller, days: int) -> tuple[Token, ...]:

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
-from secvault.identity import token_tree, tokens
+from secvault.identity import service_accounts, token_tree, tokens
 from secvault.identity.token_tree import NewChild
 from secvault.identity.tokens import IssuedToken, Token
+from secvault.service.approval import Terms
+from secvault.service.privileged import credential_terms, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.token_policies import narrower
@@ -27,7 +30,8 @@ def create_child(
     """Make a token below the caller's own, or beside it where an orphan is wanted.
 
     policies: the roles that it is narrowed to; none for all that the caller's token has. An orphan
-    takes who may issue tokens. Raises InvalidInput; also for a session.
+    takes who may issue tokens, and a second person for a system with a privileged role, because it
+    outlives the caller's. Raises InvalidInput; also for a session; ApprovalRequired.
     """
     if caller.principal.kind != "svc":
         raise InvalidInput("only a system's token makes tokens below itself; issue one instead")
@@ -51,8 +55,22 @@ def create_child(
         )
         return Outcome(made, detail={**_facts(made.token), "narrowed": bool(made.token.layers)})
 
-    operation = _administered("token.issue") if wanted.orphan else _own(caller, "token.create")
-    return service.spine.change(caller, operation, act)
+    def terms(connection: Connection) -> Terms | None:
+        account = service_accounts.read_account(connection, caller.principal.id)
+        facts: dict[str, JsonValue] = {
+            "name": wanted.display_name,
+            "seconds": wanted.ttl,
+            "period": wanted.period,
+            "longest_seconds": _latest(service, wanted),
+            "uses": wanted.uses,
+            "renewable": wanted.renewable,
+            "narrowed_to": listed(sorted(policies)),
+        }
+        return credential_terms(service, connection, account, "token below none", facts)
+
+    if wanted.orphan:
+        return service.spine.change(caller, _administered("token.issue"), act, terms)
+    return service.spine.change(caller, _own(caller, "token.create"), act)
 
 
 def _latest(service: Service, wanted: NewChild) -> int:

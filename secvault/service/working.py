@@ -185,6 +185,7 @@ def _watch(
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
+            _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
 
@@ -195,6 +196,10 @@ def _guarded(log: Callable[..., object], event: str, do: Callable[[], object]) -
     except SecvaultError as error:
         # The next turn tries again.
         log(event, code=error.code, detail=error.detail)
+
+
+def _forget_deliveries(worker: Worker) -> int:
+    return worker.forget_ended(notice_delivery.KIND, keep=notice_delivery.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from secvault.crypto.secret import Secret
 from secvault.identity.invitations import Issued
-from secvault.identity.people import Person
+from secvault.service import Service
+from tests.notices.conftest import told_by
+from tests.notices.receivers import Mailbox, smtp_server
 from tests.running_service import STEP, Api, Front, House
 
 PASSWORD = "nineteen quiet harbours"
@@ -142,28 +145,31 @@ def test_the_routes_by_which_administrators_chose_secrets_are_gone(api: Api) -> 
     assert api("POST", place, "admin", {"first": "1", "second": "2"}).status_code == 404
 
 
-@dataclass
-class Post:
-    """Keeps what would be sent."""
-
-    sent: list[tuple[str, str]] = field(default_factory=list)
-
-    def require(self, contact: str) -> None:
-        assert contact == "mai@example.vn"
-
-    def send(self, person: Person, issued: Issued) -> None:
-        self.sent.append((person.contact, issued.code.text()))
-
-
 def test_a_code_that_is_sent_is_not_shown_to_who_invites(front: Front, house: House) -> None:
-    post = Post()
-    with front.serving(house, lambda service: replace(service, delivery=post)) as api:
+    with (
+        smtp_server() as mailbox,
+        front.serving(house, lambda service: _with_mail(service, mailbox)) as api,
+    ):
         assert invite(api, contact="mai@example.vn", send=True)["code"] is None
         again = api.ok("POST", f"{PEOPLE}/mai/invitation", "admin", {"send": True})
         assert again["invitation"]["code"] is None
-        [(to, _), (_, code)] = post.sent
-        assert to == "mai@example.vn"
-        assert begin(api, code).status_code == 200
+        _, mail = mailbox.to("mai@example.vn")
+        found = re.search(r"sva_\w+", mail)
+        assert found
+        assert begin(api, found[0]).status_code == 200
+
+
+def test_where_no_mail_is_set_up_nothing_is_sent_and_nobody_is_made(api: Api) -> None:
+    new = {"name": "mai", "display_name": "Mai", "department": "hr"}
+    answer = api("POST", PEOPLE, "admin", {**new, "contact": "mai@example.vn", "send": True})
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == ["send"]
+    assert api("GET", f"{PEOPLE}/mai", "admin").status_code == 404
+
+
+def _with_mail(service: Service, mailbox: Mailbox) -> Service:
+    told = told_by(mailbox, None)
+    return replace(service, settings=service.settings.model_copy(update={"notifications": told}))
 
 
 def test_people_come_in_and_go_out_by_a_file(api: Api) -> None:
@@ -175,7 +181,8 @@ def test_people_come_in_and_go_out_by_a_file(api: Api) -> None:
     assert fields == ["line 5, name", "line 6, department", "line 6, name"]
     before = api.ok("GET", PEOPLE, "admin")
     dry = api.ok("POST", f"{PEOPLE}.csv", "admin", {"file": file, "dry_run": True})
-    assert dry == {"invited": [], "would_invite": ["mai", "an"], "existing": ["clerk"]}
+    nobody: dict[str, list[str]] = {"invited": [], "unsent": []}
+    assert dry == {**nobody, "would_invite": ["mai", "an"], "existing": ["clerk"]}
     assert api.ok("GET", PEOPLE, "admin") == before
     done = api.ok("POST", f"{PEOPLE}.csv", "admin", {"file": file})
     assert [one["name"] for one in done["invited"]] == ["mai", "an"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -64,6 +66,28 @@ def test_people_are_paged_filtered_and_searched(api: Api) -> None:
     }
     assert all(one["last_sign_in_at"] for one in in_hr)
     assert api("GET", f"{PEOPLE}?status=gone", "admin").status_code == 422
+
+
+def test_administrators_set_an_address_only_until_the_account_is_somebodys(api: Api) -> None:
+    api.ok("POST", PEOPLE, "admin", _new(contact="mai@exampel.vn", language="vi"))
+    place = f"{PEOPLE}/mai.tran"
+    right, tag = {"contact": "mai@example.vn"}, {"If-Match": '"1"'}
+    mended = api("PATCH", place, "admin", right, headers=tag)
+    assert (mended.json()["contact"], mended.json()["language"]) == ("mai@example.vn", "vi")
+    own = {"address": "clerk@example.vn"}
+    assert api.ok("PATCH", "/api/v1/contact", "clerk", own)["address"] == own["address"]
+    seen = api("GET", f"{PEOPLE}/clerk", "admin")
+    tag = {"If-Match": seen.headers["ETag"]}
+    for address in ("thief@example.vn", ""):
+        turned = {"contact": address, "notes": "unseen"}
+        assert api("PATCH", f"{PEOPLE}/clerk", "admin", turned, headers=tag).status_code == 409
+    assert api.ok("GET", f"{PEOPLE}/clerk", "admin") == seen.json()
+    assert seen.json()["contact"] == own["address"]
+    exported = api("GET", f"{PEOPLE}.csv", "admin").text
+    assert '"mai@example.vn","vi"' in exported
+    with closing(sqlite3.connect(api.house.folder / "vault" / "secvault.db")) as database:
+        dump = "\n".join(database.iterdump())
+    assert not [text for text in ("example.vn", "exampel.vn") if text in dump]
 
 
 def test_a_person_is_changed_in_the_version_that_was_seen(api: Api) -> None:

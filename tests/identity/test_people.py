@@ -15,6 +15,7 @@ from secvault.identity.passwords import PasswordHash
 from secvault.identity.people import NewPerson
 from secvault.store import Store
 
+KEY = Secret(bytes(32))
 HASH = PasswordHash("1$argon2id$not-looked-at")
 
 
@@ -90,7 +91,7 @@ def test_people_are_listed_page_by_page_in_the_order_of_creation(store: Store, t
 
 
 def _page(connection: Connection, time: Any, **asked: Any) -> tuple[Entry, ...]:
-    return directory.list_page(connection, time.clock, lock_after=10, **asked)
+    return directory.list_page(connection, time.clock, KEY, lock_after=10, **asked)
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1001}, {"after": "\x00"}])

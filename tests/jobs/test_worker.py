@@ -170,6 +170,39 @@ def test_work_that_the_engine_lost_hold_of_is_resumed(
     assert [one["job"] for one in events.named("jobs.resumed")] == [done]
 
 
+def test_ended_jobs_of_a_kind_are_forgotten_with_their_workflows_but_for_the_newest(
+    store: Store, place: Place, events: Events
+) -> None:
+    gate = threading.Event()
+
+    def act(context: JobContext, results: Mapping[str, JsonValue]) -> JsonValue:
+        if context.plan == "held":
+            gate.wait(60)
+        if context.plan == "bad":
+            raise InvalidInput("no good")
+        return 1
+
+    with at_work(store, place, events, of(one=act), capacity=2) as worker:
+        plans = ["a", "bad", "b", "c"]
+        done = [ask(store, plan) for plan in plans]
+        for each in done:
+            ended(store, each)
+        held = ask(store, "held")
+        eventually(lambda: job(store, held).state == "started", str)
+        assert worker.forget_ended("other", keep=0) == 0
+        assert worker.forget_ended("backup", keep=2) == 2
+        assert worker.forget_ended("backup", keep=2) == 0
+        with store.read() as connection:
+            left = {each.id for each in queue.jobs(connection)}
+        # All were asked for at the same moment, so that their ids say which is newer.
+        assert left == {*sorted(done)[2:], held}
+        with closing(sqlite3.connect(place.database, timeout=30)) as jobs_file:
+            flows = jobs_file.execute("SELECT workflow_uuid FROM workflow_status").fetchall()
+        assert {flow for (flow,) in flows} == left
+        gate.set()
+        assert ended(store, held).state == "done"
+
+
 def test_the_calendar_s_runs_are_done(store: Store, place: Place, events: Events) -> None:
     schedule = Schedule("backup", "nightly", "* * * * *", "Asia/Ho_Chi_Minh")
     with at_work(store, place, events, of(one=lambda c, r: 1), schedules=[schedule]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from secvault.audit.query import Question, page
 from secvault.crypto.secret import Secret
+from secvault.errors import ApprovalRequired
 from secvault.notices import following, outbox
 from secvault.notices.following import Reach
 from secvault.service import authentication, grants, own_factors, people, systems
@@ -29,8 +31,8 @@ def operator(office: Office) -> Caller:
 
 
 def person(office: Office, name: str) -> str:
-    found = people.list_people(office.service, operator(office))
-    return next(each.person.id for each in found.people if each.person.name == name)
+    found = people.list_people(office.service, operator(office)).people
+    return next(each.person.id for each in found if each.person.name == name)
 
 
 def test_history_is_no_news_and_nobody_to_tell_means_nothing_noted(
@@ -98,6 +100,22 @@ def test_what_concerns_an_account_is_told_to_its_person_and_the_weighty_to_admin
             ("privileged_grant", admin),
         ]
     )
+
+
+def test_a_request_is_told_to_those_who_may_approve_it_and_not_to_who_asks(office: Office) -> None:
+    service, who = office.service, operator(office)
+    grants.add_grant(service, who, subject="user:head", role="role:it.approver", department="it")
+    asking = replace(office.sign_in("admin", ""), reason="for the archive")
+    office.tell()
+    before = noted(office)
+    with pytest.raises(ApprovalRequired):
+        grants.add_grant(
+            service, asking, subject="user:clerk", role="role:it.key_custodian", department="it"
+        )
+    office.tell()
+    told = set(noted(office)) - set(before)
+    able = ("channel:ops", f"person:{person(office, 'head')}")
+    assert told == {("approval_asked", each) for each in able}
 
 
 def test_what_happens_to_tokens_is_told_to_the_owner_and_the_administrators(

@@ -27,8 +27,7 @@ person = Table(
     Column("activated_at", BigInteger),
     # Grows with every change that administrators make.
     Column("version", Integer, nullable=False, server_default=text("1")),
-    # Where the person can be reached, and what administrators note; empty when there is nothing.
-    Column("contact", Text, nullable=False, server_default=text("''")),
+    # What administrators note; empty when there is nothing.
     Column("notes", Text, nullable=False, server_default=text("''")),
     # Both names without case and marks, to be searched in.
     Column("searched", Text, nullable=False, server_default=text("''")),

@@ -1,4 +1,4 @@
-"""invitations; notes, contact addresses, versions and searchable names of people
+"""invitations; notes, versions and searchable names of people
 
 Revision: 0013
 Before: 0011
@@ -23,7 +23,7 @@ def upgrade() -> None:
     with op.batch_alter_table("person") as person:
         person.add_column(sa.Column("activated_at", sa.BigInteger()))
         person.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default=one))
-        for name in ("contact", "notes", "searched"):
+        for name in ("notes", "searched"):
             person.add_column(sa.Column(name, text, nullable=False, server_default=nothing))
     _fill()
     op.create_table(
