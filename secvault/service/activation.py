@@ -18,6 +18,7 @@ from secvault.identity.activation import Activated, Begun, FirstDevice
 from secvault.identity.invitations import Invitation
 from secvault.identity.people import NewPerson, Person
 from secvault.identity.refusal import SignInDelayed, SignInRefused
+from secvault.service import provided_roles
 from secvault.service.authentication import record_refusal
 from secvault.service.bootstrap import DEPARTMENT, admit_first
 from secvault.service.people import context_words
@@ -120,6 +121,7 @@ def complete(
 
     def record(connection: Connection, done: Activated) -> None:
         service.audit.enqueue(connection, _event(kind, done.person.id, came, done.device.id))
+        provided_roles.give_waiting(service, connection, done.person.id, came.request_id)
 
     try:
         done = activation.complete(

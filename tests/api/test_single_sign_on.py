@@ -581,8 +581,10 @@ def test_failures_are_counted_against_their_network_and_successes_are_not(
 @pytest.mark.parametrize(
     ("settled", "said"),
     [
-        ({"groups": ["Admins = it.admin@it"]}, "privileged_roles"),
-        ({"groups": ["Auditors = it.auditor@*"]}, "privileged_roles"),
+        ({"privileged_roles": False, "groups": ["Admins = it.admin@it"]}, "privileged_roles"),
+        ({"privileged_roles": False, "groups": ["Auditors = it.auditor@*"]}, "privileged_roles"),
+        # What it takes two people to give here.
+        ({"privileged_roles": False, "groups": ["Leads = hr.head@hr"]}, "privileged_roles"),
         ({"groups": ["Some = hr.nobody@hr"]}, "no role"),
         ({"groups": ["Some = hr.clerk@it"]}, "hr only"),
         ({"groups": ["Some = it.operator@it"], "privileged_roles": True}, "kept for the server"),
