@@ -176,3 +176,27 @@ def test_a_privileged_role_of_a_group_waits_until_its_person_has_activated(
             ("role:hr.clerk", "scim:corp"),
             ("role:it.admin", "scim:corp"),
         }
+
+
+@pytest.mark.parametrize("by", ["external_id", "user_name"])
+def test_nobody_is_handed_to_another_account_of_the_provider(
+    front: Front, house: House, by: str
+) -> None:
+    with _serving(front, house, subject=by) as api:
+        id_ = made(api, user("Mai.Le", externalId="7"))
+        path = f"{USERS}/{id_}"
+        other = {"external_id": ("Mai.Le", "8"), "user_name": ("an.attacker", "7")}[by]
+        stolen = user(other[0], externalId=other[1])
+        refused(api("PUT", path, "corp-scim", stolen), 400, "mutability")
+        if by == "external_id":
+            # Also not by leaving the name out first.
+            api.ok("PUT", path, "corp-scim", user("Mai.Le"))
+            refused(api("PUT", path, "corp-scim", stolen), 400, "mutability")
+            api.ok("PUT", path, "corp-scim", user("Mai.Le", externalId="7"))
+        assert api("DELETE", path, "corp-scim").status_code == 204
+        if by == "user_name":
+            refused(api("POST", USERS, "corp-scim", stolen), 400, "mutability")
+        back = api.ok("POST", USERS, "corp-scim", user("Mai.Le", externalId="7"))
+        assert back["id"] == id_
+        shown = {"op": "replace", "path": "displayName", "value": "Mai"}
+        assert patched(api, path, shown)["displayName"] == "Mai"

@@ -7,6 +7,7 @@ from typing import Any
 
 from scim2_models import (
     InvalidValueException,
+    MutabilityException,
     NotFoundException,
     PreconditionFailedException,
     UniquenessException,
@@ -176,13 +177,21 @@ class People:
     def _names(self, given: User, id_: str) -> dict[str, str | None]:
         """How the provider names somebody: here, and, where the settings say so, at a sign-in.
 
-        id_: of who is there already, else empty.
+        id_: of who is there already, else empty. Whose `sub` is known keeps it for good: with
+        another, somebody else would sign in as them. Raises MutabilityException.
         """
-        subject = {
-            "none": self._known(id_).subject if id_ else None,
-            "external_id": given.external_id,
-            "user_name": given.user_name,
-        }[self._source.settings.subject]
+        so_far = self._known(id_).subject if id_ else None
+        asked = {"none": so_far, "external_id": given.external_id, "user_name": given.user_name}
+        subject = asked[self._source.settings.subject]
+        if so_far is not None and subject != so_far:
+            # Sign-in names are kept in one form, and come back in it.
+            by_name = self._source.settings.subject == "user_name"
+            same = subject is None or (by_name and _folded(subject) == _folded(so_far))
+            if not same:
+                raise MutabilityException(
+                    detail="this person signs in under the name that would change; it never does"
+                )
+            subject = so_far
         return {"external_id": given.external_id, "subject": subject}
 
     def _require_free(self, called: dict[str, str | None], id_: str) -> None:
