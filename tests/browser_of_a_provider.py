@@ -24,6 +24,7 @@ def variables(provider: SigningProvider, name: str = "CORP", **more: Any) -> dic
         "client_id": CLIENT,
         "client_secret": SECRET,
         "groups": GROUPS,
+        "privileged_roles": True,
         "second_factor": "provider",
         "amr_values": ["mfa"],
         "unknown_people": "create",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.access.grants import Grant, add_grant, check_grantable, list_grants, revoke_grant
+from secvault.access.obligations import Obligations
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import PROVIDERS, department_of
 from secvault.errors import InvalidInput
@@ -32,22 +33,24 @@ class Changed:
     ended: tuple[Grant, ...]
 
 
-def check_mapped(rules: Rules, role: str, department: str, *, privileged: bool) -> None:
+def check_mapped(
+    rules: Rules, obligations: Obligations, role: str, department: str, *, privileged: bool
+) -> None:
     """Return when a provider's group may give this role. Raises InvalidInput.
 
-    privileged: whether that may be a role that does more than work with the records of its
-    department.
+    privileged: whether that may be a role that takes two people to give here, or that does more
+    than work with the records of its department.
     """
     check_grantable(rules, _SOMEBODY, role, department)
-    if not privileged and is_privileged(rules, role):
+    if not privileged and (obligations.is_privileged(rules, role) or exceeds_records(rules, role)):
         raise InvalidInput.at(
             "role",
-            f"{role} does more than work with records, so whoever rules the provider's groups "
-            "would rule this vault; grant it here, or set privileged_roles = true",
+            f"{role} is privileged, so whoever rules the provider's groups would give it alone; "
+            "grant it here, or set privileged_roles = true",
         )
 
 
-def is_privileged(rules: Rules, role: str) -> bool:
+def exceeds_records(rules: Rules, role: str) -> bool:
     """Whether a role belongs to `it`, or allows anything but work with records."""
     held = {role}
     while True:

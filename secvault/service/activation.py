@@ -19,6 +19,7 @@ from secvault.identity.guessable import holds_code
 from secvault.identity.invitations import Invitation
 from secvault.identity.people import NewPerson, Person
 from secvault.identity.refusal import SignInDelayed, SignInRefused
+from secvault.service import provided_roles
 from secvault.service.authentication import record_refusal
 from secvault.service.bootstrap import DEPARTMENT, admit_first
 from secvault.service.people import context_words
@@ -123,6 +124,7 @@ def complete(
 
     def record(connection: Connection, done: Activated) -> None:
         service.audit.enqueue(connection, _event(kind, done.person.id, came, done.device.id))
+        provided_roles.give_waiting(service, connection, done.person.id, came.request_id)
 
     try:
         done = activation.complete(

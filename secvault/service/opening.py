@@ -149,7 +149,7 @@ def opened(
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
         collections, rules, obligations = _policies(settings)
-        check_groups(settings, rules)
+        check_groups(settings, rules, obligations)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(

@@ -7,22 +7,23 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from secvault.access import DEPARTMENTS, Rules
+from secvault.access.obligations import Obligations
 from secvault.access.provided import Changed, Place, check_mapped, reconcile
 from secvault.audit.event import Actor, Event
 from secvault.config import MappedGroups, Settings
 from secvault.errors import ConfigurationError, InvalidInput
-from secvault.identity import scim_groups
+from secvault.identity import people, scim_groups
 from secvault.service.service import Service
 
 PROGRAM = Actor("system", "providers")
 
 
-def check_groups(settings: Settings, rules: Rules) -> None:
+def check_groups(settings: Settings, rules: Rules, obligations: Obligations) -> None:
     """Return when every mapped role can be given so. Raises ConfigurationError."""
     named = (("oidc", settings.identity.oidc), ("scim", settings.identity.scim))
     for kind, providers in named:
         for name, provider in providers.items():
-            _check(f"identity.{kind}.{name}", provider, rules)
+            _check(f"identity.{kind}.{name}", provider, rules, obligations)
     accounts = [provider.account for provider in settings.identity.scim.values()]
     for name, provider in settings.identity.scim.items():
         if accounts.count(provider.account) > 1:
@@ -31,12 +32,12 @@ def check_groups(settings: Settings, rules: Rules) -> None:
             )
 
 
-def _check(key: str, provider: MappedGroups, rules: Rules) -> None:
+def _check(key: str, provider: MappedGroups, rules: Rules, obligations: Obligations) -> None:
     if provider.department not in DEPARTMENTS:
         raise ConfigurationError(f"{key}.department: use one of {', '.join(DEPARTMENTS)}")
     for group, role, department in provider.roles_of_groups():
         try:
-            check_mapped(rules, role, department, privileged=provider.privileged_roles)
+            check_mapped(rules, obligations, role, department, privileged=provider.privileged_roles)
         except InvalidInput as error:
             raise ConfigurationError(f"{key}.groups: {group}: {error.detail}") from None
 
@@ -64,7 +65,8 @@ def give(
 ) -> Changed:
     """Make a person's grants of a provider what it says now, each change with its audit entry.
 
-    kind: `oidc` or `scim`. Durable with the caller's transaction.
+    kind: `oidc` or `scim`. Whoever has not activated their account gets no privileged role yet,
+    as when one is given here. Durable with the caller's transaction.
     """
     subject = f"user:{person}"
     changed = reconcile(
@@ -72,7 +74,7 @@ def give(
         service.policy.rules,
         subject=subject,
         source=f"{kind}:{provider}",
-        wanted=wanted,
+        wanted=_without_early(service, connection, person, wanted),
         at=service.clock.micros(),
         random=service.random,
     )
@@ -93,7 +95,30 @@ def give(
                 },
             )
             service.audit.enqueue(connection, event)
+    if changed.added:
+        service.approvers.notice(connection)
     return changed
+
+
+def _without_early(
+    service: Service, connection: Connection, person: str, wanted: Iterable[Place]
+) -> set[Place]:
+    """Without what whoever holds somebody's invitation would come in with."""
+    places = set(wanted)
+    obligations, rules = service.approvers.obligations, service.policy.rules
+    privileged = {place for place in places if obligations.is_privileged(rules, place[0])}
+    early = (
+        privileged
+        and people.read_person(connection, person).activated_at is None
+        and service.approvers.needed(connection)
+    )
+    return places - privileged if early else places
+
+
+def give_waiting(service: Service, connection: Connection, person: str, request_id: str) -> None:
+    """What groups of SCIM have waited with until somebody has activated their account."""
+    for provider in service.settings.identity.scim:
+        give_by_scim(service, connection, person, provider, request_id)
 
 
 def give_by_scim(

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from secvault.crypto.secret import Secret
@@ -201,6 +202,43 @@ def test_a_token_that_the_provider_did_not_sign_so_lets_nobody_in(
         corp.sign = forge(corp)
         assert signing().status_code == 401, case
         assert reasons(api)[0] == reason, case
+
+
+def test_the_signature_is_looked_at_before_anything_that_the_token_says(
+    signing: Signing, api: Api, corp: SigningProvider
+) -> None:
+    # Each of these would be refused for another reason, were it looked at first.
+    corp.sign = _by_stranger(corp)
+    for claim in ({"iss": "https://evil.example"}, {"aud": "x"}, {"exp": 1}, {"sub": 7}):
+        corp.claim = claim
+        assert signing().status_code == 401, claim
+        assert reasons(api)[0] == "wrong_signature", claim
+
+
+def test_keys_that_a_token_names_or_brings_are_neither_fetched_nor_used(
+    signing: Signing, api: Api, corp: SigningProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = SigningProvider(lambda: 0)
+    own = stranger.key.as_dict(private=False)
+    usual = corp.answer
+
+    def answer(path: str, form: dict[str, list[str]]) -> tuple[int, Any]:
+        found = usual(path, form)
+        return (200, {"keys": [own]}) if path == "/elsewhere" else found
+
+    monkeypatch.setattr(corp, "answer", answer)
+    there = f"{corp.issuer}/elsewhere"
+    for header in ({"jku": there}, {"x5u": there}, {"jwk": own}, {"x5c": ["MIIB"]}):
+        for kid in ("first", "another"):
+            named = {"alg": "ES256", "kid": kid, **header}
+            corp.sign = lambda claims, named=named: jwt.encode(  # type: ignore[misc]
+                named, claims, stranger.key, algorithms=["ES256"]
+            )
+            assert signing().status_code == 401, named
+            assert reasons(api)[0] in ("wrong_signature", "unknown_key")
+    assert not any(path == "/elsewhere" for path, _ in corp.asked)
+    corp.sign = None
+    assert signing().status_code == 200
 
 
 def test_an_rsa_key_is_no_secret_either(signing: Signing, api: Api, corp: SigningProvider) -> None:
@@ -515,6 +553,25 @@ def logout_token(corp: SigningProvider, **changed: Any) -> str:
     return corp.signed(claims, typ="logout+jwt")
 
 
+def test_a_session_ends_after_its_hours_and_the_provider_is_asked_anew(
+    signing: Signing, api: Api, corp: SigningProvider, house: House
+) -> None:
+    token = signing().json()["token"]
+    begun = house.hands.seconds
+    while house.hands.seconds < begun + 8 * 3600 - 1500:
+        house.hands.seconds += 1500
+        assert api("GET", "/api/v1/sessions/self", token).status_code == 200
+    house.hands.seconds = begun + 8 * 3600
+    assert api("GET", "/api/v1/sessions/self", token).status_code == 401
+    url = signing.begin()
+    assert "max_age=28800" in url
+    # Whom the provider has not seen since is not let in by it, either.
+    house.hands.seconds += 121
+    assert signing().status_code == 401
+    corp.claim["auth_time"] = int(house.hands.seconds)
+    assert signing().status_code == 200
+
+
 def _logout(api: Api, token: str) -> int:
     path = f"{OIDC}/corp/back-channel-logout"
     return api.client.post(path, data={"logout_token": token}).status_code
@@ -540,6 +597,10 @@ def test_the_provider_ends_the_sessions_that_it_opened(
     ):
         assert _logout(api, logout_token(corp, **wrong)) == 400, wrong
     assert _logout(api, "x") == 400
+    # An ID token is none, also where it is said to be one.
+    for kind in ({}, {"typ": "logout+jwt"}):
+        of_a_sign_in = corp.signed(corp.claims({"nonce": ["n"]}), **kind)
+        assert _logout(api, of_a_sign_in) == 400
     assert api.ok("GET", "/api/v1/sessions/self", one)
     assert _logout(api, logout_token(corp, sid="there-1")) == 200
     assert api("GET", "/api/v1/sessions/self", one).status_code == 401
@@ -581,8 +642,10 @@ def test_failures_are_counted_against_their_network_and_successes_are_not(
 @pytest.mark.parametrize(
     ("settled", "said"),
     [
-        ({"groups": ["Admins = it.admin@it"]}, "privileged_roles"),
-        ({"groups": ["Auditors = it.auditor@*"]}, "privileged_roles"),
+        ({"privileged_roles": False, "groups": ["Admins = it.admin@it"]}, "privileged_roles"),
+        ({"privileged_roles": False, "groups": ["Auditors = it.auditor@*"]}, "privileged_roles"),
+        # What it takes two people to give here.
+        ({"privileged_roles": False, "groups": ["Leads = hr.head@hr"]}, "privileged_roles"),
         ({"groups": ["Some = hr.nobody@hr"]}, "no role"),
         ({"groups": ["Some = hr.clerk@it"]}, "hr only"),
         ({"groups": ["Some = it.operator@it"], "privileged_roles": True}, "kept for the server"),
@@ -615,8 +678,6 @@ def test_a_privileged_role_comes_from_a_group_only_where_the_settings_allow_it(
 def test_a_client_may_show_itself_by_a_key(
     front: Front, house: House, corp: SigningProvider, tmp_path: Path
 ) -> None:
-    from joserfc import jwt  # noqa: PLC0415
-
     key = ECKey.generate_key("P-256")
     file = tmp_path / "client.pem"
     file.write_bytes(key.as_pem(private=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 from scim2_models import (
     InvalidValueException,
+    MutabilityException,
     NotFoundException,
     PreconditionFailedException,
     UniquenessException,
@@ -14,7 +15,7 @@ from scim2_models import (
 from sqlalchemy import Row, func, select
 
 from secvault.errors import Conflict, InvalidInput
-from secvault.identity import external, names, people, scim_groups
+from secvault.identity import external, invitations, names, people, scim_groups
 from secvault.identity.external import ExternalIdentity, Origin
 from secvault.identity.passwords import PasswordHash
 from secvault.identity.people import NewPerson
@@ -39,7 +40,9 @@ _COLUMNS = (
 class People:
     """The people whom the provider brought and has not let go of.
 
-    password: the hash of one that nobody knows, for somebody new; None where nobody is made.
+    Whom the provider can sign in, because it says who that is there, is active from the beginning;
+    anybody else is invited, and activates themselves by a code that an administrator hands them.
+    password: the hash of one that nobody knows, for who becomes active; None where nobody does.
     """
 
     def __init__(self, source: Source, password: PasswordHash | None) -> None:
@@ -84,8 +87,11 @@ class People:
             id_ = back.person
             people.hold_person(self._source.connection, id_)
             self._describe(id_, new)
-            self._change(back, deprovisioned_at=None)
-        self._activate(id_, wanted=given.active)
+            called = self._names(given, id_)
+            self._require_free(called, id_)
+            self._change(back, deprovisioned_at=None, **called)
+        self._set_active(id_, wanted=given.active)
+        self._open(id_)
         self._source.give_roles(id_)
         self._source.touched = id_
         return self.get(id_, hold=False)
@@ -98,19 +104,20 @@ class People:
         new = self._described(given)
         known = self._known(id_)
         self._describe(id_, new)
-        called = self._names(given)
+        called = self._names(given, id_)
         if called != {"external_id": known.external_id, "subject": known.subject}:
             self._require_free(called, id_)
         self._change(known, **called)
         if given.active != present.active:
-            self._activate(id_, wanted=given.active)
+            self._set_active(id_, wanted=given.active)
+        self._open(id_)
         self._source.touched = id_
         return self.get(id_, hold=False)
 
     def delete(self, id_: str, expected_version: str | None) -> None:
         """Let go of somebody: they are disabled, and stay for the audit log."""
         _check_version(self.get(id_, hold=True), expected_version)
-        self._activate(id_, wanted=False)
+        self._set_active(id_, wanted=False)
         scim_groups.leave_all(self._source.connection, self._source.provider, id_)
         self._source.give_roles(id_)
         self._source.end_roles_of_sign_ins(id_)
@@ -143,11 +150,11 @@ class People:
 
     def _make(self, new: NewPerson, given: User) -> str:
         connection, service = self._source.connection, self._source.service
-        assert self._password is not None  # noqa: S101 - made for each creation
-        called = self._names(given)
+        called = self._names(given, "")
         self._require_free(called, "")
+        password = self._password if called["subject"] else None
         try:
-            made = people.create_person(connection, service.clock, new, self._password)
+            made = people.create_person(connection, service.clock, new, password)
         except Conflict:
             raise UniquenessException(detail="the userName is taken") from None
         external.add(
@@ -167,17 +174,25 @@ class People:
         except Conflict:
             raise UniquenessException(detail="the userName is taken") from None
 
-    def _names(self, given: User) -> dict[str, str | None]:
-        """How the provider names somebody: here, and, where the settings say so, at a sign-in."""
-        subject = {
-            "none": self._subject_so_far(given.id),
-            "external_id": given.external_id,
-            "user_name": given.user_name,
-        }[self._source.settings.subject]
-        return {"external_id": given.external_id, "subject": subject}
+    def _names(self, given: User, id_: str) -> dict[str, str | None]:
+        """How the provider names somebody: here, and, where the settings say so, at a sign-in.
 
-    def _subject_so_far(self, id_: str | None) -> str | None:
-        return self._known(id_).subject if id_ else None
+        id_: of who is there already, else empty. Whose `sub` is known keeps it for good: with
+        another, somebody else would sign in as them. Raises MutabilityException.
+        """
+        so_far = self._known(id_).subject if id_ else None
+        asked = {"none": so_far, "external_id": given.external_id, "user_name": given.user_name}
+        subject = asked[self._source.settings.subject]
+        if so_far is not None and subject != so_far:
+            # Sign-in names are kept in one form, and come back in it.
+            by_name = self._source.settings.subject == "user_name"
+            same = subject is None or (by_name and _folded(subject) == _folded(so_far))
+            if not same:
+                raise MutabilityException(
+                    detail="this person signs in under the name that would change; it never does"
+                )
+            subject = so_far
+        return {"external_id": given.external_id, "subject": subject}
 
     def _require_free(self, called: dict[str, str | None], id_: str) -> None:
         provider = self._source.provider
@@ -206,18 +221,32 @@ class People:
     def _change(self, known: ExternalIdentity, **values: Any) -> None:
         external.change(self._source.connection, self._source.service.clock, known, **values)
 
-    def _activate(self, id_: str, *, wanted: bool) -> None:
+    def _set_active(self, id_: str, *, wanted: bool) -> None:
         """Disable or enable; whom somebody here has disabled, a provider cannot enable."""
         connection, service = self._source.connection, self._source.service
-        known, active = self._known(id_), people.read_person(connection, id_).state == people.ACTIVE
-        if not wanted and active:
+        somebody, known = people.read_person(connection, id_), self._known(id_)
+        disabled = somebody.state == people.DISABLED
+        if not wanted and not disabled:
+            self._source.require_enough_without(somebody)
             people.disable_person(connection, service.clock, id_)
+            invitations.end(connection, id_)
             self._change(known, suspended=True)
             self._source.note("person.disable", id_)
-        elif wanted and not active and known.suspended:
+        elif wanted and disabled and known.suspended:
+            self._source.require_no_say(somebody)
             people.enable_person(connection, id_)
             self._change(known, suspended=False)
             self._source.note("person.enable", id_)
+
+    def _open(self, id_: str) -> None:
+        """Make somebody active whom the provider can sign in by now; their code ends with it."""
+        connection, service = self._source.connection, self._source.service
+        invited = people.read_person(connection, id_).state == people.INVITED
+        if not invited or self._password is None or self._known(id_).subject is None:
+            return
+        invitations.end(connection, id_)
+        people.activate_person(connection, service.clock, id_, self._password)
+        self._source.give_roles(id_)
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:
@@ -227,7 +256,7 @@ def _user(row: Row[*tuple[Any, ...]]) -> User:
         user_name=row.name,
         # Who has no other name to be read by has the sign-in name.
         display_name=None if row.display_name == row.name else row.display_name,
-        active=row.state == people.ACTIVE,
+        active=row.state != people.DISABLED,
     )
     with_meta(user, "User", row.created_at, row.changed_at)
     return user

@@ -13,7 +13,8 @@ from scim2_server.requests import ScimRequest
 from scim2_server.service import ScimService
 from sqlalchemy import Connection
 
-from secvault.errors import ProvisioningRefused
+from secvault.errors import NotFound, ProvisioningRefused
+from secvault.identity import names, people
 from secvault.identity.federation import unusable_password
 from secvault.identity.passwords import PasswordHash
 from secvault.service.scim.groups import Groups
@@ -56,10 +57,12 @@ def serve(service: Service, protocol: ScimService, caller: Caller, asked: Asked)
     """
     provider = provider_of(service, caller)
     reading = asked.method in _READING or asked.path.endswith("/.search")
-    kind = asked.path.strip("/").partition("/")[0].lower()
-    operation = Operation(
-        "scim.provision", "it", "people", "it/groups" if kind == "groups" else "it/people"
-    )
+    kind, _, target = asked.path.strip("/").partition("/")
+    kind = kind.lower()
+    resource = "it/groups" if kind == "groups" else "it/people"
+    if names.is_id(target):
+        resource = f"{resource}/{target}"
+    operation = Operation("scim.provision", "it", "people", resource)
     request = ScimRequest(
         method=asked.method,
         base_url=service.settings.public_url + PATH,
@@ -72,14 +75,14 @@ def serve(service: Service, protocol: ScimService, caller: Caller, asked: Asked)
     if not reading:
         service.spine.decide(caller, operation)
         _refuse_passwords(asked.body)
-        if asked.method == "POST" and kind == "users":
+        if kind == "users" and _may_become_active(service, provider, target):
             # Takes long: before the transaction.
             password = unusable_password(service.entrance)
 
     def act(connection: Connection) -> Outcome[Answered]:
         source = Source(service, caller, connection, provider)
-        people = People(source, password)
-        storage = ProviderStorage(people, Groups(source, people), writing=not reading)
+        brought = People(source, password)
+        storage = ProviderStorage(brought, Groups(source, brought), writing=not reading)
         try:
             answer = ScimHandler(protocol, storage).handle(request)
         except SCIMException as fault:
@@ -95,6 +98,19 @@ def serve(service: Service, protocol: ScimService, caller: Caller, asked: Asked)
     if reading:
         return service.spine.read(caller, operation, act)
     return service.spine.change(caller, operation, act)
+
+
+def _may_become_active(service: Service, provider: str, target: str) -> bool:
+    """Whether somebody new, or the invited person of this id, can come to sign in by a provider."""
+    if service.settings.identity.scim[provider].subject == "none":
+        return False
+    if not names.is_id(target):
+        return not target
+    with service.store.read() as connection:
+        try:
+            return people.read_person(connection, target).state == people.INVITED
+        except NotFound:
+            return False
 
 
 def _refuse_passwords(body: bytes) -> None:

@@ -10,10 +10,14 @@ from typing import Any
 from scim2_models import Meta, Resource
 from sqlalchemy import Connection
 
+from secvault.access.obligations import GIVE, roles_with
 from secvault.audit.event import Event
 from secvault.config import ScimSettings
 from secvault.errors import Refused
+from secvault.identity.people import Person
 from secvault.service import provided_roles
+from secvault.service.approvals.approvers import HOME
+from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, actor_of
 
@@ -48,8 +52,34 @@ class Source:
         )
         self.service.audit.enqueue(self.connection, event)
 
+    def require_enough_without(self, person: Person) -> None:
+        """Return unless too few could approve without this person. Raises Refused."""
+        if self.service.approvers.too_few_without(self.connection, person.subject):
+            raise Refused(
+                f"without {person.name} too few could approve anything here: an administrator "
+                "disables them, with a second person's approval"
+            )
+
+    def require_no_say(self, person: Person) -> None:
+        """Return unless it takes two people to let this person back in. Raises Refused."""
+        approvers = self.service.approvers
+        if (
+            approvers.obligations.needed("person.enable")
+            and holds_privileged_role(self.service, self.connection, person.subject)
+            and approvers.needed(self.connection)
+        ):
+            raise Refused(
+                f"{person.name} holds a privileged role: an administrator enables them, with a "
+                "second person's approval"
+            )
+
     def give_roles(self, person: str) -> None:
-        """Make a person's grants of this provider what its groups give now."""
+        """Make a person's grants of this provider what its groups give now.
+
+        Raises Refused when too few could approve then.
+        """
+        subject, approvers = f"user:{person}", self.service.approvers
+        counts = self._gives_a_say() and approvers.too_few_without(self.connection, subject)
         provided_roles.give_by_scim(
             self.service,
             self.connection,
@@ -58,6 +88,16 @@ class Source:
             self._caller.request_id,
             actor_of(self._caller.principal),
         )
+        if counts and not approvers.may_give(self.connection, subject, HOME):
+            raise Refused(
+                "without this role too few could approve anything here: an administrator revokes "
+                "it, with a second person's approval"
+            )
+
+    def _gives_a_say(self) -> bool:
+        """Whether groups of this provider give a role by which one approves."""
+        approving = roles_with(self.service.policy.rules, {GIVE})
+        return any(role in approving for _, role, _ in self.settings.roles_of_groups())
 
     def end_roles_of_sign_ins(self, person: str) -> None:
         """End what the provider's groups gave when the person signed in by it."""
