@@ -73,6 +73,29 @@ def test_a_request_without_its_approval_is_refused(
     assert guarded.ok("GET", KEY, admin)["data"] == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/auth/approle/role/keeper", {"token_ttl": "60s"}),
+        ("/v1/auth/approle/role/keeper/role-id", {"role_id": "chosen"}),
+        ("/v1/auth/approle/role/keeper/secret-id", {}),
+        ("/v1/auth/token/create-orphan", {}),
+    ],
+)
+def test_a_credential_of_a_privileged_system_is_refused_in_the_peers_form(
+    guarded: Api, front: Front, admin: str, path: str, body: object
+) -> None:
+    with front.serving(guarded.house) as api:
+        api.ok("POST", "/v1/auth/approle/role/keeper", admin, {})
+        before = api.ok("GET", "/v1/auth/approle/role/keeper/role-id", admin)["data"]
+    with front.serving(guarded.house, _refusing) as api:
+        answer = api("POST", path, admin, body)
+        assert answer.status_code == 403
+        assert "nobody has approved this" in answer.json()["errors"][0]
+        assert api.ok("GET", "/v1/auth/approle/role/keeper/role-id", admin)["data"] == before
+        api.ok("POST", "/v1/auth/token/create", admin, {})
+
+
 def test_what_takes_no_protection_away_is_done(guarded: Api, admin: str) -> None:
     guarded.ok("POST", f"{KEY}/rotate", admin)
     guarded.ok("POST", f"{KEY}/config", admin, {"deletion_allowed": False})
