@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyotp
@@ -54,10 +54,19 @@ PUPPET = {"name": "puppet", "display_name": "P", "department": "hr"}
 MINE = "mine@example.com"
 PEOPLE = f"name,department,contact\nvictim,hr,{MINE}\npuppet-2,hr,{MINE}\n"
 ROBOT = {"name": "robot", "department": "it", "owner": "admin", "roles": ["role:it.cryptor"]}
+# The system that a provider of SCIM would come as, and the settings that say so.
+DIRECTORY = "directory"
+OF_DIRECTORY = {
+    f"SECVAULT_IDENTITY__SCIM__CORP__{key}": value
+    for key, value in (("ACCOUNT", DIRECTORY), ("SUBJECT", "external_id"))
+}
 Bodies = tuple[Mapping[str, Any], ...]
 CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/sessions": ({},),
     "GET /api/v1/sessions/self": ({},),
+    "GET /api/v1/identities": ({},),
+    "POST /api/v1/identities/{provider}": ({},),
+    "DELETE /api/v1/identities/{provider}": ({},),
     "DELETE /api/v1/sessions/{session}": ({},),
     "DELETE /api/v1/sessions": ({},),
     "POST /api/v1/sessions/self/step-up/challenge": ({},),
@@ -117,9 +126,15 @@ CALLS: Mapping[str, Bodies] = {
     "POST /api/v1/systems": (
         ROBOT,
         *({**ROBOT, "name": "robot-2", "roles": [r]} for r in ("role:it.admin", "role:hr.head")),
+        {**ROBOT, "name": DIRECTORY, "roles": ["role:it.provisioner"]},
     ),
     "GET /api/v1/tokens": ({},),
-    "POST /api/v1/tokens": ({"account": "robot", "display_name": "mine"},),
+    "POST /api/v1/tokens": tuple(
+        {"account": account, "display_name": "mine"} for account in ("robot", DIRECTORY)
+    ),
+    "GET /scim/v2/{path:path}": ({},),
+    "POST /scim/v2/{path:path}": ({"userName": "puppet-3", "externalId": "mine"},),
+    "PATCH /scim/v2/{path:path}": ({"externalId": "mine"},),
     "GET /api/v1/tokens/expiring": ({},),
     "POST /api/v1/tokens/{key_id}/rotation": ({"overlap_hours": 1},),
     "DELETE /api/v1/tokens/{key_id}": ({},),
@@ -169,6 +184,7 @@ CALLS: Mapping[str, Bodies] = {
     "POST /v1/sys/capabilities": ({"path": "sys/mounts", "token": "session"},),
     "POST /v1/sys/capabilities-accessor": ({"path": "sys/mounts", "accessor": "session"},),
     # What ends something, last; their own session not at all.
+    "DELETE /scim/v2/{path:path}": ({},),
     "DELETE /api/v1/people/{person}/sessions/{session}": ({},),
     "DELETE /api/v1/people/{person}/sessions": ({},),
     "POST /api/v1/people/{person}/disable": ({},),
@@ -177,6 +193,7 @@ CALLS: Mapping[str, Bodies] = {
 # They end what the walk goes on with, or what it asked for; nothing comes back from them.
 ONLY_END = {
     "DELETE /api/v1/sessions/self",
+    "POST /api/v1/sessions/self/sign-out",
     "POST /api/v1/sessions/self/step-up",
     "POST /api/v1/approvals/{request}/refusal",
     "POST /api/v1/approvals/{request}/withdrawal",
@@ -318,18 +335,20 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "version": "1",
             "role": "robot",
             "path": "token",
+            "provider": "corp",
             "request": "0" * 32,
             "digest": "0" * 64,
             "first": "123456",
             "second": "123457",
         }
-    with front.serving(house) as api:
+    with front.serving(replace(house, more={**house.more, **OF_DIRECTORY})) as api:
         walk = Walk(api, at)
         puppet = None
         for _ in range(2):
             for route, bodies in CALLS.items():
                 # One is assigned, another one retired.
                 walk.at["serial"] = "t-2" if route.startswith("DELETE") else "t-1"
+                walk.at["path"] = f"Users/{victim.id}" if "/scim/" in route else "token"
                 for body in bodies:
                     walk.call(route, body)
             puppet = walk.puppet_comes_in() or puppet

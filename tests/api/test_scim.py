@@ -362,25 +362,23 @@ def test_lists_are_filtered_and_paged(api: Api) -> None:
     assert set(only) == {"schemas", "id", "userName"}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{", b"[]", b"null", b'{"schemas": []}', b"\xff", b'{"userName": 7}', b"[" * 50_000],
-)
-def test_a_body_that_is_none_is_refused_in_the_form_of_the_specification(
-    api: Api, body: bytes
-) -> None:
+BODIES = (b"", b"{", b"[]", b"null", b'{"schemas": []}', b"\xff", b'{"userName": 7}', b"[" * 50_000)
+
+
+def test_a_body_that_is_none_is_refused_in_the_form_of_the_specification(api: Api) -> None:
     headers = {"Content-Type": "application/scim+json"}
-    answer = api("POST", USERS, "corp-scim", None, content=body, headers=headers)
-    assert answer.status_code == 400
-    assert answer.json()["schemas"] == [ERROR]
+    for body in BODIES:
+        answer = api("POST", USERS, "corp-scim", None, content=body, headers=headers)
+        assert answer.status_code == 400, body[:20]
+        assert answer.json()["schemas"] == [ERROR]
     assert api.ok("GET", USERS, "corp-scim")["totalResults"] == 0
 
 
-@pytest.mark.parametrize("name", ["", " ", "a", "x" * 65, "a b", "<script>", "\u202eabc", "-x"])
-def test_names_that_nobody_can_have_are_refused(api: Api, name: str) -> None:
-    answer = api("POST", USERS, "corp-scim", user(name))
-    assert answer.status_code == 400
-    assert answer.json()["scimType"] in ("invalidValue", "invalidSyntax")
+def test_names_that_nobody_can_have_are_refused(api: Api) -> None:
+    for name in ("", " ", "a", "x" * 65, "a b", "<script>", "\u202eabc", "-x"):
+        answer = api("POST", USERS, "corp-scim", user(name))
+        assert answer.status_code == 400, name
+        assert answer.json()["scimType"] in ("invalidValue", "invalidSyntax")
 
 
 def test_what_is_not_kept_is_accepted_and_forgotten(api: Api) -> None:
@@ -425,6 +423,7 @@ def test_whom_scim_brought_signs_in_by_the_provider_of_the_same_name(
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_all_of_it_runs_on_postgresql_too(
     front: Front, postgresql_url: str, tmp_path: Path
 ) -> None:
