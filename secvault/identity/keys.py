@@ -11,15 +11,17 @@ from secvault.crypto.secret import Secret
 
 @dataclass(frozen=True)
 class IdentityKeys:
-    """Three independent keys of 32 bytes, so that the leak of one opens nothing of the others.
+    """Independent keys of 32 bytes, so that the leak of one opens nothing of the others.
 
     password_pepper: mixed into passwords before they are hashed. token_pepper: key of the stored
-    digests of sessions and tokens. totp: seals the seeds of TOTP devices.
+    digests of sessions and tokens. totp: seals the seeds of TOTP devices. contacts: seals
+    addresses.
     """
 
     password_pepper: Secret
     token_pepper: Secret
     totp: Secret
+    contacts: Secret
 
     def is_genuine(self, presented: token.PresentedToken, stored_digest: bytes | None) -> bool:
         """Whether the presented secret is the stored one; in constant time.

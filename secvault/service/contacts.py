@@ -7,14 +7,13 @@ from sqlalchemy import Connection
 from secvault.errors import InvalidInput
 from secvault.identity import contacts
 from secvault.identity.contacts import Contact
-from secvault.service.notifications import contact_key
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 
 def own_contact(service: Service, caller: Caller) -> Contact:
     """The caller's contact. Raises InvalidInput for a system."""
-    who, key = _person(caller), contact_key(service)
+    who, key = _person(caller), service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[Contact]:
         return Outcome(contacts.contact_of(connection, key, who), detail={"person": who})
@@ -30,7 +29,7 @@ def change_contact(
     Both the address before and the new one are told. Raises InvalidInput naming the field, and for
     a system.
     """
-    who, key = _person(caller), contact_key(service)
+    who, key = _person(caller), service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[Contact]:
         changed = contacts.set_contact(

@@ -16,7 +16,6 @@ from secvault.identity.contacts import Contact
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service import invitation_mail
-from secvault.service.notifications import contact_key
 from secvault.service.people import operation, require_department, set_contact
 from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
@@ -45,7 +44,7 @@ def invite(service: Service, caller: Caller, new: NewPerson, *, send: bool = Fal
     made.
     """
     require_department(new.department)
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
     if send:
         invitation_mail.require_way(service, new.contact)
 
@@ -64,7 +63,7 @@ def invite_again(service: Service, caller: Caller, person: str, *, send: bool = 
     privileged role once approvals are needed: whoever has the code could use it in their place; as
     `invite` for `send`.
     """
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[tuple[Person, Contact, Issued]]:
         found = people.by_name_or_id(connection, person)
@@ -104,7 +103,7 @@ def make(
 ) -> tuple[Person, Issued]:
     """The new person with their contact and a code, in the caller's transaction.
 
-    key: `contact_key`. Raises Conflict.
+    key: `IdentityKeys.contacts`. Raises Conflict.
     """
     made = people.create_person(connection, service.clock, new)
     if new.contact or new.language:

@@ -23,7 +23,6 @@ from secvault.notices.outbox import Notice
 from secvault.notices.words import Message, message, words
 from secvault.service.notifications import (
     channel_of,
-    contact_key,
     language_of,
     mail_to,
     reach_of,
@@ -95,7 +94,7 @@ def deliver(service: Service, cancelled: Callable[[], bool] = lambda: False) -> 
     later and later; after `give_up_hours` it is given up and put on record. A target that fails
     `IN_A_ROW` times is left alone for a while. Raises Unavailable.
     """
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
     end = service.clock.monotonic() + PASS_SECONDS
     with service.store.read() as connection:
         found = outbox.due(connection, service.clock.micros(), AT_ONCE)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.clock import moment
-from secvault.crypto.secret import Secret
 from secvault.errors import NotFound
 from secvault.identity import names
 from secvault.notices import following, outbox
@@ -106,11 +105,6 @@ def ask_for_test(service: Service, caller: Caller, name: str) -> Notice:
         return Outcome(made, detail={"target": name})
 
     return service.spine.change(caller, _operation("notification.test"), act)
-
-
-def contact_key(service: Service) -> Secret:
-    """The key that addresses are sealed under. Not to be called inside a transaction."""
-    return service.keyring.internal("contact-addresses")
 
 
 def when(micros: int) -> str:

@@ -266,6 +266,7 @@ def _entrance(
         password_pepper=keyring.internal("password-pepper"),
         token_pepper=keyring.internal("token-pepper"),
         totp=keyring.internal("totp-seeds"),
+        contacts=keyring.internal("contact-addresses"),
     )
     limits, signing_in = settings.identity, settings.sign_in
     cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)

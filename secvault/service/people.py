@@ -23,7 +23,6 @@ from secvault.identity import (
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
 from secvault.service.approval import Terms
-from secvault.service.notifications import contact_key
 from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -63,7 +62,7 @@ def list_people(
     wanted: Wanted = Wanted(),  # noqa: B008 - frozen
 ) -> PeoplePage:
     """A page of people, oldest first. after: `next_after` of the page before."""
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[PeoplePage]:
         found = directory.list_page(
@@ -83,7 +82,7 @@ def list_people(
 
 def read_person(service: Service, caller: Caller, person: str) -> Entry:
     """One person. person: sign-in name or id."""
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[Entry]:
         found = entry_of(service, connection, key, people.by_name_or_id(connection, person).id)
@@ -104,7 +103,7 @@ def change_person(
     """
     if changes.department is not None:
         require_department(changes.department)
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[ChangedPerson]:
         found = people.by_name_or_id(connection, person)
@@ -208,7 +207,7 @@ def set_contact(
     address: str,
     language: str | None = None,
 ) -> None:
-    """Keep where somebody who was never active is told of things. key: `contact_key`."""
+    """Keep where somebody who was never active is told. key: `IdentityKeys.contacts`."""
     contacts.set_contact(
         connection,
         service.clock,

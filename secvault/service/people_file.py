@@ -18,7 +18,6 @@ from secvault.identity.people import Person
 from secvault.identity.people_file import MOST_FAULTS, FileRow, read_people, write_people
 from secvault.service import invitation_mail
 from secvault.service.invitations import Invited, contact_in, handed_over, make
-from secvault.service.notifications import contact_key
 from secvault.service.people import operation
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome, actor_of
@@ -60,7 +59,7 @@ def import_people(
     action = operation("person.import")
     service.spine.decide(caller, action)
     rows = read_people(content, DEPARTMENTS)
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def look(connection: Connection) -> Outcome[Imported]:
         new, existing = _sorted_out(service, connection, rows, send=send)
@@ -85,7 +84,7 @@ def import_people(
 
 def export_people(service: Service, caller: Caller) -> str:
     """Everybody as CSV text, oldest first: no password, seed, code or digest of one."""
-    key = contact_key(service)
+    key = service.entrance.keys.contacts
 
     def act(connection: Connection) -> Outcome[str]:
         found: list[Entry] = []

@@ -8,11 +8,10 @@ from itertools import groupby, islice
 from secvault.access import Grant
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict
-from secvault.identity import Principal
 from secvault.identity.directory import Wanted
 from secvault.identity.people import ACTIVE
 from secvault.sample import SampleRecord, back_office
-from secvault.service import grants, people, records, systems
+from secvault.service import authentication, grants, people, records, systems
 from secvault.service.service import Service
 from secvault.service.spine import Caller
 
@@ -82,7 +81,10 @@ def _make_loader(
         )
         for department in sorted(departments)
     )
-    return Caller(Principal(account.subject, "svc", account.name, account.department)), given
+    issued = systems.issue_token(
+        service, caller, account=account.id, display_name="the sample", days=1
+    )
+    return Caller(authentication.authenticate(service, issued.text.text())), given
 
 
 def _batches(sample: Iterable[SampleRecord]) -> Iterable[Mapping[str, Mapping[str, JsonValue]]]:

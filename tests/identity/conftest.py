@@ -158,7 +158,7 @@ def time() -> FakeTime:
 
 @pytest.fixture(scope="session")
 def keys() -> IdentityKeys:
-    return IdentityKeys(Secret(b"p" * 32), Secret(b"t" * 32), Secret(b"s" * 32))
+    return IdentityKeys(Secret(b"p" * 32), Secret(b"t" * 32), Secret(b"s" * 32), Secret(b"c" * 32))
 
 
 @pytest.fixture

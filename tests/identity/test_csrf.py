@@ -12,7 +12,7 @@ from secvault.crypto.secret import Secret
 from secvault.identity import IdentityKeys
 from secvault.identity.csrf import csrf_token, is_csrf_token
 
-KEYS = IdentityKeys(Secret(b"p" * 32), Secret(b"t" * 32), Secret(b"s" * 32))
+KEYS = IdentityKeys(Secret(b"p" * 32), Secret(b"t" * 32), Secret(b"s" * 32), Secret(b"c" * 32))
 KEY_ID = "0123456789"
 
 
@@ -21,7 +21,7 @@ def test_a_token_is_of_its_session_and_of_its_vault() -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
     assert is_csrf_token(KEYS, KEY_ID, token)
     assert not is_csrf_token(KEYS, "0123456780", token)
-    other = IdentityKeys(KEYS.password_pepper, Secret(b"u" * 32), KEYS.totp)
+    other = IdentityKeys(KEYS.password_pepper, Secret(b"u" * 32), KEYS.totp, KEYS.contacts)
     assert not is_csrf_token(other, KEY_ID, token)
 
 
