@@ -36,9 +36,11 @@ from secvault.store import Store
 from secvault.store.tables import audit_node
 from tests.audit.conftest import ORIGIN
 from tests.audit.tampering import change, forge, intrusion
+from tests.conftest import GoCompiler
 
 Reading = Callable[[int], Event]
 EVENTS = 700
+INDEPENDENT = Path(__file__).parent / "independent" / "main.go"
 Filled = tuple[Store, StoredCheckpoint, StoredCheckpoint]
 
 
@@ -266,3 +268,27 @@ def test_events_that_are_missing_are_no_tile(filled: Filled) -> None:
     store, _, _ = filled
     with store.read() as connection, pytest.raises(Damaged):
         tile_bytes(connection, Tile(None, 2, 256))
+
+
+@pytest.fixture(scope="session")
+def reader_in_go(go: GoCompiler, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader of transparency logs that is not ours: Go's sumdb/note and sumdb/tlog."""
+    built = tmp_path_factory.mktemp("go") / "independent"
+    go.build(INDEPENDENT, built)
+    return built
+
+
+@pytest.mark.real
+def test_go_reads_the_export_and_finds_every_event_and_the_growth_proven(
+    filled: Filled, signer: NoteSigner, reader_in_go: Path, tmp_path: Path
+) -> None:
+    folder, early = exported(filled, signer, tmp_path / "log"), tmp_path / "early.note"
+    early.write_bytes(filled[1].note)
+    command = [str(reader_in_go), str(folder), signer.verifier().vkey, str(early)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, f"{EVENTS}\n"), said.stderr
+    entries = folder / Tile(None, 1).path
+    content = bytearray(entries.read_bytes())
+    content[40] ^= 1
+    entries.write_bytes(content)
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
