@@ -6,8 +6,8 @@ changed policies no test would notice. Needs no vault, store or clock: texts in,
 Start reading at `checking.check_policy_tests`; the files: docs/reference/policy-tests.md.
 """
 
-from secvault.access.policytest.checking import check_policy_tests
+from secvault.access.policytest.checking import check_policy_tests, policy_texts
 from secvault.access.policytest.junit import junit
 from secvault.access.policytest.report import Report
 
-__all__ = ["Report", "check_policy_tests", "junit"]
+__all__ = ["Report", "check_policy_tests", "junit", "policy_texts"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 
 from secvault.access.obligations import FILE as OBLIGATIONS
 from secvault.access.obligations import parse_obligations
 from secvault.access.policytest.checks import Checks
-from secvault.access.policytest.mutation import CountSoFar, mutate
+from secvault.access.policytest.mutants import mutants_of
+from secvault.access.policytest.mutation import mutate
 from secvault.access.policytest.place import Place
 from secvault.access.policytest.reading import read_suite
 from secvault.access.policytest.report import Entry, Report, SuiteReport, uncovered
@@ -22,11 +25,13 @@ from secvault.access.policytest.running import (
 from secvault.access.policytest.suite import Suite
 from secvault.access.policytest.table import Table
 from secvault.access.policytest.universe import universe_of, with_everything
-from secvault.access.rules import parse_rules
+from secvault.access.rules import parse_rules, read_text
 from secvault.access.vocabulary import COLLECTIONS, FieldClasses
 from secvault.errors import ConfigurationError
 
 MODEL, ROLES, FOLDER = "model.conf", "roles.csv", "tests/"
+CountSoFar = Callable[[int, int], None]
+_EVERY = 50
 
 
 def check_policy_tests(
@@ -42,7 +47,7 @@ def check_policy_tests(
     texts: `model.conf`, `roles.csv`, `obligations.toml` and every `tests/<name>.toml`, by their
     path in the policy folder; others are left alone. fields, collections: of the schema that the
     policy is for. mutation: also try every mutant; only when all tests pass, since a wrong answer
-    says nothing about a changed policy. progress: told how many mutants are done, of how many.
+    says nothing about a changed policy. progress: told how much is done, of how much.
     Raises ConfigurationError for a policy or test file that cannot be read.
     """
     missing = [name for name in (MODEL, ROLES, OBLIGATIONS) if name not in texts]
@@ -57,7 +62,13 @@ def check_policy_tests(
         if name.startswith(FOLDER) and name.endswith(".toml")
     ]
     table, universe = Table(rules), universe_of(rules)
-    answered = [one for suite in suites for one in ask(suite, rules)]
+    mutants = tuple(mutants_of(rules)) if mutation else ()
+    step = _counting(progress, len(mutants) + sum(len(suite.assertions) for suite in suites))
+    answered = []
+    for suite in suites:
+        for one in ask(suite, rules):
+            answered.append(one)
+            step()
     failures = [one.failure for one in answered if one.failure is not None]
     failures += check_invariants(suites, table, universe)
     failures += check_duties(suites, obligations, rules)
@@ -68,10 +79,28 @@ def check_policy_tests(
         suites=tuple(_suite_report(suite, failures) for suite in suites),
         rules=len(rules.rules),
         uncovered=tuple(uncovered(rule, plain) for rule in rules.rules if rule.id not in covered),
-        mutation=mutate(suites, table, universe, obligations, progress)
+        mutation=mutate(suites, table, universe, obligations, mutants, step)
         if mutation and not failures
         else None,
     )
+
+
+def policy_texts(folder: Path) -> Mapping[str, str]:
+    """The texts that `check_policy_tests` takes, of a policy folder. Raises ConfigurationError."""
+    files = [folder / name for name in (MODEL, ROLES, OBLIGATIONS)]
+    files += sorted((folder / FOLDER).glob("*.toml"))
+    return {file.relative_to(folder).as_posix(): read_text(file) for file in files}
+
+
+def _counting(progress: CountSoFar, total: int) -> Callable[[], None]:
+    done = count(1)
+
+    def step() -> None:
+        number = next(done)
+        if number % _EVERY == 0 or number == total:
+            progress(number, total)
+
+    return step
 
 
 def _disagreements(

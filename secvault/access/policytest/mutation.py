@@ -19,7 +19,7 @@ from secvault.access.obligations import Obligations
 from secvault.access.policytest.checks import Checks
 from secvault.access.policytest.duties import fewer_duties
 from secvault.access.policytest.invariant import Invariant, Sight
-from secvault.access.policytest.mutants import Mutant, mutants_of
+from secvault.access.policytest.mutants import Mutant
 from secvault.access.policytest.suite import Suite
 from secvault.access.policytest.table import (
     READ,
@@ -35,8 +35,7 @@ from secvault.access.policytest.universe import Holder, Universe
 from secvault.access.rows import Rule
 from secvault.access.vocabulary import ALL
 
-CountSoFar = Callable[[int, int], None]
-_EVERY = 50
+Step = Callable[[], None]
 _OBLIGATION = "obligation"
 
 
@@ -54,6 +53,37 @@ class Survivor:
     witness: str
     holder: Holder | None = None
     point: Point | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Whoever holds these roles is answered otherwise about the point.
+
+    before, after: whether they may in any circumstances.
+    """
+
+    holders: tuple[Holder, ...]
+    point: Point
+    before: bool
+    after: bool
+
+    def survivor(self, mutant: Mutant) -> Survivor:
+        """The mutant that nothing but this difference tells from the policy."""
+        who = ", who is also ".join(str(holder) for holder in self.holders)
+        verb = "may"
+        if self.before and self.after:
+            verb = "may, in other circumstances than now,"
+        elif self.before:
+            verb = "may no longer"
+        return Survivor(
+            mutant.name,
+            "roles.csv",
+            mutant.line,
+            mutant.text,
+            f"{who} {verb} {self.point}",
+            self.holders[0],
+            self.point,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,21 +110,23 @@ def mutate(
     table: Table,
     universe: Universe,
     obligations: Obligations,
-    progress: CountSoFar = lambda _done, _total: None,
+    mutants: Collection[Mutant],
+    step: Step = lambda: None,
 ) -> Mutation:
-    """Try every mutant against the tests, which must all pass on the policy itself."""
-    judge = _Judge(suites, table, universe)
+    """Try every mutant against the tests, which must all pass on the policy itself.
+
+    mutants: of `mutants_of`; those of the obligations are added. step: called after each.
+    """
+    judge = Judge(suites, table, universe)
     tally = _Tally(frozenset(one.mutant for suite in suites for one in suite.justified))
-    mutants = tuple(mutants_of(table.rules))
-    for number, mutant in enumerate(mutants):
-        if number % _EVERY == 0:
-            progress(number, len(mutants))
+    for mutant in mutants:
         if judge.kills(mutant):
             tally.killed(mutant.sort)
         elif (found := judge.difference(mutant.change)) is None:
             tally.equivalent()
         else:
-            tally.survived(mutant.sort, _survivor(mutant, *found))
+            tally.survived(mutant.sort, found.survivor(mutant))
+        step()
     for less in fewer_duties(obligations):
         if less.noticed(suites, table.rules):
             tally.killed(_OBLIGATION)
@@ -104,7 +136,6 @@ def mutate(
             tally.survived(
                 _OBLIGATION, Survivor(less.name, OBLIGATIONS, 0, "without it", less.witness)
             )
-    progress(len(mutants), len(mutants))
     return tally.result()
 
 
@@ -147,7 +178,7 @@ class _Tally:
         )
 
 
-class _Judge:
+class Judge:
     """Looks only at what a mutant can have changed."""
 
     def __init__(self, suites: Collection[Suite], table: Table, universe: Universe) -> None:
@@ -177,29 +208,29 @@ class _Judge:
             if _concerns(one, sight)
         )
 
-    def difference(self, change: Change) -> tuple[Holder, Holder | None, Point] | None:
+    def difference(self, change: Change) -> Difference | None:
         """Who, alone or with a second role, is answered otherwise, and where; None for nobody."""
         near = self._near(change)
         before = self._sight(self._base, near.holders, near.points)
         points = [point for found in near.points.values() for point in found]
         for point in points:
             for holder in near.holders:
-                if self._differs(before, near, (holder,), point):
-                    return holder, None, point
+                if found := self._differs(before, near, (holder,), point):
+                    return found
         if not self._denies(change):
             return None
         for point in points:
             for holder in near.holders:
                 for other in self._universe.holders:
-                    if (holder.signed_in and other.signed_in) and self._differs(
-                        before, near, (holder, other), point
+                    if (holder.signed_in and other.signed_in) and (
+                        found := self._differs(before, near, (holder, other), point)
                     ):
-                        return holder, other, point
+                        return found
         return None
 
     def _differs(
-        self, before: Sight, after: Sight, holders: Iterable[Holder], point: Point
-    ) -> bool:
+        self, before: Sight, after: Sight, holders: tuple[Holder, ...], point: Point
+    ) -> Difference | None:
         was: frozenset[str] = frozenset()
         now: frozenset[str] = frozenset()
         for holder in holders:
@@ -212,7 +243,11 @@ class _Judge:
             if point.action == READ_MASKED
             else ((), ())
         )
-        return differ(before.view.held(was, point), after.view.held(now, point), shown)
+        if not differ(before.view.held(was, point), after.view.held(now, point), shown):
+            return None
+        return Difference(
+            holders, point, before.view.possible(was, point), after.view.possible(now, point)
+        )
 
     def _denies(self, change: Change) -> bool:
         rows = self._rows(change) or self._table.rules.rules
@@ -255,16 +290,3 @@ def _departments(universe: Universe) -> Iterable[str]:
 
 def _concerns(one: Invariant, sight: Sight) -> bool:
     return not one.actions or not sight.points.keys().isdisjoint(one.actions)
-
-
-def _survivor(mutant: Mutant, holder: Holder, other: Holder | None, point: Point) -> Survivor:
-    who = f"{holder}" if other is None else f"{holder}, who is also {other},"
-    return Survivor(
-        mutant.name,
-        "roles.csv",
-        mutant.line,
-        mutant.text,
-        f"{who} would be answered otherwise about {point}",
-        holder,
-        point,
-    )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from secvault.access.policytest.mutation import Mutation
 from secvault.access.policytest.place import Place
 from secvault.access.policytest.running import Failure
-from secvault.access.policytest.universe import Holder
 from secvault.access.rows import Rule
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
@@ -134,10 +133,3 @@ def uncovered(rule: Rule, rules: Rules) -> Uncovered:
     else:
         lines.append(f'fields = {{ "{rule.fld}" = "{answer}" }}')
     return Uncovered(rule, "\n".join(lines))
-
-
-def holder_lines(holder: Holder) -> str:
-    """How a test file writes somebody who holds this."""
-    if holder.granted_in:
-        return f'grants = [{{ role = "{holder.role}", department = "{holder.granted_in}" }}]'
-    return f'id = "{holder.role}"' if not holder.signed_in else "grants = []"
