@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +15,12 @@ from secvault.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from secvault.access.policytest import Report
+    from secvault.access.policytest.mutation import Survivor
     from secvault.access.policytest.place import Place
 
 app = typer.Typer(no_args_is_help=True, help="The policy: who may do what, as reviewed files.")
 
-MOST_SHOWN = 10
+MOST_SHOWN, MOST_EFFECTS = 10, 3
 
 
 @app.command("test", epilog="Example: secvault policy test policies --junit policy.xml")
@@ -99,20 +101,32 @@ def _tell(report: Report, faults: tuple[str, ...]) -> None:
             *(f"  {line}" for line in one.add.splitlines()),
         )
     _more(len(report.uncovered))
-    survivors = report.mutation.survivors if report.mutation else ()
-    for survivor in survivors[:MOST_SHOWN]:
-        line = f" line {survivor.line}" if survivor.line else ""
-        _block(
-            f"NOT NOTICED {survivor.file}{line}: {survivor.name}",
-            f"{survivor.text.capitalize()}: {survivor.witness}.",
-            "Add a test that says whether that is meant.",
-        )
-    _more(len(survivors))
+    _tell_survivors(report.mutation.survivors if report.mutation else ())
     show.facts(_summary(report))
     for fault in faults:
         show.talk(f"Not passed: {fault}.")
     if not faults:
         show.talk("The policy passes its tests.")
+
+
+def _tell_survivors(survivors: Sequence[Survivor]) -> None:
+    """By row of the policy; first those that would let somebody do more."""
+    rows: dict[tuple[str, int], list[Survivor]] = {}
+    for one in sorted(survivors, key=lambda one: not one.gives):
+        rows.setdefault((one.file, one.line), []).append(one)
+    for (file, line), found in list(rows.items())[:MOST_SHOWN]:
+        where = f" line {line}" if line else ""
+        effects = [f"{one.text}: {one.witness}" for one in found[:MOST_EFFECTS]]
+        if len(found) > MOST_EFFECTS:
+            effects.append(f"... and {len(found) - MOST_EFFECTS} more changes of this row")
+        first = found[0]
+        _block(
+            f"NOT NOTICED {file}{where}: {first.name}",
+            *effects,
+            "Add, in a file of tests/, if the policy as it is is meant:",
+            *(f"  {line}" for line in first.add.splitlines()),
+        )
+    _more(len(rows))
 
 
 def _block(heading: str, *lines: str) -> None:
@@ -205,6 +219,8 @@ def _mutation(report: Report) -> dict[str, Any] | None:
                 "line": one.line or None,
                 "change": one.text,
                 "effect": one.witness,
+                "gives": one.gives,
+                "add": one.add,
             }
             for one in done.survivors
         ],

@@ -14,7 +14,7 @@ from secvault.access.policytest.mutants import mutants_of
 from secvault.access.policytest.mutation import mutate
 from secvault.access.policytest.place import Place
 from secvault.access.policytest.reading import read_suite
-from secvault.access.policytest.report import Entry, Report, SuiteReport, uncovered
+from secvault.access.policytest.report import Entry, Report, SuiteReport, Uncovered
 from secvault.access.policytest.running import (
     Failure,
     ask,
@@ -22,6 +22,7 @@ from secvault.access.policytest.running import (
     check_invariants,
     decisive_rules,
 )
+from secvault.access.policytest.suggestion import matrix_lines
 from secvault.access.policytest.suite import Suite
 from secvault.access.policytest.table import Table
 from secvault.access.policytest.universe import universe_of, with_everything
@@ -78,7 +79,11 @@ def check_policy_tests(
         policy_digest=plain.digest,
         suites=tuple(_suite_report(suite, failures) for suite in suites),
         rules=len(rules.rules),
-        uncovered=tuple(uncovered(rule, plain) for rule in rules.rules if rule.id not in covered),
+        uncovered=tuple(
+            Uncovered(rule, matrix_lines(rule, plain))
+            for rule in rules.rules
+            if rule.id not in covered
+        ),
         mutation=mutate(suites, table, universe, obligations, mutants, step)
         if mutation and not failures
         else None,

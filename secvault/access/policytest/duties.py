@@ -10,13 +10,19 @@ from secvault.access.policytest.suite import Suite
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import RESERVED_ROLES
 
+_ADD_PRIVILEGED = "[[privileged]]\nroles = [...]  # all that take two people to give"
+
 
 @dataclass(frozen=True)
 class Fewer:
-    """The obligations without one of them. witness: what that would change."""
+    """The obligations without one of them.
+
+    witness: what that would change. add: lines of a test file that would notice it.
+    """
 
     name: str
     witness: str
+    add: str
     left: Obligations
 
     def noticed(self, suites: Iterable[Suite], rules: Rules) -> bool:
@@ -42,6 +48,7 @@ def fewer_duties(obligations: Obligations) -> Iterator[Fewer]:
         yield Fewer(
             f"obligation/{action}",
             f"{action} would need nobody else",
+            f'[[second_person]]\nactions = ["{action}"]',
             replace(obligations, slots=slots, privileged_actions=actions),
         )
     for action in sorted(obligations.privileged_actions - obligations.slots.keys()):
@@ -49,6 +56,7 @@ def fewer_duties(obligations: Obligations) -> Iterator[Fewer]:
         yield Fewer(
             f"privileged/{action}",
             f"a role that allows {action} could be given by one person",
+            _ADD_PRIVILEGED,
             replace(obligations, privileged_actions=less),
         )
     for known in sorted(obligations.privileged_classes):
@@ -56,6 +64,7 @@ def fewer_duties(obligations: Obligations) -> Iterator[Fewer]:
         yield Fewer(
             f"privileged/{known}",
             f"a role that reads {known} data could be given by one person",
+            _ADD_PRIVILEGED,
             replace(obligations, privileged_classes=fewer),
         )
 

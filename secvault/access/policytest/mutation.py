@@ -20,8 +20,10 @@ from secvault.access.policytest.checks import Checks
 from secvault.access.policytest.duties import fewer_duties
 from secvault.access.policytest.invariant import Invariant, Sight
 from secvault.access.policytest.mutants import Mutant
+from secvault.access.policytest.suggestion import case_lines
 from secvault.access.policytest.suite import Suite
 from secvault.access.policytest.table import (
+    ALWAYS,
     READ,
     READ_MASKED,
     Change,
@@ -43,7 +45,8 @@ _OBLIGATION = "obligation"
 class Survivor:
     """A mutant that no test notices. witness: one of what it would change, and for whom.
 
-    holder, point: the same for programs, None for what is not about a rule.
+    gives: whether that is a right that nobody meant to give. add: lines of a test file that would
+    notice it, if the policy as it is is the one that is meant.
     """
 
     name: str
@@ -51,21 +54,22 @@ class Survivor:
     line: int
     text: str
     witness: str
-    holder: Holder | None = None
-    point: Point | None = None
+    gives: bool = True
+    add: str = ""
 
 
 @dataclass(frozen=True)
 class Difference:
     """Whoever holds these roles is answered otherwise about the point.
 
-    before, after: whether they may in any circumstances.
+    before, after: whether they may in any circumstances. conditions: those that it depends on.
     """
 
     holders: tuple[Holder, ...]
     point: Point
     before: bool
     after: bool
+    conditions: tuple[str, ...]
 
     def survivor(self, mutant: Mutant) -> Survivor:
         """The mutant that nothing but this difference tells from the policy."""
@@ -81,8 +85,13 @@ class Difference:
             mutant.line,
             mutant.text,
             f"{who} {verb} {self.point}",
-            self.holders[0],
-            self.point,
+            gives=self.after,
+            add=case_lines(
+                self.holders,
+                self.point,
+                "allow" if self.before and not self.after else "deny",
+                self.conditions,
+            ),
         )
 
 
@@ -134,7 +143,8 @@ def mutate(
             tally.equivalent()
         else:
             tally.survived(
-                _OBLIGATION, Survivor(less.name, OBLIGATIONS, 0, "without it", less.witness)
+                _OBLIGATION,
+                Survivor(less.name, OBLIGATIONS, 0, "without it", less.witness, add=less.add),
             )
     return tally.result()
 
@@ -243,10 +253,15 @@ class Judge:
             if point.action == READ_MASKED
             else ((), ())
         )
-        if not differ(before.view.held(was, point), after.view.held(now, point), shown):
+        rows, other_rows = before.view.held(was, point), after.view.held(now, point)
+        if not differ(rows, other_rows, shown):
             return None
         return Difference(
-            holders, point, before.view.possible(was, point), after.view.possible(now, point)
+            holders,
+            point,
+            before.view.possible(was, point),
+            after.view.possible(now, point),
+            tuple(sorted({rule.cond for rule in (*rows, *other_rows)} - {ALWAYS})),
         )
 
     def _denies(self, change: Change) -> bool:

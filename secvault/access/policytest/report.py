@@ -8,16 +8,6 @@ from secvault.access.policytest.mutation import Mutation
 from secvault.access.policytest.place import Place
 from secvault.access.policytest.running import Failure
 from secvault.access.rows import Rule
-from secvault.access.rules import Rules
-from secvault.access.vocabulary import (
-    ACTIONS,
-    ALL,
-    COLLECTION,
-    LOCAL_SUBJECTS,
-    RESERVED_ROLES,
-    SIGNED_IN,
-    department_of,
-)
 
 ALL_COVERED = 100.0
 GOOD_SCORE = 95.0
@@ -104,32 +94,3 @@ class Report:
             listed = ", ".join(self.mutation.unneeded)
             found.append(f"justified, but not surviving: {listed}; take it out of the test file")
         return tuple(found)
-
-
-def uncovered(rule: Rule, rules: Rules) -> Uncovered:
-    """The rule with the lines that would cover it."""
-    department = department_of(rule.sub) if rule.sub != SIGNED_IN else "hr"
-    where = rule.dom if rule.dom != ALL else department
-    locals_ = [one.member for one in rules.links if one.role == rule.sub]
-    if rule.sub not in RESERVED_ROLES:
-        home = where if rule.dom == ALL else rule.dom
-        who = f'grants = [{{ role = "{rule.sub}", department = "{home}" }}]'
-    else:
-        known = [name for name in locals_ if name in LOCAL_SUBJECTS]
-        who = f'id = "{known[0]}"' if known else "grants = []"
-    action = rule.act if rule.act != ALL else next(iter(ACTIONS))
-    lines = ["[subjects.somebody]", who]
-    if rule.cond != "always":
-        lines.append(f"facts = {{ ... }}  # so that {rule.cond} holds")
-    lines += ["", "[[matrix]]", 'subjects = ["somebody"]', f'department = "{where}"']
-    if ACTIONS[action] == COLLECTION:
-        homes = [name for name, home in rules.collections.items() if home == where]
-        obj = rule.obj if rule.obj != ALL else next(iter(homes), ALL)
-        lines.append(f'objects = ["{obj}"]')
-    answer = "allow" if rule.eft == "allow" else "deny"
-    lines.append(f'actions = ["{action}"]')
-    if rule.fld == ALL:
-        lines.append(f'answer = "{answer}"')
-    else:
-        lines.append(f'fields = {{ "{rule.fld}" = "{answer}" }}')
-    return Uncovered(rule, "\n".join(lines))

@@ -52,7 +52,7 @@ def small_rules() -> Rules:
     )
 
 
-def test_a_mutant_counts_as_killed_exactly_when_the_noticed_by_the_tests_on_its_policy() -> None:
+def test_a_mutant_counts_as_killed_exactly_when_the_tests_fail_on_its_policy() -> None:
     rules = small_rules()
     # Names of rules are written anew for a changed policy, so no test may ask for one.
     judge = Judge(
@@ -279,3 +279,11 @@ def _allowed(
         ):
             effects.add(rule.eft)
     return effects == {"allow"}
+
+
+def test_a_survivor_comes_with_the_lines_that_kill_it() -> None:
+    by_row = {one.line: one for one in mutate().survivors if "facts" not in one.add}
+    assert len(by_row) > 3
+    for survivor in by_row.values():
+        after = mutate(tests=f"{TESTS}\n{survivor.add}\n")
+        assert survivor.name not in {one.name for one in after.survivors}, survivor
