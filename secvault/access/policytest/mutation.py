@@ -62,34 +62,37 @@ class Survivor:
 class Difference:
     """Whoever holds these roles is answered otherwise about the point.
 
-    before, after: whether they may in any circumstances. conditions: those that it depends on.
+    before, after: whether they may in any circumstances. always: whether before they may in all.
+    conditions: those that it depends on.
     """
 
     holders: tuple[Holder, ...]
     point: Point
     before: bool
     after: bool
+    always: bool
     conditions: tuple[str, ...]
 
     def survivor(self, mutant: Mutant) -> Survivor:
         """The mutant that nothing but this difference tells from the policy."""
         who = ", who is also ".join(str(holder) for holder in self.holders)
         verb = "may"
-        if self.before and self.after:
-            verb = "may, in other circumstances than now,"
+        loses = self.always or not self.after
+        if loses:
+            verb = "may no longer always" if self.after else "may no longer"
         elif self.before:
-            verb = "may no longer"
+            verb = "may, in other circumstances than now,"
         return Survivor(
             mutant.name,
             "roles.csv",
             mutant.line,
             mutant.text,
             f"{who} {verb} {self.point}",
-            gives=self.after,
+            gives=not loses,
             add=case_lines(
                 self.holders,
                 self.point,
-                "allow" if self.before and not self.after else "deny",
+                "allow" if loses else "deny",
                 self.conditions,
             ),
         )
@@ -261,6 +264,7 @@ class Judge:
             point,
             before.view.possible(was, point),
             after.view.possible(now, point),
+            before.view.certain(was, point),
             tuple(sorted({rule.cond for rule in (*rows, *other_rows)} - {ALWAYS})),
         )
 
