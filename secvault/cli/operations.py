@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules, scope
+    from secvault.access import policytest, rules, scope
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -101,6 +101,7 @@ __all__ = [
     "people",
     "people_file",
     "persons",
+    "policytest",
     "qr",
     "query",
     "reauthentication",
@@ -144,6 +145,7 @@ _ELSEWHERE = {
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
+    "policytest": "secvault.access.policytest",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
