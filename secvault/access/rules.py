@@ -66,7 +66,7 @@ def load_rules(
     Raises ConfigurationError that names file, line and mend of every fault.
     """
     return parse_rules(
-        _read(folder / "model.conf"), _read(folder / "roles.csv"), fields, collections
+        read_text(folder / "model.conf"), read_text(folder / "roles.csv"), fields, collections
     )
 
 
@@ -157,7 +157,8 @@ def check_fields(fields: FieldClasses, collections: Mapping[str, str]) -> None:
                 raise ConfigurationError(f"collection {collection}: no field can be {field!r}")
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a policy file. Raises ConfigurationError that names it."""
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules, scope
+    from secvault.access import policytest, rules, scope
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -104,6 +104,7 @@ __all__ = [
     "people",
     "people_file",
     "persons",
+    "policytest",
     "proofs",
     "qr",
     "query",
@@ -150,14 +151,15 @@ _ELSEWHERE = {
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
+    "policytest": "secvault.access.policytest",
     "proofs": "secvault.audit.proofs",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
     "scope": "secvault.access.scope",
-    "sealer": "secvault.service.sealing.running",
     "seal_files": "secvault.keyring.seals.configured",
+    "sealer": "secvault.service.sealing.running",
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",

@@ -28,7 +28,7 @@ from secvault.access.conditions import CONDITIONS, Condition, Outcome
 from secvault.access.engine import Engine, build_engines
 from secvault.access.matcher import ParsedOnce
 from secvault.access.rows import Case, Link
-from secvault.access.rules import assemble
+from secvault.access.rules import assemble, check_model
 from secvault.errors import ConfigurationError, Conflict
 from secvault.store import Store
 
@@ -87,6 +87,14 @@ def test_h02_local_time_and_its_changes_have_no_say(
     time.tzset()
     assert answers == [False, True, True, False] * 3
     assert ask(with_deny, [granted("role:hr.clerk", start=0)], 0).allowed
+
+
+def test_h03_a_second_kind_of_link_between_roles_is_refused(shipped: Rules) -> None:
+    # Beside a conditional `g`, Casbin would take a plain `g2` for conditional as well.
+    mixed = shipped.model.replace("g = _, _, _", "g = _, _, _, (_, _)\ng2 = _, _")
+    assert mixed != shipped.model
+    with pytest.raises(ConfigurationError, match=r"\[role_definition\] must hold exactly"):
+        check_model(mixed)
 
 
 def test_h04_a_snapshot_taken_answers_the_same_while_others_are_built(with_deny: Rules) -> None:
@@ -154,6 +162,23 @@ def test_h09_a_deny_at_the_deepest_level_allowed_is_applied_and_a_deeper_one_ref
     assert (decision.kind, decision.rule) == ("deny_rule", "top")
     with pytest.raises(ConfigurationError, match="deeper than 8 roles"):
         parse(_chain(9))
+
+
+@pytest.mark.parametrize(
+    ("after", "second"),
+    [
+        ("[policy_definition]", "p2 = sub, dom, obj, fld, act, cond, eft, id"),
+        ("[policy_effect]", "e2 = !some(where (p.eft == deny))"),
+        ("[matchers]", "m2 = r.act == p.act"),
+        ("[request_definition]", "r2 = sub, dom"),
+    ],
+)
+def test_h10_a_second_definition_that_casbin_would_mix_up_is_refused(
+    shipped: Rules, after: str, second: str
+) -> None:
+    # Casbin judges rows of p2 by the effect e, whatever e2 says.
+    with pytest.raises(ConfigurationError, match=r"must hold exactly|keep one \[matchers\]"):
+        check_model(shipped.model.replace(after, f"{after}\n{second}"))
 
 
 def test_h11_a_deny_on_everything_reaches_a_named_object(with_deny: Rules, shipped: Rules) -> None:

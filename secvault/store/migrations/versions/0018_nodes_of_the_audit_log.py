@@ -1,13 +1,13 @@
 """hashes of whole subtrees of the audit log
 
-Revision: 0023
+Revision: 0018
 Before: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
+revision = "0018"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
