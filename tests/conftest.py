@@ -36,6 +36,24 @@ settings.load_profile("secvault")
 
 
 @dataclass(frozen=True)
+class GoCompiler:
+    """The program `go`. sources: a GOPATH that holds golang.org/x/mod."""
+
+    program: str
+    sources: str
+
+    def build(self, source: Path, target: Path) -> None:
+        """Compile one file to a program."""
+        cache = {"GOCACHE": str(target.parent / "cache")}
+        subprocess.run(
+            [self.program, "build", "-o", str(target), str(source)],
+            env={**os.environ, **cache, "GO111MODULE": "off", "GOPATH": self.sources},
+            check=True,
+            capture_output=True,
+        )
+
+
+@dataclass(frozen=True)
 class S3Server:
     """A real S3 server (Ceph RADOS Gateway) and an account on it. Addressed by path."""
 
@@ -183,6 +201,14 @@ def hsm() -> Iterator[Hsm]:
         # Its library reads the variable itself, when it is loaded.
         os.environ["SOFTHSM2_CONF"] = variables["SOFTHSM2_CONF"]
         yield Hsm(Path(variables[names[0]]), variables[names[1]], variables[names[2]])
+
+
+@pytest.fixture(scope="session")
+def go() -> Iterator[GoCompiler]:
+    """Go with its library for transparency logs."""
+    names = ("SVTEST_GO", "SVTEST_GO_SOURCES")
+    with _served("go", *names) as variables:
+        yield GoCompiler(*(variables[name] for name in names))
 
 
 @contextmanager

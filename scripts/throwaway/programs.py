@@ -32,6 +32,11 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
     },
     "openbao": {},
     "softhsm": {"softhsm2-util": "softhsm2"},
+    "go": {
+        "go": "golang-go",
+        # A library, found by where Debian puts it.
+        "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog": "golang-golang-x-mod-dev",
+    },
 }
 
 
@@ -67,6 +72,8 @@ def install_missing(services: Collection[str]) -> None:
 
 
 def _where(program: str) -> Path | None:
+    if program.startswith("/"):
+        return Path(program) if Path(program).exists() else None
     # Debian keeps PostgreSQL's server programs off the path, one folder for each version.
     versions = sorted(
         Path("/usr/lib/postgresql").glob(f"*/bin/{program}"),

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from throwaway import ceph, mariadb, openbao, postgresql, softhsm
+from throwaway import ceph, golang, mariadb, openbao, postgresql, softhsm
 from throwaway.site import (
     REGISTER,
     Cancelled,
@@ -28,6 +28,7 @@ SERVICES: Mapping[str, Callable[[Site], dict[str, str]]] = {
     "s3": ceph.start,
     "openbao": openbao.start,
     "softhsm": softhsm.start,
+    "go": golang.start,
 }
 
 # Says that `start` owns the folder; without it nothing in a folder is ended or removed.

@@ -17,6 +17,7 @@ from secvault.api import (
     approle_secrets,
     approvals,
     audit,
+    audit_proofs,
     auth_tokens,
     backups,
     capabilities,
@@ -172,6 +173,7 @@ def routes(
         key_usage,
         backups,
         audit,
+        audit_proofs,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

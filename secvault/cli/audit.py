@@ -83,16 +83,26 @@ def verify(
     copy: Annotated[
         Path | None, typer.Option(help="A copy of the SQLite database, instead of this vault.")
     ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="A folder of `audit tiles`, instead of this vault.")
+    ] = None,
     key: Annotated[
-        str, typer.Option(metavar="VKEY", help="With --copy: the log's public key.")
+        str, typer.Option(metavar="VKEY", help="With --copy or --export: the log's public key.")
     ] = "",
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="NOTE", help="With --export: an earlier checkpoint, kept elsewhere."),
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Recompute the whole log from its stored bytes and compare it with every checkpoint.
 
-    With --copy and --key no vault is needed: an auditor trusts the key alone. Exit code 5 when
-    something was changed or is missing.
+    With --copy or --export, and --key, no vault is needed: an auditor trusts the key alone. Exit
+    code 5 when something was changed or is missing.
     """
+    if export is not None:
+        _verify_export(export, copy, key, earlier or [], as_json=as_json)
+        return
     if copy is None and not key:
         with opening.vault(context) as (service, caller):
             report = operations.audit_log.verify_log(service, caller)
@@ -103,7 +113,7 @@ def verify(
             f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
         )
     else:
-        raise InvalidInput.at("--key", "--copy and --key go together")
+        raise InvalidInput.at("--key", "--copy or --export, and --key, go together")
     _print(report, as_json=as_json)
     if not report.ok:
         raise typer.Exit(outcome.DAMAGE.number)
@@ -139,6 +149,35 @@ def keys(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.document(values)
     else:
         show.facts(values)
+
+
+def _verify_export(
+    folder: Path, copy: Path | None, key: str, earlier: list[Path], *, as_json: bool
+) -> None:
+    if copy is not None or not key:
+        raise InvalidInput.at("--export", "give --key beside it, and no --copy")
+    operations.note.NoteVerifier.from_vkey(key.strip())
+    try:
+        notes = [file.read_bytes() for file in earlier]
+    except OSError as error:
+        raise InvalidInput.at("--earlier", f"{error.filename}: {error.strerror}") from None
+    found = operations.verify_export.verify_folder(folder, key.strip(), notes)
+    whole = found["intact"] and found["complete"]
+    if as_json:
+        show.document({"ok": whole, **found})
+    else:
+        show.out("the exported log is whole" if whole else "THE EXPORTED LOG IS DAMAGED")
+        show.facts(
+            {
+                "events": found["entries"],
+                "unchanged": found["intact"],
+                "nothing missing": found["complete"],
+            }
+        )
+        for problem in found["problems"][:_SHOWN_PROBLEMS]:
+            show.out(show.cell(problem))
+    if not whole:
+        raise typer.Exit(outcome.DAMAGE.number)
 
 
 def _micros(text: str, option: str) -> int | None:

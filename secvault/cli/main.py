@@ -15,6 +15,7 @@ from secvault.cli import (
     approle,
     approvals,
     audit,
+    audit_proofs,
     backup,
     config,
     db,
@@ -123,6 +124,14 @@ app.command(
     epilog="Example: export SECVAULT_TOKEN=$(secvault step-up)",
 )(session.step_up)
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
+audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
+    audit_proofs.prove
+)
+audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'acme/...'")(
+    audit_proofs.check
+)
+audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from secvault import config, log
     from secvault.access import policytest, rules, scope
-    from secvault.audit import query
+    from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         activation,
         approles,
         audit_log,
+        audit_proofs,
         authentication,
         backups,
         bootstrap,
@@ -71,6 +72,7 @@ __all__ = [
     "approles",
     "approvals",
     "audit_log",
+    "audit_proofs",
     "authentication",
     "backups",
     "bootstrap",
@@ -89,6 +91,7 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "leaf",
     "leaked_tokens",
     "log",
     "migrate",
@@ -102,6 +105,7 @@ __all__ = [
     "people_file",
     "persons",
     "policytest",
+    "proofs",
     "qr",
     "query",
     "reauthentication",
@@ -127,6 +131,7 @@ __all__ = [
     "token_policies",
     "totp",
     "transit",
+    "verify_export",
     "visit",
     "working",
 ]
@@ -140,23 +145,26 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
+    "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
     "policytest": "secvault.access.policytest",
+    "proofs": "secvault.audit.proofs",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
     "scope": "secvault.access.scope",
-    "sealer": "secvault.service.sealing.running",
     "seal_files": "secvault.keyring.seals.configured",
+    "sealer": "secvault.service.sealing.running",
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
     "totp": "secvault.identity.totp",
+    "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",
 }
 

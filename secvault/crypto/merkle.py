@@ -125,7 +125,7 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
     path = []
     start, end = 0, size
     while end - start > 1:
-        split = start + _split(end - start)
+        split = start + largest_power_below(end - start)
         if index < split:
             path.append((split, end))
             end = split
@@ -146,7 +146,7 @@ def consistency_ranges(old_size: int, new_size: int) -> list[Range]:
     path = []
     start, end = 0, new_size
     while end != old_size:
-        split = start + _split(end - start)
+        split = start + largest_power_below(end - start)
         if old_size <= split:
             path.append((split, end))
             end = split
@@ -230,8 +230,8 @@ def verify_consistency(
         raise _broken("consistency")
 
 
-def _split(size: int) -> int:
-    """The largest power of two below `size`."""
+def largest_power_below(size: int) -> int:
+    """The largest power of two below `size`, which is 2 or more: where a tree is split."""
     return 1 << ((size - 1).bit_length() - 1)
 
 

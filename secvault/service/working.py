@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from secvault.audit import checkpoints
+from secvault.audit import checkpoints, nodes
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import SecvaultError
@@ -229,6 +229,7 @@ def _checkpoint(service: Service, log: Callable[..., object]) -> None:
     try:
         signer = service.signing.audit
         checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+        nodes.keep_nodes(service.store)
     except SecvaultError as error:
         # The next turn tries again; a log that does not match its last checkpoint stays unsigned.
         log("audit.checkpoint_failed", code=error.code, detail=error.detail)

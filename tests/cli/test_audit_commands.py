@@ -123,3 +123,41 @@ def test_a_checkpoint_is_a_signed_note_on_stdout_or_in_a_file(
     vault.ok("audit", "checkpoint", "--out", str(file))
     assert file.read_text("utf-8").startswith(f"{origin}\n")
     assert vault("audit", "checkpoint", "--out", str(tmp_path / "no" / "x")).code == 2
+
+
+def test_an_event_is_proven_and_checked_with_the_public_key_alone(
+    vault: Program, tmp_path: Path
+) -> None:
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    file = tmp_path / "event.json"
+    vault.ok("audit", "prove", "2", "--out", str(file))
+    elsewhere = vault.with_(SECVAULT_DATA=str(tmp_path / "nowhere"))
+    found = elsewhere.ok("audit", "check", str(file), "--key", key, "--json").json
+    assert found["seq"] == 2
+    assert "has this event" in elsewhere.ok("audit", "check", str(file), "--key", key).out
+    document = file.read_text()
+    file.write_text(document.replace("local", "locaI", 1))
+    assert elsewhere("audit", "check", str(file), "--key", key).code == 5
+    file.write_text("{}")
+    assert elsewhere("audit", "check", str(file), "--key", key).code == 2
+    assert vault("audit", "prove", "99999").code == 1
+    size = found["size"]
+    assert "continues" in vault.ok("audit", "consistency", str(size)).out
+    assert vault("audit", "consistency", str(size + 1)).code == 1
+
+
+def test_the_log_is_exported_as_tiles_and_verified_without_the_vault(
+    vault: Program, tmp_path: Path
+) -> None:
+    note, folder = tmp_path / "early.note", tmp_path / "log"
+    vault.ok("audit", "checkpoint", "--out", str(note))
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    size = vault.ok("audit", "tiles", str(folder), "--json").json["size"]
+    elsewhere = vault.with_(SECVAULT_DATA=str(tmp_path / "nowhere"))
+    check = ("audit", "verify", "--export", str(folder), "--key", key, "--earlier", str(note))
+    assert elsewhere.ok(*check, "--json").json["entries"] == size
+    vault.ok("audit", "tiles", str(folder))
+    assert "whole" in elsewhere.ok(*check).out
+    (folder / "checkpoint").write_bytes(b"x")
+    assert elsewhere(*check).code == 5
+    assert elsewhere(*check, "--copy", "x").code == 2

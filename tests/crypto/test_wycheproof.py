@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from secvault.audit.verify_export import verify_ed25519
 from secvault.crypto import aead, key_kind
 from secvault.crypto.derivation import derive
 from secvault.crypto.digest import authenticate, is_authentic
@@ -195,6 +196,18 @@ def test_ecdsa_signatures_as_two_numbers(name: str) -> None:
 
 def test_ed25519_signatures() -> None:
     _check("ed25519_test.json", lambda _: Manner())
+
+
+def test_ed25519_signatures_as_the_file_for_auditors_verifies_them() -> None:
+    seen: Counter[str] = Counter()
+    for group, test in _packaged("Signature", "ed25519_test.json"):
+        message, signature = _bytes(test, "msg", "sig")
+        key = bytes.fromhex(group["publicKey"]["pk"])
+        taken = verify_ed25519(key, message, signature)
+        assert not _disagrees(test, taken=taken), test["tcId"]
+        seen[test["result"]] += 1
+    assert seen["valid"] >= 85
+    assert seen["invalid"] >= 50
 
 
 @pytest.mark.parametrize("name", PKCS1)

@@ -30,6 +30,7 @@ OF_EACH = {
         "SVTEST_PKCS11_TOKEN",
         "SVTEST_PKCS11_PIN",
     ],
+    "go": ["SVTEST_GO", "SVTEST_GO_SOURCES"],
 }
 
 # Each does something that only a working server can do and prints what came back.
@@ -83,6 +84,12 @@ with token.open(user_pin=os.environ["SVTEST_PKCS11_PIN"], rw=True) as session:
     key = session.generate_key(pkcs11.KeyType.AES, 256, label="talked", store=True)
     print(key.key_length)
 """,
+    "go": """
+import os, subprocess
+env = {**os.environ, "GO111MODULE": "off", "GOPATH": os.environ["SVTEST_GO_SOURCES"]}
+command = [os.environ["SVTEST_GO"], "list", "golang.org/x/mod/sumdb/tlog"]
+subprocess.run(command, env=env, check=True)
+""",
 }
 ANSWERS = {
     "postgresql": "(True,)\n('200',)\n",
@@ -90,6 +97,7 @@ ANSWERS = {
     "s3": "b'whole'\n",
     "openbao": "aGVsbG8=\n['main/']\n",
     "softhsm": "256\n",
+    "go": "golang.org/x/mod/sumdb/tlog\n",
 }
 
 

@@ -14,6 +14,7 @@ from secvault.store.tables.audit import (
     audit_event,
     audit_head,
     audit_journal,
+    audit_node,
     audit_outbox,
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
@@ -63,6 +64,7 @@ __all__ = [
     "audit_event",
     "audit_head",
     "audit_journal",
+    "audit_node",
     "audit_outbox",
     "backup_repository",
     "backup_run",

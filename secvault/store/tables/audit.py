@@ -59,6 +59,15 @@ audit_journal = Table(
     Column("taken", BigInteger, nullable=False),
 )
 
+# Hashes of whole subtrees; level 1 is over 256 events, each further one over 256 of the one below.
+audit_node = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 audit_checkpoint = Table(
     "audit_checkpoint",
     metadata,

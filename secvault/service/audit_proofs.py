@@ -1,0 +1,105 @@
+"""Operations that hand out proofs about the audit log, and the log itself as tiles.
+
+Reading a proof or a tile tells as much as reading the log, is allowed to the same people, and is an
+event like it. Checking a proof needs a public key and no vault.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from secvault.audit import checkpoints, export, nodes, proofs
+from secvault.audit.checkpoints import StoredCheckpoint
+from secvault.audit.proofs import Consistency, Inclusion
+from secvault.crypto.tiles import CHECKPOINT, Tile
+from secvault.errors import NotFound
+from secvault.service.audit_log import LOG
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Outcome
+
+
+def prove_event(service: Service, caller: Caller, seq: int) -> Inclusion:
+    """That the log has event `seq`, by the newest checkpoint, which is signed now if need be.
+
+    Raises NotFound; Damaged when the log does not bear it out.
+    """
+
+    def act(_: object) -> Outcome[Inclusion]:
+        signed = _reaching(service, seq + 1)
+        with service.store.read() as later:
+            found = proofs.prove_inclusion(later, signed, seq)
+        return Outcome(found, detail={"seq": seq, "size": signed.size})
+
+    return service.spine.read(caller, LOG, act)
+
+
+def prove_growth(service: Service, caller: Caller, old: int, new: int | None) -> Consistency:
+    """That the checkpoint of size `new` (None for the newest) only appended to that of `old`.
+
+    Raises NotFound when no such checkpoint was signed, InvalidInput unless 0 < old <= new, Damaged.
+    """
+
+    def act(connection: Connection) -> Outcome[Consistency]:
+        earlier = proofs.checkpoint_of_size(connection, old)
+        later = newest(service) if new is None else proofs.checkpoint_of_size(connection, new)
+        found = proofs.prove_consistency(connection, earlier, later)
+        return Outcome(found, detail={"old": earlier.size, "size": later.size})
+
+    return service.spine.read(caller, LOG, act)
+
+
+def read_tile(service: Service, caller: Caller, path: str) -> bytes:
+    """What lies at `path` of the log's tiles: a tile, a bundle of entries, or the checkpoint.
+
+    Raises InvalidInput for a path that is none, NotFound for what no checkpoint has reached yet.
+    """
+    tile = None if path == CHECKPOINT else Tile.parse(path)
+
+    def act(connection: Connection) -> Outcome[bytes]:
+        signed = newest(service)
+        if tile is None:
+            return Outcome(signed.note, detail={"size": signed.size})
+        if not tile.fits(signed.size):
+            raise NotFound(f"the checkpoint of size {signed.size} does not reach this tile")
+        return Outcome(export.tile_bytes(connection, tile), count=tile.width)
+
+    return service.spine.read(caller, LOG, act)
+
+
+def export_tiles(
+    service: Service, caller: Caller, folder: Path, progress: export.Progress = lambda _: None
+) -> StoredCheckpoint:
+    """Write the whole log, as it is now, below `folder`; the checkpoint that the folder is of.
+
+    See `audit.export`. Raises InvalidInput, Damaged.
+    """
+
+    def act(_: object) -> Outcome[StoredCheckpoint]:
+        service.audit.drain()
+        signed = _signed_now(service)
+        nodes.keep_nodes(service.store)
+        verifier = service.signing.audit.verifier()
+        export.export(service.store, signed, folder, verifier, progress=progress)
+        return Outcome(signed, count=signed.size, detail={"size": signed.size})
+
+    return service.spine.read(caller, LOG, act)
+
+
+def newest(service: Service) -> StoredCheckpoint:
+    """The newest checkpoint; one is signed where there is none yet."""
+    return checkpoints.newest_checkpoint(service.store) or _signed_now(service)
+
+
+def _reaching(service: Service, size: int) -> StoredCheckpoint:
+    signed = newest(service)
+    if signed.size < size:
+        service.audit.drain()
+        signed = _signed_now(service)
+    return signed
+
+
+def _signed_now(service: Service) -> StoredCheckpoint:
+    signer = service.signing.audit
+    return checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
