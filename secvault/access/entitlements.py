@@ -93,7 +93,7 @@ def who_can(
     """
     basis = snapshot.basis
     case = Case(_NOBODY, department, object, field, action)
-    if unknown(basis, case) or home_of(basis, case) != department:
+    if fault_in(snapshot, action, department, object, field):
         return ()
     about = [rule for rule in rules_about(basis, case) if covers(basis, rule, case)]
     meant = {rule.sub for rule in about}
@@ -115,6 +115,13 @@ def who_can(
         if subject not in snapshot.faults
     )
     return tuple(one for one in found if one is not None)
+
+
+def fault_in(snapshot: Snapshot, action: str, department: str, obj: str, field: str) -> str:
+    """Which of these names does not exist, or does not belong there; empty when all do."""
+    case = Case(_NOBODY, department, obj, field, action)
+    what = unknown(snapshot.basis, case)
+    return what or ("" if home_of(snapshot.basis, case) == department else "department")
 
 
 def what_can(

@@ -21,9 +21,9 @@ from secvault.access.rows import Case
 from secvault.access.said import said
 from secvault.access.scope import admits, is_scope
 from secvault.access.snapshot import Snapshot
-from secvault.access.vocabulary import DEPARTMENTS, NO_FIELD
+from secvault.access.vocabulary import DEPARTMENTS
 from secvault.access.ways import Way, members, ways_of
-from secvault.access.words import LANGUAGES, mend
+from secvault.access.words import LANGUAGES
 from secvault.clock import timestamp
 
 SEALED, SUSPENDED, APPROVAL = "sealed", "subject_suspended", "approval_needed"
@@ -107,11 +107,11 @@ class Explanation:
         return tuple(one for one in self.remedies if _is_theirs(one, self.own))
 
     def for_user(self, language: str = "en") -> str:
-        """What the subject reads: the reason, and what they can do about it."""
-        mends = [one.text(language) for one in self.own_remedies if one.type not in _SAID]
-        administrator = mend("ask_administrator", language)
-        more = [each for each in dict.fromkeys(mends) if each != administrator]
-        return " ".join((self.reasons[language], *more))
+        """What the subject reads: the reason, and the first thing that they can do about it."""
+        first = next(iter(self.own_remedies), None)
+        if first is None or first.type in _SAID:
+            return self.reasons[language]
+        return f"{self.reasons[language]} {first.text(language)}"
 
 
 # Their reasons say the same.
@@ -243,7 +243,7 @@ def _remedies(
 def _is_theirs(remedy: Remedy, own: frozenset[str]) -> bool:
     if remedy.type == "request":
         return may_ask_for(str(remedy.facts["role"]), str(remedy.facts["department"]), own)
-    if remedy.type in ("lift_deny", "revoke_grant", "enable_subject", "meet_condition", "report"):
+    if remedy.of_others:
         return False
     # The name that was perhaps meant may be one that they do not know.
     return remedy.type != "correct_name" or "nearest" not in remedy.facts
@@ -256,12 +256,7 @@ def _admin_text(
     decisive: Matched | None,
     circumstances: Circumstances,
 ) -> str:
-    what = case.action
-    on = f"{case.object}.{case.field}" if case.field != NO_FIELD else case.object
-    # The names are quoted where they may be anything, so that they cannot forge a line.
-    asked = f"{case.subject[:140]} {what[:80]} {on[:200]} in {case.department[:80]}"
-    asked = asked if asked.isprintable() else ascii(asked)
-    parts = [f"{asked}:", decision.reason_admin]
+    parts = [decision.reason_admin]
     if decisive is not None and decisive.condition.name != "always":
         parts.append(f"({decisive.condition.text})")
     if decisive is not None and decisive.way.until is not None:
@@ -275,7 +270,7 @@ def _admin_text(
         slots = ", ".join(
             f"{slot.people} of {slot.where(case.department)}" for slot in circumstances.slots
         )
-        return f"{text}; others must approve it first: {slots}"
+        return f"{text}; others approve it first, where it is weighty: {slots}"
     return text
 
 

@@ -103,11 +103,14 @@ def near_misses(
     denying = [rule for rule in denies if about.holds(rule)]
     if denying:
         return tuple(_denied(about, denying))
-    return tuple(
+    found = [
         miss
         for sort in (_conditions, _times, _fields, _departments, _roles)
         for miss in islice(sort(about), MOST)
-    )
+    ]
+    # Who lacks a condition only is not helped by a role that lacks one, too.
+    only = any(miss.missing == "condition" for miss in found)
+    return tuple(miss for miss in found if not (only and len(miss.remedies) > 1))
 
 
 def _fault(basis: Basis, case: Case, decision: Decision) -> Near | None:
@@ -198,7 +201,7 @@ def _fields(about: _Asked) -> Iterator[Near]:
     if case.action == READ and (let := about.allows(masked, about.ways)) is not None:
         yield Near(let.id, "field", (Remedy("read_masked"),))
     whole = case._replace(field=NO_FIELD)
-    if (let := about.allows(whole, about.ways)) is not None:
+    if case.action != READ and (let := about.allows(whole, about.ways)) is not None:
         yield Near(let.id, "field", (Remedy("leave_out_field", {"field": case.field}),))
 
 

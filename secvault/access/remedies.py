@@ -56,11 +56,14 @@ class Remedy:
         """As programs read it."""
         return {"type": self.type, **self.facts}
 
+    @property
+    def of_others(self) -> bool:
+        """Whether only administrators can do it, and nobody else is to know of it."""
+        return self.type in _OF_OTHERS
+
     def text(self, language: str = "en") -> str:
-        """As the person concerned reads it; what only others can do is `ask_administrator`."""
+        """As the person concerned reads it. Not of what only others can do; see `of_others`."""
         facts = dict(self.facts)
-        if self.type in _OF_OTHERS:
-            return mend("ask_administrator", language)
         if self.type == "correct_name":
             facts = {"what": thing(str(facts["what"]), language)}
         return mend(self.type, language, **facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import (
     ColumnElement,
@@ -47,7 +47,7 @@ def of_decision(connection: Connection, decision: str) -> StoredEvent | None:
         .where(
             row.seq >= first,
             row.seq < func.coalesce(after, 2**62),
-            _holds(f'"i":"{decision}"'),
+            _holds(connection, f'"i":"{decision}"'),
         )
         .order_by(row.seq)
         .limit(1)
@@ -61,17 +61,17 @@ def newest(
     kinds: Iterable[tuple[str, Outcome]],
     *,
     until: int,
-    saying: str = "",
+    holding: str = "",
 ) -> StoredEvent | None:
     """The newest event of these kinds and outcomes recorded at or before the moment `until`.
 
-    saying: a fact's value, such as an id, that it must hold. None when there is none. Raises
+    holding: a piece of its bytes, such as `"program":"web"`. None when there is none. Raises
     Damaged.
     """
     found = [
         row
         for kind, outcome in kinds
-        for row in connection.execute(_newest(kind, outcome, until, saying))
+        for row in connection.execute(_newest(connection, kind, outcome, until, holding))
     ]
     if not found:
         return None
@@ -79,19 +79,39 @@ def newest(
     return decode(last.body, seq=last.seq)
 
 
-def _newest(kind: str, outcome: Outcome, until: int, saying: str) -> Select[tuple[int, bytes]]:
+def every(connection: Connection, kinds: Iterable[str], *, until: int) -> Iterator[StoredEvent]:
+    """All events of these kinds that went well, recorded at or before `until`, the oldest first.
+
+    For kinds that are rare. Raises Damaged.
+    """
+    row = audit_event.c
+    statement = (
+        select(row.seq, row.body)
+        .where(row.kind.in_(list(kinds)), row.outcome == "ok", row.t <= until)
+        .order_by(row.seq)
+    )
+    for found in connection.execute(statement):
+        yield decode(found.body, seq=found.seq)
+
+
+def _newest(
+    connection: Connection, kind: str, outcome: Outcome, until: int, holding: str
+) -> Select[tuple[int, bytes]]:
     # One pair at a time is in the order of the index that leads there.
     row = audit_event.c
     wanted = [row.kind == kind, row.outcome == outcome, row.t <= until]
-    if saying:
-        wanted.append(_holds(f'"{saying}"'))
+    if holding:
+        wanted.append(_holds(connection, holding))
     return select(row.seq, row.body).where(*wanted).order_by(row.seq.desc()).limit(1)
 
 
-def _holds(text: str) -> ColumnElement[bool]:
-    return audit_event.c.body.op("LIKE", is_comparison=True)(
-        literal(f"%{text}%".encode(), LargeBinary)
-    )
+def _holds(connection: Connection, text: str) -> ColumnElement[bool]:
+    """Whether the bytes of an event hold this text, which is ASCII without `%`, `_` and `\\`."""
+    body, sought = audit_event.c.body, text.encode()
+    if connection.dialect.name == "sqlite":
+        # Where SQLite was built so, LIKE matches no blobs.
+        return func.instr(body, literal(sought, LargeBinary)) > 0
+    return body.op("LIKE", is_comparison=True)(literal(b"%" + sought + b"%", LargeBinary))
 
 
 def _next_t(moment: int) -> ScalarSelect[int]:

@@ -11,6 +11,7 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
+    access,
     account,
     approle,
     approvals,
@@ -153,6 +154,7 @@ for _name, _noun, _panel in (
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
     ("approvals", approvals, ACCESS),
+    ("access", access, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
     ("approle", approle, ACCESS),

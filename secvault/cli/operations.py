@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules, scope
+    from secvault.access import remedies, rules, scope, vocabulary
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
     from secvault.service import (
+        access_documents,
         activation,
         approles,
         audit_log,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
         bootstrap,
         contacts,
         drills,
+        entitlements,
+        explanations,
         factors,
         federation,
         grants,
@@ -42,11 +45,13 @@ if TYPE_CHECKING:
         opening,
         own_factors,
         passkey_sign_in,
+        past,
         people,
         people_file,
         reauthentication,
         records,
         recovery,
+        replays,
         resets,
         rewrap_runs,
         rewrapping,
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     from secvault.store import engine, migrate
 
 __all__ = [
+    "access_documents",
     "activation",
     "approles",
     "approvals",
@@ -81,7 +87,9 @@ __all__ = [
     "directory",
     "drills",
     "engine",
+    "entitlements",
     "evidence",
+    "explanations",
     "factors",
     "federation",
     "grants",
@@ -98,6 +106,7 @@ __all__ = [
     "opening",
     "own_factors",
     "passkey_sign_in",
+    "past",
     "people",
     "people_file",
     "persons",
@@ -106,6 +115,8 @@ __all__ = [
     "reauthentication",
     "records",
     "recovery",
+    "remedies",
+    "replays",
     "repository",
     "resets",
     "rewrap_runs",
@@ -127,6 +138,7 @@ __all__ = [
     "totp",
     "transit",
     "visit",
+    "vocabulary",
     "working",
 ]
 
@@ -147,6 +159,7 @@ _ELSEWHERE = {
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",
+    "remedies": "secvault.access.remedies",
     "rules": "secvault.access.rules",
     "scope": "secvault.access.scope",
     "sealer": "secvault.service.sealing.running",
@@ -156,6 +169,7 @@ _ELSEWHERE = {
     "selfcheck": "secvault.cli.selfcheck",
     "totp": "secvault.identity.totp",
     "visit": "secvault.service.sealing.visit",
+    "vocabulary": "secvault.access.vocabulary",
 }
 
 if not TYPE_CHECKING:
