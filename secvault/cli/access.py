@@ -26,8 +26,7 @@ Field = Annotated[str, typer.Option(help="A field of the collection; else none i
 Department = Annotated[str, typer.Option(help="Only in this one.")]
 
 EXPLAIN_EXAMPLE = (
-    "Examples: secvault access explain lan.tran record.read hr payroll --field bank_account; "
-    "secvault access explain --decision 018bcfe568000a0a0a0a0a0a0a0a0a0a"
+    "Example: secvault access explain lan.tran record.read hr payroll --field bank_account"
 )
 
 
@@ -35,13 +34,16 @@ EXPLAIN_EXAMPLE = (
 def explain(
     context: typer.Context,
     subject: Annotated[
-        str, typer.Argument(help="A person's or system's name, user:NAME, svc:NAME.")
+        str,
+        typer.Argument(metavar="SUBJECT", help="A person's or system's name, user:NAME, svc:NAME."),
     ] = "",
-    action: Annotated[str, typer.Argument(help="Such as record.read or key.rotate.")] = "",
-    department: Annotated[str, typer.Argument(help="Such as hr.")] = "",
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="Such as record.read or key.rotate.")
+    ] = "",
+    department: Annotated[str, typer.Argument(metavar="DEPARTMENT", help="Such as hr.")] = "",
     object_: Annotated[
         str,
-        typer.Argument(metavar="[OBJECT]", help="A collection, a key as MOUNT/NAME, a plan, ..."),
+        typer.Argument(metavar="OBJECT", help="A collection, a key as MOUNT/NAME, a plan, ..."),
     ] = "",
     *,
     field: Field = ANY,

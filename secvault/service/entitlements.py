@@ -144,6 +144,8 @@ def what_can(
 def _policy(service: Service, connection: Connection, at: int | None, now: int) -> Snapshot:
     if at is None:
         return service.policy.snapshot(now, connection)
+    # Who was shut out then is in the log.
+    service.audit.drain()
     return past.policy_of(service, connection, at)
 
 

@@ -70,6 +70,8 @@ def explain(service: Service, caller: Caller, asked: Asked) -> Explained:
     now = service.clock.micros()
 
     def act(connection: Connection) -> Outcome[Explained]:
+        if asked.at is not None:
+            service.audit.drain()
         subject = caller.principal.subject if own else subject_named(connection, asked.subject)
         at = now if asked.at is None else asked.at
         context, narrowing = _as_if(connection, asked, subject, at)
