@@ -17,6 +17,7 @@ from secvault.errors import InvalidInput
 from secvault.service.service import Service
 from secvault.store.tables import approval_latch, person, service_account
 
+_MICROSECOND = datetime.resolution
 _DISABLED = "disabled"
 # What seals the vault cannot be recorded afterwards, only announced.
 _SEALING: tuple[tuple[str, Outcome], ...] = (("vault.seal", "intent"), ("vault.unseal", "ok"))
@@ -33,17 +34,14 @@ def moment_of(text: str) -> int:
     mend = "write a moment with its offset, such as 2026-11-03T10:00Z"
     try:
         found = datetime.fromisoformat(text.upper())
-    except ValueError:
+        if found.tzinfo is None:
+            raise InvalidInput.at("at", mend)
+        micros = (found.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
+    except (ValueError, OverflowError):
         raise InvalidInput.at("at", mend) from None
-    if found.tzinfo is None:
-        raise InvalidInput.at("at", mend)
-    micros = (found.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
     if micros < 0:
         raise InvalidInput.at("at", mend)
     return micros
-
-
-_MICROSECOND = datetime.resolution
 
 
 def policy_of(

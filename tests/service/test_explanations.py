@@ -351,7 +351,15 @@ def test_a_moment_is_read_with_its_offset(text: str, micros: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-11-03", "2026-11-03T10:00", "1969-01-01T00:00Z"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-11-03",
+        "2026-11-03T10:00",
+        "1969-01-01T00:00Z",
+        "0001-01-01T00:00+23:59",
+    ],
 )
 def test_a_moment_without_its_offset_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
