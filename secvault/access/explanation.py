@@ -61,10 +61,8 @@ class Checked:
 
     @property
     def text(self) -> str:
-        """As administrators read it."""
-        pairs = [f"{name} {_shown(value)}" for name, value in self.actual.items()]
-        values = f" ({', '.join(pairs)})" if pairs else ""
-        return f"condition {self.name} {self.outcome}{values}"
+        """What there was, as administrators read it; empty when there is nothing to say."""
+        return ", ".join(f"{name} {_shown(value)}" for name, value in self.actual.items())
 
 
 @dataclass(frozen=True)
@@ -245,6 +243,8 @@ def _is_theirs(remedy: Remedy, own: frozenset[str]) -> bool:
         return may_ask_for(str(remedy.facts["role"]), str(remedy.facts["department"]), own)
     if remedy.of_others:
         return False
+    if remedy.type == "use_other_department":
+        return remedy.facts["department"] in own
     # The name that was perhaps meant may be one that they do not know.
     return remedy.type != "correct_name" or "nearest" not in remedy.facts
 
@@ -257,8 +257,8 @@ def _admin_text(
     circumstances: Circumstances,
 ) -> str:
     parts = [decision.reason_admin]
-    if decisive is not None and decisive.condition.name != "always":
-        parts.append(f"({decisive.condition.text})")
+    if decisive is not None and decisive.condition.text:
+        parts.append(f"({decisive.condition.name}: {decisive.condition.text})")
     if decisive is not None and decisive.way.until is not None:
         parts.append(f"[until {timestamp(decisive.way.until)}]")
     text = " ".join(parts)

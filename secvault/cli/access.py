@@ -162,14 +162,16 @@ def what_can(
         "department": "Where",
         "action": "What",
         "objects": "To",
-        "fields": "Fields",
+        "shown_fields": "Classes, .fields",
         "path": "By role",
         "grant": "Grant",
         "terms": "On terms",
         "until": "Until",
     }
     everywhere = 1 if department else len(operations.vocabulary.DEPARTMENTS)
-    rows = access_panel.grouped([_row(one) for one in document["entitlements"]], everywhere)
+    rows = access_panel.grouped(
+        [_row(one) for one in document["entitlements"] if _is_about_something(one)], everywhere
+    )
     show.table(rows, columns, f"{document['name']} can do nothing.")
 
 
@@ -200,9 +202,21 @@ def _say(made: Explained) -> None:
     access_panel.show_panel(title, lines, good=document["verdict"] == "may")
 
 
+def _is_about_something(one: dict[str, Any]) -> bool:
+    """Whether it is not merely that one may ask about no single collection."""
+    return not _is_of_collections(one) or one["objects"] != [ANY]
+
+
+def _is_of_collections(one: dict[str, Any]) -> bool:
+    vocabulary = operations.vocabulary
+    return bool(vocabulary.ACTIONS.get(one["action"]) == vocabulary.COLLECTION)
+
+
 def _row(one: dict[str, Any]) -> dict[str, Any]:
     grant = one["grant"]
     objects = list(one.get("objects", ()))
+    if "action" in one and _is_of_collections(one):
+        objects = [each for each in objects if each != ANY]
     if one.get("excepting"):
         objects.append(f"(not {', '.join(one['excepting'])})")
     return {
@@ -211,5 +225,10 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         "grant": grant["id"] if grant else None,
         "terms": access_panel.terms(one["when"], one["unless"]),
         "objects": objects,
+        "shown_fields": [
+            each.removeprefix("class:") if each.startswith("class:") else f".{each}"
+            for each in one.get("fields", ())
+            if each != ANY
+        ],
         "account": "shut out" if one.get("suspended") else "active",
     }

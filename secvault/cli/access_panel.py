@@ -116,7 +116,7 @@ def grouped(rows: Sequence[Mapping[str, Any]], departments: int) -> list[dict[st
     for row in rows:
         of_what = tuple(
             show.cell(row[name])
-            for name in ("department", "objects", "fields", "path", "grant", "terms", "until")
+            for name in ("department", "objects", "shown_fields", "path", "grant", "terms", "until")
         )
         by_actions.setdefault(of_what, []).append(row["action"])
         first.setdefault(of_what, row)

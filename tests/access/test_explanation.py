@@ -260,6 +260,9 @@ def test_roles_of_departments_that_are_not_theirs_are_kept_from_them(explain: Ex
     made = explain(_case(department="accounting", object="invoices"))
     assert [one.type for one in made.remedies] == ["request"]
     assert made.own_remedies == ()
+    moved = explain(_case(who="minh", department="accounting", field="period"))
+    assert [one.type for one in moved.remedies] == ["use_other_department", "request"]
+    assert moved.own_remedies == ()
     own = explain(_case())
     assert [one.document for one in own.own_remedies] == [
         {"type": "request", "role": "role:hr.head", "department": "hr"}

@@ -73,6 +73,10 @@ def test_who_can_and_what_can_are_tables_and_documents(as_system: Made, vault: P
     what = vault.ok("access", "what-can", "system-clerk-hr").out
     rows = [line for line in what.splitlines() if "record.list" in line]
     assert len(rows) == 1
+    # What is about no single collection would look like all of them.
+    assert "*" not in rows[0]
+    (masked,) = [line for line in what.splitlines() if "employees " in line and "masked" in line]
+    assert masked.split()[3] == "identity"
     assert any(line.startswith("every ") for line in what.splitlines())
     whole = vault.ok("access", "what-can", "system-clerk-hr", "--department", "hr", "--json").json
     assert {one["department"] for one in whole["entitlements"]} == {"hr"}

@@ -133,8 +133,9 @@ def test_a_factor_may_be_supposed_and_a_token_named(
     by_token = replace(narrow, token=issued.text.text().split("_")[1])
     assert explanations.explain(service, admin, by_token).explanation.kind == "narrowed_token"
     other = replace(narrow, token=text.split("_")[1], subject="clerk")
-    with pytest.raises(InvalidInput):
-        explanations.explain(service, admin, other)
+    for wrong in (other, replace(narrow, token="0" * 10)):
+        with pytest.raises(InvalidInput, match="no key id of a token of theirs"):
+            explanations.explain(service, admin, wrong)
 
 
 def test_the_past_is_explained_as_it_was(
