@@ -151,7 +151,11 @@ class BodyTooSlow(SecvaultError):
 
 
 class Refused(SecvaultError):
-    """The access decision is no. `reason` is the text that the caller may see."""
+    """The access decision is no. `reason` is the text that the caller may see.
+
+    decision_id: names the decision in the audit log, by which it can be explained; empty when no
+    operation was decided.
+    """
 
     code = "refused"
     title = "Not allowed"
@@ -196,8 +200,10 @@ class ApprovalRequired(Refused):
     code = "approval-required"
     title = "A second person must approve this"
 
-    def __init__(self, detail: str, *, digest: str, request: str = "") -> None:
-        super().__init__(detail)
+    def __init__(
+        self, detail: str, *, digest: str, request: str = "", decision_id: str = ""
+    ) -> None:
+        super().__init__(detail, decision_id=decision_id)
         self.digest = digest
         self.request = request
 

@@ -11,7 +11,7 @@ from secvault.access.conditions import AccessContext, outcome
 from secvault.access.explain import NearMiss, refusal
 from secvault.access.narrowing import Narrowing
 from secvault.access.rows import Case
-from secvault.access.snapshot import Snapshot
+from secvault.access.snapshot import Outcomes, Snapshot
 
 RandomBytes = Callable[[int], bytes]
 
@@ -50,7 +50,8 @@ class Decision:
     role, grants by id. reason_user tells the caller; it names no rule and no other person.
     reason_admin is for logs and administrators. policy_digest and epoch say which policy answered.
     id: 12 hex digits of the time in milliseconds, then 20 random ones.
-    near_misses: what was missing.
+    near_misses: what was missing. context, outcomes: what it rests on beside names: so that it can
+    be made again.
     """
 
     allowed: bool
@@ -63,6 +64,8 @@ class Decision:
     epoch: int
     id: str
     near_misses: tuple[NearMiss, ...] = ()
+    context: AccessContext | None = None
+    outcomes: Outcomes = ()
 
     @property
     def step_up(self) -> int | None:
@@ -96,6 +99,7 @@ def decide(
 ) -> Decision:
     """Decide one request by the policy in `snapshot`. Never raises for what the request says."""
     context = request.context
+    outcomes: Outcomes = ()
     if snapshot.covers(context.at):
         conditions = snapshot.basis.conditions
         outcomes = tuple(
@@ -119,6 +123,8 @@ def decide(
         snapshot.epoch,
         f"{context.at // 1000:012x}{random(10).hex()}",
         finding.near_misses,
+        context,
+        outcomes,
     )
 
 

@@ -6,17 +6,17 @@ Works from the same rows as Casbin, but on its own. When the two do not agree, n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from secvault.access.conditions import Condition, Outcome, fires
 from secvault.access.grants import Grant
 from secvault.access.rows import Case, Rule
 from secvault.access.vocabulary import ALL, NO_FIELD, SIGNED_IN, FieldClasses, field_matches
+from secvault.access.words import class_name, reason
 from secvault.clock import timestamp
 
 MOST_NEAR_MISSES = 5
 ALLOW = "allow_rule"
-_YES = "You may."
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Basis:
     """All that a decision rests on, arranged for looking up.
 
     rules: by action. steps: by department, then by subject or role. dormant: the grants that have
-    not started or have ended, by subject, with the moment that they are sorted for.
+    not started or have ended, by subject, with the moment that they are sorted for. live: those in
+    force then, by id. collections: the department that each belongs to.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
@@ -70,6 +71,8 @@ class Basis:
     fields: FieldClasses
     conditions: Mapping[str, Condition | None]
     sorted_at: int
+    live: Mapping[str, Grant] = field(default_factory=dict)
+    collections: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain(
@@ -89,7 +92,7 @@ def explain(
     if casbin_allows is not (bool(allowing) and not denying):
         return refusal(
             "engine_error",
-            "This cannot be decided now; tell the administrator.",
+            reason("engine_error"),
             "Casbin and the explanation disagree: check model.conf and report this",
         )
     if denying:
@@ -98,13 +101,13 @@ def explain(
             "deny_rule",
             rule.id,
             reached[rule.sub],
-            "This is forbidden for you.",
+            reason("deny_rule"),
             f"deny rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}",
         )
     if allowing:
         rule = allowing[0]
         admin = f"rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}"
-        return Finding(ALLOW, rule.id, reached[rule.sub], _YES, admin)
+        return Finding(ALLOW, rule.id, reached[rule.sub], reason(ALLOW), admin)
     return _why_not(basis, case, reached)
 
 
@@ -142,14 +145,14 @@ def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -
     if not own and not _has_roles(basis, case.subject):
         return refusal(
             "no_role",
-            "You have no role yet; ask an administrator for one.",
+            reason("no_role"),
             f"{case.subject} has no grant in force",
             near,
         )
     if not own:
         return refusal(
             "wrong_department",
-            f"You have no role in the department {case.department}.",
+            reason("wrong_department", department=case.department),
             f"{case.subject} has roles, but none in {case.department}",
             near,
         )
@@ -157,14 +160,13 @@ def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -
         known = basis.fields[case.object][case.field]
         return refusal(
             "field_class",
-            f"The field {case.field} holds {known.replace('_', ' ')} data, "
-            "which your role does not open.",
+            reason("field_class", field=case.field, of_class=class_name(known)),
             f"no rule of {', '.join(own)} covers fields of class {known} for {case.action}",
             near,
         )
     return refusal(
         "no_rule",
-        "Your role does not include this action.",
+        reason("no_rule"),
         f"no rule of {', '.join(own)} allows {case.action} on {case.object}",
         near,
     )
@@ -179,9 +181,8 @@ def _condition_failed(
         for condition in (basis.conditions.get(rule.cond),)
     )
     first = rules[0]
-    user = "This is not allowed in the present circumstances."
-    if any(miss.step_up is not None for miss in near):
-        user = "This needs a fresh second factor: confirm with a new code and try again."
+    stale = any(miss.step_up is not None for miss in near)
+    user = reason("condition_failed_step_up" if stale else "condition_failed")
     return Finding(
         "condition_failed",
         first.id,
@@ -203,11 +204,11 @@ def _dormant(basis: Basis, case: Case) -> Finding | None:
                 continue
             if grant.not_before > basis.sorted_at:
                 starts = timestamp(grant.not_before)
-                kind, user = "grant_not_started", f"Your access starts at {starts}."
+                kind, user = "grant_not_started", reason("grant_not_started", moment=starts)
                 admin = f"grant {grant.id} of {grant.role} starts at {starts}"
             else:
                 ended = timestamp(grant.expires_at or 0)
-                kind, user = "grant_expired", f"Your access ended at {ended}; ask for it anew."
+                kind, user = "grant_expired", reason("grant_expired", moment=ended)
                 admin = f"grant {grant.id} of {grant.role} expired at {ended}"
             via = (case.subject, f"grant {grant.id}", grant.role)
             near = (NearMiss(rule.id, admin),)

@@ -24,6 +24,7 @@ from secvault.access.explain import (
 from secvault.access.rows import Case
 from secvault.access.scope import admits, admits_department, is_scope
 from secvault.access.vocabulary import DEPARTMENTS, is_role
+from secvault.access.words import reason
 
 Narrowing = tuple[frozenset[str], ...]
 """Layers of role names such as `role:it.cryptor`, or scopes; without a layer nothing is taken
@@ -45,7 +46,7 @@ def narrowed(
     if not all(admits(layer, case) for layer in narrowing if is_scope(layer)):
         return refusal(
             KIND,
-            "This token is limited to other actions, departments or objects.",
+            reason("narrowed_token_scope"),
             f"{case.subject} may by rule {whole.rule}, but the token's scope does not admit it",
             (NearMiss(whole.rule, "a token whose scope admits it"),),
         )
@@ -64,8 +65,7 @@ def narrowed(
     role = whole.via[-1] if whole.via else ""
     return refusal(
         KIND,
-        "This token was made with fewer roles than its system has, and they do not include this "
-        "action.",
+        reason(KIND),
         f"{case.subject} may by rule {whole.rule} of {role}, but the token is narrowed to "
         f"{', '.join(sorted(left)) or 'no role of this department'}",
         (NearMiss(whole.rule, f"a token that includes {role}"),),

@@ -176,6 +176,8 @@ def _basis(rules: Rules, grants: list[Grant], at: int, registry: Registry) -> Ba
         fields=rules.fields,
         conditions={rule.cond: _condition(rule.cond, registry) for rule in rules.rules},
         sorted_at=at,
+        live=MappingProxyType({grant.id: grant for grant in grants if grant.valid(at)}),
+        collections=rules.collections,
     )
 
 

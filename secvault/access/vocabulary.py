@@ -135,6 +135,10 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "secret_id.read": "approles",
         "secret_id.list": "approles",
         "secret_id.destroy": "approles",
+        "access.explain": "access",
+        "access.who_can": "access",
+        "access.what_can": "access",
+        "access.replay": "access",
         "audit.read": "log",
         "audit.verify": "log",
         "scim.provision": "people",
@@ -143,6 +147,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.self": "session",
         "session.end_own": "session",
         "approval.own": "session",
+        "access.own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -172,7 +177,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})
-_LOOKING = frozenset({"read", "list", "status", "verify"})
+_LOOKING = frozenset({"read", "list", "status", "verify"}) | {
+    *("explain", "who_can", "what_can", "replay"),
+}
 PRIVILEGED = frozenset(
     action
     for action, kind in ACTIONS.items()

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from secvault import __version__
 from secvault.api import (
+    access,
     activation,
     approle,
     approle_secrets,
@@ -155,6 +156,7 @@ def routes(
         activation,
         own_factors,
         resets,
+        access,
         approvals,
         hardware_tokens,
         tokens,

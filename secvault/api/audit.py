@@ -23,7 +23,7 @@ Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 
 
 class EventAnswer(BaseModel):
-    """One event of the log."""
+    """One event of the log. decision: id of what it rests on, to be explained and replayed by."""
 
     seq: int
     id: str
@@ -36,6 +36,7 @@ class EventAnswer(BaseModel):
     fields: list[str]
     count: int | None
     rule: str
+    decision: str
     request: str
     detail: dict[str, str | int | bool]
 
@@ -106,6 +107,7 @@ def event_list(
                 fields=list(stored.event.fields),
                 count=stored.event.count,
                 rule=stored.event.decision.rule if stored.event.decision else "",
+                decision=stored.event.decision.id if stored.event.decision else "",
                 request=stored.event.request,
                 detail=dict(stored.event.detail),
             )

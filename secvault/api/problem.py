@@ -26,6 +26,7 @@ from secvault.errors import (
     NotAuthenticated,
     Overloaded,
     ProvisioningRefused,
+    Refused,
     SecvaultError,
     StepUpRequired,
     TooManyAttempts,
@@ -67,7 +68,10 @@ class ApprovalProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457 problem details, with the request id and the fields at fault."""
+    """RFC 9457 problem details, with the request id and the fields at fault.
+
+    decision_id: of what was refused by a decision, for `GET /api/v1/access/explain?decision=`.
+    """
 
     type: str = Field(examples=["urn:secvault:problem:not-found"])
     title: str
@@ -76,6 +80,7 @@ class Problem(BaseModel):
     request_id: str
     errors: list[FieldProblem] | None = None
     approval: ApprovalProblem | None = None
+    decision_id: str | None = None
 
 
 class VaultErrors(BaseModel):
@@ -110,7 +115,9 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     status = error.status
     if error.vault_status is not None and _is_vaults(request):
         status = error.vault_status
-    more = {}
+    more: dict[str, Any] = {}
+    if isinstance(error, Refused) and error.decision_id:
+        more["decision_id"] = error.decision_id
     if isinstance(error, ApprovalRequired):
         more["approval"] = {"request": error.request, "digest": error.digest}
     return _answer(

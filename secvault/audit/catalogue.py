@@ -138,6 +138,11 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "session.end": "person session",
         "auth.logged_out": "provider reason session",
         "access.refused": "operation reason",
+        "access.explain": "operation subject",
+        "access.own": "operation",
+        "access.replay": "state subject",
+        "access.what_can": "subject",
+        "access.who_can": "operation",
         # People, programs, and what they may
         "activation.begin": "person device reason",
         "activation.complete": "person device reason",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from secvault.audit.catalogue import FACTS, IDENTIFIER, KINDS, LARGEST_NUMBER, Fact
@@ -18,6 +19,10 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 MAX_RESOURCE = 1_024
 
+OUTCOME_OF_CONDITION: Mapping[str, int] = MappingProxyType({"fails": 0, "holds": 1, "broken": 2})
+"""How a condition came out, as the log keeps it."""
+
+_CONDITION = re.compile(r"[!-~]{1,128}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BE_AN_ID = "must be 1 to 128 ASCII letters, digits and _ . : * -"
 
@@ -45,13 +50,30 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class DecisionNote:
-    """What makes the decision explainable later. rule: id of the row that decided. policy: digest
-    of the policy in force. id: of the decision itself.
+    """What makes the decision explainable later, and lets it be made again.
+
+    rule: id of the row that decided. policy: digest of the policy in force. id: of the decision
+    itself. epoch: of the policy. at: the moment that it was made for, microseconds UTC; 0 in an
+    entry from before version 2 of the format, which has none of what follows. kind: why it is a
+    no; empty for a yes. action, object: where they do not follow from the event itself, as `asked`
+    says. field: empty when none was asked for. conditions: how each condition came out that was
+    looked at and does not always hold, by name, as a number of `OUTCOME_OF_CONDITION`.
+    factor_age: whole seconds since the second factor was shown, where a condition was looked at;
+    None for never. narrowing: digest of what the credential was narrowed to; empty when it was not.
     """
 
     rule: str = ""
     policy: str = ""
     id: str = ""
+    epoch: int = 0
+    at: int = 0
+    kind: str = ""
+    action: str = ""
+    object: str = ""
+    field: str = ""
+    conditions: tuple[tuple[str, int], ...] = ()
+    factor_age: int | None = None
+    narrowing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,21 @@ class Event:
     request: str = ""
     detail: Mapping[str, Fact] = field(default_factory=dict)
 
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The action and the object that the decision was about.
+
+        The action is the event's kind, the object what the resource names below the department,
+        unless the decision says otherwise.
+        """
+        note = self.decision or DecisionNote()
+        return note.action or self.kind, note.object or object_of(self.resource, self.department)
+
+
+def object_of(resource: str, department: str) -> str:
+    """What a resource path names below its department: `it/transit/k` in `it` is `transit/k`."""
+    return resource.removeprefix(f"{department}/")
+
 
 def check(event: Event) -> None:
     """Return if the event fits the catalogue and its texts are what they should be.
@@ -99,7 +136,32 @@ def check(event: Event) -> None:
     if event.count is not None and not 0 <= event.count <= LARGEST_NUMBER:
         raise InvalidInput.at("count", "must be from 0 to 2**53 - 1")
     _check_identifiers(event)
+    if event.decision is not None and event.decision.at:
+        _check_decision(event.decision)
     _check_facts(event)
+
+
+def _check_decision(note: DecisionNote) -> None:
+    """What replaying goes by; the object is what a caller wrote, as a resource is."""
+    for name, text in (
+        ("kind", note.kind),
+        ("action", note.action),
+        ("field", note.field),
+        ("narrowing", note.narrowing),
+    ):
+        if text and not IDENTIFIER.fullmatch(text):
+            raise InvalidInput.at(f"decision.{name}", f"{_BE_AN_ID}, or empty")
+    if note.object and (len(note.object) > MAX_RESOURCE or _CONTROL.search(note.object)):
+        raise InvalidInput.at(
+            "decision.object",
+            f"must be at most {MAX_RESOURCE} characters without control characters",
+        )
+    for condition, code in note.conditions:
+        if not _CONDITION.fullmatch(condition) or not 0 <= code < len(OUTCOME_OF_CONDITION):
+            raise InvalidInput.at("decision.conditions", "must be conditions with their outcomes")
+    for number in (note.at, note.epoch, note.factor_age or 0):
+        if not 0 <= number <= LARGEST_NUMBER:
+            raise InvalidInput.at("decision", "must have numbers from 0 to 2**53 - 1")
 
 
 def _check_identifiers(event: Event) -> None:

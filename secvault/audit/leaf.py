@@ -1,13 +1,15 @@
 """Leaf bytes: one event as the canonical JSON that is stored, hashed and proven.
 
-    v   version of this format: 1
+    v   version of this format: 2; of 1 are entries whose p has no more than r, d and i
     id  UUIDv7 of the event (RFC 9562); its time is the moment at which the event was made
     t   when it was recorded: microseconds since the epoch, UTC; never before its predecessor's
     k   kind, from the catalogue
     o   outcome: 0 unknown, 1 ok, 2 denied, 3 error, 4 intent
     a   actor: t kind, i id, s session, m factors, r roles
     x   object: i resource, d department, f fields, n count, e further facts
-    p   decision: r rule, d policy digest, i decision id
+    p   decision: r rule, d policy digest, i decision id; to make it again: e epoch, t moment,
+        k kind of a no, a action, o object, f field, c conditions with their outcomes (0 fails,
+        1 holds, 2 broken), s age of the second factor in seconds, n digest of a narrowing
     c   context: e id of the intent event, r request id
     n   writer: d node, s process start, c number of the event in that process, from 0
     q   kept free for commitments to erasable parts
@@ -30,7 +32,8 @@ from secvault.audit.catalogue import Fact
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event, Outcome, check
 from secvault.errors import Damaged, InvalidInput
 
-VERSION = 1
+VERSION = 2
+_READABLE = frozenset({1, VERSION})
 MAX_BYTES = 60 * 1024
 
 # Room for the number and the time, which are only known when the event is appended.
@@ -64,6 +67,15 @@ class _Decision(_Part):
     r: str = ""
     d: str = ""
     i: str = ""
+    e: int = 0
+    t: int = 0
+    k: str = ""
+    a: str = ""
+    o: str = ""
+    f: str = ""
+    c: dict[str, int] = {}
+    s: int | None = None
+    n: str = ""
 
 
 class _Context(_Part):
@@ -159,7 +171,7 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
     check(event)
     if not unicodedata.is_normalized("NFC", event.resource):
         event = replace(event, resource=unicodedata.normalize("NFC", event.resource))
-    actor, decision = event.actor, event.decision or _NO_DECISION
+    actor, decision = event.actor, event.decision
     leaf = _Leaf(
         v=VERSION,
         id=id,
@@ -169,8 +181,21 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
         a=_Actor(actor.kind, actor.id, actor.session, actor.factors, actor.roles),
         x=_Object(event.resource, event.department, event.fields, event.count, dict(event.detail)),
     )
-    if decision != _NO_DECISION:
-        leaf.p = _Decision(decision.rule, decision.policy, decision.id)
+    if decision is not None and decision != _NO_DECISION:
+        leaf.p = _Decision(
+            decision.rule,
+            decision.policy,
+            decision.id,
+            decision.epoch,
+            decision.at,
+            decision.kind,
+            decision.action,
+            unicodedata.normalize("NFC", decision.object),
+            decision.field,
+            dict(decision.conditions),
+            decision.factor_age,
+            decision.narrowing,
+        )
     if event.correlation or event.request:
         leaf.c = _Context(event.correlation, event.request)
     body = _ENCODER.encode(leaf)
@@ -220,10 +245,27 @@ def _event(leaf: _Leaf) -> Event:
         department=leaf.x.d,
         fields=leaf.x.f,
         count=leaf.x.n,
-        decision=DecisionNote(leaf.p.r, leaf.p.d, leaf.p.i) if leaf.p else None,
+        decision=_note(leaf.p) if leaf.p else None,
         correlation=leaf.c.e if leaf.c else "",
         request=leaf.c.r if leaf.c else "",
         detail=leaf.x.e,
+    )
+
+
+def _note(found: _Decision) -> DecisionNote:
+    return DecisionNote(
+        found.r,
+        found.d,
+        found.i,
+        found.e,
+        found.t,
+        found.k,
+        found.a,
+        found.o,
+        found.f,
+        tuple(sorted(found.c.items())),
+        found.s,
+        found.n,
     )
 
 
@@ -239,10 +281,10 @@ def _parse(body: bytes) -> _Leaf:
         leaf = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _not_a_leaf() from None
-    if leaf.v != VERSION:
+    if leaf.v not in _READABLE:
         raise _not_a_leaf()
     return leaf
 
 
 def _not_a_leaf() -> Damaged:
-    return Damaged(f"The stored event is not a leaf of version {VERSION}; verify the log.")
+    return Damaged(f"The stored event is not a leaf of version 1 or {VERSION}; verify the log.")

@@ -208,6 +208,7 @@ def _row(stored: StoredEvent) -> dict[str, Any]:
         "fields": list(event.fields),
         "count": event.count,
         "rule": event.decision.rule if event.decision else "",
+        "decision": event.decision.id if event.decision else "",
         "request": event.request,
         "detail": dict(event.detail),
     }

@@ -11,6 +11,7 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
+    access,
     account,
     approle,
     approvals,
@@ -164,6 +165,7 @@ for _name, _noun, _panel in (
     ("grants", grants, ACCESS),
     ("approvals", approvals, ACCESS),
     ("policy", policy_test, ACCESS),
+    ("access", access, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
     ("approle", approle, ACCESS),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import policytest, rules, scope
+    from secvault.access import policytest, remedies, rules, scope, vocabulary
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection
     from secvault.service import (
+        access_documents,
         activation,
         approles,
         audit_log,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         bootstrap,
         contacts,
         drills,
+        entitlements,
+        explanations,
         factors,
         federation,
         grants,
@@ -43,11 +46,13 @@ if TYPE_CHECKING:
         opening,
         own_factors,
         passkey_sign_in,
+        past,
         people,
         people_file,
         reauthentication,
         records,
         recovery,
+        replays,
         resets,
         rewrap_runs,
         rewrapping,
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from secvault.store import engine, migrate
 
 __all__ = [
+    "access_documents",
     "activation",
     "approles",
     "approvals",
@@ -83,7 +89,9 @@ __all__ = [
     "directory",
     "drills",
     "engine",
+    "entitlements",
     "evidence",
+    "explanations",
     "factors",
     "federation",
     "grants",
@@ -101,6 +109,7 @@ __all__ = [
     "opening",
     "own_factors",
     "passkey_sign_in",
+    "past",
     "people",
     "people_file",
     "persons",
@@ -111,6 +120,8 @@ __all__ = [
     "reauthentication",
     "records",
     "recovery",
+    "remedies",
+    "replays",
     "repository",
     "resets",
     "rewrap_runs",
@@ -133,6 +144,7 @@ __all__ = [
     "transit",
     "verify_export",
     "visit",
+    "vocabulary",
     "working",
 ]
 
@@ -155,6 +167,7 @@ _ELSEWHERE = {
     "proofs": "secvault.audit.proofs",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "rules": "secvault.access.rules",
     "scope": "secvault.access.scope",
@@ -166,6 +179,7 @@ _ELSEWHERE = {
     "totp": "secvault.identity.totp",
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",
+    "vocabulary": "secvault.access.vocabulary",
 }
 
 if not TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from secvault.cli.plain import one_line
-from secvault.errors import SecvaultError
+from secvault.errors import Refused, SecvaultError
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ def run_to_exit_code(program: Callable[[], object]) -> int:
         return _code_of(end)
     except SecvaultError as error:
         print(f"secvault: {sentence(error)}", file=sys.stderr)  # noqa: T201
+        if isinstance(error, Refused) and error.decision_id:
+            hint = f"why: secvault access explain --decision {error.decision_id}"
+            print(f"secvault: {hint}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - nothing may reach the person as a traceback
         print(f"secvault: {place_of(error)}", file=sys.stderr)  # noqa: T201

@@ -29,7 +29,7 @@ SEEN_EVERY = 60 * 1_000_000
 RECOVERY_SECONDS = 30 * 60
 """How long a session lasts that a recovery code opened: long enough to enrol a new factor."""
 
-_RECOVERY_LAYER = frozenset({"role:any.signed_in"})
+RECOVERY_LAYER = frozenset({"role:any.signed_in"})
 """All that such a session may use of the person's roles; see `access.narrowing`."""
 
 _MICROS = 1_000_000
@@ -306,7 +306,7 @@ def principal_of(row: Row[*tuple[Any, ...]]) -> Principal:
         department=row.department,
         credential=row.key_id,
         second_factor_at=row.second_factor_at or None,
-        narrowing=(_RECOVERY_LAYER,) if RECOVERY in factors else (),
+        narrowing=(RECOVERY_LAYER,) if RECOVERY in factors else (),
         factors=factors,
     )
 

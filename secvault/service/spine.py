@@ -22,7 +22,7 @@ from secvault.access import (
     Policy,
 )
 from secvault.access.obligations import MAY_NEED_APPROVAL
-from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
+from secvault.audit.event import Actor, ActorKind, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
@@ -30,6 +30,7 @@ from secvault.errors import ApprovalRequired, Refused, SecvaultError, StepUpRequ
 from secvault.identity.principal import Principal
 from secvault.service import standing
 from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
+from secvault.service.decision_note import note_of
 from secvault.store import Store
 
 T = TypeVar("T")
@@ -73,6 +74,13 @@ class Outcome(Generic[T]):
     fields: tuple[str, ...] = ()
     count: int = 1
     detail: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass
+class Concern:
+    """The decision that what is done rests on: the newest, when it was made anew."""
+
+    decision: Decision
 
 
 class Spine:
@@ -170,11 +178,15 @@ class Spine:
         decision = self.decide(caller, operation)
         proposal: Proposal | None = None
         try:
-            with self.concerning(caller, operation, decision), self._store.write() as connection:
+            with (
+                self.concerning(caller, operation, decision) as concern,
+                self._store.write() as connection,
+            ):
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
                 again = self._policy.decide(self._request(caller, operation), connection)
                 if not again.allowed:
+                    concern.decision = again
                     raise _refused(again)
                 proposal = self._proposal(connection, caller, operation, terms)
                 approved = self._approved(connection, proposal)
@@ -215,17 +227,23 @@ class Spine:
     @contextmanager
     def concerning(
         self, caller: Caller, operation: Operation, decision: Decision
-    ) -> Iterator[None]:
-        """Record the failure of what is done in the block, and let it go on its way."""
+    ) -> Iterator[Concern]:
+        """Record the failure of what is done in the block, and let it go on its way.
+
+        A refusal goes with the id of the decision that the record names.
+        """
+        concern = Concern(decision)
         try:
-            yield
+            yield concern
         except SecvaultError as error:
             detail = {"reason": error.code}
             if isinstance(error, ApprovalRequired):
                 detail["digest"] = error.digest
             failed = Outcome(None, count=0, detail=detail)
             outcome: AuditOutcome = "denied" if isinstance(error, Refused) else "error"
-            self._audit.record(self.event(caller, operation, outcome, decision, failed))
+            if isinstance(error, Refused):
+                error.decision_id = error.decision_id or concern.decision.id
+            self._audit.record(self.event(caller, operation, outcome, concern.decision, failed))
             raise
 
     @staticmethod
@@ -271,12 +289,13 @@ class Spine:
             if proposal.beneficiary:
                 detail["subject"] = proposal.beneficiary
             event = self.event(caller, operation, "ok", decision, Outcome(None, detail=detail))
-            self._audit.enqueue(connection, replace(event, kind="approval.ask"))
+            self._audit.enqueue(connection, _as_of_kind(event, "approval.ask"))
         self._audit.kick()
         return ApprovalRequired(
             f"the request {asked.request} waits for its approval; do the same again when it has it",
             digest=proposal.digest,
             request=asked.request,
+            decision_id=decision.id,
         )
 
     @staticmethod
@@ -306,10 +325,16 @@ class Spine:
             department=operation.department,
             fields=done.fields if done else (),
             count=done.count if done else None,
-            decision=DecisionNote(decision.rule, decision.policy_digest, decision.id),
+            decision=note_of(decision, operation, caller.principal.narrowing),
             request=caller.request_id,
             detail=done.detail if done else {},
         )
+
+
+def _as_of_kind(event: Event, kind: str) -> Event:
+    """The event under another kind, with the action that its decision was about."""
+    assert event.decision is not None  # noqa: S101 - every event of an operation has one
+    return replace(event, kind=kind, decision=replace(event.decision, action=event.kind))
 
 
 def _refused(decision: Decision) -> Refused:

@@ -140,6 +140,10 @@ CALLS: Mapping[str, Bodies] = {
     "DELETE /api/v1/tokens/{key_id}": ({},),
     "PATCH /api/v1/systems/{account}": ({"owner": "admin"},),
     "POST /api/v1/systems/{account}/disable": ({},),
+    "GET /api/v1/access/explain": ({},),
+    "GET /api/v1/access/who-can": ({},),
+    "GET /api/v1/access/what-can": ({},),
+    "GET /api/v1/access/replay/{decision}": ({},),
     "GET /api/v1/approvals": ({},),
     "GET /api/v1/approvals/own": ({},),
     "GET /api/v1/approvals/policy": ({},),
@@ -249,6 +253,8 @@ class Walk:
                 "second": codes.at(now),
                 "code": codes.at(now + STEP),
             }
+        if "decision_id" in shown:
+            self.at["decision"] = shown["decision_id"]
         if "version" in shown:
             self.at["version"] = str(shown["version"])
         if "granted_by" in shown:
@@ -338,6 +344,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "provider": "corp",
             "request": "0" * 32,
             "digest": "0" * 64,
+            "decision": "0" * 32,
             "first": "123456",
             "second": "123457",
         }

@@ -57,6 +57,7 @@ PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
 PEOPLE |= {"session.read", "session.end"} | {
     f"person.{what}" for what in ("update", "enable", "invite", "uninvite", "import", "export")
 }
+ACCESS = {f"access.{what}" for what in ("explain", "who_can", "what_can", "replay")}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
@@ -76,13 +77,21 @@ APPROLES = READ_APPROLES | {
 }
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
-EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own", "identity.read"}
+EVERYBODY |= {
+    "auth.step_up",
+    "factor.read",
+    "contact.read",
+    "approval.own",
+    "identity.read",
+    "access.own",
+}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
     "it.admin": EVERYBODY
     | PEOPLE
     | GRANTS
+    | ACCESS
     | ACCOUNTS
     | TOKENS
     | APPROLES
@@ -93,6 +102,7 @@ MAY = {
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
     "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
     "it.auditor": EVERYBODY
+    | ACCESS
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
@@ -110,6 +120,7 @@ MAY = {
 LOCAL_MAY = {
     "local:operator": PEOPLE
     | GRANTS
+    | ACCESS
     | ACCOUNTS
     | TOKENS
     | APPROLES

@@ -35,8 +35,10 @@ GOLDEN_FULL = (
     '"c":{"e":"01920c3e-7a11-7000-8000-00000000000f","r":"r-19"},'
     '"id":"01920c3e-7a11-7000-8000-000000000001","k":"record.read",'
     '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},"o":1,'
-    f'"p":{{"d":"{"ab" * 32}","i":"d-19","r":"payments.read"}},'
-    '"t":1790000000000000,"v":1,'
+    '"p":{"a":"record.update","c":{"aal2_fresh:300":0,"recovering":1},'
+    f'"d":"{"ab" * 32}","e":412,"f":"bank_account","i":"d-19","k":"condition_failed",'
+    '"n":"0123456789abcdef","o":"payments","r":"payments.read","s":912,"t":1789999999999999},'
+    '"t":1790000000000000,"v":2,'
     '"x":{"d":"accounting","e":{"collection":"payments","version":3},"f":["bank_account"],'
     '"i":"accounting/payments/pay-19/bank_account","n":0}}'
 )
@@ -44,7 +46,14 @@ GOLDEN_SMALLEST = (
     '{"a":{"i":"node-1","t":"system"},"id":"01920c3e-7a11-7000-8000-000000000001",'
     '"k":"audit.started",'
     '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},"o":0,'
-    '"t":0,"v":1,"x":{}}'
+    '"t":0,"v":2,"x":{}}'
+)
+# As the program before version 2 wrote it, and as it stays in the log.
+FIRST_FORMAT = (
+    '{"a":{"i":"u-7","t":"user"},"id":"01920c3e-7a11-7000-8000-000000000001","k":"record.read",'
+    '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},"o":1,'
+    f'"p":{{"d":"{"ab" * 32}","i":"d-19","r":"payments.read"}},'
+    '"t":1790000000000000,"v":1,"x":{"d":"accounting","i":"accounting/payments/pay-19"}}'
 )
 
 full = Event(
@@ -55,7 +64,20 @@ full = Event(
     department="accounting",
     fields=("bank_account",),
     count=0,
-    decision=DecisionNote("payments.read", "ab" * 32, "d-19"),
+    decision=DecisionNote(
+        "payments.read",
+        "ab" * 32,
+        "d-19",
+        epoch=412,
+        at=1_789_999_999_999_999,
+        kind="condition_failed",
+        action="record.update",
+        object="payments",
+        field="bank_account",
+        conditions=(("aal2_fresh:300", 0), ("recovering", 1)),
+        factor_age=912,
+        narrowing="0123456789abcdef",
+    ),
     correlation="01920c3e-7a11-7000-8000-00000000000f",
     request="r-19",
     detail={"version": 3, "collection": "payments"},
@@ -86,6 +108,21 @@ def events(draw: st.DrawFn) -> Event:
     kind = draw(st.sampled_from(sorted(KINDS)))
     names = draw(st.sets(st.sampled_from(sorted(KINDS[kind])))) if KINDS[kind] else set()
     decision = DecisionNote(draw(maybe), draw(maybe), draw(maybe))
+    if draw(st.booleans()):
+        decision = replace(
+            decision,
+            epoch=draw(numbers),
+            at=draw(st.integers(1, LARGEST_NUMBER)),
+            kind=draw(maybe),
+            action=draw(maybe),
+            object=draw(resources),
+            field=draw(maybe),
+            conditions=tuple(
+                sorted(draw(st.dictionaries(identifiers, st.integers(0, 2), max_size=3)).items())
+            ),
+            factor_age=draw(st.none() | numbers),
+            narrowing=draw(maybe),
+        )
     return Event(
         kind=kind,
         outcome=draw(st.sampled_from(OUTCOMES)),
@@ -113,6 +150,48 @@ def events(draw: st.DrawFn) -> Event:
 )
 def test_the_leaf_bytes_of_an_event_never_change(event: Event, t: int, golden: str) -> None:
     assert encode(event, id=ID, t=t, number=NUMBER) == golden.encode()
+
+
+def test_an_entry_of_the_first_format_is_read_as_it_was_written() -> None:
+    stored = decode(FIRST_FORMAT.encode(), seq=5)
+    assert stored.event.decision == DecisionNote("payments.read", "ab" * 32, "d-19")
+    assert stored.event.decision.at == 0
+    assert stored.body == FIRST_FORMAT.encode()
+    left_in_the_outbox = FIRST_FORMAT.replace(
+        '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},', ""
+    )
+    stamped = stamp(draft_of(left_in_the_outbox.encode()), t=1_790_000_000_000_000, number=NUMBER)
+    assert stamped == FIRST_FORMAT.encode()
+
+
+def test_what_a_decision_was_about_follows_from_the_event_where_nothing_else_is_said() -> None:
+    plain = _with(resource="it/transit/k", department="it", decision=DecisionNote(at=1))
+    assert plain.asked == ("record.read", "transit/k")
+    said = _with(resource="hr/payroll/p", department="hr", decision=DecisionNote(object="payroll"))
+    assert said.asked == ("record.read", "payroll")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [
+        ({"kind": "no rule"}, "decision.kind"),
+        ({"action": "a b"}, "decision.action"),
+        ({"field": "não"}, "decision.field"),
+        ({"narrowing": "/"}, "decision.narrowing"),
+        ({"object": "a\nb"}, "decision.object"),
+        ({"object": "a" * 1025}, "decision.object"),
+        ({"conditions": (("a b", 1),)}, "decision.conditions"),
+        ({"conditions": (("always", 3),)}, "decision.conditions"),
+        ({"factor_age": -1}, "decision"),
+        ({"epoch": 2**53}, "decision"),
+    ],
+)
+def test_what_replaying_goes_by_is_checked_before_it_is_written(
+    fault: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        encode(_with(decision=replace(DecisionNote(at=1), **fault)), id=ID, t=1, number=NUMBER)
+    assert refused.value.fields[0].field == where
 
 
 @given(events(), numbers)
@@ -209,10 +288,10 @@ def test_the_largest_event_fits_with_the_longest_number() -> None:
         b"null",
         b"\xff",
         GOLDEN_FULL.encode()[:-1],
-        GOLDEN_FULL.replace('"v":1', '"v":2').encode(),
+        GOLDEN_FULL.replace('"v":2', '"v":3').encode(),
         GOLDEN_FULL.replace('"o":1', '"o":9').encode(),
         GOLDEN_FULL.replace('"t":"user"', '"t":"robot"').encode(),
-        GOLDEN_FULL.replace('"v":1', '"v":1,"z":1').encode(),
+        GOLDEN_FULL.replace('"v":2', '"v":2,"z":1').encode(),
         GOLDEN_FULL.replace(":1790000000000000", ":1.5").encode(),
         draft(full, id=ID, t=1).body,
     ],

@@ -1,0 +1,71 @@
+"""What the audit log keeps of a decision: enough to make it again, and nothing personal."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Protocol
+
+from secvault.access import NO_FIELD, Decision, Narrowing
+from secvault.audit.event import OUTCOME_OF_CONDITION, DecisionNote, object_of
+from secvault.identity.layers import text_of
+
+_MICROS = 1_000_000
+_ALWAYS = "always"
+_DIGEST_DIGITS = 16
+_REMEMBERED = 1_024
+
+
+class Decided(Protocol):
+    """An operation, as far as a decision is about it; see `spine.Operation`."""
+
+    @property
+    def department(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+    @property
+    def resource(self) -> str: ...
+    @property
+    def field(self) -> str: ...
+
+
+def note_of(decision: Decision, operation: Decided, narrowing: Narrowing) -> DecisionNote:
+    """The note of a decision about this operation, by a credential that is narrowed so."""
+    context = decision.context
+    if context is None:
+        return DecisionNote(decision.rule, decision.policy_digest, decision.id)
+    conditions: tuple[tuple[str, int], ...] = ()
+    age = None
+    # Called for each answer of the lean path, where nothing but `always` is looked at.
+    if any(name != _ALWAYS for name, _ in decision.outcomes):
+        conditions = tuple(
+            sorted(
+                (name, OUTCOME_OF_CONDITION[came_out])
+                for name, came_out in decision.outcomes
+                if name != _ALWAYS
+            )
+        )
+        if context.second_factor_at is not None:
+            age = max(0, context.at - context.second_factor_at) // _MICROS
+    follows = operation.object == object_of(operation.resource, operation.department)
+    return DecisionNote(
+        decision.rule,
+        decision.policy_digest,
+        decision.id,
+        decision.epoch,
+        context.at,
+        "" if decision.allowed else decision.kind,
+        "",
+        "" if follows else operation.object,
+        "" if operation.field == NO_FIELD else operation.field,
+        conditions,
+        age,
+        digest_of(narrowing) if narrowing else "",
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def digest_of(narrowing: Narrowing) -> str:
+    """Names what a credential is narrowed to, without saying it: 16 hex digits of SHA-256."""
+    text = text_of(narrowing) or ""
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
