@@ -179,7 +179,8 @@ def _condition_failed(
         for condition in (basis.conditions.get(rule.cond),)
     )
     first = rules[0]
-    user = "This is not allowed in the present circumstances."
+    named = basis.conditions.get(first.cond)
+    user = (named and named.unmet) or "This is not allowed in the present circumstances."
     if any(miss.step_up is not None for miss in near):
         user = "This needs a fresh second factor: confirm with a new code and try again."
     return Finding(
