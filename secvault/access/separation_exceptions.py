@@ -44,7 +44,7 @@ class AgreedException:
         return self.ends_at if self.ended_at is None else min(self.ends_at, self.ended_at)
 
 
-def add_exception(
+def new_exception(
     connection: Connection,
     *,
     subject: str,
@@ -55,7 +55,7 @@ def add_exception(
     at: int,
     random: Callable[[int], bytes] = os.urandom,
 ) -> AgreedException:
-    """Let `subject` break the rule from `at` until `ends_at`; durable with the transaction.
+    """The exception that lets `subject` break the rule from `at` until `ends_at`; not kept yet.
 
     subject, rule: which the caller knows to exist. Raises InvalidInput; Refused when somebody
     excepts themselves; Conflict when there is one already.
@@ -76,11 +76,14 @@ def add_exception(
     present = list_exceptions(connection, subject=subject, valid_at=at)
     if any(one.rule == rule for one in present):
         raise Conflict(f"{subject} has an exception from {rule} already; end that one first")
-    made = AgreedException(
+    return AgreedException(
         f"x{random(10).hex()}", subject, rule, at, ends_at, shown, granted_by, at
     )
+
+
+def keep_exception(connection: Connection, made: AgreedException) -> None:
+    """Let it count; durable with the caller's transaction."""
     connection.execute(insert(separation_exception).values(**vars(made)))
-    return made
 
 
 def end_exception(

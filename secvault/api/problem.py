@@ -27,6 +27,7 @@ from secvault.errors import (
     Overloaded,
     ProvisioningRefused,
     SecvaultError,
+    SeparationOfDuties,
     StepUpRequired,
     TooManyAttempts,
 )
@@ -66,6 +67,12 @@ class ApprovalProblem(BaseModel):
     digest: str
 
 
+class SeparationProblem(BaseModel):
+    """The rules of separation that would be broken, by id."""
+
+    rules: list[str]
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with the request id and the fields at fault."""
 
@@ -76,6 +83,7 @@ class Problem(BaseModel):
     request_id: str
     errors: list[FieldProblem] | None = None
     approval: ApprovalProblem | None = None
+    separation: SeparationProblem | None = None
 
 
 class VaultErrors(BaseModel):
@@ -110,9 +118,11 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     status = error.status
     if error.vault_status is not None and _is_vaults(request):
         status = error.vault_status
-    more = {}
+    more: dict[str, Any] = {}
     if isinstance(error, ApprovalRequired):
         more["approval"] = {"request": error.request, "digest": error.digest}
+    if isinstance(error, SeparationOfDuties):
+        more["separation"] = {"rules": list(error.rules)}
     return _answer(
         request, status, error.code, error.title, error.detail, error.fields, headers, more
     )

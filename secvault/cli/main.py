@@ -11,6 +11,7 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
+    access,
     account,
     approle,
     approvals,
@@ -152,6 +153,7 @@ for _name, _noun, _panel in (
     ("account", account, ACCESS),
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
+    ("access", access, ACCESS),
     ("approvals", approvals, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
