@@ -11,7 +11,6 @@ import typer
 
 from secvault import __version__
 from secvault.cli import (
-    access,
     account,
     approle,
     approvals,
@@ -36,6 +35,7 @@ from secvault.cli import (
     records,
     rewraps,
     seal,
+    separation,
     serve,
     session,
     sessions,
@@ -153,7 +153,7 @@ for _name, _noun, _panel in (
     ("account", account, ACCESS),
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
-    ("access", access, ACCESS),
+    ("access", separation, ACCESS),
     ("approvals", approvals, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),

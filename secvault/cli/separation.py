@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from secvault.access.conflicts import Way
     from secvault.service.separation_review import ConflictView, ExceptionView
 
+app = typer.Typer(
+    no_args_is_help=True, help="What people and systems have together: conflicts, exceptions."
+)
 exceptions = typer.Typer(
     no_args_is_help=True,
     help="Who may break a rule of separation for a while, and what is done instead: "
     "list, add, end.",
 )
 
-CONFLICTS_EXAMPLE = "Example: secvault access conflicts --subject user:lan.tran --json"
-SEPARATION_EXAMPLE = "Example: secvault access separation"
+app.add_typer(exceptions, name="exceptions")
 
 
+@app.command(epilog="Example: secvault access conflicts --subject user:lan.tran --json")
 def conflicts(
     context: typer.Context,
     subject: Annotated[
@@ -63,6 +66,7 @@ def conflicts(
     show.table(rows, columns, "Nobody breaks a rule.")
 
 
+@app.command("separation", epilog="Example: secvault access separation")
 def rules(context: typer.Context, as_json: show.AsJson = False) -> None:
     """List the rules of separation.toml: what nobody may have together."""
     with opening.vault(context) as (service, caller):
