@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from secvault.access import add_grant
 from secvault.audit.query import Question, page
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, NotFound, Refused, VersionMismatch
+from secvault.records import history
 from secvault.service import Service, authentication, bootstrap, opening, records, systems
 from secvault.service.records import RecordView
 from secvault.service.spine import Caller
@@ -270,7 +271,7 @@ def actors(desk: Desk, record: str) -> list[tuple[int, str, str]]:
 
 
 def test_of_two_who_approve_at_once_one_does(busy: Desk) -> None:
-    for _ in range(4):
+    for _ in range(2):
         record = busy.enter(busy.lan)
         at_once(
             lambda record=record: busy.approve(busy.minh, record),  # type: ignore[misc]
@@ -283,7 +284,7 @@ def test_of_two_who_approve_at_once_one_does(busy: Desk) -> None:
 def test_a_change_at_the_moment_of_the_approval_leaves_no_changed_record_approved(
     busy: Desk,
 ) -> None:
-    for turn in range(8):
+    for turn in range(4):
         record = busy.enter(busy.lan)
         # Whoever approves tries to slip a change of their own under it, sometimes as the version
         # that they approve.
@@ -304,3 +305,26 @@ def test_a_change_at_the_moment_of_the_approval_leaves_no_changed_record_approve
                     if made != action and at <= version
                 }
                 assert subject not in makers
+
+
+def test_nobody_becomes_a_maker_between_the_look_at_the_makers_and_the_approval(
+    busy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = busy.enter(busy.lan)
+    look, looks = history.makers_of, []
+    slipped_in = threading.Thread(target=lambda: busy.change(busy.minh, record))
+
+    def slow(connection: Connection, name: str) -> frozenset[str]:
+        found = look(connection, name)
+        looks.append(name)
+        if len(looks) == 2:
+            slipped_in.start()
+            slipped_in.join(0.7)
+        return found
+
+    monkeypatch.setattr(history, "makers_of", slow)
+    with pytest.raises(VersionMismatch):
+        busy.approve(busy.minh, record, 2)
+    slipped_in.join()
+    assert len(looks) == 2
+    assert (busy.read(record).version, busy.read(record).approved) == (2, None)
