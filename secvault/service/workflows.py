@@ -23,7 +23,7 @@ from secvault.store import tables
 BACKUP = "backup"
 DRILL = "drill"
 SEPARATION = "separation"
-NIGHTLY = Schedule(SEPARATION, "nightly", "30 1 * * *", "UTC")
+NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 """Who breaks a rule of separation by now, also by what only time has brought."""
 
 

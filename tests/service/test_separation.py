@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from secvault.access import Grant, add_grant, list_grants
 from secvault.audit.event import Event
 from secvault.audit.query import Question, page
+from secvault.clock import Clock
 from secvault.crypto.secret import Secret
 from secvault.errors import (
     ApprovalRequired,
@@ -22,6 +24,7 @@ from secvault.errors import (
     SeparationOfDuties,
 )
 from secvault.identity.people import find_person
+from secvault.jobs import Place, Worker
 from secvault.service import Service, bootstrap, grants, opening, provided_roles, systems
 from secvault.service import separation_review as review
 from secvault.service.approvals import operations as approvals
@@ -29,6 +32,7 @@ from secvault.service.approvals import requests
 from secvault.service.bootstrap import admit_first
 from secvault.service.grants import subject_of
 from secvault.service.spine import Caller
+from secvault.service.workflows import schedules, workflows
 from tests.running_service import PASSWORD, SEED, Hands, House, add_person, signed_in
 from tests.service.approval_house import Staff, staffed
 from tests.service.test_approvals_at_once import HouseAt
@@ -313,6 +317,40 @@ def test_a_conflict_that_only_time_or_a_rule_brings_is_news_once_until_it_is_ove
     assert review.find_new(service) == ()
     behind(service, CLERK)
     assert review.find_new(service) == ((PAYMENTS, subject),)
+
+
+def test_the_worker_looks_every_night_by_itself(staff: Staff) -> None:
+    service, hands = staff.service, staff.house.hands
+    for place in (CLERK, TREASURER):
+        behind(service, place)
+    data = service.settings.data_folder
+    log: list[str] = []
+    worker = Worker(
+        service.store,
+        Clock(
+            wall=hands.clock().wall,
+            monotonic=lambda: time.monotonic() * 20,
+            sleep=lambda seconds: time.sleep(seconds / 20),
+        ),
+        workflows(service),
+        Place(data / "jobs.db", data / "worker.lock"),
+        lambda event, **_fields: log.append(event),
+        schedules=schedules(service),
+    )
+    worker.start()
+    try:
+        # To 02:10 of the next day, and a little.
+        hands.seconds += DAY - hands.seconds % DAY + 2 * 3600 + 10 * 60 + 5
+        end = time.monotonic() + 60
+        while (
+            not (found := events(service, "separation.find")) or "problems" not in found[0].detail
+        ):
+            assert time.monotonic() < end, log
+            time.sleep(0.05)
+    finally:
+        assert worker.stop(finish=1000.0, cancel=1000.0) == ()
+    assert [one.detail.get("rule") for one in found] == [None, PAYMENTS]
+    assert found[0].actor.subject == "system:jobs"
 
 
 def test_a_moment_is_asked_about_by_the_grants_of_then(staff: Staff) -> None:
