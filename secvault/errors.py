@@ -208,6 +208,20 @@ class ApprovalRequired(Refused):
         self.request = request
 
 
+class SeparationOfDuties(Refused):
+    """Somebody would have together what a rule of `separation.toml` keeps apart.
+
+    rules: the ids of the rules.
+    """
+
+    code = "separation-of-duties"
+    title = "Kept apart from what is held already"
+
+    def __init__(self, detail: str, *, rules: tuple[str, ...]) -> None:
+        super().__init__(detail)
+        self.rules = rules
+
+
 class Sealed(SecvaultError):
     """The root key is not available, so nothing can be opened."""
 

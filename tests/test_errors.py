@@ -44,6 +44,7 @@ MEANINGS = {
     "refused": (403, 3),
     "foreign-page": (403, 3),
     "approval-required": (403, 3),
+    "separation-of-duties": (403, 3),
     "step-up-required": (401, 3),
     "sealed": (503, 4),
     "unavailable": (503, 4),

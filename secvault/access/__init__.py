@@ -18,7 +18,13 @@ from secvault.access.decide import (
     field_access,
 )
 from secvault.access.explain import NearMiss
-from secvault.access.grants import Grant, add_grant, list_grants, revoke_grant
+from secvault.access.grants import (
+    Grant,
+    add_grant,
+    check_grantable,
+    list_grants,
+    revoke_grant,
+)
 from secvault.access.narrowing import Narrowing
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
@@ -52,6 +58,7 @@ __all__ = [
     "Snapshot",
     "add_grant",
     "build_snapshot",
+    "check_grantable",
     "decide",
     "decide_fields",
     "field_access",

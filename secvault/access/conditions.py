@@ -23,12 +23,16 @@ class AccessContext:
 
     at: the moment of the decision. second_factor_at: when the second factor was last proven in
     this session, None when it was not. Both in microseconds since the epoch, UTC. recovering:
-    whether a recovery code opened this session.
+    whether a recovery code opened this session. acting: who acts, and who answers for them; known
+    where makers are. makers: the subjects who entered or changed the object, and who answered for
+    them; None where nobody looked.
     """
 
     at: int
     second_factor_at: int | None = None
     recovering: bool = False
+    acting: frozenset[str] = frozenset()
+    makers: frozenset[str] | None = None
 
 
 class Outcome(StrEnum):
@@ -41,10 +45,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition ready to ask. step_up: seconds; a second factor not older would meet it."""
+    """A condition ready to ask. step_up: seconds; a second factor not older would meet it.
+
+    unmet: what the caller is told when it does not hold; empty for nothing of its own.
+    """
 
     holds: Callable[[AccessContext], bool]
     step_up: int | None = None
+    unmet: str = ""
 
 
 Registry = Mapping[str, Callable[[str], Condition]]
@@ -78,8 +86,29 @@ def _recovering(parameter: str) -> Condition:
     return Condition(lambda context: context.recovering)
 
 
+def _not_maker(parameter: str) -> Condition:
+    if parameter:
+        raise ValueError("takes no parameter")
+
+    def holds(context: AccessContext) -> bool:
+        if context.makers is None or not context.acting:
+            raise LookupError("nobody looked who made the object")
+        # Where it is not known who did, it cannot be shown to be somebody else.
+        return bool(context.makers) and context.makers.isdisjoint(context.acting)
+
+    return Condition(
+        holds,
+        unmet="Somebody else must do this: you entered or changed it, or it is not known who did.",
+    )
+
+
 CONDITIONS: Registry = MappingProxyType(
-    {"always": _always, "aal2_fresh": _aal2_fresh, "recovering": _recovering}
+    {
+        "always": _always,
+        "aal2_fresh": _aal2_fresh,
+        "recovering": _recovering,
+        "not_maker": _not_maker,
+    }
 )
 """The conditions that policies may use."""
 

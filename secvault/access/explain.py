@@ -182,7 +182,10 @@ def _condition_failed(
     )
     first = rules[0]
     stale = any(miss.step_up is not None for miss in near)
+    named = basis.conditions.get(first.cond)
     user = reason("condition_failed_step_up" if stale else "condition_failed")
+    if not stale and named is not None and named.unmet:
+        user = named.unmet
     return Finding(
         "condition_failed",
         first.id,

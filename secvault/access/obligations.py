@@ -22,6 +22,7 @@ MOST_PEOPLE = 9
 MAY_NEED_APPROVAL = frozenset(
     {
         "approle.write",
+        "exception.add",
         "factor.reset",
         "grant.add",
         "grant.revoke",

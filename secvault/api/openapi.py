@@ -14,9 +14,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from secvault.api.declared import open_to_all
-from secvault.api.problem import PROBLEM_JSON, ApprovalProblem, FieldProblem, Problem
+from secvault.api.problem import (
+    PROBLEM_JSON,
+    ApprovalProblem,
+    FieldProblem,
+    Problem,
+    SeparationProblem,
+)
 
-_OURS = (Problem, FieldProblem, ApprovalProblem)
+_OURS = (Problem, FieldProblem, ApprovalProblem, SeparationProblem)
 _REPLACED = ("HTTPValidationError", "ValidationError")
 _INVALID = "422"
 _NO_CONTENT = "204"

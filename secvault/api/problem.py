@@ -28,6 +28,7 @@ from secvault.errors import (
     ProvisioningRefused,
     Refused,
     SecvaultError,
+    SeparationOfDuties,
     StepUpRequired,
     TooManyAttempts,
 )
@@ -67,6 +68,12 @@ class ApprovalProblem(BaseModel):
     digest: str
 
 
+class SeparationProblem(BaseModel):
+    """The rules of separation that would be broken, by id."""
+
+    rules: list[str]
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with the request id and the fields at fault.
 
@@ -81,6 +88,7 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
     approval: ApprovalProblem | None = None
     decision_id: str | None = None
+    separation: SeparationProblem | None = None
 
 
 class VaultErrors(BaseModel):
@@ -120,6 +128,8 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
         more["decision_id"] = error.decision_id
     if isinstance(error, ApprovalRequired):
         more["approval"] = {"request": error.request, "digest": error.digest}
+    if isinstance(error, SeparationOfDuties):
+        more["separation"] = {"rules": list(error.rules)}
     return _answer(
         request, status, error.code, error.title, error.detail, error.fields, headers, more
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +45,14 @@ class Changes(BaseModel):
     fields: dict[str, AnyJson]
 
 
+class ReleaseAnswer(BaseModel):
+    """Whether a record is a draft, or approved as it is: by whom (a subject), and when."""
+
+    state: Literal["draft", "approved"]
+    approved_by: str | None
+    approved_at: str | None
+
+
 class RecordAnswer(BaseModel):
     """A record as far as the caller may see it."""
 
@@ -56,6 +64,7 @@ class RecordAnswer(BaseModel):
     withheld: dict[str, str] = Field(description="Fields that are not shown, with the reason.")
     created_at: str
     updated_at: str
+    release: ReleaseAnswer | None = Field(description="null where records are not approved.")
 
 
 class RecordPage(BaseModel):
@@ -88,6 +97,7 @@ class CollectionAnswer(BaseModel):
     department: str
     title: dict[str, str]
     fields: list[FieldSchema]
+    release: str | None = Field(description="second_person, or null.")
 
 
 class CollectionList(BaseModel):
@@ -173,6 +183,21 @@ def record_update(
     return _tagged(view, response)
 
 
+@router.post("/records/{collection}/{record}/approval", status_code=201)
+@operation("{department}/{collection}/{record}", "record.approve", "record.list")
+def record_approve(
+    at: Authenticated,
+    collection: CollectionName,
+    record: RecordId,
+    response: Response,
+    if_match: IfMatch = None,
+) -> RecordAnswer:
+    """Approve the version that you saw (If-Match), which others have made; a change voids it."""
+    service, who = at
+    version = version_of(if_match)
+    return _tagged(records.approve_record(service, who, collection, record, version), response)
+
+
 @router.delete("/records/{collection}/{record}", status_code=204)
 @operation("{department}/{collection}/{record}", "record.delete")
 def record_delete(
@@ -198,6 +223,20 @@ def _answer(view: RecordView) -> RecordAnswer:
         withheld=dict(view.withheld),
         created_at=timestamp(view.created_at),
         updated_at=timestamp(view.updated_at),
+        release=_release(view),
+    )
+
+
+def _release(view: RecordView) -> ReleaseAnswer | None:
+    if not view.released:
+        return None
+    if view.approved is None:
+        return ReleaseAnswer(state="draft", approved_by=None, approved_at=None)
+    given = view.approved
+    return ReleaseAnswer(
+        state="approved",
+        approved_by=given.approved_by,
+        approved_at=timestamp(given.approved_at),
     )
 
 
@@ -225,4 +264,5 @@ def _collection(collection: Collection) -> CollectionAnswer:
             )
             for field in collection.fields.values()
         ],
+        release=collection.release,
     )

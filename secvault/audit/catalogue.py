@@ -91,6 +91,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "repository": ID,
         "request": ID,
         "role": ID,
+        "rule": ID,
         "run": ID,
         "seal": WORD,
         "seconds": NUMBER,
@@ -203,6 +204,12 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "grant.add": "grant role subject not_before expires_at reason approval digest provider",
         "grant.read": "subject role",
         "grant.revoke": "grant role subject reason approval digest provider",
+        # What nobody may have together
+        "separation.read": "subject rule",
+        "separation.find": "subject rule problems expires_at not_before reason",
+        "separation.conflict": "subject rule role grant provider",
+        "exception.add": "subject rule target expires_at reason approval digest",
+        "exception.end": "subject rule target reason",
         # What needs a second person
         "approval.ask": "request operation subject digest expires_at",
         "approval.give": "request operation subject digest factor reason",
@@ -221,6 +228,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "record.read_masked": "collection version",
         "record.update": "collection version from_version",
         "record.delete": "collection version reason",
+        "record.approve": "collection version reason",
         "record.list": "collection",
         "record.erase": "collection subject reason",
         "field.reveal": "collection version",

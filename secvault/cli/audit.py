@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from secvault.cli import opening, operations, outcome, show
+from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def events(
             actor=actor,
             resource=resource,
             department=department,
-            since=_micros(since, "--since"),
-            until=_micros(until, "--until"),
+            since=micros_of(since, "--since"),
+            until=micros_of(until, "--until"),
         )
         page = operations.audit_log.read_events(service, caller, question, after, limit)
     rows = [_row(event) for event in page.events]
@@ -178,19 +178,6 @@ def _verify_export(
             show.out(show.cell(problem))
     if not whole:
         raise typer.Exit(outcome.DAMAGE.number)
-
-
-def _micros(text: str, option: str) -> int | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput.at(
-            option, "write a date or time such as 2026-11-03 or 2026-11-03T10:00:00+07:00"
-        ) from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(aware.timestamp()) * 1_000_000 + aware.microsecond
 
 
 def _row(stored: StoredEvent) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from secvault.cli import (
     records,
     rewraps,
     seal,
+    separation,
     serve,
     session,
     sessions,
@@ -125,6 +126,11 @@ app.command(
     epilog="Example: export SECVAULT_TOKEN=$(secvault step-up)",
 )(session.step_up)
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
+access.app.command(epilog="Example: secvault access conflicts --subject user:lan.tran --json")(
+    separation.conflicts
+)
+access.app.command("separation", epilog="Example: secvault access separation")(separation.rules)
+access.app.add_typer(separation.exceptions, name="exceptions")
 audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
     audit_proofs.prove
 )

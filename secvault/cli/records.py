@@ -73,11 +73,14 @@ def list_(
         {
             "id": view.id,
             "version": view.version,
+            "state": "approved" if view.approved else "draft",
             **{f".{name}": _shown(view, name) for name in names},
         }
         for view in page.records
     ]
     columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
+    if any(view.released for view in page.records):
+        columns["state"] = "State"
     show.table(rows, columns, "There is no record.")
     if len(seen) > len(names):
         show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
@@ -168,6 +171,28 @@ def set_(
 
 
 @app.command(
+    epilog="Example: SECVAULT_TOKEN=svs_... secvault records approve payments pay-0007 --version 2"
+)
+def approve(
+    context: typer.Context,
+    collection: CollectionName,
+    record_id: RecordId,
+    *,
+    version: Annotated[
+        int, typer.Option(help="The version that you have looked at, as shown.", min=1)
+    ],
+    as_json: show.AsJson = False,
+) -> None:
+    """Approve a record that others have entered and changed; a change makes it a draft again."""
+    with opening.vault(context) as (service, caller):
+        view = operations.records.approve_record(service, caller, collection, record_id, version)
+    if as_json:
+        _print(view, as_json=True)
+    else:
+        show.out(f"{view.collection}/{view.id} approved, version {view.version}")
+
+
+@app.command(
     epilog="Example: SECVAULT_TOKEN=svs_... secvault records delete visitors v-77 --version 2 --yes"
 )
 def delete(
@@ -208,6 +233,7 @@ def _schema(collection: Collection) -> dict[str, Any]:
         "name": collection.name,
         "department": collection.department,
         "title": dict(collection.title),
+        "release": collection.release,
         "fields": [
             {
                 "name": one.name,
@@ -232,6 +258,18 @@ def _document(view: RecordView) -> dict[str, Any]:
         "fields": dict(view.fields),
         "masked": dict(view.masked),
         "withheld": dict(view.withheld),
+        "release": _release(view),
+    }
+
+
+def _release(view: RecordView) -> dict[str, Any] | None:
+    if not view.released:
+        return None
+    given = view.approved
+    return {
+        "state": "approved" if given else "draft",
+        "approved_by": given.approved_by if given else None,
+        "approved_at": show.time(given.approved_at) if given else None,
     }
 
 
@@ -253,6 +291,11 @@ def _print(view: RecordView, *, as_json: bool) -> None:
         show.document(_document(view))
         return
     show.out(f"{view.collection}/{view.id}, version {view.version}, {show.time(view.updated_at)}")
+    if view.approved is not None:
+        when = show.time(view.approved.approved_at)
+        show.out(f"approved by {view.approved.approved_by}, {when}")
+    elif view.released:
+        show.out("draft: waits for its approval by somebody who did not enter or change it")
     show.facts(
         {
             **{name: _plain(value) for name, value in view.fields.items()},

@@ -16,11 +16,20 @@ from secvault.client.call import Call, Request, one
 from secvault.client.paths import body, joined, read
 
 
+class Release(msgspec.Struct, frozen=True):
+    """Whether a record is a `draft`, or `approved` as it is: by which subject, when (RFC 3339)."""
+
+    state: str
+    approved_by: str | None = None
+    approved_at: str | None = None
+
+
 class Record(msgspec.Struct, frozen=True):
     """A record as far as the caller may see it.
 
     version: to be given to `update_record`. masked: shown in place of a value. withheld: fields
-    that are not shown, with the reason. created_at, updated_at: RFC 3339.
+    that are not shown, with the reason. created_at, updated_at: RFC 3339. release: None where
+    records are not approved.
     """
 
     collection: str
@@ -31,6 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     withheld: dict[str, str]
     created_at: str
     updated_at: str
+    release: Release | None = None
 
     def __repr__(self) -> str:
         return f"<record {self.collection}/{self.id} version {self.version}>"

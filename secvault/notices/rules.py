@@ -165,6 +165,39 @@ def _approval(stored: StoredEvent) -> Telling | None:
     )
 
 
+def _separation(stored: StoredEvent) -> Telling | None:
+    detail = stored.event.detail
+    rule = str(detail.get("rule", ""))
+    # Without a rule it is the end of a night's look; a count of nothing is another node's find.
+    if not rule or stored.event.count == 0:
+        return None
+    facts: dict[str, str | int] = {"who": str(detail.get("subject", "")), "rule": rule}
+    if stored.event.outcome == "denied":
+        # By each sign-in, until somebody mends it.
+        cause = f"role_left_out:{facts['who']}:{rule}:{stored.t // _DAY}"
+        facts["role"] = str(detail.get("role", ""))
+        return Telling("role_left_out", cause, administrators=True, facts=facts)
+    if not facts["who"]:
+        return Telling(
+            "too_many_holders",
+            f"too_many_holders:{stored.id}",
+            administrators=True,
+            facts={"rule": rule},
+        )
+    cause = f"duties_together:{stored.id}"
+    return Telling("duties_together", cause, administrators=True, facts=facts)
+
+
+def _exception(stored: StoredEvent) -> Telling | None:
+    detail = stored.event.detail
+    return Telling(
+        "exception_made",
+        f"exception_made:{stored.id}",
+        administrators=True,
+        facts={"who": str(detail.get("subject", "")), "rule": str(detail.get("rule", ""))},
+    )
+
+
 def _acting_person(stored: StoredEvent) -> str:
     actor = stored.event.actor
     return actor.id if actor.kind == "user" else ""
@@ -197,6 +230,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("token.leaked", "ok"): _leaked,
         ("token.refused", "denied"): _refused_token,
         ("approval.ask", "ok"): _approval,
+        ("separation.find", "ok"): _separation,
+        ("separation.conflict", "ok"): _separation,
+        ("separation.conflict", "denied"): _separation,
+        ("exception.add", "ok"): _exception,
     }
 )
 """By kind and outcome of the event."""

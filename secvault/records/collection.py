@@ -92,14 +92,27 @@ class Field:
         return parse_value(self.type, self.limits, value, self.name)
 
 
+class Release(StrEnum):
+    """Who makes a draft of a record an approved one.
+
+    second_person: somebody who neither entered nor changed it.
+    """
+
+    SECOND_PERSON = "second_person"
+
+
 @dataclass(frozen=True)
 class Collection:
-    """One kind of record, owned by one department. Its name is unique over all departments."""
+    """One kind of record, owned by one department. Its name is unique over all departments.
+
+    release: None where records are not approved.
+    """
 
     name: str
     department: str
     title: Mapping[str, str]
     fields: Mapping[str, Field]
+    release: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +234,7 @@ def _collection(file: Path, department: str, name: str, declared: object) -> Col
     at = f"collections.{name}"
     _name(file, at, name)
     table = _table(file, at, declared)
-    _only(file, f"{at}.", table, frozenset({"title", "fields"}))
+    _only(file, f"{at}.", table, frozenset({"title", "fields", "release"}))
     fields = _table(file, f"{at}.fields", table.get("fields"))
     return Collection(
         name=name,
@@ -230,6 +243,9 @@ def _collection(file: Path, department: str, name: str, declared: object) -> Col
         fields=MappingProxyType(
             {key: _field(file, f"{at}.fields.{key}", key, field) for key, field in fields.items()}
         ),
+        release=_option(file, f"{at}.release", Release, table["release"])
+        if "release" in table
+        else None,
     )
 
 

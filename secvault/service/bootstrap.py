@@ -17,6 +17,7 @@ from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service.authentication import OPERATOR, local_operator
 from secvault.service.people import context_words, operation
+from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
@@ -60,6 +61,8 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
     Raises Conflict when there ever was one.
     """
     require_none(connection)
+    first = candidate(service, person.subject, ADMINISTRATOR, DEPARTMENT)
+    warned = require_apart(service, connection, (first,))
     grant = add_grant(
         connection,
         service.policy.rules,
@@ -79,6 +82,7 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
         detail={"grant": grant.id, "role": grant.role, "subject": grant.subject},
     )
     service.audit.enqueue(connection, event)
+    put_on_record(service, connection, known(warned), Actor("local", "operator"))
 
 
 def first_administrator(

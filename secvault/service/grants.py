@@ -6,12 +6,14 @@ from sqlalchemy import Connection
 
 from secvault import access
 from secvault.access import Grant
+from secvault.access.conflicts import Conflict as SeparationConflict
 from secvault.access.obligations import GIVE, roles_with
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
+from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.spine import Caller, Operation, Outcome, actor_of
 
 DAY_MICROS = 86_400 * 1_000_000
 
@@ -28,23 +30,37 @@ def add_grant(
     """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. days: None for no end.
 
     A privileged role needs a second person: raises ApprovalRequired. From when on it does, nobody
-    who has not activated their account gets one: raises Conflict.
+    who has not activated their account gets one: raises Conflict. One that breaks a rule of
+    separation with what the subject has: raises SeparationOfDuties, or is put on record.
     """
     if days is not None and not 1 <= days <= 3650:
         raise InvalidInput.at("days", "use 1 to 3650")
     now = service.clock.micros()
+    expires_at = None if days is None else now + days * DAY_MICROS
+
+    def apart(connection: Connection, whom: str) -> tuple[SeparationConflict, ...]:
+        new = candidate(service, whom, role, department, expires_at=expires_at)
+        return require_apart(service, connection, (new,))
 
     def act(connection: Connection) -> Outcome[Grant]:
+        whom = subject_of(connection, subject)
+        access.check_grantable(service.policy.rules, whom, role, department)
+        warned = apart(connection, whom)
         grant = access.add_grant(
             connection,
             service.policy.rules,
-            subject=subject_of(connection, subject),
+            subject=whom,
             role=role,
             department=department,
             granted_by=caller.principal.subject,
             at=now,
-            expires_at=None if days is None else now + days * DAY_MICROS,
+            expires_at=expires_at,
             random=service.random,
+        )
+        more = {"grant": grant.id, "role": grant.role}
+        who = actor_of(caller.principal)
+        put_on_record(
+            service, connection, known(warned), who, request_id=caller.request_id, more=more
         )
         service.approvers.notice(connection)
         return Outcome(grant, detail=_detail(grant))
@@ -58,6 +74,8 @@ def add_grant(
         ):
             return None
         _require_activated(service, connection, whom)
+        # Before anybody is asked to approve what would be refused.
+        apart(connection, whom)
         return {"subject": whom, "role": role, "department": department, "days": days or 0}
 
     return service.spine.change(caller, _operation("grant.add"), act, terms)

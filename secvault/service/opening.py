@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from secvault.access import Policy, Rules, load_rules
 from secvault.access.obligations import Obligations, load_obligations
+from secvault.access.separation import Separation, load_separation
 from secvault.audit.event import Actor, Event
 from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
@@ -148,7 +149,7 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
-        collections, rules, obligations = _policies(settings)
+        collections, rules, obligations, separation = _policies(settings)
         check_groups(settings, rules, obligations)
         _ensure_keys(store, keyring, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
@@ -178,6 +179,7 @@ def opened(
             audit=audit,
             policy=policy,
             approvers=approvers,
+            separation=separation,
             collections=collections,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
@@ -207,7 +209,9 @@ def check(settings: Settings) -> Wrapped:
         store.close()
 
 
-def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obligations]:
+def _policies(
+    settings: Settings,
+) -> tuple[Mapping[str, Collection], Rules, Obligations, Separation]:
     collections = load_collections(settings.policy_folder / "collections")
     rules = load_rules(
         settings.policy_folder,
@@ -217,7 +221,8 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obli
         },
         {name: collection.department for name, collection in collections.items()},
     )
-    return collections, rules, load_obligations(settings.policy_folder)
+    obligations = load_obligations(settings.policy_folder)
+    return collections, rules, obligations, load_separation(settings.policy_folder, rules)
 
 
 def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:

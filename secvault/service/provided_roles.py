@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from secvault.access import DEPARTMENTS, Rules
+from secvault.access import DEPARTMENTS, Rules, list_grants
 from secvault.access.obligations import Obligations
 from secvault.access.provided import Changed, Place, check_mapped, reconcile
 from secvault.audit.event import Actor, Event
 from secvault.config import MappedGroups, Settings
-from secvault.errors import ConfigurationError, InvalidInput
+from secvault.errors import ConfigurationError, InvalidInput, SeparationOfDuties
 from secvault.identity import people, scim_groups
+from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
 
 PROGRAM = Actor("system", "providers")
@@ -66,15 +67,21 @@ def give(
     """Make a person's grants of a provider what it says now, each change with its audit entry.
 
     kind: `oidc` or `scim`. Whoever has not activated their account gets no privileged role yet,
-    as when one is given here. Durable with the caller's transaction.
+    as when one is given here; nor does anybody get a role that a rule of separation keeps apart
+    from what they have, which is put on record. Durable with the caller's transaction.
     """
     subject = f"user:{person}"
+    source = f"{kind}:{provider}"
+    allowed = _without_early(service, connection, person, wanted)
+    facts = {"provider": provider}
+    if allowed:
+        allowed = _kept_apart(service, connection, subject, source, allowed, actor, facts)
     changed = reconcile(
         connection,
         service.policy.rules,
         subject=subject,
-        source=f"{kind}:{provider}",
-        wanted=_without_early(service, connection, person, wanted),
+        source=source,
+        wanted=allowed,
         at=service.clock.micros(),
         random=service.random,
     )
@@ -98,6 +105,47 @@ def give(
     if changed.added:
         service.approvers.notice(connection)
     return changed
+
+
+def _kept_apart(
+    service: Service,
+    connection: Connection,
+    subject: str,
+    source: str,
+    places: set[Place],
+    actor: Actor,
+    facts: Mapping[str, str],
+) -> set[Place]:
+    """Without those that a rule of separation refuses beside what the person has or keeps."""
+    now = service.clock.micros()
+    # What the source says no more is about to end.
+    standing = [
+        one
+        for one in list_grants(connection, subject=subject)
+        if one.revoked_at is None
+        and (one.expires_at is None or one.expires_at > now)
+        and (one.source != source or (one.role, one.department) in places)
+    ]
+    left = {(one.role, one.department) for one in standing} & places
+    for role, department in sorted(places - left):
+        more = {**facts, "role": role}
+        new = candidate(service, subject, role, department, name=f"of {source}")
+        try:
+            warned = require_apart(service, connection, (new,), standing=standing)
+        except SeparationOfDuties as refusal:
+            put_on_record(
+                service,
+                connection,
+                ((rule, subject) for rule in refusal.rules),
+                actor,
+                outcome="denied",
+                more=more,
+            )
+            continue
+        put_on_record(service, connection, known(warned), actor, more=more)
+        standing.append(new)
+        left.add((role, department))
+    return left
 
 
 def _without_early(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import uuid_utils
 from sqlalchemy import Connection
 
 from secvault.access import Access, FieldAccess
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import InvalidInput, NotFound
+from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
+from secvault.records import history, release
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
 from secvault.records.mask import masked
+from secvault.records.release import Approved
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.spine import Caller, Made, Operation, Outcome
 
 PAGE_LIMIT = 500
+_SOMEBODY = "user:somebody"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class RecordView:
     """A record as one caller may see it.
 
     fields: values in clear. masked: what is shown instead of the value. withheld: why a field
-    that has a value is not shown at all. Times in micros.
+    that has a value is not shown at all. released: whether its collection has records approved.
+    approved: who approved it as it is; None for a draft. Times in micros.
     """
 
     collection: str
@@ -36,6 +41,8 @@ class RecordView:
     withheld: Mapping[str, str]
     created_at: int
     updated_at: int
+    released: bool = False
+    approved: Approved | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ def create_records(
             )
             for record_id, values in parsed.items()
         )
+        objects = [history.object_of(collection.name, record.id) for record in made]
+        history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
         return Outcome(made, fields=tuple(written), count=len(made))
 
     return service.spine.change(caller, operation, act)
@@ -110,7 +119,7 @@ def read_record(
 
     def act(connection: Connection) -> Outcome[RecordView]:
         record = rows.read_record(connection, service.keyring, collection, record_id)
-        view = _view(record, collection, access)
+        view = _view(record, collection, access, _approved(connection, collection, (record,)))
         return Outcome(view, fields=(*view.fields, *view.masked))
 
     return service.spine.read(caller, operation, act)
@@ -148,7 +157,8 @@ def list_records(
     def act(connection: Connection) -> Outcome[Page]:
         ids = rows.record_ids(connection, collection, after, limit + 1)
         found = rows.read_records(connection, service.keyring, collection, ids[:limit])
-        views = tuple(_view(record, collection, access) for record in found)
+        approved = _approved(connection, collection, found)
+        views = tuple(_view(record, collection, access, approved) for record in found)
         shown = sorted({name for view in views for name in (*view.fields, *view.masked)})
         more = ids[limit - 1] if len(ids) > limit else ""
         return Outcome(Page(views, more), fields=tuple(shown), count=len(views))
@@ -174,6 +184,7 @@ def update_record(
     _require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
+        at = service.clock.micros()
         changed = rows.update_record(
             connection,
             service.keyring,
@@ -181,9 +192,12 @@ def update_record(
             record_id,
             parsed,
             expected_version,
-            service.clock.micros(),
+            at,
             service.random,
         )
+        release.void(connection, collection.name, record_id)
+        name, who = history.object_of(collection.name, record_id), caller.principal.subject
+        history.note(connection, [name], changed.version, history.UPDATE, who, at)
         return Outcome(changed, fields=tuple(parsed))
 
     changed = service.spine.change(caller, operation, act)
@@ -199,9 +213,52 @@ def delete_record(
 
     def act(connection: Connection) -> Outcome[None]:
         rows.delete_record(connection, collection, record_id, expected_version)
+        history.forget(connection, history.object_of(collection.name, record_id))
         return Outcome(None)
 
     service.spine.change(caller, operation, act)
+
+
+def approve_record(
+    service: Service, caller: Caller, collection_name: str, record_id: str, expected_version: int
+) -> RecordView:
+    """Approve the version that the caller saw; a later change makes the record a draft again.
+
+    Raises Conflict for records that are not approved, or are already; VersionMismatch; Refused,
+    also for whoever entered or changed the record, and where nobody knows who did.
+    """
+    collection = _collection(service, collection_name)
+    listing = _operation("record.list", collection, rows.check_id(record_id))
+    # Whoever may not know of the record learns nothing of it here.
+    service.spine.decide(caller, listing)
+    name, who = history.object_of(collection.name, record_id), caller.principal.subject
+
+    def made(connection: Connection, hold: bool) -> Made:  # noqa: FBT001 - as `Operation` says
+        if hold:
+            # Before its makers are looked at, so that nobody becomes one in between.
+            rows.hold_record(connection, collection, record_id)
+        makers = history.makers_of(connection, name)
+        # What is missing, the record or its history, is said in the act, which is put on record.
+        known = makers if makers or hold else frozenset({_SOMEBODY})
+        return Made(known, history.with_owner(connection, who))
+
+    def act(connection: Connection) -> Outcome[tuple[rows.Record, Approved]]:
+        if collection.release is None:
+            raise Conflict(f"records of {collection.name} are not approved")
+        record = rows.read_record(connection, service.keyring, collection, record_id)
+        if record.version != expected_version:
+            raise VersionMismatch(
+                f"{name} is at version {record.version}, not {expected_version}: look at it "
+                "again, then approve it"
+            )
+        at = service.clock.micros()
+        given = release.approve(connection, record, who, at)
+        history.note(connection, [name], record.version, history.APPROVE, who, at)
+        return Outcome((record, given), detail={"version": record.version})
+
+    operation = replace(_operation("record.approve", collection, record_id), made=made)
+    record, given = service.spine.change(caller, operation, act)
+    return _view(record, collection, _access(service, caller, collection), {record_id: given})
 
 
 def _collection(service: Service, name: str) -> Collection:
@@ -236,8 +293,17 @@ def _access(service: Service, caller: Caller, collection: Collection) -> Mapping
     )
 
 
+def _approved(
+    connection: Connection, collection: Collection, found: Iterable[rows.Record]
+) -> Mapping[str, Approved]:
+    return {} if collection.release is None else release.releases_of(connection, found)
+
+
 def _view(
-    record: rows.Record, collection: Collection, access: Mapping[str, FieldAccess]
+    record: rows.Record,
+    collection: Collection,
+    access: Mapping[str, FieldAccess],
+    approved: Mapping[str, Approved] = MappingProxyType({}),
 ) -> RecordView:
     fields: dict[str, JsonValue] = {}
     hidden: dict[str, str] = {}
@@ -260,4 +326,6 @@ def _view(
         withheld,
         record.created_at,
         record.updated_at,
+        collection.release is not None,
+        approved.get(record.id),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby, islice
 
-from secvault.access import Grant
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict
 from secvault.identity.directory import Wanted
@@ -21,24 +21,24 @@ BATCH = 200
 def load_sample(service: Service, caller: Caller, on_progress: Callable[[int, int], None]) -> int:
     """Store the sample records of all departments; return how many.
 
-    Makes a service account with the head's role in each department for it, and disables it
-    afterwards. on_progress: told (stored so far, of how many). Raises Conflict when the sample is
-    there already, or too late to be loaded by one person; Refused when the caller may not make
-    service accounts.
+    Makes a service account for it, which has the head's role in one department after the other,
+    and disables it afterwards. on_progress: told (stored so far, of how many). Raises Conflict
+    when the sample is there already, or too late to be loaded by one person; Refused when the
+    caller may not make service accounts.
     """
     _require_one_person_enough(service)
-    sample = sorted(back_office(), key=lambda one: one.collection)
-    loader, given = _make_loader(service, caller, {one.department for one in sample})
+    sample = sorted(back_office(), key=lambda one: (one.department, one.collection))
+    loader = _make_loader(service, caller)
     stored = 0
     try:
-        for collection, of_collection in groupby(sample, key=lambda one: one.collection):
-            for batch in _batches(of_collection):
-                records.create_records(service, loader, collection, batch)
-                stored += len(batch)
-                on_progress(stored, len(sample))
+        for department, of_department in groupby(sample, key=lambda one: one.department):
+            with _as_head(service, caller, loader, department):
+                for collection, found in groupby(of_department, key=lambda one: one.collection):
+                    for batch in _batches(found):
+                        records.create_records(service, loader, collection, batch)
+                        stored += len(batch)
+                        on_progress(stored, len(sample))
     finally:
-        for grant in given:
-            grants.revoke_grant(service, caller, grant.id)
         systems.disable_account(service, caller, loader.principal.id)
     return stored
 
@@ -55,9 +55,24 @@ def _require_one_person_enough(service: Service) -> None:
             )
 
 
-def _make_loader(
-    service: Service, caller: Caller, departments: Iterable[str]
-) -> tuple[Caller, tuple[Grant, ...]]:
+@contextmanager
+def _as_head(service: Service, caller: Caller, loader: Caller, department: str) -> Iterator[None]:
+    """The loader is head of this department, and of no other: that would be kept apart."""
+    grant = grants.add_grant(
+        service,
+        caller,
+        subject=loader.principal.subject,
+        role=f"role:{department}.head",
+        department=department,
+        days=1,
+    )
+    try:
+        yield
+    finally:
+        grants.revoke_grant(service, caller, grant.id)
+
+
+def _make_loader(service: Service, caller: Caller) -> Caller:
     active = people.list_people(service, caller, limit=1, wanted=Wanted(status=ACTIVE)).people
     if not active:
         raise Conflict("nobody can answer for the loader yet; activate the administrator first")
@@ -70,21 +85,10 @@ def _make_loader(
         owner=owner.id,
         roles=(),
     )
-    given = tuple(
-        grants.add_grant(
-            service,
-            caller,
-            subject=account.subject,
-            role=f"role:{department}.head",
-            department=department,
-            days=1,
-        )
-        for department in sorted(departments)
-    )
     issued = systems.issue_token(
         service, caller, account=account.id, display_name="the sample", days=1
     )
-    return Caller(authentication.authenticate(service, issued.text.text())), given
+    return Caller(authentication.authenticate(service, issued.text.text()))
 
 
 def _batches(sample: Iterable[SampleRecord]) -> Iterable[Mapping[str, Mapping[str, JsonValue]]]:

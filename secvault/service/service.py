@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from secvault.access import Policy
+from secvault.access.separation import Separation
 from secvault.audit.log import AuditLog
 from secvault.backup.engine import BackupEngine
 from secvault.clock import Clock
@@ -38,6 +39,7 @@ class Service:
     audit: AuditLog
     policy: Policy
     approvers: Approvers
+    separation: Separation
     collections: Mapping[str, Collection]
     entrance: Entrance
     signing: SigningKeys

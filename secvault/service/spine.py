@@ -37,6 +37,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Made:
+    """Who made an object, and who acts on it now, as the condition `not_maker` is told."""
+
+    makers: frozenset[str]
+    acting: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who asks, authenticated, and under which request.
 
@@ -56,7 +64,8 @@ class Operation:
     """What is about to be done, to what, in which department.
 
     object: what the policy's rows name (a collection, a key, a plan). resource: the whole slash
-    path, most general first, for the audit log.
+    path, most general first, for the audit log. made: looked up with each decision, on the
+    connection of the act with True, when the object must stay as it is until that ends.
     """
 
     action: str
@@ -64,6 +73,7 @@ class Operation:
     object: str
     resource: str
     field: str = NO_FIELD
+    made: Callable[[Connection, bool], Made] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,16 +129,30 @@ class Spine:
         if caller.actions is not None and operation.action not in caller.actions:
             raise AssertionError(f"the route does not declare {operation.action}")
 
-    def _request(self, caller: Caller, operation: Operation) -> AccessRequest:
+    def _request(
+        self, caller: Caller, operation: Operation, connection: Connection | None = None
+    ) -> AccessRequest:
+        context = self.context(caller)
+        if operation.made is not None:
+            found = self._made(operation.made, connection)
+            context = replace(context, makers=found.makers, acting=found.acting)
         return AccessRequest(
             subject=caller.principal.subject,
             department=operation.department,
             object=operation.object,
             field=operation.field,
             action=operation.action,
-            context=self.context(caller),
+            context=context,
             narrowing=caller.principal.narrowing,
         )
+
+    def _made(
+        self, look: Callable[[Connection, bool], Made], connection: Connection | None
+    ) -> Made:
+        if connection is not None:
+            return look(connection, True)  # noqa: FBT003 - the one flag there is
+        with self._store.read() as reading:
+            return look(reading, False)  # noqa: FBT003
 
     def context(self, caller: Caller) -> AccessContext:
         """What conditions may look at; made here, never taken from the caller."""
@@ -184,7 +208,9 @@ class Spine:
             ):
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
-                again = self._policy.decide(self._request(caller, operation), connection)
+                again = self._policy.decide(
+                    self._request(caller, operation, connection), connection
+                )
                 if not again.allowed:
                     concern.decision = again
                     raise _refused(again)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.access import add_grant
+from secvault.access.conflicts import Conflict
 from secvault.access.scope import Layer
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
@@ -16,9 +17,13 @@ from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.approval import Terms
 from secvault.service.privileged import credential_terms, limits_of, listed
+from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.spine import Caller, Operation, Outcome, actor_of
 from secvault.service.token_policies import layers_for
+
+# Stands for a system that is not made yet.
+_NEW = "svc:new"
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,16 @@ def create_account(
 ) -> ServiceAccount:
     """Make an account with its roles in its department. owner: sign-in name or id of a person.
 
-    A privileged role needs a second person: raises ApprovalRequired.
+    A privileged role needs a second person: raises ApprovalRequired. Roles that a rule of
+    separation keeps apart: raises SeparationOfDuties, or they are put on record.
     """
     operation = _accounts("service_account.create")
+
+    def apart(connection: Connection, subject: str) -> tuple[Conflict, ...]:
+        new = tuple(
+            candidate(service, subject, role, department, name=f"of {role}") for role in roles
+        )
+        return require_apart(service, connection, new)
 
     def act(connection: Connection) -> Outcome[ServiceAccount]:
         made = service_accounts.create_account(
@@ -52,6 +64,7 @@ def create_account(
             department=department,
             owner=_owner(connection, owner),
         )
+        warned = apart(connection, made.subject)
         for role in roles:
             add_grant(
                 connection,
@@ -63,12 +76,16 @@ def create_account(
                 at=service.clock.micros(),
                 random=service.random,
             )
+        who = actor_of(caller.principal)
+        put_on_record(service, connection, known(warned), who, request_id=caller.request_id)
         return Outcome(made, detail={"subject": made.subject})
 
-    def terms(_connection: Connection) -> Terms | None:
+    def terms(connection: Connection) -> Terms | None:
         obligations = service.approvers.obligations
         if not any(obligations.is_privileged(service.policy.rules, role) for role in roles):
             return None
+        # Before anybody is asked to approve what would be refused.
+        apart(connection, _NEW)
         given: list[JsonValue] = [*sorted(roles)]
         return {"name": name, "department": department, "owner": owner, "roles": given}
 

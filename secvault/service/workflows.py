@@ -14,7 +14,7 @@ from secvault.backup.run import Run
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
-from secvault.service import authentication, backups, drills, notice_delivery
+from secvault.service import authentication, backups, drills, notice_delivery, separation_review
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -22,15 +22,19 @@ from secvault.store import tables
 
 BACKUP = "backup"
 DRILL = "drill"
+SEPARATION = "separation"
+NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
+"""Who breaks a rule of separation by now, also by what only time has brought."""
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When each plan is backed up and drilled, as declared."""
-    return tuple(
+    """When each plan is backed up and drilled, as declared; and the nightly look at conflicts."""
+    plans = tuple(
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
         for name, plan in service.settings.backup.plans.items()
         for kind, cron in ((BACKUP, plan.schedule), (DRILL, plan.drill_schedule))
     )
+    return (*plans, NIGHTLY)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -49,6 +53,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
@@ -144,6 +149,10 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:
     done = notice_delivery.deliver(service, context.cancel.is_set)
     return {"delivered": done.delivered, "failed": done.failed, "given_up": done.given_up}
+
+
+def _find_conflicts(service: Service, _context: JobContext) -> JsonValue:
+    return {"found": len(separation_review.find_new(service))}
 
 
 def _rewrap(service: Service, context: JobContext) -> JsonValue:

@@ -144,6 +144,14 @@ CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/access/who-can": ({},),
     "GET /api/v1/access/what-can": ({},),
     "GET /api/v1/access/replay/{decision}": ({},),
+    "GET /api/v1/separation/rules": ({},),
+    "GET /api/v1/separation/conflicts": ({},),
+    "GET /api/v1/separation/exceptions": ({},),
+    "POST /api/v1/separation/exceptions": tuple(
+        {"subject": whom, "rule": "administer-and-audit", "days": 9, "note": "none"}
+        for whom in ("user:puppet", "user:admin")
+    ),
+    "DELETE /api/v1/separation/exceptions/{exception}": ({},),
     "GET /api/v1/approvals": ({},),
     "GET /api/v1/approvals/own": ({},),
     "GET /api/v1/approvals/policy": ({},),
@@ -332,6 +340,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "person": "victim",
             "session": session_of(service, victim),
             "grant": "g" + "0" * 20,
+            "exception": "x" + "0" * 20,
             "device": next(iter(before.devices)),
             "passkey": "0" * 32,
             "serial": "t-1",

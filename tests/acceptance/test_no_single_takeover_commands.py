@@ -51,6 +51,13 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "grants list": ("--json",),
     "grants add": ("user:puppet", "role:hr.head", "hr"),
     "grants revoke": ("g" + "0" * 20,),
+    "access conflicts": ("--json",),
+    "access separation": ("--json",),
+    "access exceptions list": ("--all", "--json"),
+    "access exceptions add": (
+        *("user:puppet", "administer-and-audit", "--days", "9", "--note", "none"),
+    ),
+    "access exceptions end": ("x" + "0" * 20,),
     "systems list": ("--json",),
     "systems add": ("robot", "--department", "it", "--owner", "admin", "--role", "role:it.admin"),
     "systems disable": ("robot",),

@@ -37,9 +37,29 @@ def test_recovering_holds_for_who_came_by_a_recovery_code_and_nobody_else() -> N
 
 
 @pytest.mark.parametrize(
+    ("makers", "acting", "expected"),
+    [
+        ({"user:1"}, {"user:2"}, Outcome.HOLDS),
+        ({"user:1"}, {"user:1"}, Outcome.FAILS),
+        ({"user:1", "user:2"}, {"svc:1", "user:2"}, Outcome.FAILS),
+        (set(), {"user:2"}, Outcome.FAILS),
+        (None, {"user:2"}, Outcome.BROKEN),
+        ({"user:1"}, set(), Outcome.BROKEN),
+    ],
+)
+def test_not_the_maker_is_who_is_known_not_to_be_one(
+    makers: set[str] | None, acting: set[str], expected: Outcome
+) -> None:
+    known = None if makers is None else frozenset(makers)
+    context = AccessContext(AT, acting=frozenset(acting), makers=known)
+    assert outcome(read_condition("not_maker"), context) is expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
+        "not_maker:1",
         "recovering:1",
         "never",
         "Always",

@@ -89,9 +89,8 @@ def test_whoever_can_grant_approve_reset_or_take_keys_out_or_reads_what_hurts_is
     own = ("admin", "approver", "key_custodian", "provisioner")
     of_it = {f"role:it.{name}" for name in own}
     assert {role for role in found if role.startswith("role:it.")} == of_it
-    assert found - of_it == {
-        role for role in grantable if role.endswith(".head") and role != "role:it.head"
-    }
+    heads = {role for role in grantable if role.endswith(".head") and role != "role:it.head"}
+    assert found - of_it == heads | {"role:accounting.treasurer"}
 
 
 def test_what_a_role_inherits_counts(shipped: Rules) -> None:

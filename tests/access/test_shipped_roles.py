@@ -33,6 +33,7 @@ Ask = Callable[..., Decision]
 # period, full_name, id_number, gross_salary, bank_account, diagnosis, unit_price, recipe.
 SEES = {
     "accounting.clerk": "CCMM-.M-",
+    "accounting.treasurer": "CC--C-C-",
     "hr.clerk": "CCMM-.M-",
     "production.clerk": "CMMM-.M-",
     "quality.clerk": "CCMM-.M-",
@@ -49,6 +50,7 @@ RECORD_ACTIONS = {
     "clerk": {"record.list", "record.create", "record.update", "record.read"},
     "head": {"record.list", "record.create", "record.update", "record.read", "record.delete"},
     "analyst": {"record.list", "record.read"},
+    "treasurer": {"record.list", "record.read"},
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
@@ -59,6 +61,7 @@ PEOPLE |= {"session.read", "session.end"} | {
 }
 ACCESS = {f"access.{what}" for what in ("explain", "who_can", "what_can", "replay")}
 GRANTS = {"grant.add", "grant.revoke", "grant.read"}
+GRANTS |= {"separation.read", "exception.add", "exception.end"}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
 NOTICES = {"notification.read", "notification.test"}
@@ -104,7 +107,7 @@ MAY = {
     "it.auditor": EVERYBODY
     | ACCESS
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
+    | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -114,7 +117,7 @@ MAY = {
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
-    | {"service_account.read", "token.read", "audit.verify"}
+    | {"service_account.read", "token.read", "audit.verify", "separation.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -134,6 +137,7 @@ LOCAL_MAY = {
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {
         "token.warn",
+        "separation.find",
         "key.rotate",
         "key.warn",
         "key.rewrap",
@@ -200,6 +204,48 @@ def test_each_role_acts_on_records_of_its_own_department_only(
         ).allowed
     }
     assert allowed == (RECORD_ACTIONS[name] if own == home else set())
+
+
+RELEASES = {
+    "invoices": "accounting.head",
+    "payments": "accounting.treasurer",
+    "tax_filings": "accounting.head",
+    "formulas": "production.head",
+    "inspections": "quality.head",
+    "transactions": "settlement.head",
+}
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_records_are_approved_by_one_role_and_by_nobody_who_made_them(
+    shipped: Rules, collection: str
+) -> None:
+    home = COLLECTIONS[collection]
+    able = set()
+    for role in SEES:
+        own = role.partition(".")[0]
+        snapshot = build_snapshot(shipped, [granted(role, own)], epoch=1, at=AT)
+        for makers, acting in (("user:2", "user:1"), ("user:1", "user:1"), ("", "user:1")):
+            context = AccessContext(
+                AT,
+                acting=frozenset({acting}),
+                makers=frozenset({makers} - {""}),
+            )
+            request = AccessRequest("user:1", home, collection, "*", "record.approve", context)
+            if decide(snapshot, request).allowed:
+                assert makers == "user:2"
+                able.add(role)
+    assert able == {RELEASES[collection]} if collection in RELEASES else not able
+
+
+def test_the_collections_that_are_released_are_those_that_somebody_can_release() -> None:
+    switched_on = {
+        name
+        for file in (POLICIES / "collections").glob("*.toml")
+        for name, one in tomllib.loads(file.read_text())["collections"].items()
+        if "release" in one
+    }
+    assert switched_on == RELEASES.keys()
 
 
 def test_the_hr_clerk_gets_the_salary_masked_and_the_bank_account_refused_with_the_reason(

@@ -12,7 +12,14 @@ from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired
 from secvault.notices import following, outbox
 from secvault.notices.following import Reach
-from secvault.service import authentication, grants, own_factors, people, systems
+from secvault.service import (
+    authentication,
+    grants,
+    own_factors,
+    people,
+    provided_roles,
+    systems,
+)
 from secvault.service.leaked_tokens import report_leak
 from secvault.service.spine import Caller
 from tests.notices.conftest import Office, office_of, told_by
@@ -110,7 +117,7 @@ def test_a_request_is_told_to_those_who_may_approve_it_and_not_to_who_asks(offic
     before = noted(office)
     with pytest.raises(ApprovalRequired):
         grants.add_grant(
-            service, asking, subject="user:clerk", role="role:it.key_custodian", department="it"
+            service, asking, subject="user:clerk", role="role:it.admin", department="it"
         )
     office.tell()
     told = set(noted(office)) - set(before)
@@ -227,3 +234,42 @@ def test_no_notice_row_holds_what_is_secret(office: Office, house: House) -> Non
     assert "clerk.private" not in contact
     assert not any(seed in rows for seed in house.seeds.values())
     assert all("@" not in str(e.body) for e in page(office.service.store, Question()).events)
+
+
+def test_duties_that_meet_are_told_to_administrators_and_a_role_left_out_once_a_day(
+    office: Office,
+) -> None:
+    service, who = office.service, operator(office)
+    office.tell()
+    before = len(noted(office))
+    ops, admin = "channel:ops", f"person:{person(office, 'admin')}"
+
+    def provided() -> None:
+        with service.store.write() as connection:
+            wanted = {("role:accounting.treasurer", "accounting")}
+            provided_roles.give(
+                service,
+                connection,
+                person=person_id,
+                kind="oidc",
+                provider="corp",
+                wanted=wanted,
+            )
+
+    person_id = person(office, "clerk")
+    for _ in range(2):
+        provided()
+    office.tell()
+    assert sorted(noted(office)[before:]) == [("role_left_out", ops), ("role_left_out", admin)]
+    systems.create_account(
+        service,
+        who,
+        name="safe",
+        department="it",
+        owner="admin",
+        roles=("role:it.key_custodian", "role:it.approver"),
+    )
+    office.tell()
+    told = noted(office)[before + 2 :]
+    assert ("duties_together", ops) in told
+    assert ("duties_together", admin) in told

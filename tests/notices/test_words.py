@@ -21,6 +21,7 @@ VALUES = {
     "token": "4fT9aXk2Qz",
     "days": "7",
     "role": "role:it.admin",
+    "rule": "administer-and-audit",
     "count": "2",
     "code": "sva_x_y",
     "until": "2026-09-24 14:13",

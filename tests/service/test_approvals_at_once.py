@@ -40,7 +40,7 @@ class HouseAt(House):
 def staff(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Staff]:
     """Two administrators, over each engine."""
     url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
-    house = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url)
+    house = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url=url)
     opening.create_vault(house.settings, house.hands.clock())
     with house.open() as service:
         bootstrap.first_administrator(

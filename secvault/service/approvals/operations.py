@@ -15,6 +15,7 @@ from secvault.service.approvals import requests
 from secvault.service.approvals.requests import Request
 from secvault.service.approvals.subjects import name_of
 from secvault.service.resets import IN_PARTS, new_part
+from secvault.service.separation import require_approvable
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -125,6 +126,7 @@ def approve(service: Service, caller: Caller, request_id: str, digest: str) -> G
             raise Refused("nobody approves what they asked for themselves; ask somebody else")
         if who.subject == request.proposal.beneficiary:
             raise Refused("nobody approves what is done to themselves; ask somebody else")
+        require_approvable(service, connection, request)
         part, kept = None, None
         if request.proposal.action in IN_PARTS:
             part, kept = new_part(service, request.proposal.beneficiary)

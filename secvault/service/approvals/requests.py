@@ -138,6 +138,17 @@ def used_without_code(connection: Connection, clock: Clock, digest: str) -> Requ
     return found[0] if found else None
 
 
+def open_requests_of(connection: Connection, clock: Clock, action: str) -> tuple[Request, ...]:
+    """The requests for this action that can still be used, the oldest first."""
+    column = approval_request.c
+    rows = connection.execute(
+        select(approval_request)
+        .where(column.action == action, column.state == OPEN, column.expires_at > clock.micros())
+        .order_by(column.id)
+    ).all()
+    return _requests(connection, clock, rows)
+
+
 def list_requests(
     connection: Connection,
     clock: Clock,

@@ -54,6 +54,12 @@ from secvault.store.tables.keys import (
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
+from secvault.store.tables.separation import (
+    object_actor,
+    record_release,
+    separation_exception,
+    separation_finding,
+)
 
 __all__ = [
     "approle",
@@ -86,12 +92,14 @@ __all__ = [
     "node",
     "notice",
     "notice_cursor",
+    "object_actor",
     "passkey",
     "passkey_challenge",
     "person",
     "person_contact",
     "record",
     "record_field",
+    "record_release",
     "recovery_code",
     "recovery_set",
     "reset_code",
@@ -103,6 +111,8 @@ __all__ = [
     "scim_group",
     "scim_group_member",
     "secret_id",
+    "separation_exception",
+    "separation_finding",
     "service_account",
     "session",
     "sign_in_network",
