@@ -67,6 +67,7 @@ class AccessContext:
     it; empty when there is none. ticket: what the caller named, if it has one of the company's
     forms; the only thing here that a client says. asker, about: see there; about is None when no
     single object is asked about, or its facts were not looked up. surroundings: the company's.
+    assumed: outcomes by the names of conditions that are not looked at, to ask who could.
     """
 
     at: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from secvault.access.conditions import Condition, Outcome, fires
+from secvault.access.conditions import Condition, Outcome, fires, single
 from secvault.access.grants import Grant
 from secvault.access.rows import Case, Rule
 from secvault.access.vocabulary import ALL, NO_FIELD, SIGNED_IN, FieldClasses, field_matches
@@ -138,7 +138,7 @@ def _why_not(
     outcomes: Mapping[str, Outcome],
 ) -> Finding:
     about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
-    held = [rule for rule in about if rule.sub in reached]
+    held = [rule for rule in about if rule.sub in reached and not _elsewhere(basis, rule, outcomes)]
     conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
         return _condition_failed(basis, conditional, reached, outcomes)
@@ -175,6 +175,15 @@ def _why_not(
         f"no rule of {', '.join(own)} allows {case.action} on {case.object}",
         near,
     )
+
+
+def _elsewhere(basis: Basis, rule: Rule, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether the rule is what everybody has about their own objects, which this one is not.
+
+    It would be said to everybody who is refused, in place of what they lack.
+    """
+    about_object = any(one.about_object for one in single(basis.conditions.get(rule.cond)))
+    return rule.sub == SIGNED_IN and about_object and outcomes.get(rule.cond) is not Outcome.STALE
 
 
 def _condition_failed(

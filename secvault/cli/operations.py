@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import directory, networks, qr, secret_ids, totp
+    from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
@@ -103,6 +103,7 @@ __all__ = [
     "people",
     "people_file",
     "persons",
+    "placement",
     "qr",
     "query",
     "reauthentication",
@@ -146,6 +147,7 @@ _ELSEWHERE = {
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
+    "placement": "secvault.identity.placement",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",

@@ -15,6 +15,7 @@ from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity import contacts, names, places, sessions
 from secvault.identity.passwords import PasswordHash
+from secvault.identity.placement import require_free
 from secvault.store.tables import external_identity, mfa_request, passkey_challenge, person
 
 INVITED = "invited"
@@ -29,8 +30,8 @@ class Person:
     name: the sign-in name, folded. state: `invited` until the person has chosen a password and
     enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
     success. activated_at: None before the invitation was used. version: grows with every change
-    by administrators. notes: free text, empty when there is none. Addresses are in `contacts`.
-    employee: their number in the company, None when nobody said it. teams: theirs, one a line.
+    by administrators. notes: free text, may be empty. employee: their number in the company. teams:
+    theirs, one a line. Addresses are in `contacts`.
     """
 
     id: str
@@ -48,11 +49,6 @@ class Person:
     notes: str = ""
     employee: str | None = None
     teams: str = ""
-
-    @property
-    def team_names(self) -> tuple[str, ...]:
-        """The teams that they are in, sorted."""
-        return tuple(self.teams.splitlines())
 
     @property
     def subject(self) -> str:
@@ -73,6 +69,8 @@ class NewPerson:
     contact: str = ""
     notes: str = ""
     language: str = ""
+    employee: str | None = None
+    teams: str = ""
 
     @classmethod
     def of(
@@ -152,6 +150,7 @@ def create_person(
     taken = connection.execute(select(person.c.id).where(person.c.name == new.name)).first()
     if taken is not None:
         raise _taken(new.name)
+    require_free(connection, new.employee)
     now = clock.micros()
     created = Person(
         id=names.new_id(clock),
@@ -166,6 +165,8 @@ def create_person(
         last_sign_in_at=None,
         activated_at=now if password else None,
         notes=new.notes,
+        employee=new.employee,
+        teams=new.teams,
     )
     connection.execute(
         insert(person).values(

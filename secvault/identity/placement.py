@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
 from secvault.errors import Conflict, InvalidInput, VersionMismatch
-from secvault.identity import names, people
-from secvault.identity.people import Person
+from secvault.identity import names
 from secvault.store.tables import person
+
+if TYPE_CHECKING:
+    from secvault.identity.people import Person
 
 MOST_TEAMS = 32
 
@@ -36,6 +39,16 @@ class Placement:
             raise InvalidInput.at("teams", f"takes {MOST_TEAMS} teams at most")
         return cls(names.employee_number(employee) or None, tuple(found))
 
+    @classmethod
+    def kept(cls, employee: str | None, teams: str) -> Placement:
+        """As the two columns of a person have it."""
+        return cls(employee, tuple(teams.splitlines()))
+
+    @property
+    def stored(self) -> str:
+        """The teams as the row has them."""
+        return "\n".join(self.teams)
+
 
 NOWHERE = Placement()
 
@@ -44,33 +57,30 @@ def placement_of(connection: Connection, person_id: str) -> Placement:
     """Where somebody is placed now; nowhere when there is no such person."""
     question = select(person.c.employee, person.c.teams).where(person.c.id == person_id)
     row = connection.execute(question).one_or_none()
-    return NOWHERE if row is None else Placement(row.employee, tuple(row.teams.splitlines()))
+    return NOWHERE if row is None else Placement.kept(row.employee, row.teams)
 
 
-def place(connection: Connection, person_id: str, version: int, to: Placement) -> Person:
+def place(connection: Connection, before: Person, version: int, to: Placement) -> None:
     """Say who somebody is from now on, if nobody changed them since `version` was read.
 
-    Durable with the caller's transaction; counts for decisions at once. Raises NotFound,
-    VersionMismatch; Conflict when the number is somebody else's.
+    before: the person as they are. Durable with the caller's transaction; counts for decisions at
+    once. Raises VersionMismatch; Conflict when the number is somebody else's.
     """
-    before = people.read_person(connection, person_id)
-    if to.employee is not None:
-        require_free(connection, to.employee, person_id)
+    require_free(connection, to.employee, before.id)
     changed = connection.execute(
         update(person)
-        .where(person.c.id == person_id, person.c.version == version)
-        .values(employee=to.employee, teams="\n".join(to.teams), version=version + 1)
+        .where(person.c.id == before.id, person.c.version == version)
+        .values(employee=to.employee, teams=to.stored, version=version + 1)
     )
     if changed.rowcount != 1:
         raise VersionMismatch(
             f"this person has version {before.version}, not {version}: read them again, then "
             "change them"
         )
-    return people.read_person(connection, person_id)
 
 
-def require_free(connection: Connection, employee: str, person_id: str) -> None:
-    """Return when nobody else has this number. Raises Conflict."""
+def require_free(connection: Connection, employee: str | None, person_id: str = "") -> None:
+    """Return when nobody else is the employee with this number. Raises Conflict."""
     others = select(person.c.id).where(person.c.employee == employee, person.c.id != person_id)
-    if connection.execute(others).first() is not None:
+    if employee is not None and connection.execute(others).first() is not None:
         raise Conflict(f"the number {employee} is somebody else's; take it from them first")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from secvault.access import About, Access, FieldAccess
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
+from secvault.identity.names import compared
 from secvault.records import facts
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
@@ -49,11 +50,13 @@ class Page:
 
 
 def collections(service: Service, caller: Caller) -> tuple[Collection, ...]:
-    """The collections that the caller may work with."""
+    """The collections that the caller may work with, if only with some of the records."""
     return tuple(
         collection
         for collection in service.collections.values()
-        if service.spine.ask(caller, _operation("collection.read", collection)).allowed
+        if service.spine.may_some(
+            caller, _operation("collection.read", collection), _sorts(caller, collection)
+        )
     )
 
 
@@ -214,6 +217,7 @@ def update_record(
     def act(connection: Connection) -> Outcome[rows.Record]:
         before = rows.hold_record(connection, service.keyring, collection, record_id)
         _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
+        _require_same_person(before, collection, parsed)
         changed = rows.update_record(
             connection,
             service.keyring,
@@ -303,6 +307,23 @@ def _of_record(
         return _about(found[0], collection) if found else About()
 
     return replace(operation, about=about)
+
+
+def _require_same_person(
+    before: rows.Record, collection: Collection, changes: Mapping[str, JsonValue]
+) -> None:
+    """Return unless the record would be about somebody else.
+
+    Else whoever may change that field, but not see the rest, could make the record their own.
+    """
+    field = collection.person_field
+    if field not in changes or field not in before.field_names:
+        return
+    old, new = before.value(field), changes[field]
+    if not (isinstance(old, str) and isinstance(new, str) and compared(old) == compared(new)):
+        raise InvalidInput.at(
+            field, "says whom the record is about, which stays; store a new record for another"
+        )
 
 
 def _require_still(

@@ -144,6 +144,11 @@ class Spine:
             raise _refused(refused)
         return found
 
+    def may_some(self, caller: Caller, operation: Operation, sorts: Iterable[About]) -> bool:
+        """Whether they may do it to one of the sorts at all; without a record."""
+        self._require_declared(caller, operation)
+        return bool(self._asking.decide_sorts(caller, operation, sorts)[0])
+
     def looks_at_objects(self, *actions: str) -> bool:
         """Whether a rule about one of these actions looks at the object."""
         return self._asking.looks_at_objects(*actions)
