@@ -13,11 +13,8 @@ SETTINGS = {"SECVAULT_CONDITIONS__TICKETS": '["OPS-#"]'}
 
 
 @pytest.fixture
-def with_tickets(
-    front: Front, furnished: House, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
-    house = replace(copied(furnished, tmp_path_factory.mktemp("tickets")), more=SETTINGS)
-    with front.serving(house) as api:
+def with_tickets(front: Front, house: House) -> Iterator[Api]:
+    with front.serving(replace(house, more=SETTINGS)) as api:
         yield api
 
 
