@@ -100,8 +100,8 @@ class Condition:
     for programs. remedy: the same for people, as the end of "This is allowed only ...". when: what
     more can be said of one request; empty when there is nothing. about_object: whether it looks at
     the object that is asked about. passing: whether it changes with where, when and under which
-    ticket somebody asks. name: as a rule writes it. parts: of several that are joined, which are
-    looked at one by one.
+    ticket somebody asks. name: as a rule writes it. parts: of several that are joined, by name;
+    they are looked at one by one.
     """
 
     holds: Callable[[AccessContext], bool]
@@ -112,7 +112,7 @@ class Condition:
     about_object: bool = False
     passing: bool = False
     name: str = ""
-    parts: tuple[Condition, ...] = ()
+    parts: tuple[tuple[str, Condition], ...] = ()
 
 
 Registry = Mapping[str, Callable[[str], Condition]]
@@ -259,7 +259,8 @@ def read_condition(text: str, registry: Registry = CONDITIONS) -> Condition:
         return _single(text, registry)
     if len(set(names)) < len(names) or "always" in names or len(names) > MOST_PARTS:
         raise ValueError(f"joins 2 to {MOST_PARTS} different conditions, none of them always")
-    parts = tuple(_single(name, registry) for name in names)
+    named = tuple((name, _single(name, registry)) for name in names)
+    parts = tuple(part for _, part in named)
 
     def when(context: AccessContext) -> str:
         unmet = (part for part in parts if outcome(part, context) is not Outcome.HOLDS)
@@ -271,8 +272,10 @@ def read_condition(text: str, registry: Registry = CONDITIONS) -> Condition:
         "several",
         ", ".join(part.remedy for part in parts if part.remedy),
         when,
-        name=text,
-        parts=parts,
+        any(part.about_object for part in parts),
+        any(part.passing for part in parts),
+        text,
+        named,
     )
 
 
@@ -298,7 +301,7 @@ def single(condition: Condition | None) -> tuple[Condition, ...]:
     """The conditions that one joins, or it alone; nothing for one that could not be read."""
     if condition is None:
         return ()
-    return condition.parts or (condition,)
+    return tuple(part for _, part in condition.parts) or (condition,)
 
 
 def outcome(condition: Condition | None, context: AccessContext) -> Outcome:
@@ -306,7 +309,7 @@ def outcome(condition: Condition | None, context: AccessContext) -> Outcome:
     if condition is None:
         return Outcome.BROKEN
     if condition.parts:
-        return _joined(outcome(part, context) for part in condition.parts)
+        return _joined(outcome(part, context) for _, part in condition.parts)
     for name, assumed in context.assumed:
         if name == condition.name:
             return assumed

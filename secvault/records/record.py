@@ -181,7 +181,7 @@ def update_record(
     Raises NotFound, Damaged, or VersionMismatch when the record is no longer `expected_version`.
     """
     # Locked, so that the row and its fields are of one version.
-    before = hold_record(connection, keyring, collection, record_id)
+    before = read_to_change(connection, keyring, collection, record_id)
     if before.version != expected_version:
         raise VersionMismatch(
             f"{collection.name}/{record_id} is at version {before.version}, not "
@@ -243,7 +243,7 @@ def delete_record(
     forget_data_key(connection, collection.name, row.subject)
 
 
-def hold_record(
+def read_to_change(
     connection: Connection, keyring: Keyring, collection: Collection, record_id: str
 ) -> Record:
     """As `read_record`, and nobody else changes it until the caller's transaction ends."""

@@ -215,7 +215,7 @@ def update_record(
     _require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
-        before = rows.hold_record(connection, service.keyring, collection, record_id)
+        before = rows.read_to_change(connection, service.keyring, collection, record_id)
         _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
         _require_same_person(before, collection, parsed)
         changed = rows.update_record(
@@ -246,7 +246,7 @@ def delete_record(
 
     def act(connection: Connection) -> Outcome[None]:
         if service.spine.looks_at_objects(operation.action):
-            before = rows.hold_record(connection, service.keyring, collection, record_id)
+            before = rows.read_to_change(connection, service.keyring, collection, record_id)
             _require_still(service, caller, operation, connection, before, collection)
         rows.delete_record(connection, collection, record_id, expected_version)
         return Outcome(None)
