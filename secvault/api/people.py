@@ -186,7 +186,7 @@ def person_change(
     )
 
 
-@router.put("/people/{person}/placement")
+@router.post("/people/{person}/placement")
 @operation("it/people/{person}", "person.place")
 def person_place(
     at: Authenticated,

@@ -125,9 +125,7 @@ def change(
         )
 
 
-@app.command(
-    epilog="Example: secvault --ask 'joined in May' people place lan.tran --employee NV-0042"
-)
+@app.command(epilog="Example: secvault people place lan.tran --employee NV-0042 --team warehouse")
 def place(
     context: typer.Context,
     person: Who,
@@ -146,7 +144,8 @@ def place(
 ) -> None:
     """Say which employee somebody is and in which teams: then records of these are their own.
 
-    Needs a second person's approval: what is sensitive in such records opens to them.
+    Needs a second person's approval (secvault --ask REASON people place ...): what is sensitive in
+    such records opens to them.
     """
     if employee is None and team is None:
         raise InvalidInput("say what to change: --employee or --team")

@@ -189,7 +189,7 @@ CALLS: Mapping[str, Bodies] = {
     "DELETE /api/v1/people/{person}/sessions": ({},),
     "POST /api/v1/people/{person}/disable": ({},),
     "POST /api/v1/people/{person}/enable": ({},),
-    "PUT /api/v1/people/{person}/placement": ({"employee": "nv-0042"},),
+    "POST /api/v1/people/{person}/placement": ({"employee": "nv-0042"},),
 }
 # They end what the walk goes on with, or what it asked for; nothing comes back from them.
 ONLY_END = {

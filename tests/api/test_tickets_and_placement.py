@@ -39,16 +39,16 @@ def test_an_employee_sees_their_own_payslip_and_no_other(with_tickets: Api) -> N
     before = api("GET", "/api/v1/people/auditor", "admin")
     placement = {"employee": " NV-0042 ", "teams": ["Kho", "kho"]}
     path = "/api/v1/people/auditor/placement"
-    assert api("PUT", path, "admin", placement).status_code == 428
-    stale = api("PUT", path, "admin", placement, headers={"If-Match": '"7"'})
+    assert api("POST", path, "admin", placement).status_code == 428
+    stale = api("POST", path, "admin", placement, headers={"If-Match": '"7"'})
     assert stale.status_code == 412
     version = {"If-Match": before.headers["ETag"]}
-    placed = api("PUT", path, "admin", placement, headers=version)
+    placed = api("POST", path, "admin", placement, headers=version)
     assert placed.status_code == 200, placed.text
     assert (placed.json()["employee"], placed.json()["teams"]) == ("nv-0042", ["kho"])
     own = api.ok("GET", "/api/v1/records/payroll", "auditor")
     assert [record["id"] for record in own["records"]] == ["pay-0042"]
     assert own["records"][0]["fields"]["net_salary"]["currency"] == "VND"
-    assert api("PUT", path, "clerk", placement, headers=version).status_code == 403
+    assert api("POST", path, "clerk", placement, headers=version).status_code == 403
     unreadable = {"employee": "nv\n1", "teams": []}
-    assert api("PUT", path, "admin", unreadable, headers=version).status_code == 422
+    assert api("POST", path, "admin", unreadable, headers=version).status_code == 422
