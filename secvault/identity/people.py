@@ -30,8 +30,7 @@ class Person:
     name: the sign-in name, folded. state: `invited` until the person has chosen a password and
     enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
     success. activated_at: None before the invitation was used. version: grows with every change
-    by administrators. notes: free text, may be empty. employee: their number in the company. teams:
-    theirs, one a line. Addresses are in `contacts`.
+    by administrators. notes: may be empty. employee, teams: see `placement`; teams one a line.
     """
 
     id: str

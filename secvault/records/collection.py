@@ -47,7 +47,6 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 OWN_ID = "id"
 """As the field of a person: the record's own id is the number of an employee."""
-
 _MOST_UNKNOWN_FIELDS = 20
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -62,7 +61,6 @@ _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
 }
 
 _READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
-
 _Option = TypeVar("_Option", bound=StrEnum)
 _Table = Mapping[str, object]
 
@@ -101,8 +99,7 @@ class Field:
 class Collection:
     """One kind of record, owned by one department. Its name is unique over all departments.
 
-    person_field: the one that says which employee a record is about, or OWN_ID; team_field: which
-    team it belongs to. Empty when records are about nobody, or of no team; see `facts`.
+    person_field, team_field: which employee a record is about, and its team; see `facts`.
     """
 
     name: str
@@ -248,11 +245,8 @@ def _collection(file: Path, department: str, name: str, declared: object) -> Col
 def _fact(
     file: Path, at: str, fields: Mapping[str, Field], declared: object, beside: str = ""
 ) -> str:
-    """The field that says whom a record is about, or of which team it is; empty for none."""
-    if declared is None:
-        return ""
-    if declared == beside and beside not in fields:
-        return beside
+    if declared is None or (declared == beside and beside not in fields):
+        return beside if declared else ""
     field = fields.get(declared) if isinstance(declared, str) else None
     if field is None or (field.type, field.sensitivity) not in _READABLE:
         also = f', or "{beside}" for the id of the record' if beside else ""

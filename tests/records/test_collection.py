@@ -315,3 +315,27 @@ def test_a_name_is_short_ascii(text: str) -> None:
     if NAME.fullmatch(text):
         assert text.isascii()
         assert 1 <= len(text) <= 63
+
+
+@pytest.mark.parametrize("fact", ["person", "team"])
+@pytest.mark.parametrize(
+    ("declared", "mend"),
+    [('"period"', ""), ('"salary"', "class normal"), ('"nobody"', "class normal"), ("7", "class")],
+)
+def test_whom_a_record_is_about_is_said_by_a_plain_field(
+    tmp_path: Path, fact: str, declared: str, mend: str
+) -> None:
+    field = '[collections.c.fields.{}]\ntitle = {{ en = "F" }}\ntype = "text"\nclass = "{}"\n'
+    (tmp_path / "hr.toml").write_text(
+        f'department = "hr"\ntitle = {{ en = "HR" }}\n[collections.c]\ntitle = {{ en = "C" }}\n'
+        f"{fact} = {declared}\n"
+        + field.format("period", "normal")
+        + field.format("salary", "salary")
+        + 'mask = "hidden"\n'
+    )
+    if not mend:
+        collection = load_collections(tmp_path)["c"]
+        assert getattr(collection, f"{fact}_field") == "period"
+        return
+    with pytest.raises(ConfigurationError, match=mend):
+        load_collections(tmp_path)
