@@ -100,6 +100,7 @@ def as_in_toml(value: object) -> object:
 # What the example has to make up: these have no default.
 MADE_UP = {
     "backup.repositories.<name>.location",
+    "conditions.networks.<name>.blocks",
     "identity.oidc.<name>.issuer",
     "identity.oidc.<name>.client_id",
     "identity.scim.<name>.account",
@@ -131,6 +132,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["backup"].pop("repositories") == {}
     assert set(values["notifications"].pop("channels")) == {"security"}
     assert defaults["notifications"].pop("channels") == {}
+    assert set(values["conditions"].pop("networks")) == {"office"}
+    assert defaults["conditions"].pop("networks") == {}
     for kind in ("oidc", "scim"):
         assert set(values["identity"].pop(kind)) == {"corp"}
         assert defaults["identity"].pop(kind) == {}

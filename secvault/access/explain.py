@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from secvault.access.conditions import Condition, Outcome, fires
+from secvault.access.conditions import Condition, Outcome, fires, single
 from secvault.access.grants import Grant
 from secvault.access.rows import Case, Rule
 from secvault.access.vocabulary import ALL, NO_FIELD, SIGNED_IN, FieldClasses, field_matches
@@ -23,12 +23,14 @@ ALLOW = "allow_rule"
 class NearMiss:
     """What would change the answer: with `missing` given, `rule` would allow.
 
-    step_up: seconds; a second factor proven not longer ago is what is missing.
+    step_up: seconds; a second factor proven not longer ago is what is missing. remedy: of a
+    condition, for people: when the rule allows, as the end of "This is allowed only ...".
     """
 
     rule: str
     missing: str
     step_up: int | None = None
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def explain(
         rule = allowing[0]
         admin = f"rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}"
         return Finding(ALLOW, rule.id, reached[rule.sub], reason(ALLOW), admin)
-    return _why_not(basis, case, reached)
+    return _why_not(basis, case, reached, outcomes)
 
 
 def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[str, ...]]:
@@ -132,12 +134,17 @@ def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[
     return reached
 
 
-def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -> Finding:
+def _why_not(
+    basis: Basis,
+    case: Case,
+    reached: Mapping[str, tuple[str, ...]],
+    outcomes: Mapping[str, Outcome],
+) -> Finding:
     about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
-    held = [rule for rule in about if rule.sub in reached]
+    held = [rule for rule in about if rule.sub in reached and not _elsewhere(basis, rule, outcomes)]
     conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
-        return _condition_failed(basis, conditional, reached)
+        return _condition_failed(basis, conditional, reached, outcomes)
     near = tuple(_missing_roles(basis, case))
     if dormant := _dormant(basis, case):
         return dormant
@@ -172,20 +179,32 @@ def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -
     )
 
 
+def _elsewhere(basis: Basis, rule: Rule, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether the rule is what everybody has about their own objects, which this one is not.
+
+    It would be said to everybody who is refused, in place of what they lack.
+    """
+    about_object = any(one.about_object for one in single(basis.conditions.get(rule.cond)))
+    return rule.sub == SIGNED_IN and about_object and outcomes.get(rule.cond) is not Outcome.STALE
+
+
 def _condition_failed(
-    basis: Basis, rules: list[Rule], reached: Mapping[str, tuple[str, ...]]
+    basis: Basis,
+    rules: list[Rule],
+    reached: Mapping[str, tuple[str, ...]],
+    outcomes: Mapping[str, Outcome],
 ) -> Finding:
     near = tuple(
-        NearMiss(rule.id, f"condition {rule.cond}", condition.step_up if condition else None)
+        _unmet(rule, basis.conditions.get(rule.cond), outcomes.get(rule.cond))
         for rule in rules[:MOST_NEAR_MISSES]
-        for condition in (basis.conditions.get(rule.cond),)
     )
     first = rules[0]
-    stale = any(miss.step_up is not None for miss in near)
-    named = basis.conditions.get(first.cond)
-    user = reason("condition_failed_step_up" if stale else "condition_failed")
-    if not stale and named is not None and named.unmet:
-        user = named.unmet
+    remedies = dict.fromkeys(miss.remedy for miss in near if miss.remedy)
+    user = reason("condition_failed")
+    if any(miss.step_up is not None for miss in near):
+        user = reason("condition_failed_step_up")
+    elif remedies:
+        user = reason("condition_failed_remedy", remedies=", or ".join(remedies))
     return Finding(
         "condition_failed",
         first.id,
@@ -194,6 +213,15 @@ def _condition_failed(
         f"condition {first.cond} of rule {first.id} does not hold",
         near,
     )
+
+
+def _unmet(rule: Rule, condition: Condition | None, result: Outcome | None) -> NearMiss:
+    missing = f"condition {rule.cond}"
+    if condition is None:
+        return NearMiss(rule.id, missing)
+    # A fresh factor is no remedy where something else is missing, too.
+    step_up = condition.step_up if result is Outcome.STALE else None
+    return NearMiss(rule.id, missing, step_up, condition.remedy)
 
 
 def _dormant(basis: Basis, case: Case) -> Finding | None:

@@ -36,6 +36,8 @@ MAY_NEED_APPROVAL = frozenset(
         "password.reset",
         "person.disable",
         "person.enable",
+        "person.import",
+        "person.place",
         "root.rotate",
         "secret_id.create",
         "service_account.create",

@@ -102,6 +102,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "person.enable": "people",
         "person.invite": "people",
         "person.uninvite": "people",
+        "person.place": "people",
         "person.import": "people",
         "person.export": "people",
         "bootstrap.issue": "people",

@@ -16,6 +16,7 @@ from secvault.clock import timestamp
 from secvault.identity import directory
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, Person
+from secvault.identity.placement import Placement
 from secvault.service import Service, grants, people
 from secvault.service.spine import Caller
 
@@ -43,6 +44,15 @@ class PersonChange(_Given):
         description="An address of mail, or empty; only of somebody who was never active.",
     )
     notes: str | None = Field(None, max_length=8000, description="Up to 2000 characters.")
+
+
+class NewPlacement(_Given):
+    """Who somebody is in the company, which makes records theirs."""
+
+    employee: str = Field(
+        "", max_length=400, description="Their number in the company; empty for none."
+    )
+    teams: list[Annotated[str, Field(max_length=400)]] = Field(default=[], max_length=64)
 
 
 class NewGrant(_Given):
@@ -76,6 +86,8 @@ class PersonAnswer(BaseModel):
     state: str
     version: int = Field(description="Also as ETag, for If-Match.")
     created_at: str
+    employee: str = Field(description="Their number in the company; empty for none.")
+    teams: list[str]
 
 
 class PersonListed(PersonAnswer):
@@ -174,6 +186,26 @@ def person_change(
     )
 
 
+@router.post("/people/{person}/placement")
+@operation("it/people/{person}", "person.place")
+def person_place(
+    at: Authenticated,
+    person: PersonName,
+    new: Annotated[NewPlacement, Body()],
+    response: Response,
+    if_match: IfMatch = None,
+) -> PersonListed:
+    """Say whose records are somebody's own, of the version that you saw (If-Match).
+
+    Needs a second person.
+    """
+    service, who = at
+    to = Placement.of(new.employee, new.teams)
+    entry = people.place_person(service, who, person, version_of(if_match), to)
+    response.headers["ETag"] = tag_of(entry.person.version)
+    return _listed(entry)
+
+
 @router.post("/people/{person}/disable")
 @operation("it/people/{person}", "person.disable")
 def person_disable(at: Authenticated, person: PersonName) -> PersonDisabled:
@@ -248,6 +280,8 @@ def person_answer(person: Person) -> PersonAnswer:
         state=person.state,
         version=person.version,
         created_at=timestamp(person.created_at),
+        employee=person.employee or "",
+        teams=person.teams.splitlines(),
     )
 
 

@@ -17,7 +17,7 @@ from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
 from secvault.records.collection import Collection
 from secvault.service import Service, records
-from secvault.service.records import RecordView
+from secvault.service.record_views import RecordView
 from secvault.service.spine import Caller
 
 router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())

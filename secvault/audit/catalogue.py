@@ -105,6 +105,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "subject": ID,
         "target": ID,
         "threshold": NUMBER,
+        "ticket": ID,
         "token": ID,
         "version": NUMBER,
     }
@@ -159,7 +160,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "person.disable": "person provider reason approval digest",
         "person.enable": "person provider reason approval digest",
         "person.export": "",
-        "person.import": "operation",
+        "person.import": "operation approval digest",
+        "person.place": "person approval digest",
         "person.invite": "person expires_at",
         "person.uninvite": "person",
         "person.unlock": "person",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import evidence, note
-    from secvault.identity import directory, networks, qr, secret_ids, totp
+    from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         authentication,
         backups,
         bootstrap,
+        circumstances,
         contacts,
         drills,
         entitlements,
@@ -83,6 +84,7 @@ __all__ = [
     "authentication",
     "backups",
     "bootstrap",
+    "circumstances",
     "collection",
     "config",
     "contacts",
@@ -114,6 +116,7 @@ __all__ = [
     "people",
     "people_file",
     "persons",
+    "placement",
     "policytest",
     "proofs",
     "qr",
@@ -165,6 +168,7 @@ _ELSEWHERE = {
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
+    "placement": "secvault.identity.placement",
     "policytest": "secvault.access.policytest",
     "proofs": "secvault.audit.proofs",
     "qr": "secvault.identity.qr",

@@ -125,6 +125,44 @@ def change(
         )
 
 
+@app.command(epilog="Example: secvault people place lan.tran --employee NV-0042 --team warehouse")
+def place(
+    context: typer.Context,
+    person: Who,
+    *,
+    employee: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Their number in the company; '' for none.")
+    ] = None,
+    team: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A team of theirs, in place of all; '' for no team."),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Only if this is still their version.")
+    ] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Say which employee somebody is and in which teams: then records of these are their own.
+
+    Needs a second person's approval (secvault --ask REASON people place ...): what is sensitive in
+    such records opens to them.
+    """
+    if employee is None and team is None:
+        raise InvalidInput("say what to change: --employee or --team")
+    with opening.vault(context) as (service, caller):
+        found = operations.people.read_person(service, caller, person).person
+        number = (found.employee or "") if employee is None else employee
+        teams = found.teams.splitlines() if team is None else [name for name in team if name]
+        to = operations.placement.Placement.of(number, teams)
+        done = operations.people.place_person(service, caller, person, version or found.version, to)
+    if as_json:
+        show.document(_row(done))
+        return
+    placed = done.person
+    show.out(f"{placed.name}: employee {placed.employee or 'without a number'}")
+    show.out(f"Teams: {', '.join(placed.teams.splitlines()) or 'none'}")
+
+
 @app.command(epilog="Example: secvault people disable lan.tran")
 def disable(context: typer.Context, person: Who) -> None:
     """Shut somebody out at once; their sessions and invitation end."""
@@ -212,5 +250,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "contact": entry.contact.address,
         "language": entry.contact.language,
         "notes": person.notes,
+        "employee": person.employee or "",
+        "teams": person.teams.splitlines(),
         "version": person.version,
     }

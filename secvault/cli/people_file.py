@@ -41,7 +41,8 @@ def import_(
     """Invite everybody in a file who is not there yet, all or none.
 
     The first line names the columns: name and department, and if you like display_name, contact,
-    language and notes. Every fault is said by line and column. The codes are shown or written once.
+    language, notes, and employee and teams (parted by ;), which need a second person's approval.
+    Every fault is said by line and column. The codes are shown or written once.
     """
     if send and codes_to is not None:
         raise InvalidInput("codes that are sent are not written: leave out --send or --codes-to")

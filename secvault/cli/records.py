@@ -11,7 +11,7 @@ from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.records.collection import Collection
-    from secvault.service.records import RecordView
+    from secvault.service.record_views import RecordView
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -15,6 +15,7 @@ from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity import contacts, names, places, sessions
 from secvault.identity.passwords import PasswordHash
+from secvault.identity.placement import require_free
 from secvault.store.tables import external_identity, mfa_request, passkey_challenge, person
 
 INVITED = "invited"
@@ -29,7 +30,7 @@ class Person:
     name: the sign-in name, folded. state: `invited` until the person has chosen a password and
     enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
     success. activated_at: None before the invitation was used. version: grows with every change
-    by administrators. notes: free text, empty when there is none. Addresses are in `contacts`.
+    by administrators. notes: may be empty. employee, teams: see `placement`; teams one a line.
     """
 
     id: str
@@ -45,6 +46,8 @@ class Person:
     activated_at: int | None = None
     version: int = 1
     notes: str = ""
+    employee: str | None = None
+    teams: str = ""
 
     @property
     def subject(self) -> str:
@@ -65,6 +68,8 @@ class NewPerson:
     contact: str = ""
     notes: str = ""
     language: str = ""
+    employee: str | None = None
+    teams: str = ""
 
     @classmethod
     def of(
@@ -144,6 +149,7 @@ def create_person(
     taken = connection.execute(select(person.c.id).where(person.c.name == new.name)).first()
     if taken is not None:
         raise _taken(new.name)
+    require_free(connection, new.employee)
     now = clock.micros()
     created = Person(
         id=names.new_id(clock),
@@ -158,6 +164,8 @@ def create_person(
         last_sign_in_at=None,
         activated_at=now if password else None,
         notes=new.notes,
+        employee=new.employee,
+        teams=new.teams,
     )
     connection.execute(
         insert(person).values(

@@ -10,17 +10,20 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secvault.errors import FieldError, InvalidInput
 from secvault.identity.people import NewPerson
+from secvault.identity.placement import Placement
 
 MOST_ROWS = 5_000
 MOST_FAULTS = 50
 LARGEST_FILE = 8 * 1024 * 1024
 
 NEEDED = ("name", "department")
-GIVEN = ("name", "display_name", "department", "contact", "language", "notes")
+PLACED = ("employee", "teams")
+"""Who somebody is in the company; teams are parted by `;`. See `placement`."""
+GIVEN = ("name", "display_name", "department", "contact", "language", "notes", *PLACED)
 """The columns that a file may give."""
 SHOWN = ("status", "factors", "recovery_codes_left", "last_sign_in_at", "created_at")
 """The columns that are written beside, and passed over when they are read."""
@@ -148,12 +151,19 @@ def _person(
         # One after the other, so that a row with two faults shows both.
         innocent = {**_INNOCENT, "department": departments[0], name: given[name]}
         try:
-            NewPerson.of(**innocent)
+            _new(innocent)
         except InvalidInput as error:
             faults += error.fields
     if faults:
         raise _faulty([FieldError(f"line {line}, {one.field}", one.detail) for one in faults])
-    return NewPerson.of(**given)
+    return _new(given)
+
+
+def _new(given: Mapping[str, str]) -> NewPerson:
+    said = {name: text for name, text in given.items() if name not in PLACED}
+    teams = (team for team in given["teams"].split(";") if team.strip())
+    placed = Placement.of(given["employee"], teams)
+    return replace(NewPerson.of(**said), employee=placed.employee, teams=placed.stored)
 
 
 _INNOCENT = {
@@ -162,16 +172,24 @@ _INNOCENT = {
     "contact": "",
     "language": "",
     "notes": "",
+    "employee": "",
+    "teams": "",
 }
 
 
 def _doubles(found: Sequence[FileRow]) -> list[FieldError]:
     first: dict[str, int] = {}
+    numbered: dict[str, int] = {}
     faults = []
     for row in found:
         before = first.setdefault(row.new.name, row.line)
         if before != row.line:
             faults.append(FieldError(f"line {row.line}, name", f"is the same as in line {before}"))
+        if row.new.employee is not None:
+            before = numbered.setdefault(row.new.employee, row.line)
+            if before != row.line:
+                where = f"line {row.line}, employee"
+                faults.append(FieldError(where, f"is the same as in line {before}"))
     return faults
 
 

@@ -45,6 +45,8 @@ from secvault.records.value import (
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Names of departments, collections and fields."""
 
+OWN_ID = "id"
+"""As the field of a person: the record's own id is the number of an employee."""
 _MOST_UNKNOWN_FIELDS = 20
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -58,6 +60,7 @@ _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
     FieldType.CHOICE: frozenset({"choices"}),
 }
 
+_READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
 _Option = TypeVar("_Option", bound=StrEnum)
 _Table = Mapping[str, object]
 
@@ -105,7 +108,8 @@ class Release(StrEnum):
 class Collection:
     """One kind of record, owned by one department. Its name is unique over all departments.
 
-    release: None where records are not approved.
+    person_field, team_field: which employee a record is about, and its team; see `facts`. release:
+    None where records are not approved.
     """
 
     name: str
@@ -113,6 +117,8 @@ class Collection:
     title: Mapping[str, str]
     fields: Mapping[str, Field]
     release: Release | None = None
+    person_field: str = ""
+    team_field: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,19 +240,32 @@ def _collection(file: Path, department: str, name: str, declared: object) -> Col
     at = f"collections.{name}"
     _name(file, at, name)
     table = _table(file, at, declared)
-    _only(file, f"{at}.", table, frozenset({"title", "fields", "release"}))
-    fields = _table(file, f"{at}.fields", table.get("fields"))
+    _only(file, f"{at}.", table, frozenset({"title", "fields", "person", "team", "release"}))
+    listed = _table(file, f"{at}.fields", table.get("fields"))
+    fields = {key: _field(file, f"{at}.fields.{key}", key, one) for key, one in listed.items()}
     return Collection(
         name=name,
         department=department,
         title=_title(file, f"{at}.title", table.get("title")),
-        fields=MappingProxyType(
-            {key: _field(file, f"{at}.fields.{key}", key, field) for key, field in fields.items()}
-        ),
+        fields=MappingProxyType(fields),
         release=_option(file, f"{at}.release", Release, table["release"])
         if "release" in table
         else None,
+        person_field=_fact(file, f"{at}.person", fields, table.get("person"), OWN_ID),
+        team_field=_fact(file, f"{at}.team", fields, table.get("team")),
     )
+
+
+def _fact(
+    file: Path, at: str, fields: Mapping[str, Field], declared: object, beside: str = ""
+) -> str:
+    if declared is None or (declared == beside and beside not in fields):
+        return beside if declared else ""
+    field = fields.get(declared) if isinstance(declared, str) else None
+    if field is None or (field.type, field.sensitivity) not in _READABLE:
+        also = f', or "{beside}" for the id of the record' if beside else ""
+        _wrong(file, at, f"must name a field of type text or choice and class normal{also}")
+    return field.name
 
 
 def _field(file: Path, at: str, name: str, declared: object) -> Field:

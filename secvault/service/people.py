@@ -17,11 +17,13 @@ from secvault.identity import (
     invitations,
     passkeys,
     people,
+    placement,
     recovery_codes,
     service_accounts,
 )
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
+from secvault.identity.placement import Placement
 from secvault.service.approval import Terms
 from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
@@ -127,6 +129,44 @@ def change_person(
         )
 
     return service.spine.change(caller, operation("person.update"), act)
+
+
+def place_person(
+    service: Service, caller: Caller, person: str, version: int, to: Placement
+) -> Entry:
+    """Say who somebody is in the company and in which teams, in the version that was seen.
+
+    What is sensitive in records about them opens by it, so it needs a second person: raises
+    ApprovalRequired. Nobody places themselves: raises Conflict, as for a number that is taken;
+    NotFound, VersionMismatch.
+    """
+    key = service.entrance.keys.contacts
+
+    def whom(connection: Connection) -> Person:
+        found = people.by_name_or_id(connection, person)
+        if found.subject == caller.principal.subject:
+            raise Conflict("nobody says whose records are their own; ask another administrator")
+        return found
+
+    def act(connection: Connection) -> Outcome[Entry]:
+        found = whom(connection)
+        placement.place(connection, found, version, to)
+        return Outcome(
+            entry_of(service, connection, key, found.id),
+            fields=("employee", "teams"),
+            detail={"person": found.id},
+        )
+
+    def terms(connection: Connection) -> Terms | None:
+        found = whom(connection)
+        placement.require_free(connection, to.employee, found.id)
+        return {
+            "subject": found.subject,
+            "employee": to.employee or "",
+            "teams": list(to.teams),
+        }
+
+    return service.spine.change(caller, operation("person.place"), act, terms)
 
 
 def disable_person(service: Service, caller: Caller, person: str) -> DisabledPerson:

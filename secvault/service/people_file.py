@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -17,12 +18,14 @@ from secvault.identity.invitations import Issued
 from secvault.identity.people import Person
 from secvault.identity.people_file import MOST_FAULTS, FileRow, read_people, write_people
 from secvault.service import invitation_mail
+from secvault.service.approval import Terms
 from secvault.service.invitations import Invited, contact_in, handed_over, make
 from secvault.service.people import operation
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome, actor_of
 
 _PAGE = 1000
+_SHOWN = 50
 SEND_SECONDS = 120.0
 """How long the mails of one file are sent at most."""
 IN_A_ROW = 3
@@ -54,7 +57,8 @@ def import_people(
 
     Running it again changes nothing and invites nobody anew. dry_run: find every fault and say what
     would be done, and change nothing. send: each code to its person, who must have an address, and
-    show none. Raises InvalidInput with each fault by line and column.
+    show none. A file that says whose records are somebody's own needs a second person: raises
+    ApprovalRequired. Raises InvalidInput with each fault by line and column.
     """
     action = operation("person.import")
     service.spine.decide(caller, action)
@@ -71,9 +75,13 @@ def import_people(
         made = tuple(_made(service, connection, caller, key, each) for each in new)
         return Outcome((made, existing), count=len(made), detail={"operation": "import"})
 
+    def terms(connection: Connection) -> Terms | None:
+        new, _ = _sorted_out(service, connection, rows, send=send)
+        return _placing(new)
+
     if dry_run:
-        return service.spine.read(caller, action, look)
-    made, existing = service.spine.change(caller, action, act)
+        return service.spine.change(caller, action, look, lambda _connection: None)
+    made, existing = service.spine.change(caller, action, act, terms)
     if send:
         invited, unsent = _sent(service, made)
         return Imported(invited, existing, unsent=unsent)
@@ -115,6 +123,19 @@ def _sorted_out(
     if send:
         _require_ways(service, new)
     return new, tuple(row.new.name for row in rows if row.new.name in taken)
+
+
+def _placing(new: tuple[FileRow, ...]) -> Terms | None:
+    """Whom the file would place: all under the digest, and the first of them to be read."""
+    placed = [row.new for row in new if row.new.employee is not None or row.new.teams]
+    if not placed:
+        return None
+    lines: list[str] = [
+        f"{one.name}: {one.employee or 'no number'}; {', '.join(one.teams.splitlines())}"
+        for one in placed
+    ]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return {"people": len(placed), "sha256": digest, "first": [*lines[:_SHOWN]]}
 
 
 def _require_ways(service: Service, new: tuple[FileRow, ...]) -> None:
@@ -179,6 +200,8 @@ def _row(entry: Entry) -> dict[str, str]:
         "contact": entry.contact.address,
         "language": entry.contact.language,
         "notes": who.notes,
+        "employee": who.employee or "",
+        "teams": "; ".join(who.teams.splitlines()),
         "status": entry.status,
         "factors": " ".join(entry.factors),
         "recovery_codes_left": str(entry.recovery_codes_left),

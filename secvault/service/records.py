@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.access import Access, FieldAccess
+from secvault.access import About
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
-from secvault.records import history, release
+from secvault.identity.names import compared
+from secvault.records import facts, history, release
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
-from secvault.records.mask import masked
 from secvault.records.release import Approved
+from secvault.service.asking import Made, asker_of
+from secvault.service.record_views import RecordView, Shown, about_of, approved_in
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Made, Operation, Outcome
+from secvault.service.spine import Caller, Operation, Outcome
 
 PAGE_LIMIT = 500
 _SOMEBODY = "user:somebody"
-
-
-@dataclass(frozen=True)
-class RecordView:
-    """A record as one caller may see it.
-
-    fields: values in clear. masked: what is shown instead of the value. withheld: why a field
-    that has a value is not shown at all. released: whether its collection has records approved.
-    approved: who approved it as it is; None for a draft. Times in micros.
-    """
-
-    collection: str
-    id: str
-    version: int
-    fields: Mapping[str, JsonValue]
-    masked: Mapping[str, str]
-    withheld: Mapping[str, str]
-    created_at: int
-    updated_at: int
-    released: bool = False
-    approved: Approved | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +34,13 @@ class Page:
 
 
 def collections(service: Service, caller: Caller) -> tuple[Collection, ...]:
-    """The collections that the caller may work with."""
+    """The collections that the caller may work with, if only with some of the records."""
     return tuple(
         collection
         for collection in service.collections.values()
-        if service.spine.ask(caller, _operation("collection.read", collection)).allowed
+        if service.spine.may_some(
+            caller, _operation("collection.read", collection), _sorts(caller, collection)
+        )
     )
 
 
@@ -73,7 +55,7 @@ def create_record(
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
     made = create_records(service, caller, collection_name, {chosen: values})
-    return _view(made[0], collection, _access(service, caller, collection))
+    return Shown(service, caller, collection).view(made[0])
 
 
 def create_records(
@@ -86,15 +68,32 @@ def create_records(
     collection = _collection(service, collection_name)
     only = next(iter(batch), "") if len(batch) == 1 else ""
     operation = _operation("record.create", collection, rows.check_id(only) if only else "")
-    service.spine.decide(caller, operation)
+    # Whoever may create none of any kind is not told what would be wrong with it.
+    service.spine.some(caller, operation, _sorts(caller, collection))
     parsed = {
         rows.check_id(record_id): parse_record(collection, values, partial=False)
         for record_id, values in batch.items()
     }
-    written = sorted({field for values in parsed.values() for field in values})
-    _require_writable(service, caller, operation, written)
+    asker = asker_of(caller.principal)
+    of_about = {name: facts.about(collection, name, values) for name, values in parsed.items()}
+    # What conditions see alike is decided once.
+    of_sort: dict[About, set[str]] = {}
+    for name, values in parsed.items():
+        of_sort.setdefault(facts.sort_of(of_about[name], asker), set()).update(values)
+    for about, names in of_sort.items():
+        of_these = replace(operation, about=_known(about))
+        service.spine.decide(caller, of_these)
+        _require_writable(service, caller, of_these, sorted(names))
+    written = sorted({name for names in of_sort.values() for name in names})
 
     def act(connection: Connection) -> Outcome[tuple[rows.Record, ...]]:
+        if service.spine.looks_at_objects("record.create"):
+            for name, values in parsed.items():
+                of_this = replace(operation, about=_known(of_about[name]))
+                service.spine.require(caller, of_this, connection)
+                service.spine.require_fields(caller, of_this, values, connection)
+        else:
+            service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
         made = tuple(
             rows.create_record(
@@ -106,7 +105,8 @@ def create_records(
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
         return Outcome(made, fields=tuple(written), count=len(made))
 
-    return service.spine.change(caller, operation, act)
+    first = next(iter(of_about.values()), None)
+    return service.spine.change(caller, replace(operation, about=_known(first)), act)
 
 
 def read_record(
@@ -115,11 +115,13 @@ def read_record(
     """One record, as far as the caller may see it."""
     collection = _collection(service, collection_name)
     operation = _operation("record.list", collection, rows.check_id(record_id))
-    access = _access(service, caller, collection)
+    operation = _of_record(service, operation, collection, record_id)
+    shown = Shown(service, caller, collection)
 
     def act(connection: Connection) -> Outcome[RecordView]:
         record = rows.read_record(connection, service.keyring, collection, record_id)
-        view = _view(record, collection, access, _approved(connection, collection, (record,)))
+        _require_still(service, caller, operation, connection, record, collection)
+        view = shown.view(record, approved_in(connection, collection, (record,)))
         return Outcome(view, fields=(*view.fields, *view.masked))
 
     return service.spine.read(caller, operation, act)
@@ -134,9 +136,11 @@ def read_field(
     if field not in collection.fields:
         raise NotFound(f"{collection.name} has no field {field[:64]}")
     operation = _operation("record.read", collection, record_id, field)
+    operation = _of_record(service, operation, collection, record_id)
 
     def act(connection: Connection) -> Outcome[JsonValue]:
         record = rows.read_record(connection, service.keyring, collection, record_id)
+        _require_still(service, caller, operation, connection, record, collection)
         return Outcome(record.value(field), fields=(field,))
 
     return service.spine.read(caller, operation, act)
@@ -145,25 +149,38 @@ def read_field(
 def list_records(
     service: Service, caller: Caller, collection_name: str, after: str, limit: int
 ) -> Page:
-    """A page of records after the id `after`, each as far as the caller may see it."""
+    """A page of the records that the caller may see, after the id `after`, each as far as they may.
+
+    How many others there are, and where, shows in nothing.
+    """
     collection = _collection(service, collection_name)
     if after and not rows.RECORD_ID.fullmatch(after):
         raise InvalidInput.at("after", "give what the page before ended with")
     if not 1 <= limit <= PAGE_LIMIT:
         raise InvalidInput.at("limit", f"use 1 to {PAGE_LIMIT}")
     operation = _operation("record.list", collection)
-    access = _access(service, caller, collection)
+    asker = asker_of(caller.principal)
+    sorts = _sorts(caller, collection)
+    allowed = service.spine.some(caller, operation, sorts)
+    seen = [sort for sort in facts.sorts_of(collection, asker) if sort.about in allowed]
+    among = facts.any_of(seen) if len(seen) < len(sorts) else None
+    shown = Shown(service, caller, collection)
 
     def act(connection: Connection) -> Outcome[Page]:
-        ids = rows.record_ids(connection, collection, after, limit + 1)
+        ids = rows.record_ids(connection, collection, after, limit + 1, among)
         found = rows.read_records(connection, service.keyring, collection, ids[:limit])
-        approved = _approved(connection, collection, found)
-        views = tuple(_view(record, collection, access, approved) for record in found)
-        shown = sorted({name for view in views for name in (*view.fields, *view.masked)})
+        approved = approved_in(connection, collection, found)
+        views = tuple(
+            shown.view(record, approved)
+            for record in found
+            # The columns that were asked by are not under the tag; what is there decides.
+            if facts.sort_of(about_of(record, collection), asker) in allowed
+        )
+        names = sorted({name for view in views for name in (*view.fields, *view.masked)})
         more = ids[limit - 1] if len(ids) > limit else ""
-        return Outcome(Page(views, more), fields=tuple(shown), count=len(views))
+        return Outcome(Page(views, more), fields=tuple(names), count=len(views))
 
-    return service.spine.read(caller, operation, act)
+    return service.spine.read(caller, operation, act, next(iter(allowed.values())))
 
 
 def update_record(
@@ -177,6 +194,7 @@ def update_record(
     """Change the named fields of the version that the caller saw; null removes a value."""
     collection = _collection(service, collection_name)
     operation = _operation("record.update", collection, rows.check_id(record_id))
+    operation = _of_record(service, operation, collection, record_id)
     service.spine.decide(caller, operation)
     if not changes:
         raise InvalidInput.at("fields", "name at least one field to change")
@@ -185,6 +203,9 @@ def update_record(
 
     def act(connection: Connection) -> Outcome[rows.Record]:
         at = service.clock.micros()
+        before = rows.read_to_change(connection, service.keyring, collection, record_id)
+        _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
+        _require_same_person(before, collection, parsed)
         changed = rows.update_record(
             connection,
             service.keyring,
@@ -195,13 +216,15 @@ def update_record(
             at,
             service.random,
         )
+        # Nobody hands a record to where they could not have changed it.
+        _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
         release.void(connection, collection.name, record_id)
         name, who = history.object_of(collection.name, record_id), caller.principal.subject
         history.note(connection, [name], changed.version, history.UPDATE, who, at)
         return Outcome(changed, fields=tuple(parsed))
 
     changed = service.spine.change(caller, operation, act)
-    return _view(changed, collection, _access(service, caller, collection))
+    return Shown(service, caller, collection).view(changed)
 
 
 def delete_record(
@@ -210,8 +233,12 @@ def delete_record(
     """Delete the version that the caller saw, and its data key."""
     collection = _collection(service, collection_name)
     operation = _operation("record.delete", collection, rows.check_id(record_id))
+    operation = _of_record(service, operation, collection, record_id)
 
     def act(connection: Connection) -> Outcome[None]:
+        if service.spine.looks_at_objects(operation.action):
+            before = rows.read_to_change(connection, service.keyring, collection, record_id)
+            _require_still(service, caller, operation, connection, before, collection)
         rows.delete_record(connection, collection, record_id, expected_version)
         history.forget(connection, history.object_of(collection.name, record_id))
         return Outcome(None)
@@ -256,9 +283,10 @@ def approve_record(
         history.note(connection, [name], record.version, history.APPROVE, who, at)
         return Outcome((record, given), detail={"version": record.version})
 
-    operation = replace(_operation("record.approve", collection, record_id), made=made)
+    operation = _operation("record.approve", collection, record_id)
+    operation = replace(_of_record(service, operation, collection, record_id), made=made)
     record, given = service.spine.change(caller, operation, act)
-    return _view(record, collection, _access(service, caller, collection), {record_id: given})
+    return Shown(service, caller, collection).view(record, {record_id: given})
 
 
 def _collection(service: Service, name: str) -> Collection:
@@ -287,45 +315,60 @@ def _require_writable(
         )
 
 
-def _access(service: Service, caller: Caller, collection: Collection) -> Mapping[str, FieldAccess]:
-    return service.spine.field_access(
-        caller, collection.department, collection.name, collection.fields
-    )
+def _sorts(caller: Caller, collection: Collection) -> tuple[About, ...]:
+    sorts = facts.sorts_of(collection, asker_of(caller.principal))
+    return tuple(sort.about for sort in sorts)
 
 
-def _approved(
-    connection: Connection, collection: Collection, found: Iterable[rows.Record]
-) -> Mapping[str, Approved]:
-    return {} if collection.release is None else release.releases_of(connection, found)
+def _known(about: About | None) -> Callable[[Connection], About] | None:
+    return None if about is None else lambda _connection: about
 
 
-def _view(
+def _of_record(
+    service: Service, operation: Operation, collection: Collection, record_id: str
+) -> Operation:
+    """The operation with where its record's facts are found.
+
+    A record that is not there is about nobody known: whoever may see only some records learns
+    nothing of it.
+    """
+
+    def about(connection: Connection) -> About:
+        found = rows.read_records(connection, service.keyring, collection, (record_id,))
+        return about_of(found[0], collection) if found else About()
+
+    return replace(operation, about=about)
+
+
+def _require_same_person(
+    before: rows.Record, collection: Collection, changes: Mapping[str, JsonValue]
+) -> None:
+    """Return unless the record would be about somebody else.
+
+    Else whoever may change that field, but not see the rest, could make the record their own.
+    """
+    field = collection.person_field
+    if field not in changes or field not in before.field_names:
+        return
+    old, new = before.value(field), changes[field]
+    if not (isinstance(old, str) and isinstance(new, str) and compared(old) == compared(new)):
+        raise InvalidInput.at(
+            field, "says whom the record is about, which stays; store a new record for another"
+        )
+
+
+def _require_still(
+    service: Service,
+    caller: Caller,
+    operation: Operation,
+    connection: Connection,
     record: rows.Record,
     collection: Collection,
-    access: Mapping[str, FieldAccess],
-    approved: Mapping[str, Approved] = MappingProxyType({}),
-) -> RecordView:
-    fields: dict[str, JsonValue] = {}
-    hidden: dict[str, str] = {}
-    withheld: dict[str, str] = {}
-    for name in record.field_names:
-        field = collection.fields.get(name)
-        allowed = access.get(name)
-        if field is None or allowed is None or allowed.access is Access.WITHHELD:
-            withheld[name] = allowed.reason if allowed else "This field is no longer in use."
-        elif allowed.access is Access.CLEAR:
-            fields[name] = record.value(name)
-        elif field.mask is not None:
-            hidden[name] = masked(field.mask, record.value(name))
-    return RecordView(
-        record.collection,
-        record.id,
-        record.version,
-        fields,
-        hidden,
-        withheld,
-        record.created_at,
-        record.updated_at,
-        collection.release is not None,
-        approved.get(record.id),
-    )
+    written: Sequence[str] = (),
+) -> None:
+    """Return when it is allowed to this record, and its fields, as it is in this transaction."""
+    of_this = replace(operation, about=_known(about_of(record, collection)))
+    if service.spine.looks_at_objects(operation.action):
+        service.spine.require(caller, of_this, connection)
+    if written:
+        service.spine.require_fields(caller, of_this, written, connection)

@@ -201,6 +201,7 @@ CALLS: Mapping[str, Bodies] = {
     "DELETE /api/v1/people/{person}/sessions": ({},),
     "POST /api/v1/people/{person}/disable": ({},),
     "POST /api/v1/people/{person}/enable": ({},),
+    "POST /api/v1/people/{person}/placement": ({"employee": "nv-0042"},),
 }
 # They end what the walk goes on with, or what it asked for; nothing comes back from them.
 ONLY_END = {

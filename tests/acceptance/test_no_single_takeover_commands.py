@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "people reset-password": ("victim",),
     "people disable": ("victim",),
     "people enable": ("victim",),
+    "people place": ("puppet", "--employee", "nv-0042"),
     "factors list": ("--person", "victim", "--json"),
     "factors remove": ("0" * 32,),
     "factors enrol": (),

@@ -149,7 +149,7 @@ def test_only_roles_that_work_with_records_and_need_one_person_come_without_a_wo
             "settlement",
         )
         for rank in ("clerk", "head")
-    } | {"role:analysis.analyst", "role:accounting.treasurer"}
+    } | {"role:analysis.analyst", "role:accounting.treasurer", "role:hr.team_lead"}
     check_mapped(shipped, obligations, "role:hr.clerk", "hr", privileged=False)
     check_mapped(shipped, obligations, "role:it.admin", "it", privileged=True)
     for role in ("role:it.admin", "role:it.auditor", "role:it.cryptor", "role:it.provisioner"):

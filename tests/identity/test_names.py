@@ -110,3 +110,24 @@ def test_ids_are_recognised_and_nothing_else_is() -> None:
     assert names.is_key_id("Ab3" + "0" * 7)
     for text in ("", "0" * 9, "0" * 11, "0" * 9 + "_", "0" * 9 + "\x00"):
         assert not names.is_key_id(text)
+
+
+@given(st.text(max_size=40))
+def test_numbers_and_teams_have_one_form_that_folding_again_does_not_change(text: str) -> None:
+    once = names.compared(text)
+    assert names.compared(once) == once
+    assert names.compared(f"  {text.upper().lower()}\u3000") == names.compared(text.upper().lower())
+
+
+@pytest.mark.parametrize("text", ["NV-0042", "ＮＶ－0042", " nv-0042 ", "Nv-0042"])
+def test_an_employees_number_is_the_same_however_it_is_typed(text: str) -> None:
+    assert names.employee_number(text) == "nv-0042"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "x" * 65, "\x07"])
+def test_what_is_no_number_and_no_team_is_refused(text: str) -> None:
+    for read in (names.employee_number, names.team_name):
+        with pytest.raises(InvalidInput):
+            read(text)
+    with pytest.raises(InvalidInput):
+        names.team_name("  ")

@@ -27,7 +27,7 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1
 
 def read(text: str) -> list[tuple[str, ...]]:
     rows = read_people(text.encode(), DEPARTMENTS)
-    return [tuple(getattr(row.new, name) for name in GIVEN) for row in rows]
+    return [tuple(getattr(row.new, name) or "" for name in GIVEN) for row in rows]
 
 
 def faults(content: bytes) -> dict[str, str]:
@@ -38,9 +38,24 @@ def faults(content: bytes) -> dict[str, str]:
 
 def test_the_columns_may_stand_in_any_order_with_a_mark_before_them() -> None:
     assert read("\ufeffDepartment,name\r\nhr,Mai\r\n\r\nit,An\r\n") == [
-        ("mai", "Mai", "hr", "", "", ""),
-        ("an", "An", "it", "", "", ""),
+        ("mai", "Mai", "hr", "", "", "", "", ""),
+        ("an", "An", "it", "", "", "", "", ""),
     ]
+
+
+def test_a_file_says_who_people_are_in_the_form_that_is_compared() -> None:
+    [row] = read_people(
+        "name,department,employee,teams\nmai,hr,ＮＶ-0042,Line  A; line a ;Kho".encode(), ("hr",)
+    )
+    assert (row.new.employee, row.new.teams) == ("nv-0042", "kho\nline a")
+    with pytest.raises(InvalidInput) as refused:
+        read("name,department,employee\nmai,hr,NV-1\nan,it,nv-1\nbo,it,n\x07\n")
+    assert [fault.field for fault in refused.value.fields] == [
+        "line 4, employee",
+        "line 3, employee",
+    ]
+    with pytest.raises(InvalidInput, match="line 3, employee: is the same as in line 2"):
+        read("name,department,employee\nmai,hr,NV-1\nan,it,nv-1\n")
 
 
 def test_every_fault_is_told_by_line_and_column_and_no_value_is_repeated() -> None:
@@ -136,6 +151,8 @@ def test_what_is_written_is_read_back(people: list[tuple[int, str, str, str, str
             "contact": contact,
             "language": "vi" if contact else "",
             "notes": names.notes(notes),
+            "employee": names.compared(f"NV-{number}") if notes else "",
+            "teams": names.compared(f"Tổ {number}"),
         }
         for number, shown, department, contact, notes in people
     ]

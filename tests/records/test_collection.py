@@ -120,7 +120,8 @@ def test_salaries_and_bank_accounts_are_declared_as_such() -> None:
     fields = load_collections(SHIPPED)["payroll"].fields
     assert fields["gross_salary"].sensitivity is Sensitivity.SALARY
     assert fields["bank_account"].sensitivity is Sensitivity.BANK
-    assert fields["employee"].sensitivity is Sensitivity.PERSONAL
+    # A number that says nothing to who knows no employee: by it one's own records are found.
+    assert fields["employee"].sensitivity is Sensitivity.NORMAL
     assert fields["month"].mask is None
 
 
@@ -314,3 +315,27 @@ def test_a_name_is_short_ascii(text: str) -> None:
     if NAME.fullmatch(text):
         assert text.isascii()
         assert 1 <= len(text) <= 63
+
+
+@pytest.mark.parametrize("fact", ["person", "team"])
+@pytest.mark.parametrize(
+    ("declared", "mend"),
+    [('"period"', ""), ('"salary"', "class normal"), ('"nobody"', "class normal"), ("7", "class")],
+)
+def test_whom_a_record_is_about_is_said_by_a_plain_field(
+    tmp_path: Path, fact: str, declared: str, mend: str
+) -> None:
+    field = '[collections.c.fields.{}]\ntitle = {{ en = "F" }}\ntype = "text"\nclass = "{}"\n'
+    (tmp_path / "hr.toml").write_text(
+        f'department = "hr"\ntitle = {{ en = "HR" }}\n[collections.c]\ntitle = {{ en = "C" }}\n'
+        f"{fact} = {declared}\n"
+        + field.format("period", "normal")
+        + field.format("salary", "salary")
+        + 'mask = "hidden"\n'
+    )
+    if not mend:
+        collection = load_collections(tmp_path)["c"]
+        assert getattr(collection, f"{fact}_field") == "period"
+        return
+    with pytest.raises(ConfigurationError, match=mend):
+        load_collections(tmp_path)

@@ -16,7 +16,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, NotFound, Refused, VersionMismatch
 from secvault.records import history
 from secvault.service import Service, authentication, bootstrap, opening, records, systems
-from secvault.service.records import RecordView
+from secvault.service.record_views import RecordView
 from secvault.service.spine import Caller
 from secvault.store.tables import object_actor, record_release
 from tests.running_service import PASSWORD, SEED, STEP, Hands, House, join, signed_in, system_token

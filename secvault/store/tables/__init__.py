@@ -52,7 +52,7 @@ from secvault.store.tables.keys import (
     vault,
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
-from secvault.store.tables.records import data_key, record, record_field
+from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.schema import epoch, metadata
 from secvault.store.tables.separation import (
     object_actor,
@@ -98,6 +98,7 @@ __all__ = [
     "person",
     "person_contact",
     "record",
+    "record_facts",
     "record_field",
     "record_release",
     "recovery_code",
