@@ -7,7 +7,7 @@ the class of every field, a store and a clock. Start reading at `secvault.access
 `Policy` is what a running service holds.
 """
 
-from secvault.access.conditions import AccessContext
+from secvault.access.conditions import About, AccessContext, Asker
 from secvault.access.decide import (
     Access,
     AccessRequest,
@@ -38,9 +38,11 @@ __all__ = [
     "DEPARTMENTS",
     "NO_FIELD",
     "SIGNED_IN",
+    "About",
     "Access",
     "AccessContext",
     "AccessRequest",
+    "Asker",
     "Decision",
     "FieldAccess",
     "FieldClasses",

@@ -1,60 +1,131 @@
 """Conditions that a rule may name: a closed list, never an expression from a policy file.
 
 A condition that is unknown or fails to evaluate must neither open nor lift anything: it keeps an
-allow rule from firing and makes a deny rule fire.
+allow rule from firing and makes a deny rule fire. Several that must hold together are joined by
+` and `. What each one means: docs/reference/conditions.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from secvault.access.surroundings import NOWHERE, Hours, Surroundings, read_hours
+from secvault.clock import moment
 
 MICROS = 1_000_000
 # Two hosts that serve one store may disagree about the time by this much.
 CLOCK_SKEW = 5 * MICROS
 LONGEST_FRESHNESS = 86_400
+MOST_PARTS = 4
+_AND = " and "
+_NETWORK = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class MissingFact(Exception):
+    """What a condition looks at is not known; it is neither met nor unmet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What the store says of whoever asks, in the same form as of records.
+
+    employee: their number in the company, None when the store has none. teams: theirs. is_person:
+    a calling system, the operator and the jobs have no records of their own.
+    """
+
+    employee: str | None = None
+    teams: frozenset[str] = frozenset()
+    is_person: bool = True
+
+
+NOBODY = Asker(is_person=False)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the store says of the object that is asked about.
+
+    person: the employee whom it is about; team: the one that it belongs to. None when that is not
+    known, empty when the object is of a kind that is about nobody, or belongs to no team.
+    """
+
+    person: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AccessContext:
-    """What the server knows about a request beyond names; nothing in it comes from the client.
+    """What the server knows about a request beyond names.
 
     at: the moment of the decision. second_factor_at: when the second factor was last proven in
     this session, None when it was not. Both in microseconds since the epoch, UTC. recovering:
-    whether a recovery code opened this session.
+    whether a recovery code opened this session. address: of the client, as the server's socket has
+    it; empty when there is none. ticket: what the caller named, if it has one of the company's
+    forms; the only thing here that a client says. asker, about: see there; about is None when no
+    single object is asked about, or its facts were not looked up. surroundings: the company's.
     """
 
     at: int
     second_factor_at: int | None = None
     recovering: bool = False
+    address: str = ""
+    ticket: str = ""
+    asker: Asker = NOBODY
+    about: About | None = None
+    surroundings: Surroundings = NOWHERE
+    assumed: tuple[tuple[str, Outcome], ...] = ()
 
 
 class Outcome(StrEnum):
-    """How a condition came out for one request."""
+    """How a condition came out for one request. STALE: it fails for want of nothing but a fresher
+    second factor.
+    """
 
     HOLDS = "holds"
     FAILS = "fails"
+    STALE = "stale"
     BROKEN = "broken"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition ready to ask. step_up: seconds; a second factor not older would meet it."""
+    """A condition ready to ask.
+
+    step_up: seconds; a second factor not older would meet it. kind: what sort of thing meets it,
+    for programs. remedy: the same for people, as the end of "This is allowed only ...". when: what
+    more can be said of one request; empty when there is nothing. about_object: whether it looks at
+    the object that is asked about. passing: whether it changes with where, when and under which
+    ticket somebody asks. name: as a rule writes it. parts: of several that are joined, which are
+    looked at one by one.
+    """
 
     holds: Callable[[AccessContext], bool]
     step_up: int | None = None
+    kind: str = ""
+    remedy: str = ""
+    when: Callable[[AccessContext], str] = lambda _context: ""
+    about_object: bool = False
+    passing: bool = False
+    name: str = ""
+    parts: tuple[Condition, ...] = ()
 
 
 Registry = Mapping[str, Callable[[str], Condition]]
 """Name -> maker, from the text after the colon (empty when there is none); raises ValueError."""
 
 
-def _always(parameter: str) -> Condition:
+def _none(parameter: str) -> None:
     if parameter:
         raise ValueError("takes no parameter")
-    return Condition(lambda _context: True)
+
+
+def _always(parameter: str) -> Condition:
+    _none(parameter)
+    return Condition(lambda _context: True, kind="always")
 
 
 def _aal2_fresh(parameter: str) -> Condition:
@@ -69,38 +140,190 @@ def _aal2_fresh(parameter: str) -> Condition:
         age = context.at - context.second_factor_at
         return -CLOCK_SKEW <= age <= seconds * MICROS
 
-    return Condition(holds, step_up=seconds)
+    return Condition(holds, seconds, "step_up", "with a fresh second factor")
 
 
 def _recovering(parameter: str) -> Condition:
-    if parameter:
-        raise ValueError("takes no parameter")
-    return Condition(lambda context: context.recovering)
+    _none(parameter)
+    return Condition(
+        lambda context: context.recovering, kind="recovery", remedy="after a recovery code"
+    )
+
+
+def _own_record(parameter: str) -> Condition:
+    _none(parameter)
+
+    def holds(context: AccessContext) -> bool:
+        about, asker = context.about, context.asker
+        if not asker.is_person:
+            return False
+        if about is None or about.person is None:
+            raise MissingFact("whom the record is about")
+        if not about.person:
+            return False
+        if not asker.employee:
+            raise MissingFact("which employee is asking")
+        return about.person == asker.employee
+
+    return Condition(holds, kind="own_record", remedy="on a record about you", about_object=True)
+
+
+def _own_team(parameter: str) -> Condition:
+    _none(parameter)
+
+    def holds(context: AccessContext) -> bool:
+        about, asker = context.about, context.asker
+        if not asker.is_person:
+            return False
+        if about is None or about.team is None:
+            raise MissingFact("which team the record belongs to")
+        return bool(about.team) and about.team in asker.teams
+
+    return Condition(
+        holds, kind="own_team", remedy="on a record of your own team", about_object=True
+    )
+
+
+def _business_hours(parameter: str) -> Condition:
+    own = read_hours(parameter) if parameter else None
+
+    def hours(context: AccessContext) -> Hours:
+        found = own or context.surroundings.hours
+        if found is None:
+            raise MissingFact("what the business hours are")
+        return found
+
+    def holds(context: AccessContext) -> bool:
+        return hours(context).open_at(context.at, context.surroundings.holidays)
+
+    def when(context: AccessContext) -> str:
+        chosen = hours(context)
+        opens = chosen.next_opening(context.at, context.surroundings.holidays)
+        if opens is None:
+            return ""
+        days = (opens.date() - moment(context.at).astimezone(chosen.zone).date()).days
+        day = {0: "today", 1: "tomorrow"}.get(days, f"on {opens:%Y-%m-%d}")
+        return f"from {opens:%H:%M} {chosen.zone.key} {day}"
+
+    return Condition(
+        holds, kind="business_hours", remedy="within business hours", when=when, passing=True
+    )
+
+
+def _network(parameter: str) -> Condition:
+    if not _NETWORK.fullmatch(parameter):
+        raise ValueError("names a network of the settings, as in network:office")
+
+    def holds(context: AccessContext) -> bool:
+        if not context.address:
+            raise MissingFact("where the request comes from")
+        return context.surroundings.lies_in(context.address, parameter)
+
+    return Condition(holds, kind="network", remedy=f"from the network {parameter}", passing=True)
+
+
+def _ticket(parameter: str) -> Condition:
+    _none(parameter)
+
+    def holds(context: AccessContext) -> bool:
+        if not context.surroundings.tickets:
+            raise MissingFact("what tickets look like")
+        return context.surroundings.is_ticket(context.ticket)
+
+    return Condition(holds, kind="ticket", remedy="when you name a ticket", passing=True)
 
 
 CONDITIONS: Registry = MappingProxyType(
-    {"always": _always, "aal2_fresh": _aal2_fresh, "recovering": _recovering}
+    {
+        "always": _always,
+        "aal2_fresh": _aal2_fresh,
+        "recovering": _recovering,
+        "own_record": _own_record,
+        "own_team": _own_team,
+        "business_hours": _business_hours,
+        "network": _network,
+        "ticket": _ticket,
+    }
 )
 """The conditions that policies may use."""
 
 
 def read_condition(text: str, registry: Registry = CONDITIONS) -> Condition:
-    """Return the condition that `text` names, as `name` or `name:parameter`. Raises ValueError."""
-    name, _, parameter = text.partition(":")
+    """The condition that `text` names, as `name` or `name:parameter`; ` and ` joins several.
+
+    Raises ValueError.
+    """
+    names = text.split(_AND)
+    if len(names) == 1:
+        return _single(text, registry)
+    if len(set(names)) < len(names) or "always" in names or len(names) > MOST_PARTS:
+        raise ValueError(f"joins 2 to {MOST_PARTS} different conditions, none of them always")
+    parts = tuple(_single(name, registry) for name in names)
+
+    def when(context: AccessContext) -> str:
+        unmet = (part for part in parts if outcome(part, context) is not Outcome.HOLDS)
+        return ", ".join(text for part in unmet if (text := part.when(context)))
+
+    return Condition(
+        lambda context: all(part.holds(context) for part in parts),
+        min((part.step_up for part in parts if part.step_up is not None), default=None),
+        "several",
+        ", ".join(part.remedy for part in parts if part.remedy),
+        when,
+        name=text,
+        parts=parts,
+    )
+
+
+def _single(text: str, registry: Registry) -> Condition:
+    name, colon, parameter = text.partition(":")
     make = registry.get(name)
     if make is None:
         raise ValueError(f"is not a condition; there are {', '.join(sorted(registry))}")
-    return make(parameter)
+    if colon and not parameter:
+        raise ValueError("ends with ':' and no parameter")
+    return replace(make(parameter), name=text)
+
+
+def looks_at_object(text: str, registry: Registry = CONDITIONS) -> bool:
+    """Whether what a rule writes as `cond` looks at the object; not so when it is no condition."""
+    try:
+        return any(one.about_object for one in single(read_condition(text, registry)))
+    except ValueError:
+        return False
+
+
+def single(condition: Condition | None) -> tuple[Condition, ...]:
+    """The conditions that one joins, or it alone; nothing for one that could not be read."""
+    if condition is None:
+        return ()
+    return condition.parts or (condition,)
 
 
 def outcome(condition: Condition | None, context: AccessContext) -> Outcome:
     """How `condition` comes out; None stands for one that could not be read."""
     if condition is None:
         return Outcome.BROKEN
+    if condition.parts:
+        return _joined(outcome(part, context) for part in condition.parts)
+    for name, assumed in context.assumed:
+        if name == condition.name:
+            return assumed
     try:
-        return Outcome.HOLDS if condition.holds(context) else Outcome.FAILS
+        if condition.holds(context):
+            return Outcome.HOLDS
     except Exception:  # noqa: BLE001 - whatever goes wrong, the answer must be the careful one
         return Outcome.BROKEN
+    return Outcome.FAILS if condition.step_up is None else Outcome.STALE
+
+
+def _joined(outcomes: Iterable[Outcome]) -> Outcome:
+    """One that fails decides, whatever is not known of the others; then one that is broken does."""
+    found = set(outcomes)
+    for decisive in (Outcome.FAILS, Outcome.BROKEN, Outcome.STALE):
+        if decisive in found:
+            return decisive
+    return Outcome.HOLDS
 
 
 def fires(result: Outcome, effect: str) -> bool:

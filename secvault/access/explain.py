@@ -23,12 +23,14 @@ _YES = "You may."
 class NearMiss:
     """What would change the answer: with `missing` given, `rule` would allow.
 
-    step_up: seconds; a second factor proven not longer ago is what is missing.
+    step_up: seconds; a second factor proven not longer ago is what is missing. remedy: of a
+    condition, for people: when the rule allows, as the end of "This is allowed only ...".
     """
 
     rule: str
     missing: str
     step_up: int | None = None
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def explain(
         rule = allowing[0]
         admin = f"rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}"
         return Finding(ALLOW, rule.id, reached[rule.sub], _YES, admin)
-    return _why_not(basis, case, reached)
+    return _why_not(basis, case, reached, outcomes)
 
 
 def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[str, ...]]:
@@ -129,12 +131,17 @@ def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[
     return reached
 
 
-def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -> Finding:
+def _why_not(
+    basis: Basis,
+    case: Case,
+    reached: Mapping[str, tuple[str, ...]],
+    outcomes: Mapping[str, Outcome],
+) -> Finding:
     about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
     held = [rule for rule in about if rule.sub in reached]
     conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
-        return _condition_failed(basis, conditional, reached)
+        return _condition_failed(basis, conditional, reached, outcomes)
     near = tuple(_missing_roles(basis, case))
     if dormant := _dormant(basis, case):
         return dormant
@@ -171,17 +178,22 @@ def _why_not(basis: Basis, case: Case, reached: Mapping[str, tuple[str, ...]]) -
 
 
 def _condition_failed(
-    basis: Basis, rules: list[Rule], reached: Mapping[str, tuple[str, ...]]
+    basis: Basis,
+    rules: list[Rule],
+    reached: Mapping[str, tuple[str, ...]],
+    outcomes: Mapping[str, Outcome],
 ) -> Finding:
     near = tuple(
-        NearMiss(rule.id, f"condition {rule.cond}", condition.step_up if condition else None)
+        _unmet(rule, basis.conditions.get(rule.cond), outcomes.get(rule.cond))
         for rule in rules[:MOST_NEAR_MISSES]
-        for condition in (basis.conditions.get(rule.cond),)
     )
     first = rules[0]
+    remedies = dict.fromkeys(miss.remedy for miss in near if miss.remedy)
     user = "This is not allowed in the present circumstances."
     if any(miss.step_up is not None for miss in near):
         user = "This needs a fresh second factor: confirm with a new code and try again."
+    elif remedies:
+        user = f"This is allowed only {', or '.join(remedies)}."
     return Finding(
         "condition_failed",
         first.id,
@@ -190,6 +202,15 @@ def _condition_failed(
         f"condition {first.cond} of rule {first.id} does not hold",
         near,
     )
+
+
+def _unmet(rule: Rule, condition: Condition | None, result: Outcome | None) -> NearMiss:
+    missing = f"condition {rule.cond}"
+    if condition is None:
+        return NearMiss(rule.id, missing)
+    # A fresh factor is no remedy where something else is missing, too.
+    step_up = condition.step_up if result is Outcome.STALE else None
+    return NearMiss(rule.id, missing, step_up, condition.remedy)
 
 
 def _dormant(basis: Basis, case: Case) -> Finding | None:

@@ -15,6 +15,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from secvault.access.conditions import AccessContext
+from secvault.access.could import could
 from secvault.access.decide import (
     AccessRequest,
     Decision,
@@ -94,6 +95,14 @@ class Policy:
     def decide(self, request: AccessRequest, connection: Connection | None = None) -> Decision:
         """Decide one request; see `decide.decide`."""
         return decide(self.snapshot(request.context.at, connection), request, random=self._random)
+
+    def decide_in(self, snapshot: Snapshot, request: AccessRequest) -> Decision:
+        """Decide by a policy that `snapshot` gave, so that several answers are of one."""
+        return decide(snapshot, request, random=self._random)
+
+    def could(self, request: AccessRequest, connection: Connection | None = None) -> bool:
+        """Whether the answer would be yes in some circumstances; see `could.could`."""
+        return could(self.snapshot(request.context.at, connection), request)
 
     def decide_by_epoch(self, request: AccessRequest, epoch: int) -> Decision | None:
         """Decide without looking into the store, which the caller did: this is its epoch.

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from secvault.access import lint
+from secvault.access.conditions import looks_at_object
 from secvault.access.lint import Faults
 from secvault.access.matcher import parse_matcher
 from secvault.access.rows import Link, Rule
@@ -55,6 +56,11 @@ class Rules:
         """Every role that the policy knows."""
         named = {rule.sub for rule in self.rules} | {link.role for link in self.links}
         return frozenset(named | {one.member for one in self.links if one.between_roles})
+
+    @cached_property
+    def about_objects(self) -> frozenset[str]:
+        """The actions of which a rule looks at the object; `*` among them when one is of all."""
+        return frozenset(rule.act for rule in self.rules if looks_at_object(rule.cond))
 
 
 def load_rules(

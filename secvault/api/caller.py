@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -35,8 +36,33 @@ ApprovalReason = Annotated[
         "carried out.",
     ),
 ]
+Ticket = Annotated[
+    str,
+    Header(
+        alias="X-Ticket",
+        max_length=64,
+        description="The ticket under which this is done, of a form that the company has set; "
+        "recorded in the audit log. Some rights need one.",
+    ),
+]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 VaultToken = Annotated[str | None, Depends(_vault_token)]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a request says beside its credential. reason, ticket: see `spine.Caller`."""
+
+    reason: str = ""
+    ticket: str = ""
+
+
+def said(reason: ApprovalReason = "", ticket: Ticket = "") -> Said:
+    """What the headers say."""
+    return Said(reason, ticket)
+
+
+Beside = Annotated[Said, Depends(said)]
 
 
 def service_of(request: Request) -> Service:
@@ -60,7 +86,7 @@ def node_of(request: Request) -> Node | None:
 
 
 def caller(
-    request: Request, bearer: Bearer, cookie: SessionCookie, reason: ApprovalReason = ""
+    request: Request, bearer: Bearer, cookie: SessionCookie, beside: Beside
 ) -> tuple[Service, Caller]:
     """The service and the authenticated caller, by header or by cookie.
 
@@ -69,13 +95,13 @@ def caller(
     """
     authorization = request.headers.get("Authorization")
     if cookie is None:
-        return _authenticated(request, bearer.credentials if bearer else None, reason)
+        return _authenticated(request, bearer.credentials if bearer else None, beside)
     if authorization is not None:
         raise NotAuthenticated("send either the session's cookie or Authorization, not both")
     service = service_of(request)
     principal = principal_of_page(request, service, cookie, request.headers.get(HEADER_NAME))
     request.state.by_cookie = True
-    return service, _declared(request, principal, reason)
+    return service, _declared(request, service, principal, beside)
 
 
 def came_by_cookie(request: Request) -> bool:
@@ -84,14 +110,14 @@ def came_by_cookie(request: Request) -> bool:
 
 
 def vault_caller(
-    request: Request, bearer: Bearer, vault_token: VaultToken, reason: ApprovalReason = ""
+    request: Request, bearer: Bearer, vault_token: VaultToken, beside: Beside
 ) -> tuple[Service, Caller]:
     """The same on the Vault-compatible paths, which know a header of their own."""
     refuse_wrapping(request)
     if vault_token and bearer and bearer.credentials != vault_token:
         raise NotAuthenticated("permission denied")
     try:
-        return _authenticated(request, shown_credential(bearer, vault_token), reason)
+        return _authenticated(request, shown_credential(bearer, vault_token), beside)
     except NotAuthenticated:
         raise NotAuthenticated("permission denied") from None
 
@@ -118,20 +144,28 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _authenticated(request: Request, credential: str | None, reason: str) -> tuple[Service, Caller]:
+def _authenticated(
+    request: Request, credential: str | None, beside: Said
+) -> tuple[Service, Caller]:
     if not credential:
         raise NotAuthenticated("send a session or token as Authorization: Bearer")
     service = service_of(request)
     principal = authentication.authenticate(
         service, credential, address=address_of(request), request_id=request.state.request_id
     )
-    return service, _declared(request, principal, reason)
+    return service, _declared(request, service, principal, beside)
 
 
-def _declared(request: Request, principal: Principal, reason: str) -> Caller:
+def _declared(request: Request, service: Service, principal: Principal, beside: Said) -> Caller:
     declared = declaration_of(request.scope["endpoint"])
-    actions = declared.actions if declared else frozenset()
-    return Caller(principal, request.state.request_id, actions, _plain(reason))
+    return Caller(
+        principal,
+        request.state.request_id,
+        declared.actions if declared else frozenset(),
+        _plain(beside.reason),
+        address_of(request),
+        service.spine.ticket(beside.ticket, "X-Ticket"),
+    )
 
 
 def _plain(reason: str) -> str:

@@ -102,6 +102,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "subject": ID,
         "target": ID,
         "threshold": NUMBER,
+        "ticket": ID,
         "token": ID,
         "version": NUMBER,
     }

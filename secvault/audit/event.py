@@ -63,8 +63,8 @@ class Event:
     end was never learnt. resource: slash path, most general first, at most 1,024 characters.
     department: may be empty. fields: names of the fields concerned, never values. count: of the
     things concerned, where one event stands for many. request: id that the caller was given.
-    detail: facts that the catalogue lists for this kind, and the reason of what was refused or
-    failed. Other texts are identifiers (see
+    detail: facts that the catalogue lists for this kind, the ticket that the caller named, and the
+    reason of what was refused or failed. Other texts are identifiers (see
     `catalogue.IDENTIFIER`) or empty.
     """
 
@@ -135,6 +135,8 @@ def _check_facts(event: Event) -> None:
     allowed = KINDS[event.kind]
     if event.outcome in ("denied", "error"):
         allowed |= {"reason"}
+    # Whatever is done can be done under a ticket.
+    allowed |= {"ticket"}
     for name, value in event.detail.items():
         if name not in allowed:
             known = ", ".join(sorted(allowed)) or "none"

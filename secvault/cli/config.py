@@ -66,6 +66,7 @@ def _policies(chosen: Settings) -> tuple[int, int]:
         },
         {name: one.department for name, one in collections.items()},
     )
+    operations.circumstances.check_conditions(chosen, rules)
     return len(collections), len(rules.roles)
 
 

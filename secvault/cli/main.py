@@ -86,12 +86,20 @@ def program(
             show_default=False,
         ),
     ] = "",
+    ticket: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The ticket under which the command is run; kept in the audit log.",
+            show_default=False,
+        ),
+    ] = "",
     version: Annotated[  # noqa: ARG001 - answered by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
     ] = False,
 ) -> None:
     """Remember what was said before the command's name."""
-    context.obj = Asked(config_file, ask_for_approval)
+    context.obj = Asked(config_file, ask_for_approval, ticket)
 
 
 app.command(rich_help_panel=START, epilog="Example: secvault init --demo")(init.init)

@@ -35,10 +35,11 @@ class NoVault(Unavailable):
 
 @dataclass(frozen=True)
 class Asked:
-    """What was said before the command's name. reason: see `Caller.reason`."""
+    """What was said before the command's name. reason, ticket: see `spine.Caller`."""
 
     config: Path | None
     reason: str = ""
+    ticket: str = ""
 
 
 def config_file(context: typer.Context) -> Path | None:
@@ -106,8 +107,9 @@ def vault(context: typer.Context, *, drop_keys: bool = False) -> Iterator[tuple[
             if credential
             else authentication.local_operator(service)
         )
-        asked = context.find_object(Asked)
-        yield service, operations.spine.Caller(principal, reason=asked.reason if asked else "")
+        asked = context.find_object(Asked) or Asked(None)
+        ticket = service.spine.ticket(asked.ticket, "--ticket")
+        yield service, operations.spine.Caller(principal, reason=asked.reason, ticket=ticket)
 
 
 def the_plan(chosen: Settings, named: str | None) -> str:

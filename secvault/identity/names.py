@@ -95,6 +95,41 @@ def notes(text: str, field: str = "notes") -> str:
     return kept
 
 
+def employee_number(text: str, field: str = "employee") -> str:
+    """The number that a company knows somebody by, in the form that is compared; see `compared`.
+
+    At most 64 characters, without control characters; empty for none. Raises InvalidInput.
+    """
+    return _short(text, field)
+
+
+def team_name(text: str, field: str = "teams") -> str:
+    """The name of a team, in the form that is compared; see `compared`. Raises InvalidInput."""
+    folded = _short(text, field)
+    if not folded:
+        raise InvalidInput.at(field, "must have 1 to 64 characters")
+    return folded
+
+
+def compared(text: str) -> str:
+    """Text as two of them are compared: NFKC, without case, one space for any blanks.
+
+    So `NV-0042` is `nv-0042`, however it was typed. Applying it again changes nothing.
+    """
+    return " ".join(_folded(text).split())
+
+
+def _short(text: str, field: str) -> str:
+    if len(text) > _LONGEST_INPUT:
+        raise InvalidInput.at(field, f"must have at most {LONGEST_NAME} characters")
+    if any(_is_unshown(c) for c in text):
+        raise InvalidInput.at(field, "must not hold control characters or line breaks")
+    folded = compared(text)
+    if len(folded) > LONGEST_NAME:
+        raise InvalidInput.at(field, f"must have at most {LONGEST_NAME} characters")
+    return folded
+
+
 def searched(*names: str) -> str:
     """Names as they are searched: without case and marks, so that `nguyen` finds `Nguyễn`.
 

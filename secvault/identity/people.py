@@ -30,6 +30,7 @@ class Person:
     enrolled a factor, then `active`, or `disabled`. failures: attempts to sign in since the last
     success. activated_at: None before the invitation was used. version: grows with every change
     by administrators. notes: free text, empty when there is none. Addresses are in `contacts`.
+    employee: their number in the company, None when nobody said it. teams: theirs, one a line.
     """
 
     id: str
@@ -45,6 +46,13 @@ class Person:
     activated_at: int | None = None
     version: int = 1
     notes: str = ""
+    employee: str | None = None
+    teams: str = ""
+
+    @property
+    def team_names(self) -> tuple[str, ...]:
+        """The teams that they are in, sorted."""
+        return tuple(self.teams.splitlines())
 
     @property
     def subject(self) -> str:

@@ -31,7 +31,8 @@ class Principal:
     session, which moves it, and for a token whose uses are counted: the store is asked each time.
     narrowing: layers of roles; see `access.narrowing`. factors: what was shown to open the session,
     such as `password` and `totp`; none for tokens. networks: where alone a token may be used from;
-    whoever remembers the principal must look at each request's address again.
+    whoever remembers the principal must look at each request's address again. employee, teams: of
+    a person, as the store had them then; see `placement`.
     """
 
     subject: str
@@ -44,6 +45,8 @@ class Principal:
     narrowing: tuple[frozenset[str], ...] = ()
     factors: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    employee: str | None = None
+    teams: tuple[str, ...] = ()
 
     @property
     def recovering(self) -> bool:

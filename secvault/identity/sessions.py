@@ -99,6 +99,8 @@ _LOOKUP = select(
     person.c.name,
     person.c.department,
     person.c.state,
+    person.c.employee,
+    person.c.teams,
 ).join_from(session, person)
 
 
@@ -295,8 +297,8 @@ def require_open(connection: Connection, clock: Clock, key_id: str, *, hold: boo
 
 
 def principal_of(row: Row[*tuple[Any, ...]]) -> Principal:
-    """The principal of a session. row: key_id, second_factor_at, factors; id, name and department
-    of its person.
+    """The principal of a session. row: key_id, second_factor_at, factors; id, name, department,
+    employee and teams of its person.
     """
     factors = tuple(row.factors.split())
     return Principal(
@@ -308,6 +310,8 @@ def principal_of(row: Row[*tuple[Any, ...]]) -> Principal:
         second_factor_at=row.second_factor_at or None,
         narrowing=(_RECOVERY_LAYER,) if RECOVERY in factors else (),
         factors=factors,
+        employee=row.employee,
+        teams=tuple(row.teams.splitlines()),
     )
 
 

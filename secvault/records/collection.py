@@ -45,6 +45,9 @@ from secvault.records.value import (
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Names of departments, collections and fields."""
 
+OWN_ID = "id"
+"""As the field of a person: the record's own id is the number of an employee."""
+
 _MOST_UNKNOWN_FIELDS = 20
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -57,6 +60,8 @@ _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
     FieldType.MONEY: frozenset({"minimum", "maximum", "decimals", "currency", "currencies"}),
     FieldType.CHOICE: frozenset({"choices"}),
 }
+
+_READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
 
 _Option = TypeVar("_Option", bound=StrEnum)
 _Table = Mapping[str, object]
@@ -94,12 +99,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Collection:
-    """One kind of record, owned by one department. Its name is unique over all departments."""
+    """One kind of record, owned by one department. Its name is unique over all departments.
+
+    person_field: the one that says which employee a record is about, or OWN_ID; team_field: which
+    team it belongs to. Empty when records are about nobody, or of no team; see `facts`.
+    """
 
     name: str
     department: str
     title: Mapping[str, str]
     fields: Mapping[str, Field]
+    person_field: str = ""
+    team_field: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,16 +232,32 @@ def _collection(file: Path, department: str, name: str, declared: object) -> Col
     at = f"collections.{name}"
     _name(file, at, name)
     table = _table(file, at, declared)
-    _only(file, f"{at}.", table, frozenset({"title", "fields"}))
-    fields = _table(file, f"{at}.fields", table.get("fields"))
+    _only(file, f"{at}.", table, frozenset({"title", "fields", "person", "team"}))
+    listed = _table(file, f"{at}.fields", table.get("fields"))
+    fields = {key: _field(file, f"{at}.fields.{key}", key, one) for key, one in listed.items()}
     return Collection(
         name=name,
         department=department,
         title=_title(file, f"{at}.title", table.get("title")),
-        fields=MappingProxyType(
-            {key: _field(file, f"{at}.fields.{key}", key, field) for key, field in fields.items()}
-        ),
+        fields=MappingProxyType(fields),
+        person_field=_fact(file, f"{at}.person", fields, table.get("person"), OWN_ID),
+        team_field=_fact(file, f"{at}.team", fields, table.get("team")),
     )
+
+
+def _fact(
+    file: Path, at: str, fields: Mapping[str, Field], declared: object, beside: str = ""
+) -> str:
+    """The field that says whom a record is about, or of which team it is; empty for none."""
+    if declared is None:
+        return ""
+    if declared == beside and beside not in fields:
+        return beside
+    field = fields.get(declared) if isinstance(declared, str) else None
+    if field is None or (field.type, field.sensitivity) not in _READABLE:
+        also = f', or "{beside}" for the id of the record' if beside else ""
+        _wrong(file, at, f"must name a field of type text or choice and class normal{also}")
+    return field.name
 
 
 def _field(file: Path, at: str, name: str, declared: object) -> Field:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from secvault.crypto import datakey
 from secvault.crypto.aead import Random
@@ -26,6 +26,7 @@ from secvault.errors import Conflict, Damaged, InvalidInput, NotFound, VersionMi
 from secvault.keyring.keyring import RECORDS, Keyring
 from secvault.records.collection import Collection
 from secvault.records.data_key import forget_data_key, keep_data_key, open_data_key
+from secvault.records.facts import columns
 from secvault.store import tables
 
 V = TypeVar("V")
@@ -60,6 +61,10 @@ class Record:
         if envelope is None:
             raise NotFound(f"{self.collection}/{self.id} has no value for {field}")
         return open_field(envelope, self.data_key, FieldAddress(self.collection, self.id, field))
+
+
+# What the tag is over; the two columns beside it only serve to be asked by.
+_STORED = tuple(each for each in tables.record.c if each.name not in ("person", "team"))
 
 
 def check_id(record_id: str) -> str:
@@ -122,6 +127,7 @@ def create_record(
             tag=_tag(record),
             created_at=at,
             updated_at=at,
+            **columns(collection, record_id, plain),
         )
     )
     _insert_fields(connection, record, record.sealed)
@@ -139,18 +145,18 @@ def read_record(
 
 
 def record_ids(
-    connection: Connection, collection: Collection, after: str, limit: int
+    connection: Connection,
+    collection: Collection,
+    after: str,
+    limit: int,
+    among: ColumnElement[bool] | None = None,
 ) -> tuple[str, ...]:
-    """The ids after `after` in order, `limit` of them at most."""
+    """The ids after `after` in order, `limit` of them at most. among: the rows that count."""
     table = tables.record
-    return tuple(
-        connection.execute(
-            select(table.c.id)
-            .where(table.c.collection == collection.name, table.c.id > after)
-            .order_by(table.c.id)
-            .limit(limit)
-        ).scalars()
-    )
+    question = select(table.c.id).where(table.c.collection == collection.name, table.c.id > after)
+    if among is not None:
+        question = question.where(among)
+    return tuple(connection.execute(question.order_by(table.c.id).limit(limit)).scalars())
 
 
 def read_records(
@@ -175,10 +181,7 @@ def update_record(
     Raises NotFound, Damaged, or VersionMismatch when the record is no longer `expected_version`.
     """
     # Locked, so that the row and its fields are of one version.
-    found = _read(connection, keyring, collection, (record_id,), to_change=True)
-    if not found:
-        raise NotFound(f"there is no {collection.name}/{record_id}")
-    before = found[0]
+    before = hold_record(connection, keyring, collection, record_id)
     if before.version != expected_version:
         raise VersionMismatch(
             f"{collection.name}/{record_id} is at version {before.version}, not "
@@ -207,6 +210,7 @@ def update_record(
             plain=canonical_json(dict(after.plain)),
             tag=_tag(after),
             updated_at=at,
+            **columns(collection, record_id, after.plain),
         )
     )
     field = tables.record_field
@@ -237,6 +241,16 @@ def delete_record(
             f"{expected_version}: read it again, then delete it"
         )
     forget_data_key(connection, collection.name, row.subject)
+
+
+def hold_record(
+    connection: Connection, keyring: Keyring, collection: Collection, record_id: str
+) -> Record:
+    """As `read_record`, and nobody else changes it until the caller's transaction ends."""
+    found = _read(connection, keyring, collection, (record_id,), to_change=True)
+    if not found:
+        raise NotFound(f"there is no {collection.name}/{record_id}")
+    return found[0]
 
 
 def _split(
@@ -284,7 +298,8 @@ def _read(
     record, key, field = tables.record, tables.data_key, tables.record_field
     wanted = sorted(set(ids))
     query = (
-        select(record, key.c.wrapped)
+        select(*_STORED, key.c.wrapped)
+        .select_from(record)
         .outerjoin(
             key, (key.c.collection == record.c.collection) & (key.c.subject == record.c.subject)
         )
@@ -311,7 +326,10 @@ def _read(
 
 
 def _opened(
-    row: Row[Any], sealed: Mapping[str, bytes], wrapping: Callable[[int], Secret], what: str
+    row: Row[*tuple[Any, ...]],
+    sealed: Mapping[str, bytes],
+    wrapping: Callable[[int], Secret],
+    what: str,
 ) -> Record:
     # A broken page of SQLite can hold NULL where none was written.
     if None in (*row[:-1], *sealed, *sealed.values()):

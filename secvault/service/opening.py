@@ -45,10 +45,12 @@ from secvault.keyring.root import Root, create_root, read_stored
 from secvault.keyring.seals.configured import unattended
 from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
+from secvault.records import facts
 from secvault.records.collection import Collection, load_collections
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
+from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.federation import provider_settings
 from secvault.service.provided_roles import check_groups
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
@@ -151,6 +153,7 @@ def opened(
         collections, rules, obligations = _policies(settings)
         check_groups(settings, rules, obligations)
         _ensure_keys(store, keyring, collections)
+        _fill_facts(store, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(
             store,
@@ -182,7 +185,7 @@ def opened(
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
-            spine=Spine(store, clock, policy, audit, asked),
+            spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
             providers=_providers(settings, clock, random),
         )
@@ -217,6 +220,7 @@ def _policies(settings: Settings) -> tuple[Mapping[str, Collection], Rules, Obli
         },
         {name: collection.department for name, collection in collections.items()},
     )
+    check_conditions(settings, rules)
     return collections, rules, load_obligations(settings.policy_folder)
 
 
@@ -337,6 +341,14 @@ def _ensure_keys(store: Store, keyring: Keyring, collections: Mapping[str, Colle
     if not present.issuperset(collections):
         with store.write() as connection:
             ensure_collection_keys(connection, keyring, collections.values())
+
+
+def _fill_facts(store: Store, collections: Mapping[str, Collection]) -> None:
+    with store.read() as connection:
+        filled = facts.is_filled(connection, collections.values())
+    if not filled:
+        with store.write() as connection:
+            facts.fill(connection, collections.values())
 
 
 def _host() -> str:

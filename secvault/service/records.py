@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.access import Access, FieldAccess
+from secvault.access import About, Access, FieldAccess
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
+from secvault.records import facts
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
 from secvault.records.mask import masked
+from secvault.service.asking import asker_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -66,7 +68,7 @@ def create_record(
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
     made = create_records(service, caller, collection_name, {chosen: values})
-    return _view(made[0], collection, _access(service, caller, collection))
+    return Shown(service, caller, collection).view(made[0])
 
 
 def create_records(
@@ -79,15 +81,32 @@ def create_records(
     collection = _collection(service, collection_name)
     only = next(iter(batch), "") if len(batch) == 1 else ""
     operation = _operation("record.create", collection, rows.check_id(only) if only else "")
-    service.spine.decide(caller, operation)
+    # Whoever may create none of any kind is not told what would be wrong with it.
+    service.spine.some(caller, operation, _sorts(caller, collection))
     parsed = {
         rows.check_id(record_id): parse_record(collection, values, partial=False)
         for record_id, values in batch.items()
     }
-    written = sorted({field for values in parsed.values() for field in values})
-    _require_writable(service, caller, operation, written)
+    asker = asker_of(caller.principal)
+    of_about = {name: facts.about(collection, name, values) for name, values in parsed.items()}
+    # What conditions see alike is decided once.
+    of_sort: dict[About, set[str]] = {}
+    for name, values in parsed.items():
+        of_sort.setdefault(facts.sort_of(of_about[name], asker), set()).update(values)
+    for about, names in of_sort.items():
+        of_these = replace(operation, about=_known(about))
+        service.spine.decide(caller, of_these)
+        _require_writable(service, caller, of_these, sorted(names))
+    written = sorted({name for names in of_sort.values() for name in names})
 
     def act(connection: Connection) -> Outcome[tuple[rows.Record, ...]]:
+        if service.spine.looks_at_objects("record.create"):
+            for name, values in parsed.items():
+                of_this = replace(operation, about=_known(of_about[name]))
+                service.spine.require(caller, of_this, connection)
+                service.spine.require_fields(caller, of_this, values, connection)
+        else:
+            service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
         made = tuple(
             rows.create_record(
@@ -97,7 +116,8 @@ def create_records(
         )
         return Outcome(made, fields=tuple(written), count=len(made))
 
-    return service.spine.change(caller, operation, act)
+    first = next(iter(of_about.values()), None)
+    return service.spine.change(caller, replace(operation, about=_known(first)), act)
 
 
 def read_record(
@@ -106,11 +126,13 @@ def read_record(
     """One record, as far as the caller may see it."""
     collection = _collection(service, collection_name)
     operation = _operation("record.list", collection, rows.check_id(record_id))
-    access = _access(service, caller, collection)
+    operation = _of_record(service, operation, collection, record_id)
+    shown = Shown(service, caller, collection)
 
     def act(connection: Connection) -> Outcome[RecordView]:
         record = rows.read_record(connection, service.keyring, collection, record_id)
-        view = _view(record, collection, access)
+        _require_still(service, caller, operation, connection, record, collection)
+        view = shown.view(record)
         return Outcome(view, fields=(*view.fields, *view.masked))
 
     return service.spine.read(caller, operation, act)
@@ -125,9 +147,11 @@ def read_field(
     if field not in collection.fields:
         raise NotFound(f"{collection.name} has no field {field[:64]}")
     operation = _operation("record.read", collection, record_id, field)
+    operation = _of_record(service, operation, collection, record_id)
 
     def act(connection: Connection) -> Outcome[JsonValue]:
         record = rows.read_record(connection, service.keyring, collection, record_id)
+        _require_still(service, caller, operation, connection, record, collection)
         return Outcome(record.value(field), fields=(field,))
 
     return service.spine.read(caller, operation, act)
@@ -136,24 +160,37 @@ def read_field(
 def list_records(
     service: Service, caller: Caller, collection_name: str, after: str, limit: int
 ) -> Page:
-    """A page of records after the id `after`, each as far as the caller may see it."""
+    """A page of the records that the caller may see, after the id `after`, each as far as they may.
+
+    How many others there are, and where, shows in nothing.
+    """
     collection = _collection(service, collection_name)
     if after and not rows.RECORD_ID.fullmatch(after):
         raise InvalidInput.at("after", "give what the page before ended with")
     if not 1 <= limit <= PAGE_LIMIT:
         raise InvalidInput.at("limit", f"use 1 to {PAGE_LIMIT}")
     operation = _operation("record.list", collection)
-    access = _access(service, caller, collection)
+    asker = asker_of(caller.principal)
+    sorts = _sorts(caller, collection)
+    allowed = service.spine.some(caller, operation, sorts)
+    seen = [sort for sort in facts.sorts_of(collection, asker) if sort.about in allowed]
+    among = facts.any_of(seen) if len(seen) < len(sorts) else None
+    shown = Shown(service, caller, collection)
 
     def act(connection: Connection) -> Outcome[Page]:
-        ids = rows.record_ids(connection, collection, after, limit + 1)
+        ids = rows.record_ids(connection, collection, after, limit + 1, among)
         found = rows.read_records(connection, service.keyring, collection, ids[:limit])
-        views = tuple(_view(record, collection, access) for record in found)
-        shown = sorted({name for view in views for name in (*view.fields, *view.masked)})
+        views = tuple(
+            shown.view(record)
+            for record in found
+            # The columns that were asked by are not under the tag; what is there decides.
+            if facts.sort_of(_about(record, collection), asker) in allowed
+        )
+        names = sorted({name for view in views for name in (*view.fields, *view.masked)})
         more = ids[limit - 1] if len(ids) > limit else ""
-        return Outcome(Page(views, more), fields=tuple(shown), count=len(views))
+        return Outcome(Page(views, more), fields=tuple(names), count=len(views))
 
-    return service.spine.read(caller, operation, act)
+    return service.spine.read(caller, operation, act, next(iter(allowed.values())))
 
 
 def update_record(
@@ -167,6 +204,7 @@ def update_record(
     """Change the named fields of the version that the caller saw; null removes a value."""
     collection = _collection(service, collection_name)
     operation = _operation("record.update", collection, rows.check_id(record_id))
+    operation = _of_record(service, operation, collection, record_id)
     service.spine.decide(caller, operation)
     if not changes:
         raise InvalidInput.at("fields", "name at least one field to change")
@@ -174,6 +212,8 @@ def update_record(
     _require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
+        before = rows.hold_record(connection, service.keyring, collection, record_id)
+        _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
         changed = rows.update_record(
             connection,
             service.keyring,
@@ -184,10 +224,12 @@ def update_record(
             service.clock.micros(),
             service.random,
         )
+        # Nobody hands a record to where they could not have changed it.
+        _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
         return Outcome(changed, fields=tuple(parsed))
 
     changed = service.spine.change(caller, operation, act)
-    return _view(changed, collection, _access(service, caller, collection))
+    return Shown(service, caller, collection).view(changed)
 
 
 def delete_record(
@@ -196,8 +238,12 @@ def delete_record(
     """Delete the version that the caller saw, and its data key."""
     collection = _collection(service, collection_name)
     operation = _operation("record.delete", collection, rows.check_id(record_id))
+    operation = _of_record(service, operation, collection, record_id)
 
     def act(connection: Connection) -> Outcome[None]:
+        if service.spine.looks_at_objects(operation.action):
+            before = rows.hold_record(connection, service.keyring, collection, record_id)
+            _require_still(service, caller, operation, connection, before, collection)
         rows.delete_record(connection, collection, record_id, expected_version)
         return Outcome(None)
 
@@ -230,10 +276,77 @@ def _require_writable(
         )
 
 
-def _access(service: Service, caller: Caller, collection: Collection) -> Mapping[str, FieldAccess]:
-    return service.spine.field_access(
-        caller, collection.department, collection.name, collection.fields
-    )
+def _sorts(caller: Caller, collection: Collection) -> tuple[About, ...]:
+    sorts = facts.sorts_of(collection, asker_of(caller.principal))
+    return tuple(sort.about for sort in sorts)
+
+
+def _about(record: rows.Record, collection: Collection) -> About:
+    return facts.about(collection, record.id, record.plain)
+
+
+def _known(about: About | None) -> Callable[[Connection], About] | None:
+    return None if about is None else lambda _connection: about
+
+
+def _of_record(
+    service: Service, operation: Operation, collection: Collection, record_id: str
+) -> Operation:
+    """The operation with where its record's facts are found.
+
+    A record that is not there is about nobody known: whoever may see only some records learns
+    nothing of it.
+    """
+
+    def about(connection: Connection) -> About:
+        found = rows.read_records(connection, service.keyring, collection, (record_id,))
+        return _about(found[0], collection) if found else About()
+
+    return replace(operation, about=about)
+
+
+def _require_still(
+    service: Service,
+    caller: Caller,
+    operation: Operation,
+    connection: Connection,
+    record: rows.Record,
+    collection: Collection,
+    written: Sequence[str] = (),
+) -> None:
+    """Return when it is allowed to this record, and its fields, as it is in this transaction."""
+    of_this = replace(operation, about=_known(_about(record, collection)))
+    if service.spine.looks_at_objects(operation.action):
+        service.spine.require(caller, of_this, connection)
+    if written:
+        service.spine.require_fields(caller, of_this, written, connection)
+
+
+class Shown:
+    """Shows records of one collection to one caller, each by what it is about."""
+
+    def __init__(self, service: Service, caller: Caller, collection: Collection) -> None:
+        self._service = service
+        self._caller = caller
+        self._collection = collection
+        self._asker = asker_of(caller.principal)
+        self._known: dict[About, Mapping[str, FieldAccess]] = {}
+
+    def view(self, record: rows.Record) -> RecordView:
+        """The record as far as the caller may see it."""
+        # Records that conditions see alike are shown alike.
+        about = facts.sort_of(_about(record, self._collection), self._asker)
+        access = self._known.get(about)
+        if access is None:
+            access = self._service.spine.field_access(
+                self._caller,
+                self._collection.department,
+                self._collection.name,
+                self._collection.fields,
+                about,
+            )
+            self._known[about] = access
+        return _view(record, self._collection, access)
 
 
 def _view(

@@ -15,21 +15,23 @@ from sqlalchemy import Connection
 
 from secvault.access import (
     NO_FIELD,
+    About,
     AccessContext,
-    AccessRequest,
     Decision,
     FieldAccess,
     Policy,
 )
 from secvault.access.obligations import MAY_NEED_APPROVAL
+from secvault.access.surroundings import NOWHERE, Surroundings
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.errors import ApprovalRequired, Refused, SecvaultError, StepUpRequired
+from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultError, StepUpRequired
 from secvault.identity.principal import Principal
 from secvault.service import standing
 from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
+from secvault.service.asking import Asking
 from secvault.store import Store
 
 T = TypeVar("T")
@@ -41,13 +43,17 @@ class Caller:
 
     actions: what the route declared that it does; anything else is refused. None for the
     command line and the jobs, which have no routes. reason: what a second person is told who is
-    asked to approve, when the operation turns out to need one; empty to ask nobody.
+    asked to approve, when the operation turns out to need one; empty to ask nobody. address: where
+    the request comes from, as the server's socket has it; empty for what comes by none. ticket:
+    what the caller names as the cause, of a form that `Surroundings.is_ticket` knows; may be empty.
     """
 
     principal: Principal
     request_id: str = ""
     actions: frozenset[str] | None = None
     reason: str = ""
+    address: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Operation:
     """What is about to be done, to what, in which department.
 
     object: what the policy's rows name (a collection, a key, a plan). resource: the whole slash
-    path, most general first, for the audit log.
+    path, most general first, for the audit log. about: what the store says of the one object, for
+    conditions that look at it; asked in the transaction of the act where there is one.
     """
 
     action: str
@@ -63,6 +70,7 @@ class Operation:
     object: str
     resource: str
     field: str = NO_FIELD
+    about: Callable[[Connection], About] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +93,13 @@ class Spine:
         policy: Policy,
         audit: AuditLog,
         approvals: Approvals = NothingRequired(),  # noqa: B008 - frozen, and holds nothing
+        surroundings: Surroundings = NOWHERE,
     ) -> None:
-        """approvals: asked about what may need a second person; see `approval`."""
+        """approvals: asked about what may need a second person; see `approval`. surroundings: what
+        the company's settings say, for conditions.
+        """
         self._approvals = approvals
+        self._asking = Asking(store, clock, policy, surroundings)
         self._store = store
         self._clock = clock
         self._policy = policy
@@ -104,48 +116,77 @@ class Spine:
     def ask(self, caller: Caller, operation: Operation) -> Decision:
         """The decision itself, without a record: for what is left out or masked in an answer."""
         self._require_declared(caller, operation)
-        return self._policy.decide(self._request(caller, operation))
+        return self._asking.decide(caller, operation)
+
+    def require(self, caller: Caller, operation: Operation, connection: Connection) -> None:
+        """Return when it is allowed as everything stands in this transaction. Raises Refused."""
+        self._require_declared(caller, operation)
+        _require_all([self._asking.decide(caller, operation, connection)])
+
+    def require_fields(
+        self, caller: Caller, operation: Operation, fields: Iterable[str], connection: Connection
+    ) -> None:
+        """The same for each of these fields of the object."""
+        self._require_declared(caller, operation)
+        _require_all(self._asking.decide_fields(caller, operation, fields, connection))
+
+    def some(
+        self, caller: Caller, operation: Operation, sorts: Iterable[About]
+    ) -> Mapping[About, Decision]:
+        """Those of the sorts of objects to which the caller may do it, by one policy.
+
+        When there is none, the refusal is recorded and raised as Refused.
+        """
+        self._require_declared(caller, operation)
+        found, refused = self._asking.decide_sorts(caller, operation, sorts)
+        if not found:
+            self._audit.record(self.event(caller, operation, "denied", refused))
+            raise _refused(refused)
+        return found
+
+    def looks_at_objects(self, *actions: str) -> bool:
+        """Whether a rule about one of these actions looks at the object."""
+        return self._asking.looks_at_objects(*actions)
 
     @staticmethod
     def _require_declared(caller: Caller, operation: Operation) -> None:
         if caller.actions is not None and operation.action not in caller.actions:
             raise AssertionError(f"the route does not declare {operation.action}")
 
-    def _request(self, caller: Caller, operation: Operation) -> AccessRequest:
-        return AccessRequest(
-            subject=caller.principal.subject,
-            department=operation.department,
-            object=operation.object,
-            field=operation.field,
-            action=operation.action,
-            context=self.context(caller),
-            narrowing=caller.principal.narrowing,
-        )
-
     def context(self, caller: Caller) -> AccessContext:
         """What conditions may look at; made here, never taken from the caller."""
-        who = caller.principal
-        return AccessContext(self._clock.micros(), who.second_factor_at, who.recovering)
+        return self._asking.context(caller)
+
+    def ticket(self, text: str, field: str) -> str:
+        """The ticket that somebody names at `field`; empty for none. Raises InvalidInput."""
+        if text and not self._asking.surroundings.is_ticket(text):
+            raise InvalidInput.at(field, "is no ticket of a form that conditions.tickets names")
+        return text
 
     def field_access(
-        self, caller: Caller, department: str, collection: str, fields: Iterable[str]
+        self,
+        caller: Caller,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        about: About | None = None,
     ) -> Mapping[str, FieldAccess]:
-        """How each field of a record is shown to the caller."""
-        return self._policy.field_access(
-            caller.principal.subject,
-            department,
-            collection,
-            fields,
-            self.context(caller),
-            narrowing=caller.principal.narrowing,
-        )
+        """How each field of a record is shown to the caller. about: what the record is about."""
+        return self._asking.field_access(caller, department, collection, fields, about)
 
     def read(
-        self, caller: Caller, operation: Operation, act: Callable[[Connection], Outcome[T]]
+        self,
+        caller: Caller,
+        operation: Operation,
+        act: Callable[[Connection], Outcome[T]],
+        decision: Decision | None = None,
     ) -> T:
-        """Run a reading act; its answer leaves only after the entry is durable."""
+        """Run a reading act; its answer leaves only after the entry is durable.
+
+        decision: the one that `some` made for it; else it is decided here.
+        """
         self._require_no_approval(operation)
-        decision = self.decide(caller, operation)
+        decision = decision or self.decide(caller, operation)
         with self.concerning(caller, operation, decision), self._store.read() as connection:
             outcome = act(connection)
         self._audit.record(self.event(caller, operation, "ok", decision, outcome))
@@ -173,9 +214,7 @@ class Spine:
             with self.concerning(caller, operation, decision), self._store.write() as connection:
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
-                again = self._policy.decide(self._request(caller, operation), connection)
-                if not again.allowed:
-                    raise _refused(again)
+                self.require(caller, operation, connection)
                 proposal = self._proposal(connection, caller, operation, terms)
                 approved = self._approved(connection, proposal)
                 outcome = act(connection)
@@ -287,7 +326,7 @@ class Spine:
     def ask_by_epoch(self, caller: Caller, operation: Operation, epoch: int) -> Decision | None:
         """The decision by the policy in memory, if that is the policy of `epoch`; unrecorded."""
         self._require_declared(caller, operation)
-        return self._policy.decide_by_epoch(self._request(caller, operation), epoch)
+        return self._policy.decide_by_epoch(self._asking.request(caller, operation), epoch)
 
     @staticmethod
     def event(
@@ -308,8 +347,20 @@ class Spine:
             count=done.count if done else None,
             decision=DecisionNote(decision.rule, decision.policy_digest, decision.id),
             request=caller.request_id,
-            detail=done.detail if done else {},
+            detail=_with_ticket(caller, done.detail if done else {}),
         )
+
+
+def _with_ticket(
+    caller: Caller, detail: Mapping[str, str | int | bool]
+) -> Mapping[str, str | int | bool]:
+    return {**detail, "ticket": caller.ticket} if caller.ticket else detail
+
+
+def _require_all(decisions: Iterable[Decision]) -> None:
+    for decision in decisions:
+        if not decision.allowed:
+            raise _refused(decision)
 
 
 def _refused(decision: Decision) -> Refused:

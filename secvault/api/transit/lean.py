@@ -39,6 +39,8 @@ _BELIEVED_SECONDS = 0.05
 """How old what was looked up may be when the body is there; see `store.watch`."""
 
 _TOKEN_HEADERS = frozenset({b"x-vault-token", b"authorization"})
+_UNUSUAL = frozenset({b"x-vault-wrap-ttl", b"x-ticket"})
+"""Headers that only the routes know what to make of."""
 _HEADERS = ((b"content-type", b"application/json"), *PRIVATE)
 
 
@@ -144,7 +146,7 @@ def _asked(scope: Scope, request_id: str) -> Asked | None:
             if token:
                 return None
             token = value.removeprefix(b"Bearer ") if name == b"authorization" else value
-        elif name == b"x-vault-wrap-ttl":
+        elif name in _UNUSUAL:
             return None
     if not token.startswith(b"svt_") or not token.isascii():
         return None

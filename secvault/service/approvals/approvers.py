@@ -41,11 +41,13 @@ class Approvers:
         self.obligations = obligations
 
     def may_give(self, connection: Connection, subject: str, department: str) -> bool:
-        """Whether the policy lets `subject` approve there, once they show their factor."""
+        """Whether the policy lets `subject` approve there, once they show their factor and are
+        where, and ask when and under which ticket, its rules say.
+        """
         now = self._clock.micros()
         context = AccessContext(now, second_factor_at=now)
         asked = AccessRequest(subject, department, "approvals", NO_FIELD, GIVE, context)
-        return self._policy.decide(asked, connection).allowed
+        return self._policy.could(asked, connection)
 
     def in_department(self, connection: Connection, department: str) -> tuple[str, ...]:
         """The subjects who can approve in a department now."""

@@ -102,7 +102,7 @@ class Warm:
             return None
         if known.bound is not None and not known.bound.admits(address):
             return None
-        caller = Caller(known.principal, request_id)
+        caller = Caller(known.principal, request_id, address=address)
         decision = self._service.spine.ask_by_epoch(caller, key.operation, epochs.policy)
         if decision is None or not decision.allowed:
             return None

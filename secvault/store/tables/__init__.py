@@ -51,7 +51,7 @@ from secvault.store.tables.keys import (
     vault,
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
-from secvault.store.tables.records import data_key, record, record_field
+from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.schema import epoch, metadata
 
 __all__ = [
@@ -89,6 +89,7 @@ __all__ = [
     "person",
     "person_contact",
     "record",
+    "record_facts",
     "record_field",
     "recovery_code",
     "recovery_set",

@@ -31,6 +31,11 @@ person = Table(
     Column("notes", Text, nullable=False, server_default=text("''")),
     # Both names without case and marks, to be searched in.
     Column("searched", Text, nullable=False, server_default=text("''")),
+    # Their number in the company and their teams, one a line, in the form that is compared.
+    Column("employee", Text),
+    Column("teams", Text, nullable=False, server_default=text("''")),
+    # Whose is this number?
+    Index(None, "employee", unique=True),
 )
 
 invitation = Table(

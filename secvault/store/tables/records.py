@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Table
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Table
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Integer, LargeBinary, Text
@@ -27,6 +27,22 @@ record = Table(
     Column("tag", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # Whom and which team it is about, out of the plain fields, to be asked for; what is in `plain`
+    # and under the tag decides. Null when the record does not say.
+    Column("person", Text),
+    Column("team", Text),
+    # Which records of a collection are about somebody, or belong to a team, in order?
+    Index(None, "collection", "person", "id"),
+    Index(None, "collection", "team", "id"),
+)
+
+# The fields that the two columns of `record` were filled from.
+record_facts = Table(
+    "record_facts",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("person_field", Text, nullable=False),
+    Column("team_field", Text, nullable=False),
 )
 
 record_field = Table(
