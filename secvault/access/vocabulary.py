@@ -135,6 +135,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "secret_id.read": "approles",
         "secret_id.list": "approles",
         "secret_id.destroy": "approles",
+        "access.evaluate": "access",
+        "access.search": "access",
         "audit.read": "log",
         "audit.verify": "log",
         "scim.provision": "people",
@@ -172,7 +174,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})
-_LOOKING = frozenset({"read", "list", "status", "verify"})
+_LOOKING = frozenset({"read", "list", "status", "verify"}) | {"evaluate", "search"}
 PRIVILEGED = frozenset(
     action
     for action, kind in ACTIONS.items()

@@ -54,6 +54,8 @@ FLAG = FactType("flag", None, "must be true or false")
 FACTS: Mapping[str, FactType] = MappingProxyType(
     {
         "accessor": ID,
+        "allowed": NUMBER,
+        "answered": ID,
         "approval": WORD,
         "bytes": NUMBER,
         "collection": ID,
@@ -137,6 +139,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "session.end": "person session",
         "auth.logged_out": "provider reason session",
         "access.refused": "operation reason",
+        "access.evaluate": "allowed answered collection operation passed subject target",
+        "access.search": "collection operation subject target",
         # People, programs, and what they may
         "activation.begin": "person device reason",
         "activation.complete": "person device reason",
