@@ -19,6 +19,8 @@ from secvault.errors import ConfigurationError
 
 FILE = "authzen.toml"
 
+RECORD = "record"
+"""Our own type of a single record; the other types are the kinds of things in `vocabulary`."""
 PERSON, SYSTEM = "user", "svc"
 """The kinds of subjects, and the types that they have where the file says nothing else."""
 IDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -131,7 +133,7 @@ def parse_names(text: str, collections: Mapping[str, str]) -> Names:
 
 def actions_of(kind: str) -> tuple[str, ...]:
     """The actions on things of our own type `kind`; a record is one of a collection."""
-    if kind == "record":
+    if kind == RECORD:
         return tuple(name for name in ACTIONS if name.startswith("record."))
     return tuple(name for name, of in ACTIONS.items() if of == kind)
 
@@ -161,7 +163,7 @@ def _resource(table: Mapping[str, Any], at: str, collections: Mapping[str, str])
     collection = table["collection"]
     if collection not in collections:
         raise _fault(f"{at}: there is no collection {collection!r}")
-    _each_of(actions, COLLECTION, f"{at}.actions")
+    _each_of(actions, RECORD, f"{at}.actions")
     trusted: Mapping[str, str] | None = None
     if "trusted" in table:
         facts = _texts_by_name(table["trusted"], f"{at}.trusted")
@@ -196,9 +198,10 @@ def _caller(table: Mapping[str, Any], at: str) -> frozenset[str]:
 
 
 def _each_of(actions: Mapping[str, str], kind: str, at: str) -> None:
+    possible = actions_of(kind)
     for name, action in actions.items():
-        if ACTIONS.get(action) != kind:
-            known = ", ".join(actions_of(kind))
+        if action not in possible:
+            known = ", ".join(possible)
             raise _fault(f"{at}.{name}: {action!r} is no action on this; there are {known}")
 
 

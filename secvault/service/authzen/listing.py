@@ -11,6 +11,7 @@ from itertools import islice
 from sqlalchemy import select, tuple_
 
 from secvault.access import NO_FIELD, AccessContext
+from secvault.access.authzen import RECORD
 from secvault.access.vocabulary import COLLECTION, KEY, PLAN
 from secvault.keyring.keyring import TRANSIT
 from secvault.records import facts
@@ -19,7 +20,7 @@ from secvault.records.collection import Collection
 from secvault.service.authzen.asked import Evaluation, Thing, Unknown, text_of
 from secvault.service.authzen.inquiry import Inquiry
 from secvault.service.authzen.subjects import Somebody
-from secvault.service.authzen.things import RECORD, Target
+from secvault.service.authzen.things import Target
 from secvault.store.tables import mount, named_key
 
 _AT_ONCE = 500

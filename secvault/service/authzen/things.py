@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from secvault.access import NO_FIELD, About
-from secvault.access.authzen import PERSON, ResourceType, actions_of
-from secvault.access.vocabulary import ACTIONS, COLLECTION, DEPARTMENTS, KEY, PLAN, is_object
+from secvault.access.authzen import PERSON, RECORD, ResourceType, actions_of
+from secvault.access.vocabulary import COLLECTION, DEPARTMENTS, KEY, PLAN, is_object
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import names
 from secvault.keyring import mount
@@ -23,7 +23,6 @@ from secvault.service.authzen.asked import Thing, Unknown, text_of
 from secvault.service.authzen.subjects import Somebody
 from secvault.service.service import Service
 
-RECORD = "record"
 # No employee has such numbers: they stand for whether the caller says that it is the subject's.
 SELF, OTHER = "\nself", "\nother"
 
@@ -206,8 +205,3 @@ def _field(resource: Thing) -> str:
 
 def _facts_of(collection: Collection) -> tuple[str, ...]:
     return tuple(name for name in (collection.person_field, collection.team_field) if name)
-
-
-def is_own_type(type_: str) -> bool:
-    """Whether this is the type of something of secvault's own."""
-    return type_ == RECORD or type_ in ACTIONS.values()
