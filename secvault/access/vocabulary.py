@@ -145,6 +145,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "access.who_can": "access",
         "access.what_can": "access",
         "access.replay": "access",
+        "access.evaluate": "access",
+        "access.search": "access",
         "audit.read": "log",
         "audit.verify": "log",
         "scim.provision": "people",
@@ -184,7 +186,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
 )
 _DAILY = frozenset({"record", "collection", "data"})
 _LOOKING = frozenset({"read", "list", "status", "verify"}) | {
-    *("explain", "who_can", "what_can", "replay"),
+    *("explain", "who_can", "what_can", "replay", "evaluate", "search"),
 }
 PRIVILEGED = frozenset(
     action

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.body_time import PunctualBody
 from secvault.api.private import PRIVATE
-from secvault.api.problem import problem_response, too_large, too_slow
+from secvault.api.problem import is_authzen, problem_response, too_large, too_slow
 from secvault.api.transit.lean import LeanPath
 from secvault.errors import SecvaultError
 
@@ -60,7 +60,7 @@ async def _answer(
 ) -> None:
     """Have `app` answer. receive: what gives it the body, through `body`."""
     replaced = answered = False
-    finish = _finishing(scope["state"]["request_id"], send)
+    finish = _finishing(_answered_id(scope), send)
 
     async def answer(message: Message) -> None:
         nonlocal replaced, answered
@@ -85,8 +85,17 @@ async def _answer(
         await too_slow(Request(scope))(scope, receive, finish)
 
 
-def _finishing(request_id: str, send: Send) -> Send:
-    ours = ((b"x-request-id", request_id.encode()), *PRIVATE)
+def _answered_id(scope: Scope) -> bytes:
+    """Our own id of the request; on the paths of AuthZEN the caller's, where there is one."""
+    if is_authzen(scope["path"]):
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                return bytes(value)
+    return str(scope["state"]["request_id"]).encode()
+
+
+def _finishing(request_id: bytes, send: Send) -> Send:
+    ours = ((b"x-request-id", request_id), *PRIVATE)
 
     async def finish(message: Message) -> None:
         if message["type"] == "http.response.start":

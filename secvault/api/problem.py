@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from secvault.errors import (
     ApprovalRequired,
@@ -38,6 +38,8 @@ TYPE_BASE = "urn:secvault:problem:"
 VAULT_PATHS = "/v1/"
 SCIM_PATHS = "/scim/v2/"
 SCIM_JSON = "application/scim+json"
+AUTHZEN_PATHS = "/access/v1/"
+AUTHZEN_METADATA = "/.well-known/authzen-configuration"
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _DEEPEST = 16
 _LONGEST_PART = 64
@@ -212,6 +214,9 @@ def _answer(
         return JSONResponse({"errors": [detail]}, _vault_status(status), dict(headers))
     if request.scope["path"].startswith(SCIM_PATHS):
         return _scim_error({422: 400}.get(status, status), detail, headers)
+    if is_authzen(request.scope["path"]):
+        # Authorization API 1.0, 10.1.2: an error message string; bad input of any sort is a 400.
+        return PlainTextResponse(detail, {415: 400, 422: 400}.get(status, status), dict(headers))
     body: dict[str, Any] = {
         "type": TYPE_BASE + code,
         "title": title,
@@ -237,6 +242,11 @@ def _scim_error(
 def _is_vaults(request: Request) -> bool:
     # Not `request.url`, which cannot be made of every Host header.
     return bool(request.scope["path"].startswith(VAULT_PATHS))
+
+
+def is_authzen(path: str) -> bool:
+    """Whether the path is one of AuthZEN."""
+    return path.startswith(AUTHZEN_PATHS) or path == AUTHZEN_METADATA
 
 
 def _vault_status(status: int) -> int:
@@ -296,6 +306,22 @@ def problem_responses() -> dict[int | str, dict[str, Any]]:
         status: {"description": reason, "content": {PROBLEM_JSON: {"schema": _REFERENCE}}}
         for status, reason in reasons.items()
     }
+
+
+def sentence_responses() -> dict[int | str, dict[str, Any]]:
+    """The documented errors of the paths of AuthZEN: a sentence."""
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    reasons = {
+        400: "The request cannot be understood; the sentence says where.",
+        401: "No valid session or token.",
+        403: "The caller may not ask this.",
+        404: "There is nothing at this path.",
+        405: "Not with this method.",
+        413: "The body is too large.",
+        500: "The request failed; the reason is logged.",
+        503: "Sealed, or a part that is needed cannot be reached.",
+    }
+    return {status: {"description": reason, "content": text} for status, reason in reasons.items()}
 
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}

@@ -54,6 +54,8 @@ FLAG = FactType("flag", None, "must be true or false")
 FACTS: Mapping[str, FactType] = MappingProxyType(
     {
         "accessor": ID,
+        "allowed": NUMBER,
+        "answered": ID,
         "approval": WORD,
         "bytes": NUMBER,
         "collection": ID,
@@ -145,6 +147,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "access.replay": "state subject",
         "access.what_can": "subject",
         "access.who_can": "operation",
+        "access.evaluate": "allowed answered collection operation passed subject target",
+        "access.search": "collection operation subject target",
         # People, programs, and what they may
         "activation.begin": "person device reason",
         "activation.complete": "person device reason",

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from secvault.access import Policy, Rules, load_rules
+from secvault.access.authzen import load_names
 from secvault.access.obligations import Obligations, load_obligations
 from secvault.access.separation import Separation, load_separation
 from secvault.audit.event import Actor, Event
@@ -153,6 +154,7 @@ def opened(
         closing.callback(keyring.roots.close)
         collections, rules, obligations, separation = _policies(settings)
         check_groups(settings, rules, obligations)
+        names = load_names(settings.policy_folder, rules.collections)
         _ensure_keys(store, keyring, collections)
         _fill_facts(store, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
@@ -190,6 +192,7 @@ def opened(
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
             providers=_providers(settings, clock, random),
+            names=names,
         )
         audit.record(_lifecycle("audit.started", program))
         closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
@@ -206,7 +209,8 @@ def check(settings: Settings) -> Wrapped:
         require_current(store)
         with store.read() as connection:
             wrapped = read_stored(connection).wrapped
-        _policies(settings)
+        _, rules, _ = _policies(settings)
+        load_names(settings.policy_folder, rules.collections)
         return wrapped
     finally:
         store.close()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from secvault.access import Policy
+from secvault.access.authzen import OWN_NAMES, Names
 from secvault.access.separation import Separation
 from secvault.audit.log import AuditLog
 from secvault.backup.engine import BackupEngine
@@ -47,3 +48,4 @@ class Service:
     spine: Spine
     root_access: RootAccess
     providers: Mapping[str, Provider] = field(default_factory=dict)
+    names: Names = OWN_NAMES

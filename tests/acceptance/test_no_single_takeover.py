@@ -60,6 +60,9 @@ OF_DIRECTORY = {
     f"SECVAULT_IDENTITY__SCIM__CORP__{key}": value
     for key, value in (("ACCOUNT", DIRECTORY), ("SUBJECT", "external_id"))
 }
+# What another program would ask about the victim.
+VICTIM = {"subject": {"type": "user", "id": "victim"}, "action": {"name": "person.read"}}
+PEOPLE_OF_IT = {"type": "people", "id": "*"}
 Bodies = tuple[Mapping[str, Any], ...]
 CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/sessions": ({},),
@@ -157,6 +160,11 @@ CALLS: Mapping[str, Bodies] = {
     "GET /api/v1/approvals/policy": ({},),
     "GET /api/v1/approvals/{request}": ({},),
     "POST /api/v1/approvals/{request}/approval": ({"digest": "digest"},),
+    "POST /access/v1/evaluation": ({**VICTIM, "resource": PEOPLE_OF_IT},),
+    "POST /access/v1/evaluations": ({**VICTIM, "evaluations": [{"resource": PEOPLE_OF_IT}]},),
+    "POST /access/v1/search/subject": ({**VICTIM, "resource": PEOPLE_OF_IT},),
+    "POST /access/v1/search/resource": ({**VICTIM, "resource": PEOPLE_OF_IT},),
+    "POST /access/v1/search/action": ({**VICTIM, "resource": PEOPLE_OF_IT},),
     "POST /v1/auth/approle/role/{role}": ({"system": "robot"},),
     "GET /v1/auth/approle/role": ({},),
     "GET /v1/auth/approle/role/{role}": ({},),

@@ -74,6 +74,7 @@ GRANTS = {"grant.add", "grant.revoke", "grant.read"}
 GRANTS |= {"separation.read", "exception.add", "exception.end"}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
+ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
@@ -112,18 +113,22 @@ MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
+    | ASKED
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
     "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
     "it.auditor": EVERYBODY
     | ACCESS
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"},
+    | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
+    | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
     | {"key.export", "key.import", "key.backup", "key.restore"}
     | {"key.read", "key.list", "mount.read"},
     "it.provisioner": EVERYBODY | {"scim.provision"},
+    "it.decider": EVERYBODY | {"access.evaluate"},
+    "it.searcher": EVERYBODY | ASKED,
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from secvault.log import configure_logging
-from tests.running_service import Api, Front, House, copied, furnish
+from tests.authzen.demo import CONDITIONS, add_somebody, policy_folder, populate
+from tests.running_service import Api, Front, House, copied, furnish, system_token
 from tests.signing_provider import SigningProvider, serving
 
 
@@ -60,3 +61,43 @@ def corp(provider: SigningProvider, house: House) -> SigningProvider:
     fresh.claim = {"amr": ["pwd", "mfa"], "auth_time": int(house.hands.seconds)}
     provider.__dict__.update(vars(fresh))
     return provider
+
+
+@pytest.fixture(scope="session")
+def interop(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A vault with the people and records of the interop demos, and programs that ask."""
+    folder = tmp_path_factory.mktemp("interop")
+    more = {"SECVAULT_POLICIES": str(policy_folder(folder / "policies")), **CONDITIONS}
+    plain = furnish(folder / "house")
+    house = House(plain.folder, plain.hands, plain.tokens, plain.seeds, more)
+    with house.open() as service:
+        populate(service)
+        add_somebody(service, "grace", "careful")
+        with service.store.write() as connection:
+            for name in ("k1", "k2"):
+                service.keyring.create(connection, "transit", name)
+        for name, role in (
+            ("gateway", "role:it.searcher"),
+            ("portal", "role:it.searcher"),
+            ("decider", "role:it.decider"),
+        ):
+            house.tokens[name] = system_token(service, name, "it", role)
+    return house
+
+
+def _copy(interop: House, folder: Path) -> House:
+    made = copied(interop, folder)
+    return House(made.folder, made.hands, made.tokens, made.seeds, interop.more)
+
+
+@pytest.fixture(scope="session")
+def asking(interop: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An application over a copy of it, for tests that change nothing."""
+    with Front().serving(_copy(interop, tmp_path_factory.mktemp("asking"))) as served:
+        yield served
+
+
+@pytest.fixture
+def mine(interop: House, tmp_path: Path) -> House:
+    """A copy of it of a test's own."""
+    return _copy(interop, tmp_path / "mine")

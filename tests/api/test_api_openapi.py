@@ -72,6 +72,8 @@ def test_native_errors_are_problem_documents_and_transit_errors_are_the_engines(
                 assert forms[0] == {"$ref": "#/components/schemas/VaultErrors"}, (path, status)
                 takes_a_batch = operation["operationId"] in ("data_encrypt", "data_decrypt")
                 assert (len(forms) > 1) == (takes_a_batch and status == "400")
+            elif path.startswith(("/access/v1/", "/.well-known/")):
+                assert answer["content"] == {"text/plain": {"schema": {"type": "string"}}}
             else:
                 (kind,) = answer["content"]
                 assert kind == "application/problem+json", (path, method, status)
@@ -95,6 +97,7 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
 def test_every_operation_that_is_not_open_names_its_credential(operations: Operations) -> None:
     without = {path for path, _, operation in operations if not operation.get("security")}
     assert without == {
+        "/.well-known/authzen-configuration",
         "/api/v1/activation/begin",
         "/api/v1/activation/complete",
         "/api/v1/activation/look",

@@ -25,6 +25,7 @@ from secvault.service.spine import Caller
 from tests.running_service import MAX_BODY, PAYSLIP, House
 
 OPEN = {
+    "/.well-known/authzen-configuration",
     "/api/v1/activation/begin",
     "/api/v1/activation/complete",
     "/api/v1/activation/look",
