@@ -20,6 +20,7 @@ from secvault.access.decide import (
 from secvault.access.explain import NearMiss
 from secvault.access.grants import Grant, add_grant, list_grants, revoke_grant
 from secvault.access.narrowing import Narrowing
+from secvault.access.permitted import Permitted, permitted
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
 from secvault.access.snapshot import Snapshot, build_snapshot
@@ -47,6 +48,7 @@ __all__ = [
     "Grant",
     "Narrowing",
     "NearMiss",
+    "Permitted",
     "Policy",
     "Rules",
     "Snapshot",
@@ -57,5 +59,6 @@ __all__ = [
     "field_access",
     "list_grants",
     "load_rules",
+    "permitted",
     "revoke_grant",
 ]

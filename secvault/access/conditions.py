@@ -41,10 +41,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition ready to ask. step_up: seconds; a second factor not older would meet it."""
+    """A condition ready to ask.
+
+    step_up: seconds; a second factor not older would meet it. about_object: whether it looks at
+    the object that is asked about. parts: of several that are joined, by name.
+    """
 
     holds: Callable[[AccessContext], bool]
     step_up: int | None = None
+    about_object: bool = False
+    parts: tuple[tuple[str, Condition], ...] = ()
 
 
 Registry = Mapping[str, Callable[[str], Condition]]

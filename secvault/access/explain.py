@@ -61,7 +61,8 @@ class Basis:
     """All that a decision rests on, arranged for looking up.
 
     rules: by action. steps: by department, then by subject or role. dormant: the grants that have
-    not started or have ended, by subject, with the moment that they are sorted for.
+    not started or have ended, by subject, with the moment that they are sorted for. collections:
+    the department of each.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
@@ -70,6 +71,7 @@ class Basis:
     fields: FieldClasses
     conditions: Mapping[str, Condition | None]
     sorted_at: int
+    collections: Mapping[str, str]
 
 
 def explain(

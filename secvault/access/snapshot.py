@@ -176,6 +176,7 @@ def _basis(rules: Rules, grants: list[Grant], at: int, registry: Registry) -> Ba
         fields=rules.fields,
         conditions={rule.cond: _condition(rule.cond, registry) for rule in rules.rules},
         sorted_at=at,
+        collections=rules.collections,
     )
 
 
