@@ -15,6 +15,7 @@ MICROS = 1_000_000
 # Two hosts that serve one store may disagree about the time by this much.
 CLOCK_SKEW = 5 * MICROS
 LONGEST_FRESHNESS = 86_400
+ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _recovering(parameter: str) -> Condition:
 
 
 CONDITIONS: Registry = MappingProxyType(
-    {"always": _always, "aal2_fresh": _aal2_fresh, "recovering": _recovering}
+    {ALWAYS: _always, "aal2_fresh": _aal2_fresh, "recovering": _recovering}
 )
 """The conditions that policies may use."""
 

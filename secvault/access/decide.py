@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from secvault.access.conditions import AccessContext, outcome
-from secvault.access.explain import NearMiss, refusal
+import msgspec
+
+from secvault.access.conditions import AccessContext
+from secvault.access.explain import ALLOW, Finding, NearMiss, refusal
 from secvault.access.narrowing import Narrowing
+from secvault.access.reasons import Reasons, Told, agreed, find
 from secvault.access.rows import Case
 from secvault.access.snapshot import Snapshot
+from secvault.access.table import REFUSED
 
 RandomBytes = Callable[[int], bytes]
 
@@ -40,33 +44,61 @@ class AccessRequest:
     narrowing: Narrowing = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer to one request, with its reasons.
 
-    kind: allow_rule; or why not: deny_rule, condition_failed, field_class, no_rule, no_role,
-    wrong_department, grant_expired, grant_not_started, broken_grant, narrowed_token, unknown_name,
-    stale_policy, engine_error. rule: the decisive rule's id, or empty. via: from the subject to the
-    role, grants by id. reason_user tells the caller; it names no rule and no other person.
-    reason_admin is for logs and administrators. policy_digest and epoch say which policy answered.
-    id: 12 hex digits of the time in milliseconds, then 20 random ones.
-    near_misses: what was missing.
+    rule: by which it is allowed; of a refusal, see `rule`. policy_digest and epoch say which
+    policy answered. id: 12 hex digits of the time in milliseconds, then 20 random ones. reasons:
+    what all the properties here come from, worked out when the first of them is looked at.
     """
 
     allowed: bool
-    kind: str
-    rule: str
-    via: tuple[str, ...]
-    reason_user: str
-    reason_admin: str
+    decisive: str
     policy_digest: str
     epoch: int
     id: str
-    near_misses: tuple[NearMiss, ...] = ()
+    reasons: Reasons | Told
+
+    @property
+    def kind(self) -> str:
+        """allow_rule; or why not.
+
+        deny_rule, condition_failed, field_class, no_rule, no_role, wrong_department,
+        grant_expired, grant_not_started, broken_grant, narrowed_token, unknown_name, stale_policy,
+        engine_error.
+        """
+        return ALLOW if self.allowed else self.reasons.finding.kind
+
+    @property
+    def rule(self) -> str:
+        """The decisive rule's id, or empty."""
+        return self.decisive if self.allowed else self.reasons.finding.rule
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        """From the subject to the role, grants by id."""
+        return self.reasons.finding.via
+
+    @property
+    def reason_user(self) -> str:
+        """For the caller; it names no rule and no other person."""
+        return self.reasons.finding.reason_user
+
+    @property
+    def reason_admin(self) -> str:
+        """For logs and administrators."""
+        return self.reasons.finding.reason_admin
+
+    @property
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """What was missing."""
+        return self.reasons.finding.near_misses
 
     @property
     def step_up(self) -> int | None:
         """Seconds: a second factor proven not longer ago would turn this into a yes."""
+        if self.allowed:
+            return None
         ages = [miss.step_up for miss in self.near_misses if miss.step_up is not None]
         return max(ages, default=None) if self.kind == "condition_failed" else None
 
@@ -96,30 +128,43 @@ def decide(
 ) -> Decision:
     """Decide one request by the policy in `snapshot`. Never raises for what the request says."""
     context = request.context
-    if snapshot.covers(context.at):
-        conditions = snapshot.basis.conditions
-        outcomes = tuple(
-            (name, outcome(conditions[name], context))
-            for name in snapshot.conditions_of.get(request.action, ())
-        )
-        case = Case(
-            request.subject, request.department, request.object, request.field, request.action
-        )
-        finding = snapshot.judge(case, outcomes, request.narrowing)
-    else:
-        finding = _STALE
+    at = context.at
+    case = Case(request.subject, request.department, request.object, request.field, request.action)
+    if not snapshot.covers(at):
+        return _told(snapshot, at, random, _STALE)
+    if snapshot.engine != "table":
+        return _told(snapshot, at, random, _by_casbin(snapshot, case, context, request.narrowing))
+    table = snapshot.table
+    number = table.allowing(case, context, request.narrowing)
+    allowed = number != REFUSED
     return Decision(
-        finding.allowed,
-        finding.kind,
-        finding.rule,
-        finding.via,
-        finding.reason_user,
-        finding.reason_admin,
-        snapshot.digest,
+        allowed,
+        table.rules.ids[number] if allowed else "",
+        table.digest,
         snapshot.epoch,
-        f"{context.at // 1000:012x}{random(10).hex()}",
-        finding.near_misses,
+        _new_id(at, random),
+        Reasons(snapshot, case, context, request.narrowing, allowed=allowed),
     )
+
+
+def _told(snapshot: Snapshot, at: int, random: RandomBytes, finding: Finding) -> Decision:
+    rule = finding.rule if finding.allowed else ""
+    digest, epoch = snapshot.digest, snapshot.epoch
+    return Decision(finding.allowed, rule, digest, epoch, _new_id(at, random), Told(finding))
+
+
+def _by_casbin(
+    snapshot: Snapshot, case: Case, context: AccessContext, narrowing: Narrowing
+) -> Finding:
+    finding = find(snapshot, case, context, narrowing, snapshot.reference.allows)
+    if snapshot.engine == "casbin":
+        return agreed(snapshot, case, finding, allowed=finding.allowed)
+    allowed = snapshot.table.allowing(case, context, narrowing) != REFUSED
+    return agreed(snapshot, case, finding, allowed=allowed)
+
+
+def _new_id(at: int, random: RandomBytes) -> str:
+    return f"{at // 1000:012x}{random(10).hex()}"
 
 
 def decide_fields(

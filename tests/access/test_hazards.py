@@ -91,7 +91,7 @@ def test_h02_local_time_and_its_changes_have_no_say(
 
 def test_h04_a_snapshot_taken_answers_the_same_while_others_are_built(with_deny: Rules) -> None:
     grants = [granted("role:hr.clerk"), granted("role:hr.suspended")]
-    taken = build_snapshot(with_deny, grants, epoch=1, at=AT, memo_size=0)
+    taken = build_snapshot(with_deny, grants, epoch=1, at=AT)
     request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
     done = threading.Event()
 
@@ -264,7 +264,8 @@ def test_h16_names_that_nobody_has_leave_no_trace_in_casbin(
         return original(self, case, outcomes)
 
     monkeypatch.setattr(Engine, "allows", watched)
-    snapshot = build_snapshot(with_deny, [granted("role:hr.clerk")], epoch=1, at=AT)
+    clerk = granted("role:hr.clerk")
+    snapshot = build_snapshot(with_deny, [clerk], epoch=1, at=AT, engine="casbin")
     for number in range(100):
         for subject in (f"user:{number}x", f"guest:{number}", f"svc:{number}"):
             for department in ("hr", f"d{number}"):

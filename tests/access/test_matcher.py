@@ -64,7 +64,7 @@ def test_h18_a_model_that_compares_by_patterns_is_refused(
 
 def test_many_threads_can_decide_at_the_same_moment(with_deny: Rules) -> None:
     # Casbin parses its matcher for every decision, which fails in threads of Python 3.11.
-    snapshot = build_snapshot(with_deny, [CLERK], epoch=1, at=AT, memo_size=0)
+    snapshot = build_snapshot(with_deny, [CLERK], epoch=1, at=AT, engine="casbin", memo_size=0)
     request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
 
     def many(_number: int) -> bool:
