@@ -60,6 +60,7 @@ class CompiledRules:
     def __init__(self, rules: Rules, registry: Registry) -> None:
         self.rules = rules
         self.registry = registry
+        self.digest = rules.digest
         self.ids = tuple(rule.id for rule in rules.rules)
         self.conditions: Mapping[str, Condition | None] = {
             cond: _read(cond, registry) for cond in {rule.cond for rule in rules.rules}

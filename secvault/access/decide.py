@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from secvault.access.reasons import Reasons, Told, agreed, find
 from secvault.access.rows import Case
 from secvault.access.snapshot import Snapshot
 from secvault.access.table import REFUSED
+from secvault.access.vocabulary import NO_FIELD
 
 RandomBytes = Callable[[int], bytes]
 
@@ -113,14 +114,20 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldAccess:
-    """How a field is shown. decision: the yes behind it; when withheld, the no to `record.read`.
+    """How a field is shown.
 
-    reason: why the clear value is not shown, for the caller; empty when it is.
+    decision: the yes behind it; when withheld, the no to `record.read`. refused: the no to the
+    clear value; None when it is shown.
     """
 
     access: Access
     decision: Decision
-    reason: str
+    refused: Decision | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the clear value is not shown, for the caller; empty when it is."""
+        return self.refused.reason_user if self.refused else ""
 
 
 def decide(
@@ -134,16 +141,27 @@ def decide(
         return _told(snapshot, at, random, _STALE)
     if snapshot.engine != "table":
         return _told(snapshot, at, random, _by_casbin(snapshot, case, context, request.narrowing))
-    table = snapshot.table
-    number = table.allowing(case, context, request.narrowing)
+    number = snapshot.table.allowing(case, context, request.narrowing)
+    return _answered(snapshot, case, context, request.narrowing, number, random)
+
+
+def _answered(
+    snapshot: Snapshot,
+    case: Case,
+    context: AccessContext,
+    narrowing: Narrowing,
+    number: int,
+    random: RandomBytes,
+) -> Decision:
     allowed = number != REFUSED
+    rules = snapshot.table.rules
     return Decision(
         allowed,
-        table.rules.ids[number] if allowed else "",
-        table.digest,
+        rules.ids[number] if allowed else "",
+        rules.digest,
         snapshot.epoch,
-        _new_id(at, random),
-        Reasons(snapshot, case, context, request.narrowing, allowed=allowed),
+        _new_id(context.at, random),
+        Reasons(snapshot, case, context, narrowing, allowed=allowed),
     )
 
 
@@ -180,14 +198,9 @@ def decide_fields(
     random: RandomBytes = os.urandom,
 ) -> Mapping[str, Decision]:
     """Decide `action` for each field of a record, in the order given."""
-    return {
-        field: decide(
-            snapshot,
-            AccessRequest(subject, department, collection, field, action, context, narrowing),
-            random=random,
-        )
-        for field in fields
-    }
+    names = tuple(dict.fromkeys(fields))
+    case = Case(subject, department, collection, NO_FIELD, action)
+    return dict(zip(names, _each(snapshot, case, names, context, narrowing, random), strict=True))
 
 
 def field_access(
@@ -202,20 +215,46 @@ def field_access(
     random: RandomBytes = os.urandom,
 ) -> Mapping[str, FieldAccess]:
     """How each field is shown: clear by `record.read`, else masked by `record.read_masked`."""
-    shown: dict[str, FieldAccess] = {}
-    for field in fields:
-        clear, masked = (
-            decide(
-                snapshot,
-                AccessRequest(subject, department, collection, field, action, context, narrowing),
-                random=random,
-            )
-            for action in ("record.read", "record.read_masked")
+    names = tuple(dict.fromkeys(fields))
+    clear, masked = (
+        _each(
+            snapshot,
+            Case(subject, department, collection, NO_FIELD, action),
+            names,
+            context,
+            narrowing,
+            random,
         )
-        if clear.allowed:
-            shown[field] = FieldAccess(Access.CLEAR, clear, "")
-        elif masked.allowed:
-            shown[field] = FieldAccess(Access.MASKED, masked, clear.reason_user)
-        else:
-            shown[field] = FieldAccess(Access.WITHHELD, clear, clear.reason_user)
-    return shown
+        for action in ("record.read", "record.read_masked")
+    )
+    return {
+        name: _shown(read, read_masked)
+        for name, read, read_masked in zip(names, clear, masked, strict=True)
+    }
+
+
+def _shown(clear: Decision, masked: Decision) -> FieldAccess:
+    if clear.allowed:
+        return FieldAccess(Access.CLEAR, clear)
+    if masked.allowed:
+        return FieldAccess(Access.MASKED, masked, clear)
+    return FieldAccess(Access.WITHHELD, clear, clear)
+
+
+def _each(
+    snapshot: Snapshot,
+    case: Case,
+    fields: tuple[str, ...],
+    context: AccessContext,
+    narrowing: Narrowing,
+    random: RandomBytes,
+) -> Iterator[Decision]:
+    """The decisions for many fields of one thing; the roles are looked up once."""
+    cases = (case._replace(field=field) for field in fields)
+    if snapshot.engine != "table" or not snapshot.covers(context.at):
+        for one in cases:
+            yield decide(snapshot, AccessRequest(*one, context, narrowing), random=random)
+        return
+    numbers = snapshot.table.allowing_fields(case, fields, context, narrowing)
+    for one, number in zip(cases, numbers, strict=True):
+        yield _answered(snapshot, one, context, narrowing, number, random)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import casbin
 from casbin.util import SimpleEval
 
 from secvault.errors import ConfigurationError
+
+EngineName = Literal["table", "casbin", "verify"]
+"""Who answers: the compiled table; Casbin; or both, and nobody when they differ."""
 
 FUNCTIONS = frozenset({"fieldMatch", "condHolds", "g"})
 # What the compiled tables answer; the shipped file says the same.
@@ -49,6 +52,11 @@ def parse_matcher(model: str) -> ast.expr:
         if isinstance(node, ast.Attribute):
             raise ConfigurationError(f"model.conf: the matcher may not use .{node.attr}")
     return parsed
+
+
+def answering(matcher: ast.expr, engine: EngineName) -> EngineName:
+    """Who answers with this matcher when `engine` is asked for: Casbin, unless it is understood."""
+    return engine if is_understood(matcher) else "casbin"
 
 
 def is_understood(matcher: ast.expr) -> bool:

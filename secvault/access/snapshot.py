@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import structlog
 
@@ -20,15 +19,12 @@ from secvault.access.engine import MEMO_SIZE, Reference
 from secvault.access.explain import Basis
 from secvault.access.grants import Grant
 from secvault.access.holdings import DormantAt, StepsAt, hold
-from secvault.access.matcher import is_understood
+from secvault.access.matcher import EngineName, answering
 from secvault.access.rows import Link
 from secvault.access.rules import Rules
 from secvault.access.table import Table, make_table
 from secvault.access.vocabulary import ALL, DEPARTMENTS
 from secvault.errors import ConfigurationError
-
-EngineName = Literal["table", "casbin", "verify"]
-"""Who answers: the compiled table; Casbin; or both, and nobody when they differ."""
 
 LATE = 60_000_000
 """Microseconds: how long after a request's moment its policy may be built."""
@@ -42,7 +38,12 @@ def log_alarm(event: str, **facts: object) -> None:
     structlog.get_logger("secvault.access").error(event, **facts)
 
 
-@dataclass(frozen=True)
+def log_warning(event: str, **facts: object) -> None:
+    """Tell what somebody should know, but nothing is wrong with."""
+    structlog.get_logger("secvault.access").warning(event, **facts)
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The policy of `epoch`, right for every moment from `valid_from` until before `valid_until`.
 
@@ -77,7 +78,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """Of the rules."""
-        return self.table.rules.rules.digest
+        return self.table.rules.digest
 
     @property
     def faults(self) -> Mapping[str, str]:
@@ -132,9 +133,8 @@ def build_snapshot(
     """Build the policy of the moment `at`. Raises ConfigurationError when there are no rules.
 
     grants: all that are not revoked; those that do not count at `at` only serve explanations.
-    engine: where the matcher is another than the compiled tables know, Casbin answers whatever
-    this says. before: another snapshot; what it has of the same rules and grants is used again.
-    memo_size: how many of Casbin's answers are kept.
+    engine: see `matcher.answering`. before: another snapshot; what it has of the same rules and
+    grants is used again. memo_size: how many of Casbin's answers are kept.
     """
     if not rules.rules:
         raise ConfigurationError("roles.csv: a policy without rules is refused")
@@ -150,7 +150,7 @@ def build_snapshot(
         valid_from=begin,
         valid_until=end,
         table=table,
-        engine=engine if is_understood(rules.matcher) else "casbin",
+        engine=answering(rules.matcher, engine),
         alarm=alarm,
         memo_size=memo_size,
     )
@@ -158,7 +158,7 @@ def build_snapshot(
 
 def _same(compiled: CompiledRules, rules: Rules, registry: Registry) -> bool:
     return compiled.registry is registry and (
-        compiled.rules is rules or compiled.rules.digest == rules.digest
+        compiled.rules is rules or compiled.digest == rules.digest
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules, scope
+    from secvault.access import matcher, rules, scope
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -91,6 +91,7 @@ __all__ = [
     "key_usage",
     "leaked_tokens",
     "log",
+    "matcher",
     "migrate",
     "networks",
     "note",
@@ -140,6 +141,7 @@ _ELSEWHERE = {
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
     "log": "secvault.log",
+    "matcher": "secvault.access.matcher",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",

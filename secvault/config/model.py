@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.notifications import NotificationSettings
@@ -290,6 +291,7 @@ class Settings(BaseSettings):
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
     sign_in: SignInSettings = SignInSettings()
+    access: AccessSettings = AccessSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()

@@ -163,7 +163,7 @@ def opened(
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
         hashing, slots = _hashing(settings, program, closing)
-        policy = Policy(store, rules, clock, random=buffered(random))
+        policy = Policy(store, rules, clock, random=buffered(random), engine=settings.access.engine)
         approvers = Approvers(policy, obligations, clock, audit)
         waits = settings.approvals.request_hours * 3600
         asked = approvals or ByPolicy(approvers, clock, audit, seconds=waits)
