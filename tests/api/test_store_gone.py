@@ -1,0 +1,47 @@
+"""While the store does not say what is in force, nothing is answered; least of all administration."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import pytest
+
+from secvault.store.watch import FRESH_SECONDS
+from tests.running_service import Api
+
+PLAIN = "MTIz"
+
+
+def _break(api: Api, *, mended: bool = False) -> None:
+    names = ("elsewhere", "epoch") if mended else ("epoch", "elsewhere")
+    with sqlite3.connect(api.house.settings.store_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("ALTER TABLE {} RENAME TO {}".format(*names))
+    connection.close()
+
+
+@pytest.mark.slow
+def test_privileged_acts_are_unavailable_at_once_and_encryption_within_the_limit(api: Api) -> None:
+    encrypt = ("POST", "/v1/transit/encrypt/payroll", "system", {"plaintext": PLAIN})
+    assert api(*encrypt).is_success
+    grant = {"subject": "user:clerk", "role": "role:hr.clerk", "department": "hr"}
+    privileged = [
+        ("POST", "/api/v1/grants", "admin", grant),
+        ("POST", "/api/v1/service-accounts", "admin", {"name": "x", "department": "it"}),
+        ("GET", "/api/v1/grants", "admin", None),
+    ]
+    _break(api)
+    for asked in privileged:
+        answer = api(*asked)
+        assert answer.status_code == 503, (asked, answer.text)
+    # What is plain may go on from memory for a moment, and then ends, too.
+    statuses = [api(*encrypt).status_code]
+    began = time.monotonic()
+    while statuses[-1] != 503 and time.monotonic() - began < 30:
+        time.sleep(FRESH_SECONDS / 20)
+        statuses.append(api(*encrypt).status_code)
+    assert set(statuses[:-1]) <= {200}
+    assert [statuses[-1], api(*encrypt).status_code] == [503, 503]
+    _break(api, mended=True)
+    assert api("GET", "/api/v1/grants", "admin").is_success
+    assert api(*encrypt).is_success
