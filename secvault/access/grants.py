@@ -182,7 +182,7 @@ def check_grantable(rules: Rules, subject: str, role: str, department: str) -> N
 def read_live(
     connection: Connection, known: Mapping[str, Grant] = _NONE
 ) -> tuple[int, tuple[Grant, ...]]:
-    """The epoch, and every grant that is not revoked: in force, to come, or run out.
+    """The epoch, and every grant that is not revoked: in force, to come, or run out; unsorted.
 
     known: grants read before, by id; where the row says the same, the same object is returned.
     """
@@ -191,16 +191,16 @@ def read_live(
         select(epoch.c.value, *(role_grant.c[name] for name in _COLUMNS))
         .select_from(epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
         .where(epoch.c.name == POLICY)
-        .order_by(role_grant.c.created_at, role_grant.c.id)
     )
     found: list[Grant] = []
     value = 0
-    for value, *row in connection.execute(query):  # noqa: B007 - it is that of every row
-        grant = known.get(row[0])
+    for row in connection.execute(query).all():
+        value, name = row[:2]
+        if name is None:
+            break
+        grant = known.get(name)
         # Comparing is several times quicker than making one, and most stay as they are.
-        if grant is None or _ROW(grant) != tuple(row):
-            if row[0] is None:
-                break
-            grant = Grant(*row)
+        if grant is None or _ROW(grant) != row[1:]:
+            grant = Grant(*row[1:])
         found.append(grant)
     return value, tuple(found)

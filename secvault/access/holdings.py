@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from secvault.access.explain import Step
 from secvault.access.grants import Grant, check_grantable
@@ -15,12 +16,14 @@ from secvault.access.rows import Link
 from secvault.access.rules import Rules
 from secvault.errors import InvalidInput
 
+_AGE = attrgetter("created_at", "id")
+
 
 @dataclass(frozen=True)
 class Holdings:
     """The grants that are not revoked.
 
-    by_subject: those that can be, of subjects without a fault. faults: why a grant of a subject
+    by_subject: those that can be, of subjects without a fault, oldest first. faults: why a grant of a subject
     cannot be. moments: when any of them starts or ends, sorted.
     """
 
@@ -59,7 +62,7 @@ def hold(
         if fault := _fault(rules, held):
             faults[subject] = fault
         elif held:
-            by_subject[subject] = tuple(held)
+            by_subject[subject] = tuple(sorted(held, key=_AGE))
     return Holdings(now, by_subject, faults, _moments(now.values())), subjects
 
 

@@ -1,4 +1,4 @@
-"""While the store does not say what is in force, nothing is answered; least of all administration."""
+"""While the store does not say what is in force, nothing is answered: no administration at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_privileged_acts_are_unavailable_at_once_and_encryption_within_the_limit
     grant = {"subject": "user:clerk", "role": "role:hr.clerk", "department": "hr"}
     privileged = [
         ("POST", "/api/v1/grants", "admin", grant),
-        ("POST", "/api/v1/service-accounts", "admin", {"name": "x", "department": "it"}),
+        ("POST", "/api/v1/systems", "admin", {"name": "x", "department": "it"}),
         ("GET", "/api/v1/grants", "admin", None),
     ]
     _break(api)
