@@ -54,7 +54,7 @@ class CompiledRules:
 
     ids: of the rules, by number. conditions: by the text in the rules; None for one that cannot be
     read. by_action, places: see `explain.Basis`. everybody: the bit of whoever is signed in, by
-    department. linked: see `_linked`. steps: see `holdings.steps_of`.
+    department. linked: see `_linked`; named: of whom. steps: see `holdings.steps_of`.
     """
 
     def __init__(self, rules: Rules, registry: Registry) -> None:
@@ -76,6 +76,7 @@ class CompiledRules:
             for one, numbers in self.bits.items()
         }
         self.linked = self._linked(rules)
+        self.named = frozenset(subject for subject, _ in self.linked)
         self.steps = steps_of(rules.links)
         self.by_action, self.places = _arranged(rules.rules)
 

@@ -23,8 +23,8 @@ _AGE = attrgetter("created_at", "id")
 class Holdings:
     """The grants that are not revoked.
 
-    by_subject: those that can be, of subjects without a fault, oldest first. faults: why a grant of a subject
-    cannot be. moments: when any of them starts or ends, sorted.
+    by_subject: those that can be, of subjects without a fault, oldest first. faults: why a grant
+    of a subject cannot be. moments: when any of them starts or ends, sorted.
     """
 
     grants: Mapping[str, Grant]

@@ -121,8 +121,7 @@ def make_table(
     """
     if before is None:
         masks: dict[tuple[str, str], int | Timed] = {}
-        named = dict.fromkeys(subject for subject, _ in rules.linked)
-        subjects: Iterable[str] = {**named, **holdings.by_subject}
+        subjects: Iterable[str] = {**dict.fromkeys(rules.named), **holdings.by_subject}
         layers = Layers(rules)
     else:
         masks = dict(before.masks)
@@ -143,7 +142,7 @@ def masks_of(
     """The masks that grants give to a subject, in each department where they give any."""
     found: dict[tuple[str, str], int | Timed] = {}
     theirs = {grant.department for grant in grants}
-    whole = ALL in theirs or any((subject, one) in rules.linked for one in DEPARTMENTS)
+    whole = ALL in theirs or subject in rules.named
     for department in DEPARTMENTS if whole else theirs:
         mask = rules.linked.get((subject, department), 0)
         if is_grantee(subject):
