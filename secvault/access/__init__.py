@@ -1,4 +1,4 @@
-"""May they, and why: roles, rules and grants, decided by Casbin and explained.
+"""May they, and why: roles, rules and grants, compiled and explained, with Casbin as the reference.
 
 Promises: nothing is allowed without a rule that says so; a deny always wins; a grant counts from
 its start until its end, to the microsecond, and a revoked one not at all; every answer names the

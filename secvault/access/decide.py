@@ -9,10 +9,10 @@ from enum import StrEnum
 
 import msgspec
 
-from secvault.access.conditions import AccessContext
+from secvault.access.conditions import AccessContext, Outcome
 from secvault.access.explain import ALLOW, Finding, NearMiss, refusal
 from secvault.access.narrowing import Narrowing
-from secvault.access.reasons import Reasons, Told, agreed, find
+from secvault.access.reasons import Reasons, agreed, find
 from secvault.access.rows import Case
 from secvault.access.snapshot import Snapshot
 from secvault.access.table import REFUSED
@@ -58,7 +58,7 @@ class Decision(msgspec.Struct, frozen=True):
     policy_digest: str
     epoch: int
     id: str
-    reasons: Reasons | Told
+    reasons: Reasons
 
     @property
     def kind(self) -> str:
@@ -94,6 +94,16 @@ class Decision(msgspec.Struct, frozen=True):
     def near_misses(self) -> tuple[NearMiss, ...]:
         """What was missing."""
         return self.reasons.finding.near_misses
+
+    @property
+    def context(self) -> AccessContext:
+        """What was known of the request beyond names."""
+        return self.reasons.context
+
+    @property
+    def outcomes(self) -> tuple[tuple[str, Outcome], ...]:
+        """How the conditions came out of the rules about what was asked, by name."""
+        return tuple(self.reasons.outcomes.items())
 
     @property
     def step_up(self) -> int | None:
@@ -135,14 +145,22 @@ def decide(
 ) -> Decision:
     """Decide one request by the policy in `snapshot`. Never raises for what the request says."""
     context = request.context
-    at = context.at
     case = Case(request.subject, request.department, request.object, request.field, request.action)
-    if not snapshot.covers(at):
-        return _told(snapshot, at, random, _STALE)
-    if snapshot.engine != "table":
-        return _told(snapshot, at, random, _by_casbin(snapshot, case, context, request.narrowing))
-    number = snapshot.table.allowing(case, context, request.narrowing)
-    return _answered(snapshot, case, context, request.narrowing, number, random)
+    if snapshot.engine == "table" and snapshot.covers(context.at):
+        number = snapshot.table.allowing(case, context, request.narrowing)
+        return _answered(snapshot, case, context, request.narrowing, number, random)
+    finding = _STALE
+    if snapshot.covers(context.at):
+        finding = _by_casbin(snapshot, case, context, request.narrowing)
+    allowed = finding.allowed
+    return Decision(
+        allowed,
+        finding.rule if allowed else "",
+        snapshot.digest,
+        snapshot.epoch,
+        _new_id(context.at, random),
+        Reasons(snapshot, case, context, request.narrowing, allowed=allowed, found=finding),
+    )
 
 
 def _answered(
@@ -163,12 +181,6 @@ def _answered(
         _new_id(context.at, random),
         Reasons(snapshot, case, context, narrowing, allowed=allowed),
     )
-
-
-def _told(snapshot: Snapshot, at: int, random: RandomBytes, finding: Finding) -> Decision:
-    rule = finding.rule if finding.allowed else ""
-    digest, epoch = snapshot.digest, snapshot.epoch
-    return Decision(finding.allowed, rule, digest, epoch, _new_id(at, random), Told(finding))
 
 
 def _by_casbin(

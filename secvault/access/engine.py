@@ -18,7 +18,7 @@ from secvault.access.conditions import Outcome, fires
 from secvault.access.matcher import ParsedOnce
 from secvault.access.rows import Case, Link
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import ALL, DEPARTMENTS, SIGNED_IN, field_matches
+from secvault.access.vocabulary import ALL, SIGNED_IN, field_matches
 
 Outcomes = tuple[tuple[str, Outcome], ...]
 
@@ -97,12 +97,6 @@ class Reference:
 
     def _made(self, department: str) -> Engine:
         return Engine(self._rules, department, self._links)
-
-
-def build_engines(rules: Rules, links: Iterable[Link]) -> Mapping[str, Engine]:
-    """An engine for every department. links: all of them, grants included."""
-    every = tuple(links)
-    return {department: Engine(rules, department, every) for department in DEPARTMENTS}
 
 
 def _condition_holds(condition: str, effect: str, outcomes: Mapping[str, Outcome]) -> bool:

@@ -66,7 +66,8 @@ class Basis:
 
     rules: by action. places: by what they name, with their number in the file. steps: by
     department, then by subject or role. dormant: the grants that have not started or have ended,
-    by subject, with the moment that they are sorted for. collections: the department of each.
+    by subject, with the moment that they are sorted for. live: those in force then, by id.
+    collections: the department of each.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
@@ -76,6 +77,7 @@ class Basis:
     fields: FieldClasses
     conditions: Mapping[str, Condition | None]
     sorted_at: int
+    live: Mapping[str, Grant]
     collections: Mapping[str, str]
 
 

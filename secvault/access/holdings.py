@@ -121,6 +121,25 @@ class DormantAt(Mapping[str, tuple[Grant, ...]]):
         return sum(1 for _ in self)
 
 
+class LiveAt(Mapping[str, Grant]):
+    """The grants in force at one moment, by id."""
+
+    def __init__(self, grants: Mapping[str, Grant], at: int) -> None:
+        self._grants = grants
+        self._at = at
+
+    def __getitem__(self, name: str) -> Grant:
+        if not (found := self._grants[name]).valid(self._at):
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, grant in self._grants.items() if grant.valid(self._at))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def steps_of(links: Iterable[Link]) -> Mapping[str, Mapping[str, tuple[Step, ...]]]:
     """The steps that the links of the rules are, by department, then by member."""
     found: dict[str, dict[str, tuple[Step, ...]]] = {}

@@ -14,6 +14,7 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
+from secvault.access.builder import Builder, log_warning
 from secvault.access.conditions import AccessContext
 from secvault.access.decide import (
     AccessRequest,
@@ -25,19 +26,11 @@ from secvault.access.decide import (
     field_access,
 )
 from secvault.access.grants import read_live
-from secvault.access.matcher import EngineName, answering
+from secvault.access.matcher import EngineName
 from secvault.access.narrowing import Narrowing, held_roles
 from secvault.access.rules import Rules
-from secvault.access.self_check import self_check
-from secvault.access.snapshot import (
-    Alarm,
-    Snapshot,
-    build_snapshot,
-    log_alarm,
-    log_warning,
-)
+from secvault.access.snapshot import Alarm, Snapshot, log_alarm
 from secvault.clock import Clock
-from secvault.errors import Unavailable
 from secvault.store import Store
 from secvault.store.epoch import POLICY, read_epoch
 
@@ -63,23 +56,16 @@ class Policy:
         alarm: Alarm = log_alarm,
         tell: Alarm = log_warning,
     ) -> None:
-        """engine: who answers; see `snapshot`. alarm: told when engines disagree. tell: when
-        another engine answers than was asked for, or the two could not be compared.
-        """
+        """engine, alarm, tell: see `Builder`."""
         self._store = store
         self._clock = clock
         self._recheck = recheck_seconds
         self._random = random
         self._building = Lock()
         self._rules = rules
-        self._tell = tell
-        self._engine = engine
-        self._alarm = alarm
+        self._builder = Builder(clock.monotonic, random, engine, alarm, tell)
         self._current: Snapshot | None = None
-        # What was built last, whether it is in force or not: a new one is made from it.
-        self._latest: Snapshot | None = None
         self._compared_at = 0.0
-        self._tell_of_matcher()
 
     @property
     def rules(self) -> Rules:
@@ -91,7 +77,6 @@ class Policy:
         with self._building:
             self._rules = rules
             self._current = None
-        self._tell_of_matcher()
 
     def snapshot(self, at: int, connection: Connection | None = None) -> Snapshot:
         """The policy of the moment `at` (microseconds), as the store has it now.
@@ -206,44 +191,10 @@ class Policy:
                 began = self._clock.monotonic()
                 with self._store.read() as connection:
                     shown = self._build(at, connection)
-                self._check(shown)
                 self._compared_at = began
-                self._latest = shown
             self._current = shown
             return shown
 
-    def _tell_of_matcher(self) -> None:
-        if answering(self._rules.matcher, self._engine) != self._engine:
-            self._tell(
-                "access.engine_is_casbin", asked=self._engine, reason="the matcher of model.conf"
-            )
-
-    def _check(self, made: Snapshot) -> None:
-        """Return when the rules may answer. Raises Unavailable: Casbin answers differently."""
-        before = self._latest
-        compiled = made.table.rules
-        if made.engine != "table" or (before and before.table.rules is compiled):
-            return
-        found = self_check(compiled, self._random(8), self._clock.monotonic)
-        if found.different is not None:
-            self._alarm("access.table_differs", policy=made.digest, **found.different._asdict())
-            raise Unavailable(
-                "the compiled policy and Casbin disagree, so nothing is answered; set "
-                'access.engine = "casbin" and report this'
-            )
-        if found.skipped:
-            self._tell("access.not_compared_with_casbin", departments=list(found.skipped))
-
     def _build(self, at: int, connection: Connection) -> Snapshot:
-        before = self._latest
-        known = before.table.holdings.grants if before else {}
-        epoch, grants = read_live(connection, known)
-        return build_snapshot(
-            self._rules,
-            grants,
-            epoch=epoch,
-            at=at,
-            engine=self._engine,
-            before=before,
-            alarm=self._alarm,
-        )
+        epoch, grants = read_live(connection, self._builder.known)
+        return self._builder.build(self._rules, grants, epoch=epoch, at=at)

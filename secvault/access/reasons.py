@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secvault.access.conditions import AccessContext, Outcome, outcome
@@ -22,7 +21,7 @@ Asked = Callable[[Case, Mapping[str, Outcome]], bool]
 class Reasons:
     """Why a snapshot answers a case as it does."""
 
-    __slots__ = ("_allowed", "_case", "_context", "_found", "_narrowing", "_snapshot")
+    __slots__ = ("_allowed", "_case", "_found", "_narrowing", "_snapshot", "context")
 
     def __init__(
         self,
@@ -32,29 +31,28 @@ class Reasons:
         narrowing: Narrowing,
         *,
         allowed: bool,
+        found: Finding | None = None,
     ) -> None:
-        """allowed: the answer that was given."""
+        """allowed: the answer that was given. found: its reasons, where they are known."""
         self._snapshot = snapshot
         self._case = case
-        self._context = context
+        self.context = context
         self._narrowing = narrowing
         self._allowed = allowed
-        self._found: Finding | None = None
+        self._found = found
 
     @property
     def finding(self) -> Finding:
         """The answer with its reasons; of kind `engine_error` when they do not bear it out."""
         if self._found is None:
-            found = find(self._snapshot, self._case, self._context, self._narrowing)
+            found = find(self._snapshot, self._case, self.context, self._narrowing)
             self._found = agreed(self._snapshot, self._case, found, allowed=self._allowed)
         return self._found
 
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Reasons that are known already."""
-
-    finding: Finding
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """How the conditions came out of the rules about the case, by name."""
+        return _outcomes(self._snapshot.basis, self._case, self.context)
 
 
 def find(

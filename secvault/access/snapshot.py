@@ -18,7 +18,7 @@ from secvault.access.conditions import CONDITIONS, Registry
 from secvault.access.engine import MEMO_SIZE, Reference
 from secvault.access.explain import Basis
 from secvault.access.grants import Grant
-from secvault.access.holdings import DormantAt, StepsAt, hold
+from secvault.access.holdings import DormantAt, LiveAt, StepsAt, hold
 from secvault.access.matcher import EngineName, answering
 from secvault.access.rows import Link
 from secvault.access.rules import Rules
@@ -36,11 +36,6 @@ Alarm = Callable[..., object]
 def log_alarm(event: str, **facts: object) -> None:
     """Tell it in the log of this process."""
     structlog.get_logger("secvault.access").error(event, **facts)
-
-
-def log_warning(event: str, **facts: object) -> None:
-    """Tell what somebody should know, but nothing is wrong with."""
-    structlog.get_logger("secvault.access").warning(event, **facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +100,7 @@ class Snapshot:
             fields=rules.fields,
             conditions=compiled.conditions,
             sorted_at=at,
+            live=LiveAt(holdings.grants, at),
             collections=rules.collections,
         )
 

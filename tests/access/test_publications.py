@@ -99,7 +99,7 @@ def test_no_decision_is_wrong_or_half_built_while_policies_are_published(
         epoch = read_epoch(connection, POLICY)
     policy = Policy(sqlite_store, versions[0], now.clock)
     # The self-check has tests of its own; here it would only keep the publisher busy.
-    monkeypatch.setattr(policy, "_check", lambda _made: None)
+    monkeypatch.setattr(policy._builder, "_compare", lambda _made: None)
     policy.snapshot(now.at)
     readers = Readers(policy, versions, now.at, epoch)
     with ThreadPoolExecutor(READERS) as pool:

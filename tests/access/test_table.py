@@ -62,8 +62,10 @@ def test_the_table_and_the_reasons_equal_casbin(model: str, data: st.DataObject)
             assert finding.kind != "engine_error"
             if expected:
                 assert decision.rule == finding.rule
+            assert all(name in snapshot.basis.conditions for name, _ in decision.outcomes)
 
 
+@pytest.mark.timeout(3600)
 @settings(max_examples=max(POLICIES // 5, 50))
 @given(st.data())
 def test_what_is_permitted_is_what_decisions_allow(model: str, data: st.DataObject) -> None:
@@ -267,7 +269,7 @@ def test_a_table_answers_for_no_moment_before_its_own(with_deny: Rules) -> None:
 
 def test_names_asked_for_in_passing_are_not_kept_for_ever(shipped: Rules) -> None:
     compiled = build_snapshot(shipped, [], epoch=1, at=AT).table.rules
-    for number in range(40_000):
+    for number in range(17_000):
         assert compiled.cell("it", f"transit/k{number}", "*", "data.encrypt") is not None
         assert compiled.cell("it", f"transit//{number}", "*", "data.encrypt") is None
     assert len(compiled._cells) <= 16_384
