@@ -48,9 +48,9 @@ class AccessRequest:
 class Decision(msgspec.Struct, frozen=True):
     """The answer to one request, with its reasons.
 
-    rule: by which it is allowed; of a refusal, see `rule`. policy_digest and epoch say which
+    decisive: the id of the rule by which it is allowed, or empty. policy_digest and epoch say which
     policy answered. id: 12 hex digits of the time in milliseconds, then 20 random ones. reasons:
-    what all the properties here come from, worked out when the first of them is looked at.
+    what the properties here come from, worked out when one of them is looked at.
     """
 
     allowed: bool
