@@ -8,6 +8,7 @@ roles. So an answer takes as many steps for a hundred thousand rules as for ten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from secvault.access.conditions import (
@@ -22,7 +23,15 @@ from secvault.access.holdings import steps_of
 from secvault.access.names import misplaced
 from secvault.access.rows import Case, Rule
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import ACTIONS, ALL, DEPARTMENTS, NO_FIELD, SIGNED_IN
+from secvault.access.vocabulary import (
+    ACTIONS,
+    ALL,
+    COLLECTION,
+    DEPARTMENTS,
+    FIELD_ACTIONS,
+    NO_FIELD,
+    SIGNED_IN,
+)
 
 MOST_REMEMBERED = 16_384
 """How many combinations of names are kept at hand; then they are looked up anew."""
@@ -67,7 +76,7 @@ class CompiledRules:
         }
         self.bits = _numbered(rules.rules)
         self._groups = self._grouped(rules.rules)
-        self._cells: dict[tuple[str, str, str, str], Cell] = {}
+        self._cells = {key: self._look_up(key) for key in islice(self._finite(), MOST_REMEMBERED)}
         self._above = _above(rules)
         self._closures: dict[tuple[str, str, str], int] = {}
         self._shared: dict[int, int] = {}
@@ -131,6 +140,14 @@ class CompiledRules:
                     mask = self.closure(department, link.department, link.role)
                     found[key] = found.get(key, 0) | mask
         return found
+
+    def _finite(self) -> Iterator[tuple[str, str, str, str]]:
+        """All that can be asked about records; of keys and plans there is no end."""
+        for name, home in self.rules.collections.items():
+            for action, kind in ACTIONS.items():
+                fields = self.rules.fields.get(name, {}) if action in FIELD_ACTIONS else {}
+                for field in (NO_FIELD, *fields) if kind == COLLECTION else ():
+                    yield home, name, field, action
 
     def _exists(self, key: tuple[str, str, str, str]) -> bool:
         case = Case("", *key)
