@@ -1,4 +1,4 @@
-"""May they, and why: roles, rules and grants, decided by Casbin and explained.
+"""May they, and why: roles, rules and grants, compiled and explained, with Casbin as the reference.
 
 Promises: nothing is allowed without a rule that says so; a deny always wins; a grant counts from
 its start until its end, to the microsecond, and a revoked one not at all; every answer names the
@@ -26,6 +26,7 @@ from secvault.access.grants import (
     revoke_grant,
 )
 from secvault.access.narrowing import Narrowing
+from secvault.access.permitted import Permitted, permitted
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
 from secvault.access.snapshot import Snapshot, build_snapshot
@@ -55,6 +56,7 @@ __all__ = [
     "Grant",
     "Narrowing",
     "NearMiss",
+    "Permitted",
     "Policy",
     "Rules",
     "Snapshot",
@@ -66,5 +68,6 @@ __all__ = [
     "field_access",
     "list_grants",
     "load_rules",
+    "permitted",
     "revoke_grant",
 ]

@@ -20,6 +20,7 @@ MICROS = 1_000_000
 # Two hosts that serve one store may disagree about the time by this much.
 CLOCK_SKEW = 5 * MICROS
 LONGEST_FRESHNESS = 86_400
+ALWAYS = "always"
 MOST_PARTS = 4
 _AND = " and "
 _NETWORK = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -258,7 +259,7 @@ def _not_maker(parameter: str) -> Condition:
 
 CONDITIONS: Registry = MappingProxyType(
     {
-        "always": _always,
+        ALWAYS: _always,
         "aal2_fresh": _aal2_fresh,
         "recovering": _recovering,
         "own_record": _own_record,

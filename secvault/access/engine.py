@@ -2,12 +2,13 @@
 
 An enforcer that is reloaded answers wrongly while it reloads, so a changed policy gets new
 engines. Casbin walks every row for each answer; rows of other departments can never match, so
-each department has an engine of its own.
+each department has an engine of its own, made when it is first asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import casbin
@@ -17,7 +18,11 @@ from secvault.access.conditions import Outcome, fires
 from secvault.access.matcher import ParsedOnce
 from secvault.access.rows import Case, Link
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import ALL, DEPARTMENTS, field_matches
+from secvault.access.vocabulary import ALL, SIGNED_IN, field_matches
+
+Outcomes = tuple[tuple[str, Outcome], ...]
+
+MEMO_SIZE = 16_384
 
 
 class Engine:
@@ -63,10 +68,35 @@ class Engine:
         return answer is True
 
 
-def build_engines(rules: Rules, links: Iterable[Link]) -> Mapping[str, Engine]:
-    """An engine for every department. links: all of them, grants included."""
-    every = tuple(links)
-    return {department: Engine(rules, department, every) for department in DEPARTMENTS}
+class Reference:
+    """Casbin's answers for all departments, equal questions answered from memory.
+
+    links: all of them, grants included.
+    """
+
+    def __init__(self, rules: Rules, links: Iterable[Link], *, memo_size: int = MEMO_SIZE) -> None:
+        every = tuple(links)
+        self._known = frozenset(link.member for link in every)
+        people = sorted(one for one in self._known if one.startswith(("user:", "svc:")))
+        self._links = (*every, *(Link(one, SIGNED_IN, ALL) for one in people))
+        self._rules = rules
+        self._engine = lru_cache(maxsize=None)(self._made)
+        self._remembered = lru_cache(maxsize=memo_size)(self._asked)
+
+    def allows(self, case: Case, outcomes: Mapping[str, Outcome]) -> bool:
+        """Casbin's answer, for names that exist. outcomes: of the conditions about the action."""
+        # Casbin is asked only for names that it has rows of.
+        if case.subject not in self._known:
+            if not case.subject.startswith(("user:", "svc:")):
+                return False
+            case = case._replace(subject=SIGNED_IN)
+        return self._remembered(case, tuple(outcomes.items()))
+
+    def _asked(self, case: Case, outcomes: Outcomes) -> bool:
+        return self._engine(case.department).allows(case, dict(outcomes))
+
+    def _made(self, department: str) -> Engine:
+        return Engine(self._rules, department, self._links)
 
 
 def _condition_holds(condition: str, effect: str, outcomes: Mapping[str, Outcome]) -> bool:

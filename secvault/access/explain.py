@@ -1,12 +1,12 @@
 """Why: which rule, through which roles and grants, and what is missing when the answer is no.
 
-Works from the same rows as Casbin, but on its own. When the two do not agree, nothing is allowed.
+Works from the same rows as the engines, but on its own. When two do not agree, nothing is allowed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from secvault.access.conditions import Condition, Outcome, fires, single
 from secvault.access.grants import Grant
@@ -58,29 +58,43 @@ class Step:
     grant: str = ""
 
 
+Place = tuple[str, str, str]
+"""What a rule names as its action, department and object."""
+
+
 @dataclass(frozen=True)
 class Basis:
     """All that a decision rests on, arranged for looking up.
 
-    rules: by action. steps: by department, then by subject or role. dormant: the grants that have
-    not started or have ended, by subject, with the moment that they are sorted for. live: those in
-    force then, by id. collections: the department that each belongs to.
+    rules: by action. places: by what they name, with their number in the file. steps: by
+    department, then by subject or role. dormant: the grants that have not started or have ended,
+    by subject, with the moment that they are sorted for. live: those in force then, by id.
+    collections: the department of each.
     """
 
     rules: Mapping[str, tuple[Rule, ...]]
+    places: Mapping[Place, tuple[tuple[int, Rule], ...]]
     steps: Mapping[str, Mapping[str, tuple[Step, ...]]]
     dormant: Mapping[str, tuple[Grant, ...]]
     fields: FieldClasses
     conditions: Mapping[str, Condition | None]
     sorted_at: int
-    live: Mapping[str, Grant] = field(default_factory=dict)
-    collections: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, Grant]
+    collections: Mapping[str, str]
 
 
 def explain(
-    basis: Basis, case: Case, outcomes: Mapping[str, Outcome], *, casbin_allows: bool
+    basis: Basis,
+    case: Case,
+    outcomes: Mapping[str, Outcome],
+    *,
+    casbin_allows: bool | None = None,
 ) -> Finding:
-    """Casbin's answer for `case` with its reasons; a refusal when they do not bear it out."""
+    """The answer for `case` with its reasons.
+
+    outcomes: of the conditions of the rules about it. casbin_allows: Casbin's answer, where it was
+    asked; a refusal of kind `engine_error` when the reasons do not bear it out.
+    """
     reached = roles_of(basis, case.subject, case.department)
     firing = [
         rule
@@ -91,12 +105,8 @@ def explain(
     ]
     denying = [rule for rule in firing if rule.eft == "deny"]
     allowing = [rule for rule in firing if rule.eft == "allow"]
-    if casbin_allows is not (bool(allowing) and not denying):
-        return refusal(
-            "engine_error",
-            reason("engine_error"),
-            "Casbin and the explanation disagree: check model.conf and report this",
-        )
+    if casbin_allows not in (None, bool(allowing) and not denying):
+        return disagreement("Casbin")
     if denying:
         rule = denying[0]
         return Finding(
@@ -262,10 +272,16 @@ def _has_roles(basis: Basis, subject: str) -> bool:
 
 
 def rules_about(basis: Basis, case: Case) -> Iterator[Rule]:
-    """The rules about the action, object and department, whoever they are for."""
-    for rule in basis.rules.get(case.action, ()):
-        if rule.dom in (ALL, case.department) and rule.obj in (ALL, case.object):
-            yield rule
+    """The rules about the action, object and department, whoever they are for, in their order."""
+    found = [
+        one
+        for act in (case.action, ALL)
+        for dom in (case.department, ALL)
+        for obj in dict.fromkeys((case.object, ALL))
+        for one in basis.places.get((act, dom, obj), ())
+    ]
+    found.sort()
+    return (rule for _, rule in found)
 
 
 def covers(basis: Basis, rule: Rule, case: Case) -> bool:
@@ -279,3 +295,12 @@ def _path(via: tuple[str, ...]) -> str:
 def refusal(kind: str, user: str, admin: str, near: tuple[NearMiss, ...] = ()) -> Finding:
     """A no that no rule and no grant is behind."""
     return Finding(kind, "", (), user, admin, near)
+
+
+def disagreement(engine: str) -> Finding:
+    """The refusal when an engine and the reasons do not agree."""
+    return refusal(
+        "engine_error",
+        reason("engine_error"),
+        f"{engine} and the explanation disagree: check model.conf and report this",
+    )

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import casbin
 from casbin.util import SimpleEval
 
 from secvault.errors import ConfigurationError
 
+EngineName = Literal["table", "casbin", "verify"]
+"""Who answers: the compiled table; Casbin; or both, and nobody when they differ."""
+
 FUNCTIONS = frozenset({"fieldMatch", "condHolds", "g"})
+# What the compiled tables answer; the shipped file says the same.
+_UNDERSTOOD = """
+(p_act == "*" or r_act == p_act)
+and (p_dom == "*" or r_dom == p_dom)
+and (p_obj == "*" or r_obj == p_obj)
+and fieldMatch(r_obj, r_fld, p_fld, p_eft)
+and (g(r_sub, p_sub, r_dom) or g(r_sub, p_sub, "*"))
+and condHolds(p_cond, p_eft, r_ctx)
+"""
 
 
 def parse_matcher(model: str) -> ast.expr:
@@ -40,6 +52,22 @@ def parse_matcher(model: str) -> ast.expr:
         if isinstance(node, ast.Attribute):
             raise ConfigurationError(f"model.conf: the matcher may not use .{node.attr}")
     return parsed
+
+
+def answering(matcher: ast.expr, engine: EngineName) -> EngineName:
+    """Who answers with this matcher when `engine` is asked for: Casbin, unless it is understood."""
+    return engine if is_understood(matcher) else "casbin"
+
+
+def is_understood(matcher: ast.expr) -> bool:
+    """Whether the matcher says what the compiled tables answer, but for the order of its parts."""
+    return _orderless(matcher) == _orderless(ast.parse(f"({_UNDERSTOOD})", mode="eval").body)
+
+
+def _orderless(node: ast.expr) -> object:
+    if not isinstance(node, ast.BoolOp):
+        return ast.dump(node)
+    return type(node.op).__name__, frozenset(_orderless(part) for part in node.values)
 
 
 class ParsedOnce(casbin.Enforcer):  # type: ignore[misc]

@@ -51,7 +51,7 @@ def narrowed(
             (NearMiss(whole.rule, "a token whose scope admits it"),),
         )
     held = roles_of(basis, case.subject, case.department)
-    left = _within(basis, frozenset(held), narrowing, case.department)
+    left = within(basis, frozenset(held), narrowing, case.department)
     for rule in rules_about(basis, case):
         if (
             rule.eft == "allow"
@@ -77,13 +77,14 @@ def held_roles(basis: Basis, subject: str, narrowing: Narrowing = ()) -> frozens
     found: set[str] = set()
     for department in DEPARTMENTS:
         held = frozenset(roles_of(basis, subject, department))
-        found |= _within(basis, held, narrowing, department)
+        found |= within(basis, held, narrowing, department)
     return frozenset(role for role in found if is_role(role))
 
 
-def _within(
+def within(
     basis: Basis, held: frozenset[str], narrowing: Narrowing, department: str
 ) -> frozenset[str]:
+    """Of the roles held in a department, those that the narrowing leaves."""
     for layer in narrowing:
         if is_scope(layer):
             if not admits_department(layer, department):

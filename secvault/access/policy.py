@@ -1,9 +1,9 @@
 """The policy in force in this process: one snapshot, swapped whole when something changed.
 
-Every decision compares the store's epoch with the snapshot's. When they differ, or a grant starts
-or ends, a new snapshot is built off to the side and put in place by one assignment. While it
-cannot be built or the epoch cannot be read, nothing is answered: the error reaches the caller, and
-the snapshot from before the change is not used again.
+Every decision compares the store's epoch with the snapshot's. When they differ, a new snapshot is
+built off to the side and put in place by one assignment. While it cannot be built or the epoch
+cannot be read, nothing is answered: the error reaches the caller, and the snapshot from before the
+change is not used again. A grant that starts or ends needs no new snapshot, only another window.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
+from secvault.access.builder import Builder, log_warning
 from secvault.access.conditions import AccessContext
 from secvault.access.could import could
 from secvault.access.decide import (
@@ -26,9 +27,10 @@ from secvault.access.decide import (
     field_access,
 )
 from secvault.access.grants import read_live
+from secvault.access.matcher import EngineName
 from secvault.access.narrowing import Narrowing, held_roles
 from secvault.access.rules import Rules
-from secvault.access.snapshot import Snapshot, build_snapshot
+from secvault.access.snapshot import Alarm, Snapshot, log_alarm
 from secvault.clock import Clock
 from secvault.store import Store
 from secvault.store.epoch import POLICY, read_epoch
@@ -51,13 +53,18 @@ class Policy:
         *,
         recheck_seconds: float = 0.0,
         random: RandomBytes = os.urandom,
+        engine: EngineName = "table",
+        alarm: Alarm = log_alarm,
+        tell: Alarm = log_warning,
     ) -> None:
+        """engine, alarm, tell: see `Builder`."""
         self._store = store
         self._clock = clock
         self._recheck = recheck_seconds
         self._random = random
         self._building = Lock()
         self._rules = rules
+        self._builder = Builder(clock.monotonic, random, engine, alarm, tell)
         self._current: Snapshot | None = None
         self._compared_at = 0.0
 
@@ -79,12 +86,11 @@ class Policy:
         """
         current = self._current
         if connection is not None:
-            if current and current.epoch == read_epoch(connection, POLICY) and current.covers(at):
-                return current
-            return self._build(at, connection)
-        if current and current.covers(at) and self._unchanged(current):
-            return current
-        return self._renew(at)
+            same = current and current.epoch == read_epoch(connection, POLICY)
+            shown = self._shown(current, at) if current and same else None
+            return shown or self._build(at, connection)
+        shown = self._shown(current, at) if current and self._unchanged(current) else None
+        return shown or self._renew(at)
 
     def held_roles(
         self, subject: str, at: int, narrowing: Narrowing = (), connection: Connection | None = None
@@ -110,9 +116,10 @@ class Policy:
         None when the policy at hand is of another epoch, or not of the request's moment.
         """
         current = self._current
-        if current is None or current.epoch != epoch or not current.covers(request.context.at):
+        if current is None or current.epoch != epoch:
             return None
-        return decide(current, request, random=self._random)
+        shown = self._shown(current, request.context.at)
+        return decide(shown, request, random=self._random) if shown else None
 
     def decide_fields(
         self,
@@ -162,6 +169,18 @@ class Policy:
             random=self._random,
         )
 
+    def _shown(self, current: Snapshot, at: int) -> Snapshot | None:
+        """The same policy for the moment `at`; None for a moment before all that it knows."""
+        shown = current.at(at)
+        # Kept for those who come next, unless another policy is being put in its place.
+        if shown is not None and shown is not current and self._building.acquire(blocking=False):
+            try:
+                if self._current is current:
+                    self._current = shown
+            finally:
+                self._building.release()
+        return shown
+
     def _unchanged(self, current: Snapshot) -> bool:
         now = self._clock.monotonic()
         if self._recheck and now - self._compared_at < self._recheck:
@@ -176,15 +195,15 @@ class Policy:
         with self._building:
             current = self._current
             # Another thread may have built it while this one waited.
-            if current and current.covers(at) and self._unchanged(current):
-                return current
-            began = self._clock.monotonic()
-            with self._store.read() as connection:
-                made = self._build(at, connection)
-            self._compared_at = began
-            self._current = made
-            return made
+            shown = current.at(at) if current and self._unchanged(current) else None
+            if shown is None:
+                began = self._clock.monotonic()
+                with self._store.read() as connection:
+                    shown = self._build(at, connection)
+                self._compared_at = began
+            self._current = shown
+            return shown
 
     def _build(self, at: int, connection: Connection) -> Snapshot:
-        epoch, grants = read_live(connection)
-        return build_snapshot(self._rules, grants, epoch=epoch, at=at)
+        epoch, grants = read_live(connection, self._builder.known)
+        return self._builder.build(self._rules, grants, epoch=epoch, at=at)

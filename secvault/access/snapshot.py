@@ -1,70 +1,117 @@
-"""A policy at one moment: rules, grants and Casbin, built together and never changed.
+"""A policy at one moment: rules and grants, compiled together and never changed.
 
-What changes the policy, and what time does to grants, makes a new snapshot; readers keep the one
-that they took. So no reader can meet a half-loaded policy.
+What changes the policy makes a new snapshot; readers keep the one that they took. So no reader can
+meet a half-loaded policy. What time does to grants only gives the same policy another window.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from types import MappingProxyType
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from secvault.access.conditions import (
-    CONDITIONS,
-    Condition,
-    Outcome,
-    Registry,
-    read_condition,
-)
-from secvault.access.engine import build_engines
-from secvault.access.explain import Basis, Finding, Step, explain, refusal
-from secvault.access.grants import Grant, check_grantable
-from secvault.access.narrowing import Narrowing, narrowed
-from secvault.access.rows import Case, Link, Rule
+import structlog
+
+from secvault.access.compiled import CompiledRules
+from secvault.access.conditions import CONDITIONS, Registry
+from secvault.access.engine import MEMO_SIZE, Reference
+from secvault.access.explain import Basis
+from secvault.access.grants import Grant
+from secvault.access.holdings import DormantAt, LiveAt, StepsAt, hold
+from secvault.access.matcher import EngineName, answering
+from secvault.access.rows import Link
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import (
-    ACTIONS,
-    ALL,
-    COLLECTION,
-    DEPARTMENTS,
-    FIELD_ACTIONS,
-    NO_FIELD,
-    SIGNED_IN,
-    is_object,
-    is_subject,
-)
-from secvault.errors import ConfigurationError, InvalidInput
+from secvault.access.table import Table, make_table
+from secvault.access.vocabulary import ALL, DEPARTMENTS
+from secvault.errors import ConfigurationError
 
-MEMO_SIZE = 16_384
+LATE = 60_000_000
+"""Microseconds: how long after a request's moment its policy may be built."""
 
-Outcomes = tuple[tuple[str, Outcome], ...]
-Judge = Callable[[Case, Outcomes, Narrowing], Finding]
+Alarm = Callable[..., object]
+"""Where what must not happen is told: an event and its facts; the `error` of a logger."""
 
 
-@dataclass(frozen=True)
+def log_alarm(event: str, **facts: object) -> None:
+    """Tell it in the log of this process."""
+    structlog.get_logger("secvault.access").error(event, **facts)
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The policy of `epoch`, right for every moment from `valid_from` until before `valid_until`.
 
-    Times in microseconds; `valid_until` is None when no grant starts or ends later. digest: of
-    the rules. conditions_of: the conditions that rules about an action name. judge: answers a
-    case; equal cases are answered from memory. faults: grants of the store that cannot be, by
-    subject; such a subject is refused everything, because a deny might be lost with the grant.
+    Times in microseconds; `valid_until` is None when no grant starts or ends later. engine: who
+    answers, as far as the matcher lets it be chosen.
     """
 
     epoch: int
-    digest: str
     valid_from: int
     valid_until: int | None
-    basis: Basis
-    conditions_of: Mapping[str, tuple[str, ...]]
-    judge: Judge
-    faults: Mapping[str, str]
+    table: Table
+    engine: EngineName = "table"
+    alarm: Alarm = log_alarm
+    memo_size: int = MEMO_SIZE
 
     def covers(self, at: int) -> bool:
         """Whether this snapshot may answer for the moment `at`."""
         return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+    def at(self, moment: int) -> Snapshot | None:
+        """The same policy for another moment; None for one before all that it knows.
+
+        Nothing is built for it: grants that start and end are in the table.
+        """
+        if self.covers(moment):
+            return self
+        if moment < self.table.since:
+            return None
+        begin, end = _window(self.table.holdings.moments, moment)
+        return replace(self, valid_from=begin, valid_until=end)
+
+    @property
+    def digest(self) -> str:
+        """Of the rules."""
+        return self.table.rules.digest
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """Grants of the store that cannot be, by subject.
+
+        Such a subject is refused everything, because a deny might be lost with the grant.
+        """
+        return self.table.holdings.faults
+
+    @cached_property
+    def basis(self) -> Basis:
+        """What the answers rest on, for explaining them."""
+        compiled, holdings = self.table.rules, self.table.holdings
+        rules, at = compiled.rules, self.valid_from
+        links = compiled.steps
+        return Basis(
+            rules=compiled.by_action,
+            places=compiled.places,
+            steps={
+                department: StepsAt(links.get(department, {}), holdings.by_subject, department, at)
+                for department in (*DEPARTMENTS, ALL)
+            },
+            dormant=DormantAt(holdings.by_subject, at),
+            fields=rules.fields,
+            conditions=compiled.conditions,
+            sorted_at=at,
+            live=LiveAt(holdings.grants, at),
+            collections=rules.collections,
+        )
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Casbin with the same rows, loaded when it is first asked for."""
+        grants = (one for held in self.table.holdings.by_subject.values() for one in held)
+        valid = (grant for grant in grants if grant.valid(self.valid_from))
+        rules = self.table.rules.rules
+        links = (*rules.links, *(Link(one.subject, one.role, one.department) for one in valid))
+        return Reference(rules, links, memo_size=self.memo_size)
 
 
 def build_snapshot(
@@ -74,146 +121,44 @@ def build_snapshot(
     epoch: int,
     at: int,
     registry: Registry = CONDITIONS,
+    engine: EngineName = "table",
+    before: Snapshot | None = None,
+    alarm: Alarm = log_alarm,
     memo_size: int = MEMO_SIZE,
 ) -> Snapshot:
     """Build the policy of the moment `at`. Raises ConfigurationError when there are no rules.
 
     grants: all that are not revoked; those that do not count at `at` only serve explanations.
+    engine: see `matcher.answering`. before: another snapshot; what it has of the same rules and
+    grants is used again. memo_size: how many of Casbin's answers are kept.
     """
     if not rules.rules:
         raise ConfigurationError("roles.csv: a policy without rules is refused")
-    live = [grant for grant in grants if grant.revoked_at is None]
-    faults = _faults(rules, live)
-    sound = [grant for grant in live if grant.subject not in faults]
-    links = list(rules.links)
-    links += [Link(g.subject, g.role, g.department) for g in sound if g.valid(at)]
-    known = {link.member for link in links}
-    people = sorted(member for member in known if member.startswith(("user:", "svc:")))
-    engines = build_engines(rules, [*links, *(Link(one, SIGNED_IN, ALL) for one in people)])
-    basis = _basis(rules, sound, at, registry)
-
-    def judge(case: Case, outcomes: Outcomes, narrowing: Narrowing) -> Finding:
-        if narrowing:
-            whole = remembered(case, outcomes, ())
-            return narrowed(basis, case, dict(outcomes), narrowing, whole)
-        if (fault := _name_fault(case, rules)) is not None:
-            return fault
-        # Casbin is asked only for names that it has rows of.
-        name = case.subject if case.subject in known else SIGNED_IN
-        if name == SIGNED_IN and not case.subject.startswith(("user:", "svc:")):
-            return refusal("no_role", "You have no role.", f"{case.subject} has no role")
-        held = dict(outcomes)
-        allows = engines[case.department].allows(case._replace(subject=name), held)
-        return explain(basis, case, held, casbin_allows=allows)
-
-    remembered = lru_cache(maxsize=memo_size)(judge)
-    moments = {g.not_before for g in live} | {
-        g.expires_at for g in live if g.expires_at is not None
-    }
+    old = before.table if before and _same(before.table.rules, rules, registry) else None
+    compiled = old.rules if old else CompiledRules(rules, registry)
+    holdings, changed = hold(rules, grants, old.holdings if old else None)
+    begin, end = _window(holdings.moments, at)
+    # For a moment before its beginning, a table is worked out anew.
+    before_table = old if old and at >= old.since else None
+    table = make_table(compiled, holdings, min(begin, at - LATE), before_table, changed)
     return Snapshot(
         epoch=epoch,
-        digest=rules.digest,
-        valid_from=max((moment for moment in moments if moment <= at), default=0),
-        valid_until=min((moment for moment in moments if moment > at), default=None),
-        basis=basis,
-        conditions_of=MappingProxyType(
-            {
-                action: tuple(sorted({rule.cond for rule in about}))
-                for action, about in basis.rules.items()
-            }
-        ),
-        judge=_refusing_the_faulty(faults, remembered),
-        faults=MappingProxyType(faults),
+        valid_from=begin,
+        valid_until=end,
+        table=table,
+        engine=answering(rules.matcher, engine),
+        alarm=alarm,
+        memo_size=memo_size,
     )
 
 
-def _faults(rules: Rules, grants: Iterable[Grant]) -> dict[str, str]:
-    faults: dict[str, str] = {}
-    for grant in grants:
-        try:
-            check_grantable(rules, grant.subject, grant.role, grant.department)
-        except InvalidInput as error:
-            faults[grant.subject] = f"grant {grant.id} cannot be: {error.detail}; revoke it"
-    return faults
-
-
-def _refusing_the_faulty(faults: Mapping[str, str], judge: Judge) -> Judge:
-    if not faults:
-        return judge
-    text = "Your roles cannot be read; tell the administrator."
-
-    def careful(case: Case, outcomes: Outcomes, narrowing: Narrowing) -> Finding:
-        if case.subject in faults:
-            return refusal("broken_grant", text, faults[case.subject])
-        return judge(case, outcomes, narrowing)
-
-    return careful
-
-
-def _basis(rules: Rules, grants: list[Grant], at: int, registry: Registry) -> Basis:
-    steps: dict[str, dict[str, tuple[Step, ...]]] = {}
-    dormant: dict[str, tuple[Grant, ...]] = {}
-
-    def step(department: str, member: str, to: Step) -> None:
-        members = steps.setdefault(department, {})
-        members[member] = (*members.get(member, ()), to)
-
-    for link in rules.links:
-        step(link.department, link.member, Step(link.role))
-    for grant in grants:
-        if grant.valid(at):
-            step(grant.department, grant.subject, Step(grant.role, grant.id))
-        else:
-            dormant[grant.subject] = (*dormant.get(grant.subject, ()), grant)
-    by_action: dict[str, list[Rule]] = {action: [] for action in ACTIONS}
-    for rule in rules.rules:
-        for action in ACTIONS if rule.act == ALL else (rule.act,):
-            by_action.setdefault(action, []).append(rule)
-    return Basis(
-        rules={action: tuple(about) for action, about in by_action.items()},
-        steps=steps,
-        dormant=dormant,
-        fields=rules.fields,
-        conditions={rule.cond: _condition(rule.cond, registry) for rule in rules.rules},
-        sorted_at=at,
-        live=MappingProxyType({grant.id: grant for grant in grants if grant.valid(at)}),
-        collections=rules.collections,
+def _same(compiled: CompiledRules, rules: Rules, registry: Registry) -> bool:
+    return compiled.registry is registry and (
+        compiled.rules is rules or compiled.digest == rules.digest
     )
 
 
-def _condition(text: str, registry: Registry) -> Condition | None:
-    try:
-        return read_condition(text, registry)
-    except ValueError:
-        # The rules' own check refuses such a name; here it is one that never opens anything.
-        return None
-
-
-def _name_fault(case: Case, rules: Rules) -> Finding | None:
-    """A refusal when a name in the request does not exist; nothing unknown reaches Casbin."""
-    what, name = "", ""
-    if not is_subject(case.subject):
-        what, name = "subject", case.subject
-    elif case.department not in DEPARTMENTS:
-        what, name = "department", case.department
-    elif case.action not in ACTIONS:
-        what, name = "action", case.action
-    elif not is_object(case.action, case.object, rules.collections):
-        what, name = "object", case.object
-    elif case.field != NO_FIELD and not _has_field(case, rules):
-        what, name = "field", case.field
-    if what:
-        # The name is quoted, so that it cannot forge a line of a log.
-        return refusal("unknown_name", f"There is no such {what}.", f"unknown {what} {name[:80]!a}")
-    home = rules.collections.get(case.object, case.department)
-    if ACTIONS[case.action] != COLLECTION or home == case.department:
-        return None
-    return refusal(
-        "wrong_department",
-        f"{case.object} does not belong to the department {case.department}.",
-        f"{case.object} belongs to {home}, the request says {case.department}",
-    )
-
-
-def _has_field(case: Case, rules: Rules) -> bool:
-    return case.action in FIELD_ACTIONS and case.field in rules.fields.get(case.object, {})
+def _window(moments: tuple[int, ...], at: int) -> tuple[int, int | None]:
+    """The moments of change around `at`: the last not after it, and the next."""
+    place = bisect_right(moments, at)
+    return moments[place - 1] if place else 0, moments[place] if place < len(moments) else None

@@ -19,10 +19,12 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 MAX_RESOURCE = 1_024
 
-OUTCOME_OF_CONDITION: Mapping[str, int] = MappingProxyType({"fails": 0, "holds": 1, "broken": 2})
+OUTCOME_OF_CONDITION: Mapping[str, int] = MappingProxyType(
+    {"fails": 0, "holds": 1, "broken": 2, "stale": 3}
+)
 """How a condition came out, as the log keeps it."""
 
-_CONDITION = re.compile(r"[!-~]{1,128}")
+_CONDITION = re.compile(r"[ -~]{1,128}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BE_AN_ID = "must be 1 to 128 ASCII letters, digits and _ . : * -"
 

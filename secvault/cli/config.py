@@ -12,6 +12,7 @@ from secvault.clock import system_clock
 from secvault.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
+    from secvault.access import Rules
     from secvault.config import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The configuration: show it, check it.")
@@ -40,23 +41,30 @@ def check(context: typer.Context, as_json: show.AsJson = False) -> None:
     chosen = opening.settings(context)
     engine = chosen.store_url.partition(":")[0]
     collections, rules = _policies(chosen)
+    answering = operations.matcher.answering(rules.matcher, chosen.access.engine)
     values = {
         "file": str(opening.config_file(context) or "none, defaults and variables only"),
         "data": str(chosen.data_folder),
         "store": engine,
         "policies": str(chosen.policy_folder),
         "collections": collections,
-        "roles": rules,
+        "roles": len(rules.roles),
+        "access": answering,
         **{f"plan {name}": _plan(chosen, name) for name in sorted(chosen.backup.plans)},
     }
     if as_json:
         show.document({"valid": True, **values})
     else:
         show.facts(values)
+        if answering != chosen.access.engine:
+            show.talk(
+                "The matcher of model.conf is not the shipped one, which alone the table knows: "
+                "Casbin answers, many times slower."
+            )
         show.talk("The configuration is valid.")
 
 
-def _policies(chosen: Settings) -> tuple[int, int]:
+def _policies(chosen: Settings) -> tuple[int, Rules]:
     collections = operations.collection.load_collections(chosen.policy_folder / "collections")
     rules = operations.rules.load_rules(
         chosen.policy_folder,
@@ -67,7 +75,7 @@ def _policies(chosen: Settings) -> tuple[int, int]:
         {name: one.department for name, one in collections.items()},
     )
     operations.circumstances.check_conditions(chosen, rules)
-    return len(collections), len(rules.roles)
+    return len(collections), rules
 
 
 def _plan(chosen: Settings, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ def opened(
     meanwhile, drop the keys and go on; else the command ends then, with exit code 4.
     """
     leave_no_core()
+    # What a command prints belongs to whoever called it.
+    operations.log.configure_logging(sys.stderr)
     require_vault(chosen)
     inside: list[Service] = []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import policytest, remedies, rules, scope, vocabulary
+    from secvault.access import matcher, policytest, remedies, rules, scope, vocabulary
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -105,6 +105,7 @@ __all__ = [
     "leaf",
     "leaked_tokens",
     "log",
+    "matcher",
     "migrate",
     "networks",
     "note",
@@ -164,6 +165,7 @@ _ELSEWHERE = {
     "evidence": "secvault.crypto.evidence",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
+    "matcher": "secvault.access.matcher",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",

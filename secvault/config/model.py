@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
@@ -279,6 +280,7 @@ class Settings(BaseSettings):
     seal: SealSettings = SealSettings()
     identity: IdentitySettings = IdentitySettings()
     sign_in: SignInSettings = SignInSettings()
+    access: AccessSettings = AccessSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     conditions: ConditionSettings = ConditionSettings()
     keys: KeySettings = KeySettings()

@@ -31,17 +31,15 @@ class Decided(Protocol):
 
 def note_of(decision: Decision, operation: Decided, narrowing: Narrowing) -> DecisionNote:
     """The note of a decision about this operation, by a credential that is narrowed so."""
-    context = decision.context
-    if context is None:
-        return DecisionNote(decision.rule, decision.policy_digest, decision.id)
+    context, outcomes = decision.context, decision.outcomes
     conditions: tuple[tuple[str, int], ...] = ()
     age = None
     # Called for each answer of the lean path, where nothing but `always` is looked at.
-    if any(name != _ALWAYS for name, _ in decision.outcomes):
+    if any(name != _ALWAYS for name, _ in outcomes):
         conditions = tuple(
             sorted(
                 (name, OUTCOME_OF_CONDITION[came_out])
-                for name, came_out in decision.outcomes
+                for name, came_out in outcomes
                 if name != _ALWAYS
             )
         )

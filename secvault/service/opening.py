@@ -169,7 +169,7 @@ def opened(
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
         hashing, slots = _hashing(settings, program, closing)
-        policy = Policy(store, rules, clock, random=buffered(random))
+        policy = Policy(store, rules, clock, random=buffered(random), engine=settings.access.engine)
         approvers = Approvers(policy, obligations, clock, audit)
         waits = settings.approvals.request_hours * 3600
         asked = approvals or ByPolicy(approvers, clock, audit, seconds=waits)
@@ -209,7 +209,7 @@ def check(settings: Settings) -> Wrapped:
         require_current(store)
         with store.read() as connection:
             wrapped = read_stored(connection).wrapped
-        _, rules, _ = _policies(settings)
+        _, rules, _, _ = _policies(settings)
         load_names(settings.policy_folder, rules.collections)
         return wrapped
     finally:

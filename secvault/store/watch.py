@@ -16,14 +16,15 @@ class EpochWatch:
     """Reads the epochs again and again, and at once after each change by this process.
 
     So a change by another process is seen after about `POLL_SECONDS`. When the store does not
-    answer, nothing is known any more after `FRESH_SECONDS`: together they keep below the second
+    answer, nothing is known any more after `fresh_seconds`: together they keep below the second
     in which a change is promised to take effect everywhere.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        """Start watching; `close` ends it."""
+    def __init__(self, store: Store, clock: Clock, fresh_seconds: float = FRESH_SECONDS) -> None:
+        """Start watching; `close` ends it. fresh_seconds: `FRESH_SECONDS` at most."""
         self._store = store
         self._clock = clock
+        self._fresh = min(fresh_seconds, FRESH_SECONDS)
         self._lock = Lock()
         self._seen = Epochs()
         self._seen_at = float("-inf")
@@ -33,8 +34,8 @@ class EpochWatch:
         self._thread.start()
 
     def present(self) -> Epochs | None:
-        """The epochs as they were less than `FRESH_SECONDS` ago; None when that is not known."""
-        fresh = self._clock.monotonic() - self._seen_at < FRESH_SECONDS
+        """The epochs as they were less than `fresh_seconds` ago; None when that is not known."""
+        fresh = self._clock.monotonic() - self._seen_at < self._fresh
         return self._seen if fresh else None
 
     def look(self) -> None:

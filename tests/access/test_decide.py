@@ -131,7 +131,7 @@ def brute_force(
     return effects == {"allow"}
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(rule_rows, link_rows, grant_rows, requests)
 def test_decisions_equal_the_documented_meaning(
     model: str,

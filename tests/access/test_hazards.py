@@ -25,7 +25,7 @@ from secvault.access import (
     revoke_grant,
 )
 from secvault.access.conditions import CONDITIONS, Condition, Outcome
-from secvault.access.engine import Engine, build_engines
+from secvault.access.engine import Engine
 from secvault.access.matcher import ParsedOnce
 from secvault.access.rows import Case, Link
 from secvault.access.rules import assemble, check_model
@@ -99,7 +99,7 @@ def test_h03_a_second_kind_of_link_between_roles_is_refused(shipped: Rules) -> N
 
 def test_h04_a_snapshot_taken_answers_the_same_while_others_are_built(with_deny: Rules) -> None:
     grants = [granted("role:hr.clerk"), granted("role:hr.suspended")]
-    taken = build_snapshot(with_deny, grants, epoch=1, at=AT, memo_size=0)
+    taken = build_snapshot(with_deny, grants, epoch=1, at=AT)
     request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
     done = threading.Event()
 
@@ -183,8 +183,7 @@ def test_h10_a_second_definition_that_casbin_would_mix_up_is_refused(
 
 def test_h11_a_deny_on_everything_reaches_a_named_object(with_deny: Rules, shipped: Rules) -> None:
     assert not ask(with_deny, [granted("role:hr.clerk"), granted("role:hr.suspended")]).allowed
-    engines = build_engines(shipped, shipped.links)
-    assert {type(one._enforcer) for one in engines.values()} == {ParsedOnce}
+    assert type(Engine(shipped, "hr", shipped.links)._enforcer) is ParsedOnce
     assert ParsedOnce.__mro__[1] is casbin.Enforcer
 
 
@@ -289,7 +288,8 @@ def test_h16_names_that_nobody_has_leave_no_trace_in_casbin(
         return original(self, case, outcomes)
 
     monkeypatch.setattr(Engine, "allows", watched)
-    snapshot = build_snapshot(with_deny, [granted("role:hr.clerk")], epoch=1, at=AT)
+    clerk = granted("role:hr.clerk")
+    snapshot = build_snapshot(with_deny, [clerk], epoch=1, at=AT, engine="casbin")
     for number in range(100):
         for subject in (f"user:{number}x", f"guest:{number}", f"svc:{number}"):
             for department in ("hr", f"d{number}"):

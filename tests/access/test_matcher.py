@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from secvault.access import AccessContext, AccessRequest, Grant, Rules, build_snapshot, decide
+from secvault.access.matcher import answering, parse_matcher
 from secvault.access.rows import Rule
 from secvault.access.rules import assemble, parse_rules
 from secvault.errors import ConfigurationError
@@ -64,7 +65,7 @@ def test_h18_a_model_that_compares_by_patterns_is_refused(
 
 def test_many_threads_can_decide_at_the_same_moment(with_deny: Rules) -> None:
     # Casbin parses its matcher for every decision, which fails in threads of Python 3.11.
-    snapshot = build_snapshot(with_deny, [CLERK], epoch=1, at=AT, memo_size=0)
+    snapshot = build_snapshot(with_deny, [CLERK], epoch=1, at=AT, engine="casbin", memo_size=0)
     request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
 
     def many(_number: int) -> bool:
@@ -92,3 +93,27 @@ def test_a_matcher_that_says_yes_to_everything_still_opens_nothing(
     snapshot = build_snapshot(loose, [], epoch=1, at=AT)
     request = AccessRequest("user:1", "hr", "payroll", "*", "record.list", AccessContext(AT))
     assert decide(snapshot, request).kind == "engine_error"
+
+
+def test_the_shipped_matcher_is_understood_in_any_order_and_no_other(
+    model: str, fields: Fields
+) -> None:
+    def engine(changed: str) -> str:
+        return answering(parse_matcher(changed), "table")
+
+    assert engine(model) == "table"
+    head, _, matcher = model.partition("m = ")
+    parts = matcher.strip().split(" && ")
+    assert len(parts) == 6
+    for turn in range(len(parts)):
+        turned = " && ".join(parts[turn:] + parts[:turn])
+        assert engine(f"{head}m = {turned}\n") == "table"
+    swapped = matcher.replace('p.obj == "*" || r.obj == p.obj', 'r.obj == p.obj || p.obj == "*"')
+    assert swapped != matcher
+    assert engine(f"{head}m = {swapped}") == "table"
+    for left_out in parts:
+        rest = " && ".join(part for part in parts if part is not left_out)
+        assert engine(f"{head}m = {rest}\n") == "casbin"
+    assert engine(model.replace("r.dom == p.dom", "r.dom != p.dom")) == "casbin"
+    assert engine(model.replace("p.eft, r.ctx", 'p.eft, r.ctx) && (r.act != "x"')) == "casbin"
+    assert answering(parse_matcher(model), "verify") == "verify"

@@ -11,11 +11,16 @@ import pytest
 from sqlalchemy import Connection, text
 
 from secvault.access import AccessContext, AccessRequest, Decision, Policy, Rules
+from secvault.access.compiled import Cell, CompiledRules
 from secvault.access.grants import add_grant, revoke_grant
+from secvault.access.rules import assemble
+from secvault.access.self_check import MOST_ROWS
+from secvault.access.vocabulary import ACTIONS, PRIVILEGED
 from secvault.errors import Unavailable
 from secvault.store import Store, open_store
 
 SECOND = 1_000_000
+READ = "p,role:hr.clerk,hr,payroll,*,record.read,always,allow,read\n"
 
 
 class Office:
@@ -96,11 +101,44 @@ def test_a_timed_grant_starts_and_ends_to_the_microsecond_without_a_change_of_ep
     ]
 
 
-def test_the_same_snapshot_serves_until_something_changes(small_office: Office) -> None:
+def test_the_same_table_serves_whatever_time_does_to_grants(small_office: Office) -> None:
     small_office.grant(expires_at=small_office.now.at + SECOND)
+    policy = small_office.policy
+    first = policy.snapshot(small_office.now.at)
+    assert policy.snapshot(small_office.now.at + SECOND - 1) is first
+    later = policy.snapshot(small_office.now.at + SECOND)
+    assert later is not first
+    assert later.table is first.table
+    assert policy.snapshot(small_office.now.at + SECOND + 1) is later
+    epoch = first.epoch
+    request = small_office.request()
+    assert policy.decide_by_epoch(request, epoch) is not None
+    assert policy.decide_by_epoch(request, epoch + 1) is None
+
+
+def test_a_new_grant_leaves_what_is_compiled_of_everybody_else(small_office: Office) -> None:
+    small_office.grant()
     first = small_office.policy.snapshot(small_office.now.at)
-    assert small_office.policy.snapshot(small_office.now.at + SECOND - 1) is first
-    assert small_office.policy.snapshot(small_office.now.at + SECOND) is not first
+    small_office.grant(subject="user:2")
+    second = small_office.policy.snapshot(small_office.now.at)
+    assert second.table.rules is first.table.rules
+    assert second.table.holdings.by_subject["user:1"] is first.table.holdings.by_subject["user:1"]
+    assert small_office.ask("user:2").allowed
+
+
+def test_a_grant_that_was_shortened_in_the_store_ends_when_the_store_says(
+    small_office: Office,
+) -> None:
+    small_office.grant()
+    assert small_office.ask().allowed
+    with small_office.store.write() as connection:
+        connection.execute(
+            text("UPDATE role_grant SET expires_at = :end"), {"end": small_office.now.at + SECOND}
+        )
+        connection.execute(text("UPDATE epoch SET value = value + 1"))
+    assert small_office.ask().allowed
+    small_office.now.at += SECOND
+    assert small_office.ask().kind == "grant_expired"
 
 
 def test_inside_a_transaction_its_own_changes_count_and_stay_inside(office: Office) -> None:
@@ -150,6 +188,22 @@ def test_a_store_that_cannot_be_read_stops_every_answer(small_office: Office) ->
     assert small_office.ask().allowed
 
 
+def test_nothing_privileged_is_answered_while_the_store_cannot_be_read(
+    small_office: Office,
+) -> None:
+    small_office.grant()
+    assert small_office.ask().allowed
+    with small_office.store.write() as connection:
+        connection.execute(text("ALTER TABLE epoch RENAME TO elsewhere"))
+    context = AccessContext(small_office.now.at, small_office.now.at)
+    for action in sorted(PRIVILEGED):
+        kind = ACTIONS[action]
+        name = {"key": "transit/k", "plan": "nightly"}.get(kind, kind)
+        with pytest.raises(Unavailable) as raised:
+            small_office.policy.decide(AccessRequest("user:1", "it", name, "*", action, context))
+        assert raised.value.status == 503
+
+
 def test_a_policy_that_cannot_be_built_is_not_replaced_by_the_old_one(
     small_office: Office,
 ) -> None:
@@ -186,6 +240,72 @@ def test_somebody_with_a_grant_that_cannot_be_is_refused_and_nobody_else(
     assert refused.kind == "broken_grant"
     assert "there is no role 'role:hr.gone' in the policy; revoke it" in refused.reason_admin
     assert "role:hr" not in refused.reason_user
+
+
+class Told(list[str]):
+    """What was told in the log: the names of the events."""
+
+    def __call__(self, event: str, **_facts: object) -> None:
+        self.append(event)
+
+
+def test_a_compiled_policy_that_differs_from_casbin_is_not_published(
+    small_office: Office, parse: Callable[[str], Rules], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Somebody breaks the compiler: denies are lost.
+    original = CompiledRules._look_up
+
+    def without_denies(self: CompiledRules, key: tuple[str, str, str, str]) -> Cell:
+        return original(self, key)._replace(denies=())
+
+    told = Told()
+    monkeypatch.setattr(CompiledRules, "_look_up", without_denies)
+    denying = parse(READ + "p,role:hr.clerk,hr,*,*,record.read,always,deny,never\n")
+    policy = Policy(small_office.store, denying, small_office.now.clock, alarm=told)
+    small_office.grant()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="nothing is answered"):
+            policy.decide(small_office.request())
+    assert told == ["access.table_differs"] * 2
+    monkeypatch.undo()
+    assert policy.decide(small_office.request()).kind == "deny_rule"
+
+
+def test_another_matcher_is_answered_by_casbin_which_is_told(
+    small_office: Office, model: str, parse: Callable[[str], Rules]
+) -> None:
+    told = Told()
+    rules = parse(READ)
+    narrower = assemble(
+        model.replace('(p.act == "*" || r.act == p.act)', "r.act == p.act"),
+        rules.rules,
+        rules.links,
+        rules.fields,
+        rules.collections,
+    )
+    policy = Policy(small_office.store, narrower, small_office.now.clock, tell=told)
+    small_office.grant()
+    assert policy.snapshot(small_office.now.at).engine == "casbin"
+    assert policy.decide(small_office.request()).allowed
+    policy.publish(rules)
+    assert policy.snapshot(small_office.now.at).engine == "table"
+    assert told == ["access.engine_is_casbin"]
+
+
+def test_a_policy_too_large_for_casbin_is_published_and_that_is_told(
+    small_office: Office, parse: Callable[[str], Rules]
+) -> None:
+    told = Told()
+    rows = "".join(
+        f"p,role:hr.r{n},hr,payroll,*,record.read,always,allow,read-{n}\n"
+        for n in range(MOST_ROWS + 1)
+    )
+    rules = parse(READ + rows)
+    policy = Policy(small_office.store, rules, small_office.now.clock, tell=told)
+    small_office.grant()
+    assert policy.decide(small_office.request()).allowed
+    assert policy.decide(small_office.request()).allowed
+    assert told == ["access.not_compared_with_casbin"]
 
 
 def test_other_rules_take_effect_with_the_next_decision(

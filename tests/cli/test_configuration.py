@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
+
+POLICIES = Path(__file__).parents[2] / "policies"
 
 
 def test_every_setting_is_shown_with_where_it_comes_from(secvault: Program) -> None:
@@ -32,6 +35,22 @@ def test_a_valid_configuration_is_said_so_and_no_vault_is_needed(secvault: Progr
     assert said["collections"] > 10
     assert "next backup" in said["plan nightly"]
     assert not secvault.data.exists()
+
+
+def test_a_matcher_of_ones_own_is_answered_by_casbin_and_the_check_says_so(
+    secvault: Program,
+) -> None:
+    folder = secvault.folder / "policies"
+    shutil.copytree(POLICIES, folder)
+    assert secvault.ok("config", "check", "--json").json["access"] == "table"
+    model = folder / "model.conf"
+    changed = model.read_text().replace('(p.act == "*" || r.act == p.act)', "r.act == p.act")
+    model.write_text(changed)
+    mine = secvault.with_(SECVAULT_POLICIES=str(folder))
+    said = mine("config", "check")
+    assert said.code == 0
+    assert "Casbin answers, many times slower" in said.err
+    assert mine.ok("config", "check", "--json").json["access"] == "casbin"
 
 
 @pytest.mark.parametrize(

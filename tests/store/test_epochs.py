@@ -13,7 +13,7 @@ from secvault.errors import Conflict, Unavailable
 from secvault.store import Store
 from secvault.store.epoch import CREDENTIALS, KEYS, POLICY, announce, raise_epoch, read_epochs
 from secvault.store.turn import Turns
-from secvault.store.watch import EpochWatch
+from secvault.store.watch import FRESH_SECONDS, EpochWatch
 
 
 @pytest.fixture
@@ -101,6 +101,22 @@ def test_what_was_seen_too_long_ago_is_not_known(any_store: Store) -> None:
     assert watch.present() is not None
     now[0] += 1
     assert watch.present() is None
+
+
+def test_memory_may_be_believed_for_less_long_but_never_longer(any_store: Store) -> None:
+    now = [100.0]
+    real = system_clock()
+    clock = Clock(real.wall, lambda: now[0], real.sleep)
+    for asked, believed in ((0.0, 0.0), (0.3, 0.3), (60.0, FRESH_SECONDS)):
+        watch = EpochWatch(any_store, clock, asked)
+        watch.close()
+        watch.look()
+        if believed:
+            now[0] += believed - 0.01
+            assert watch.present() is not None
+            now[0] += 0.01
+        assert watch.present() is None
+        now[0] += 1
 
 
 def test_a_turn_is_held_by_one_and_waited_for(tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def _keep(memory: dict[_K, _V], key: _K, value: _V) -> None:
 @contextmanager
 def warmed(service: Service) -> Iterator[Warm]:
     """The memory of this process, for as long as the service is open."""
-    watch = EpochWatch(service.store, service.clock)
+    believed = service.settings.access.max_stale_seconds
+    watch = EpochWatch(service.store, service.clock, believed)
     try:
         yield Warm(service, watch)
     finally:
