@@ -131,6 +131,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["backup"].pop("repositories") == {}
     assert set(values["notifications"].pop("channels")) == {"security"}
     assert defaults["notifications"].pop("channels") == {}
+    assert set(values["reviews"].pop("campaigns")) == {"quarterly"}
+    assert defaults["reviews"].pop("campaigns") == {}
     for kind in ("oidc", "scim"):
         assert set(values["identity"].pop(kind)) == {"corp"}
         assert defaults["identity"].pop(kind) == {}

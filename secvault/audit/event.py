@@ -135,6 +135,8 @@ def _check_facts(event: Event) -> None:
     allowed = KINDS[event.kind]
     if event.outcome in ("denied", "error"):
         allowed |= {"reason"}
+    # Whatever is done by broken glass says so.
+    allowed |= {"incident"}
     for name, value in event.detail.items():
         if name not in allowed:
             known = ", ".join(sorted(allowed)) or "none"

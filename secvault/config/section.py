@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -28,6 +29,15 @@ def _name(name: str) -> str:
     return name
 
 
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(
+            "not a time zone of the IANA database; write for instance Asia/Ho_Chi_Minh"
+        )
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
 UsablePath = Annotated[Path, AfterValidator(_usable_path)]
 Name = Annotated[str, AfterValidator(_name)]
 

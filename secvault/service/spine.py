@@ -22,6 +22,7 @@ from secvault.access import (
     Policy,
 )
 from secvault.access.obligations import MAY_NEED_APPROVAL
+from secvault.access.vocabulary import EMERGENCY_ROLE
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
@@ -308,8 +309,16 @@ class Spine:
             count=done.count if done else None,
             decision=DecisionNote(decision.rule, decision.policy_digest, decision.id),
             request=caller.request_id,
-            detail=done.detail if done else {},
+            detail={**(done.detail if done else {}), **_incident(decision)},
         )
+
+
+def _incident(decision: Decision) -> Mapping[str, str]:
+    """The incident by which it was allowed; nothing where the glass is whole."""
+    if EMERGENCY_ROLE not in decision.via:
+        return {}
+    step = decision.via[decision.via.index(EMERGENCY_ROLE) - 1]
+    return {"incident": step.removeprefix("grant ")}
 
 
 def _refused(decision: Decision) -> Refused:
