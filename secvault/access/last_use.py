@@ -96,9 +96,7 @@ class Uses:
         )
 
 
-def rules_given(
-    snapshot: Snapshot, rules: Rules, role: str, department: str
-) -> tuple[Rule, ...]:
+def rules_given(snapshot: Snapshot, rules: Rules, role: str, department: str) -> tuple[Rule, ...]:
     """The rules that allow something to who holds the role there: its own and inherited ones."""
     reached = roles_reached(snapshot, role, department)
     return tuple(

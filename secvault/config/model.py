@@ -39,7 +39,6 @@ def _sealing_address(address: str) -> str:
     return address
 
 
-
 class ServerSettings(Section):
     """Where the service listens."""
 
