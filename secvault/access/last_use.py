@@ -127,7 +127,7 @@ def follow(
             rows = connection.execute(
                 select(
                     audit_event.c.seq,
-                    audit_event.c.t,
+                    audit_event.c.t.label("at"),
                     audit_event.c.kind,
                     audit_event.c.outcome,
                     audit_event.c.actor,
@@ -143,7 +143,7 @@ def follow(
             break
         found = _uses(policy, policy.snapshot(clock.micros()), rows)
         with store.write() as connection:
-            fresh = {"name": _NAME, "seq": _BEFORE_ALL, "since": rows[0].t}
+            fresh = {"name": _NAME, "seq": _BEFORE_ALL, "since": rows[0].at}
             held = row_held(connection, use_cursor, fresh)
             if held.seq != (_BEFORE_ALL if seen is None else seen):
                 # Another node was faster; the next look begins where it is.
@@ -190,11 +190,11 @@ def _uses(policy: Policy, snapshot: Snapshot, rows: Iterable[Any]) -> dict[Key, 
         used = {leaf.p.r}
         actions = _OF_FIELDS.get(row.kind)
         if actions and leaf.x.f:
-            at = (row.actor, row.department)
-            if at not in reached:
-                reached[at] = roles_of(snapshot.basis, *at)
-            used |= _of_fields(policy.rules, reached[at], actions, row.resource, leaf.x.f)
-        day = row.t // DAY_MICROS
+            place = (row.actor, row.department)
+            if place not in reached:
+                reached[place] = roles_of(snapshot.basis, *place)
+            used |= _of_fields(policy.rules, reached[place], actions, row.resource, leaf.x.f)
+        day = row.at // DAY_MICROS
         for rule in used:
             key = (row.actor, rule, row.department)
             found[key] = max(day, found.get(key, 0))
