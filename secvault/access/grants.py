@@ -80,7 +80,8 @@ def add_grant(
     somebody gives a role to themselves; Conflict when the same grant is in force already.
     """
     check_grantable(rules, subject, role, department)
-    if role == EMERGENCY_ROLE and not source.startswith(BROKEN_GLASS):
+    taken = source.startswith(BROKEN_GLASS)
+    if role == EMERGENCY_ROLE and not taken:
         raise InvalidInput.at("role", f"{role} is given by breaking the glass, not by a grant")
     start = at if not_before is None else not_before
     if expires_at is not None and expires_at <= max(at, start):
@@ -88,7 +89,7 @@ def add_grant(
     by_provider = bool(source) and granted_by == PROVIDERS
     if not (is_grantee(granted_by) or granted_by in LOCAL_SUBJECTS or by_provider):
         raise InvalidInput.at("granted_by", "must be a person, a service account or the operator")
-    if granted_by == subject:
+    if granted_by == subject and not taken:
         raise Refused("nobody can give a role to themselves; ask another administrator")
     # First, so that on PostgreSQL changes of grants wait for each other.
     raise_epoch(connection, POLICY)

@@ -143,7 +143,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "activation.begin": "person device reason",
         "activation.complete": "person device reason",
         "activation.look": "person reason",
-        "bootstrap.issue": "expires_at reason",
+        "bootstrap.issue": "expires_at incident reason",
         "identity.link": "person provider reason",
         "identity.read": "",
         "identity.unlink": "person provider",

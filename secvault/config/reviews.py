@@ -51,3 +51,7 @@ class BreakGlassSettings(Section):
     review_hours: int = Field(72, ge=1, le=168)
     # After so long without one the administrators are reminded of a drill; 0: never.
     drill_days: int = Field(30, ge=0, le=365)
+    # How long the way in for a new administrator is closed, so that those who are there can stop
+    # it; and then open.
+    recovery_wait_hours: int = Field(24, ge=1, le=168)
+    recovery_open_hours: int = Field(24, ge=1, le=168)
