@@ -15,6 +15,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery
+from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -22,15 +23,21 @@ from secvault.store import tables
 
 BACKUP = "backup"
 DRILL = "drill"
+REVIEW = "review"
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When each plan is backed up and drilled, as declared."""
-    return tuple(
+    """When each plan is backed up and drilled, and access is reviewed, as declared."""
+    plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
         for name, plan in service.settings.backup.plans.items()
         for kind, cron in ((BACKUP, plan.schedule), (DRILL, plan.drill_schedule))
     )
+    reviews = (
+        Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)
+        for name, chosen in service.settings.reviews.campaigns.items()
+    )
+    return (*plans, *reviews)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -47,6 +54,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
             ),
         ),
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
+        Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
         # What fails stays in the outbox, where its next turn is written down.
@@ -151,6 +159,11 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
+
+
+def _start_review(service: Service, context: JobContext) -> JsonValue:
+    begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
+    return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
 
 
 def _unseen(_progress: Progress) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from secvault.access import ALL, DEPARTMENTS, Grant, list_grants
-from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.clock import moment
+from secvault.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from secvault.identity import names, people
 from secvault.service.approvals.approvers import Approvers
 from secvault.service.reviews import campaigns, population, views
@@ -66,6 +67,29 @@ def start(service: Service, caller: Caller, plan: Plan, job: str | None = None) 
         return Outcome(views.view(connection, made), count=len(items), detail=detail)
 
     return service.spine.change(caller, operation, act)
+
+
+def start_declared(service: Service, caller: Caller, name: str, job: str) -> View:
+    """Begin a campaign that the settings declare, for the job of its schedule, once.
+
+    Raises ConfigurationError for one that is declared no more, and as `start` does.
+    """
+    chosen = service.settings.reviews.campaigns.get(name)
+    if chosen is None:
+        raise ConfigurationError(f"reviews.campaigns.{name}: is not declared any more")
+    began = moment(service.clock.micros()).strftime("%Y-%m-%d")
+    plan = Plan(
+        name=f"{name} {began}",
+        scope=Scope(chosen.departments, chosen.roles, chosen.privileged_only, chosen.systems),
+        heads=chosen.heads,
+        reviewers=chosen.reviewers,
+        fallback=chosen.fallback,
+        owner=chosen.owner,
+        days=chosen.days,
+        overdue=chosen.overdue,
+        overdue_days=chosen.overdue_days,
+    )
+    return start(service, caller, plan, job)
 
 
 def _frozen(
