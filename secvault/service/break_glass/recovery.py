@@ -107,7 +107,7 @@ def issue(service: Service) -> Issued:
         if not waiting:
             raise Conflict("no way in is open; `secvault break-glass recover` opens one")
         if not _open(service, waiting):
-            opens = _opens_at(service, waiting[0])
+            opens = opens_at(service, waiting[0])
             hours = -((service.clock.micros() - opens) // _HOUR)
             raise Conflict(f"it waits for {hours} hours more, for whoever is there to stop it")
         issued = invitations.issue_first(
@@ -144,8 +144,9 @@ def _running(service: Service, connection: Connection) -> list[Incident]:
 
 def _open(service: Service, running: list[Incident]) -> list[Incident]:
     now = service.clock.micros()
-    return [one for one in running if _opens_at(service, one) <= now]
+    return [one for one in running if opens_at(service, one) <= now]
 
 
-def _opens_at(service: Service, incident: Incident) -> int:
+def opens_at(service: Service, incident: Incident) -> int:
+    """When the wait is over, microseconds, UTC."""
     return incident.expires_at - service.settings.break_glass.recovery_open_hours * _HOUR

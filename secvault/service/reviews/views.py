@@ -24,6 +24,11 @@ class View:
     paces: tuple[Pace, ...] = ()
 
     @property
+    def undecided(self) -> int:
+        """How many items nobody has decided."""
+        return sum(self.counts.get(state, 0) for state in campaigns.UNDECIDED)
+
+    @property
     def unassigned(self) -> int:
         """How many items nobody could be found for."""
         return self.counts.get("unassigned", 0)
