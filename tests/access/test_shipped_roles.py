@@ -77,6 +77,9 @@ APPROLES = READ_APPROLES | {
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
 EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own", "identity.read"}
+EVERYBODY |= {"review.own", "break_glass.own"}
+REVIEWS = {f"review.{what}" for what in ("start", "read", "reassign", "finish")}
+GLASS = {"break_glass.read", "break_glass.end"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -90,9 +93,18 @@ MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
+    | REVIEWS
+    | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
-    "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
+    "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse"},
+    "it.break_glass_holder": EVERYBODY,
+    "it.break_glass": EVERYBODY
+    | {"person.read", "person.disable", "person.unlock", "session.read", "session.end"}
+    | {"grant.read", "backup.read", "backup.restore", "drill.read", "audit.read", "audit.verify"}
+    | {"vault.seal"},
     "it.auditor": EVERYBODY
+    | REVIEWS
+    | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
@@ -117,10 +129,15 @@ LOCAL_MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
+    | REVIEWS
+    | GLASS
+    | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"},
     "system:jobs": (BACKUPS - {"backup.restore"})
+    | {"review.start", "review.warn", "review.lapse", "review.finish"}
+    | {"break_glass.lapse", "break_glass.warn"}
     | {
         "token.warn",
         "key.rotate",
