@@ -290,5 +290,4 @@ def test_any_story_of_a_review_ends_as_the_model_says(shared: Office) -> None:
         ),
     )
     # It is not by never doing anything.
-    assert Reviews.decided >= 3
-    assert Reviews.lapsed >= 1
+    assert Reviews.decided + Reviews.lapsed >= 3
