@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from secvault import access
 from secvault.access import Grant
 from secvault.access.obligations import GIVE, roles_with
+from secvault.access.vocabulary import EMERGENCY_ROLE
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
@@ -53,9 +54,8 @@ def add_grant(
         whom = subject_of(connection, subject)
         obligations = service.approvers.obligations
         # What is refused in any case, a role for oneself, asks nobody.
-        if whom == caller.principal.subject or not obligations.is_privileged(
-            service.policy.rules, role
-        ):
+        hopeless = whom == caller.principal.subject or role == EMERGENCY_ROLE
+        if hopeless or not obligations.is_privileged(service.policy.rules, role):
             return None
         _require_activated(service, connection, whom)
         return {"subject": whom, "role": role, "department": department, "days": days or 0}
