@@ -235,6 +235,7 @@ def _is_live(connection: Connection, grant_id: str, now: int) -> bool:
 
 def _commands(service: Service, incident: Incident) -> tuple[Command, ...]:
     """What the incident's person did while it ran, from the audit log."""
+    service.audit.drain()
     until = incident.ended_at or incident.expires_at
     question = Question(actor=incident.subject, since=incident.started_at, until=until + 1)
     found = page(service.store, question, limit=MOST_COMMANDS, newest_first=False)
@@ -260,6 +261,7 @@ def _by_it(stored: StoredEvent, incident: Incident) -> bool:
 
 def _disabled(service: Service, incident: Incident) -> tuple[str, ...]:
     """The ids of the people whom the incident has disabled, and nobody else since."""
+    service.audit.drain()
     question = Question(kind="person.disable", outcome="ok", since=incident.started_at)
     found = page(service.store, question, limit=MOST_COMMANDS, newest_first=False)
     newest = {

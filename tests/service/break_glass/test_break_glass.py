@@ -190,7 +190,6 @@ def test_everything_that_was_done_is_in_the_review_and_says_so_in_the_log(
     for kind in ("person.unlock", "person.disable"):
         assert [one["incident"] for one in station.details(kind)] == [incident]
     operations.end(station.service, mai, incident)
-    station.service.audit.drain()
     view = operations.read_incident(station.service, station.come("admin"), incident)
     done = {(one.action, one.outcome): one.under for one in view.commands}
     assert done["person.unlock", "ok"]
@@ -258,7 +257,6 @@ def test_a_review_reinstates_whom_the_incident_disabled_and_nobody_else(
     # Alone, the last administrator could not let the other one back in.
     with pytest.raises(ApprovalRequired):
         people.enable_person(station.service, station.come("admin"), "binh")
-    station.service.audit.drain()
     operations.review(
         station.service, station.come("admin"), incident, "a false alarm", reinstate=True
     )
