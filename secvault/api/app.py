@@ -25,6 +25,7 @@ from secvault.api import (
     hardware_tokens,
     health,
     identities,
+    idle,
     invitations,
     key_usage,
     leaked_tokens,
@@ -157,6 +158,8 @@ def routes(
         own_factors,
         resets,
         approvals,
+        # Before the routes that take an id in the same place.
+        idle,
         reviews,
         break_glass,
         hardware_tokens,

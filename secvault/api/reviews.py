@@ -12,7 +12,7 @@ from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
 from secvault.service import Service
-from secvault.service.reviews import campaigns, decisions, evidence, operations, reports, starting
+from secvault.service.reviews import campaigns, decisions, evidence, operations, starting
 from secvault.service.reviews.decisions import Verdict
 from secvault.service.reviews.facts import Scope
 from secvault.service.reviews.starting import Plan
@@ -25,7 +25,6 @@ Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 After = Annotated[str, Query(max_length=64, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=campaigns.LARGEST_PAGE)]
-Days = Annotated[int | None, Query(ge=1, le=reports.LONGEST_DAYS)]
 State = Literal["", "open", "escalated", "kept", "shortened", "revoked", "lapsed", "void"]
 
 
@@ -156,47 +155,6 @@ class ReviewEvidence(BaseModel):
     note: str
 
 
-class DormantAnswer(BaseModel):
-    """Somebody or something that was not seen. kind: person, system or token."""
-
-    kind: str
-    id: str
-    name: str
-    created_at: str
-    last_seen: str | None
-    note: str = Field(description="never, owner_out, or empty.")
-    grants: int
-
-
-class DormantList(BaseModel):
-    """What was not seen for so many days."""
-
-    dormant: list[DormantAnswer]
-
-
-class UnusedAnswer(BaseModel):
-    """A grant of which something was not used. smaller: a role that would have been enough."""
-
-    grant: str
-    subject: str
-    name: str
-    role: str
-    department: str
-    last_used: str | None
-    unused: int
-    given: int
-    rules: list[str]
-    smaller: str
-
-
-class UnusedList(BaseModel):
-    """Grants that are idle or too large. known_since: uses before are not known."""
-
-    days: int
-    known_since: str | None
-    grants: list[UnusedAnswer]
-
-
 @router.get("/reviews")
 @operation("it/reviews", "review.read")
 def review_list(at: Authenticated) -> ReviewList:
@@ -233,54 +191,6 @@ def review_own(
     service, who = at
     found = operations.own_items(service, who, everything=everything, after=after, limit=limit)
     return _items(found, limit)
-
-
-@router.get("/reviews/dormant")
-@operation("it/reviews", "review.read")
-def review_dormant(at: Authenticated, days: Days = None) -> DormantList:
-    """People, systems and tokens that were not seen for so many days, or never."""
-    service, who = at
-    return DormantList(
-        dormant=[
-            DormantAnswer(
-                kind=one.kind,
-                id=one.id,
-                name=one.name,
-                created_at=timestamp(one.since),
-                last_seen=_time(one.last_seen),
-                note=one.note,
-                grants=one.grants,
-            )
-            for one in reports.dormant(service, who, days)
-        ]
-    )
-
-
-@router.get("/reviews/unused")
-@operation("it/reviews", "review.read")
-def review_unused(at: Authenticated, days: Days = None) -> UnusedList:
-    """Grants that were not used for so many days, and smaller roles that would have been enough."""
-    service, who = at
-    report = reports.unused(service, who, days)
-    return UnusedList(
-        days=report.days,
-        known_since=_time(report.since),
-        grants=[
-            UnusedAnswer(
-                grant=one.grant.id,
-                subject=one.grant.subject,
-                name=one.name,
-                role=one.grant.role,
-                department=one.grant.department,
-                last_used=evidence.day(one.last_used),
-                unused=one.unused,
-                given=one.given,
-                rules=list(one.rules),
-                smaller=one.smaller,
-            )
-            for one in report.grants
-        ],
-    )
 
 
 @router.get("/reviews/{review}")

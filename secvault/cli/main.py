@@ -25,6 +25,7 @@ from secvault.cli import (
     grants,
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
+    idle,
     init,
     invitations,
     key_usage,
@@ -141,6 +142,8 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
+reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )

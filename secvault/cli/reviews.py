@@ -18,6 +18,9 @@ app = typer.Typer(
     help="Access reviews: who still needs what, decided by others, signed; and what lies idle.",
 )
 
+SHOWN = 3
+"""How much of what a role opens stands in a table."""
+
 ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="Its id, of `reviews list`.")]
 ItemIds = Annotated[
     list[str], typer.Argument(metavar="ITEM...", help="Their ids, of `reviews items`.")
@@ -140,8 +143,11 @@ def items(
         "orphan": "Note",
         "reviewer_name": "Reviewer",
         "state": "State",
-        "sensitive": "Opens",
+        "opens": "Opens",
     }
+    if not as_json:
+        for row in rows:
+            row["opens"] = _opens(row["sensitive"])
     show.listing("items", rows, columns, as_json=as_json, empty="Nothing is to be reviewed.")
 
 
@@ -266,80 +272,6 @@ def verify(
     show.out(f"the evidence is genuine: review {show.cell(verified.get('name'))}: {shown}")
 
 
-@app.command(epilog="Example: secvault reviews dormant --days 90")
-def dormant(
-    context: typer.Context,
-    days: Annotated[int | None, typer.Option(help="Not seen for so long.")] = None,
-    as_json: show.AsJson = False,
-) -> None:
-    """List people, systems and tokens that were not seen for long, or never."""
-    with opening.vault(context) as (service, caller):
-        found = operations.review_reports.dormant(service, caller, days)
-    rows = [
-        {
-            "kind": one.kind,
-            "id": one.id,
-            "name": one.name,
-            "created_at": show.time(one.since),
-            "last_seen": show.time(one.last_seen),
-            "note": one.note,
-            "grants": one.grants,
-        }
-        for one in found
-    ]
-    columns = {
-        "kind": "What",
-        "name": "Name",
-        "id": "Id",
-        "created_at": "Made",
-        "last_seen": "Last seen",
-        "note": "Note",
-        "grants": "Roles",
-    }
-    show.listing("dormant", rows, columns, as_json=as_json, empty="Everything was seen lately.")
-
-
-@app.command(epilog="Example: secvault reviews unused --days 90")
-def unused(
-    context: typer.Context,
-    days: Annotated[int | None, typer.Option(help="Not used for so long.")] = None,
-    as_json: show.AsJson = False,
-) -> None:
-    """List grants of which something was not used for long, and a smaller role that fits."""
-    with opening.vault(context) as (service, caller):
-        report = operations.review_reports.unused(service, caller, days)
-        rows = [
-            {
-                "grant": one.grant.id,
-                "name": one.name,
-                "role": one.grant.role,
-                "department": one.grant.department,
-                "last_used": operations.review_evidence.day(one.last_used),
-                "unused": one.unused,
-                "given": one.given,
-                "smaller": one.smaller,
-                "rules": list(one.rules),
-            }
-            for one in report.grants
-        ]
-    since = show.time(report.since)
-    if as_json:
-        show.document({"days": report.days, "known_since": since, "grants": rows})
-        return
-    columns = {
-        "grant": "Grant",
-        "name": "Who",
-        "role": "Role",
-        "department": "In",
-        "last_used": "Last used",
-        "unused": "Rules unused",
-        "given": "of",
-        "smaller": "Would do",
-    }
-    show.table(rows, columns, "Nothing lies idle, as far as is known.")
-    show.talk(f"Uses are known since {since or 'never: the worker has not read the log yet'}.")
-
-
 def _decide(
     context: typer.Context, items_: list[str], what: str, comment: str, days: int | None = None
 ) -> None:
@@ -418,6 +350,12 @@ def _item(view: ItemView) -> dict[str, Any]:
         "comment": item.comment,
         "new_end": show.time(item.new_end),
     }
+
+
+def _opens(sensitive: list[str]) -> str:
+    """The first few; --json has all."""
+    more = len(sensitive) - SHOWN
+    return ", ".join(sensitive[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _content(file: Path, option: str) -> bytes:

@@ -16,22 +16,22 @@ from secvault.service.spine import Operation
 
 @dataclass(frozen=True)
 class View:
-    """A campaign as people see it. counts: items by state. names: of subjects in it."""
+    """A campaign as people see it.
+
+    counts: items by state. names: of subjects in it. unassigned: how many items nobody could be
+    found for.
+    """
 
     campaign: Campaign
     counts: Mapping[str, int]
     names: Mapping[str, str]
+    unassigned: int
     paces: tuple[Pace, ...] = ()
 
     @property
     def undecided(self) -> int:
         """How many items nobody has decided."""
         return sum(self.counts.get(state, 0) for state in campaigns.UNDECIDED)
-
-    @property
-    def unassigned(self) -> int:
-        """How many items nobody could be found for."""
-        return self.counts.get("unassigned", 0)
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,11 @@ def view(connection: Connection, campaign: Campaign) -> View:
     everybody = population.register(connection)
     subjects = {campaign.owner, campaign.started_by, campaign.finished_by or ""}
     subjects |= {*campaign.reviewers.named, campaign.reviewers.fallback}
-    counts = campaigns.counts(connection, campaign.id)
-    nobody = campaigns.waiting(connection, campaign.id).get(None, 0)
     return View(
         campaign,
-        {**counts, **({"unassigned": nobody} if nobody else {})},
+        campaigns.counts(connection, campaign.id),
         {subject: everybody.name(subject) for subject in subjects if subject},
+        campaigns.waiting(connection, campaign.id).get(None, 0),
     )
 
 
