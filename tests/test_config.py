@@ -134,6 +134,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["notifications"].pop("channels") == {}
     assert set(values["conditions"].pop("networks")) == {"office"}
     assert defaults["conditions"].pop("networks") == {}
+    assert set(values["reviews"].pop("campaigns")) == {"quarterly"}
+    assert defaults["reviews"].pop("campaigns") == {}
     for kind in ("oidc", "scim"):
         assert set(values["identity"].pop(kind)) == {"corp"}
         assert defaults["identity"].pop(kind) == {}

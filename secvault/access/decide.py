@@ -71,6 +71,11 @@ class Decision(msgspec.Struct, frozen=True):
         return self.decisive if self.allowed else self.reasons.finding.rule
 
     @property
+    def role(self) -> str:
+        """The role that the decisive rule is of, or empty."""
+        return self.reasons.roles_of_rules.get(self.rule, "")
+
+    @property
     def via(self) -> tuple[str, ...]:
         """From the subject to the role, grants by id."""
         return self.reasons.finding.via

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -17,7 +17,9 @@ from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
     ALL,
+    BROKEN_GLASS,
     DEPARTMENTS,
+    EMERGENCY_ROLE,
     GRANTED_EVERYWHERE,
     IN_ANY_DEPARTMENT,
     LOCAL_SUBJECTS,
@@ -36,7 +38,8 @@ from secvault.store.tables import epoch, role_grant
 class Grant:
     """A role given to a subject in a department. Times in microseconds since the epoch, UTC.
 
-    source: empty for what was granted here, else the provider that it comes from (`provided`).
+    source: empty for what was granted here, else the provider that it comes from (`provided`), or
+    `break-glass:<id>`.
     """
 
     id: str
@@ -84,13 +87,16 @@ def add_grant(
     somebody gives a role to themselves; Conflict when the same grant is in force already.
     """
     check_grantable(rules, subject, role, department)
+    taken = source.startswith(BROKEN_GLASS)
+    if role == EMERGENCY_ROLE and not taken:
+        raise InvalidInput.at("role", f"{role} is given by breaking the glass, not by a grant")
     start = at if not_before is None else not_before
     if expires_at is not None and expires_at <= max(at, start):
         raise InvalidInput.at("expires_at", "must lie after the start and in the future")
     by_provider = bool(source) and granted_by == PROVIDERS
     if not (is_grantee(granted_by) or granted_by in LOCAL_SUBJECTS or by_provider):
         raise InvalidInput.at("granted_by", "must be a person, a service account or the operator")
-    if granted_by == subject:
+    if granted_by == subject and not taken:
         raise Refused("nobody can give a role to themselves; ask another administrator")
     # First, so that on PostgreSQL changes of grants wait for each other.
     raise_epoch(connection, POLICY)
@@ -135,6 +141,34 @@ def revoke_grant(connection: Connection, grant_id: str, *, at: int) -> Grant:
         raise Conflict(f"the grant ended already, at {timestamp(found.revoked_at)}")
     connection.execute(update(role_grant).where(role_grant.c.id == grant_id).values(revoked_at=at))
     return Grant(**{**found._asdict(), "revoked_at": at})
+
+
+def shorten_grant(connection: Connection, grant_id: str, expires_at: int, *, at: int) -> Grant:
+    """Have the grant end at `expires_at`, earlier than it would; with the caller's transaction.
+
+    Raises NotFound; Conflict when it has ended; InvalidInput for an end that is no earlier or past.
+    """
+    raise_epoch(connection, POLICY)
+    found = read_grant(connection, grant_id)
+    if found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= at):
+        raise Conflict("the grant has ended already")
+    if expires_at <= max(at, found.not_before):
+        raise InvalidInput.at("expires_at", "must lie after the start and in the future")
+    if found.expires_at is not None and expires_at >= found.expires_at:
+        ends = timestamp(found.expires_at)
+        raise InvalidInput.at("expires_at", f"must be earlier than its present end, {ends}")
+    connection.execute(
+        update(role_grant).where(role_grant.c.id == grant_id).values(expires_at=expires_at)
+    )
+    return replace(found, expires_at=expires_at)
+
+
+def read_grant(connection: Connection, grant_id: str) -> Grant:
+    """The grant with this id, also one that has ended. Raises NotFound."""
+    found = connection.execute(select(role_grant).where(role_grant.c.id == grant_id)).first()
+    if found is None:
+        raise NotFound(f"there is no grant {grant_id[:64]!r}")
+    return Grant(**found._asdict())
 
 
 def list_grants(

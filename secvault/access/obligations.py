@@ -38,6 +38,7 @@ MAY_NEED_APPROVAL = frozenset(
         "person.enable",
         "person.import",
         "person.place",
+        "review.decide",
         "root.rotate",
         "secret_id.create",
         "service_account.create",
@@ -47,6 +48,10 @@ MAY_NEED_APPROVAL = frozenset(
     }
 )
 """Actions whose operations must say what they are about to do, or that it needs nobody."""
+
+MAY_BREAK_GLASS = frozenset({"person.disable"})
+"""Actions that an obligation can be lifted from for who has broken the glass. They only take away,
+and can be undone: none of them gives anybody an account, a role, a key or a code."""
 
 # An action of which only one operation says so; the others are work that no transaction holds.
 _ALSO = frozenset({"backup.restore"})
@@ -66,11 +71,15 @@ class Slot:
 
 @dataclass(frozen=True)
 class Obligations:
-    """What needs whom. privileged_actions, privileged_classes: what makes a role privileged."""
+    """What needs whom. privileged_actions, privileged_classes: what makes a role privileged.
+
+    break_glass: what who has broken the glass does without the second person.
+    """
 
     slots: Mapping[str, tuple[Slot, ...]]
     privileged_actions: frozenset[str]
     privileged_classes: frozenset[str]
+    break_glass: frozenset[str] = frozenset()
 
     def needed(self, action: str) -> tuple[Slot, ...]:
         """The slots of an action; empty when it needs nobody."""
@@ -116,7 +125,7 @@ def parse_obligations(text: str) -> Obligations:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _fault(f"is not TOML: {error}") from None
-    _only(document, {"version", "obligation", "privileged"}, "the file")
+    _only(document, {"version", "obligation", "privileged", "break_glass"}, "the file")
     if document.get("version") != 1:
         raise _fault("begin it with version = 1")
     slots: dict[str, tuple[Slot, ...]] = {}
@@ -137,7 +146,15 @@ def parse_obligations(text: str) -> Obligations:
     _only(privileged, {"actions", "classes"}, "privileged")
     actions = _names(privileged.get("actions", []), "privileged, actions", ACTIONS)
     classes = _names(privileged.get("classes", []), "privileged, classes", CLASSES)
-    return Obligations(slots, frozenset({GIVE, *slots, *actions}), frozenset(classes))
+    glass = document.get("break_glass", {})
+    _only(glass, {"actions"}, "break_glass")
+    lifted = _names(glass.get("actions", []), "break_glass, actions")
+    for action in lifted:
+        if action not in MAY_BREAK_GLASS:
+            known = ", ".join(sorted(MAY_BREAK_GLASS))
+            raise _fault(f"break_glass, actions: {action!r} always waits; there is only {known}")
+    powers = frozenset({GIVE, *slots, *actions})
+    return Obligations(slots, powers, frozenset(classes), frozenset(lifted))
 
 
 def _reached(rules: Rules, role: str) -> frozenset[str]:

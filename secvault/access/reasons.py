@@ -51,6 +51,11 @@ class Reasons:
         return self._found
 
     @property
+    def roles_of_rules(self) -> Mapping[str, str]:
+        """The role of each rule, by the rule's id."""
+        return self._snapshot.table.rules.rules.role_of
+
+    @property
     def outcomes(self) -> Mapping[str, Outcome]:
         """How the conditions came out of the rules about the case, by name."""
         return _outcomes(self._snapshot.basis, self._case, self.context)

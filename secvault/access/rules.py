@@ -52,6 +52,11 @@ class Rules:
     digest: str
 
     @cached_property
+    def role_of(self) -> Mapping[str, str]:
+        """The role that each rule is of, by the rule's id."""
+        return {rule.id: rule.sub for rule in self.rules}
+
+    @cached_property
     def roles(self) -> frozenset[str]:
         """Every role that the policy knows."""
         named = {rule.sub for rule in self.rules} | {link.role for link in self.links}

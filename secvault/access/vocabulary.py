@@ -123,6 +123,22 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "separation.find": "separation",
         "exception.add": "separation",
         "exception.end": "separation",
+        "review.start": "reviews",
+        "review.read": "reviews",
+        "review.decide": "reviews",
+        "review.reassign": "reviews",
+        "review.finish": "reviews",
+        "review.warn": "reviews",
+        "review.lapse": "reviews",
+        "review.own": "session",
+        "break_glass.start": "break-glass",
+        "break_glass.end": "break-glass",
+        "break_glass.read": "break-glass",
+        "break_glass.review": "break-glass",
+        "break_glass.lapse": "break-glass",
+        "break_glass.warn": "break-glass",
+        "break_glass.recover": "break-glass",
+        "break_glass.own": "session",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",
@@ -220,6 +236,10 @@ LOCAL_SUBJECTS = frozenset({"local:operator", "system:jobs"})
 """Subjects that never sign in; their roles stand in the policy file, not in the store."""
 PROVIDERS = "system:providers"
 """Who grants what the groups of an identity provider say."""
+EMERGENCY_ROLE = "role:it.break_glass"
+"""The role of who has broken the glass. It is given by that and by nothing else."""
+BROKEN_GLASS = "break-glass:"
+"""How the source of a grant begins that somebody got by breaking the glass."""
 RESERVED_ROLES = frozenset({"role:it.operator", "role:it.jobs", SIGNED_IN})
 """The roles that nobody can be granted."""
 

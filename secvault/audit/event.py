@@ -199,8 +199,8 @@ def _check_facts(event: Event) -> None:
     allowed = KINDS[event.kind]
     if event.outcome in ("denied", "error"):
         allowed |= {"reason"}
-    # Whatever is done can be done under a ticket.
-    allowed |= {"ticket"}
+    # Whatever is done can be done under a ticket, and by broken glass.
+    allowed |= {"ticket", "incident"}
     for name, value in event.detail.items():
         if name not in allowed:
             known = ", ".join(sorted(allowed)) or "none"

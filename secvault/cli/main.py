@@ -18,6 +18,7 @@ from secvault.cli import (
     audit,
     audit_proofs,
     backup,
+    break_glass,
     config,
     db,
     devices,
@@ -26,6 +27,7 @@ from secvault.cli import (
     grants,
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
+    idle,
     init,
     invitations,
     key_usage,
@@ -36,6 +38,7 @@ from secvault.cli import (
     people_file,
     policy_test,
     records,
+    reviews,
     rewraps,
     seal,
     separation,
@@ -164,6 +167,8 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
+reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
@@ -180,6 +185,8 @@ for _name, _noun, _panel in (
     ("approvals", approvals, ACCESS),
     ("policy", policy_test, ACCESS),
     ("access", access, ACCESS),
+    ("reviews", reviews, ACCESS),
+    ("break-glass", break_glass, ACCESS),
     ("systems", systems, ACCESS),
     ("tokens", tokens, ACCESS),
     ("approle", approle, ACCESS),

@@ -69,6 +69,16 @@ if TYPE_CHECKING:
         working,
     )
     from secvault.service.approvals import operations as approvals
+    from secvault.service.break_glass import operations as break_glass
+    from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.reviews import campaigns as review_campaigns
+    from secvault.service.reviews import decisions as review_decisions
+    from secvault.service.reviews import evidence as review_evidence
+    from secvault.service.reviews import facts as review_facts
+    from secvault.service.reviews import operations as reviews
+    from secvault.service.reviews import page as review_page
+    from secvault.service.reviews import reports as review_reports
+    from secvault.service.reviews import starting as review_starting
     from secvault.service.sealing import client as sealing
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
@@ -84,6 +94,7 @@ __all__ = [
     "authentication",
     "backups",
     "bootstrap",
+    "break_glass",
     "circumstances",
     "collection",
     "config",
@@ -125,10 +136,19 @@ __all__ = [
     "reauthentication",
     "records",
     "recovery",
+    "recovery_by_seal",
     "remedies",
     "replays",
     "repository",
     "resets",
+    "review_campaigns",
+    "review_decisions",
+    "review_evidence",
+    "review_facts",
+    "review_page",
+    "review_reports",
+    "review_starting",
+    "reviews",
     "rewrap_runs",
     "rewrapping",
     "rules",
@@ -157,6 +177,7 @@ __all__ = [
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
+    "break_glass": "secvault.service.break_glass.operations",
     "collection": "secvault.records.collection",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
@@ -175,8 +196,17 @@ _ELSEWHERE = {
     "proofs": "secvault.audit.proofs",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "review_campaigns": "secvault.service.reviews.campaigns",
+    "review_decisions": "secvault.service.reviews.decisions",
+    "review_evidence": "secvault.service.reviews.evidence",
+    "review_facts": "secvault.service.reviews.facts",
+    "review_page": "secvault.service.reviews.page",
+    "review_reports": "secvault.service.reviews.reports",
+    "review_starting": "secvault.service.reviews.starting",
+    "reviews": "secvault.service.reviews.operations",
     "rules": "secvault.access.rules",
     "scope": "secvault.access.scope",
     "seal_files": "secvault.keyring.seals.configured",

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from secvault.config.conditions import ConditionSettings
 from secvault.config.model import PREFIX, BackupSettings, IdentitySettings, Settings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.reviews import ReviewSettings
 
 # Variables with the prefix that are no settings: where to look, who asks, and the unattended
 # answers of `secvault init`.
@@ -36,6 +37,7 @@ def named_tables() -> dict[str, type[BaseModel]]:
             ("conditions", ConditionSettings),
             ("identity", IdentitySettings),
             ("notifications", NotificationSettings),
+            ("reviews", ReviewSettings),
         )
         for name, field in model.model_fields.items()
         if get_origin(field.annotation) is dict

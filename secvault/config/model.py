@@ -14,6 +14,7 @@ from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
@@ -283,6 +284,8 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     conditions: ConditionSettings = ConditionSettings()
+    reviews: ReviewSettings = ReviewSettings()
+    break_glass: BreakGlassSettings = BreakGlassSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()

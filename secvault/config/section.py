@@ -37,9 +37,9 @@ def _known_zone(name: str) -> str:
     return name
 
 
+Zone = Annotated[str, AfterValidator(_known_zone)]
 UsablePath = Annotated[Path, AfterValidator(_usable_path)]
 Name = Annotated[str, AfterValidator(_name)]
-Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Section(BaseModel):

@@ -19,7 +19,7 @@ from secvault.errors import NotFound
 from secvault.identity import names, people, service_accounts
 from secvault.notices import outbox
 from secvault.notices.outbox import Notice
-from secvault.notices.rules import PRIVILEGED, RULES, Telling, telling_of
+from secvault.notices.rules import PRIVILEGED, RULES, WATCHING, Telling, telling_of
 from secvault.store import Store
 from secvault.store.engine import row_held
 from secvault.store.tables import audit_event, notice_cursor, person_contact
@@ -190,7 +190,11 @@ def _recipients(
         yield f"channel:{channel}", "admin"
     if reach.people:
         grants = list_grants(connection, role=ADMINISTRATOR, department="it", valid_at=now)
-        ids = {grant.subject.removeprefix("user:") for grant in grants} - told
+        if telling.alarm:
+            watching = list_grants(connection, valid_at=now)
+            grants += tuple(grant for grant in watching if grant.role in WATCHING)
+        people_told = {grant.subject for grant in grants if grant.subject.startswith("user:")}
+        ids = {subject.removeprefix("user:") for subject in people_told} - told
         for each in sorted(ids):
             if _is_active(connection, each):
                 yield f"person:{each}", "admin"

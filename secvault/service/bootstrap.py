@@ -16,6 +16,7 @@ from secvault.identity import enrolment, invitations, people
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service.authentication import OPERATOR, local_operator
+from secvault.service.break_glass import recovery
 from secvault.service.people import context_words, operation
 from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
@@ -58,9 +59,10 @@ def issue_first(service: Service) -> Issued:
 def admit_first(service: Service, connection: Connection, person: Person) -> None:
     """Make this person the administrator, with the transaction that activates them.
 
-    Raises Conflict when there ever was one.
+    Raises Conflict when there ever was one, unless the seal's holders have opened a way in.
     """
-    require_none(connection)
+    if not recovery.use_up(service, connection, person.subject):
+        require_none(connection)
     first = candidate(service, person.subject, ADMINISTRATOR, DEPARTMENT)
     warned = require_apart(service, connection, (first,))
     grant = add_grant(

@@ -8,6 +8,7 @@ from secvault import access
 from secvault.access import Grant
 from secvault.access.conflicts import Conflict as SeparationConflict
 from secvault.access.obligations import GIVE, roles_with
+from secvault.access.vocabulary import EMERGENCY_ROLE
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
@@ -69,9 +70,8 @@ def add_grant(
         whom = subject_of(connection, subject)
         obligations = service.approvers.obligations
         # What is refused in any case, a role for oneself, asks nobody.
-        if whom == caller.principal.subject or not obligations.is_privileged(
-            service.policy.rules, role
-        ):
+        hopeless = whom == caller.principal.subject or role == EMERGENCY_ROLE
+        if hopeless or not obligations.is_privileged(service.policy.rules, role):
             return None
         _require_activated(service, connection, whom)
         # Before anybody is asked to approve what would be refused.

@@ -23,6 +23,7 @@ from secvault.access import (
 )
 from secvault.access.obligations import MAY_NEED_APPROVAL
 from secvault.access.surroundings import NOWHERE, Surroundings
+from secvault.access.vocabulary import EMERGENCY_ROLE
 from secvault.audit.event import Actor, ActorKind, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
@@ -376,7 +377,7 @@ class Spine:
             count=done.count if done else None,
             decision=note_of(decision, operation, caller.principal.narrowing),
             request=caller.request_id,
-            detail=_with_ticket(caller, done.detail if done else {}),
+            detail=_with_ticket(caller, {**(done.detail if done else {}), **_incident(decision)}),
         )
 
 
@@ -396,6 +397,15 @@ def _require_all(decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         if not decision.allowed:
             raise _refused(decision)
+
+
+def _incident(decision: Decision) -> Mapping[str, str]:
+    """The incident by which it was allowed; nothing where the glass is whole."""
+    # The role first: to work the way out takes longer than the decision.
+    if decision.role != EMERGENCY_ROLE or EMERGENCY_ROLE not in decision.via:
+        return {}
+    step = decision.via[decision.via.index(EMERGENCY_ROLE) - 1]
+    return {"incident": step.removeprefix("grant ")}
 
 
 def _refused(decision: Decision) -> Refused:

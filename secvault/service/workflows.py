@@ -15,6 +15,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
+from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -22,19 +23,23 @@ from secvault.store import tables
 
 BACKUP = "backup"
 DRILL = "drill"
-SEPARATION = "separation"
+SEPARATION, REVIEW = "separation", "review"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 """Who breaks a rule of separation by now, also by what only time has brought."""
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When each plan is backed up and drilled, as declared; and the nightly look at conflicts."""
-    plans = tuple(
+    """When plans are backed up and drilled, access is reviewed, and conflicts are looked for."""
+    plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
         for name, plan in service.settings.backup.plans.items()
         for kind, cron in ((BACKUP, plan.schedule), (DRILL, plan.drill_schedule))
     )
-    return (*plans, NIGHTLY)
+    reviews = (
+        Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)
+        for name, chosen in service.settings.reviews.campaigns.items()
+    )
+    return (*plans, *reviews, NIGHTLY)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -51,6 +56,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
             ),
         ),
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
+        Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
@@ -160,6 +166,11 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
+
+
+def _start_review(service: Service, context: JobContext) -> JsonValue:
+    begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
+    return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
 
 
 def _unseen(_progress: Progress) -> None:

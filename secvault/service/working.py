@@ -11,6 +11,7 @@ from types import FrameType
 
 import structlog
 
+from secvault.access import last_use
 from secvault.audit import checkpoints, nodes
 from secvault.clock import Clock
 from secvault.config import Settings
@@ -19,7 +20,9 @@ from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
+from secvault.service.break_glass import watching
 from secvault.service.key_rotation import Told, rotate_due_keys
+from secvault.service.reviews import lapsing
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
@@ -32,6 +35,7 @@ LOOKS = 20
 """Sealing must not wait for the next look."""
 ROTATION_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
+FOLLOW_SECONDS = 5.0
 
 
 class Turns:
@@ -181,6 +185,9 @@ def _watch(
         if clock.monotonic() >= rotation:
             rotation = clock.monotonic() + ROTATION_SECONDS
             _rotate(service, told, log)
+            _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
+            _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
+            _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -196,6 +203,16 @@ def _guarded(log: Callable[..., object], event: str, do: Callable[[], object]) -
     except SecvaultError as error:
         # The next turn tries again.
         log(event, code=error.code, detail=error.detail)
+
+
+def _note_uses(service: Service, turns: Turns) -> int:
+    """Read on in the log, but not so long that the worker's other duties wait."""
+    end = service.clock.monotonic() + FOLLOW_SECONDS
+
+    def over() -> bool:
+        return turns.over() or service.clock.monotonic() >= end
+
+    return last_use.follow(service.store, service.clock, service.policy, over)
 
 
 def _forget_deliveries(worker: Worker) -> int:

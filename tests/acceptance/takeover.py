@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from secvault.access import add_grant
 from secvault.crypto.secret import Secret
+from secvault.identity import people
 from secvault.service import Service, authentication, contacts, factors
 from secvault.service.spine import Caller
 from secvault.store import tables
@@ -20,6 +21,7 @@ from tests.running_service import PASSWORD, STEP, Hands, House, furnish, join
 
 ROLES = (("role:hr.head", "hr"), ("role:it.admin", "it"))
 ADMIN = ("role:it.admin", "it")
+PREPARED = ("role:it.break_glass_holder", "it")
 
 # What the administrator chooses for others, and the seed of tokens that they import.
 CHOSEN = "marble lantern quiet orbit"
@@ -57,6 +59,17 @@ def company(folder: Path) -> Company:
     with house.open() as service:
         victim = _victim(service, house)
         join(service, house, "second", ADMIN)
+        # What the one can do whom two have prepared for an emergency is more than an administrator.
+        with service.store.write() as connection:
+            add_grant(
+                connection,
+                service.policy.rules,
+                subject=people.find_person(connection, "admin").subject,
+                role=PREPARED[0],
+                department=PREPARED[1],
+                granted_by="local:operator",
+                at=service.clock.micros(),
+            )
         for name in ("admin", "second"):
             house.hands.seconds += STEP
             code = Secret.of(house.hands.code(house.seeds[name]))

@@ -165,6 +165,29 @@ CALLS: Mapping[str, Bodies] = {
     "POST /access/v1/search/subject": ({**VICTIM, "resource": PEOPLE_OF_IT},),
     "POST /access/v1/search/resource": ({**VICTIM, "resource": PEOPLE_OF_IT},),
     "POST /access/v1/search/action": ({**VICTIM, "resource": PEOPLE_OF_IT},),
+    "GET /api/v1/reviews": ({},),
+    "POST /api/v1/reviews": (
+        {"name": "mine", "reviewers": ["admin"], "fallback": "puppet"},
+        {"name": "mine", "roles": ["role:hr.head"], "fallback": "second", "days": 3},
+    ),
+    "GET /api/v1/reviews/own": ({},),
+    "GET /api/v1/reviews/dormant": ({},),
+    "GET /api/v1/reviews/unused": ({},),
+    "GET /api/v1/reviews/{review}": ({},),
+    "GET /api/v1/reviews/{review}/items": ({},),
+    "POST /api/v1/reviews/items/{item}/reviewer": ({"reviewer": "admin"}, {"reviewer": "puppet"}),
+    "POST /api/v1/reviews/items/{item}/decision": (
+        {"verdict": "keep", "comment": "mine"},
+        {"verdict": "shorten", "comment": "mine", "days": 3650},
+    ),
+    "POST /api/v1/reviews/{review}/end": ({},),
+    "GET /api/v1/reviews/{review}/evidence": ({},),
+    "GET /api/v1/reviews/{review}/evidence.csv": ({},),
+    "POST /api/v1/break-glass": ({"reason": "mine"}, {"reason": "mine", "drill": True}),
+    "GET /api/v1/break-glass": ({},),
+    "GET /api/v1/break-glass/own": ({},),
+    "GET /api/v1/break-glass/{incident}": ({},),
+    "POST /api/v1/break-glass/{incident}/review": ({"findings": "mine", "reinstate": True},),
     "POST /v1/auth/approle/role/{role}": ({"system": "robot"},),
     "GET /v1/auth/approle/role": ({},),
     "GET /v1/auth/approle/role/{role}": ({},),
@@ -214,6 +237,7 @@ CALLS: Mapping[str, Bodies] = {
 # They end what the walk goes on with, or what it asked for; nothing comes back from them.
 ONLY_END = {
     "DELETE /api/v1/sessions/self",
+    "POST /api/v1/break-glass/{incident}/end",
     "POST /api/v1/sessions/self/sign-out",
     "POST /api/v1/sessions/self/step-up",
     "POST /api/v1/approvals/{request}/refusal",
@@ -276,6 +300,7 @@ class Walk:
             self.at["version"] = str(shown["version"])
         if "granted_by" in shown:
             self.at["grant"] = shown["id"]
+        self.learn_of_reviews(shown)
         if "key_id" in shown:
             self.at["key_id"] = shown["key_id"]
         if "invitation" in shown:
@@ -284,6 +309,16 @@ class Walk:
         if asked and asked["request"]:
             self.requests[asked["request"]] = asked["digest"]
             self.at |= {"request": asked["request"], "digest": asked["digest"]}
+
+    def learn_of_reviews(self, shown: Mapping[str, Any]) -> None:
+        """Go on with reviews, what is to be reviewed of the victim's, and broken glass."""
+        if "systems_without_owner" in shown:
+            self.at["review"] = shown["id"]
+        if "findings" in shown:
+            self.at["incident"] = shown["id"]
+        for item in shown.get("items", ()):
+            if isinstance(item, dict) and item.get("name") == "victim":
+                self.at["item"] = item["id"]
 
     def puppet_comes_in(self) -> str | None:
         """Use the invitation of the made-up person, and sign in as them; None the second time."""
@@ -361,11 +396,15 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "path": "token",
             "provider": "corp",
             "request": "0" * 32,
+            "review": "0" * 32,
+            "item": "0" * 32,
+            "incident": "g" + "0" * 20,
             "digest": "0" * 64,
             "decision": "0" * 32,
             "first": "123456",
             "second": "123457",
         }
+    at_first = at["incident"]
     with front.serving(replace(house, more={**house.more, **OF_DIRECTORY})) as api:
         walk = Walk(api, at)
         puppet = None
@@ -385,6 +424,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
                     route = "POST /api/v1/approvals/{request}/approval"
                     assert walk.call(route, {"digest": digest}, who) != 201
         assert puppet, "the walk should at least have made up a person"
+        assert walk.at["incident"] != at_first, "the walk should have broken the glass"
         _try_to_get_in(walk, made)
     with house.open() as service:
         after = account(service, victim)

@@ -86,7 +86,7 @@ def test_whoever_can_grant_approve_reset_or_take_keys_out_or_reads_what_hurts_is
     obligations = load_obligations(POLICIES)
     grantable = shipped.roles - {"role:it.operator", "role:it.jobs", "role:any.signed_in"}
     found = {role for role in grantable if obligations.is_privileged(shipped, role)}
-    own = ("admin", "approver", "key_custodian", "provisioner")
+    own = ("admin", "approver", "break_glass", "break_glass_holder", "key_custodian", "provisioner")
     of_it = {f"role:it.{name}" for name in own}
     assert {role for role in found if role.startswith("role:it.")} == of_it
     heads = {role for role in grantable if role.endswith(".head") and role != "role:it.head"}
@@ -98,3 +98,10 @@ def test_what_a_role_inherits_counts(shipped: Rules) -> None:
     by_clerk = Obligations({}, frozenset({"record.list"}), frozenset())
     assert by_clerk.is_privileged(shipped, "role:hr.head")
     assert not by_clerk.is_privileged(shipped, "role:it.admin")
+
+
+def test_broken_glass_lifts_only_what_takes_away_and_can_be_undone() -> None:
+    assert load_obligations(POLICIES).break_glass == {"person.disable"}
+    for action in ("factor.reset", "grant.add", "person.enable", "token.issue", "key.export"):
+        with pytest.raises(ConfigurationError, match=r"there is only person\.disable"):
+            parse_obligations(f'version = 1\n[break_glass]\nactions = ["{action}"]')

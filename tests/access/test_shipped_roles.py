@@ -99,6 +99,9 @@ EVERYBODY |= {
     "identity.read",
     "access.own",
 }
+EVERYBODY |= {"review.own", "break_glass.own"}
+REVIEWS = {f"review.{what}" for what in ("start", "read", "reassign", "finish")}
+GLASS = {"break_glass.read", "break_glass.end"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -114,10 +117,19 @@ MAY = {
     | MOUNTS
     | NOTICES
     | ASKED
+    | REVIEWS
+    | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
-    "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
+    "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse"},
+    "it.break_glass_holder": EVERYBODY,
+    "it.break_glass": EVERYBODY
+    | {"person.read", "person.disable", "person.unlock", "session.read", "session.end"}
+    | {"grant.read", "backup.read", "backup.restore", "drill.read", "audit.read", "audit.verify"}
+    | {"vault.seal"},
     "it.auditor": EVERYBODY
     | ACCESS
+    | REVIEWS
+    | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
     | ASKED,
@@ -146,10 +158,15 @@ LOCAL_MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
+    | REVIEWS
+    | GLASS
+    | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"},
     "system:jobs": (BACKUPS - {"backup.restore"})
+    | {"review.start", "review.warn", "review.lapse", "review.finish"}
+    | {"break_glass.lapse", "break_glass.warn"}
     | {
         "token.warn",
         "separation.find",

@@ -21,10 +21,14 @@ from secvault.service import (
     token_tree,
     transit,
 )
+from secvault.service.break_glass import operations as break_glass
+from secvault.service.reviews import decisions, starting
+from secvault.service.reviews import operations as reviews
+from secvault.service.reviews.facts import Scope
 from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
 from tests.contract.material import certificate_of, public_of
-from tests.running_service import House, system_token
+from tests.running_service import House, join, signed_in, system_token
 
 
 class Hand:
@@ -32,6 +36,7 @@ class Hand:
 
     def __init__(self, service: Service, house: House) -> None:
         self.service = service
+        self.house = house
         self.operator = Caller(authentication.local_operator(service))
         self.text = system_token(service, "worker", "it", "role:it.cryptor")
         self.worker = Caller(authentication.authenticate(service, self.text))
@@ -94,6 +99,24 @@ class Hand:
         )
         assert _epochs(self.service).keys > before.keys
 
+    def review(self, what: str, days: int | None = None) -> None:
+        head = signed_in(self.service, self.house, "head")
+        scope = Scope(roles=("role:hr.clerk",))
+        plan = starting.Plan("Q4", scope)
+        starting.start(self.service, self.operator, plan)
+        before = _epochs(self.service)
+        (item,) = reviews.own_items(self.service, head)
+        verdict = decisions.Verdict(what, "because", days)
+        decisions.decide(self.service, head, item.item.id, verdict)
+        assert _epochs(self.service).policy > before.policy
+
+    def break_glass(self) -> str:
+        who = join(self.service, self.house, "mai", ("role:it.break_glass_holder", "it"))
+        before = _epochs(self.service)
+        begun = break_glass.start(self.service, who, "it burns")
+        assert _epochs(self.service).policy > before.policy
+        return begun.incident.id
+
     def grant_of_worker(self) -> str:
         subject = self.worker.principal.subject
         found = grants.list_grants(self.service, self.operator)
@@ -138,6 +161,10 @@ CREDENTIALS: dict[str, Callable[[Hand], object]] = {
 }
 POLICY: dict[str, Callable[[Hand], object]] = {
     "revoke a grant": lambda it: grants.revoke_grant(it.service, it.operator, it.grant_of_worker()),
+    "revoke by a review": lambda it: it.review("revoke"),
+    "shorten by a review": lambda it: it.review("shorten", 5),
+    "break the glass": lambda it: it.break_glass(),
+    "end it": lambda it: break_glass.end(it.service, it.operator, it.break_glass()),
 }
 
 

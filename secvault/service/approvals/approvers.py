@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, select, text
 
-from secvault.access import NO_FIELD, AccessContext, AccessRequest, Policy
+from secvault.access import ALL, NO_FIELD, AccessContext, AccessRequest, Grant, Policy
 from secvault.access.grants import list_grants
 from secvault.access.obligations import GIVE, Obligations, Slot, roles_with
 from secvault.audit.event import Actor, Event
@@ -111,6 +111,23 @@ class Approvers:
         """Whether approvals would become impossible in `it` if this subject gave none any more."""
         present = self.in_department(connection, HOME)
         return subject in present and len(present) <= ENOUGH and self.needed(connection)
+
+    def too_few_after(self, connection: Connection, ending: Grant, at: int) -> bool:
+        """Whether fewer than two could approve in `it` from `at` on if this grant ended then.
+
+        at: microseconds. Grants that end before by themselves are not counted on.
+        """
+        roles = roles_with(self._policy.rules, {GIVE})
+        if ending.role not in roles or ending.department not in (HOME, ALL):
+            return False
+        if not self.needed(connection) or not self.active(connection, [ending.subject]):
+            return False
+        lasting = {
+            grant.subject
+            for grant in list_grants(connection, valid_at=at)
+            if grant.id != ending.id and grant.role in roles and grant.department in (HOME, ALL)
+        }
+        return len(self.active(connection, lasting)) < ENOUGH
 
     def wanted(self, action: str, subjects: Iterable[str]) -> tuple[Slot, ...]:
         """The slots of an action, when these subjects ask for it and do it.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from secvault.access import list_grants
 from secvault.access.obligations import Slot
+from secvault.access.vocabulary import BROKEN_GLASS, EMERGENCY_ROLE
 from secvault.audit.event import Event
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
@@ -17,6 +19,7 @@ from secvault.service.approvals.subjects import actor_named
 
 NOBODY_YET = "no-second-person-yet"
 APPROVED = "approved"
+BROKEN = "break-glass"
 
 
 class ByPolicy:
@@ -42,6 +45,8 @@ class ByPolicy:
             return NOT_REQUIRED
         if not self._approvers.needed(connection):
             return NOBODY_YET
+        if self._broke_the_glass(connection, proposal):
+            return BROKEN
         waiting: tuple[Request, int] | None = None
         for request in requests.open_requests_for(connection, self._clock, proposal.digest):
             missing = self.missing(connection, request, proposal)
@@ -62,6 +67,23 @@ class ByPolicy:
         given = {one.approver for one in request.approvals} - concerned
         slots = self._slots(proposal, request.requester)
         return self._approvers.missing(connection, slots, proposal.department, given)
+
+    def _broke_the_glass(self, connection: Connection, proposal: Proposal) -> bool:
+        """Whether an emergency lifts the obligation: somebody must be left who can approve, and
+        who is neither the one who acts nor the one affected.
+        """
+        if proposal.action not in self._approvers.obligations.break_glass:
+            return False
+        held = list_grants(
+            connection,
+            subject=proposal.subject,
+            role=EMERGENCY_ROLE,
+            valid_at=self._clock.micros(),
+        )
+        if not any(grant.source.startswith(BROKEN_GLASS) for grant in held):
+            return False
+        able = self._approvers.in_department(connection, proposal.department)
+        return bool(set(able) - {proposal.subject, proposal.beneficiary})
 
     def _slots(self, proposal: Proposal, *also: str) -> tuple[Slot, ...]:
         return self._approvers.wanted(proposal.action, (proposal.subject, *also))

@@ -53,6 +53,14 @@ from secvault.store.tables.keys import (
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.records import data_key, record, record_facts, record_field
+from secvault.store.tables.reviews import (
+    break_glass_incident,
+    review_campaign,
+    review_item,
+    review_told,
+    rule_use,
+    use_cursor,
+)
 from secvault.store.tables.schema import epoch, metadata
 from secvault.store.tables.separation import (
     object_actor,
@@ -74,6 +82,7 @@ __all__ = [
     "audit_outbox",
     "backup_repository",
     "backup_run",
+    "break_glass_incident",
     "data_key",
     "drill",
     "epoch",
@@ -106,8 +115,12 @@ __all__ = [
     "reset_code",
     "reset_code_part",
     "retired_root",
+    "review_campaign",
+    "review_item",
+    "review_told",
     "rewrap_run",
     "role_grant",
+    "rule_use",
     "schedule",
     "scim_group",
     "scim_group_member",
@@ -122,5 +135,6 @@ __all__ = [
     "stranger",
     "token",
     "totp_device",
+    "use_cursor",
     "vault",
 ]
