@@ -51,6 +51,7 @@ from secvault.store.tables.keys import (
     vault,
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
+from secvault.store.tables.policy import policy_version
 from secvault.store.tables.records import data_key, record, record_field
 from secvault.store.tables.schema import epoch, metadata
 
@@ -88,6 +89,7 @@ __all__ = [
     "passkey_challenge",
     "person",
     "person_contact",
+    "policy_version",
     "record",
     "record_field",
     "recovery_code",
