@@ -7,11 +7,13 @@ with its next decision. The role counts while `not_before <= now < expires_at`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
+from secvault.access.publication import newest_number
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
     ALL,
@@ -94,10 +96,9 @@ def add_grant(
         role_grant.c.revoked_at.is_(None),
     )
     ended = role_grant.c.expires_at <= at
-    # A grant that ran out still holds the place in the index of live grants.
-    connection.execute(
-        update(role_grant).where(*same, ended).values(revoked_at=role_grant.c.expires_at)
-    )
+    # A grant that ran out still holds the place in the index of live grants. It is closed as of
+    # now: until now it stood there as one that had run out, and so it is found for the past.
+    connection.execute(update(role_grant).where(*same, ended).values(revoked_at=at))
     if connection.execute(select(role_grant.c.id).where(*same)).first():
         raise Conflict(f"{subject} has {role} in {department} already; revoke that grant first")
     grant = Grant(
@@ -125,7 +126,8 @@ def revoke_grant(connection: Connection, grant_id: str, *, at: int) -> Grant:
     if found is None:
         raise NotFound(f"there is no grant {grant_id}")
     if found.revoked_at is not None:
-        raise Conflict(f"the grant ended already, at {timestamp(found.revoked_at)}")
+        ended = min(found.revoked_at, found.expires_at or found.revoked_at)
+        raise Conflict(f"the grant ended already, at {timestamp(ended)}")
     connection.execute(update(role_grant).where(role_grant.c.id == grant_id).values(revoked_at=at))
     return Grant(**{**found._asdict(), "revoked_at": at})
 
@@ -172,17 +174,61 @@ def check_grantable(rules: Rules, subject: str, role: str, department: str) -> N
         raise InvalidInput.at("department", f"{role} has rights in {department_of(role)} only")
 
 
-def read_live(connection: Connection) -> tuple[int, tuple[Grant, ...]]:
-    """The epoch, and every grant that is not revoked: in force, to come, or run out."""
-    # One statement, so that both are of the same moment on PostgreSQL too.
+class Live(NamedTuple):
+    """What counts at one moment. published: the number of the policy in force, 0 for none."""
+
+    epoch: int
+    published: int
+    grants: tuple[Grant, ...]
+
+
+def read_live(connection: Connection) -> Live:
+    """The epoch, the policy in force, and every grant that is not revoked: in force, to come, or
+    run out.
+    """
+    # One statement, so that all are of the same moment on PostgreSQL too.
     query = (
-        select(epoch.c.value.label("epoch"), role_grant)
+        select(epoch.c.value.label("epoch"), newest_number().label("published"), role_grant)
         .select_from(epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
         .where(epoch.c.name == POLICY)
         .order_by(role_grant.c.created_at, role_grant.c.id)
     )
     rows = [row._asdict() for row in connection.execute(query)]
     if not rows:
-        return 0, ()
-    epochs = [row.pop("epoch") for row in rows]
-    return epochs[0], tuple(Grant(**row) for row in rows if row["id"] is not None)
+        return Live(0, 0, ())
+    heads = [(row.pop("epoch"), row.pop("published") or 0) for row in rows]
+    return Live(*heads[0], tuple(Grant(**row) for row in rows if row["id"] is not None))
+
+
+def grants_as_of(connection: Connection, at: int) -> tuple[Grant, ...]:
+    """The grants as they stood at a past moment: what was given by then and not yet taken away.
+
+    Those that were taken away later are given as not revoked.
+    """
+    query = (
+        select(role_grant)
+        .where(
+            role_grant.c.created_at <= at,
+            or_(role_grant.c.revoked_at.is_(None), role_grant.c.revoked_at > at),
+        )
+        .order_by(role_grant.c.created_at, role_grant.c.id)
+    )
+    return tuple(
+        Grant(**{**row._asdict(), "revoked_at": None}) for row in connection.execute(query)
+    )
+
+
+def close_run_out(connection: Connection, roles: Iterable[str], *, at: int) -> None:
+    """Close the grants of these roles whose time is over; durable with the caller's transaction.
+
+    A run-out grant of a role that no longer exists would make its holder's roles unreadable.
+    """
+    connection.execute(
+        update(role_grant)
+        .where(
+            role_grant.c.role.in_(sorted(roles)),
+            role_grant.c.revoked_at.is_(None),
+            role_grant.c.expires_at <= at,
+        )
+        .values(revoked_at=at)
+    )

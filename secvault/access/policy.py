@@ -1,15 +1,17 @@
 """The policy in force in this process: one snapshot, swapped whole when something changed.
 
-Every decision compares the store's epoch with the snapshot's. When they differ, or a grant starts
-or ends, a new snapshot is built off to the side and put in place by one assignment. While it
-cannot be built or the epoch cannot be read, nothing is answered: the error reaches the caller, and
-the snapshot from before the change is not used again.
+Every decision compares the store's epoch with the snapshot's. When they differ, as they do after a
+publication and after each change of grants, or when a grant starts or ends, a new snapshot is built
+off to the side, of the published policy and the grants of one moment, and put in place by one
+assignment. While it cannot be built or the epoch cannot be read, nothing is answered: the error
+reaches the caller, and the snapshot from before the change is not used again.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from sqlalchemy import Connection
@@ -24,8 +26,10 @@ from secvault.access.decide import (
     decide_fields,
     field_access,
 )
-from secvault.access.grants import read_live
+from secvault.access.grants import Grant, grants_as_of, read_live
+from secvault.access.in_force import GivenByHand, InForce, Source
 from secvault.access.narrowing import Narrowing, held_roles
+from secvault.access.publication import latest_version
 from secvault.access.rules import Rules
 from secvault.access.snapshot import Snapshot, build_snapshot
 from secvault.clock import Clock
@@ -33,9 +37,18 @@ from secvault.store import Store
 from secvault.store.epoch import POLICY, read_epoch
 
 
+@dataclass(frozen=True)
+class _Present:
+    """A snapshot with the policy that it was built of; never one without the other."""
+
+    snapshot: Snapshot
+    in_force: InForce
+
+
 class Policy:
     """Decides by the present policy. Safe to use from many threads.
 
+    source: the policies that were published; or rules, which are then taken as they are.
     recheck_seconds: how old the comparison with the store's epoch may be; 0 compares for every
     decision, so that a revoked grant opens nothing from the moment its transaction ended.
     A caller that acts inside a transaction passes its connection: then the epoch is read there,
@@ -45,7 +58,7 @@ class Policy:
     def __init__(
         self,
         store: Store,
-        rules: Rules,
+        source: Source | Rules,
         clock: Clock,
         *,
         recheck_seconds: float = 0.0,
@@ -56,34 +69,55 @@ class Policy:
         self._recheck = recheck_seconds
         self._random = random
         self._building = Lock()
-        self._rules = rules
-        self._current: Snapshot | None = None
+        self._source = GivenByHand(source) if isinstance(source, Rules) else source
+        self._current: _Present | None = None
         self._compared_at = 0.0
 
     @property
     def rules(self) -> Rules:
         """The rules in force."""
-        return self._rules
+        return self.in_force().rules
+
+    def in_force(self, connection: Connection | None = None) -> InForce:
+        """What is in force, whole. connection: a transaction, to see it as that one does.
+
+        Raises Unavailable when the store, or what it holds, cannot be read.
+        """
+        if connection is None:
+            return self._present(self._clock.micros()).in_force
+        latest = latest_version(connection)
+        number = latest.number if latest else 0
+        current = self._current
+        if current and current.in_force.number == number:
+            return current.in_force
+        return self._source.numbered(connection, number)
 
     def publish(self, rules: Rules) -> None:
-        """Put other rules in force for every decision that begins after this returns."""
+        """Put other rules in force for every decision that begins after this returns.
+
+        Only where they were given by hand; those of a store are published there.
+        """
+        assert isinstance(self._source, GivenByHand)  # noqa: S101 - else the store is the way
         with self._building:
-            self._rules = rules
+            self._source.put(rules)
             self._current = None
+
+    def as_of(self, connection: Connection, at: int) -> Snapshot:
+        """The policy of a past moment (microseconds): what was published then, with the grants as
+        they stood then. Good for questions about exactly that moment.
+
+        Raises NotFound when nothing was published yet, Unavailable, Damaged.
+        """
+        in_force, epoch = self._source.at(connection, at)
+        snapshot = self._snapshot_of(in_force, grants_as_of(connection, at), epoch, at)
+        return replace(snapshot, valid_from=at, valid_until=at + 1)
 
     def snapshot(self, at: int, connection: Connection | None = None) -> Snapshot:
         """The policy of the moment `at` (microseconds), as the store has it now.
 
-        Raises Unavailable when the store cannot be read, ConfigurationError for bad rules.
+        Raises Unavailable when the store, or the policy that it holds, cannot be read.
         """
-        current = self._current
-        if connection is not None:
-            if current and current.epoch == read_epoch(connection, POLICY) and current.covers(at):
-                return current
-            return self._build(at, connection)
-        if current and current.covers(at) and self._unchanged(current):
-            return current
-        return self._renew(at)
+        return self._present(at, connection).snapshot
 
     def held_roles(
         self, subject: str, at: int, narrowing: Narrowing = (), connection: Connection | None = None
@@ -101,9 +135,12 @@ class Policy:
         None when the policy at hand is of another epoch, or not of the request's moment.
         """
         current = self._current
-        if current is None or current.epoch != epoch or not current.covers(request.context.at):
+        if current is None:
             return None
-        return decide(current, request, random=self._random)
+        snapshot = current.snapshot
+        if snapshot.epoch != epoch or not snapshot.covers(request.context.at):
+            return None
+        return decide(snapshot, request, random=self._random)
 
     def decide_fields(
         self,
@@ -153,21 +190,32 @@ class Policy:
             random=self._random,
         )
 
-    def _unchanged(self, current: Snapshot) -> bool:
+    def _present(self, at: int, connection: Connection | None = None) -> _Present:
+        current = self._current
+        if connection is not None:
+            same = current and current.snapshot.epoch == read_epoch(connection, POLICY)
+            if current and same and current.snapshot.covers(at):
+                return current
+            return self._build(at, connection)
+        if current and current.snapshot.covers(at) and self._unchanged(current):
+            return current
+        return self._renew(at)
+
+    def _unchanged(self, current: _Present) -> bool:
         now = self._clock.monotonic()
         if self._recheck and now - self._compared_at < self._recheck:
             return True
         with self._store.read() as connection:
-            same = read_epoch(connection, POLICY) == current.epoch
+            same = read_epoch(connection, POLICY) == current.snapshot.epoch
         if same:
             self._compared_at = now
         return same
 
-    def _renew(self, at: int) -> Snapshot:
+    def _renew(self, at: int) -> _Present:
         with self._building:
             current = self._current
             # Another thread may have built it while this one waited.
-            if current and current.covers(at) and self._unchanged(current):
+            if current and current.snapshot.covers(at) and self._unchanged(current):
                 return current
             began = self._clock.monotonic()
             with self._store.read() as connection:
@@ -176,6 +224,15 @@ class Policy:
             self._current = made
             return made
 
-    def _build(self, at: int, connection: Connection) -> Snapshot:
-        epoch, grants = read_live(connection)
-        return build_snapshot(self._rules, grants, epoch=epoch, at=at)
+    def _build(self, at: int, connection: Connection) -> _Present:
+        live = read_live(connection)
+        in_force = self._source.numbered(connection, live.published)
+        snapshot = self._snapshot_of(in_force, live.grants, live.epoch, at)
+        return _Present(snapshot, in_force)
+
+    @staticmethod
+    def _snapshot_of(in_force: InForce, grants: Iterable[Grant], epoch: int, at: int) -> Snapshot:
+        if in_force.rescue:
+            # A grant of a role that the substitute lacks must not shut out whoever mends it.
+            grants = [grant for grant in grants if grant.role in in_force.rules.roles]
+        return build_snapshot(in_force.rules, grants, epoch=epoch, at=at)

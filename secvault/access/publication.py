@@ -7,8 +7,9 @@ its next decision, whole or not at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select
 
 from secvault.access.bundle import Bundle, stored_bundle
 from secvault.errors import Conflict, NotFound
@@ -113,10 +114,10 @@ def list_versions(connection: Connection) -> tuple[Version, ...]:
     return tuple(_version(row) for row in rows)
 
 
-def newest_number() -> object:
+def newest_number() -> ScalarSelect[int]:
     """A scalar subquery: the number in force, NULL before the first publication."""
     return select(func.max(policy_version.c.number)).scalar_subquery()
 
 
-def _version(row: Row[tuple[object, ...]]) -> Version:
+def _version(row: Row[Any]) -> Version:
     return Version(**row._asdict())

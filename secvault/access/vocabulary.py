@@ -117,6 +117,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "approval.read": "approvals",
         "approval.give": "approvals",
         "approval.refuse": "approvals",
+        "policy.read": "policy",
+        "policy.apply": "policy",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",

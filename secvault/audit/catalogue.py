@@ -207,6 +207,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "factor.reset": "person expires_at reason approval digest",
         "password.reset": "person expires_at reason approval digest",
         "policy.change": "policy version from_version",
+        "policy.read": "policy version operation passed problems",
+        "policy.apply": "policy version from_version reason approval digest",
         # Records
         "collection.read": "collection",
         "record.create": "collection version",

@@ -84,10 +84,12 @@ def opened(
     with (
         operations.visit.visiting(chosen.data_folder, sealed) as root,
         operations.opening.opened(
-            chosen, system_clock(), program="cli", access=access, root=root
+            chosen, system_clock(), program="cli", access=access, root=root, mend=True
         ) as service,
     ):
         inside.append(service)
+        if why := service.policy.in_force().rescue:
+            show.talk(f"secvault: {why}")
         yield service
 
 

@@ -38,10 +38,14 @@ class Service:
     audit: AuditLog
     policy: Policy
     approvers: Approvers
-    collections: Mapping[str, Collection]
     entrance: Entrance
     signing: SigningKeys
     backups: BackupEngine
     spine: Spine
     root_access: RootAccess
     providers: Mapping[str, Provider] = field(default_factory=dict)
+
+    @property
+    def collections(self) -> Mapping[str, Collection]:
+        """The collections of the policy in force, by name. Raises Unavailable."""
+        return self.policy.in_force().collections

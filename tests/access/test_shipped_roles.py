@@ -90,11 +90,12 @@ MAY = {
     | KEY_LIFE
     | MOUNTS
     | NOTICES
-    | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
-    "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
+    | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
+    | {"policy.read"},
+    "it.approver": EVERYBODY | {"approval.read", "approval.refuse", "policy.read"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
+    | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "policy.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -104,7 +105,7 @@ MAY = {
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
-    | {"service_account.read", "token.read", "audit.verify"}
+    | {"service_account.read", "token.read", "audit.verify", "policy.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -119,7 +120,8 @@ LOCAL_MAY = {
     | NOTICES
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
-    | {"factor.reset", "password.reset", "approval.read", "approval.own"},
+    | {"factor.reset", "password.reset", "approval.read", "approval.own"}
+    | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {
         "token.warn",
@@ -343,17 +345,18 @@ def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("it.admin", {"approval.give", "factor.reset", "password.reset"}),
+        ("it.admin", {"approval.give", "factor.reset", "password.reset", "policy.apply"}),
         ("it.approver", {"approval.give"}),
         ("it.auditor", set()),
         ("it.head", set()),
     ],
 )
-def test_whoever_approves_or_resets_shows_a_factor_again(
+def test_whoever_approves_resets_or_changes_the_policy_shows_a_factor_again(
     shipped: Rules, role: str, allowed: set[str]
 ) -> None:
     snapshot = build_snapshot(shipped, [granted(role, "it")], epoch=1, at=AT)
     kinds = {"approval.give": "approvals", "factor.reset": "people", "password.reset": "people"}
+    kinds["policy.apply"] = "policy"
 
     def may(context: AccessContext) -> set[str]:
         return {

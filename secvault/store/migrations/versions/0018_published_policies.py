@@ -29,17 +29,20 @@ _FIXED = (
     "source",
 )
 
+_REWRITTEN = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in _FIXED)
+_REWRITTEN_THERE = _REWRITTEN.replace("IS NOT", "IS DISTINCT FROM")
+
 _SQLITE = (
     f"""CREATE TRIGGER policy_version_no_update BEFORE UPDATE ON policy_version
         BEGIN SELECT RAISE(ABORT, '{_PUBLISHED}'); END""",
     f"""CREATE TRIGGER policy_version_no_delete BEFORE DELETE ON policy_version
         BEGIN SELECT RAISE(ABORT, '{_PUBLISHED}'); END""",
     # INSERT OR REPLACE deletes without firing the trigger above.
-    f"""CREATE TRIGGER policy_version_no_replace BEFORE INSERT ON policy_version
+    """CREATE TRIGGER policy_version_no_replace BEFORE INSERT ON policy_version
         WHEN EXISTS (SELECT 1 FROM policy_version WHERE number = NEW.number)
-        BEGIN SELECT RAISE(ABORT, '{_PUBLISHED}'); END""",
+        BEGIN SELECT RAISE(ABORT, 'published policies are append-only'); END""",
     f"""CREATE TRIGGER role_grant_history BEFORE UPDATE ON role_grant
-        WHEN OLD.revoked_at IS NOT NULL OR {" OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in _FIXED)}
+        WHEN OLD.revoked_at IS NOT NULL OR {_REWRITTEN}
         BEGIN SELECT RAISE(ABORT, '{_GRANTED}'); END""",
     f"""CREATE TRIGGER role_grant_no_delete BEFORE DELETE ON role_grant
         BEGIN SELECT RAISE(ABORT, '{_GRANTED}'); END""",
@@ -54,8 +57,7 @@ _POSTGRESQL = (
     f"""CREATE FUNCTION role_grant_refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION '{_GRANTED}'; END $$""",
     f"""CREATE TRIGGER role_grant_history BEFORE UPDATE ON role_grant FOR EACH ROW
-        WHEN (OLD.revoked_at IS NOT NULL
-              OR {" OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in _FIXED)})
+        WHEN (OLD.revoked_at IS NOT NULL OR {_REWRITTEN_THERE})
         EXECUTE FUNCTION role_grant_refuse()""",
     """CREATE TRIGGER role_grant_no_delete BEFORE DELETE ON role_grant
         FOR EACH ROW EXECUTE FUNCTION role_grant_refuse()""",
