@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import rules, scope
+    from secvault.access import bundle, difference, rules, scope
     from secvault.audit import query
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -61,6 +61,10 @@ if TYPE_CHECKING:
         working,
     )
     from secvault.service.approvals import operations as approvals
+    from secvault.service.policies import linting as policy_linting
+    from secvault.service.policies import offline as policy_offline
+    from secvault.service.policies import operations as policies
+    from secvault.service.policies import published
     from secvault.service.sealing import client as sealing
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
@@ -74,10 +78,12 @@ __all__ = [
     "authentication",
     "backups",
     "bootstrap",
+    "bundle",
     "collection",
     "config",
     "contacts",
     "cron",
+    "difference",
     "directory",
     "drills",
     "engine",
@@ -101,6 +107,10 @@ __all__ = [
     "people",
     "people_file",
     "persons",
+    "policies",
+    "policy_linting",
+    "policy_offline",
+    "published",
     "qr",
     "query",
     "reauthentication",
@@ -134,7 +144,12 @@ __all__ = [
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
     "collection": "secvault.records.collection",
+    "bundle": "secvault.access.bundle",
     "config": "secvault.config",
+    "difference": "secvault.access.difference",
+    "policies": "secvault.service.policies.operations",
+    "policy_linting": "secvault.service.policies.linting",
+    "policy_offline": "secvault.service.policies.offline",
     "cron": "secvault.jobs.cron",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
@@ -144,6 +159,7 @@ _ELSEWHERE = {
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
+    "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "repository": "secvault.backup.repository",

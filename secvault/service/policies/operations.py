@@ -20,8 +20,7 @@ from secvault.service.approval import Proposal, Terms
 from secvault.service.approvals.subjects import name_of
 from secvault.service.policies.first import PLACE, Folder, look_at_folder
 from secvault.service.policies.history import Verification, verify_history
-from secvault.service.policies.planning import Plan, make_plan
-from secvault.service.policies.published import parse_bundle
+from secvault.service.policies.planning import Plan, make_plan, parsed_input
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -101,7 +100,7 @@ def verify(service: Service, caller: Caller) -> Verification:
 def plan(service: Service, caller: Caller, bundle: Bundle) -> Plan:
     """What publishing the bundle would do now; nothing is changed.
 
-    Raises ConfigurationError with the faults of all its files.
+    Raises InvalidInput with the faults of all its files.
     """
 
     def act(connection: Connection) -> Outcome[Plan]:
@@ -112,7 +111,7 @@ def plan(service: Service, caller: Caller, bundle: Bundle) -> Plan:
 
 
 def plan_rollback(service: Service, caller: Caller, number: int) -> Plan:
-    """What publishing an older one again would do. Raises NotFound, ConfigurationError."""
+    """What publishing an older one again would do. Raises NotFound, InvalidInput."""
     return plan(service, caller, _old(service, number))
 
 
@@ -121,9 +120,9 @@ def compare(
 ) -> tuple[Difference, Mapping[str, str]]:
     """Who would gain and lose what between two policies, and how people know them.
 
-    By the roles that people and systems hold now. Raises ConfigurationError.
+    By the roles that people and systems hold now. Raises InvalidInput.
     """
-    old, new = parse_bundle(before), parse_bundle(after)
+    old, new = parsed_input(before), parsed_input(after)
 
     def act(connection: Connection) -> Outcome[tuple[Difference, Mapping[str, str]]]:
         at = service.clock.micros()
@@ -140,7 +139,7 @@ def compare(
 
 
 def lint(service: Service, caller: Caller, bundle: Bundle) -> tuple[Finding, ...]:
-    """What is to be said of the bundle, also of who holds its roles. Raises ConfigurationError."""
+    """What is to be said of the bundle, also of who holds its roles. Raises InvalidInput."""
     return plan(service, caller, bundle).findings
 
 
@@ -150,7 +149,7 @@ def apply(
     """Publish the bundle: in force for every decision from the commit on.
 
     note: why, up to 200 characters. expected: digest of the plan that was looked at. Raises
-    ConfigurationError (faults in its files), Conflict (blocked, the same as before, or no longer
+    InvalidInput (faults in its files), Conflict (blocked, the same as before, or no longer
     what was planned), ApprovalRequired.
     """
     said = names.display_name(note, "note", LONGEST_NOTE)

@@ -24,7 +24,7 @@ from secvault.access.in_force import InForce
 from secvault.access.publication import Version, latest_version, read_bundle
 from secvault.access.rules import Rules, assemble
 from secvault.crypto.canonical import JsonValue, canonical_json
-from secvault.errors import ConfigurationError, NotFound
+from secvault.errors import ConfigurationError, InvalidInput, NotFound
 from secvault.service.approval import Terms
 from secvault.service.approvals.subjects import name_of
 from secvault.service.policies.changes import Changes, changes_between
@@ -108,9 +108,9 @@ class Plan:
 def make_plan(service: Service, connection: Connection, bundle: Bundle) -> Plan:
     """Look at what publishing `bundle` would do, as the connection sees the store.
 
-    Raises ConfigurationError with the faults of all its files.
+    Raises InvalidInput with the faults of all its files.
     """
-    policy = parse_bundle(bundle)
+    policy = parsed_input(bundle)
     before = latest_version(connection)
     if before is None:
         raise NotFound("no policy is published yet")
@@ -135,6 +135,14 @@ def make_plan(service: Service, connection: Connection, bundle: Bundle) -> Plan:
         ),
         names={subject: name_of(connection, subject) for subject in found},
     )
+
+
+def parsed_input(bundle: Bundle) -> InForce:
+    """The policy of a bundle that somebody hands in. Raises InvalidInput with all its faults."""
+    try:
+        return parse_bundle(bundle)
+    except ConfigurationError as error:
+        raise InvalidInput(error.detail, fields=error.fields) from None
 
 
 def lines_of(sign: str, changes: Difference) -> Iterator[str]:
