@@ -25,6 +25,7 @@ from secvault.store.engine import row_held
 from secvault.store.tables import audit_event, notice_cursor, person_contact
 
 ADMINISTRATOR = "role:it.admin"
+AUDITOR = "role:it.auditor"
 AT_ONCE = 200
 """How many events are turned into notices in one transaction."""
 FAR = 10_000
@@ -190,6 +191,8 @@ def _recipients(
         yield f"channel:{channel}", "admin"
     if reach.people:
         grants = list_grants(connection, role=ADMINISTRATOR, department="it", valid_at=now)
+        if telling.auditors:
+            grants += list_grants(connection, role=AUDITOR, valid_at=now)
         ids = {grant.subject.removeprefix("user:") for grant in grants} - told
         for each in sorted(ids):
             if _is_active(connection, each):

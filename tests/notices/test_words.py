@@ -22,6 +22,8 @@ VALUES = {
     "days": "7",
     "role": "role:it.admin",
     "count": "2",
+    "number": "4",
+    "former": "3",
     "code": "sva_x_y",
     "until": "2026-09-24 14:13",
 }
