@@ -159,7 +159,7 @@ def _rows(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
         if not raw.strip() or raw.lstrip().startswith("#"):
             continue
         try:
-            row = [cell.strip() for cell in next(csv.reader([raw], strict=True))]
+            row = [cell.strip() for cell in next(csv.reader([raw], strict=True, skipinitialspace=True))]
         except csv.Error as error:
             faults.add(line, f"is not proper CSV ({error})")
             continue
