@@ -163,7 +163,8 @@ def _listed(folder: Path) -> Iterable[Path]:
             if (folder / inside).is_dir():
                 found += sorted((folder / inside).iterdir())
     except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot be listed: {error.strerror}") from error
+        fault = FieldError(str(folder), f"cannot be listed ({error.strerror})")
+        raise ConfigurationError(f"{fault.field}: {fault.detail}", fields=(fault,)) from error
     return [file for file in found if not file.is_dir()]
 
 

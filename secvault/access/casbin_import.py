@@ -159,10 +159,11 @@ def _rows(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
         if not raw.strip() or raw.lstrip().startswith("#"):
             continue
         try:
-            row = [cell.strip() for cell in next(csv.reader([raw], strict=True, skipinitialspace=True))]
+            cells = next(csv.reader([raw], strict=True, skipinitialspace=True))
         except csv.Error as error:
             faults.add(line, f"is not proper CSV ({error})")
             continue
+        row = [cell.strip() for cell in cells]
         if not all(cell and cell.isprintable() for cell in row):
             faults.add(line, "has an empty cell or control characters")
             continue

@@ -45,8 +45,10 @@ def codes(parse: Callable[[str], Rules], rows: str, obligations: Obligations = G
         ),
         # Only together do the two leave nothing over.
         (
-            "p,role:hr.clerk,hr,payroll,class:salary,record.read,always,allow,a\n"
-            "p,role:hr.clerk,hr,payroll,gross_salary,record.read,recovering,allow,b\n",
+            (
+                "p,role:hr.clerk,hr,payroll,class:salary,record.read,always,allow,a\n"
+                "p,role:hr.clerk,hr,payroll,gross_salary,record.read,recovering,allow,b\n"
+            ),
             {"shadowed:3"},
         ),
         # Another condition, or another class, is another thing.
