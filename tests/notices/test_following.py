@@ -18,6 +18,7 @@ from secvault.service.spine import Caller
 from tests.notices.conftest import Office, office_of, told_by
 from tests.notices.receivers import Hook, Mailbox
 from tests.running_service import PASSWORD, House, system_token
+from tests.service.policy_house import applied, more
 
 
 def noted(office: Office) -> list[tuple[str, str]]:
@@ -227,3 +228,14 @@ def test_no_notice_row_holds_what_is_secret(office: Office, house: House) -> Non
     assert "clerk.private" not in contact
     assert not any(seed in rows for seed in house.seeds.values())
     assert all("@" not in str(e.body) for e in page(office.service.store, Question()).events)
+
+
+def test_a_change_of_the_policy_is_told_to_administrators_and_auditors_and_its_first_is_not(
+    office: Office,
+) -> None:
+    applied(office.service, operator(office), more())
+    office.tell()
+    admin, auditor = (f"person:{person(office, name)}" for name in ("admin", "auditor"))
+    assert sorted(noted(office)) == sorted(
+        ("policy_changed", who) for who in (admin, auditor, "channel:ops")
+    )
