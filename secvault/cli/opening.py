@@ -88,7 +88,9 @@ def opened(
         ) as service,
     ):
         inside.append(service)
-        if why := service.policy.in_force().rescue:
+        with service.store.read() as connection:
+            why = service.policy.in_force(connection).rescue
+        if why:
             show.talk(f"secvault: {why}")
         yield service
 
