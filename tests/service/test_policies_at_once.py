@@ -1,4 +1,4 @@
-"""Deciding while policies are published: each answer is of one policy, and never of an old one."""
+"""Policies published at the same moment, and decisions meanwhile: each is whole, one at a time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from secvault.access import AccessContext, AccessRequest, Policy, add_grant
 from secvault.access.bundle import Bundle, bundle_of
 from secvault.access.publication import publish
 from secvault.clock import system_clock
+from secvault.errors import Conflict
+from secvault.service import authentication, opening
+from secvault.service.policies import operations as policies
 from secvault.service.policies.published import Published, parse_bundle
+from secvault.service.spine import Caller
 from secvault.store import open_store
 from secvault.store.migrate import upgrade
-from tests.service.policy_house import SHIPPED
+from tests.running_service import Hands
+from tests.service.policy_house import SHIPPED, more
+from tests.service.test_approvals_at_once import HouseAt
 
 PUBLICATIONS, READERS, LEAST = 100, 4, 2_000
 SCHEMA = """
@@ -118,3 +126,48 @@ def test_no_answer_is_of_two_policies_or_of_one_that_was_replaced_before_it_was_
     assert wrong == []
     assert min(asked) >= LEAST
     store.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> HouseAt:
+    """A vault that nobody has opened yet, over each engine."""
+    url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
+    house = HouseAt(tmp_path, Hands(), {}, {}, url)
+    opening.create_vault(house.settings, house.hands.clock())
+    return house
+
+
+def test_of_those_who_start_first_one_publishes_and_of_those_who_apply_one_wins(
+    empty: HouseAt,
+) -> None:
+    together = threading.Barrier(3)
+
+    def start(number: int) -> str:
+        row = f"p,role:hr.clerk,hr,payroll,*,record.delete,always,allow,by-{number}\n"
+        bundle = more(row)
+        together.wait()
+        with empty.open() as service:
+            operator = Caller(authentication.local_operator(service))
+            assert service.policy.in_force().number == 1
+            plan = policies.plan(service, operator, bundle)
+            together.wait()
+            try:
+                made = policies.apply(
+                    service, operator, bundle, note="at once", expected=plan.digest
+                )
+            except Conflict:
+                return ""
+            assert service.policy.in_force().digest == made.digest
+            return made.digest
+
+    with ThreadPoolExecutor(3) as pool:
+        ends = sorted(pool.map(start, range(3)))
+    assert ends[:2] == ["", ""]
+    with empty.open() as service:
+        operator = Caller(authentication.local_operator(service))
+        history = policies.history(service, operator)
+        assert [(one.number, one.digest) for one in history] == [
+            (2, ends[2]),
+            (1, SHIPPED.digest),
+        ]
+        assert policies.verify(service, operator).ok
