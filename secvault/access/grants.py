@@ -7,13 +7,15 @@ with its next decision. The role counts while `not_before <= now < expires_at`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import MappingProxyType
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
+from secvault.access.publication import newest_number
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import (
     ALL,
@@ -107,10 +109,9 @@ def add_grant(
         role_grant.c.revoked_at.is_(None),
     )
     ended = role_grant.c.expires_at <= at
-    # A grant that ran out still holds the place in the index of live grants.
-    connection.execute(
-        update(role_grant).where(*same, ended).values(revoked_at=role_grant.c.expires_at)
-    )
+    # A grant that ran out still holds the place in the index of live grants. It is closed as of
+    # now: until now it stood there as one that had run out, and so it is found for the past.
+    connection.execute(update(role_grant).where(*same, ended).values(revoked_at=at))
     if connection.execute(select(role_grant.c.id).where(*same)).first():
         raise Conflict(f"{subject} has {role} in {department} already; revoke that grant first")
     grant = Grant(
@@ -138,7 +139,8 @@ def revoke_grant(connection: Connection, grant_id: str, *, at: int) -> Grant:
     if found is None:
         raise NotFound(f"there is no grant {grant_id}")
     if found.revoked_at is not None:
-        raise Conflict(f"the grant ended already, at {timestamp(found.revoked_at)}")
+        ended = min(found.revoked_at, found.expires_at or found.revoked_at)
+        raise Conflict(f"the grant ended already, at {timestamp(ended)}")
     connection.execute(update(role_grant).where(role_grant.c.id == grant_id).values(revoked_at=at))
     return Grant(**{**found._asdict(), "revoked_at": at})
 
@@ -213,28 +215,55 @@ def check_grantable(rules: Rules, subject: str, role: str, department: str) -> N
         raise InvalidInput.at("department", f"{role} has rights in {department_of(role)} only")
 
 
-def read_live(
-    connection: Connection, known: Mapping[str, Grant] = _NONE
-) -> tuple[int, tuple[Grant, ...]]:
-    """The epoch, and every grant that is not revoked: in force, to come, or run out; unsorted.
+class Live(NamedTuple):
+    """What counts at one moment. published: the number of the policy in force, 0 for none."""
+
+    epoch: int
+    published: int
+    grants: tuple[Grant, ...]
+
+
+def read_live(connection: Connection, known: Mapping[str, Grant] = _NONE) -> Live:
+    """The epoch, the policy in force, and every grant that is not revoked: in force, to come, or
+    run out; unsorted.
 
     known: grants read before, by id; where the row says the same, the same object is returned.
     """
-    # One statement, so that both are of the same moment on PostgreSQL too.
+    # One statement, so that all are of the same moment on PostgreSQL too.
     query = (
-        select(epoch.c.value, *(role_grant.c[name] for name in _COLUMNS))
+        select(
+            epoch.c.value,
+            newest_number().label("published"),
+            *(role_grant.c[name] for name in _COLUMNS),
+        )
         .select_from(epoch.outerjoin(role_grant, role_grant.c.revoked_at.is_(None)))
         .where(epoch.c.name == POLICY)
     )
     found: list[Grant] = []
-    value = 0
+    value = published = 0
     for row in connection.execute(query).all():
-        value, name = row[:2]
+        value, published, name = row[0], row[1] or 0, row[2]
         if name is None:
             break
         grant = known.get(name)
         # Comparing is several times quicker than making one, and most stay as they are.
-        if grant is None or _ROW(grant) != row[1:]:
-            grant = Grant(*row[1:])
+        if grant is None or _ROW(grant) != row[2:]:
+            grant = Grant(*row[2:])
         found.append(grant)
-    return value, tuple(found)
+    return Live(value, published, tuple(found))
+
+
+def close_run_out(connection: Connection, roles: Iterable[str], *, at: int) -> None:
+    """Close the grants of these roles whose time is over; durable with the caller's transaction.
+
+    A run-out grant of a role that no longer exists would make its holder's roles unreadable.
+    """
+    connection.execute(
+        update(role_grant)
+        .where(
+            role_grant.c.role.in_(sorted(roles)),
+            role_grant.c.revoked_at.is_(None),
+            role_grant.c.expires_at <= at,
+        )
+        .values(revoked_at=at)
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import ACTIONS, CLASSES, DEPARTMENTS, RESERVED_ROLES
-from secvault.errors import ConfigurationError
+from secvault.errors import ConfigurationError, FieldError
 
 FILE = "obligations.toml"
 GIVE = "approval.give"
@@ -39,6 +39,7 @@ MAY_NEED_APPROVAL = frozenset(
         "person.import",
         "person.place",
         "review.decide",
+        "policy.apply",
         "root.rotate",
         "secret_id.create",
         "service_account.create",
@@ -129,23 +130,29 @@ def parse_obligations(text: str) -> Obligations:
     if document.get("version") != 1:
         raise _fault("begin it with version = 1")
     slots: dict[str, tuple[Slot, ...]] = {}
+    faults: list[ConfigurationError] = []
     for number, entry in enumerate(_tables(document.get("obligation", []), "obligation"), 1):
-        where = f"obligation {number}"
-        _only(entry, {"actions", "slots"}, where)
-        given = tuple(_slot(one, where) for one in _tables(entry.get("slots"), f"{where}, slots"))
-        if not given:
-            raise _fault(f"{where}: say how many people approve, as slots = [{{ people = 1 }}]")
-        for action in _names(entry.get("actions"), f"{where}, actions"):
-            if action not in MAY_NEED_APPROVAL | _ALSO:
-                known = ", ".join(sorted(MAY_NEED_APPROVAL | _ALSO))
-                raise _fault(f"{where}: {action!r} cannot wait for an approval; there are {known}")
-            if action in slots:
-                raise _fault(f"{where}: {action} is in two obligations; keep one")
-            slots[action] = given
+        try:
+            _add_obligation(entry, f"obligation {number}", slots)
+        except ConfigurationError as error:
+            faults.append(error)
     privileged = document.get("privileged", {})
-    _only(privileged, {"actions", "classes"}, "privileged")
-    actions = _names(privileged.get("actions", []), "privileged, actions", ACTIONS)
-    classes = _names(privileged.get("classes", []), "privileged, classes", CLASSES)
+    actions, classes, lifted = [], [], []
+    try:
+        _only(privileged, {"actions", "classes"}, "privileged")
+        actions = _names(privileged.get("actions", []), "privileged, actions", ACTIONS)
+        classes = _names(privileged.get("classes", []), "privileged, classes", CLASSES)
+        lifted = _lifted(document)
+    except ConfigurationError as error:
+        faults.append(error)
+    if faults:
+        every = tuple(fault for error in faults for fault in error.fields)
+        raise ConfigurationError("; ".join(error.detail for error in faults), fields=every)
+    powers = frozenset({GIVE, *slots, *actions})
+    return Obligations(slots, powers, frozenset(classes), frozenset(lifted))
+
+
+def _lifted(document: Mapping[str, Any]) -> list[str]:
     glass = document.get("break_glass", {})
     _only(glass, {"actions"}, "break_glass")
     lifted = _names(glass.get("actions", []), "break_glass, actions")
@@ -153,8 +160,23 @@ def parse_obligations(text: str) -> Obligations:
         if action not in MAY_BREAK_GLASS:
             known = ", ".join(sorted(MAY_BREAK_GLASS))
             raise _fault(f"break_glass, actions: {action!r} always waits; there is only {known}")
-    powers = frozenset({GIVE, *slots, *actions})
-    return Obligations(slots, powers, frozenset(classes), frozenset(lifted))
+    return lifted
+
+
+def _add_obligation(
+    entry: Mapping[str, Any], where: str, slots: dict[str, tuple[Slot, ...]]
+) -> None:
+    _only(entry, {"actions", "slots"}, where)
+    given = tuple(_slot(one, where) for one in _tables(entry.get("slots"), f"{where}, slots"))
+    if not given:
+        raise _fault(f"{where}: say how many people approve, as slots = [{{ people = 1 }}]")
+    for action in _names(entry.get("actions"), f"{where}, actions"):
+        if action not in MAY_NEED_APPROVAL | _ALSO:
+            known = ", ".join(sorted(MAY_NEED_APPROVAL | _ALSO))
+            raise _fault(f"{where}: {action!r} cannot wait for an approval; there are {known}")
+        if action in slots:
+            raise _fault(f"{where}: {action} is in two obligations; keep one")
+        slots[action] = given
 
 
 def _reached(rules: Rules, role: str) -> frozenset[str]:
@@ -202,4 +224,8 @@ def _only(table: object, keys: set[str], where: str) -> None:
 
 
 def _fault(text: str) -> ConfigurationError:
-    return ConfigurationError(f"{FILE}: {text}")
+    where, colon, mend = text.partition(": ")
+    at = f"{FILE}: {where}" if colon and where.startswith(("obligation", "privileged")) else FILE
+    return ConfigurationError(
+        f"{FILE}: {text}", fields=(FieldError(at, mend if at != FILE else text),)
+    )

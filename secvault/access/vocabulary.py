@@ -139,6 +139,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "break_glass.warn": "break-glass",
         "break_glass.recover": "break-glass",
         "break_glass.own": "session",
+        "policy.read": "policy",
+        "policy.apply": "policy",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",

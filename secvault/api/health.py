@@ -29,6 +29,10 @@ class Ready(BaseModel):
     notifications: bool = Field(
         description="Whether no notice was given up within a day; requests are served all the same."
     )
+    policy_files: bool = Field(
+        description="Whether the policies folder holds the policy that is in force; if not, see "
+        "`secvault policy plan`. Requests are served by the one in force all the same."
+    )
 
 
 @router.get("/health/live")
@@ -50,5 +54,6 @@ def health_ready(request: Request) -> Response:
         audit=state.audit,
         unsealed=state.unsealed,
         notifications=state.notifications,
+        policy_files=state.policy_files,
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)

@@ -247,6 +247,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "break_glass.lapse": "incident grant role subject",
         "break_glass.warn": "incident subject days",
         "break_glass.recover": "incident expires_at threshold seal",
+        "policy.read": "policy version operation passed problems",
+        "policy.apply": "policy version from_version reason approval digest",
         # Records
         "collection.read": "collection",
         "record.create": "collection version",

@@ -50,6 +50,7 @@ def check(context: typer.Context, as_json: show.AsJson = False) -> None:
         "collections": collections,
         "roles": len(rules.roles),
         "access": answering,
+        "policy in force": _in_force(chosen),
         **{f"plan {name}": _plan(chosen, name) for name in sorted(chosen.backup.plans)},
     }
     if as_json:
@@ -65,17 +66,21 @@ def check(context: typer.Context, as_json: show.AsJson = False) -> None:
 
 
 def _policies(chosen: Settings) -> tuple[int, Rules]:
-    collections = operations.collection.load_collections(chosen.policy_folder / "collections")
-    rules = operations.rules.load_rules(
-        chosen.policy_folder,
-        {
-            name: {field.name: str(field.sensitivity) for field in one.fields.values()}
-            for name, one in collections.items()
-        },
-        {name: one.department for name, one in collections.items()},
-    )
-    operations.circumstances.check_conditions(chosen, rules)
-    return len(collections), rules
+    bundle = operations.bundle.read_folder(chosen.policy_folder)
+    policy = operations.published.parse_bundle(bundle)
+    operations.circumstances.check_conditions(chosen, policy.rules)
+    return len(policy.collections), policy.rules
+
+
+def _in_force(chosen: Settings) -> str:
+    if not operations.opening.vault_exists(chosen):
+        return "none yet; these files will be, with the vault"
+    found = operations.policy_offline.folder_state(chosen)
+    if found is None or found.version is None:
+        return "none yet; these files will be, at the next start"
+    if found.same:
+        return f"number {found.version.number}, which is these files"
+    return f"number {found.version.number}; the files differ: see `secvault policy plan`"
 
 
 def _plan(chosen: Settings, name: str) -> str:

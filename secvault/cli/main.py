@@ -36,6 +36,7 @@ from secvault.cli import (
     operations,
     people,
     people_file,
+    policy,
     policy_test,
     records,
     reviews,
@@ -137,6 +138,9 @@ app.command(
     epilog="Example: export SECVAULT_TOKEN=$(secvault step-up)",
 )(session.step_up)
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
+policy.app.command("test", epilog="Example: secvault policy test --junit report.xml")(
+    policy_test.run
+)
 access.app.command(epilog="Example: secvault access conflicts --subject user:lan.tran --json")(
     separation.conflicts
 )
@@ -183,7 +187,7 @@ for _name, _noun, _panel in (
     ("hardware-tokens", hardware_tokens, ACCESS),
     ("grants", grants, ACCESS),
     ("approvals", approvals, ACCESS),
-    ("policy", policy_test, ACCESS),
+    ("policy", policy, ACCESS),
     ("access", access, ACCESS),
     ("reviews", reviews, ACCESS),
     ("break-glass", break_glass, ACCESS),

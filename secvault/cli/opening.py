@@ -88,10 +88,14 @@ def opened(
     with (
         operations.visit.visiting(chosen.data_folder, sealed) as root,
         operations.opening.opened(
-            chosen, system_clock(), program="cli", access=access, root=root
+            chosen, system_clock(), program="cli", access=access, root=root, mend=True
         ) as service,
     ):
         inside.append(service)
+        with service.store.read() as connection:
+            why = service.policy.in_force(connection).rescue
+        if why:
+            show.talk(f"secvault: {why}")
         yield service
 
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secvault import config, log
-    from secvault.access import matcher, policytest, remedies, rules, scope, vocabulary
+    from secvault.access import (
+        bundle,
+        difference,
+        matcher,
+        policytest,
+        remedies,
+        rules,
+        scope,
+        vocabulary,
+    )
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
@@ -71,6 +80,10 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.policies import linting as policy_linting
+    from secvault.service.policies import offline as policy_offline
+    from secvault.service.policies import operations as policies
+    from secvault.service.policies import published
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -95,11 +108,13 @@ __all__ = [
     "backups",
     "bootstrap",
     "break_glass",
+    "bundle",
     "circumstances",
     "collection",
     "config",
     "contacts",
     "cron",
+    "difference",
     "directory",
     "drills",
     "engine",
@@ -129,8 +144,12 @@ __all__ = [
     "people_file",
     "persons",
     "placement",
+    "policies",
+    "policy_linting",
+    "policy_offline",
     "policytest",
     "proofs",
+    "published",
     "qr",
     "query",
     "reauthentication",
@@ -178,9 +197,11 @@ __all__ = [
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
     "break_glass": "secvault.service.break_glass.operations",
+    "bundle": "secvault.access.bundle",
     "collection": "secvault.records.collection",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
+    "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
@@ -192,8 +213,12 @@ _ELSEWHERE = {
     "note": "secvault.crypto.note",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",
+    "policies": "secvault.service.policies.operations",
+    "policy_linting": "secvault.service.policies.linting",
+    "policy_offline": "secvault.service.policies.offline",
     "policytest": "secvault.access.policytest",
     "proofs": "secvault.audit.proofs",
+    "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "recovery_by_seal": "secvault.service.break_glass.recovery",

@@ -25,6 +25,7 @@ from secvault.store.engine import row_held
 from secvault.store.tables import audit_event, notice_cursor, person_contact
 
 ADMINISTRATOR = "role:it.admin"
+AUDITOR = "role:it.auditor"
 AT_ONCE = 200
 """How many events are turned into notices in one transaction."""
 FAR = 10_000
@@ -190,9 +191,10 @@ def _recipients(
         yield f"channel:{channel}", "admin"
     if reach.people:
         grants = list_grants(connection, role=ADMINISTRATOR, department="it", valid_at=now)
-        if telling.alarm:
+        if telling.alarm or telling.auditors:
             watching = list_grants(connection, valid_at=now)
-            grants += tuple(grant for grant in watching if grant.role in WATCHING)
+            wanted = WATCHING if telling.alarm else {AUDITOR}
+            grants += tuple(grant for grant in watching if grant.role in wanted)
         people_told = {grant.subject for grant in grants if grant.subject.startswith("user:")}
         ids = {subject.removeprefix("user:") for subject in people_told} - told
         for each in sorted(ids):

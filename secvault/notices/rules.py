@@ -34,10 +34,10 @@ class Telling:
 
     kind: names the words. person: id of who is told, as concerned; empty for nobody. system: id of
     the account whose owner is told instead. administrators: whether they are told, and the
-    channels; alarm: and those who hold a role of `WATCHING`. former: whether the person's address
-    before the present one is told, too. cause: what must not be told twice. approves: the action
-    and the department of what is asked for; who may approve it is told. facts: ids and numbers for
-    the words; `who` is a subject.
+    channels; alarm: and those who hold a role of `WATCHING`. auditors: whether those who audit are
+    told as well. former: whether the person's address before the present one is told, too. cause:
+    what must not be told twice. approves: the action and the department of what is asked for; who
+    may approve it is told. facts: ids and numbers for the words; `who` is a subject.
     """
 
     kind: str
@@ -46,6 +46,7 @@ class Telling:
     system: str = ""
     administrators: bool = False
     alarm: bool = False
+    auditors: bool = False
     former: bool = False
     approves: tuple[str, str] | None = None
     facts: Mapping[str, str | int] = field(default_factory=dict)
@@ -256,6 +257,24 @@ def _glass(kind: str) -> Rule:
     return told
 
 
+def _policy(stored: StoredEvent) -> Telling | None:
+    # The first one came with the program, and changed nothing.
+    if stored.event.actor.kind == "system":
+        return None
+    detail = stored.event.detail
+    return Telling(
+        "policy_changed",
+        f"policy_changed:{stored.id}",
+        administrators=True,
+        auditors=True,
+        facts={
+            "who": stored.event.actor.subject,
+            "number": int(detail.get("version", 0)),
+            "former": int(detail.get("from_version", 0)),
+        },
+    )
+
+
 def _acting_person(stored: StoredEvent) -> str:
     actor = stored.event.actor
     return actor.id if actor.kind == "user" else ""
@@ -281,6 +300,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("contact.change", "ok"): _contact,
         ("person.disable", "ok"): _person_disabled,
         ("grant.add", "ok"): _grant,
+        ("policy.apply", "ok"): _policy,
         ("service_account.create", "ok"): _new_system,
         ("token.issue", "ok"): _of_token("token_issued", administrators=False),
         ("token.rotate", "ok"): _of_token("token_issued", administrators=False),

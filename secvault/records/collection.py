@@ -19,22 +19,34 @@ Start at `load_collections` (files to schema) and `parse_record` (input to value
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import ConfigurationError, FieldError, InvalidInput
-from secvault.records.currency import CURRENCY_DECIMALS
+from secvault.records.declared import (
+    NAME,
+    Table,
+    bound,
+    currency,
+    flag,
+    integer,
+    name_of,
+    only,
+    option,
+    table_of,
+    texts,
+    title_of,
+    wrong,
+)
 from secvault.records.mask import MASK_TYPES, Mask
 from secvault.records.value import (
-    LARGEST_INTEGER,
     LONGEST_TEXT,
     MOST_DECIMALS,
     FieldType,
@@ -42,14 +54,9 @@ from secvault.records.value import (
     parse_value,
 )
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-"""Names of departments, collections and fields."""
-
 OWN_ID = "id"
 """As the field of a person: the record's own id is the number of an employee."""
 _MOST_UNKNOWN_FIELDS = 20
-_LANGUAGE = re.compile(r"[a-z]{2}")
-_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
 
 _FIELD_KEYS = frozenset({"title", "type", "class", "mask", "required"})
 _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
@@ -61,8 +68,8 @@ _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
 }
 
 _READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
-_Option = TypeVar("_Option", bound=StrEnum)
-_Table = Mapping[str, object]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Sensitivity(StrEnum):
@@ -179,16 +186,33 @@ def load_departments(folder: Path) -> Mapping[str, Department]:
         raise ConfigurationError(f"{folder}: cannot be listed: {error.strerror}") from error
     if not files:
         raise ConfigurationError(f"{folder}: holds no *.toml file; add one per department")
-    departments: dict[str, Department] = {}
+    return _departments({file: _text(file) for file in files})
+
+
+def parse_collections(files: Mapping[str, str]) -> Mapping[str, Collection]:
+    """Every collection that these texts declare, by name. files: by name of the file.
+
+    Raises ConfigurationError with every fault: one for each field and title.
+    """
+    found = _departments({Path(name): text for name, text in files.items()})
+    return MappingProxyType(
+        {name: one for department in found.values() for name, one in department.collections.items()}
+    )
+
+
+def _departments(texts: Mapping[Path, str]) -> Mapping[str, Department]:
     home: dict[str, Path] = {}
-    for file in files:
-        department = _department(file)
+
+    def one(file: Path, text: str) -> Department:
+        department = _department(file, text)
         for name in department.collections:
             if name in home:
-                _wrong(file, f"collections.{name}", f"is declared in {home[name]} already")
+                wrong(file, f"collections.{name}", f"is declared in {home[name]} already")
             home[name] = file
-        departments[department.name] = department
-    return MappingProxyType(departments)
+        return department
+
+    made = _all({file: partial(one, file, text) for file, text in texts.items()})
+    return MappingProxyType({department.name: department for department in made.values()})
 
 
 def _unknown_fields(collection: Collection, values: Mapping[str, JsonValue]) -> list[FieldError]:
@@ -211,44 +235,64 @@ def _unknown_fields(collection: Collection, values: Mapping[str, JsonValue]) -> 
     return faults
 
 
-def _department(file: Path) -> Department:
+def _text(file: Path) -> str:
     try:
-        document = tomllib.loads(file.read_bytes().decode())
+        return file.read_bytes().decode()
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{file}: is not UTF-8 at byte {error.start}; save the file as UTF-8"
         ) from error
+
+
+def _all(makers: Mapping[_K, Callable[[], _V]]) -> dict[_K, _V]:
+    """Make each; when some cannot be made, raise all their faults together."""
+    made: dict[_K, _V] = {}
+    faults: list[ConfigurationError] = []
+    for key, make in makers.items():
+        try:
+            made[key] = make()
+        except ConfigurationError as error:
+            faults.append(error)
+    if faults:
+        every = tuple(fault for error in faults for fault in error.fields)
+        raise ConfigurationError("; ".join(error.detail for error in faults[:10]), fields=every)
+    return made
+
+
+def _department(file: Path, text: str) -> Department:
+    try:
+        document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{file}: is not TOML: {error}") from error
-    _only(file, "", document, frozenset({"department", "title", "collections"}))
-    name = _name(file, "department", document.get("department"))
+        wrong(file, "", f"is not TOML: {error}")
+    only(file, "", document, frozenset({"department", "title", "collections"}))
+    name = name_of(file, "department", document.get("department"))
     if name != file.stem:
-        _wrong(file, "department", f'must be "{file.stem}", as the file is named')
-    tables = _table(file, "collections", document.get("collections"))
+        wrong(file, "department", f'must be "{file.stem}", as the file is named')
+    tables = table_of(file, "collections", document.get("collections"))
     return Department(
         name=name,
-        title=_title(file, "title", document.get("title")),
+        title=title_of(file, "title", document.get("title")),
         collections=MappingProxyType(
-            {key: _collection(file, name, key, table) for key, table in tables.items()}
+            _all({key: partial(_collection, file, name, key, it) for key, it in tables.items()})
         ),
     )
 
 
 def _collection(file: Path, department: str, name: str, declared: object) -> Collection:
     at = f"collections.{name}"
-    _name(file, at, name)
-    table = _table(file, at, declared)
-    _only(file, f"{at}.", table, frozenset({"title", "fields", "person", "team", "release"}))
-    listed = _table(file, f"{at}.fields", table.get("fields"))
-    fields = {key: _field(file, f"{at}.fields.{key}", key, one) for key, one in listed.items()}
+    name_of(file, at, name)
+    table = table_of(file, at, declared)
+    only(file, f"{at}.", table, frozenset({"title", "fields", "person", "team", "release"}))
+    named = table_of(file, f"{at}.fields", table.get("fields")).items()
+    fields = _all({key: partial(_field, file, f"{at}.fields.{key}", key, it) for key, it in named})
     return Collection(
         name=name,
         department=department,
-        title=_title(file, f"{at}.title", table.get("title")),
+        title=title_of(file, f"{at}.title", table.get("title")),
         fields=MappingProxyType(fields),
-        release=_option(file, f"{at}.release", Release, table["release"])
+        release=option(file, f"{at}.release", Release, table["release"])
         if "release" in table
         else None,
         person_field=_fact(file, f"{at}.person", fields, table.get("person"), OWN_ID),
@@ -264,23 +308,23 @@ def _fact(
     field = fields.get(declared) if isinstance(declared, str) else None
     if field is None or (field.type, field.sensitivity) not in _READABLE:
         also = f', or "{beside}" for the id of the record' if beside else ""
-        _wrong(file, at, f"must name a field of type text or choice and class normal{also}")
+        wrong(file, at, f"must name a field of type text or choice and class normal{also}")
     return field.name
 
 
 def _field(file: Path, at: str, name: str, declared: object) -> Field:
-    _name(file, at, name)
-    table = _table(file, at, declared)
-    type_ = _option(file, f"{at}.type", FieldType, table.get("type"))
-    _only(file, f"{at}.", table, _FIELD_KEYS | _LIMIT_KEYS.get(type_, frozenset()))
-    sensitivity = _option(file, f"{at}.class", Sensitivity, table.get("class"))
+    name_of(file, at, name)
+    table = table_of(file, at, declared)
+    type_ = option(file, f"{at}.type", FieldType, table.get("type"))
+    only(file, f"{at}.", table, _FIELD_KEYS | _LIMIT_KEYS.get(type_, frozenset()))
+    sensitivity = option(file, f"{at}.class", Sensitivity, table.get("class"))
     return Field(
         name=name,
-        title=_title(file, f"{at}.title", table.get("title")),
+        title=title_of(file, f"{at}.title", table.get("title")),
         type=type_,
         sensitivity=sensitivity,
         mask=_mask(file, f"{at}.mask", type_, sensitivity, table.get("mask")),
-        required=_flag(file, f"{at}.required", table.get("required", False)),
+        required=flag(file, f"{at}.required", table.get("required", False)),
         limits=_limits(file, at, type_, table),
     )
 
@@ -290,125 +334,38 @@ def _mask(
 ) -> Mask | None:
     if sensitivity is Sensitivity.NORMAL:
         if declared is not None:
-            _wrong(file, at, "has no meaning on a normal field; remove it or change the class")
+            wrong(file, at, "has no meaning on a normal field; remove it or change the class")
         return None
-    mask = _option(file, at, Mask, declared)
+    mask = option(file, at, Mask, declared)
     if type_ not in MASK_TYPES[mask]:
         fitting = ", ".join(mask for mask in Mask if type_ in MASK_TYPES[mask])
-        _wrong(file, at, f"does not fit the type {type_}; take one of {fitting}")
+        wrong(file, at, f"does not fit the type {type_}; take one of {fitting}")
     return mask
 
 
-def _limits(file: Path, at: str, type_: FieldType, table: _Table) -> Limits:
+def _limits(file: Path, at: str, type_: FieldType, table: Table) -> Limits:
     whole = type_ is FieldType.INTEGER
     limits = Limits(
-        max_length=_integer(file, f"{at}.max_length", table.get("max_length", 500), LONGEST_TEXT),
-        multi_line=_flag(file, f"{at}.multi_line", table.get("multi_line", False)),
-        minimum=_bound(file, f"{at}.minimum", table.get("minimum"), whole=whole),
-        maximum=_bound(file, f"{at}.maximum", table.get("maximum"), whole=whole),
-        decimals=_integer(file, f"{at}.decimals", table["decimals"], MOST_DECIMALS, least=0)
+        max_length=integer(file, f"{at}.max_length", table.get("max_length", 500), LONGEST_TEXT),
+        multi_line=flag(file, f"{at}.multi_line", table.get("multi_line", False)),
+        minimum=bound(file, f"{at}.minimum", table.get("minimum"), whole=whole),
+        maximum=bound(file, f"{at}.maximum", table.get("maximum"), whole=whole),
+        decimals=integer(file, f"{at}.decimals", table["decimals"], MOST_DECIMALS, least=0)
         if "decimals" in table
         else None,
-        currency=_currency(file, f"{at}.currency", table["currency"])
+        currency=currency(file, f"{at}.currency", table["currency"])
         if "currency" in table
         else None,
         currencies=tuple(
-            _currency(file, f"{at}.currencies", code)
-            for code in _list(file, f"{at}.currencies", table.get("currencies", []))
+            currency(file, f"{at}.currencies", code)
+            for code in texts(file, f"{at}.currencies", table.get("currencies", []))
         ),
-        choices=_list(file, f"{at}.choices", table.get("choices", [])),
+        choices=texts(file, f"{at}.choices", table.get("choices", [])),
     )
     if (low := limits.minimum) is not None and (high := limits.maximum) is not None and low > high:
-        _wrong(file, f"{at}.minimum", "is above the maximum")
+        wrong(file, f"{at}.minimum", "is above the maximum")
     if limits.currencies and limits.currency not in {None, *limits.currencies}:
-        _wrong(file, f"{at}.currency", "is not one of the currencies; add it there")
+        wrong(file, f"{at}.currency", "is not one of the currencies; add it there")
     if type_ is FieldType.CHOICE and not limits.choices:
-        _wrong(file, f"{at}.choices", 'is missing; write it like ["draft", "paid"]')
+        wrong(file, f"{at}.choices", 'is missing; write it like ["draft", "paid"]')
     return limits
-
-
-def _wrong(file: Path, at: str, mend: str) -> NoReturn:
-    raise ConfigurationError(f"{file}: {at}: {mend}")
-
-
-def _only(file: Path, prefix: str, table: _Table, known: frozenset[str]) -> None:
-    for key in table:
-        if key not in known:
-            _wrong(file, f"{prefix}{key}", f"is not known here; known are {_listed(known)}")
-
-
-def _table(file: Path, at: str, declared: object) -> _Table:
-    if not isinstance(declared, dict) or not declared:
-        _wrong(file, at, f"is missing or empty; write a table [{at}]")
-    return declared
-
-
-def _name(file: Path, at: str, declared: object) -> str:
-    if not isinstance(declared, str) or not NAME.fullmatch(declared):
-        _wrong(file, at, "must be a name of a-z, 0-9 and _, a letter first, 63 characters at most")
-    return declared
-
-
-def _title(file: Path, at: str, declared: object) -> Mapping[str, str]:
-    titles = dict(_table(file, at, declared))
-    if "en" not in titles:
-        _wrong(file, at, 'has no English text; write it like { en = "Payroll", vi = "Bảng lương" }')
-    texts: dict[str, str] = {}
-    for language, text in titles.items():
-        if not _LANGUAGE.fullmatch(language):
-            _wrong(file, f"{at}.{language}", "is not a language of two letters (ISO 639)")
-        if not isinstance(text, str) or not text.isprintable() or not text.strip():
-            _wrong(file, f"{at}.{language}", "must be a line of text")
-        texts[language] = text
-    return MappingProxyType(texts)
-
-
-def _option(file: Path, at: str, options: type[_Option], declared: object) -> _Option:
-    for option in options:
-        if declared == option.value:
-            return option
-    _wrong(file, at, f"must be one of {', '.join(options)}")
-
-
-def _flag(file: Path, at: str, declared: object) -> bool:
-    if not isinstance(declared, bool):
-        _wrong(file, at, "must be true or false")
-    return declared
-
-
-def _integer(file: Path, at: str, declared: object, most: int, *, least: int = 1) -> int:
-    if isinstance(declared, bool) or not isinstance(declared, int):
-        _wrong(file, at, "must be a whole number")
-    if not least <= declared <= most:
-        _wrong(file, at, f"must lie between {least} and {most}")
-    return declared
-
-
-def _bound(file: Path, at: str, declared: object, *, whole: bool) -> Decimal | None:
-    if declared is None:
-        return None
-    if whole:
-        return Decimal(_integer(file, at, declared, LARGEST_INTEGER, least=-LARGEST_INTEGER))
-    if not isinstance(declared, str) or not _DECIMAL.fullmatch(declared):
-        _wrong(file, at, 'must be a number as text, like "12.5"')
-    return Decimal(declared)
-
-
-def _currency(file: Path, at: str, declared: object) -> str:
-    if not isinstance(declared, str) or declared not in CURRENCY_DECIMALS:
-        _wrong(file, at, 'must be a currency of ISO 4217, like "VND"')
-    return declared
-
-
-def _list(file: Path, at: str, declared: object) -> tuple[str, ...]:
-    if not isinstance(declared, list) or not all(
-        isinstance(item, str) and item.isprintable() and item.strip() for item in declared
-    ):
-        _wrong(file, at, 'must be a list of texts, like ["draft", "paid"]')
-    if len(set(declared)) < len(declared):
-        _wrong(file, at, "names something twice")
-    return tuple(declared)
-
-
-def _listed(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names))

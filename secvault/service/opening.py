@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from secvault.access import Policy, Rules, load_rules
-from secvault.access.authzen import load_names
-from secvault.access.obligations import Obligations, load_obligations
-from secvault.access.separation import Separation, load_separation
-from secvault.audit.event import Actor, Event
+from secvault.access import Policy
+from secvault.access.bundle import read_folder
+from secvault.access.in_force import InForce
+from secvault.access.publication import latest_version
+from secvault.audit.event import Event
 from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
@@ -26,7 +26,7 @@ from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.crypto.aead import Random, buffered
-from secvault.errors import Conflict
+from secvault.errors import ConfigurationError, Conflict, Unavailable
 from secvault.identity import (
     Argon2Cost,
     IdentityKeys,
@@ -48,12 +48,14 @@ from secvault.keyring.seals.configured import unattended
 from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
 from secvault.records import facts
-from secvault.records.collection import Collection, load_collections
+from secvault.records.collection import Collection
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.federation import provider_settings
+from secvault.service.policies.first import PROGRAM, ensure_published
+from secvault.service.policies.published import Published, mending, parse_bundle
 from secvault.service.provided_roles import check_groups
 from secvault.service.sealing.access import GivenRoot, RootAccess, root_access
 from secvault.service.service import Service
@@ -61,8 +63,6 @@ from secvault.service.signing import signing_keys
 from secvault.service.spine import Spine
 from secvault.store import Store, open_store, tables
 from secvault.store.migrate import require_current, schema_revision, upgrade
-
-PROGRAM = Actor("system", "secvault")
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,15 @@ def opened(
     access: RootAccess | None = None,
     root: Root | None = None,
     approvals: Approvals | None = None,
+    mend: bool = False,
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
     access: the way to the root; without it the sealer when one runs, else the seal. root: the
     root itself, when it is at hand. approvals: asked about what may need a second person;
-    without it the policy's obligations. When the block ends, this process can open nothing any
-    more. Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
+    without it the policy's obligations. mend: open also when the published policy cannot be read
+    by this program, as far as it takes to publish another. When the block ends, this process can
+    open nothing any more. Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
@@ -152,11 +154,6 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
-        collections, rules, obligations, separation = _policies(settings)
-        check_groups(settings, rules, obligations)
-        names = load_names(settings.policy_folder, rules.collections)
-        _ensure_keys(store, keyring, collections)
-        _fill_facts(store, collections)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(
             store,
@@ -166,11 +163,16 @@ def opened(
             journals=_journals(store, clock),
         )
         closing.callback(audit.close)
+        ensure_published(settings, store, clock, audit)
+        source = Published(mending if mend else None)
+        _check_in_force(settings, store, keyring, source)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
         hashing, slots = _hashing(settings, program, closing)
-        policy = Policy(store, rules, clock, random=buffered(random), engine=settings.access.engine)
-        approvers = Approvers(policy, obligations, clock, audit)
+        policy = Policy(
+            store, source, clock, random=buffered(random), engine=settings.access.engine
+        )
+        approvers = Approvers(policy, clock, audit)
         waits = settings.approvals.request_hours * 3600
         asked = approvals or ByPolicy(approvers, clock, audit, seconds=waits)
         service = Service(
@@ -184,15 +186,12 @@ def opened(
             audit=audit,
             policy=policy,
             approvers=approvers,
-            separation=separation,
-            collections=collections,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
             signing=signing_keys(keyring, settings.organisation),
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
             providers=_providers(settings, clock, random),
-            names=names,
         )
         audit.record(_lifecycle("audit.started", program))
         closing.callback(lambda: audit.record(_lifecycle("audit.stopped", program)))
@@ -209,28 +208,33 @@ def check(settings: Settings) -> Wrapped:
         require_current(store)
         with store.read() as connection:
             wrapped = read_stored(connection).wrapped
-        _, rules, _, _ = _policies(settings)
-        load_names(settings.policy_folder, rules.collections)
+            published = latest_version(connection) is not None
+            if published:
+                _present(Published(), connection)
+        if not published:
+            parse_bundle(read_folder(settings.policy_folder))
         return wrapped
     finally:
         store.close()
 
 
-def _policies(
-    settings: Settings,
-) -> tuple[Mapping[str, Collection], Rules, Obligations, Separation]:
-    collections = load_collections(settings.policy_folder / "collections")
-    rules = load_rules(
-        settings.policy_folder,
-        {
-            name: {field.name: str(field.sensitivity) for field in collection.fields.values()}
-            for name, collection in collections.items()
-        },
-        {name: collection.department for name, collection in collections.items()},
-    )
-    check_conditions(settings, rules)
-    obligations = load_obligations(settings.policy_folder)
-    return collections, rules, obligations, load_separation(settings.policy_folder, rules)
+def _present(source: Published, connection: Connection) -> InForce:
+    try:
+        return source.present(connection)
+    except Unavailable as error:
+        # At a start nobody waits for an answer: it is for whoever starts it to mend.
+        raise ConfigurationError(error.detail) from error
+
+
+def _check_in_force(settings: Settings, store: Store, keyring: Keyring, source: Published) -> None:
+    """Look at what the parts before the first request need of the policy in force."""
+    with store.read() as connection:
+        in_force = _present(source, connection)
+    if not in_force.rescue:
+        check_groups(settings, in_force.rules, in_force.obligations)
+        check_conditions(settings, in_force.rules)
+        _ensure_keys(store, keyring, in_force.collections)
+        _fill_facts(store, in_force.collections)
 
 
 def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:

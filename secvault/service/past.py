@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, select
 
 from secvault.access import Snapshot
-from secvault.access.as_of import as_of
 from secvault.access.conditions import CONDITIONS, Registry
 from secvault.audit import search
 from secvault.audit.event import Outcome
@@ -52,11 +51,11 @@ def policy_of(
     known_until: int | None = None,
     registry: Registry = CONDITIONS,
 ) -> Snapshot:
-    """The policy of the moment `at`: the grants of then, by the rules in force now.
+    """The policy of the moment `at`: what was published and granted then.
 
-    known_until, registry: as in `access.as_of`.
+    known_until, registry: as in `access.as_of`. Raises NotFound for a moment before the first one.
     """
-    return as_of(connection, service.policy.rules, at, known_until=known_until, registry=registry)
+    return service.policy.as_of(connection, at, known_until=known_until, registry=registry)
 
 
 def suspended(connection: Connection, at: int | None) -> frozenset[str]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
+from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
 
@@ -24,6 +25,8 @@ class Readiness:
     unsealed: bool = True
     notifications: bool = True
     """Whether no notice was given up of late. Requests can be served all the same."""
+    policy_files: bool = True
+    """Whether the policies folder holds what is in force, which is served in any case."""
 
     @property
     def ready(self) -> bool:
@@ -47,7 +50,16 @@ def check(service: Service) -> Readiness:
         database=database,
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
+        policy_files=database and _files_in_force(service),
     )
+
+
+def _files_in_force(service: Service) -> bool:
+    try:
+        with service.store.read() as connection:
+            return look_at_folder(service.settings, connection).same
+    except SecvaultError:
+        return False
 
 
 def _notices_arrive(service: Service) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from secvault.access import Policy
-from secvault.access.authzen import OWN_NAMES, Names
+from secvault.access.authzen import Names
 from secvault.access.separation import Separation
 from secvault.audit.log import AuditLog
 from secvault.backup.engine import BackupEngine
@@ -40,12 +40,24 @@ class Service:
     audit: AuditLog
     policy: Policy
     approvers: Approvers
-    separation: Separation
-    collections: Mapping[str, Collection]
     entrance: Entrance
     signing: SigningKeys
     backups: BackupEngine
     spine: Spine
     root_access: RootAccess
     providers: Mapping[str, Provider] = field(default_factory=dict)
-    names: Names = OWN_NAMES
+
+    @property
+    def collections(self) -> Mapping[str, Collection]:
+        """The collections of the policy in force, by name. Raises Unavailable."""
+        return self.policy.in_force().collections
+
+    @property
+    def separation(self) -> Separation:
+        """What nobody may have together, by the policy in force. Raises Unavailable."""
+        return self.policy.in_force().separation
+
+    @property
+    def names(self) -> Names:
+        """What other programs call things, by the policy in force. Raises Unavailable."""
+        return self.policy.in_force().names

@@ -22,6 +22,7 @@ from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.break_glass import watching
 from secvault.service.key_rotation import Told, rotate_due_keys
+from secvault.service.policies.first import look_at_folder
 from secvault.service.reviews import lapsing
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
@@ -130,6 +131,7 @@ def _work_with(
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
         _warn_of_quorum(service, log.warning)
+        _warn_of_files(service, log.warning)
         worker = Worker(
             service.store,
             clock,
@@ -163,6 +165,15 @@ def _warn_of_quorum(service: Service, log: Callable[..., object]) -> None:
         unmet = [one.action for one in quorums_of(service, connection) if not one.met]
     if unmet:
         log("approvals.too_few_people", actions=unmet)
+
+
+def _warn_of_files(service: Service, log: Callable[..., object]) -> None:
+    """Say so when the policies folder holds something else than what is in force."""
+    with service.store.read() as connection:
+        folder = look_at_folder(service.settings, connection)
+    if not folder.same:
+        in_force = folder.version.number if folder.version else 0
+        log("policy.files_differ", in_force=in_force, fault=folder.fault or None)
 
 
 def _watch(

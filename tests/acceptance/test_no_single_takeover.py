@@ -17,7 +17,9 @@ import pyotp
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from secvault.access.bundle import read_folder
 from secvault.api.declared import declaration_of
+from secvault.config import shipped_policies
 from secvault.service import authentication
 from tests.acceptance.takeover import (
     CHOSEN,
@@ -47,6 +49,14 @@ OF_DATA = (
     "root.",
     "vault.",
 )
+
+# A policy by which administrators read what the victim reads, and need nobody for anything.
+SELFISH = dict(read_folder(shipped_policies()).files)
+SELFISH["roles.csv"] += (
+    "p,role:it.clerk,it,people,*,factor.reset,always,allow,selfish-reset\n"
+    "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,selfish-bank\n"
+)
+SELFISH["obligations.toml"] = "version = 1\n"
 
 # What is said to each other route, in this order; `{}` where there is nothing to say. A text
 # stands for what the walk knows by then.
@@ -155,6 +165,14 @@ CALLS: Mapping[str, Bodies] = {
         for whom in ("user:puppet", "user:admin")
     ),
     "DELETE /api/v1/separation/exceptions/{exception}": ({},),
+    "GET /api/v1/policy": ({},),
+    "GET /api/v1/policy/versions": ({},),
+    "GET /api/v1/policy/versions/{number}": ({},),
+    "GET /api/v1/policy/verification": ({},),
+    "POST /api/v1/policy/plan": ({"files": SELFISH},),
+    "POST /api/v1/policy/versions": ({"files": SELFISH, "note": "mine"},),
+    "POST /api/v1/policy/versions/{number}/plan": ({},),
+    "POST /api/v1/policy/versions/{number}/rollback": ({"note": "mine"},),
     "GET /api/v1/approvals": ({},),
     "GET /api/v1/approvals/own": ({},),
     "GET /api/v1/approvals/policy": ({},),
@@ -395,6 +413,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "role": "robot",
             "path": "token",
             "provider": "corp",
+            "number": "1",
             "request": "0" * 32,
             "review": "0" * 32,
             "item": "0" * 32,
@@ -429,6 +448,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
     with house.open() as service:
         after = account(service, victim)
         assert after == before
+        assert service.policy.in_force().number == 1
         for token in {*_tokens(walk.told), puppet}:
             with_it = _subject(service, token)
             assert with_it != f"user:{victim.id}"

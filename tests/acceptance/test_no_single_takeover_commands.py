@@ -5,6 +5,8 @@ The commands are enumerated from the program: one that nobody has thought about 
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import typer
 
 from secvault.cli.main import app as program
+from secvault.config import shipped_policies
 from tests.acceptance.takeover import CHOSEN, KNOWN_SEED, Company, account
 from tests.cli.program import Program
 
@@ -20,6 +23,15 @@ from tests.cli.program import Program
 # A command that asks gets these lines.
 LINES = f"{CHOSEN}\n{CHOSEN}\n123456\n123457\n123456\n123457\n123456\n123457\n"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
+    # First, so that what was planned is still what would be done.
+    "policy apply": ("POLICIES", "--note", "mine", "--plan", "PLAN"),
+    "policy rollback": ("1", "--note", "mine", "--plan", "0" * 64),
+    "policy lint": ("POLICIES", "--vault"),
+    "policy plan": ("POLICIES",),
+    "policy diff": ("in-force", "POLICIES"),
+    "policy history": ("--verify",),
+    "policy show": (),
+    "policy import casbin": ("--model", "FILE", "--policy", "FILE"),
     "people list": ("--json",),
     "people show": ("victim", "--json"),
     "people change": ("victim", "--contact", "mine@example.com"),
@@ -150,14 +162,19 @@ def test_the_operator_at_the_server_gets_neither_the_account_nor_its_roles(
     file.write_text(f"serial,secret\nt-1,hex:{KNOWN_SEED}\nt-2,hex:{KNOWN_SEED}\n")
     people = tmp_path / "people.csv"
     people.write_text("name,department,contact\nvictim,hr,mine@example.com\npuppet-2,hr,\n")
-    files = {"FILE": str(file), "PEOPLE": str(people)}
+    policies = tmp_path / "policies"
+    shutil.copytree(shipped_policies(), policies)
+    (policies / "obligations.toml").write_text("version = 1\n")
     operator = Program(house.folder).with_(SECVAULT_DATA=str(house.folder / "vault"))
+    planned = json.loads(operator("policy", "plan", str(policies), "--json").out)
+    files = {"FILE": str(file), "PEOPLE": str(people), "POLICIES": str(policies)}
+    files["PLAN"] = planned["plan"]
     told = ""
     for name, arguments in COMMANDS.items():
         filled = [files.get(each, each) for each in arguments]
         said = operator("--ask", "because I say so", *name.split(), *filled, stdin=LINES)
         told += said.out + said.err
-        if name.startswith("people reset"):
+        if name.startswith("people reset") or name == "policy apply":
             assert said.code == 3, said
             assert "waits for its approval" in said.err
     with house.open() as service:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
+from secvault.access.bundle import bundle_of
 from secvault.service import Service, grants, systems, transit
 from secvault.service.authentication import local_operator
+from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
 from tests.acceptance.installation import Installation, new_installation, stop, system_token
 
@@ -22,6 +24,7 @@ WORKERS = 3
 CALLERS = 6
 PROMISED_SECONDS = 1.0
 KEY = "taken-away"
+ENCRYPTOR = "p,role:it.encryptor,*,*,*,key.list,always,allow,it-encryptor-list\n"
 BODY = {"plaintext": "MTIzNDU2Nzg5MDEyMzQ1Ng=="}
 
 
@@ -96,6 +99,14 @@ def _revoke_grant(service: Service, operator: Caller, token: str) -> None:
     grants.revoke_grant(service, operator, mine.id)
 
 
+def _publish(service: Service, operator: Caller, token: str) -> None:
+    shown = policies.show(service, operator).bundle
+    rows = shown.files["roles.csv"].splitlines(keepends=True)
+    left = "".join(row for row in rows if not row.startswith("p,role:it.encryptor,"))
+    bundle = bundle_of({**shown.files, "roles.csv": left + ENCRYPTOR})
+    policies.apply(service, operator, bundle, note="encryptors only list")
+
+
 @pytest.mark.parametrize(
     ("name", "take_away"),
     [
@@ -103,6 +114,7 @@ def _revoke_grant(service: Service, operator: Caller, token: str) -> None:
         ("account", _disable_account),
         ("grant", _revoke_grant),
         ("key", _disable_key),
+        ("policy", _publish),
     ],
 )
 def test_what_is_taken_away_opens_nothing_after_a_second_in_any_worker(
@@ -110,7 +122,8 @@ def test_what_is_taken_away_opens_nothing_after_a_second_in_any_worker(
 ) -> None:
     with installation.opened() as service:
         operator = Caller(local_operator(service))
-        token = system_token(service, f"app-{name}", "it", "role:it.cryptor")
+        role = "role:it.encryptor" if name == "policy" else "role:it.cryptor"
+        token = system_token(service, f"app-{name}", "it", role)
         load = Load(installation.address, token, KEY if name == "key" else "payroll")
         with load.running():
             _wait_for(load, 200)

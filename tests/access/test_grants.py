@@ -38,7 +38,7 @@ def test_a_grant_is_kept_with_all_that_was_said(store: Store, shipped: Rules) ->
     grant = give(store, shipped, not_before=AT + 5, expires_at=AT + 9)
     with store.read() as connection:
         assert list_grants(connection) == (grant,)
-        assert read_live(connection) == (1, (grant,))
+        assert read_live(connection) == (1, 0, (grant,))
     assert (grant.not_before, grant.expires_at, grant.created_at) == (AT + 5, AT + 9, AT)
     assert grant.granted_by == "user:9"
 
@@ -69,7 +69,7 @@ def test_a_transaction_undone_leaves_neither_grant_nor_epoch(store: Store, shipp
     with pytest.raises(ZeroDivisionError), store.write() as connection:
         fail(connection)
     with store.read() as connection:
-        assert read_live(connection) == (0, ())
+        assert read_live(connection) == (0, 0, ())
 
 
 @pytest.mark.parametrize(

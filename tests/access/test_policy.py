@@ -231,6 +231,7 @@ def test_somebody_with_a_grant_that_cannot_be_is_refused_and_nobody_else(
     small_office.grant()
     small_office.grant(subject="user:2")
     with small_office.store.write() as connection:
+        connection.execute(text("DROP TRIGGER role_grant_history"))
         connection.execute(
             text("UPDATE role_grant SET role = 'role:hr.gone' WHERE subject='user:2'")
         )

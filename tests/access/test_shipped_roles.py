@@ -119,8 +119,9 @@ MAY = {
     | ASKED
     | REVIEWS
     | GLASS
-    | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"},
-    "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse"},
+    | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
+    | {"policy.read"},
+    "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse", "policy.read"},
     "it.break_glass_holder": EVERYBODY,
     "it.break_glass": EVERYBODY
     | {"person.read", "person.disable", "person.unlock", "session.read", "session.end"}
@@ -132,6 +133,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
+    | {"policy.read"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -144,7 +146,7 @@ MAY = {
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
-    | {"service_account.read", "token.read", "audit.verify", "separation.read"}
+    | {"service_account.read", "token.read", "audit.verify", "separation.read", "policy.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -163,7 +165,8 @@ LOCAL_MAY = {
     | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
-    | {"factor.reset", "password.reset", "approval.read", "approval.own"},
+    | {"factor.reset", "password.reset", "approval.read", "approval.own"}
+    | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
@@ -435,17 +438,18 @@ def test_factors_are_changed_by_a_fresh_one_or_enrolled_by_a_recovery_code(
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("it.admin", {"approval.give", "factor.reset", "password.reset"}),
+        ("it.admin", {"approval.give", "factor.reset", "password.reset", "policy.apply"}),
         ("it.approver", {"approval.give"}),
         ("it.auditor", set()),
         ("it.head", set()),
     ],
 )
-def test_whoever_approves_or_resets_shows_a_factor_again(
+def test_whoever_approves_resets_or_changes_the_policy_shows_a_factor_again(
     shipped: Rules, role: str, allowed: set[str]
 ) -> None:
     snapshot = build_snapshot(shipped, [granted(role, "it")], epoch=1, at=AT)
     kinds = {"approval.give": "approvals", "factor.reset": "people", "password.reset": "people"}
+    kinds["policy.apply"] = "policy"
 
     def may(context: AccessContext) -> set[str]:
         return {

@@ -9,8 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from starlette.requests import Request
 
+from secvault.access import Policy
+from secvault.access.in_force import InForce
 from secvault.api.problem import problem_response
 from secvault.errors import (
     Damaged,
@@ -42,18 +45,19 @@ CASES = [
 ]
 
 
-class _Failing:
-    """Stands where the collections do, and raises what it was made with."""
+class _Failing(Policy):
+    """Stands where the policy does; what is in force, collections and all, raises an error."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, policy: Policy, error: Exception) -> None:
+        vars(self).update(vars(policy))
         self._error = error
 
-    def get(self, _name: str) -> Any:
+    def in_force(self, connection: Connection | None = None) -> InForce:
         raise self._error
 
 
 def _with_collections_that_raise(error: Exception) -> Callable[[Service], Service]:
-    return lambda service: replace(service, collections=_Failing(error))  # type: ignore[arg-type]
+    return lambda service: replace(service, policy=_Failing(service.policy, error))
 
 
 @pytest.mark.parametrize(("method", "path", "who", "status"), CASES)

@@ -25,6 +25,7 @@ from secvault.service.spine import Caller
 from tests.notices.conftest import Office, office_of, told_by
 from tests.notices.receivers import Hook, Mailbox
 from tests.running_service import PASSWORD, House, system_token
+from tests.service.policy_house import applied, more
 
 
 def noted(office: Office) -> list[tuple[str, str]]:
@@ -273,3 +274,14 @@ def test_duties_that_meet_are_told_to_administrators_and_a_role_left_out_once_a_
     told = noted(office)[before + 2 :]
     assert ("duties_together", ops) in told
     assert ("duties_together", admin) in told
+
+
+def test_a_change_of_the_policy_is_told_to_administrators_and_auditors_and_its_first_is_not(
+    office: Office,
+) -> None:
+    applied(office.service, operator(office), more())
+    office.tell()
+    admin, auditor = (f"person:{person(office, name)}" for name in ("admin", "auditor"))
+    assert sorted(noted(office)) == sorted(
+        ("policy_changed", who) for who in (admin, auditor, "channel:ops")
+    )

@@ -23,6 +23,8 @@ VALUES = {
     "role": "role:it.admin",
     "rule": "administer-and-audit",
     "count": "2",
+    "number": "4",
+    "former": "3",
     "code": "sva_x_y",
     "until": "2026-09-24 14:13",
     "incident": "g0123456789abcdef0123",

@@ -29,6 +29,7 @@ from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
 from tests.contract.material import certificate_of, public_of
 from tests.running_service import House, join, signed_in, system_token
+from tests.service.policy_house import applied, more
 
 
 class Hand:
@@ -160,6 +161,7 @@ CREDENTIALS: dict[str, Callable[[Hand], object]] = {
     ),
 }
 POLICY: dict[str, Callable[[Hand], object]] = {
+    "publish a policy": lambda it: applied(it.service, it.operator, more()),
     "revoke a grant": lambda it: grants.revoke_grant(it.service, it.operator, it.grant_of_worker()),
     "revoke by a review": lambda it: it.review("revoke"),
     "shorten by a review": lambda it: it.review("shorten", 5),

@@ -32,13 +32,19 @@ _LATCH = text(
 class Approvers:
     """Looks at the policy and the store, in the caller's transaction. Holds nothing of its own."""
 
-    def __init__(
-        self, policy: Policy, obligations: Obligations, clock: Clock, audit: AuditLog
-    ) -> None:
+    def __init__(self, policy: Policy, clock: Clock, audit: AuditLog) -> None:
         self._policy = policy
         self._clock = clock
         self._audit = audit
-        self.obligations = obligations
+
+    @property
+    def obligations(self) -> Obligations:
+        """The obligations of the policy in force. Raises Unavailable."""
+        return self._policy.in_force().obligations
+
+    def now(self) -> int:
+        """The moment that people are looked at for, in microseconds."""
+        return self._clock.micros()
 
     def may_give(self, connection: Connection, subject: str, department: str) -> bool:
         """Whether the policy lets `subject` approve there, once they show their factor and are
@@ -156,10 +162,10 @@ class Approvers:
             }
             for subject in sorted(self.active(connection, subjects))
         }
-        return len(places) - _matched(able)
+        return len(places) - matched(able)
 
 
-def _matched(able: Mapping[str, set[int]]) -> int:
+def matched(able: Mapping[str, set[int]]) -> int:
     """How many places can be filled when nobody fills two (a largest bipartite matching)."""
     holder: dict[int, str] = {}
 

@@ -52,6 +52,7 @@ from secvault.store.tables.keys import (
     vault,
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
+from secvault.store.tables.policy import policy_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.reviews import (
     break_glass_incident,
@@ -106,6 +107,7 @@ __all__ = [
     "passkey_challenge",
     "person",
     "person_contact",
+    "policy_version",
     "record",
     "record_facts",
     "record_field",

@@ -1,0 +1,90 @@
+"""Changing the policy of a house: its files, with rows more or less."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import text
+
+from secvault.access.bundle import Bundle, bundle_of, read_folder
+from secvault.access.publication import Version, latest_version, publish
+from secvault.config import shipped_policies
+from secvault.service import Service
+from secvault.service.policies import operations as policies
+from secvault.service.spine import Caller
+from secvault.store.tables import policy_version
+
+SHIPPED = bundle_of(
+    {
+        name: text
+        for name, text in read_folder(shipped_policies()).files.items()
+        # What the policy's own tests say of a changed one is tested where they are run.
+        if not name.startswith("tests/")
+    }
+)
+BANK = "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,hr-clerk-bank\n"
+
+
+def more(row: str = BANK, bundle: Bundle = SHIPPED) -> Bundle:
+    """The policy with one row more."""
+    return changed({"roles.csv": lambda text: text + row}, bundle)
+
+
+def less(*words: str, bundle: Bundle = SHIPPED) -> Bundle:
+    """The policy without the rows that contain one of these words."""
+
+    def left(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        return "".join(line for line in lines if not any(word in line for word in words))
+
+    return changed({"roles.csv": left}, bundle)
+
+
+def changed(edits: Mapping[str, Callable[[str], str]], bundle: Bundle = SHIPPED) -> Bundle:
+    """The policy with some files edited."""
+    texts = dict(bundle.files)
+    for name, edit in edits.items():
+        edited = edit(texts[name])
+        assert edited != texts[name], name
+        texts[name] = edited
+    return bundle_of(texts)
+
+
+def applied(service: Service, caller: Caller, bundle: Bundle, **more: Any) -> Version:
+    """Apply it as it stands."""
+    return policies.apply(service, caller, bundle, note="for a test", **more)
+
+
+def forced(service: Service, bundle: Bundle) -> Version:
+    """Publish it past every check, as a program of another version might."""
+    with service.store.write() as connection:
+        latest = latest_version(connection)
+        return publish(
+            connection,
+            bundle,
+            over=latest.number if latest else 0,
+            at=service.clock.micros(),
+            by="local:operator",
+            note="by another program",
+        )
+
+
+def asking(caller: Caller) -> Caller:
+    """The caller, who asks for an approval where one is needed."""
+    return replace(caller, reason="for a test")
+
+
+def without_policies(service: Service) -> None:
+    """The store as it was before policies were published in it."""
+    with service.store.write() as connection:
+        for trigger in ("no_delete", "no_update", "no_replace"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS policy_version_{trigger}"))
+        connection.execute(policy_version.delete())
+
+
+def body_of(bundle: Bundle) -> Any:
+    """The files as JSON."""
+    return json.loads(bundle.body)
