@@ -18,7 +18,7 @@ from secvault.access.decide import (
     field_access,
 )
 from secvault.access.explain import NearMiss
-from secvault.access.grants import Grant, add_grant, list_grants, revoke_grant
+from secvault.access.grants import Grant, add_grant, extend_grant, list_grants, revoke_grant
 from secvault.access.narrowing import Narrowing
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
@@ -54,6 +54,7 @@ __all__ = [
     "build_snapshot",
     "decide",
     "decide_fields",
+    "extend_grant",
     "field_access",
     "list_grants",
     "load_rules",

@@ -114,9 +114,20 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "grant.add": "grants",
         "grant.revoke": "grants",
         "grant.read": "grants",
+        "grant.extend": "grants",
+        "grant.warn": "grants",
+        "grant.request": "grants",
+        "grant.activate": "grants",
+        "grant.deactivate": "grants",
+        "eligibility.add": "grants",
+        "eligibility.remove": "grants",
+        "eligibility.read": "grants",
         "approval.read": "approvals",
         "approval.give": "approvals",
         "approval.refuse": "approvals",
+        "approval.read_role": "approvals",
+        "approval.give_role": "approvals",
+        "approval.refuse_role": "approvals",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",
@@ -143,6 +154,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.self": "session",
         "session.end_own": "session",
         "approval.own": "session",
+        "grant.own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -172,7 +184,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})
-_LOOKING = frozenset({"read", "list", "status", "verify"})
+_LOOKING = frozenset({"read", "read_role", "list", "status", "verify"})
 PRIVILEGED = frozenset(
     action
     for action, kind in ACTIONS.items()

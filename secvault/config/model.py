@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.federation import OidcSettings, ScimSettings
+from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings
@@ -291,6 +292,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     sign_in: SignInSettings = SignInSettings()
     approvals: ApprovalSettings = ApprovalSettings()
+    grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()

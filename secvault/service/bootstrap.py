@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from secvault.access import add_grant, list_grants
+from secvault.access import list_grants
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict
@@ -16,6 +16,7 @@ from secvault.identity import enrolment, invitations, people
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service.authentication import OPERATOR, local_operator
+from secvault.service.giving import detail_of, give_role
 from secvault.service.people import context_words, operation
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
@@ -60,15 +61,13 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
     Raises Conflict when there ever was one.
     """
     require_none(connection)
-    grant = add_grant(
+    grant = give_role(
+        service,
         connection,
-        service.policy.rules,
         subject=person.subject,
         role=ADMINISTRATOR,
         department=DEPARTMENT,
         granted_by=OPERATOR,
-        at=service.clock.micros(),
-        random=service.random,
     )
     event = Event(
         kind="grant.add",
@@ -76,7 +75,7 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
         actor=Actor("local", "operator"),
         resource=f"it/grants/{grant.id}",
         department="it",
-        detail={"grant": grant.id, "role": grant.role, "subject": grant.subject},
+        detail=detail_of(service, grant),
     )
     service.audit.enqueue(connection, event)
 

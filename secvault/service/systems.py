@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from secvault.access import add_grant
 from secvault.access.scope import Layer
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput, NotFound
@@ -15,6 +14,7 @@ from secvault.identity.networks import Networks
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.approval import Terms
+from secvault.service.giving import give_role
 from secvault.service.privileged import credential_terms, limits_of, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -40,7 +40,8 @@ def create_account(
 ) -> ServiceAccount:
     """Make an account with its roles in its department. owner: sign-in name or id of a person.
 
-    A privileged role needs a second person: raises ApprovalRequired.
+    A privileged role needs a second person: raises ApprovalRequired. It ends after the longest time
+    that the settings allow.
     """
     operation = _accounts("service_account.create")
 
@@ -53,15 +54,13 @@ def create_account(
             owner=_owner(connection, owner),
         )
         for role in roles:
-            add_grant(
+            give_role(
+                service,
                 connection,
-                service.policy.rules,
                 subject=made.subject,
                 role=role,
                 department=department,
                 granted_by=caller.principal.subject,
-                at=service.clock.micros(),
-                random=service.random,
             )
         return Outcome(made, detail={"subject": made.subject})
 

@@ -123,6 +123,7 @@ def test_checks_of_the_tables_are_in_the_database_too(empty: Store) -> None:
     assert found == {
         ("vault", "ck_vault_one"),
         ("approval", "ck_approval_nobody_approves_their_own"),
+        ("role_eligibility", "ck_role_eligibility_nobody_for_themselves"),
     }
 
 
