@@ -20,6 +20,7 @@ from secvault.cli import (
     db,
     devices,
     drill,
+    eligible,
     factors,
     grants,
     hardware_tokens,
@@ -34,6 +35,7 @@ from secvault.cli import (
     people_file,
     records,
     rewraps,
+    role_requests,
     seal,
     serve,
     session,
@@ -138,6 +140,21 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 )
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
+)
+grants.app.add_typer(eligible.app, name="eligible")
+grants.app.command(epilog="Example: secvault grants mine")(eligible.mine)
+grants.app.command(
+    epilog="Example: secvault grants activate role:it.admin --department it --reason 'new disk'"
+)(eligible.activate)
+grants.app.command(epilog="Example: secvault grants deactivate role:it.admin --department it")(
+    eligible.deactivate
+)
+grants.app.command(
+    epilog="Example: secvault grants request role:hr.clerk --department hr --days 30 --reason cover"
+)(role_requests.request)
+grants.app.command(epilog="Example: secvault grants requests")(role_requests.requests)
+grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f60718293a4b5c")(
+    role_requests.claim
 )
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from secvault.access import Grant
+from secvault.access import Grant, list_grants
 from secvault.access.eligibility import (
     Activation,
     Eligibility,
@@ -22,7 +22,13 @@ from secvault.access.eligibility import (
 from secvault.clock import timestamp
 from secvault.errors import InvalidInput
 from secvault.service.approval import Terms
-from secvault.service.giving import bounded_end, is_privileged, require_activated
+from secvault.service.giving import (
+    DAY_MICROS,
+    LONGEST_DAYS,
+    bounded_end,
+    is_privileged,
+    require_activated,
+)
 from secvault.service.grants import subject_of
 from secvault.service.service import Service
 from secvault.service.spans import Span
@@ -53,6 +59,14 @@ class EligibilityView:
     eligibility: Eligibility
     state: str
     running: Grant | None
+
+
+@dataclass(frozen=True)
+class Own:
+    """What somebody has themselves."""
+
+    grants: tuple[Grant, ...]
+    eligibilities: tuple[EligibilityView, ...]
 
 
 def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibility:
@@ -136,14 +150,15 @@ def list_all(service: Service, caller: Caller) -> tuple[EligibilityView, ...]:
     return service.spine.read(caller, _operation("eligibility.read"), act)
 
 
-def list_own(service: Service, caller: Caller) -> tuple[EligibilityView, ...]:
-    """The caller's that are not over, oldest first."""
+def list_own(service: Service, caller: Caller) -> Own:
+    """What the caller holds, now or from a later moment on, and may activate; oldest first."""
 
-    def act(connection: Connection) -> Outcome[tuple[EligibilityView, ...]]:
+    def act(connection: Connection) -> Outcome[Own]:
         now, whose = service.clock.micros(), caller.principal.subject
-        own = list_eligibilities(connection, subject=whose, standing_at=now)
-        found = views(service, connection, own)
-        return Outcome(found, count=len(found))
+        eligible = list_eligibilities(connection, subject=whose, standing_at=now)
+        held = list_grants(connection, subject=whose, standing_at=now)
+        found = Own(held, views(service, connection, eligible))
+        return Outcome(found, count=len(found.grants) + len(found.eligibilities))
 
     return service.spine.read(caller, Operation("grant.own", "it", "session", "it/grants"), act)
 
@@ -173,6 +188,9 @@ def _times(service: Service, wanted: WantedEligibility) -> tuple[int, int | None
     start, end = wanted.span.moments(service.clock.micros())
     if wanted.role in service.policy.rules.roles:
         end = bounded_end(service, wanted.role, start, end)
+    latest = start + LONGEST_DAYS * DAY_MICROS if end is None else end
+    if wanted.claim_by is not None and not start < wanted.claim_by <= latest:
+        raise InvalidInput.at("claim_by", "must lie after the start and not after the end")
     return start, end
 
 

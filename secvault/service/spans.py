@@ -7,6 +7,7 @@ so that doing it later, when it is approved, is still the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
@@ -29,7 +30,7 @@ class Span:
     def moments(self, now: int) -> tuple[int, int | None]:
         """Its start and end when it is given now. Raises InvalidInput for what cannot be."""
         start = now if self.not_before is None else max(now, self.not_before)
-        if start > now + LONGEST_DAYS * DAY_MICROS:
+        if abs((self.not_before or now) - now) > LONGEST_DAYS * DAY_MICROS:
             raise InvalidInput.at("not_before", f"must lie within {LONGEST_DAYS} days")
         if self.expires_at is not None and self.seconds is not None:
             raise InvalidInput.at("expires_at", "say how long, or until when, not both")
@@ -60,6 +61,21 @@ class Span:
         return found
 
 
+def moment_of(text: str, field: str) -> int:
+    """The moment that RFC 3339 text with a time zone names, in microseconds since the epoch, UTC.
+
+    Raises InvalidInput at `field`.
+    """
+    mend = "write a moment with its time zone: 2026-11-03T10:00:00+07:00"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput.at(field, mend) from None
+    if moment.tzinfo is None:
+        raise InvalidInput.at(field, mend)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
 def length(*, days: int | None = None, hours: int | None = None) -> int | None:
     """The seconds of a length that was said in days or hours. Raises InvalidInput for both."""
     if days is not None and hours is not None:
@@ -73,3 +89,11 @@ def length(*, days: int | None = None, hours: int | None = None) -> int | None:
             raise InvalidInput.at("hours", f"use 1 to {LONGEST_DAYS * 24}")
         return hours * 3600
     return None
+
+
+def required_length(*, days: int | None, hours: int | None) -> int:
+    """The same where a length must be said. Raises InvalidInput."""
+    seconds = length(days=days, hours=hours)
+    if seconds is None:
+        raise InvalidInput.at("days", "say for how long, in days or hours")
+    return seconds
