@@ -102,8 +102,8 @@ def renew_grant(service: Service, caller: Caller, grant_id: str, *, span: Span) 
     """Put the end of a grant off, to as long from now as the span says. span.not_before: unused.
 
     As giving the role: of a privileged one it needs a second person, and nobody renews their own
-    role. Raises NotFound; Conflict for what has ended or would end earlier, and for what an
-    activation or a provider has given; Refused; InvalidInput; ApprovalRequired.
+    role. Raises NotFound; Conflict for what has ended, has no end or would end earlier, and for
+    what an activation or a provider has given; Refused; InvalidInput; ApprovalRequired.
     """
 
     def renewed(connection: Connection) -> tuple[Grant, int]:
@@ -118,6 +118,11 @@ def renew_grant(service: Service, caller: Caller, grant_id: str, *, span: Span) 
         end = bounded_end(service, found.role, now, span.moments(now)[1])
         if end is None:
             raise InvalidInput.at("expires_at", "say how long, or until when")
+        if found.revoked_at is not None or not now < (found.expires_at or now) < end:
+            raise Conflict(
+                "only a role that has not ended, and has an end, is renewed, and only to a later "
+                "end; revoke it and give it anew"
+            )
         return found, end
 
     def act(connection: Connection) -> Outcome[Grant]:

@@ -46,8 +46,10 @@ class Use:
     ticket: str = ""
 
 
-def activate(service: Service, caller: Caller, use: Use) -> Activation:
+def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) -> Activation:
     """Put on a role that the caller may activate, until its time is over.
+
+    ask: for the approval, where it needs one and has none.
 
     Raises NotFound when they may not; Conflict when the eligibility has not begun, has lapsed, or
     the role is held already; InvalidInput for a time that is too long, or no reason or ticket;
@@ -75,7 +77,8 @@ def activate(service: Service, caller: Caller, use: Use) -> Activation:
         require_not_held(service, connection, who, eligible.role, eligible.department)
         return _terms(eligible, seconds, said) if eligible.needs_approval else None
 
-    return service.spine.change(replace(caller, reason=said.reason), operation, act, terms)
+    asking = replace(caller, reason=said.reason if ask else "")
+    return service.spine.change(asking, operation, act, terms)
 
 
 def _put_on(

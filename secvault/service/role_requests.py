@@ -87,9 +87,8 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
     if found.state != requests.OPEN:
         raise Conflict(f"the request is {found.state}; ask again")
     if found.proposal.action == "grant.activate":
-        return role_activation.activate(
-            service, caller, role_activation.use_of(service, terms)
-        ).grant
+        use = role_activation.use_of(service, terms)
+        return role_activation.activate(service, caller, use, ask=False).grant
     if found.proposal.action != ACTION:
         raise Conflict("this is no role; do the same again, now that it is approved")
     wanted = wanted_of(found)
@@ -115,7 +114,7 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
         service.approvers.notice(connection)
         return Outcome(grant, detail={**detail_of(service, grant), "request": request})
 
-    return _change(service, caller, wanted, act)
+    return _change(service, replace(caller, reason=""), wanted, act)
 
 
 def own(service: Service, caller: Caller) -> tuple[RequestView, ...]:

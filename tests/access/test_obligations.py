@@ -10,6 +10,7 @@ from secvault.access import Rules
 from secvault.access.obligations import (
     GIVE,
     MAY_NEED_APPROVAL,
+    SELF_SERVICE,
     Obligations,
     Slot,
     load_obligations,
@@ -75,7 +76,7 @@ def test_a_policy_folder_without_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_file_asks_for_everything_that_can_be_asked_for() -> None:
     shipped = load_obligations(POLICIES)
-    assert shipped.slots.keys() == MAY_NEED_APPROVAL | {"backup.restore"}
+    assert shipped.slots.keys() == (MAY_NEED_APPROVAL - SELF_SERVICE) | {"backup.restore"}
     assert shipped.slots.keys() <= ACTIONS.keys()
     assert all(slots == (Slot(1),) for slots in shipped.slots.values())
 

@@ -57,7 +57,9 @@ PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
 PEOPLE |= {"session.read", "session.end"} | {
     f"person.{what}" for what in ("update", "enable", "invite", "uninvite", "import", "export")
 }
-GRANTS = {"grant.add", "grant.revoke", "grant.read"}
+GRANTS = {"grant.add", "grant.revoke", "grant.read"} | {
+    f"eligibility.{what}" for what in ("add", "remove", "read")
+}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
 NOTICES = {"notification.read", "notification.test"}
@@ -77,6 +79,7 @@ APPROLES = READ_APPROLES | {
 OWN = {"password.change", "totp.read", "totp.enrol", "totp.confirm", "totp.remove"}
 EVERYBODY = OWN | {"session.self", "vault.status", "token.create", "token.renew", "token.end"}
 EVERYBODY |= {"auth.step_up", "factor.read", "contact.read", "approval.own", "identity.read"}
+EVERYBODY |= {"grant.own", "grant.deactivate"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -94,7 +97,8 @@ MAY = {
     "it.approver": EVERYBODY | {"approval.read", "approval.refuse"},
     "it.auditor": EVERYBODY
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read", "approval.read"},
+    | {"session.read", "key.read", "key.list", "mount.read", "approval.read"}
+    | {"eligibility.read"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -104,7 +108,7 @@ MAY = {
     "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
-    | {"service_account.read", "token.read", "audit.verify"}
+    | {"service_account.read", "token.read", "audit.verify", "eligibility.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -123,6 +127,8 @@ LOCAL_MAY = {
     "system:jobs": (BACKUPS - {"backup.restore"})
     | {
         "token.warn",
+        "grant.warn",
+        "grant.extend",
         "key.rotate",
         "key.warn",
         "key.rewrap",
