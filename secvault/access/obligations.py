@@ -207,7 +207,7 @@ def _role_request(entry: Mapping[str, Any], where: str) -> RoleRequest:
     _only(entry, {"departments", "roles", "privileged", "slots"}, where)
     slots = _slots(entry, where, {GIVE, GIVE_ROLE})
     privileged = entry.get("privileged")
-    if privileged not in (None, True, False):
+    if privileged is not None and not isinstance(privileged, bool):
         raise _fault(f"{where}: privileged must be true or false")
     # Else whoever made somebody up would give them a privileged role alone.
     if privileged is not False and sum(slot.people for slot in slots) < 2:

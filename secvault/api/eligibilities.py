@@ -159,7 +159,7 @@ def eligibility_remove(at: Authenticated, eligibility: EligibilityId) -> None:
 
 @router.get("/activations")
 @operation("it/eligibilities", "eligibility.read")
-def activation_list(at: Authenticated) -> ActivationList:
+def role_activation_list(at: Authenticated) -> ActivationList:
     """Who activated what, when and why."""
     service, who = at
     return ActivationList(
@@ -169,7 +169,7 @@ def activation_list(at: Authenticated) -> ActivationList:
 
 @router.post("/activations", status_code=201)
 @operation("it/grants", "grant.activate")
-def activation_begin(at: Authenticated, new: Annotated[NewActivation, Body()]) -> ActivationAnswer:
+def role_activation_begin(at: Authenticated, new: Annotated[NewActivation, Body()]) -> ActivationAnswer:
     """Put on a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval, this asks for it (403 with `approval.request`); afterwards claim it
@@ -183,7 +183,7 @@ def activation_begin(at: Authenticated, new: Annotated[NewActivation, Body()]) -
 
 @router.delete("/activations/{grant}", status_code=204)
 @operation("it/grants/{grant}", "grant.deactivate")
-def activation_end(at: Authenticated, grant: GrantId) -> None:
+def role_activation_end(at: Authenticated, grant: GrantId) -> None:
     """Put off what you have activated."""
     service, who = at
     role_activation.deactivate(service, who, grant)
