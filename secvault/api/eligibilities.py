@@ -169,7 +169,9 @@ def role_activation_list(at: Authenticated) -> ActivationList:
 
 @router.post("/activations", status_code=201)
 @operation("it/grants", "grant.activate")
-def role_activation_begin(at: Authenticated, new: Annotated[NewActivation, Body()]) -> ActivationAnswer:
+def role_activation_begin(
+    at: Authenticated, new: Annotated[NewActivation, Body()]
+) -> ActivationAnswer:
     """Put on a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval, this asks for it (403 with `approval.request`); afterwards claim it

@@ -81,10 +81,12 @@ class GrantList(BaseModel):
 
 @router.get("/grants")
 @operation("it/grants", "grant.read")
-def grant_list(at: Authenticated, *, without_end: bool = False) -> GrantList:
-    """The grants in force. without_end: those of privileged roles that have no end."""
+def grant_list(at: Authenticated, *, without_end: bool = False, to_come: bool = False) -> GrantList:
+    """The grants in force. to_come: those that only begin later; without_end: those of privileged
+    roles that have no end.
+    """
     service, who = at
-    found = grants.list_grants(service, who, without_end=without_end)
+    found = grants.list_grants(service, who, without_end=without_end, to_come=to_come)
     return GrantList(grants=[grant_answer(grant) for grant in found])
 
 

@@ -22,9 +22,10 @@ COLUMNS = {
     "subject": "Who",
     "role": "Role",
     "department": "Department",
+    "not_before": "From",
     "expires_at": "Until",
     "granted_by": "Given by",
-    "source": "From",
+    "source": "By way of",
 }
 
 
@@ -80,12 +81,17 @@ def list_(
         bool,
         typer.Option("--without-end", help="Privileged roles without an end.", show_default=False),
     ] = False,
+    to_come: Annotated[
+        bool, typer.Option("--to-come", help="Those that only begin later.", show_default=False)
+    ] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """List the roles in force now."""
     with opening.vault(context) as (service, caller):
-        found = operations.grants.list_grants(service, caller, without_end=without_end)
-    empty = "No privileged role is without an end." if without_end else "Nobody holds a role."
+        found = operations.grants.list_grants(
+            service, caller, without_end=without_end, to_come=to_come
+        )
+    empty = "No privileged role is without an end." if without_end else "There is none."
     show.listing("grants", map(row_of, found), COLUMNS, as_json=as_json, empty=empty)
 
 

@@ -143,9 +143,9 @@ def renew_grant(service: Service, caller: Caller, grant_id: str, *, span: Span) 
 
 
 def list_grants(
-    service: Service, caller: Caller, *, without_end: bool = False
+    service: Service, caller: Caller, *, without_end: bool = False, to_come: bool = False
 ) -> tuple[Grant, ...]:
-    """The grants in force now, oldest first.
+    """The grants in force now, oldest first. to_come: those that only begin later, instead.
 
     without_end: only those of privileged roles that have no end, also when they only begin later:
     from before there had to be one. Each is to be revoked and given anew.
@@ -155,6 +155,9 @@ def list_grants(
         now = service.clock.micros()
         if without_end:
             found = privileged_without_end(service, connection)
+        elif to_come:
+            standing = access.list_grants(connection, standing_at=now)
+            found = tuple(grant for grant in standing if grant.not_before > now)
         else:
             found = access.list_grants(connection, valid_at=now)
         return Outcome(found, count=len(found))

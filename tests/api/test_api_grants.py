@@ -22,6 +22,8 @@ def test_a_role_is_given_from_a_moment_until_another(api: Api, house: House) -> 
     begins, ends = at(house, 60), at(house, 3660)
     made = api.ok("POST", GRANTS, "admin", {**CLERK, "not_before": begins, "hours": 1})
     assert (made["not_before"], made["expires_at"]) == (begins, ends)
+    assert made["id"] not in {each["id"] for each in api.ok("GET", GRANTS, "admin")["grants"]}
+    assert api.ok("GET", f"{GRANTS}?to_come=true", "admin")["grants"] == [made]
     own = api.ok("GET", f"{GRANTS}/own", "clerk")
     assert [each["role"] for each in own["grants"]] == ["role:hr.clerk", "role:quality.clerk"]
     renewed = api.ok("POST", f"{GRANTS}/{made['id']}/renewal", "admin", {"days": 3})
