@@ -64,7 +64,7 @@ def bounded_end(service: Service, role: str, start: int, expires_at: int | None)
     if expires_at is None:
         return latest
     if expires_at > latest:
-        raise InvalidInput.at("expires_at", f"{role} is privileged: it is given for {days} days")
+        raise InvalidInput.at("expires_at", f"{role} is privileged: for {days} days at most")
     return expires_at
 
 
