@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, update
 
 from secvault.access import list_grants
-from secvault.access.eligibility import end_activations
 from secvault.errors import ApprovalRequired, Conflict, NotFound, Refused, SecvaultError
 from secvault.service import eligibilities, role_activation, role_requests
 from secvault.service.approvals import operations as approvals
@@ -34,6 +33,7 @@ from secvault.service.role_requests import WantedRole
 from secvault.service.spans import Span
 from secvault.service.spine import Caller
 from secvault.store import tables
+from secvault.store.epoch import POLICY, raise_epoch
 from tests.running_service import House, copied, join
 from tests.service.approval_house import ADMIN, Staff, staffed
 
@@ -107,8 +107,7 @@ class Roles(RuleBasedStateMachine):
         self.asked: list[Asked] = []
         service = self.staff.service
         with service.store.write() as connection:
-            for name in HOLDERS:
-                end_activations(connection, PEOPLE[name].principal.subject, at=1)
+            raise_epoch(connection, POLICY)
             for table in (
                 tables.role_activation,
                 tables.role_eligibility,
