@@ -22,6 +22,7 @@ from secvault.access.grants import (
     Grant,
     add_grant,
     check_grantable,
+    extend_grant,
     list_grants,
     revoke_grant,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "check_grantable",
     "decide",
     "decide_fields",
+    "extend_grant",
     "field_access",
     "list_grants",
     "load_rules",

@@ -35,12 +35,17 @@ from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.store.epoch import POLICY, raise_epoch
 from secvault.store.tables import epoch, role_grant
 
+ACTIVATION, REQUEST = "activation:", "request:"
+PASSING = (ACTIVATION, "break-glass:")
+"""How the sources of grants begin that end within hours by design: no quorum is built on them."""
+
 
 @dataclass(frozen=True)
 class Grant:
     """A role given to a subject in a department. Times in microseconds since the epoch, UTC.
 
-    source: empty for what was granted here, else the provider that it comes from (`provided`), or
+    source: empty for what was granted here; else the provider that it comes from (`provided`),
+    `activation:<id>` of an eligibility, `request:<id>` of what was asked for and approved, or
     `break-glass:<id>`.
     """
 
@@ -60,6 +65,11 @@ class Grant:
         started = self.not_before <= at
         ended = self.expires_at is not None and self.expires_at <= at
         return started and not ended and self.revoked_at is None
+
+    @property
+    def passing(self) -> bool:
+        """Whether it is for the moment only, as an activation is."""
+        return self.source.startswith(PASSING)
 
 
 _COLUMNS = tuple(Grant.__dataclass_fields__)
@@ -173,6 +183,26 @@ def read_grant(connection: Connection, grant_id: str) -> Grant:
     return Grant(**found._asdict())
 
 
+def extend_grant(connection: Connection, grant_id: str, *, at: int, expires_at: int) -> Grant:
+    """Put the end off, of a grant that has not ended by the moment `at`.
+
+    Durable with the caller's transaction. Raises NotFound; Conflict for one that has ended, has no
+    end, or ends later than that.
+    """
+    raise_epoch(connection, POLICY)
+    found = connection.execute(select(role_grant).where(role_grant.c.id == grant_id)).first()
+    if found is None:
+        raise NotFound(f"there is no grant {grant_id}")
+    before = Grant(**found._asdict())
+    over = before.revoked_at is not None or before.expires_at is None or before.expires_at <= at
+    if over or (before.expires_at or 0) >= expires_at:
+        raise Conflict("only a grant that has not ended is extended, and only to a later end")
+    connection.execute(
+        update(role_grant).where(role_grant.c.id == grant_id).values(expires_at=expires_at)
+    )
+    return replace(before, expires_at=expires_at)
+
+
 def list_grants(
     connection: Connection,
     *,
@@ -180,9 +210,16 @@ def list_grants(
     role: str | None = None,
     department: str | None = None,
     valid_at: int | None = None,
+    standing_at: int | None = None,
+    ids: Iterable[str] | None = None,
 ) -> tuple[Grant, ...]:
-    """The grants that fit, oldest first; revoked and ended ones too unless `valid_at` is given."""
+    """The grants that fit, oldest first; revoked and ended ones too unless a moment is given.
+
+    valid_at: only those in force then. standing_at: also those that begin after that moment.
+    """
     conditions: list[ColumnElement[bool]] = []
+    if ids is not None:
+        conditions.append(role_grant.c.id.in_(list(ids)))
     if subject is not None:
         conditions.append(role_grant.c.subject == subject)
     if role is not None:
@@ -194,6 +231,11 @@ def list_grants(
             role_grant.c.revoked_at.is_(None),
             role_grant.c.not_before <= valid_at,
             or_(role_grant.c.expires_at.is_(None), role_grant.c.expires_at > valid_at),
+        ]
+    if standing_at is not None:
+        conditions += [
+            role_grant.c.revoked_at.is_(None),
+            or_(role_grant.c.expires_at.is_(None), role_grant.c.expires_at > standing_at),
         ]
     query = select(role_grant).where(*conditions).order_by(role_grant.c.created_at, role_grant.c.id)
     return tuple(Grant(**row._asdict()) for row in connection.execute(query))

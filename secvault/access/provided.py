@@ -6,16 +6,21 @@ was granted the same role by hand, that grant stands alone and stays as it is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from secvault.access.grants import Grant, add_grant, check_grantable, list_grants, revoke_grant
+from secvault.access.grants import (
+    Grant,
+    check_grantable,
+    extend_grant,
+    list_grants,
+    revoke_grant,
+)
 from secvault.access.obligations import Obligations
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import PROVIDERS, department_of
+from secvault.access.vocabulary import department_of
 from secvault.errors import InvalidInput
 
 Place = tuple[str, str]
@@ -27,10 +32,11 @@ _ORDINARY = ("record.", "collection.")
 
 @dataclass(frozen=True)
 class Changed:
-    """What a provider's word changed."""
+    """What a provider's word changed. extended: whose end it has put off."""
 
     added: tuple[Grant, ...]
     ended: tuple[Grant, ...]
+    extended: tuple[Grant, ...] = ()
 
 
 def check_mapped(
@@ -68,25 +74,23 @@ def exceeds_records(rules: Rules, role: str) -> bool:
 
 def reconcile(
     connection: Connection,
-    rules: Rules,
     *,
     subject: str,
     source: str,
     wanted: Iterable[Place],
     at: int,
-    random: Callable[[int], bytes] = os.urandom,
+    give: Callable[[Place], Grant],
+    longest: int,
 ) -> Changed:
     """Make the grants that a person has from `source` what the source says now.
 
     Durable with the caller's transaction. Grants of other sources and those made here stay.
+    give: makes the grant of a place, with its end if it has one. longest: in microseconds, how long
+    one with an end lasts; the source's word puts the end off when half of that has passed.
     """
     want = set(wanted)
     # Those that only begin later, too: there are no two of one role.
-    standing = [
-        grant
-        for grant in list_grants(connection, subject=subject)
-        if grant.revoked_at is None and (grant.expires_at is None or grant.expires_at > at)
-    ]
+    standing = list_grants(connection, subject=subject, standing_at=at)
     over = [
         grant
         for grant in standing
@@ -94,18 +98,13 @@ def reconcile(
     ]
     ended = tuple(revoke_grant(connection, grant.id, at=at) for grant in over)
     held = {(grant.role, grant.department) for grant in standing if grant not in over}
-    added = tuple(
-        add_grant(
-            connection,
-            rules,
-            subject=subject,
-            role=role,
-            department=department,
-            granted_by=PROVIDERS,
-            at=at,
-            source=source,
-            random=random,
-        )
-        for role, department in sorted(want - held)
+    extended = tuple(
+        extend_grant(connection, grant.id, at=at, expires_at=at + longest)
+        for grant in standing
+        if grant.source == source
+        and grant not in over
+        and grant.expires_at is not None
+        and grant.expires_at - at < longest // 2
     )
-    return Changed(added, ended)
+    added = tuple(give(place) for place in sorted(want - held))
+    return Changed(added, ended, extended)

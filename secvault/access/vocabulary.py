@@ -116,6 +116,14 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "grant.add": "grants",
         "grant.revoke": "grants",
         "grant.read": "grants",
+        "grant.extend": "grants",
+        "grant.warn": "grants",
+        "grant.request": "grants",
+        "grant.activate": "grants",
+        "grant.deactivate": "grants",
+        "eligibility.add": "grants",
+        "eligibility.remove": "grants",
+        "eligibility.read": "grants",
         "approval.read": "approvals",
         "approval.give": "approvals",
         "approval.refuse": "approvals",
@@ -141,6 +149,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "break_glass.own": "session",
         "policy.read": "policy",
         "policy.apply": "policy",
+        "approval.read_role": "approvals",
+        "approval.give_role": "approvals",
+        "approval.refuse_role": "approvals",
         "service_account.create": "service-accounts",
         "service_account.read": "service-accounts",
         "service_account.update": "service-accounts",
@@ -174,6 +185,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "session.end_own": "session",
         "approval.own": "session",
         "access.own": "session",
+        "grant.own": "session",
         "auth.step_up": "session",
         "factor.read": "session",
         "factor.enrol": "session",
@@ -203,7 +215,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})
-_LOOKING = frozenset({"read", "list", "status", "verify"}) | {
+_LOOKING = frozenset({"read", "read_role", "list", "status", "verify"}) | {
     *("explain", "who_can", "what_can", "replay", "evaluate", "search"),
 }
 PRIVILEGED = frozenset(

@@ -100,7 +100,7 @@ class QuorumList(BaseModel):
 
 
 @router.get("/approvals")
-@operation("it/approvals", "approval.read")
+@operation("it/approvals", "approval.read", "approval.read_role")
 def approval_list(at: Authenticated, *, pending: bool = False) -> RequestList:
     """Requests of the departments that you look after. pending: those that wait."""
     service, who = at
@@ -135,15 +135,15 @@ def approval_policy(at: Authenticated) -> QuorumList:
 
 
 @router.get("/approvals/{request}")
-@operation("it/approvals/{request}", "approval.read", "approval.own")
+@operation("it/approvals/{request}", "approval.read", "approval.own", "approval.read_role")
 def approval_show(at: Authenticated, request: RequestId) -> RequestAnswer:
     """One request."""
     service, who = at
-    return _request(approvals.read_request(service, who, request))
+    return request_answer(approvals.read_request(service, who, request))
 
 
 @router.post("/approvals/{request}/approval", status_code=201)
-@operation("it/approvals/{request}", "approval.give")
+@operation("it/approvals/{request}", "approval.give", "approval.give_role")
 def approval_give(
     at: Authenticated, request: RequestId, given: Annotated[Yes, Body()]
 ) -> ApprovedAnswer:
@@ -151,15 +151,15 @@ def approval_give(
     service, who = at
     done = approvals.approve(service, who, request, given.digest)
     shown = None if done.part is None else done.part.text()
-    return ApprovedAnswer(**_request(done.view).model_dump(), part=shown)
+    return ApprovedAnswer(**request_answer(done.view).model_dump(), part=shown)
 
 
 @router.post("/approvals/{request}/refusal")
-@operation("it/approvals/{request}", "approval.refuse")
+@operation("it/approvals/{request}", "approval.refuse", "approval.refuse_role")
 def approval_refuse(at: Authenticated, request: RequestId) -> RequestAnswer:
     """Refuse a request, which ends it."""
     service, who = at
-    return _request(approvals.refuse(service, who, request))
+    return request_answer(approvals.refuse(service, who, request))
 
 
 @router.post("/approvals/{request}/withdrawal")
@@ -167,14 +167,15 @@ def approval_refuse(at: Authenticated, request: RequestId) -> RequestAnswer:
 def approval_withdraw(at: Authenticated, request: RequestId) -> RequestAnswer:
     """Take back what you asked for."""
     service, who = at
-    return _request(approvals.withdraw(service, who, request))
+    return request_answer(approvals.withdraw(service, who, request))
 
 
 def _listed(found: tuple[RequestView, ...]) -> RequestList:
-    return RequestList(requests=[_request(view) for view in found])
+    return RequestList(requests=[request_answer(view) for view in found])
 
 
-def _request(view: RequestView) -> RequestAnswer:
+def request_answer(view: RequestView) -> RequestAnswer:
+    """A request as answers have it."""
     request = view.request
     proposal = request.proposal
     affected = proposal.beneficiary

@@ -1,4 +1,4 @@
-"""People and grants over HTTP."""
+"""People over HTTP."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.access import Grant
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.grants import GrantAnswer, grant_answer
 from secvault.api.problem import problem_responses
 from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
@@ -17,7 +17,7 @@ from secvault.identity import directory
 from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, Person
 from secvault.identity.placement import Placement
-from secvault.service import Service, grants, people
+from secvault.service import Service, people
 from secvault.service.spine import Caller
 
 router = APIRouter(prefix="/api/v1", tags=["people"], responses=problem_responses())
@@ -53,27 +53,6 @@ class NewPlacement(_Given):
         "", max_length=400, description="Their number in the company; empty for none."
     )
     teams: list[Annotated[str, Field(max_length=400)]] = Field(default=[], max_length=64)
-
-
-class NewGrant(_Given):
-    """A role to give."""
-
-    subject: str = Field(max_length=200, examples=["user:lan.nguyen", "svc:payroll-sync"])
-    role: str = Field(max_length=100, examples=["role:hr.clerk"])
-    department: str = Field(max_length=63, examples=["hr"])
-    days: int | None = Field(None, ge=1, le=3650)
-
-
-class GrantAnswer(BaseModel):
-    """A grant."""
-
-    id: str
-    subject: str
-    role: str
-    department: str
-    expires_at: str | None
-    granted_by: str
-    source: str = Field(description="Empty, or the provider whose group gives it: oidc:corp.")
 
 
 class PersonAnswer(BaseModel):
@@ -127,12 +106,6 @@ class PersonDisabled(PersonAnswer):
     systems: list[str] = Field(description="Active systems that they still answer for.")
 
 
-class GrantList(BaseModel):
-    """The grants in force."""
-
-    grants: list[GrantAnswer]
-
-
 @router.get("/people")
 @operation("it/people", "person.read")
 def person_list(
@@ -182,7 +155,7 @@ def person_change(
     response.headers["ETag"] = tag_of(changed.entry.person.version)
     return PersonChanged(
         **_listed(changed.entry).model_dump(),
-        grants_elsewhere=[_grant(grant) for grant in changed.elsewhere],
+        grants_elsewhere=[grant_answer(grant) for grant in changed.elsewhere],
     )
 
 
@@ -235,41 +208,6 @@ def person_unlock(at: Authenticated, person: PersonName) -> PersonAnswer:
     return person_answer(people.unlock_person(service, who, person))
 
 
-@router.get("/grants")
-@operation("it/grants", "grant.read")
-def grant_list(at: Authenticated) -> GrantList:
-    """The grants in force."""
-    service, who = at
-    return GrantList(grants=[_grant(grant) for grant in grants.list_grants(service, who)])
-
-
-@router.post("/grants", status_code=201)
-@operation("it/grants", "grant.add")
-def grant_add(at: Authenticated, new: Annotated[NewGrant, Body()]) -> GrantAnswer:
-    """Give a role to a person or a service account."""
-    service, who = at
-    return _grant(
-        grants.add_grant(
-            service,
-            who,
-            subject=new.subject,
-            role=new.role,
-            department=new.department,
-            days=new.days,
-        )
-    )
-
-
-@router.delete("/grants/{grant}", status_code=204)
-@operation("it/grants/{grant}", "grant.revoke")
-def grant_revoke(
-    at: Authenticated, grant: Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-) -> None:
-    """End a grant now."""
-    service, who = at
-    grants.revoke_grant(service, who, grant)
-
-
 def person_answer(person: Person) -> PersonAnswer:
     """A person as answers have them."""
     return PersonAnswer(
@@ -298,18 +236,6 @@ def _listed(entry: Entry) -> PersonListed:
         contact=entry.contact.address,
         language=entry.contact.language,
         notes=entry.person.notes,
-    )
-
-
-def _grant(grant: Grant) -> GrantAnswer:
-    return GrantAnswer(
-        id=grant.id,
-        subject=grant.subject,
-        role=grant.role,
-        department=grant.department,
-        expires_at=_time(grant.expires_at),
-        granted_by=grant.granted_by,
-        source=grant.source,
     )
 
 

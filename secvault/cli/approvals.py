@@ -50,7 +50,7 @@ def list_(
         "missing": "Missing",
         "expires_at": "Until",
     }
-    rows = [_row(view) for view in found]
+    rows = [row_of_request(view) for view in found]
     show.listing("requests", rows, columns, as_json=as_json, empty="Nothing waits.")
 
 
@@ -84,7 +84,7 @@ def approve(
         done = approvals.approve(service, caller, request, digest)
     part = None if done.part is None else done.part.text()
     if as_json:
-        show.document({**_row(done.view), "part": part})
+        show.document({**row_of_request(done.view), "part": part})
         return
     if part is None:
         show.out(f"{request} is approved")
@@ -148,14 +148,15 @@ def _ask_yes(view: RequestView) -> None:
 
 
 def _print(view: RequestView, *, as_json: bool) -> None:
-    row = _row(view)
+    row = row_of_request(view)
     if as_json:
         show.document(row)
     else:
         show.facts(row)
 
 
-def _row(view: RequestView) -> dict[str, Any]:
+def row_of_request(view: RequestView) -> dict[str, Any]:
+    """A request as a row."""
     request = view.request
     proposal = request.proposal
     return {

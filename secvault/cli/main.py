@@ -23,6 +23,7 @@ from secvault.cli import (
     db,
     devices,
     drill,
+    eligible,
     factors,
     grants,
     hardware_tokens,
@@ -41,6 +42,7 @@ from secvault.cli import (
     records,
     reviews,
     rewraps,
+    role_requests,
     seal,
     separation,
     serve,
@@ -138,7 +140,7 @@ app.command(
     epilog="Example: export SECVAULT_TOKEN=$(secvault step-up)",
 )(session.step_up)
 app.command(rich_help_panel=PROOF, epilog="Example: secvault unseal")(seal.unseal)
-policy.app.command("test", epilog="Example: secvault policy test --junit report.xml")(
+policy.app.command("test", epilog="Example: secvault policy test policies --junit policy.xml")(
     policy_test.run
 )
 access.app.command(epilog="Example: secvault access conflicts --subject user:lan.tran --json")(
@@ -173,6 +175,21 @@ people.app.command("export", epilog="Example: secvault people export > staff.csv
 )
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
+grants.app.add_typer(eligible.app, name="eligible")
+grants.app.command(epilog="Example: secvault grants mine")(eligible.mine)
+grants.app.command(
+    epilog="Example: secvault grants activate role:it.admin --department it --reason 'new disk'"
+)(eligible.activate)
+grants.app.command(epilog="Example: secvault grants deactivate role:it.admin --department it")(
+    eligible.deactivate
+)
+grants.app.command(
+    epilog="Example: secvault grants request role:hr.clerk --department hr --days 30 --reason cover"
+)(role_requests.request)
+grants.app.command(epilog="Example: secvault grants requests")(role_requests.requests)
+grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f60718293a4b5c")(
+    role_requests.claim
+)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )

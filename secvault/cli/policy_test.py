@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from secvault.access.policytest.mutation import Survivor
     from secvault.access.policytest.place import Place
 
-app = typer.Typer(no_args_is_help=True, help="The policy: who may do what, as reviewed files.")
 
 MOST_SHOWN, MOST_EFFECTS = 10, 3
 
 
-@app.command("test", epilog="Example: secvault policy test policies --junit policy.xml")
 def run(
     context: typer.Context,
     folder: Annotated[

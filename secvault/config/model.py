@@ -13,6 +13,7 @@ from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
+from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
@@ -286,6 +287,7 @@ class Settings(BaseSettings):
     conditions: ConditionSettings = ConditionSettings()
     reviews: ReviewSettings = ReviewSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
+    grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()

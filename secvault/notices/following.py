@@ -37,7 +37,7 @@ _HEAD = select(func.coalesce(func.max(audit_event.c.seq), -1))
 _CURSOR = select(notice_cursor.c.seq).where(notice_cursor.c.name == _NAME)
 
 
-def _nobody(_connection: Connection, _action: str, _department: str) -> Iterable[str]:
+def _nobody(_connection: Connection, _request: str) -> Iterable[str]:
     return ()
 
 
@@ -45,12 +45,12 @@ def _nobody(_connection: Connection, _action: str, _department: str) -> Iterable
 class Reach:
     """Who can be told at all. channels: their names. people: whether there is mail to people.
 
-    approvers: the subjects who may approve an action in a department.
+    approvers: the subjects who may approve a request for approval.
     """
 
     channels: tuple[str, ...] = ()
     people: bool = False
-    approvers: Callable[[Connection, str, str], Iterable[str]] = _nobody
+    approvers: Callable[[Connection, str], Iterable[str]] = _nobody
 
     @property
     def anybody(self) -> bool:
@@ -182,7 +182,7 @@ def _recipients(
     if reach.people and telling.approves:
         # Who asked knows it.
         told.add(str(telling.facts["who"]).removeprefix("user:"))
-        able = {one.removeprefix("user:") for one in reach.approvers(connection, *telling.approves)}
+        able = {one.removeprefix("user:") for one in reach.approvers(connection, telling.approves)}
         yield from ((f"person:{each}", "person") for each in sorted(able - told))
         told |= able
     if not telling.administrators:

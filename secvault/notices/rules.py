@@ -28,6 +28,10 @@ WATCHING = ("role:it.approver", "role:it.auditor")
 """Who is alarmed beside the administrators."""
 
 
+# What is carried out by whoever asked for it, when it suits them.
+_CLAIMED = frozenset({"grant.request", "grant.activate"})
+
+
 @dataclass(frozen=True)
 class Telling:
     """What somebody is to be told.
@@ -48,7 +52,7 @@ class Telling:
     alarm: bool = False
     auditors: bool = False
     former: bool = False
-    approves: tuple[str, str] | None = None
+    approves: str = ""
     facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -102,17 +106,54 @@ def _person_disabled(stored: StoredEvent) -> Telling | None:
 
 def _grant(stored: StoredEvent) -> Telling | None:
     detail = stored.event.detail
-    role, subject = str(detail.get("role", "")), str(detail.get("subject", ""))
-    if role not in PRIVILEGED:
+    if _is_privileged(detail):
+        return _of_role(stored, "privileged_grant", administrators=True)
+    # A system's owner is told of what it may do, if that is much.
+    if str(detail.get("subject", "")).startswith("svc:"):
         return None
+    return _of_role(stored, "role_given")
+
+
+def _activated(stored: StoredEvent) -> Telling | None:
+    told = _is_privileged(stored.event.detail)
+    return _of_role(stored, "role_activated", administrators=True) if told else None
+
+
+def _ends(stored: StoredEvent) -> Telling | None:
+    # A count of nothing is that of another node's turn, which came first.
+    if stored.event.count == 0:
+        return None
+    detail = stored.event.detail
+    if "days" not in detail:
+        return _of_role(stored, "role_without_end", administrators=True)
+    return _of_role(stored, "role_ends", administrators=_is_privileged(detail))
+
+
+def _extended(stored: StoredEvent) -> Telling | None:
+    if stored.event.count == 0 or stored.event.detail.get("reason") is None:
+        return None
+    return _of_role(stored, "role_kept", administrators=True)
+
+
+def _is_privileged(detail: Mapping[str, Fact]) -> bool:
+    return detail.get("privileged") is True or detail.get("role") in PRIVILEGED
+
+
+def _of_role(stored: StoredEvent, kind: str, *, administrators: bool = False) -> Telling:
+    """Told to whoever holds the role, or answers for the system that does."""
+    detail = stored.event.detail
+    subject = str(detail.get("subject", ""))
     sort, _, identity = subject.partition(":")
+    facts: dict[str, str | int] = {"who": subject, "role": str(detail.get("role", ""))}
+    if "days" in detail:
+        facts["days"] = int(detail["days"])
     return Telling(
-        "privileged_grant",
-        f"privileged_grant:{stored.id}",
+        kind,
+        f"{kind}:{stored.id}",
         person=identity if sort == "user" else "",
         system=identity if sort == "svc" else "",
-        administrators=True,
-        facts={"who": subject, "role": role},
+        administrators=administrators,
+        facts=facts,
     )
 
 
@@ -166,13 +207,39 @@ def _token(
 def _approval(stored: StoredEvent) -> Telling | None:
     who = stored.event.actor.subject
     cause = f"approval_asked:{stored.id}"
-    action = str(stored.event.detail.get("operation", ""))
+    request = str(stored.event.detail.get("request", ""))
     return Telling(
-        "approval_asked",
-        cause,
-        administrators=True,
-        approves=(action, stored.event.department),
-        facts={"who": who},
+        "approval_asked", cause, administrators=True, approves=request, facts={"who": who}
+    )
+
+
+def _approved(stored: StoredEvent) -> Telling | None:
+    """Whoever asked for a role has to claim it."""
+    detail = stored.event.detail
+    asked = str(detail.get("requester", ""))
+    if detail.get("operation") not in _CLAIMED or detail.get("missing") != 0:
+        return None
+    if not asked.startswith("user:"):
+        return None
+    request = str(detail.get("request", ""))
+    return Telling(
+        "role_approved",
+        f"role_approved:{stored.id}",
+        asked.removeprefix("user:"),
+        facts={"who": asked, "code": request},
+    )
+
+
+def _role_refused(stored: StoredEvent) -> Telling | None:
+    detail = stored.event.detail
+    asked = str(detail.get("requester", ""))
+    if detail.get("operation") not in _CLAIMED or not asked.startswith("user:"):
+        return None
+    return Telling(
+        "role_refused",
+        f"role_refused:{stored.id}",
+        asked.removeprefix("user:"),
+        facts={"who": asked},
     )
 
 
@@ -301,6 +368,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("person.disable", "ok"): _person_disabled,
         ("grant.add", "ok"): _grant,
         ("policy.apply", "ok"): _policy,
+        ("grant.request", "ok"): _grant,
+        ("grant.activate", "ok"): _activated,
+        ("grant.warn", "ok"): _ends,
+        ("grant.extend", "ok"): _extended,
         ("service_account.create", "ok"): _new_system,
         ("token.issue", "ok"): _of_token("token_issued", administrators=False),
         ("token.rotate", "ok"): _of_token("token_issued", administrators=False),
@@ -319,6 +390,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("break_glass.lapse", "ok"): _glass("glass_unreviewed"),
         ("break_glass.warn", "ok"): _glass("glass_unreviewed"),
         ("break_glass.recover", "ok"): _glass("recovery_opened"),
+        ("approval.give", "ok"): _approved,
+        ("approval.give_role", "ok"): _approved,
+        ("approval.refuse", "ok"): _role_refused,
+        ("approval.refuse_role", "ok"): _role_refused,
     }
 )
 """By kind and outcome of the event."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from secvault.access import add_grant, list_grants
+from secvault.access import list_grants
 from secvault.audit.event import Actor, Event
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict
@@ -17,6 +17,7 @@ from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service.authentication import OPERATOR, local_operator
 from secvault.service.break_glass import recovery
+from secvault.service.giving import detail_of, give_role
 from secvault.service.people import context_words, operation
 from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
@@ -65,15 +66,13 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
         require_none(connection)
     first = candidate(service, person.subject, ADMINISTRATOR, DEPARTMENT)
     warned = require_apart(service, connection, (first,))
-    grant = add_grant(
+    grant = give_role(
+        service,
         connection,
-        service.policy.rules,
         subject=person.subject,
         role=ADMINISTRATOR,
         department=DEPARTMENT,
         granted_by=OPERATOR,
-        at=service.clock.micros(),
-        random=service.random,
     )
     event = Event(
         kind="grant.add",
@@ -81,7 +80,7 @@ def admit_first(service: Service, connection: Connection, person: Person) -> Non
         actor=Actor("local", "operator"),
         resource=f"it/grants/{grant.id}",
         department="it",
-        detail={"grant": grant.id, "role": grant.role, "subject": grant.subject},
+        detail=detail_of(service, grant),
     )
     service.audit.enqueue(connection, event)
     put_on_record(service, connection, known(warned), Actor("local", "operator"))

@@ -126,7 +126,7 @@ def explain_decision(service: Service, caller: Caller, decision: str) -> Explain
         standing = Circumstances(
             home=_home(connection, subject),
             slots=(
-                service.approvers.wanted(recorded.request.action, (subject,))
+                service.approvers.usual(recorded.request.action, subject)
                 if reason == "approval-required"
                 else ()
             ),
@@ -195,7 +195,7 @@ def _circumstances(
         suspended=subject in past.suspended(connection, past_at),
         sealed=past_at is not None and past.was_sealed(connection, past_at),
         home=_home(connection, subject),
-        slots=service.approvers.wanted(action, (subject,)) if needed else (),
+        slots=service.approvers.usual(action, subject) if needed else (),
     )
 
 

@@ -8,15 +8,21 @@ from secvault import access
 from secvault.access import Grant
 from secvault.access.conflicts import Conflict as SeparationConflict
 from secvault.access.obligations import GIVE, roles_with
-from secvault.access.vocabulary import EMERGENCY_ROLE
-from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.access.vocabulary import EMERGENCY_ROLE, PROVIDERS
+from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
+from secvault.service.giving import (
+    bounded_end,
+    detail_of,
+    give_role,
+    is_privileged,
+    require_activated,
+)
 from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
+from secvault.service.spans import Span, length
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
-
-DAY_MICROS = 86_400 * 1_000_000
 
 
 def add_grant(
@@ -27,36 +33,40 @@ def add_grant(
     role: str,
     department: str,
     days: int | None = None,
+    span: Span | None = None,
 ) -> Grant:
-    """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. days: None for no end.
+    """Give a role. subject: `user:<name or id>` or `svc:<name or id>`. span: how long, in place of
+    days from now on; with neither there is no end, but for a privileged role, which always has one.
 
     A privileged role needs a second person: raises ApprovalRequired. From when on it does, nobody
     who has not activated their account gets one: raises Conflict. One that breaks a rule of
     separation with what the subject has: raises SeparationOfDuties, or is put on record.
+    InvalidInput for a time that cannot be, or too long for a privileged role.
     """
-    if days is not None and not 1 <= days <= 3650:
-        raise InvalidInput.at("days", "use 1 to 3650")
+    chosen = span or Span(seconds=length(days=days))
     now = service.clock.micros()
-    expires_at = None if days is None else now + days * DAY_MICROS
+    start, end = chosen.moments(now)
+    if role in service.policy.rules.roles:
+        end = bounded_end(service, role, start, end)
 
     def apart(connection: Connection, whom: str) -> tuple[SeparationConflict, ...]:
-        new = candidate(service, whom, role, department, expires_at=expires_at)
+        new = candidate(service, whom, role, department, not_before=start, expires_at=end)
         return require_apart(service, connection, (new,))
 
     def act(connection: Connection) -> Outcome[Grant]:
+        begins, ends = chosen.moments(service.clock.micros())
         whom = subject_of(connection, subject)
         access.check_grantable(service.policy.rules, whom, role, department)
         warned = apart(connection, whom)
-        grant = access.add_grant(
+        grant = give_role(
+            service,
             connection,
-            service.policy.rules,
             subject=whom,
             role=role,
             department=department,
             granted_by=caller.principal.subject,
-            at=now,
-            expires_at=expires_at,
-            random=service.random,
+            not_before=begins,
+            expires_at=ends,
         )
         more = {"grant": grant.id, "role": grant.role}
         who = actor_of(caller.principal)
@@ -64,19 +74,19 @@ def add_grant(
             service, connection, known(warned), who, request_id=caller.request_id, more=more
         )
         service.approvers.notice(connection)
-        return Outcome(grant, detail=_detail(grant))
+        return Outcome(grant, detail=detail_of(service, grant))
 
     def terms(connection: Connection) -> Terms | None:
         whom = subject_of(connection, subject)
-        obligations = service.approvers.obligations
         # What is refused in any case, a role for oneself, asks nobody.
         hopeless = whom == caller.principal.subject or role == EMERGENCY_ROLE
-        if hopeless or not obligations.is_privileged(service.policy.rules, role):
+        if hopeless or not is_privileged(service, role):
             return None
-        _require_activated(service, connection, whom)
+        require_activated(service, connection, whom)
         # Before anybody is asked to approve what would be refused.
         apart(connection, whom)
-        return {"subject": whom, "role": role, "department": department, "days": days or 0}
+        lasting = chosen.terms(service.settings.grants.privileged_days)
+        return {"subject": whom, "role": role, "department": department, **lasting}
 
     return service.spine.change(caller, _operation("grant.add"), act, terms)
 
@@ -92,10 +102,12 @@ def revoke_grant(service: Service, caller: Caller, grant_id: str) -> Grant:
         return Outcome(ended, detail=_detail(ended))
 
     def terms(connection: Connection) -> Terms | None:
-        live = access.list_grants(connection, valid_at=service.clock.micros())
-        ending = next((one for one in live if one.id == grant_id), None)
+        now = service.clock.micros()
+        standing = access.list_grants(connection, standing_at=now)
+        ending = next((one for one in standing if one.id == grant_id), None)
         approving = roles_with(service.policy.rules, {GIVE})
-        if ending is None or ending.role not in approving:
+        # One that passes by itself is none that a quorum rests on.
+        if ending is None or ending.passing or ending.role not in approving:
             return None
         if not service.approvers.too_few_without(connection, ending.subject):
             return None
@@ -104,14 +116,81 @@ def revoke_grant(service: Service, caller: Caller, grant_id: str) -> Grant:
     return service.spine.change(caller, _operation("grant.revoke"), act, terms)
 
 
-def list_grants(service: Service, caller: Caller) -> tuple[Grant, ...]:
-    """The grants in force now, oldest first."""
+def renew_grant(service: Service, caller: Caller, grant_id: str, *, span: Span) -> Grant:
+    """Put the end of a grant off, to as long from now as the span says. span.not_before: unused.
+
+    As giving the role: of a privileged one it needs a second person, and nobody renews their own
+    role. Raises NotFound; Conflict for what has ended, has no end or would end earlier, and for
+    what an activation or a provider has given; Refused; InvalidInput; ApprovalRequired.
+    """
+
+    def renewed(connection: Connection) -> tuple[Grant, int]:
+        now = service.clock.micros()
+        found = next((one for one in access.list_grants(connection, ids=[grant_id])), None)
+        if found is None:
+            raise NotFound(f"there is no grant {grant_id[:64]!r}")
+        if found.subject == caller.principal.subject:
+            raise Refused("nobody can renew their own role; ask another administrator")
+        if found.passing or found.granted_by == PROVIDERS:
+            raise Conflict("this ends by itself, and is given again by the way that it came")
+        end = bounded_end(service, found.role, now, span.moments(now)[1])
+        if end is None:
+            raise InvalidInput.at("expires_at", "say how long, or until when")
+        if found.revoked_at is not None or not now < (found.expires_at or now) < end:
+            raise Conflict(
+                "only a role that has not ended, and has an end, is renewed, and only to a later "
+                "end; revoke it and give it anew"
+            )
+        return found, end
+
+    def act(connection: Connection) -> Outcome[Grant]:
+        _, end = renewed(connection)
+        now = service.clock.micros()
+        done = access.extend_grant(connection, grant_id, at=now, expires_at=end)
+        return Outcome(done, detail=detail_of(service, done))
+
+    def terms(connection: Connection) -> Terms | None:
+        found, _ = renewed(connection)
+        if not is_privileged(service, found.role):
+            return None
+        lasting = span.terms(service.settings.grants.privileged_days)
+        where = {"role": found.role, "department": found.department}
+        return {"subject": found.subject, "renewed": found.id, **where, **lasting}
+
+    return service.spine.change(caller, _operation("grant.add"), act, terms)
+
+
+def list_grants(
+    service: Service, caller: Caller, *, without_end: bool = False, to_come: bool = False
+) -> tuple[Grant, ...]:
+    """The grants in force now, oldest first. to_come: those that only begin later, instead.
+
+    without_end: only those of privileged roles that have no end, also when they only begin later:
+    from before there had to be one. Each is to be revoked and given anew.
+    """
 
     def act(connection: Connection) -> Outcome[tuple[Grant, ...]]:
-        found = access.list_grants(connection, valid_at=service.clock.micros())
+        now = service.clock.micros()
+        if without_end:
+            found = privileged_without_end(service, connection)
+        elif to_come:
+            standing = access.list_grants(connection, standing_at=now)
+            found = tuple(grant for grant in standing if grant.not_before > now)
+        else:
+            found = access.list_grants(connection, valid_at=now)
         return Outcome(found, count=len(found))
 
     return service.spine.read(caller, _operation("grant.read"), act)
+
+
+def privileged_without_end(service: Service, connection: Connection) -> tuple[Grant, ...]:
+    """The grants of privileged roles that have no end."""
+    standing = access.list_grants(connection, standing_at=service.clock.micros())
+    return tuple(
+        grant
+        for grant in standing
+        if grant.expires_at is None and is_privileged(service, grant.role)
+    )
 
 
 def subject_of(connection: Connection, text: str) -> str:
@@ -125,18 +204,6 @@ def subject_of(connection: Connection, text: str) -> str:
     except NotFound as error:
         raise InvalidInput.at("subject", error.detail) from None
     raise InvalidInput.at("subject", "write user:<name or id> or svc:<name or id>")
-
-
-def _require_activated(service: Service, connection: Connection, subject: str) -> None:
-    # Whoever invited them may still have the code, and would come in with the role.
-    kind, _, identity = subject.partition(":")
-    if kind != "user" or not service.approvers.needed(connection):
-        return
-    person = people.read_person(connection, identity)
-    if person.activated_at is None:
-        raise Conflict(
-            f"{person.name} has not activated their account yet; give a privileged role afterwards"
-        )
 
 
 def _operation(action: str) -> Operation:

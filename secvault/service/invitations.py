@@ -16,8 +16,8 @@ from secvault.identity.contacts import Contact
 from secvault.identity.invitations import Issued
 from secvault.identity.people import NewPerson, Person
 from secvault.service import invitation_mail
+from secvault.service.giving import holds_privileged_role
 from secvault.service.people import operation, require_department, set_contact
-from secvault.service.privileged import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.clock import moment
-from secvault.errors import NotFound
+from secvault.errors import NotFound, Refused
 from secvault.identity import names
 from secvault.notices import following, outbox
 from secvault.notices.channel import Channel
@@ -16,6 +16,7 @@ from secvault.notices.following import Reach
 from secvault.notices.outbox import Notice, State
 from secvault.notices.rules import Telling
 from secvault.notices.words import message
+from secvault.service.approvals import requests
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -35,14 +36,14 @@ def reach_of(service: Service) -> Reach:
     chosen = service.settings.notifications
     channels = tuple(sorted(name for name, each in chosen.channels.items() if each.given))
 
-    def approvers(connection: Connection, action: str, department: str) -> set[str]:
-        slots = service.approvers.obligations.needed(action)
-        wheres = {slot.where(department) for slot in slots}
-        return {
-            subject
-            for where in wheres
-            for subject in service.approvers.in_department(connection, where)
-        }
+    def approvers(connection: Connection, request: str) -> frozenset[str]:
+        try:
+            found = requests.read_request(connection, service.clock, request)
+            slots = service.approvers.slots_of(found.proposal)
+        except (NotFound, Refused):
+            return frozenset()
+        concerned = {found.requester, found.proposal.beneficiary}
+        return service.approvers.able(connection, slots, found.proposal.department) - concerned
 
     return Reach(channels, chosen.mail.given, approvers)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from secvault import access
 from secvault.access import DEPARTMENTS, Grant
+from secvault.access.eligibility import end_activations
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, InvalidInput
 from secvault.identity import (
@@ -25,7 +26,7 @@ from secvault.identity.directory import Entry, Wanted
 from secvault.identity.people import Changes, NewPerson, Person
 from secvault.identity.placement import Placement
 from secvault.service.approval import Terms
-from secvault.service.privileged import holds_privileged_role
+from secvault.service.giving import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -180,6 +181,7 @@ def disable_person(service: Service, caller: Caller, person: str) -> DisabledPer
         if found.subject == caller.principal.subject:
             raise Conflict("you cannot disable yourself; ask another administrator")
         ended = people.disable_person(connection, service.clock, found.id)
+        end_activations(connection, found.subject, at=service.clock.micros())
         invitations.end(connection, found.id)
         owned = service_accounts.list_accounts(connection, limit=1000, owner=found.id)
         active = tuple(each.name for each in owned if each.state == service_accounts.ACTIVE)

@@ -1,4 +1,4 @@
-"""Who holds a privileged role, and what a second person is told before a system gets a credential.
+"""What a second person is told before a system with a privileged role gets a credential.
 
 A token of a system that may do much is as good as its roles; whoever could make one alone could act
 as that system. So it takes two, as giving the role does. What only takes away, such as a token
@@ -16,14 +16,8 @@ from secvault.access.scope import Layer
 from secvault.crypto.canonical import JsonValue
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.service.approval import Terms
+from secvault.service.giving import holds_privileged_role
 from secvault.service.service import Service
-
-
-def holds_privileged_role(service: Service, connection: Connection, subject: str) -> bool:
-    """Whether one of the subject's grants in force gives a privileged role."""
-    held = access.list_grants(connection, subject=subject, valid_at=service.clock.micros())
-    obligations, rules = service.approvers.obligations, service.policy.rules
-    return any(obligations.is_privileged(rules, grant.role) for grant in held)
 
 
 def credential_terms(
@@ -39,7 +33,9 @@ def credential_terms(
     """
     if not holds_privileged_role(service, connection, account.subject):
         return None
-    held = access.list_grants(connection, subject=account.subject, valid_at=service.clock.micros())
+    # Also what only begins later: the credential may last until then.
+    now = service.clock.micros()
+    held = access.list_grants(connection, subject=account.subject, standing_at=now)
     roles = sorted({f"{grant.role} in {grant.department}" for grant in held})
     return {
         "subject": account.subject,

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from secvault.access import DEPARTMENTS, Rules, list_grants
+from secvault.access import DEPARTMENTS, Grant, Rules, list_grants
 from secvault.access.obligations import Obligations
 from secvault.access.provided import Changed, Place, check_mapped, reconcile
+from secvault.access.vocabulary import PROVIDERS
 from secvault.audit.event import Actor, Event
 from secvault.config import MappedGroups, Settings
 from secvault.errors import ConfigurationError, InvalidInput, SeparationOfDuties
 from secvault.identity import people, scim_groups
+from secvault.service.giving import DAY_MICROS, give_role, is_privileged
 from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
 
@@ -66,7 +68,8 @@ def give(
 ) -> Changed:
     """Make a person's grants of a provider what it says now, each change with its audit entry.
 
-    kind: `oidc` or `scim`. Whoever has not activated their account gets no privileged role yet,
+    kind: `oidc` or `scim`. A privileged role ends like any other, and the provider's word puts that
+    off. Whoever has not activated their account gets no privileged role yet,
     as when one is given here; nor does anybody get a role that a rule of separation keeps apart
     from what they have, which is put on record. Durable with the caller's transaction.
     """
@@ -76,16 +79,33 @@ def give(
     facts = {"provider": provider}
     if allowed:
         allowed = _kept_apart(service, connection, subject, source, allowed, actor, facts)
+
+    def given(place: Place) -> Grant:
+        role, department = place
+        return give_role(
+            service,
+            connection,
+            subject=subject,
+            role=role,
+            department=department,
+            granted_by=PROVIDERS,
+            source=source,
+        )
+
     changed = reconcile(
         connection,
-        service.policy.rules,
         subject=subject,
         source=source,
         wanted=allowed,
         at=service.clock.micros(),
-        random=service.random,
+        give=given,
+        longest=service.settings.grants.privileged_days * DAY_MICROS,
     )
-    for action, grants in (("grant.add", changed.added), ("grant.revoke", changed.ended)):
+    for action, grants in (
+        ("grant.add", changed.added),
+        ("grant.revoke", changed.ended),
+        ("grant.extend", changed.extended),
+    ):
         for grant in grants:
             event = Event(
                 kind=action,
@@ -153,8 +173,7 @@ def _without_early(
 ) -> set[Place]:
     """Without what whoever holds somebody's invitation would come in with."""
     places = set(wanted)
-    obligations, rules = service.approvers.obligations, service.policy.rules
-    privileged = {place for place in places if obligations.is_privileged(rules, place[0])}
+    privileged = {place for place in places if is_privileged(service, place[0])}
     early = (
         privileged
         and people.read_person(connection, person).activated_at is None

@@ -37,12 +37,14 @@ def candidate(
     role: str,
     department: str,
     *,
+    not_before: int | None = None,
     expires_at: int | None = None,
     name: str = "to be given",
 ) -> Grant:
     """The grant that is about to be made, to be looked at before there is one."""
     now = service.clock.micros()
-    return Grant(name, subject, role, department, now, expires_at, "", now)
+    start = now if not_before is None else not_before
+    return Grant(name, subject, role, department, start, expires_at, "", now)
 
 
 def require_apart(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from secvault.access import add_grant
 from secvault.access.conflicts import Conflict
 from secvault.access.scope import Layer
 from secvault.crypto.canonical import JsonValue
@@ -16,6 +15,7 @@ from secvault.identity.networks import Networks
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.approval import Terms
+from secvault.service.giving import give_role
 from secvault.service.privileged import credential_terms, limits_of, listed
 from secvault.service.separation import candidate, known, put_on_record, require_apart
 from secvault.service.service import Service
@@ -45,8 +45,9 @@ def create_account(
 ) -> ServiceAccount:
     """Make an account with its roles in its department. owner: sign-in name or id of a person.
 
-    A privileged role needs a second person: raises ApprovalRequired. Roles that a rule of
-    separation keeps apart: raises SeparationOfDuties, or they are put on record.
+    A privileged role needs a second person: raises ApprovalRequired. It ends after the longest time
+    that the settings allow. Roles that a rule of separation keeps apart: raises SeparationOfDuties,
+    or they are put on record.
     """
     operation = _accounts("service_account.create")
 
@@ -66,15 +67,13 @@ def create_account(
         )
         warned = apart(connection, made.subject)
         for role in roles:
-            add_grant(
+            give_role(
+                service,
                 connection,
-                service.policy.rules,
                 subject=made.subject,
                 role=role,
                 department=department,
                 granted_by=caller.principal.subject,
-                at=service.clock.micros(),
-                random=service.random,
             )
         who = actor_of(caller.principal)
         put_on_record(service, connection, known(warned), who, request_id=caller.request_id)

@@ -21,6 +21,7 @@ from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.break_glass import watching
+from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.policies.first import look_at_folder
 from secvault.service.reviews import lapsing
@@ -202,6 +203,8 @@ def _watch(
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
+            _guarded(log, "grant.keeping_failed", lambda: keep_enough(service))
+            _guarded(log, "grant.warning_failed", lambda: warn_of_ends(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))

@@ -134,6 +134,38 @@ CALLS: Mapping[str, Bodies] = {
             ("role:hr.clerk", "hr"),
         )
     ),
+    "GET /api/v1/grants/own": ({},),
+    "POST /api/v1/grants/{grant}/renewal": ({"days": 300}, {"expires_at": "2099-01-01T00:00:00Z"}),
+    "GET /api/v1/eligibilities": ({},),
+    "POST /api/v1/eligibilities": tuple(
+        {"subject": subject, "role": role, "department": department}
+        for subject in ("user:puppet", "user:admin")
+        for role, department in (
+            ("role:it.admin", "it"),
+            ("role:it.approver", "it"),
+            ("role:hr.head", "hr"),
+            ("role:hr.clerk", "hr"),
+        )
+    ),
+    # As themselves, and as the puppet: by an eligibility, and by asking.
+    "POST /api/v1/activations": tuple(
+        {"role": role, "department": department, "reason": "mine"}
+        for role, department in (("role:hr.head", "hr"), ("role:it.approver", "it"))
+    ),
+    "GET /api/v1/activations": ({},),
+    "GET /api/v1/role-requests": ({},),
+    "POST /api/v1/role-requests": tuple(
+        {"subject": subject, "role": role, "department": department, "days": 1, "reason": "mine"}
+        for subject in ("", "user:puppet")
+        for role, department in (
+            ("role:hr.head", "hr"),
+            ("role:it.approver", "it"),
+            ("role:it.key_custodian", "it"),
+        )
+    ),
+    "POST /api/v1/role-requests/{request}/claim": ({},),
+    "DELETE /api/v1/activations/{grant}": ({},),
+    "DELETE /api/v1/eligibilities/{eligibility}": ({},),
     "DELETE /api/v1/grants/{grant}": ({},),
     "GET /api/v1/systems": ({},),
     "POST /api/v1/systems": (
@@ -314,6 +346,9 @@ class Walk:
             }
         if "decision_id" in shown:
             self.at["decision"] = shown["decision_id"]
+        if "requester" in shown:
+            self.requests[shown["id"]] = shown["digest"]
+            self.at |= {"request": shown["id"], "digest": shown["digest"]}
         if "version" in shown:
             self.at["version"] = str(shown["version"])
         if "granted_by" in shown:
@@ -403,6 +438,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "session": session_of(service, victim),
             "grant": "g" + "0" * 20,
             "exception": "x" + "0" * 20,
+            "eligibility": "e" + "0" * 20,
             "device": next(iter(before.devices)),
             "passkey": "0" * 32,
             "serial": "t-1",
@@ -444,6 +480,7 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
                     assert walk.call(route, {"digest": digest}, who) != 201
         assert puppet, "the walk should at least have made up a person"
         assert walk.at["incident"] != at_first, "the walk should have broken the glass"
+        _try_to_be_given(walk, puppet)
         _try_to_get_in(walk, made)
     with house.open() as service:
         after = account(service, victim)
@@ -457,6 +494,18 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             )
     for secret in victim.known:
         assert not any(secret in told for told in walk.told)
+
+
+def _try_to_be_given(walk: Walk, puppet: str) -> None:
+    """Have whom the administrator made up ask for roles, which the administrator approves."""
+    asked = 0
+    for body in CALLS["POST /api/v1/role-requests"]:
+        if not body["subject"] and walk.call("POST /api/v1/role-requests", body, puppet) == 201:
+            asked += 1
+            walk.call("POST /api/v1/approvals/{request}/approval", {"digest": "digest"})
+            # One administrator is half of what it takes.
+            assert walk.call("POST /api/v1/role-requests/{request}/claim", {}, puppet) == 403
+    assert asked
 
 
 def _tokens(told: set[str]) -> list[str]:

@@ -9,14 +9,16 @@ import pytest
 from secvault.access import Rules
 from secvault.access.obligations import (
     GIVE,
+    GIVE_ROLE,
     MAY_NEED_APPROVAL,
+    SELF_SERVICE,
     Obligations,
     Slot,
     load_obligations,
     parse_obligations,
     roles_with,
 )
-from secvault.access.vocabulary import ACTIONS
+from secvault.access.vocabulary import ACTIONS, RESERVED_ROLES, department_of
 from secvault.errors import ConfigurationError
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -47,6 +49,19 @@ FAULTS = {
     "version = 1\n[privileged]\nclasses = ['salery']": "there is no 'salery'",
     "version = 1\n[privileged]\nclasses = 'salary'": "list of names",
     "version = ": "is not TOML",
+    "version = 1\n[[obligation]]\nactions = ['grant.request']\nslots = [{people = 1}]": (
+        "cannot wait for an approval"
+    ),
+    "version = 1\n[[obligation]]\nactions = ['key.delete']\nslots = [{people = 1, "
+    "action = 'approval.give_role'}]": "action 'approval.give_role'",
+    "version = 1\n[[role_request]]\nslots = [{people = 1}]": "takes two people",
+    "version = 1\n[[role_request]]\nprivileged = true\nslots = [{people = 1}]": "two people",
+    "version = 1\n[[role_request]]\nprivileged = 1\nslots = [{people = 2}]": "true or false",
+    "version = 1\n[[role_request]]\nprivileged = false": "list of tables",
+    "version = 1\n[[role_request]]\ndepartments = ['hrr']\nslots = [{people = 2}]": "no 'hrr'",
+    "version = 1\n[[role_request]]\nroles = ['hr.clerk']\nslots = [{people = 2}]": "not a role",
+    "version = 1\n[[role_request]]\nslot = []": "'slot' is not known",
+    "version = 1\n[[role_request]]\nslots = [{people = 2, action = 'key.delete'}]": "there are",
     GOOD + GOOD.replace("version = 1", ""): "two obligations",
 }
 
@@ -56,6 +71,53 @@ def test_an_obligation_names_actions_and_the_people_that_they_need() -> None:
     assert found.needed("key.delete") == (Slot(1), Slot(2, "hr"))
     assert found.needed("key.update") == ()
     assert [slot.where("it") for slot in found.needed("key.delete")] == ["it", "hr"]
+
+
+def test_the_first_that_fits_says_who_approves_a_role_that_is_asked_for(shipped: Rules) -> None:
+    found = parse_obligations(
+        """
+        version = 1
+        [privileged]
+        classes = ["salary"]
+        [[role_request]]
+        roles = ["role:hr.clerk"]
+        privileged = false
+        slots = [{ people = 1, department = "it" }]
+        [[role_request]]
+        departments = ["hr"]
+        slots = [{ people = 1 }, { people = 2, action = "approval.give_role" }]
+        [[role_request]]
+        privileged = true
+        slots = [{ people = 3 }]
+        """
+    )
+
+    def needed(role: str, department: str) -> tuple[Slot, ...]:
+        return found.needed_for_role(shipped, role, department)
+
+    assert needed("role:hr.clerk", "hr") == (Slot(1, "it"),)
+    assert needed("role:hr.head", "hr") == (Slot(1), Slot(2, None, GIVE_ROLE))
+    assert needed("role:quality.head", "quality") == (Slot(3),)
+    # What no entry is about cannot be asked for.
+    assert needed("role:quality.clerk", "quality") == ()
+
+
+def test_every_shipped_role_that_can_be_asked_for_needs_somebody(shipped: Rules) -> None:
+    obligations = load_obligations(POLICIES)
+    for role in sorted(shipped.roles - RESERVED_ROLES):
+        own = department_of(role)
+        slots = obligations.needed_for_role(shipped, role, own)
+        people = sum(slot.people for slot in slots)
+        assert people >= (2 if obligations.is_privileged(shipped, role) else 1), role
+        # Whoever answers for the department has a say in its roles.
+        assert (own == "it") is not any(slot.action == GIVE_ROLE for slot in slots), role
+
+
+def test_to_make_somebody_eligible_needs_what_giving_needs_where_the_file_is_older() -> None:
+    older = parse_obligations(
+        "version = 1\n[[obligation]]\nactions = ['grant.add']\nslots = [{people = 2}]"
+    )
+    assert older.needed("eligibility.add") == (Slot(2),)
 
 
 @pytest.mark.parametrize("text", FAULTS)
@@ -75,7 +137,7 @@ def test_a_policy_folder_without_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_file_asks_for_everything_that_can_be_asked_for() -> None:
     shipped = load_obligations(POLICIES)
-    assert shipped.slots.keys() == MAY_NEED_APPROVAL | {"backup.restore"}
+    assert shipped.slots.keys() == (MAY_NEED_APPROVAL - SELF_SERVICE) | {"backup.restore"}
     assert shipped.slots.keys() <= ACTIONS.keys()
     assert all(slots == (Slot(1),) for slots in shipped.slots.values())
 

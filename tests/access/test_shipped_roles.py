@@ -70,7 +70,9 @@ PEOPLE |= {"session.read", "session.end"} | {
     for what in ("update", "enable", "invite", "uninvite", "import", "export", "place")
 }
 ACCESS = {f"access.{what}" for what in ("explain", "who_can", "what_can", "replay")}
-GRANTS = {"grant.add", "grant.revoke", "grant.read"}
+GRANTS = {"grant.add", "grant.revoke", "grant.read"} | {
+    f"eligibility.{what}" for what in ("add", "remove", "read")
+}
 GRANTS |= {"separation.read", "exception.add", "exception.end"}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
@@ -99,7 +101,7 @@ EVERYBODY |= {
     "identity.read",
     "access.own",
 }
-EVERYBODY |= {"review.own", "break_glass.own"}
+EVERYBODY |= {"review.own", "break_glass.own", "grant.own", "grant.deactivate"}
 REVIEWS = {f"review.{what}" for what in ("start", "read", "reassign", "finish")}
 GLASS = {"break_glass.read", "break_glass.end"}
 
@@ -133,7 +135,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
-    | {"policy.read"}
+    | {"policy.read", "eligibility.read"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -147,6 +149,7 @@ MAY = {
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
     | {"service_account.read", "token.read", "audit.verify", "separation.read", "policy.read"}
+    | {"eligibility.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -173,6 +176,8 @@ LOCAL_MAY = {
     | {
         "token.warn",
         "separation.find",
+        "grant.warn",
+        "grant.extend",
         "key.rotate",
         "key.warn",
         "key.rewrap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
@@ -14,22 +15,33 @@ from secvault.service import (
     Service,
     approles,
     authentication,
+    eligibilities,
     grants,
     leaked_tokens,
+    role_activation,
+    role_requests,
     systems,
     token_life,
     token_tree,
     transit,
 )
 from secvault.service.break_glass import operations as break_glass
+from secvault.service.eligibilities import WantedEligibility
+from secvault.service.grant_ends import keep_enough
 from secvault.service.reviews import decisions, starting
 from secvault.service.reviews import operations as reviews
 from secvault.service.reviews.facts import Scope
+from secvault.service.role_activation import Use
+from secvault.service.role_requests import WantedRole
+from secvault.service.spans import Span
 from secvault.service.spine import Caller
 from secvault.store.epoch import Epochs, read_epochs
 from tests.contract.material import certificate_of, public_of
 from tests.running_service import House, join, signed_in, system_token
+from tests.service.approval_house import staffed
 from tests.service.policy_house import applied, more
+
+T = TypeVar("T")
 
 
 class Hand:
@@ -118,6 +130,50 @@ class Hand:
         assert _epochs(self.service).policy > before.policy
         return begun.incident.id
 
+    def moved(self, change: Callable[[], T]) -> T:
+        before = _epochs(self.service)
+        done = change()
+        assert _epochs(self.service).policy > before.policy
+        return done
+
+    def give(self, **more: object) -> str:
+        subject = "user:auditor"
+        role = {"subject": subject, "role": "role:hr.clerk", "department": "hr", **more}
+        return grants.add_grant(self.service, self.operator, **role).id  # type: ignore[arg-type]
+
+    def renew(self) -> None:
+        made = self.give(days=10)
+        longer = Span(seconds=20 * 86_400)
+        self.moved(lambda: grants.renew_grant(self.service, self.operator, made, span=longer))
+
+    def make_eligible(self) -> None:
+        wanted = WantedEligibility("user:auditor", "role:hr.clerk", "hr")
+        made = self.moved(lambda: eligibilities.add(self.service, self.operator, wanted))
+        self.moved(lambda: eligibilities.remove(self.service, self.operator, made.id))
+
+    def activate(self) -> None:
+        wanted = WantedEligibility("user:auditor", "role:hr.clerk", "hr")
+        eligibilities.add(self.service, self.operator, wanted)
+        auditor = Caller(authentication.authenticate(self.service, self.house.tokens["auditor"]))
+        use = Use("role:hr.clerk", "hr", "because")
+        done = self.moved(lambda: role_activation.activate(self.service, auditor, use))
+        grant = done.grant.id
+        self.moved(lambda: role_activation.deactivate(self.service, auditor, grant))
+
+    def claim(self) -> None:
+        staff = staffed(self.service, self.house)
+        auditor = Caller(authentication.authenticate(self.service, self.house.tokens["auditor"]))
+        wanted = WantedRole("role:hr.clerk", "hr", 60, "because")
+        request = role_requests.ask(self.service, auditor, wanted).request.id
+        for name in ("admin", "head"):
+            staff.approve(staff.again(name), request)
+        auditor = staff.again("auditor")
+        self.moved(lambda: role_requests.claim(self.service, auditor, request))
+
+    def keep(self) -> None:
+        self.house.hands.seconds += 360 * 86_400
+        assert self.moved(lambda: keep_enough(self.service))
+
     def grant_of_worker(self) -> str:
         subject = self.worker.principal.subject
         found = grants.list_grants(self.service, self.operator)
@@ -167,6 +223,14 @@ POLICY: dict[str, Callable[[Hand], object]] = {
     "shorten by a review": lambda it: it.review("shorten", 5),
     "break the glass": lambda it: it.break_glass(),
     "end it": lambda it: break_glass.end(it.service, it.operator, it.break_glass()),
+    "give one": lambda it: grants.add_grant(
+        it.service, it.operator, subject="user:clerk", role="role:hr.head", department="hr"
+    ),
+    "renew one": Hand.renew,
+    "let somebody activate one, and remove that": Hand.make_eligible,
+    "activate one, and put it off": Hand.activate,
+    "claim one": Hand.claim,
+    "keep the last ones": Hand.keep,
 }
 
 

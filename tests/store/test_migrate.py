@@ -126,6 +126,7 @@ def test_checks_of_the_tables_are_in_the_database_too(empty: Store) -> None:
         ("separation_exception", "ck_separation_exception_nobody_excepts_themselves"),
         ("separation_exception", "ck_separation_exception_ends_after_its_start"),
         ("policy_version", "ck_policy_version_numbered"),
+        ("role_eligibility", "ck_role_eligibility_nobody_for_themselves"),
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from secvault.access import list_grants
-from secvault.access.obligations import Slot
+from secvault.access.obligations import GIVE_ROLE, SELF_SERVICE, Slot
 from secvault.access.vocabulary import BROKEN_GLASS, EMERGENCY_ROLE
 from secvault.audit.event import Event
 from secvault.audit.log import AuditLog
@@ -41,9 +43,10 @@ class ByPolicy:
 
         They are looked at as they are now: whoever was disabled or lost the role has given none.
         """
-        if not self._approvers.obligations.needed(proposal.action):
+        if not self._approvers.slots_of(proposal):
             return NOT_REQUIRED
-        if not self._approvers.needed(connection):
+        # What anybody may ask for is never had without approvals, also in the very beginning.
+        if proposal.action not in SELF_SERVICE and not self._approvers.needed(connection):
             return NOBODY_YET
         if self._broke_the_glass(connection, proposal):
             return BROKEN
@@ -57,7 +60,12 @@ class ByPolicy:
         raise self._required(connection, proposal, waiting)
 
     def ask(self, connection: Connection, proposal: Proposal, reason: str) -> Asked:
-        """Make a request of the proposal, or find the one that waits."""
+        """Make a request of the proposal, or find the one that waits.
+
+        Raises Conflict for a role that nobody could approve.
+        """
+        if proposal.action in SELF_SERVICE and self._approvers.short(connection, proposal):
+            raise Conflict(self._required(connection, proposal, None).detail)
         made = requests.make_request(connection, self._clock, proposal, reason, self._seconds)
         return Asked(made.id, made.expires_at)
 
@@ -65,7 +73,7 @@ class ByPolicy:
         """How many more must approve before this proposal can be done by this request."""
         concerned = {request.requester, proposal.subject, proposal.beneficiary}
         given = {one.approver for one in request.approvals} - concerned
-        slots = self._slots(proposal, request.requester)
+        slots = self._approvers.wanted(proposal, request.requester)
         return self._approvers.missing(connection, slots, proposal.department, given)
 
     def _broke_the_glass(self, connection: Connection, proposal: Proposal) -> bool:
@@ -84,9 +92,6 @@ class ByPolicy:
             return False
         able = self._approvers.in_department(connection, proposal.department)
         return bool(set(able) - {proposal.subject, proposal.beneficiary})
-
-    def _slots(self, proposal: Proposal, *also: str) -> tuple[Slot, ...]:
-        return self._approvers.wanted(proposal.action, (proposal.subject, *also))
 
     def _use(self, connection: Connection, request: Request, proposal: Proposal) -> bool:
         """Whether this deed, and no other at the same moment, uses the request up."""
@@ -125,19 +130,14 @@ class ByPolicy:
                 digest=proposal.digest,
                 request=request.id,
             )
-        slots = self._slots(proposal)
-        wheres = {slot.where(proposal.department) for slot in slots}
-        able = {
-            subject
-            for where in wheres
-            for subject in self._approvers.in_department(connection, where)
-        } - {proposal.subject, proposal.beneficiary}
-        short = self._approvers.missing(connection, slots, proposal.department, able)
+        slots = self._approvers.wanted(proposal)
+        short = self._approvers.short(connection, proposal)
         if short:
             return ApprovalRequired(
                 f"nobody could approve this: {_people(short)} too few may do so in "
-                f"{', '.join(sorted(wheres))} besides those concerned; have role:it.approver given "
-                "there first",
+                f"{', '.join(_wheres(slots, proposal.department))} besides those concerned; have "
+                "role:it.approver given there first"
+                + (", or the head's role" if any(s.action == GIVE_ROLE for s in slots) else ""),
                 digest=proposal.digest,
             )
         return ApprovalRequired(
@@ -145,6 +145,10 @@ class ByPolicy:
             "the same with a reason: `secvault --ask REASON ...`, or the header X-Approval-Reason",
             digest=proposal.digest,
         )
+
+
+def _wheres(slots: Iterable[Slot], department: str) -> list[str]:
+    return sorted({slot.where(department) for slot in slots})
 
 
 def _people(count: int) -> str:

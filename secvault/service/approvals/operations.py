@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.access import DEPARTMENTS
-from secvault.access.obligations import GIVE, Slot
+from secvault.access.obligations import GIVE, SELF_SERVICE, Slot
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound, Refused
 from secvault.service.approvals import requests
@@ -20,6 +20,8 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 OWN, READ, REFUSE = "approval.own", "approval.read", "approval.refuse"
+READ_ROLE = "approval.read_role"
+HOUR_MICROS = 3600 * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,27 @@ def list_requests(
     service: Service, caller: Caller, *, pending: bool = False
 ) -> tuple[RequestView, ...]:
     """Everybody's requests of the departments where the caller may see them, the newest first."""
-    seen = {
-        department
-        for department in DEPARTMENTS
-        if service.spine.ask(caller, _operation(READ, department)).allowed
+    asked = {
+        action: {
+            department
+            for department in DEPARTMENTS
+            if service.spine.ask(caller, _operation(action, department)).allowed
+        }
+        for action in (READ, READ_ROLE)
     }
 
     def act(connection: Connection) -> Outcome[tuple[RequestView, ...]]:
         found = [
             one
             for one in requests.list_requests(connection, service.clock, pending=pending)
-            if seen & _departments(service, one)
+            if asked[READ] & _departments(service, one)
+            or (one.proposal.action in SELF_SERVICE and one.proposal.department in asked[READ_ROLE])
         ]
         return Outcome(tuple(_view(service, connection, one) for one in found), count=len(found))
 
-    return service.spine.read(caller, _operation(READ, min(seen, default="it")), act)
+    # Whoever answers for a department sees what is asked for there, and nothing else.
+    action = READ_ROLE if asked[READ_ROLE] and not asked[READ] else READ
+    return service.spine.read(caller, _operation(action, min(asked[action], default="it")), act)
 
 
 def read_request(service: Service, caller: Caller, request_id: str) -> RequestView:
@@ -130,10 +138,17 @@ def approve(service: Service, caller: Caller, request_id: str, digest: str) -> G
         part, kept = None, None
         if request.proposal.action in IN_PARTS:
             part, kept = new_part(service, request.proposal.beneficiary)
+        before = _view(service, connection, request).missing
         requests.add_approval(connection, service.clock, request, who.subject, kept)
         fresh = requests.read_request(connection, service.clock, request_id)
         view = _view(service, connection, fresh)
-        detail = {**_detail(fresh), "factor": who.factors[-1]}
+        if fresh.proposal.action in SELF_SERVICE and before and not view.missing:
+            # How long it waited for approvals takes nothing from the time to claim it.
+            until = service.clock.micros() + service.settings.grants.claim_hours * HOUR_MICROS
+            requests.set_expiry(connection, request_id, until)
+            fresh = requests.read_request(connection, service.clock, request_id)
+            view = _view(service, connection, fresh)
+        detail = {**_detail(fresh), "factor": who.factors[-1], "missing": view.missing or 0}
         return Outcome(Given(view, part), detail=detail)
 
     return service.spine.change(caller, operation, act)
@@ -173,7 +188,7 @@ def quorums_of(service: Service, connection: Connection) -> list[Quorum]:
         able = {
             subject
             for slot in slots
-            for subject in approvers.in_department(connection, slot.where("it"))
+            for subject in approvers.in_department(connection, slot.where("it"), slot.action)
         }
         # Whoever of them asks must find enough others.
         met = bool(able) and all(
@@ -192,6 +207,7 @@ def _end(
         detail = _detail(fresh)
         if operation.action == OWN:
             detail["state"] = state
+            del detail["requester"]
         return Outcome(_view(service, connection, fresh), detail=detail)
 
     return service.spine.change(caller, operation, act)
@@ -203,13 +219,16 @@ def _first_allowed(service: Service, caller: Caller, action: str, request: Reque
         _departments(service, request), key=lambda one: one != request.proposal.department
     )
     operations = [_operation(action, where, request.id) for where in wheres]
+    if request.proposal.action in SELF_SERVICE:
+        own = request.proposal.department
+        operations.append(_operation(f"{action}_role", own, request.id))
     allowed = (one for one in operations if service.spine.ask(caller, one).allowed)
     return next(allowed, operations[0])
 
 
 def _departments(service: Service, request: Request) -> set[str]:
     own = request.proposal.department
-    slots = service.approvers.obligations.needed(request.proposal.action)
+    slots = _slots(service, request)
     return {own, *(slot.where(own) for slot in slots)}
 
 
@@ -222,9 +241,17 @@ def _view(service: Service, connection: Connection, request: Request) -> Request
         proposal = request.proposal
         concerned = {proposal.subject, proposal.beneficiary}
         given = {one.approver for one in request.approvals} - concerned
-        slots = service.approvers.wanted(proposal.action, (proposal.subject,))
+        slots = _slots(service, request)
         missing = service.approvers.missing(connection, slots, proposal.department, given)
     return RequestView(request, names, missing)
+
+
+def _slots(service: Service, request: Request) -> tuple[Slot, ...]:
+    """What it needs; nothing for a role that cannot be asked for any more, which is never given."""
+    try:
+        return service.approvers.wanted(request.proposal)
+    except Refused:
+        return ()
 
 
 def _detail(request: Request) -> dict[str, str | int | bool]:
@@ -232,6 +259,7 @@ def _detail(request: Request) -> dict[str, str | int | bool]:
         "request": request.id,
         "operation": request.proposal.action,
         "digest": request.proposal.digest,
+        "requester": request.requester,
     }
     if request.proposal.beneficiary:
         detail["subject"] = request.proposal.beneficiary

@@ -11,14 +11,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, literal, select, update
 
+from secvault.access.grants import REQUEST
 from secvault.clock import Clock
 from secvault.crypto.canonical import JsonValue, canonical_json, parse_canonical
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.identity import names
 from secvault.service.approval import Proposal
-from secvault.store.tables import approval, approval_request, reset_code
+from secvault.store.tables import (
+    approval,
+    approval_request,
+    reset_code,
+    role_activation,
+    role_grant,
+)
 
 OPEN, USED, REFUSED, WITHDRAWN, EXPIRED = "open", "used", "refused", "withdrawn", "expired"
 LONGEST_REASON = 200
@@ -186,6 +193,38 @@ def add_approval(
             part=part,
         )
     )
+
+
+def set_expiry(connection: Connection, request_id: str, expires_at: int) -> None:
+    """Let an open request wait until then."""
+    connection.execute(
+        update(approval_request)
+        .where(approval_request.c.id == request_id, approval_request.c.state == OPEN)
+        .values(expires_at=expires_at)
+    )
+
+
+def used_now(connection: Connection, digest: str, subject: str) -> str | None:
+    """The id of the request that the present transaction has used up for this deed of `subject`.
+
+    Each request gives one grant, which names it; it is the one that has given none yet.
+    """
+    column = approval_request.c
+    source = literal(REQUEST) + column.id
+    given = select(role_grant.c.id).where(role_grant.c.source == source).exists()
+    noted = select(role_activation.c.grant_id).where(role_activation.c.request == column.id)
+    return connection.execute(
+        select(column.id)
+        .where(
+            column.digest == digest,
+            column.state == USED,
+            column.ended_by == subject,
+            ~given,
+            ~noted.exists(),
+        )
+        .order_by(column.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def end_request(

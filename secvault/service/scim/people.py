@@ -14,6 +14,7 @@ from scim2_models import (
 )
 from sqlalchemy import Row, func, select
 
+from secvault.access.eligibility import end_activations
 from secvault.errors import Conflict, InvalidInput
 from secvault.identity import external, invitations, names, people, scim_groups
 from secvault.identity.external import ExternalIdentity, Origin
@@ -229,6 +230,7 @@ class People:
         if not wanted and not disabled:
             self._source.require_enough_without(somebody)
             people.disable_person(connection, service.clock, id_)
+            end_activations(connection, somebody.subject, at=service.clock.micros())
             invitations.end(connection, id_)
             self._change(known, suspended=True)
             self._source.note("person.disable", id_)

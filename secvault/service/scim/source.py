@@ -17,7 +17,7 @@ from secvault.errors import Refused
 from secvault.identity.people import Person
 from secvault.service import provided_roles
 from secvault.service.approvals.approvers import HOME
-from secvault.service.privileged import holds_privileged_role
+from secvault.service.giving import holds_privileged_role
 from secvault.service.service import Service
 from secvault.service.spine import Caller, actor_of
 

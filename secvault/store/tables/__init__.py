@@ -1,6 +1,11 @@
 """The tables. Times are microseconds since the epoch, UTC; envelopes are described in `crypto`."""
 
-from secvault.store.tables.access import role_grant
+from secvault.store.tables.access import (
+    role_activation,
+    role_eligibility,
+    role_grant,
+    role_grant_warning,
+)
 from secvault.store.tables.approle import approle, mfa_request, secret_id
 from secvault.store.tables.approval import (
     approval,
@@ -121,7 +126,10 @@ __all__ = [
     "review_item",
     "review_told",
     "rewrap_run",
+    "role_activation",
+    "role_eligibility",
     "role_grant",
+    "role_grant_warning",
     "rule_use",
     "schedule",
     "scim_group",
