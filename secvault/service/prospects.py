@@ -77,10 +77,11 @@ def _prospects(service: Service, connection: Connection) -> Iterator[Grant]:
             if found is not None:
                 yield found
     for each in list_eligibilities(connection, standing_at=service.clock.micros()):
-        yield _activated(service, each)
+        yield activated(service, each)
 
 
-def _activated(service: Service, eligible: Eligibility) -> Grant:
+def activated(service: Service, eligible: Eligibility) -> Grant:
+    """The grant that an eligibility could become, as if it were activated all the time."""
     return candidate(
         service,
         eligible.subject,
