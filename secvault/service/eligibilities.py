@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from secvault.access import Grant, check_grantable, list_grants
+from secvault.access import Grant, list_grants
 from secvault.access.conflicts import Conflict
 from secvault.access.eligibility import (
     Activation,
@@ -20,6 +20,7 @@ from secvault.access.eligibility import (
     list_eligibilities,
     remove_eligibility,
 )
+from secvault.access.grants import check_giveable
 from secvault.clock import timestamp
 from secvault.errors import InvalidInput
 from secvault.service.approval import Terms
@@ -96,7 +97,7 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
     def act(connection: Connection) -> Outcome[Eligibility]:
         start, end = _times(service, wanted)
         whom = subject_of(connection, wanted.subject)
-        check_grantable(service.policy.rules, whom, wanted.role, wanted.department)
+        check_giveable(service.policy.rules, whom, wanted.role, wanted.department)
         warned = apart(connection, whom)
         made = add_eligibility(
             connection,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from secvault import access
 from secvault.access import Grant
 from secvault.access.conflicts import Conflict as SeparationConflict
+from secvault.access.grants import check_giveable
 from secvault.access.obligations import GIVE, roles_with
 from secvault.access.vocabulary import EMERGENCY_ROLE, PROVIDERS
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
@@ -57,7 +58,7 @@ def add_grant(
     def act(connection: Connection) -> Outcome[Grant]:
         begins, ends = chosen.moments(service.clock.micros())
         whom = subject_of(connection, subject)
-        access.check_grantable(service.policy.rules, whom, role, department)
+        check_giveable(service.policy.rules, whom, role, department)
         warned = apart(connection, whom)
         grant = give_role(
             service,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from secvault.access import Grant
-from secvault.access.grants import REQUEST, check_grantable
+from secvault.access.grants import REQUEST, check_giveable
 from secvault.errors import ApprovalRequired, Conflict, InvalidInput, NotFound, Refused
 from secvault.identity import names, people
 from secvault.service import role_activation
@@ -174,7 +174,7 @@ def _proposal(
     kind, _, identity = whom.partition(":")
     if kind != "user":
         raise InvalidInput.at("subject", "a role is asked for on behalf of a person")
-    check_grantable(service.policy.rules, whom, wanted.role, wanted.department)
+    check_giveable(service.policy.rules, whom, wanted.role, wanted.department)
     person = people.read_person(connection, identity)
     if person.state == people.DISABLED:
         raise Conflict(f"{person.name} is disabled")

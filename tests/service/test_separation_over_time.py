@@ -8,7 +8,7 @@ import pytest
 
 from secvault.access import Grant
 from secvault.access.eligibility import Eligibility, add_eligibility
-from secvault.errors import ApprovalRequired, Conflict, SeparationOfDuties
+from secvault.errors import ApprovalRequired, Conflict, InvalidInput, SeparationOfDuties
 from secvault.service import Service, eligibilities, grants, role_activation, role_requests
 from secvault.service import separation_review as review
 from secvault.service.approvals import operations as approvals
@@ -230,3 +230,10 @@ def test_breaking_the_glass_is_never_refused_and_what_it_breaks_is_on_record(
     assert rules == {"work-and-audit": incident.id}
     with pytest.raises(Conflict):
         break_glass.start(staff.service, staff.again("lan"), "it burns")
+
+
+def test_the_emergency_role_is_neither_asked_for_nor_to_be_activated(staff: Staff) -> None:
+    emergency = ("role:it.break_glass", "it")
+    for way in (eligible, ask):
+        with pytest.raises(InvalidInput, match="breaking the glass"):
+            way(staff, emergency)
