@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
-from secvault.access.grants import ACTIVATION, Grant, check_grantable, list_grants, revoke_grant
+from secvault.access.grants import ACTIVATION, Grant, check_giveable, list_grants, revoke_grant
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import LOCAL_SUBJECTS, is_grantee
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
@@ -86,7 +86,7 @@ def add_eligibility(
     wanted: all but the id, which is made here. Raises InvalidInput for what cannot be; Refused when
     somebody would do it for themselves; Conflict when there is one already that can be used.
     """
-    check_grantable(rules, wanted.subject, wanted.role, wanted.department)
+    check_giveable(rules, wanted.subject, wanted.role, wanted.department)
     if not wanted.subject.startswith("user:"):
         raise InvalidInput.at("subject", "only people activate roles; write user:<name or id>")
     if not (is_grantee(wanted.granted_by) or wanted.granted_by in LOCAL_SUBJECTS):

@@ -98,10 +98,11 @@ def add_grant(
     when None. Raises InvalidInput for a role, department or time that cannot be; Refused when
     somebody gives a role to themselves; Conflict when the same grant is in force already.
     """
-    check_grantable(rules, subject, role, department)
     taken = source.startswith(BROKEN_GLASS)
-    if role == EMERGENCY_ROLE and not taken:
-        raise InvalidInput.at("role", f"{role} is given by breaking the glass, not by a grant")
+    if taken:
+        check_grantable(rules, subject, role, department)
+    else:
+        check_giveable(rules, subject, role, department)
     start = at if not_before is None else not_before
     if expires_at is not None and expires_at <= max(at, start):
         raise InvalidInput.at("expires_at", "must lie after the start and in the future")
@@ -239,6 +240,16 @@ def list_grants(
         ]
     query = select(role_grant).where(*conditions).order_by(role_grant.c.created_at, role_grant.c.id)
     return tuple(Grant(**row._asdict()) for row in connection.execute(query))
+
+
+def check_giveable(rules: Rules, subject: str, role: str, department: str) -> None:
+    """Return when somebody may give the role to the subject there, rather than an emergency only.
+
+    Raises InvalidInput.
+    """
+    check_grantable(rules, subject, role, department)
+    if role == EMERGENCY_ROLE:
+        raise InvalidInput.at("role", f"{role} is given by breaking the glass, not by a grant")
 
 
 def check_grantable(rules: Rules, subject: str, role: str, department: str) -> None:

@@ -54,12 +54,29 @@ class UnusedAnswer(BaseModel):
     smaller: str
 
 
+class EligibleAnswer(BaseModel):
+    """A role that somebody may activate. last_used: when they did last."""
+
+    eligibility: str
+    subject: str
+    name: str
+    role: str
+    department: str
+    created_at: str
+    expires_at: str | None
+    last_used: str | None
+    privileged: bool
+
+
 class UnusedList(BaseModel):
-    """Grants that are idle or too large. known_since: uses before are not known."""
+    """Grants that are idle or too large, and what nobody activates. known_since: uses of grants
+    before are not known.
+    """
 
     days: int
     known_since: str | None
     grants: list[UnusedAnswer]
+    eligible: list[EligibleAnswer]
 
 
 @router.get("/reviews/dormant")
@@ -107,6 +124,7 @@ def review_unused(at: Authenticated, days: Days = None) -> UnusedList:
             )
             for one in report.grants
         ],
+        eligible=[EligibleAnswer.model_validate(evidence.as_row(one)) for one in report.eligible],
     )
 
 

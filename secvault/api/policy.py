@@ -113,9 +113,21 @@ class FindingAnswer(BaseModel):
     text: str
 
 
+class NewConflictAnswer(BaseModel):
+    """Somebody who would come to break a rule of separation. who, name: empty where too many hold
+    a role. mode: deny, which refuses the policy, or warn.
+    """
+
+    rule: str
+    mode: str
+    who: str
+    name: str
+    text: str
+
+
 class PlanAnswer(BaseModel):
-    """What applying would do now. plan: the digest to apply exactly this by. blockers: why it would
-    be refused; empty when it would not be.
+    """What applying would do now. plan: the digest to apply exactly this by. separation: who would
+    come to break a rule. blockers: why it would be refused; empty when it would not be.
     """
 
     plan: str
@@ -128,6 +140,7 @@ class PlanAnswer(BaseModel):
     collections: list[str]
     gains: list[HolderAnswer]
     losses: list[HolderAnswer]
+    separation: list[NewConflictAnswer]
     effect: str
     blockers: list[str]
     findings: list[FindingAnswer]
@@ -247,6 +260,16 @@ def _plan(found: Plan) -> PlanAnswer:
         collections=list(found.changes.collections),
         gains=_holders(found.gains, found.names),
         losses=_holders(found.losses, found.names),
+        separation=[
+            NewConflictAnswer(
+                rule=one.rule,
+                mode=str(one.mode),
+                who=one.subject,
+                name=found.names.get(one.subject, one.subject),
+                text=one.text,
+            )
+            for one in found.separation
+        ],
         effect=found.effect,
         blockers=list(found.blockers),
         findings=[

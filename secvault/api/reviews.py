@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.idle import EligibleAnswer
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
 from secvault.service import Service
@@ -96,6 +97,7 @@ class ReviewAnswer(BaseModel):
     counts: dict[str, int]
     unassigned: int
     systems_without_owner: list[str]
+    eligible: list[EligibleAnswer]
     pace: list[PaceAnswer]
 
 
@@ -281,6 +283,9 @@ def _review(view: View) -> ReviewAnswer:
         counts=dict(view.counts),
         unassigned=view.unassigned,
         systems_without_owner=list(one.frozen.ownerless),
+        eligible=[
+            EligibleAnswer.model_validate(evidence.as_row(each)) for each in one.frozen.eligible
+        ],
         pace=[PaceAnswer(**vars(pace)) for pace in view.paces],
     )
 

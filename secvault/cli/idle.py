@@ -63,9 +63,11 @@ def unused(
             }
             for one in report.grants
         ]
+        eligible = [operations.review_evidence.as_row(one) for one in report.eligible]
     since = show.time(report.since)
     if as_json:
-        show.document({"days": report.days, "known_since": since, "grants": rows})
+        found = {"days": report.days, "known_since": since, "grants": rows, "eligible": eligible}
+        show.document(found)
         return
     columns = {
         "grant": "Grant",
@@ -78,4 +80,14 @@ def unused(
         "smaller": "Would do",
     }
     show.table(rows, columns, "Nothing lies idle, as far as is known.")
+    if eligible:
+        may = {
+            "eligibility": "Eligibility",
+            "name": "Who",
+            "role": "May activate",
+            "department": "In",
+            "last_used": "Last activated",
+            "expires_at": "Until",
+        }
+        show.table(eligible, may, "")
     show.talk(f"Uses are known since {since or 'never: the worker has not read the log yet'}.")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from secvault.access.advice import Finding
     from secvault.access.difference import Change, Difference
     from secvault.access.publication import Version
+    from secvault.service.policies.apart import NewConflict
     from secvault.service.policies.planning import Plan
 
 _SHOWN = 40
@@ -60,6 +61,16 @@ def plan(found: Plan) -> dict[str, Any]:
         "obligations": list(found.changes.obligations),
         "collections": list(found.changes.collections),
         **difference(found.difference, found.names),
+        "separation": [
+            {
+                "rule": one.rule,
+                "mode": str(one.mode),
+                "who": one.subject,
+                "name": found.names.get(one.subject, one.subject),
+                "text": one.text,
+            }
+            for one in found.separation
+        ],
         "effect": found.effect,
         "blockers": list(found.blockers),
         "findings": [finding(one) for one in found.findings],
@@ -81,11 +92,21 @@ def show_plan(found: Plan) -> None:
     _section("Collections", found.changes.collections)
     show_difference(found.difference, found.names)
     _section(
+        "Duties that would come together",
+        [_conflict(one, found.names) for one in found.separation],
+    )
+    _section(
         "To look at",
         [f"{one.where}: {one.text}" for one in found.findings if one.level != "note"],
     )
     _section("It cannot be applied", found.blockers)
     show.out(f"\nPlan {found.digest}")
+
+
+def _conflict(one: NewConflict, names: Mapping[str, str]) -> str:
+    name = names.get(one.subject, one.subject)
+    known = f"{name}: " if one.subject and name != one.subject else ""
+    return f"{known}{one.text} ({one.mode})"
 
 
 def show_difference(found: Difference, names: Mapping[str, str]) -> None:

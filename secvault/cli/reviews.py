@@ -300,7 +300,9 @@ def _print(view: View, *, as_json: bool) -> None:
     if as_json:
         show.document(row)
     else:
-        show.facts(row)
+        eligible = view.campaign.frozen.eligible
+        may = [f"{one.name}: {one.role} in {one.department}" for one in eligible]
+        show.facts({**row, "eligible": may})
 
 
 def _row(view: View) -> dict[str, Any]:
@@ -319,6 +321,7 @@ def _row(view: View) -> dict[str, Any]:
         "undecided": view.undecided,
         "unassigned": view.unassigned,
         "systems_without_owner": list(one.frozen.ownerless),
+        "eligible": [operations.review_evidence.as_row(each) for each in one.frozen.eligible],
     }
 
 

@@ -19,7 +19,8 @@ from secvault.errors import NotFound
 from secvault.identity import names, people, service_accounts
 from secvault.notices import outbox
 from secvault.notices.outbox import Notice
-from secvault.notices.rules import PRIVILEGED, RULES, WATCHING, Telling, telling_of
+from secvault.notices.rules import PRIVILEGED, RULES, WATCHING, telling_of
+from secvault.notices.telling import Telling
 from secvault.store import Store
 from secvault.store.engine import row_held
 from secvault.store.tables import audit_event, notice_cursor, person_contact

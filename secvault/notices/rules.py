@@ -6,13 +6,13 @@ operations know nothing of notices: they put on record what they do, which they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeAlias
 
 from secvault.audit.catalogue import Fact
 from secvault.audit.leaf import StoredEvent
+from secvault.notices.review_rules import glass, review, reviewed
+from secvault.notices.telling import Rule, Telling
 
 _DAY = 24 * 60 * 60 * 1_000_000
 PRIVILEGED = frozenset(
@@ -30,33 +30,6 @@ WATCHING = ("role:it.approver", "role:it.auditor")
 
 # What is carried out by whoever asked for it, when it suits them.
 _CLAIMED = frozenset({"grant.request", "grant.activate"})
-
-
-@dataclass(frozen=True)
-class Telling:
-    """What somebody is to be told.
-
-    kind: names the words. person: id of who is told, as concerned; empty for nobody. system: id of
-    the account whose owner is told instead. administrators: whether they are told, and the
-    channels; alarm: and those who hold a role of `WATCHING`. auditors: whether those who audit are
-    told as well. former: whether the person's address before the present one is told, too. cause:
-    what must not be told twice. approves: the action and the department of what is asked for; who
-    may approve it is told. facts: ids and numbers for the words; `who` is a subject.
-    """
-
-    kind: str
-    cause: str
-    person: str = ""
-    system: str = ""
-    administrators: bool = False
-    alarm: bool = False
-    auditors: bool = False
-    former: bool = False
-    approves: str = ""
-    facts: Mapping[str, str | int] = field(default_factory=dict)
-
-
-Rule: TypeAlias = Callable[[StoredEvent], Telling | None]
 
 
 def _of_person(kind: str, *, administrators: bool = False, needs: str = "") -> Rule:
@@ -276,54 +249,6 @@ def _exception(stored: StoredEvent) -> Telling | None:
     )
 
 
-def _review(stored: StoredEvent) -> Telling | None:
-    detail, cause = stored.event.detail, f"review:{stored.id}"
-    facts = {"count": stored.event.count or 0, "days": int(detail.get("days", 0))}
-    person = str(detail.get("person", ""))
-    if person:
-        return Telling("review_waiting", cause, person, facts=facts)
-    if detail.get("state") == "escalated":
-        return Telling("review_escalated", cause, administrators=True, alarm=True, facts=facts)
-    return Telling("review_unassigned", cause, administrators=True, facts=facts)
-
-
-def _reviewed(stored: StoredEvent) -> Telling | None:
-    """Told to who loses something by a review, or sooner than they thought."""
-    detail = stored.event.detail
-    if detail.get("state") not in ("revoked", "shortened", "lapsed"):
-        return None
-    sort, _, identity = str(detail.get("subject", "")).partition(":")
-    return Telling(
-        "access_reviewed",
-        f"access_reviewed:{stored.id}",
-        person=identity if sort == "user" else "",
-        system=identity if sort == "svc" else "",
-        facts={"role": str(detail.get("role", ""))},
-    )
-
-
-def _glass(kind: str) -> Rule:
-    """Told to whoever it is about, the administrators, and those who watch."""
-
-    def told(stored: StoredEvent) -> Telling | None:
-        detail = stored.event.detail
-        who = str(detail.get("subject", ""))
-        chosen = "glass_drill" if detail.get("state") == "drill" else kind
-        if kind == "glass_unreviewed" and "incident" not in detail:
-            chosen = "glass_drill_due"
-        return Telling(
-            chosen,
-            f"{chosen}:{stored.id}",
-            person=who.removeprefix("user:") if who.startswith("user:") else "",
-            administrators=True,
-            alarm=chosen != "glass_drill_due",
-            facts={"who": who or "system:jobs", "incident": str(detail.get("incident", ""))}
-            | ({"days": int(detail["days"])} if "days" in detail else {}),
-        )
-
-    return told
-
-
 def _policy(stored: StoredEvent) -> Telling | None:
     # The first one came with the program, and changed nothing.
     if stored.event.actor.kind == "system":
@@ -383,13 +308,13 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("separation.conflict", "ok"): _separation,
         ("separation.conflict", "denied"): _separation,
         ("exception.add", "ok"): _exception,
-        ("review.warn", "ok"): _review,
-        ("review.decide", "ok"): _reviewed,
-        ("review.lapse", "ok"): _reviewed,
-        ("break_glass.start", "ok"): _glass("glass_broken"),
-        ("break_glass.lapse", "ok"): _glass("glass_unreviewed"),
-        ("break_glass.warn", "ok"): _glass("glass_unreviewed"),
-        ("break_glass.recover", "ok"): _glass("recovery_opened"),
+        ("review.warn", "ok"): review,
+        ("review.decide", "ok"): reviewed,
+        ("review.lapse", "ok"): reviewed,
+        ("break_glass.start", "ok"): glass("glass_broken"),
+        ("break_glass.lapse", "ok"): glass("glass_unreviewed"),
+        ("break_glass.warn", "ok"): glass("glass_unreviewed"),
+        ("break_glass.recover", "ok"): glass("recovery_opened"),
         ("approval.give", "ok"): _approved,
         ("approval.give_role", "ok"): _approved,
         ("approval.refuse", "ok"): _role_refused,

@@ -19,7 +19,8 @@ from secvault.service.authentication import OPERATOR, local_operator
 from secvault.service.break_glass import recovery
 from secvault.service.giving import detail_of, give_role
 from secvault.service.people import context_words, operation
-from secvault.service.separation import candidate, known, put_on_record, require_apart
+from secvault.service.prospects import candidate
+from secvault.service.separation import known, put_on_record, require_apart
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from secvault.access import Grant, list_grants
+from secvault.access.conflicts import Conflict
 from secvault.access.eligibility import (
     Activation,
     Eligibility,
@@ -19,6 +20,7 @@ from secvault.access.eligibility import (
     list_eligibilities,
     remove_eligibility,
 )
+from secvault.access.grants import check_giveable
 from secvault.clock import timestamp
 from secvault.errors import InvalidInput
 from secvault.service.approval import Terms
@@ -30,6 +32,8 @@ from secvault.service.giving import (
     require_activated,
 )
 from secvault.service.grants import subject_of
+from secvault.service.prospects import candidate
+from secvault.service.separation import note_given, require_apart
 from secvault.service.service import Service
 from secvault.service.spans import Span
 from secvault.service.spine import Caller, Operation, Outcome
@@ -74,7 +78,8 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
 
     Of a privileged role it has an end, and needs a second person: raises ApprovalRequired. Raises
     InvalidInput; Conflict when they may activate it already, or, for a privileged role, have not
-    activated their account.
+    activated their account. One that breaks a rule of separation with what they have, as if it
+    were activated all the time: raises SeparationOfDuties, or is put on record.
     """
     most = service.settings.grants
     minutes = most.activation_minutes if wanted.minutes is None else wanted.minutes
@@ -82,14 +87,24 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
         raise InvalidInput.at("minutes", f"use 1 to {most.activation_most_minutes}")
     _times(service, wanted)
 
+    def apart(connection: Connection, whom: str) -> tuple[Conflict, ...]:
+        start, end = _times(service, wanted)
+        new = candidate(
+            service, whom, wanted.role, wanted.department, not_before=start, expires_at=end
+        )
+        return require_apart(service, connection, (new,))
+
     def act(connection: Connection) -> Outcome[Eligibility]:
         start, end = _times(service, wanted)
+        whom = subject_of(connection, wanted.subject)
+        check_giveable(service.policy.rules, whom, wanted.role, wanted.department)
+        warned = apart(connection, whom)
         made = add_eligibility(
             connection,
             service.policy.rules,
             Eligibility(
                 id="",
-                subject=subject_of(connection, wanted.subject),
+                subject=whom,
                 role=wanted.role,
                 department=wanted.department,
                 not_before=start,
@@ -103,6 +118,7 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
             ),
             random=service.random,
         )
+        note_given(service, connection, caller, warned, made.role)
         return Outcome(made, detail=_detail(made))
 
     def terms(connection: Connection) -> Terms | None:
@@ -110,6 +126,8 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
         if whom == caller.principal.subject or not is_privileged(service, wanted.role):
             return None
         require_activated(service, connection, whom)
+        # Before anybody is asked to approve what would be refused.
+        apart(connection, whom)
         said = {
             "subject": whom,
             "eligible_for": wanted.role,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from secvault import access
 from secvault.access import Grant
 from secvault.access.conflicts import Conflict as SeparationConflict
+from secvault.access.grants import check_giveable
 from secvault.access.obligations import GIVE, roles_with
 from secvault.access.vocabulary import EMERGENCY_ROLE, PROVIDERS
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
@@ -19,10 +20,11 @@ from secvault.service.giving import (
     is_privileged,
     require_activated,
 )
-from secvault.service.separation import candidate, known, put_on_record, require_apart
+from secvault.service.prospects import candidate
+from secvault.service.separation import note_given, require_apart
 from secvault.service.service import Service
 from secvault.service.spans import Span, length
-from secvault.service.spine import Caller, Operation, Outcome, actor_of
+from secvault.service.spine import Caller, Operation, Outcome
 
 
 def add_grant(
@@ -56,7 +58,7 @@ def add_grant(
     def act(connection: Connection) -> Outcome[Grant]:
         begins, ends = chosen.moments(service.clock.micros())
         whom = subject_of(connection, subject)
-        access.check_grantable(service.policy.rules, whom, role, department)
+        check_giveable(service.policy.rules, whom, role, department)
         warned = apart(connection, whom)
         grant = give_role(
             service,
@@ -68,11 +70,7 @@ def add_grant(
             not_before=begins,
             expires_at=ends,
         )
-        more = {"grant": grant.id, "role": grant.role}
-        who = actor_of(caller.principal)
-        put_on_record(
-            service, connection, known(warned), who, request_id=caller.request_id, more=more
-        )
+        note_given(service, connection, caller, warned, grant.role, grant.id)
         service.approvers.notice(connection)
         return Outcome(grant, detail=detail_of(service, grant))
 
@@ -121,43 +119,66 @@ def renew_grant(service: Service, caller: Caller, grant_id: str, *, span: Span) 
 
     As giving the role: of a privileged one it needs a second person, and nobody renews their own
     role. Raises NotFound; Conflict for what has ended, has no end or would end earlier, and for
-    what an activation or a provider has given; Refused; InvalidInput; ApprovalRequired.
+    what an activation or a provider has given; Refused; InvalidInput; ApprovalRequired;
+    SeparationOfDuties.
     """
 
     def renewed(connection: Connection) -> tuple[Grant, int]:
-        now = service.clock.micros()
-        found = next((one for one in access.list_grants(connection, ids=[grant_id])), None)
-        if found is None:
-            raise NotFound(f"there is no grant {grant_id[:64]!r}")
-        if found.subject == caller.principal.subject:
-            raise Refused("nobody can renew their own role; ask another administrator")
-        if found.passing or found.granted_by == PROVIDERS:
-            raise Conflict("this ends by itself, and is given again by the way that it came")
-        end = bounded_end(service, found.role, now, span.moments(now)[1])
-        if end is None:
-            raise InvalidInput.at("expires_at", "say how long, or until when")
-        if found.revoked_at is not None or not now < (found.expires_at or now) < end:
-            raise Conflict(
-                "only a role that has not ended, and has an end, is renewed, and only to a later "
-                "end; revoke it and give it anew"
-            )
-        return found, end
+        return _renewable(service, connection, caller, grant_id, span)
+
+    def apart(connection: Connection, found: Grant, end: int) -> tuple[SeparationConflict, ...]:
+        # Only what it adds: what breaks a rule until then was looked at when it was given.
+        longer = candidate(
+            service,
+            found.subject,
+            found.role,
+            found.department,
+            not_before=found.expires_at,
+            expires_at=end,
+        )
+        return require_apart(service, connection, (longer,))
 
     def act(connection: Connection) -> Outcome[Grant]:
-        _, end = renewed(connection)
+        found, end = renewed(connection)
+        warned = apart(connection, found, end)
         now = service.clock.micros()
         done = access.extend_grant(connection, grant_id, at=now, expires_at=end)
+        note_given(service, connection, caller, warned, done.role, done.id)
         return Outcome(done, detail=detail_of(service, done))
 
     def terms(connection: Connection) -> Terms | None:
-        found, _ = renewed(connection)
+        found, end = renewed(connection)
         if not is_privileged(service, found.role):
             return None
+        apart(connection, found, end)
         lasting = span.terms(service.settings.grants.privileged_days)
         where = {"role": found.role, "department": found.department}
         return {"subject": found.subject, "renewed": found.id, **where, **lasting}
 
     return service.spine.change(caller, _operation("grant.add"), act, terms)
+
+
+def _renewable(
+    service: Service, connection: Connection, caller: Caller, grant_id: str, span: Span
+) -> tuple[Grant, int]:
+    """The grant, and the end that it would get."""
+    now = service.clock.micros()
+    found = next((one for one in access.list_grants(connection, ids=[grant_id])), None)
+    if found is None:
+        raise NotFound(f"there is no grant {grant_id[:64]!r}")
+    if found.subject == caller.principal.subject:
+        raise Refused("nobody can renew their own role; ask another administrator")
+    if found.passing or found.granted_by == PROVIDERS:
+        raise Conflict("this ends by itself, and is given again by the way that it came")
+    end = bounded_end(service, found.role, now, span.moments(now)[1])
+    if end is None:
+        raise InvalidInput.at("expires_at", "say how long, or until when")
+    if found.revoked_at is not None or not now < (found.expires_at or now) < end:
+        raise Conflict(
+            "only a role that has not ended, and has an end, is renewed, and only to a later "
+            "end; revoke it and give it anew"
+        )
+    return found, end
 
 
 def list_grants(

@@ -14,7 +14,7 @@ from secvault.notices import following, outbox
 from secvault.notices.channel import Channel
 from secvault.notices.following import Reach
 from secvault.notices.outbox import Notice, State
-from secvault.notices.rules import Telling
+from secvault.notices.telling import Telling
 from secvault.notices.words import message
 from secvault.service.approvals import requests
 from secvault.service.service import Service

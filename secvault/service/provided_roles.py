@@ -15,7 +15,8 @@ from secvault.config import MappedGroups, Settings
 from secvault.errors import ConfigurationError, InvalidInput, SeparationOfDuties
 from secvault.identity import people, scim_groups
 from secvault.service.giving import DAY_MICROS, give_role, is_privileged
-from secvault.service.separation import candidate, known, put_on_record, require_apart
+from secvault.service.prospects import candidate
+from secvault.service.separation import known, put_on_record, require_apart
 from secvault.service.service import Service
 
 PROGRAM = Actor("system", "providers")

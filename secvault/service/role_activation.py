@@ -28,6 +28,8 @@ from secvault.service.approval import Proposal, Terms
 from secvault.service.approvals import requests
 from secvault.service.approvals.requests import LONGEST_REASON
 from secvault.service.giving import MICROS, detail_of, give_role
+from secvault.service.prospects import candidate
+from secvault.service.separation import note_given, require_apart
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -53,7 +55,8 @@ def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) ->
 
     Raises NotFound when they may not; Conflict when the eligibility has not begun, has lapsed, or
     the role is held already; InvalidInput for a time that is too long, or no reason or ticket;
-    ApprovalRequired, with the request that waits, where it needs an approval; StepUpRequired.
+    SeparationOfDuties for what breaks a rule with what they have; ApprovalRequired, with the
+    request that waits, where it needs an approval; StepUpRequired.
     """
     who = caller.principal.subject
     home = home_of(use.department)
@@ -70,11 +73,15 @@ def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) ->
             request = requests.used_now(connection, digest, who)
             if request is None:
                 raise Refused("this role is activated with an approval only")
-        return _put_on(service, connection, eligible, seconds, said, request)
+        return _put_on(service, connection, caller, eligible, seconds, said, request)
 
     def terms(connection: Connection) -> Terms | None:
         eligible, seconds = _allowed(service, connection, who, said)
         require_not_held(service, connection, who, eligible.role, eligible.department)
+        if eligible.needs_approval:
+            # Before anybody is asked to approve what would be refused.
+            new = _to_put_on(service, eligible, seconds)
+            require_apart(service, connection, (new,), giving=False)
         return _terms(eligible, seconds, said) if eligible.needs_approval else None
 
     asking = replace(caller, reason=said.reason if ask else "")
@@ -84,14 +91,14 @@ def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) ->
 def _put_on(
     service: Service,
     connection: Connection,
+    caller: Caller,
     eligible: Eligibility,
     seconds: int,
     use: Use,
     request: str | None,
 ) -> Outcome[Activation]:
-    end = service.clock.micros() + seconds * MICROS
-    if eligible.expires_at is not None:
-        end = min(end, eligible.expires_at)
+    new = _to_put_on(service, eligible, seconds)
+    warned = require_apart(service, connection, (new,))
     grant = give_role(
         service,
         connection,
@@ -99,9 +106,10 @@ def _put_on(
         role=eligible.role,
         department=eligible.department,
         granted_by=eligible.granted_by,
-        expires_at=end,
+        expires_at=new.expires_at,
         source=eligible.source,
     )
+    note_given(service, connection, caller, warned, grant.role, grant.id)
     used = note_use(
         connection, eligible, grant, reason=use.reason, ticket=use.ticket, request=request
     )
@@ -111,6 +119,13 @@ def _put_on(
     if request is not None:
         detail["request"] = request
     return Outcome(used, detail=detail)
+
+
+def _to_put_on(service: Service, eligible: Eligibility, seconds: int) -> Grant:
+    end = service.clock.micros() + seconds * MICROS
+    if eligible.expires_at is not None:
+        end = min(end, eligible.expires_at)
+    return candidate(service, eligible.subject, eligible.role, eligible.department, expires_at=end)
 
 
 def _allowed(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from secvault.access import Grant
-from secvault.access.grants import REQUEST, check_grantable
+from secvault.access.grants import REQUEST, check_giveable
 from secvault.errors import ApprovalRequired, Conflict, InvalidInput, NotFound, Refused
 from secvault.identity import names, people
 from secvault.service import role_activation
@@ -31,6 +31,8 @@ from secvault.service.giving import (
     require_activated,
 )
 from secvault.service.grants import subject_of
+from secvault.service.prospects import candidate
+from secvault.service.separation import note_given, require_apart
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -58,7 +60,7 @@ def ask(service: Service, caller: Caller, wanted: WantedRole) -> RequestView:
 
     Raises InvalidInput; Refused for a role that nobody can ask for; Conflict when the role is
     held already, when too few could approve it, or when it is approved and waits to be claimed;
-    StepUpRequired.
+    SeparationOfDuties for what breaks a rule with what they have; StepUpRequired.
     """
 
     def act(_connection: Connection) -> Outcome[Grant]:
@@ -77,7 +79,7 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
     """Take what one asked for and others approved: from now on, for as long as was asked for.
 
     Raises NotFound, also for another's; ApprovalRequired while approvals are missing; Conflict;
-    StepUpRequired.
+    SeparationOfDuties; StepUpRequired.
     """
     with service.store.read() as connection:
         found = requests.read_request(connection, service.clock, request_id)
@@ -100,6 +102,9 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
         if request is None:
             raise Refused("a role that was asked for is given with an approval only")
         used = requests.read_request(connection, service.clock, request)
+        end = service.clock.micros() + wanted.seconds * MICROS
+        new = candidate(service, whom, wanted.role, wanted.department, expires_at=end)
+        warned = require_apart(service, connection, (new,))
         grant = give_role(
             service,
             connection,
@@ -108,9 +113,10 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
             department=wanted.department,
             # Whoever approved it last has given it.
             granted_by=used.approvals[-1].approver,
-            expires_at=service.clock.micros() + wanted.seconds * MICROS,
+            expires_at=end,
             source=f"{REQUEST}{request}",
         )
+        note_given(service, connection, caller, warned, grant.role, grant.id)
         service.approvers.notice(connection)
         return Outcome(grant, detail={**detail_of(service, grant), "request": request})
 
@@ -157,7 +163,10 @@ def _change(
 def _proposal(
     service: Service, connection: Connection, caller: Caller, wanted: WantedRole
 ) -> Proposal:
-    """What is proposed, when it can be. Raises InvalidInput, Conflict, Refused."""
+    """What is proposed, when it can be.
+
+    Raises InvalidInput, Conflict, Refused, SeparationOfDuties.
+    """
     who = caller.principal
     if who.kind != "user":
         raise Refused("only people ask for roles; sign in as one")
@@ -165,7 +174,7 @@ def _proposal(
     kind, _, identity = whom.partition(":")
     if kind != "user":
         raise InvalidInput.at("subject", "a role is asked for on behalf of a person")
-    check_grantable(service.policy.rules, whom, wanted.role, wanted.department)
+    check_giveable(service.policy.rules, whom, wanted.role, wanted.department)
     person = people.read_person(connection, identity)
     if person.state == people.DISABLED:
         raise Conflict(f"{person.name} is disabled")
@@ -174,6 +183,10 @@ def _proposal(
         now = service.clock.micros()
         bounded_end(service, wanted.role, now, now + wanted.seconds * MICROS)
     role_activation.require_not_held(service, connection, whom, wanted.role, wanted.department)
+    # Before anybody is asked to approve what would be refused.
+    end = service.clock.micros() + wanted.seconds * MICROS
+    new = candidate(service, whom, wanted.role, wanted.department, expires_at=end)
+    require_apart(service, connection, (new,), giving=False)
     terms: Terms = {
         "subject": whom,
         "requested_by": who.subject,

@@ -14,37 +14,20 @@ from sqlalchemy import Connection
 from secvault.access import Grant, list_grants
 from secvault.access.conflicts import Conflict, Way, conflicts
 from secvault.access.reach import Reach
-from secvault.access.separation import Holders, Mode
+from secvault.access.separation import Holders, Mode, Separation
 from secvault.access.separation_exceptions import list_exceptions
 from secvault.access.separation_findings import Known, keep_finding
 from secvault.audit.event import Actor, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.clock import timestamp
 from secvault.errors import SeparationOfDuties
-from secvault.service.approvals import requests
 from secvault.service.approvals.requests import Request
+from secvault.service.prospects import asked_for, would_be
 from secvault.service.service import Service
+from secvault.service.spine import Caller, actor_of
 from secvault.store.epoch import POLICY, raise_epoch
 
-GRANT = "grant.add"
-DAY_MICROS = 86_400 * 1_000_000
 CONFLICT = "separation.conflict"
-
-
-def candidate(
-    service: Service,
-    subject: str,
-    role: str,
-    department: str,
-    *,
-    not_before: int | None = None,
-    expires_at: int | None = None,
-    name: str = "to be given",
-) -> Grant:
-    """The grant that is about to be made, to be looked at before there is one."""
-    now = service.clock.micros()
-    start = now if not_before is None else not_before
-    return Grant(name, subject, role, department, start, expires_at, "", now)
 
 
 def require_apart(
@@ -58,8 +41,31 @@ def require_apart(
     """Return when the new grants of one subject break no rule that refuses; those that warn.
 
     standing: what the subject has beside them; None for all that the store has. Roles that are
-    asked for count, too. giving: whether they are given in this transaction, so that others that
-    give wait for it. Raises SeparationOfDuties.
+    asked for or theirs to activate count, too. giving: whether they are given in this transaction,
+    so that others that give wait for it. Raises SeparationOfDuties.
+    """
+    mine = broken_by(service, connection, new, standing=standing, giving=giving)
+    if refused := [one for one in mine if one.mode is Mode.DENY]:
+        raise SeparationOfDuties(
+            "; ".join(dict.fromkeys(described(service, one) for one in refused[:3]))
+            + "; revoke one of them first, or have two people agree on an exception "
+            "(secvault access exceptions add)",
+            rules=tuple(dict.fromkeys(one.rule for one in refused)),
+        )
+    return mine
+
+
+def broken_by(
+    service: Service,
+    connection: Connection,
+    new: Iterable[Grant],
+    *,
+    standing: Iterable[Grant] | None = None,
+    giving: bool = True,
+) -> tuple[Conflict, ...]:
+    """What the new grants of one subject break, refused or not, without what is excepted.
+
+    See `require_apart`.
     """
     wanted = tuple(new)
     if not wanted or not service.separation.rules:
@@ -70,7 +76,7 @@ def require_apart(
     subject = wanted[0].subject
     held = list_grants(connection, subject=subject) if standing is None else tuple(standing)
     places = {(one.role, one.department) for one in wanted}
-    # What is asked for in the very same words is what is given now.
+    # What is asked for in the very same words, or activated by this, is what is given now.
     asked = tuple(
         one
         for one in would_be(service, connection)
@@ -86,37 +92,7 @@ def require_apart(
         since=service.clock.micros(),
     )
     names = {one.id for one in wanted}
-    mine = tuple(one for one in found if not one.exception and one.grants & names)
-    if refused := [one for one in mine if one.mode is Mode.DENY]:
-        raise SeparationOfDuties(
-            "; ".join(dict.fromkeys(described(service, one) for one in refused[:3]))
-            + "; revoke one of them first, or have two people agree on an exception "
-            "(secvault access exceptions add)",
-            rules=tuple(dict.fromkeys(one.rule for one in refused)),
-        )
-    return mine
-
-
-def would_be(service: Service, connection: Connection) -> tuple[Grant, ...]:
-    """What people may still get: roles that are asked for and wait for an approval."""
-    open_requests = requests.open_requests_of(connection, service.clock, GRANT)
-    found = (asked_for(service, request) for request in open_requests)
-    return tuple(one for one in found if one is not None)
-
-
-def asked_for(service: Service, request: Request) -> Grant | None:
-    """The grant that a request would lead to, at the widest; None for a request of another kind."""
-    terms = request.proposal.terms
-    named = tuple(terms.get(name) for name in ("subject", "role", "department"))
-    days = terms.get("days", 0)
-    if request.proposal.action != GRANT or not all(isinstance(one, str) for one in named):
-        return None
-    # Carried out on its last day, it ends so many days after that.
-    ends = request.expires_at + days * DAY_MICROS if isinstance(days, int) and days > 0 else None
-    subject, role, department = (str(one) for one in named)
-    return candidate(
-        service, subject, role, department, expires_at=ends, name=f"request {request.id}"
-    )
+    return tuple(one for one in found if not one.exception and one.grants & names)
 
 
 def require_approvable(service: Service, connection: Connection, request: Request) -> None:
@@ -129,6 +105,20 @@ def require_approvable(service: Service, connection: Connection, request: Reques
 def known(found: Iterable[Conflict]) -> tuple[Known, ...]:
     """The breaches behind conflicts, each once."""
     return tuple(dict.fromkeys((one.rule, one.subject) for one in found))
+
+
+def note_given(
+    service: Service,
+    connection: Connection,
+    caller: Caller,
+    found: Iterable[Conflict],
+    role: str,
+    grant: str = "",
+) -> None:
+    """Put on record what a role breaks that is given nevertheless. grant: id, if it is one yet."""
+    more = {"role": role, **({"grant": grant} if grant else {})}
+    who = actor_of(caller.principal)
+    put_on_record(service, connection, known(found), who, request_id=caller.request_id, more=more)
 
 
 def put_on_record(
@@ -163,9 +153,12 @@ def put_on_record(
         service.audit.enqueue(connection, event)
 
 
-def described(service: Service, conflict: Conflict) -> str:
-    """A conflict in words, without a full stop: who would have what, by which way, until when."""
-    rule = service.separation.rule(conflict.rule)
+def described(service: Service, conflict: Conflict, separation: Separation | None = None) -> str:
+    """A conflict in words, without a full stop: who would have what, by which way, until when.
+
+    separation: the rules that it is of; None for those in force.
+    """
+    rule = (separation or service.separation).rule(conflict.rule)
     why = f"{rule.title['en']} ({rule.id})" if rule else conflict.rule
     if isinstance(rule, Holders):
         count = len({way.path[0] for way in conflict.sides[0]})

@@ -27,8 +27,10 @@ from secvault.errors import InvalidInput
 from secvault.service import authentication
 from secvault.service.approval import Terms
 from secvault.service.approvals.subjects import name_of
+from secvault.service.giving import DAY_MICROS
 from secvault.service.grants import subject_of
-from secvault.service.separation import DAY_MICROS, described, known, would_be
+from secvault.service.prospects import would_be
+from secvault.service.separation import described, known
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 

@@ -17,7 +17,8 @@ from secvault.identity.tokens import IssuedToken, Token
 from secvault.service.approval import Terms
 from secvault.service.giving import give_role
 from secvault.service.privileged import credential_terms, limits_of, listed
-from secvault.service.separation import candidate, known, put_on_record, require_apart
+from secvault.service.prospects import candidate
+from secvault.service.separation import known, put_on_record, require_apart
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
 from secvault.service.token_policies import layers_for

@@ -36,9 +36,10 @@ from secvault.access.separation import (
     parse_separation,
 )
 from secvault.access.separation_exceptions import AgreedException
-from secvault.access.vocabulary import ACTIONS, FIELD_ACTIONS, KEY
+from secvault.access.vocabulary import ACTIONS, FIELD_ACTIONS, KEY, SIGNED_IN
 
-MODEL = (Path(__file__).parents[2] / "policies" / "model.conf").read_text()
+POLICIES = Path(__file__).parents[2] / "policies"
+MODEL = (POLICIES / "model.conf").read_text()
 WHERES = ("hr", "quality", "it")
 COLLECTIONS = {"payroll": "hr", "contracts": "hr", "inspections": "quality"}
 FIELDS = {
@@ -95,6 +96,12 @@ def policies(draw: st.DrawFn) -> Rules:
         )
 
     rules = tuple(rule(number) for number in range(draw(st.integers(1, 12))))
+    own = [*COLLECTIONS, "*"]
+    if draw(st.booleans()):
+        # Of everybody: what they may do to the record about them, and what they may do at all.
+        cond = draw(st.sampled_from(["own_record and aal2_fresh:300", "own_record", "always"]))
+        name = draw(st.sampled_from(own))
+        rules += (Rule(SIGNED_IN, "hr", name, "*", "record.read", cond, "allow", "own"),)
     # A deny of every action is the only rule without one.
     rules = tuple(replace(one, eft="deny", fld="*") if one.act == "*" else one for one in rules)
     inner = ["role:hr.a", "role:hr.b", "role:hr.c"]
@@ -166,7 +173,7 @@ class Brute:
         careful = tuple(
             replace(one, cond="always")
             for one in rules.rules
-            if one.eft == "allow" or one.cond == "always"
+            if (one.eft == "allow" and "own_record" not in one.cond) or one.cond == "always"
         )
         self.rules = assemble(MODEL, careful, rules.links, FIELDS, COLLECTIONS)
         self.at = at
@@ -364,3 +371,30 @@ def test_ten_thousand_people_are_looked_at_within_the_time_of_a_request(shipped:
     found = conflicts(shipped, grants, separation)
     assert time.process_time() - began < 5
     assert found
+
+
+def test_what_everybody_may_do_to_the_record_about_them_is_no_duty_and_anything_else_is(
+    shipped: Rules,
+) -> None:
+    separation = parse_separation((POLICIES / "separation.toml").read_text(), shipped)
+    assert not [one for one in role_conflicts(shipped, separation) if one.mode is Mode.DENY]
+    # Were it of everybody, whoever enters a payment could release it.
+    released = Rule(
+        "role:any.signed_in",
+        "accounting",
+        "payments",
+        "*",
+        "record.approve",
+        "always",
+        "allow",
+        "any-release",
+    )
+    everybody = assemble(
+        shipped.model,
+        (*shipped.rules, released),
+        shipped.links,
+        shipped.fields,
+        shipped.collections,
+    )
+    found = role_conflicts(everybody, separation)
+    assert "role:accounting.clerk" in {one.subject for one in found if one.mode is Mode.DENY}

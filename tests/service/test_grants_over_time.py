@@ -26,7 +26,7 @@ from secvault.service.eligibilities import WantedEligibility
 from secvault.service.giving import DAY_MICROS, holds_privileged_role
 from secvault.service.spans import Span, length, moment_of
 from secvault.service.spine import Caller, Operation
-from tests.running_service import House, add_person
+from tests.running_service import House, add_person, join
 from tests.service.approval_house import staffed
 
 YEAR = 365 * DAY_MICROS
@@ -48,11 +48,11 @@ def give(service: Service, caller: Caller, role: str, department: str, **more: A
 def test_a_role_counts_from_its_first_microsecond_to_before_its_end_without_a_reload(
     service: Service, house: House, operator: Caller
 ) -> None:
+    clerk = join(service, house, "mai")
     now = service.clock.micros()
-    clerk = Caller(authentication.authenticate(service, house.tokens["auditor"]))
     spanned = Span(not_before=now + 10_000_000, seconds=60)
     made = grants.add_grant(
-        service, operator, subject="user:auditor", role="role:hr.clerk", department="hr",
+        service, operator, subject="user:mai", role="role:hr.clerk", department="hr",
         span=spanned,
     )  # fmt: skip
     # A start to come takes nothing from the length.

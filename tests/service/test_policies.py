@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from secvault.access import AccessContext, AccessRequest
+from secvault.access import AccessContext, AccessRequest, add_grant
+from secvault.access.bundle import Bundle
+from secvault.access.separation import Mode
 from secvault.errors import ApprovalRequired, ConfigurationError, Conflict, InvalidInput
 from secvault.service import (
     Service,
@@ -15,7 +17,9 @@ from secvault.service import (
     grants,
     readiness,
     records,
+    separation_review,
 )
+from secvault.service.grants import subject_of
 from secvault.service.policies import checks
 from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
@@ -357,3 +361,76 @@ def test_groups_of_a_provider_hold_back_a_policy_that_they_would_not_fit(house: 
         operator = Caller(authentication.local_operator(service))
         with pytest.raises(Conflict, match="the settings would not fit any more"):
             applied(service, operator, less("role:logistics."))
+
+
+# Separation of duties
+
+BOTH = """
+
+[[duties]]
+id = "payroll-and-accounts"
+title = {{ en = "Whoever enters the payroll does not change accounts", vi = "Vì sao" }}
+scope = "anywhere"
+mode = "{mode}"
+a = [{{ action = "record.create", object = "payroll" }}]
+b = [{{ action = "record.create", object = "payments" }}]
+"""
+
+
+def kept_apart(mode: str, bundle: Bundle = SHIPPED) -> Bundle:
+    rule = BOTH.format(mode=mode)
+    return changed({"separation.toml": lambda text: text + rule}, bundle)
+
+
+def test_a_rule_that_would_forbid_what_somebody_has_is_refused_until_they_are_excepted(
+    service: Service, operator: Caller
+) -> None:
+    grants.add_grant(
+        service, operator, subject="user:clerk", role="role:accounting.clerk",
+        department="accounting",
+    )  # fmt: skip
+    planned = policies.plan(service, operator, kept_apart("deny"))
+    (one,) = planned.separation
+    assert (one.rule, one.mode, planned.names[one.subject]) == (
+        "payroll-and-accounts",
+        Mode.DENY,
+        "clerk",
+    )
+    assert "role:accounting.clerk" in one.text
+    with pytest.raises(Conflict, match="payroll-and-accounts"):
+        applied(service, operator, kept_apart("deny"))
+    # One that warns is applied, and shown; nobody is told a second time.
+    warning = kept_apart("warn")
+    planned = policies.plan(service, operator, warning)
+    assert ([one.mode for one in planned.separation], planned.blockers) == ([Mode.WARN], ())
+    applied(service, operator, warning, expected=planned.digest)
+    again = changed({"roles.csv": lambda text: text + BANK}, warning)
+    assert policies.plan(service, operator, again).separation == ()
+    # It forbids once an exception was agreed on.
+    with pytest.raises(Conflict, match="payroll-and-accounts"):
+        applied(service, operator, kept_apart("deny"))
+    separation_review.except_from_rule(
+        service, operator, subject="user:clerk", rule="payroll-and-accounts", days=30, note="few"
+    )
+    assert applied(service, operator, kept_apart("deny")).number == 3
+
+
+def test_a_row_that_brings_duties_together_is_refused_for_whoever_has_both(
+    service: Service, operator: Caller
+) -> None:
+    with service.store.write() as connection:
+        add_grant(
+            connection,
+            service.policy.rules,
+            subject=subject_of(connection, "user:clerk"),
+            role="role:it.break_glass_holder",
+            department="it",
+            granted_by="local:operator",
+            at=service.clock.micros(),
+        )
+    row = "p,role:it.break_glass_holder,it,*,*,key.export,aal2_fresh:300,allow,holder-export\n"
+    planned = policies.plan(service, operator, more(row))
+    assert [one.rule for one in planned.separation] == ["keys-and-records"]
+    with pytest.raises(Conflict, match="keys-and-records"):
+        applied(service, operator, more(row))
+    assert policies.show(service, operator).version.number == 1

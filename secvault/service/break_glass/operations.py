@@ -18,6 +18,8 @@ from secvault.identity import names, people
 from secvault.service.approvals.subjects import name_of
 from secvault.service.break_glass import incidents
 from secvault.service.break_glass.incidents import Incident
+from secvault.service.prospects import candidate
+from secvault.service.separation import broken_by, note_given
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
 
@@ -60,8 +62,9 @@ def start(service: Service, caller: Caller, reason: str, *, drill: bool = False)
     """Take emergency access, at once and without an approval; everybody who matters is told.
 
     It ends by itself after `break_glass.minutes`. reason: for those who are told, 1 to 200
-    characters. drill: to try it, which differs in what is told. Raises Refused, StepUpRequired;
-    Conflict while one runs, or too many wait for their review; InvalidInput.
+    characters. drill: to try it, which differs in what is told. A rule of separation that it
+    breaks is put on record, and refuses nothing. Raises Refused, StepUpRequired; Conflict while
+    one runs, or too many wait for their review; InvalidInput.
     """
     said = names.display_name(reason, "reason", LONGEST_REASON)
     if caller.principal.kind != "user":
@@ -84,6 +87,9 @@ def start(service: Service, caller: Caller, reason: str, *, drill: bool = False)
             expires_at=now + service.settings.break_glass.minutes * _MINUTE,
             review_by=now + service.settings.break_glass.review_hours * _HOUR,
         )
+        new = candidate(service, who, EMERGENCY_ROLE, HOME, expires_at=incident.expires_at)
+        broken = broken_by(service, connection, (new,))
+        note_given(service, connection, caller, broken, EMERGENCY_ROLE, incident.id)
         add_grant(
             connection,
             service.policy.rules,

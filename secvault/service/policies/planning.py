@@ -27,6 +27,11 @@ from secvault.crypto.canonical import JsonValue, canonical_json
 from secvault.errors import ConfigurationError, InvalidInput, NotFound
 from secvault.service.approval import Terms
 from secvault.service.approvals.subjects import name_of
+from secvault.service.policies.apart import (
+    NewConflict,
+    blocked_by_separation,
+    new_conflicts,
+)
 from secvault.service.policies.changes import Changes, changes_between
 from secvault.service.policies.checks import failures
 from secvault.service.policies.in_use import (
@@ -48,8 +53,8 @@ class Plan:
     """A publication as it would be now.
 
     before: what is in force. after: its bundle, parsed as policy. blockers: why it would be
-    refused; empty when it would not be. findings: advice. names: how people know the subjects of
-    `difference`.
+    refused; empty when it would not be. findings: advice. separation: who would come to break a
+    rule of separation. names: how people know the subjects of `difference` and `separation`.
     """
 
     before: Version
@@ -59,6 +64,7 @@ class Plan:
     difference: Difference
     blockers: tuple[str, ...]
     findings: tuple[Finding, ...]
+    separation: tuple[NewConflict, ...]
     names: Mapping[str, str]
 
     @property
@@ -78,8 +84,8 @@ class Plan:
 
     @cached_property
     def effect(self) -> str:
-        """SHA-256 in hexadecimal over every line of gains and losses, in their order."""
-        lines = [*lines_of("+", self.gains), *lines_of("-", self.losses)]
+        """SHA-256 in hexadecimal over each line of gains, losses, separation, in their order."""
+        lines = [*lines_of("+", self.gains), *lines_of("-", self.losses), *self._broken]
         return hashlib.sha256(canonical_json(list(lines))).hexdigest()
 
     @property
@@ -101,8 +107,14 @@ class Plan:
             "collections": _some(self.changes.collections),
             "gains": _some(lines_of("+", self.gains)),
             "losses": _some(lines_of("-", self.losses)),
+            "separation": _some(self._broken),
             "effect": self.effect,
         }
+
+    @property
+    def _broken(self) -> list[str]:
+        """One line for each new conflict. Without its words, in which there are moments."""
+        return [f"! {one.subject or 'too many'}: {one.rule}, {one.mode}" for one in self.separation]
 
 
 def make_plan(service: Service, connection: Connection, bundle: Bundle) -> Plan:
@@ -120,20 +132,27 @@ def make_plan(service: Service, connection: Connection, bundle: Bundle) -> Plan:
     grants = read_live(connection).grants
     counting = [one for one in grants if one.expires_at is None or one.expires_at > at]
     found = difference(old.rules, policy.rules, counting)
+    apart = new_conflicts(service, connection, in_force, policy, counting)
+    subjects = {*found, *(one.subject for one in apart if one.subject)}
+    names = {subject: name_of(connection, subject) for subject in subjects}
     return Plan(
         before=before,
         bundle=bundle,
         policy=policy,
         changes=changes_between(read_bundle(connection, before.number), old, bundle, policy),
         difference=found,
-        blockers=tuple(_blockers(service, connection, in_force, policy, grants, at))
-        + failures(bundle),
+        blockers=(
+            *_blockers(service, connection, in_force, policy, grants, at),
+            *blocked_by_separation(apart, names),
+            *failures(bundle),
+        ),
         findings=(
             *advise(policy.rules, policy.obligations),
             *advise_on_grants(policy.rules, policy.obligations, grants, at),
             *unmet_quorums(service.approvers, connection, policy),
         ),
-        names={subject: name_of(connection, subject) for subject in found},
+        separation=apart,
+        names=names,
     )
 
 

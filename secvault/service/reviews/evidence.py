@@ -20,6 +20,7 @@ from secvault.crypto.evidence import SignedEvidence, sign_evidence, verify_evide
 from secvault.identity.people_file import guarded
 from secvault.service.reviews import campaigns, population, views
 from secvault.service.reviews.campaigns import Campaign, Item
+from secvault.service.reviews.facts import Eligible
 from secvault.service.reviews.pace import Pace, pace
 from secvault.service.reviews.population import Reading, Register
 from secvault.service.service import Service
@@ -107,6 +108,21 @@ def day(days: int | None) -> str | None:
     return None if days is None else moment(days * _DAY).strftime("%Y-%m-%d")
 
 
+def as_row(one: Eligible) -> dict[str, JsonValue]:
+    """A role that somebody may activate, for programs."""
+    return {
+        "eligibility": one.id,
+        "subject": one.subject,
+        "name": one.name,
+        "role": one.role,
+        "department": one.department,
+        "created_at": timestamp(one.created_at),
+        "expires_at": _time(one.expires_at),
+        "last_used": _time(one.last_used),
+        "privileged": one.privileged,
+    }
+
+
 def _cell(value: JsonValue) -> str:
     if value is None:
         return ""
@@ -150,6 +166,7 @@ def _document(
         "policy": {"epoch": campaign.frozen.epoch, "digest": campaign.frozen.policy},
         "uses_known_since": _time(campaign.frozen.used_since),
         "systems_without_owner": [*campaign.frozen.ownerless],
+        "eligible": [as_row(one) for one in campaign.frozen.eligible],
         "counts": dict(campaigns.counts(connection, campaign.id)),
         "items": [_item(everybody, item) for item in items],
         "granted_meanwhile": _meanwhile(service, connection, campaign, items, known, everybody),

@@ -32,17 +32,36 @@ class Reviewers(msgspec.Struct, frozen=True):
     fallback: str = ""
 
 
+class Eligible(msgspec.Struct, frozen=True):
+    """A role that somebody may activate. Times in microseconds, UTC.
+
+    id: of the eligibility. name: of the subject. last_used: when it was activated last, or None.
+    """
+
+    id: str
+    subject: str
+    name: str
+    role: str
+    department: str
+    created_at: int
+    expires_at: int | None
+    last_used: int | None
+    privileged: bool
+
+
 class Frozen(msgspec.Struct, frozen=True):
     """What was true when the campaign began.
 
     epoch, policy: of the policy. ownerless: names of active systems whose owner is out. used_since:
-    from when on uses were watched, microseconds; None when they were not.
+    from when on uses were watched, microseconds; None when they were not. eligible: the privileged
+    roles in the scope that somebody could activate.
     """
 
     epoch: int
     policy: str
     ownerless: tuple[str, ...] = ()
     used_since: int | None = None
+    eligible: tuple[Eligible, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -16,9 +16,6 @@ from secvault.service.reviews.facts import Facts, Scope, sensitive
 from secvault.service.service import Service
 from secvault.store.tables import person, service_account, token
 
-# These end by themselves within hours; breaking the glass has a review of its own.
-_PASSING = ("break-glass:", "activation:")
-
 
 @dataclass(frozen=True)
 class Register:
@@ -138,13 +135,16 @@ def register(connection: Connection) -> Register:
 
 
 def standing_grants(connection: Connection, at: int) -> tuple[Grant, ...]:
-    """Every grant that counts at this moment or will, oldest first."""
+    """Every grant that counts at this moment or will, oldest first.
+
+    Without those that pass within hours; breaking the glass has a review of its own.
+    """
     return tuple(
         grant
         for grant in list_grants(connection)
         if grant.revoked_at is None
         and (grant.expires_at is None or grant.expires_at > at)
-        and not grant.source.startswith(_PASSING)
+        and not grant.passing
     )
 
 

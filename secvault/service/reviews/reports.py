@@ -13,7 +13,8 @@ from secvault.access.rows import Rule
 from secvault.access.vocabulary import DEPARTMENTS, EMERGENCY_ROLE, RESERVED_ROLES
 from secvault.errors import InvalidInput
 from secvault.identity import people, service_accounts
-from secvault.service.reviews import population, views
+from secvault.service.reviews import eligible, population, views
+from secvault.service.reviews.facts import Eligible
 from secvault.service.reviews.population import Reading, Register
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
@@ -61,12 +62,13 @@ class Unused:
 @dataclass(frozen=True)
 class UnusedReport:
     """Grants that are idle or too large. since: from when on uses are known, microseconds; None
-    while they are not: then nothing is reported.
+    while they are not: then no grant is reported. eligible: what was not activated for as long.
     """
 
     days: int
     since: int | None
     grants: tuple[Unused, ...]
+    eligible: tuple[Eligible, ...] = ()
 
 
 def dormant(service: Service, caller: Caller, days: int | None = None) -> tuple[Dormant, ...]:
@@ -96,7 +98,8 @@ def dormant(service: Service, caller: Caller, days: int | None = None) -> tuple[
 def unused(service: Service, caller: Caller, days: int | None = None) -> UnusedReport:
     """Grants of which some rule was not used for so many days, the idlest first.
 
-    Grants that are younger are left out, and everything while uses are known for a shorter time.
+    And what nobody activated in that time. What is younger is left out, and all grants while uses
+    are known for a shorter time.
     Where a smaller role would have been enough for what was used, it is named. Raises InvalidInput.
     """
     chosen = _days(service, days)
@@ -106,9 +109,11 @@ def unused(service: Service, caller: Caller, days: int | None = None) -> UnusedR
         before = now - chosen * DAY
         known = population.reading(service, connection)
         since = known.uses.since
-        if since is None or since > before:
-            return Outcome(UnusedReport(chosen, since, ()), count=0)
         everybody = population.register(connection)
+        # Of these it is known from the first day.
+        waiting = eligible.unused(connection, known, everybody, before, now)
+        if since is None or since > before:
+            return Outcome(UnusedReport(chosen, since, (), waiting), count=len(waiting))
         found = [
             _unused(known, everybody, grant, before // DAY)
             for grant in population.standing_grants(connection, now)
@@ -118,7 +123,8 @@ def unused(service: Service, caller: Caller, days: int | None = None) -> UnusedR
             (one for one in found if one.unused),
             key=lambda one: (one.last_used or -1, -one.unused, one.grant.id),
         )
-        return Outcome(UnusedReport(chosen, since, tuple(idle)), count=len(idle))
+        report = UnusedReport(chosen, since, tuple(idle), waiting)
+        return Outcome(report, count=len(idle) + len(waiting))
 
     return service.spine.read(caller, views.operation("review.read", "unused"), act)
 

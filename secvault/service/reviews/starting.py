@@ -15,6 +15,7 @@ from secvault.identity import names, people
 from secvault.service.approvals.approvers import Approvers
 from secvault.service.reviews import campaigns, population, views
 from secvault.service.reviews.campaigns import Campaign, Item
+from secvault.service.reviews.eligible import eligible
 from secvault.service.reviews.facts import Facts, Frozen, Reviewers, Scope
 from secvault.service.reviews.reviewers import Part, assign, pairs
 from secvault.service.reviews.views import View
@@ -121,6 +122,7 @@ def _frozen(
             policy=known.snapshot.digest,
             ownerless=population.ownerless(everybody) if plan.scope.systems else (),
             used_since=known.uses.since,
+            eligible=eligible(connection, known, everybody, plan.scope, now),
         ),
         job=job,
     )

@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 
 from secvault.access import last_use
+from secvault.access.eligibility import Eligibility
 from secvault.errors import InvalidInput
-from secvault.service import people, records, systems
+from secvault.service import eligibilities, people, records, role_activation, systems
+from secvault.service.eligibilities import WantedEligibility
 from secvault.service.reviews import reports
+from secvault.service.reviews.facts import Scope
 from secvault.service.reviews.reports import Dormant, Unused
+from secvault.service.role_activation import Use
+from secvault.service.spans import Span
 from tests.running_service import PAYSLIP
 from tests.service.reviews.conftest import Office
 
@@ -122,3 +127,38 @@ def test_what_was_read_of_a_payslip_is_known_by_its_rules(office: Office) -> Non
     with office.service.store.read() as connection:
         days = last_use.read_uses(connection).days[head.principal.subject]
     assert ("hr-head-read-bank", "hr") in days
+
+
+def _eligible(office: Office, role: str, where: str = "it") -> Eligibility:
+    wanted = WantedEligibility("user:clerk", role, where, span=Span(seconds=300 * 86_400))
+    return eligibilities.add(office.service, office.operator, wanted)
+
+
+def test_a_privileged_role_that_somebody_may_activate_is_told_with_the_campaign(
+    office: Office,
+) -> None:
+    made = _eligible(office, "role:it.approver")
+    _eligible(office, "role:it.clerk")
+    use = Use("role:it.approver", "it", "a look")
+    role_activation.activate(office.service, office.come("clerk"), use)
+    used = office.service.clock.micros()
+    review = office.start()
+    (told,) = review.campaign.frozen.eligible
+    assert (told.id, told.name, told.role) == (made.id, "clerk", "role:it.approver")
+    assert told.last_used is not None
+    assert 0 <= used - told.last_used < 60_000_000
+    # What was activated passes by itself, and is no item.
+    assert "role:it.approver" not in {one.item.facts.role for one in office.items(review)}
+    narrow = office.start(scope=Scope(departments=("hr",)))
+    assert narrow.campaign.frozen.eligible == ()
+
+
+def test_what_nobody_activates_is_reported_from_the_first_day(office: Office) -> None:
+    made = _eligible(office, "role:it.approver")
+    assert reports.unused(office.service, office.operator, 90).eligible == ()
+    office.pass_days(91)
+    (idle,) = reports.unused(office.service, office.operator, 90).eligible
+    assert (idle.id, idle.last_used) == (made.id, None)
+    use = Use("role:it.approver", "it", "a look")
+    role_activation.activate(office.service, office.come("clerk"), use)
+    assert reports.unused(office.service, office.operator, 90).eligible == ()
