@@ -283,6 +283,11 @@ def read_condition(text: str, registry: Registry = CONDITIONS) -> Condition:
     )
 
 
+def joined_in(text: str) -> tuple[str, ...]:
+    """What a rule writes as `cond`, and each name that it joins."""
+    return (text, *text.split(_AND))
+
+
 def _single(text: str, registry: Registry) -> Condition:
     name, colon, parameter = text.partition(":")
     make = registry.get(name)

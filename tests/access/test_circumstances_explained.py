@@ -58,8 +58,8 @@ def explain(parse: Callable[[str], Rules]) -> Explain:
                 "(Asia/Ho_Chi_Minh)."
             ),
             (
-                "Việc này chỉ được phép trong trường hợp sau: trong giờ làm việc, bắt đầu lúc 08:00 "
-                "hôm nay (Asia/Ho_Chi_Minh)."
+                "Việc này chỉ được phép trong trường hợp sau: trong giờ làm việc, bắt đầu "
+                "lúc 08:00 hôm nay (Asia/Ho_Chi_Minh)."
             ),
         ),
         (
