@@ -10,17 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from secvault.access.surroundings import NOWHERE, Hours, Surroundings, read_hours
-from secvault.clock import moment
 
 MICROS = 1_000_000
 # Two hosts that serve one store may disagree about the time by this much.
 CLOCK_SKEW = 5 * MICROS
 LONGEST_FRESHNESS = 86_400
 ALWAYS = "always"
+STEP_UP, RECOVERY = "step_up", "recovery"
+OWN_RECORD, OWN_TEAM, NOT_MAKER = "own_record", "own_team", "not_maker"
+BUSINESS_HOURS, NETWORK, TICKET = "business_hours", "network", "ticket"
 MOST_PARTS = 4
 _AND = " and "
 _NETWORK = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -68,7 +71,8 @@ class AccessContext:
     it; empty when there is none. ticket: what the caller named, if it has one of the company's
     forms; the only thing here that a client says. asker, about: see there; about is None when no
     single object is asked about, or its facts were not looked up. surroundings: the company's.
-    assumed: outcomes by the names of conditions that are not looked at, to ask who could. acting:
+    assumed: outcomes by the names of conditions that are not looked at, alone or joined, to ask who
+    could, or again what was asked before. acting:
     who acts, and who answers for them; known where makers are. makers: the subjects who entered or
     changed the object, and who answered for them; None where nobody looked.
     """
@@ -101,22 +105,22 @@ class Outcome(StrEnum):
 class Condition:
     """A condition ready to ask.
 
-    step_up: seconds; a second factor not older would meet it. kind: what sort of thing meets it,
-    for programs. remedy: the same for people, as the end of "This is allowed only ...". when: what
-    more can be said of one request; empty when there is nothing. about_object: whether it looks at
-    the object that is asked about. passing: whether it changes with where, when and under which
-    ticket somebody asks. name: as a rule writes it. parts: of several that are joined, by name;
-    they are looked at one by one.
+    step_up: seconds; a second factor not older would meet it. kind: what sort of thing meets it;
+    the words for it are found by this. opens: when it holds again by waiting, in the zone that
+    people there live by; None when that is not known. about_object: whether it looks at the object
+    that is asked about. passing: whether it changes with where, when and under which ticket
+    somebody asks. name: as a rule writes it, parameter: what stands after the colon there. parts:
+    of several that are joined, by name; they are looked at one by one.
     """
 
     holds: Callable[[AccessContext], bool]
     step_up: int | None = None
     kind: str = ""
-    remedy: str = ""
-    when: Callable[[AccessContext], str] = lambda _context: ""
+    opens: Callable[[AccessContext], datetime | None] = lambda _context: None
     about_object: bool = False
     passing: bool = False
     name: str = ""
+    parameter: str = ""
     parts: tuple[tuple[str, Condition], ...] = ()
 
 
@@ -131,7 +135,7 @@ def _none(parameter: str) -> None:
 
 def _always(parameter: str) -> Condition:
     _none(parameter)
-    return Condition(lambda _context: True, kind="always")
+    return Condition(lambda _context: True, kind=ALWAYS)
 
 
 def _aal2_fresh(parameter: str) -> Condition:
@@ -146,14 +150,12 @@ def _aal2_fresh(parameter: str) -> Condition:
         age = context.at - context.second_factor_at
         return -CLOCK_SKEW <= age <= seconds * MICROS
 
-    return Condition(holds, seconds, "step_up", "with a fresh second factor")
+    return Condition(holds, seconds, STEP_UP)
 
 
 def _recovering(parameter: str) -> Condition:
     _none(parameter)
-    return Condition(
-        lambda context: context.recovering, kind="recovery", remedy="after a recovery code"
-    )
+    return Condition(lambda context: context.recovering, kind=RECOVERY)
 
 
 def _own_record(parameter: str) -> Condition:
@@ -171,7 +173,7 @@ def _own_record(parameter: str) -> Condition:
             raise MissingFact("which employee is asking")
         return about.person == asker.employee
 
-    return Condition(holds, kind="own_record", remedy="on a record about you", about_object=True)
+    return Condition(holds, kind=OWN_RECORD, about_object=True)
 
 
 def _own_team(parameter: str) -> Condition:
@@ -185,9 +187,7 @@ def _own_team(parameter: str) -> Condition:
             raise MissingFact("which team the record belongs to")
         return bool(about.team) and about.team in asker.teams
 
-    return Condition(
-        holds, kind="own_team", remedy="on a record of your own team", about_object=True
-    )
+    return Condition(holds, kind=OWN_TEAM, about_object=True)
 
 
 def _business_hours(parameter: str) -> Condition:
@@ -202,18 +202,10 @@ def _business_hours(parameter: str) -> Condition:
     def holds(context: AccessContext) -> bool:
         return hours(context).open_at(context.at, context.surroundings.holidays)
 
-    def when(context: AccessContext) -> str:
-        chosen = hours(context)
-        opens = chosen.next_opening(context.at, context.surroundings.holidays)
-        if opens is None:
-            return ""
-        days = (opens.date() - moment(context.at).astimezone(chosen.zone).date()).days
-        day = {0: "today", 1: "tomorrow"}.get(days, f"on {opens:%Y-%m-%d}")
-        return f"from {opens:%H:%M} {chosen.zone.key} {day}"
+    def opens(context: AccessContext) -> datetime | None:
+        return hours(context).next_opening(context.at, context.surroundings.holidays)
 
-    return Condition(
-        holds, kind="business_hours", remedy="within business hours", when=when, passing=True
-    )
+    return Condition(holds, kind=BUSINESS_HOURS, opens=opens, passing=True)
 
 
 def _network(parameter: str) -> Condition:
@@ -225,7 +217,7 @@ def _network(parameter: str) -> Condition:
             raise MissingFact("where the request comes from")
         return context.surroundings.lies_in(context.address, parameter)
 
-    return Condition(holds, kind="network", remedy=f"from the network {parameter}", passing=True)
+    return Condition(holds, kind=NETWORK, passing=True)
 
 
 def _ticket(parameter: str) -> Condition:
@@ -236,12 +228,11 @@ def _ticket(parameter: str) -> Condition:
             raise MissingFact("what tickets look like")
         return context.surroundings.is_ticket(context.ticket)
 
-    return Condition(holds, kind="ticket", remedy="when you name a ticket", passing=True)
+    return Condition(holds, kind=TICKET, passing=True)
 
 
 def _not_maker(parameter: str) -> Condition:
-    if parameter:
-        raise ValueError("takes no parameter")
+    _none(parameter)
 
     def holds(context: AccessContext) -> bool:
         if context.makers is None or not context.acting:
@@ -249,12 +240,7 @@ def _not_maker(parameter: str) -> Condition:
         # Where it is not known who did, it cannot be shown to be somebody else.
         return bool(context.makers) and context.makers.isdisjoint(context.acting)
 
-    return Condition(
-        holds,
-        kind="not_maker",
-        remedy="to somebody who is known not to have made or changed it",
-        about_object=True,
-    )
+    return Condition(holds, kind=NOT_MAKER, about_object=True)
 
 
 CONDITIONS: Registry = MappingProxyType(
@@ -262,12 +248,12 @@ CONDITIONS: Registry = MappingProxyType(
         ALWAYS: _always,
         "aal2_fresh": _aal2_fresh,
         "recovering": _recovering,
-        "own_record": _own_record,
-        "own_team": _own_team,
-        "business_hours": _business_hours,
-        "network": _network,
-        "ticket": _ticket,
-        "not_maker": _not_maker,
+        OWN_RECORD: _own_record,
+        OWN_TEAM: _own_team,
+        BUSINESS_HOURS: _business_hours,
+        NETWORK: _network,
+        TICKET: _ticket,
+        NOT_MAKER: _not_maker,
     }
 )
 """The conditions that policies may use."""
@@ -286,21 +272,20 @@ def read_condition(text: str, registry: Registry = CONDITIONS) -> Condition:
     named = tuple((name, _single(name, registry)) for name in names)
     parts = tuple(part for _, part in named)
 
-    def when(context: AccessContext) -> str:
-        unmet = (part for part in parts if outcome(part, context) is not Outcome.HOLDS)
-        return ", ".join(text for part in unmet if (text := part.when(context)))
-
     return Condition(
         lambda context: all(part.holds(context) for part in parts),
         min((part.step_up for part in parts if part.step_up is not None), default=None),
         "several",
-        ", ".join(part.remedy for part in parts if part.remedy),
-        when,
-        any(part.about_object for part in parts),
-        any(part.passing for part in parts),
-        text,
-        named,
+        about_object=any(part.about_object for part in parts),
+        passing=any(part.passing for part in parts),
+        name=text,
+        parts=named,
     )
+
+
+def joined_in(text: str) -> tuple[str, ...]:
+    """What a rule writes as `cond`, and each name that it joins."""
+    return (text, *text.split(_AND))
 
 
 def _single(text: str, registry: Registry) -> Condition:
@@ -310,7 +295,7 @@ def _single(text: str, registry: Registry) -> Condition:
         raise ValueError(f"is not a condition; there are {', '.join(sorted(registry))}")
     if colon and not parameter:
         raise ValueError("ends with ':' and no parameter")
-    return replace(make(parameter), name=text)
+    return replace(make(parameter), name=text, parameter=parameter)
 
 
 def looks_at_object(text: str, registry: Registry = CONDITIONS) -> bool:
@@ -340,11 +325,11 @@ def outcome(condition: Condition | None, context: AccessContext) -> Outcome:
     """How `condition` comes out; None stands for one that could not be read."""
     if condition is None:
         return Outcome.BROKEN
-    if condition.parts:
-        return _joined(outcome(part, context) for _, part in condition.parts)
     for name, assumed in context.assumed:
         if name == condition.name:
             return assumed
+    if condition.parts:
+        return _joined(outcome(part, context) for _, part in condition.parts)
     try:
         if condition.holds(context):
             return Outcome.HOLDS

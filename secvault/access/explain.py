@@ -5,11 +5,12 @@ Works from the same rows as the engines, but on its own. When two do not agree, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from secvault.access.conditions import Condition, Outcome, fires, single
+from secvault.access.conditions import AccessContext, Condition, Outcome, fires, single
 from secvault.access.grants import Grant
+from secvault.access.met import allowed_only
 from secvault.access.rows import Case, Rule
 from secvault.access.vocabulary import ALL, NO_FIELD, SIGNED_IN, FieldClasses, field_matches
 from secvault.access.words import class_name, reason
@@ -23,14 +24,14 @@ ALLOW = "allow_rule"
 class NearMiss:
     """What would change the answer: with `missing` given, `rule` would allow.
 
-    step_up: seconds; a second factor proven not longer ago is what is missing. remedy: of a
-    condition, for people: when the rule allows, as the end of "This is allowed only ...".
+    step_up: seconds; a second factor proven not longer ago is what is missing. condition: the
+    name of the one that is, where it is one.
     """
 
     rule: str
     missing: str
     step_up: int | None = None
-    remedy: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,15 @@ def explain(
     basis: Basis,
     case: Case,
     outcomes: Mapping[str, Outcome],
+    context: AccessContext,
     *,
     casbin_allows: bool | None = None,
 ) -> Finding:
     """The answer for `case` with its reasons.
 
-    outcomes: of the conditions of the rules about it. casbin_allows: Casbin's answer, where it was
-    asked; a refusal of kind `engine_error` when the reasons do not bear it out.
+    outcomes: of the conditions of the rules about it. context: what they were asked of.
+    casbin_allows: Casbin's answer, where it was asked; a refusal of kind `engine_error` when the
+    reasons do not bear it out.
     """
     reached = roles_of(basis, case.subject, case.department)
     firing = [
@@ -120,7 +123,7 @@ def explain(
         rule = allowing[0]
         admin = f"rule {rule.id} of {rule.sub}, {_path(reached[rule.sub])}"
         return Finding(ALLOW, rule.id, reached[rule.sub], reason(ALLOW), admin)
-    return _why_not(basis, case, reached, outcomes)
+    return _why_not(basis, case, reached, outcomes, context)
 
 
 def roles_of(basis: Basis, subject: str, department: str) -> Mapping[str, tuple[str, ...]]:
@@ -149,12 +152,13 @@ def _why_not(
     case: Case,
     reached: Mapping[str, tuple[str, ...]],
     outcomes: Mapping[str, Outcome],
+    context: AccessContext,
 ) -> Finding:
     about = [rule for rule in rules_about(basis, case) if rule.eft == "allow"]
-    held = [rule for rule in about if rule.sub in reached and not _elsewhere(basis, rule, outcomes)]
+    held = [rule for rule in about if rule.sub in reached and not elsewhere(basis, rule, outcomes)]
     conditional = [rule for rule in held if covers(basis, rule, case)]
     if conditional:
-        return _condition_failed(basis, conditional, reached, outcomes)
+        return _condition_failed(basis, conditional, reached, outcomes, context)
     near = tuple(_missing_roles(basis, case))
     if dormant := _dormant(basis, case):
         return dormant
@@ -189,7 +193,7 @@ def _why_not(
     )
 
 
-def _elsewhere(basis: Basis, rule: Rule, outcomes: Mapping[str, Outcome]) -> bool:
+def elsewhere(basis: Basis, rule: Rule, outcomes: Mapping[str, Outcome]) -> bool:
     """Whether the rule is what everybody has about their own objects, which this one is not.
 
     It would be said to everybody who is refused, in place of what they lack.
@@ -203,26 +207,35 @@ def _condition_failed(
     rules: list[Rule],
     reached: Mapping[str, tuple[str, ...]],
     outcomes: Mapping[str, Outcome],
+    context: AccessContext,
 ) -> Finding:
     near = tuple(
         _unmet(rule, basis.conditions.get(rule.cond), outcomes.get(rule.cond))
         for rule in rules[:MOST_NEAR_MISSES]
     )
     first = rules[0]
-    remedies = dict.fromkeys(miss.remedy for miss in near if miss.remedy)
-    user = reason("condition_failed")
-    if any(miss.step_up is not None for miss in near):
-        user = reason("condition_failed_step_up")
-    elif remedies:
-        user = reason("condition_failed_remedy", remedies=", or ".join(remedies))
     return Finding(
         "condition_failed",
         first.id,
         reached[first.sub],
-        user,
+        unmet_reason(basis, near, context),
         f"condition {first.cond} of rule {first.id} does not hold",
         near,
     )
+
+
+def unmet_reason(
+    basis: Basis, near: Iterable[NearMiss], context: AccessContext, language: str = "en"
+) -> str:
+    """Why, for the caller, when conditions alone are missing. near: what they are missing for."""
+    misses = tuple(near)
+    if any(miss.step_up is not None for miss in misses):
+        return reason("condition_failed_step_up", language)
+    asked = (basis.conditions.get(miss.condition) for miss in misses)
+    remedies = allowed_only(asked, context, language)
+    if not remedies:
+        return reason("condition_failed", language)
+    return reason("condition_failed_remedy", language, remedies=remedies)
 
 
 def _unmet(rule: Rule, condition: Condition | None, result: Outcome | None) -> NearMiss:
@@ -231,7 +244,7 @@ def _unmet(rule: Rule, condition: Condition | None, result: Outcome | None) -> N
         return NearMiss(rule.id, missing)
     # A fresh factor is no remedy where something else is missing, too.
     step_up = condition.step_up if result is Outcome.STALE else None
-    return NearMiss(rule.id, missing, step_up, condition.remedy)
+    return NearMiss(rule.id, missing, step_up, rule.cond)
 
 
 def _dormant(basis: Basis, case: Case) -> Finding | None:

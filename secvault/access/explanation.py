@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from secvault.access.checked import Checked, checked
 from secvault.access.conditions import AccessContext, Outcome, fires, outcome
 from secvault.access.decide import AccessRequest, Decision
 from secvault.access.explain import ALLOW, Basis, covers, rules_about
@@ -29,8 +30,6 @@ from secvault.clock import timestamp
 SEALED, SUSPENDED, APPROVAL = "sealed", "subject_suspended", "approval_needed"
 MAY, MAY_NOT, NEEDS_APPROVAL = "may", "may_not", "needs_approval"
 
-Value = str | int | bool | None
-
 
 @dataclass(frozen=True)
 class Circumstances:
@@ -48,21 +47,6 @@ class Circumstances:
 
 
 ORDINARY = Circumstances()
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A condition of a rule. needed: what it asks for. actual: what there was."""
-
-    name: str
-    outcome: Outcome
-    needed: Mapping[str, Value]
-    actual: Mapping[str, Value]
-
-    @property
-    def text(self) -> str:
-        """What there was, as administrators read it; empty when there is nothing to say."""
-        return ", ".join(f"{name} {_shown(value)}" for name, value in self.actual.items())
 
 
 @dataclass(frozen=True)
@@ -113,7 +97,12 @@ class Explanation:
 
 
 # Their reasons say the same.
-_SAID = frozenset({"wait_until", "ask_for_approval", "ask_for_unsealing", "try_again", "step_up"})
+_SAID = frozenset(
+    {
+        *("wait_until", "ask_for_approval", "ask_for_unsealing", "try_again", "step_up"),
+        *("use_network", "name_ticket", "other_person"),
+    }
+)
 
 
 def explained(
@@ -199,22 +188,10 @@ def _matched(
         way = ways.get(rule.sub)
         if way is None or not covers(basis, rule, case):
             continue
-        checked = _checked(rule.cond, outcomes[rule.cond], context)
-        found.append(Matched(rule.id, rule.eft, way, checked, fires(checked.outcome, rule.eft)))
+        came_out = outcomes[rule.cond]
+        condition = checked(rule.cond, basis.conditions.get(rule.cond), came_out, context)
+        found.append(Matched(rule.id, rule.eft, way, condition, fires(came_out, rule.eft)))
     return tuple(found)
-
-
-def _checked(name: str, came_out: Outcome, context: AccessContext) -> Checked:
-    kind, _, parameter = name.partition(":")
-    needed: dict[str, Value] = {}
-    actual: dict[str, Value] = {}
-    if kind == "aal2_fresh":
-        needed["max_age"] = int(parameter) if parameter.isdigit() else None
-        shown = context.second_factor_at
-        actual["age"] = None if shown is None else max(0, context.at - shown) // 1_000_000
-    elif kind == "recovering":
-        needed["recovering"], actual["recovering"] = True, context.recovering
-    return Checked(name, came_out, needed, actual)
 
 
 def _remedies(
@@ -272,7 +249,3 @@ def _admin_text(
         )
         return f"{text}; others approve it first, where it is weighty: {slots}"
     return text
-
-
-def _shown(value: Value) -> str:
-    return "unknown" if value is None else str(value).lower()

@@ -16,6 +16,7 @@ from secvault.access.vocabulary import (
     is_object,
     is_subject,
 )
+from secvault.access.words import reason
 
 
 def unknown_subject(case: Case) -> Finding | None:
@@ -40,11 +41,11 @@ def misplaced(case: Case, fields: FieldClasses, collections: Mapping[str, str]) 
         return None
     return refusal(
         "wrong_department",
-        f"{case.object} does not belong to the department {case.department}.",
+        reason("wrong_department_object", object=case.object, department=case.department),
         f"{case.object} belongs to {home}, the request says {case.department}",
     )
 
 
 def _unknown(what: str, name: str) -> Finding:
     # The name is quoted, so that it cannot forge a line of a log.
-    return refusal("unknown_name", f"There is no such {what}.", f"unknown {what} {name[:80]!a}")
+    return refusal("unknown_name", reason(f"unknown_{what}"), f"unknown {what} {name[:80]!a}")

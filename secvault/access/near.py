@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from secvault.access.conditions import Outcome, fires
+from secvault.access.conditions import AccessContext, Outcome, fires
 from secvault.access.decide import AccessRequest, Decision
-from secvault.access.explain import Basis, covers, rules_about
+from secvault.access.explain import Basis, covers, elsewhere, rules_about
 from secvault.access.remedies import Remedy, can_be_given, corrected, of_condition, request
 from secvault.access.rows import Case, Rule
 from secvault.access.snapshot import Snapshot
@@ -48,6 +48,7 @@ class _Asked:
     case: Case
     outcomes: Mapping[str, Outcome]
     ways: Mapping[str, Way]
+    context: AccessContext
 
     def held_in(self, case: Case, ways: Mapping[str, Way]) -> list[Rule]:
         """The rules that let somebody with these roles do it, or keep them, if their conditions
@@ -55,7 +56,9 @@ class _Asked:
         return [
             rule
             for rule in rules_about(self.basis, case)
-            if rule.sub in ways and covers(self.basis, rule, case)
+            if rule.sub in ways
+            and covers(self.basis, rule, case)
+            and not elsewhere(self.basis, rule, self.outcomes)
         ]
 
     def holds(self, rule: Rule) -> bool:
@@ -72,7 +75,11 @@ class _Asked:
         """What its condition takes beside; nothing when it holds."""
         if self.holds(rule):
             return ()
-        return (of_condition(rule.cond, self.basis.conditions.get(rule.cond)),)
+        return of_condition(rule.cond, self.basis.conditions.get(rule.cond), self.context)
+
+    def is_hard(self, rule: Rule) -> bool:
+        """Whether more than a fresher second factor is missing."""
+        return self.outcomes.get(rule.cond) is not Outcome.STALE
 
 
 def near_misses(
@@ -92,7 +99,7 @@ def near_misses(
     if (fault := _fault(basis, case, decision)) is not None:
         return (fault,)
     ways = ways_of(basis, case.subject, case.department)
-    about = _Asked(basis, case, outcomes, ways)
+    about = _Asked(basis, case, outcomes, ways, decision.context)
     home = home_of(basis, case)
     if home != case.department:
         return tuple(_at_home(about, home))
@@ -110,7 +117,11 @@ def near_misses(
     ]
     # Who lacks a condition only is not helped by a role that lacks one, too.
     only = any(miss.missing == "condition" for miss in found)
-    return tuple(miss for miss in found if not (only and len(miss.remedies) > 1))
+    return tuple(
+        miss
+        for miss in found
+        if miss.missing == "condition" or not (only and len(miss.remedies) > 1)
+    )
 
 
 def _fault(basis: Basis, case: Case, decision: Decision) -> Near | None:
@@ -130,7 +141,7 @@ def _fault(basis: Basis, case: Case, decision: Decision) -> Near | None:
 def _at_home(about: _Asked, home: str) -> Iterator[Near]:
     """The object belongs to another department: there, with what it takes there."""
     case = about.case._replace(department=home)
-    there = _Asked(about.basis, case, about.outcomes, ways_of(about.basis, case.subject, home))
+    there = replace(about, case=case, ways=ways_of(about.basis, case.subject, home))
     move = Remedy("use_other_department", {"department": home})
     if let := there.allows(case, there.ways):
         yield Near(let.id, "department", (move,))
@@ -168,11 +179,7 @@ def _conditions(about: _Asked) -> Iterator[Near]:
     held = [rule for rule in about.held_in(about.case, about.ways) if rule.eft == "allow"]
     conditions = about.basis.conditions
 
-    def is_hard(rule: Rule) -> bool:
-        condition = conditions.get(rule.cond)
-        return condition is None or condition.step_up is None
-
-    for rule in sorted(held, key=is_hard):
+    for rule in sorted(held, key=about.is_hard):
         if not about.holds(rule) and conditions.get(rule.cond) is not None:
             yield Near(rule.id, "condition", about.meeting(rule))
 
@@ -249,8 +256,7 @@ def _let_by(about: _Asked, roles: Mapping[str, object]) -> Iterator[Rule]:
         return
 
     def order(rule: Rule) -> tuple[bool, bool]:
-        condition = conditions.get(rule.cond)
-        return (not about.holds(rule), condition is None or condition.step_up is None)
+        return (not about.holds(rule), about.is_hard(rule))
 
     readable = [r for r in rules if r.eft == "allow" and conditions.get(r.cond) is not None]
     yield from sorted(readable, key=order)

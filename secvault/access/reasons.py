@@ -81,7 +81,7 @@ def find(
         return fault
     outcomes = _outcomes(basis, case, context)
     allows = casbin(case, outcomes) if casbin else None
-    whole = explain(basis, case, outcomes, casbin_allows=allows)
+    whole = explain(basis, case, outcomes, context, casbin_allows=allows)
     return narrowed(basis, case, outcomes, narrowing, whole) if narrowing else whole
 
 

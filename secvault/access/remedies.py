@@ -3,9 +3,12 @@
 The types, and what each says beside its type:
 
     step_up               acr, max_age (seconds): show a second factor again
+    use_network           network: from there it is allowed
+    name_ticket           it is allowed under a ticket
+    other_person          it is for somebody who did not make what it is about
     meet_condition        condition: the circumstances must be others
     request               role, department: be given a role
-    wait_until            moment: a grant starts then
+    wait_until            moment: a grant starts then, or the business hours do
     use_other_department  department: what is asked for belongs there, or is allowed there
     read_masked           the field may be read masked
     leave_out_field       field: the rest is allowed
@@ -26,8 +29,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from secvault.access.conditions import Condition
+from secvault.access.conditions import (
+    MICROS,
+    NETWORK,
+    NOT_MAKER,
+    TICKET,
+    AccessContext,
+    Condition,
+)
 from secvault.access.explain import Basis
+from secvault.access.met import opening, unmet
 from secvault.access.rows import Case
 from secvault.access.vocabulary import (
     ACTIONS,
@@ -39,6 +50,7 @@ from secvault.access.vocabulary import (
     department_of,
 )
 from secvault.access.words import mend, thing
+from secvault.clock import timestamp
 
 ACR = "aal2"
 """What a second factor that was shown again makes of a session (NIST SP 800-63B)."""
@@ -72,11 +84,28 @@ class Remedy:
 _OF_OTHERS = frozenset({"meet_condition", "lift_deny", "revoke_grant", "enable_subject", "report"})
 
 
-def of_condition(text: str, condition: Condition | None) -> Remedy:
-    """What meets a condition of a rule."""
-    if condition is not None and condition.step_up is not None:
+def of_condition(
+    text: str, condition: Condition | None, context: AccessContext
+) -> tuple[Remedy, ...]:
+    """What meets a condition of a rule; of several that are joined, each that does not hold."""
+    if condition is None:
+        return (Remedy("meet_condition", {"condition": text}),)
+    return tuple(_of_single(one, context) for one in unmet(condition, context))
+
+
+def _of_single(condition: Condition, context: AccessContext) -> Remedy:
+    if condition.step_up is not None:
         return Remedy("step_up", {"acr": ACR, "max_age": condition.step_up})
-    return Remedy("meet_condition", {"condition": text})
+    if condition.kind == NETWORK:
+        return Remedy("use_network", {"network": condition.parameter})
+    if condition.kind == TICKET:
+        return Remedy("name_ticket")
+    if condition.kind == NOT_MAKER:
+        return Remedy("other_person")
+    opens = opening(condition, context)
+    if opens is not None:
+        return Remedy("wait_until", {"moment": timestamp(int(opens.timestamp()) * MICROS)})
+    return Remedy("meet_condition", {"condition": condition.name})
 
 
 def request(role: str, department: str) -> Remedy:

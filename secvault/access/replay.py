@@ -9,13 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from secvault.access.conditions import (
-    CONDITIONS,
-    AccessContext,
-    Condition,
-    Outcome,
-    Registry,
-)
+from secvault.access.conditions import Outcome
 from secvault.access.decide import AccessRequest, Decision, decide
 from secvault.access.explain import ALLOW
 from secvault.access.snapshot import Snapshot
@@ -25,8 +19,6 @@ SAME, DIFFERS, TOO_OLD, TOKEN_CHANGED = "same", "differs", "too_old", "token_cha
 SETTLED = 5_000_000
 """Microseconds. A change of grants that carries a moment so near to the decision's may have become
 visible before or after it: its transaction had not ended yet, or another host's clock is ahead."""
-
-_ALWAYS = "always"
 
 
 @dataclass(frozen=True)
@@ -81,8 +73,8 @@ def replayed(
     """Decide again.
 
     known: the policy of the decision's moment by what was granted and revoked until the moment that
-    is given, with the conditions of `as_recorded`. changes: when the subject's grants were made and
-    revoked; only looked at where the first answer is another.
+    is given. changes: when the subject's grants were made and revoked; only looked at where the
+    first answer is another.
     """
     first = _once(recorded, known(recorded.at))
     if first.verdict == SAME:
@@ -94,33 +86,16 @@ def replayed(
     return first
 
 
-def as_recorded(outcomes: Mapping[str, Outcome]) -> Registry:
-    """Conditions that come out as they did; one that was not looked at then is asked as ever."""
-
-    def maker_of(name: str) -> Callable[[str], Condition]:
-        make = CONDITIONS.get(name)
-
-        def made(parameter: str) -> Condition:
-            real = make(parameter) if make else Condition(lambda _context: False)
-            came_out = outcomes.get(f"{name}:{parameter}" if parameter else name)
-            if came_out is None:
-                return real
-
-            def holds(_context: AccessContext) -> bool:
-                if came_out is Outcome.BROKEN:
-                    raise RuntimeError("was broken when it was looked at")
-                return came_out is Outcome.HOLDS
-
-            return replace(real, holds=holds)
-
-        return made
-
-    names = {text.partition(":")[0] for text in outcomes} - {_ALWAYS}
-    return {**CONDITIONS, **{name: maker_of(name) for name in names}}
+def as_recorded(recorded: Recorded) -> AccessRequest:
+    """The request, with conditions that come out as they did; what was not looked at then is asked
+    as ever."""
+    request = recorded.request
+    assumed = tuple(recorded.outcomes.items())
+    return replace(request, context=replace(request.context, assumed=assumed))
 
 
 def _once(recorded: Recorded, snapshot: Snapshot) -> Replay:
-    decision = decide(snapshot, recorded.request)
+    decision = decide(snapshot, as_recorded(recorded))
     pairs = (
         ("allowed", str(recorded.allowed).lower(), str(decision.allowed).lower()),
         ("kind", recorded.kind, decision.kind),

@@ -6,7 +6,7 @@ In English they are those that the decision itself carries.
 from __future__ import annotations
 
 from secvault.access.decide import Decision
-from secvault.access.explain import Basis
+from secvault.access.explain import Basis, unmet_reason
 from secvault.access.rows import Case
 from secvault.access.vocabulary import is_grantee
 from secvault.access.ways import home_of, unknown
@@ -20,9 +20,9 @@ def said(
     """Why, for the subject. kind: of the explanation. scoped: whether a token's scope said no."""
     values: dict[str, str] = {}
     key = kind
-    if kind == "condition_failed" and decision.step_up is not None:
-        key = "condition_failed_step_up"
-    elif kind == "no_role" and not is_grantee(case.subject):
+    if kind == "condition_failed":
+        return unmet_reason(basis, decision.near_misses, decision.context, language)
+    if kind == "no_role" and not is_grantee(case.subject):
         key = "no_role_local"
     elif kind == "wrong_department":
         values["department"] = case.department

@@ -22,6 +22,16 @@ def mend(key: str, language: str = "en", **values: str | int) -> str:
     return words(language)["remedy"][key].format_map(values)
 
 
+def circumstance(key: str, language: str = "en", **values: str) -> str:
+    """When something is allowed. key: the kind of a condition, or the variant of one."""
+    return words(language)["condition"][key].format_map(values)
+
+
+def between(what: str, language: str = "en") -> str:
+    """What stands between circumstances: `all` of them are needed, or `any` is enough."""
+    return words(language)["between"][what]
+
+
 def class_name(known: str, language: str = "en") -> str:
     """A class of fields as people call it."""
     return words(language)["class"][known]

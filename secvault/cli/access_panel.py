@@ -18,6 +18,9 @@ _VERDICTS = {
 
 _MENDS = {
     "step_up": "they show a second factor again: not older than {max_age} s",
+    "use_network": "they do it from the network {network}",
+    "name_ticket": "they name a ticket: secvault --ticket TICKET ...",
+    "other_person": "somebody does it who did not make or change it",
     "meet_condition": "the condition {condition} must hold",
     "request": "give, or let them ask for, {role} in {department}",
     "wait_until": "wait until {moment}",

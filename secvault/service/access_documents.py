@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from secvault.access import NO_FIELD
+from secvault.access.checked import Checked
 from secvault.access.entitlements import Entitled, Entitlement
-from secvault.access.explanation import Checked, Explanation, Matched
+from secvault.access.explanation import Explanation, Matched
 from secvault.access.ways import Way
 from secvault.access.words import LANGUAGES
 from secvault.clock import timestamp

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from secvault.access import NO_FIELD, AccessContext, AccessRequest, Decision, Narrowing, Snapshot
 from secvault.access.conditions import Outcome
 from secvault.access.explain import ALLOW
-from secvault.access.replay import Recorded, Replay, as_recorded, replayed
+from secvault.access.replay import Recorded, Replay, replayed
 from secvault.audit import search
 from secvault.audit.event import OUTCOME_OF_CONDITION, DecisionNote, Event
 from secvault.audit.leaf import StoredEvent
@@ -86,11 +86,10 @@ def of_event(connection: Connection, stored: StoredEvent) -> Recorded:
 
 def again(service: Service, connection: Connection, recorded: Recorded) -> Again:
     """The same decision, by the policy of its moment."""
-    registry = as_recorded(recorded.outcomes)
     done = replayed(
         recorded,
         lambda known_until: past.policy_of(
-            service, connection, recorded.at, known_until=known_until, registry=registry
+            service, connection, recorded.at, known_until=known_until
         ),
         _changes(connection, recorded.request.subject),
     )

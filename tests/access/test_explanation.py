@@ -251,14 +251,14 @@ def test_the_way_that_lasts_longest_is_named(shipped: Rules) -> None:
     snapshot = build_snapshot(shipped, grants, epoch=1, at=AT)
     request = AccessRequest("user:1", "hr", "payroll", "period", "record.read", AccessContext(AT))
     made = explained(snapshot, request, decide(snapshot, request), ORDINARY)
-    (matched,) = made.matched
+    (matched,) = (one for one in made.matched if one.fired)
     assert matched.way.roles == ("role:hr.head", "role:hr.clerk")
     assert matched.way.until == AT + 3 * DAY
 
 
 def test_roles_of_departments_that_are_not_theirs_are_kept_from_them(explain: Explain) -> None:
     made = explain(_case(department="accounting", object="invoices"))
-    assert [one.type for one in made.remedies] == ["request"]
+    assert {one.type for one in made.remedies} == {"request"}
     assert made.own_remedies == ()
     moved = explain(_case(who="minh", department="accounting", field="period"))
     assert [one.type for one in moved.remedies] == ["use_other_department", "request"]

@@ -4,6 +4,7 @@ not."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from secvault.access import AccessContext, AccessRequest, Grant, Rules, build_snapshot, decide
 from secvault.access.as_of import known_grants
-from secvault.access.conditions import Outcome
+from secvault.access.conditions import About, Asker, Outcome, outcome, read_condition
 from secvault.access.decide import Decision
 from secvault.access.replay import (
     DIFFERS,
@@ -50,11 +51,8 @@ def decided(rules: Rules, grants: Iterable[Grant], request: AccessRequest) -> De
 
 
 def again(rules: Rules, recorded: Recorded, grants: Iterable[Grant]) -> Callable[[int], Snapshot]:
-    registry = as_recorded(recorded.outcomes)
     rows = tuple(grants)
-    return lambda known: build_snapshot(
-        rules, known_grants(rows, known), epoch=0, at=recorded.at, registry=registry
-    )
+    return lambda known: build_snapshot(rules, known_grants(rows, known), epoch=0, at=recorded.at)
 
 
 @pytest.mark.parametrize("shown", [None, AT - 10_000_000, AT - 900_000_000])
@@ -71,13 +69,37 @@ def test_the_conditions_come_out_as_they_did_whatever_the_facts_say_now(
     assert made.decision.allowed == decision.allowed
 
 
-def test_a_condition_that_was_broken_is_broken_again() -> None:
-    registry = as_recorded({"aal2_fresh:300": Outcome.BROKEN, "gone_since:7": Outcome.HOLDS})
-    with pytest.raises(RuntimeError):
-        registry["aal2_fresh"]("300").holds(AccessContext(AT, AT))
-    assert registry["aal2_fresh"]("60").holds(AccessContext(AT, AT))
-    assert registry["gone_since"]("7").holds(AccessContext(AT))
-    assert registry["recovering"]("").holds(AccessContext(AT, recovering=True))
+def test_a_condition_comes_out_as_it_did_and_one_that_was_not_looked_at_is_asked() -> None:
+    asking = replace(asked(), context=AccessContext(AT, AT, recovering=True))
+    kept = {"aal2_fresh:300": Outcome.BROKEN, "ticket and own_record": Outcome.HOLDS}
+    context = as_recorded(Recorded("d", asking, "", "", "", 0, kept)).context
+    found = {
+        name: outcome(read_condition(name), context)
+        for name in (*kept, "aal2_fresh:60", "recovering", "ticket")
+    }
+    assert found == {
+        **kept,
+        "aal2_fresh:60": Outcome.HOLDS,
+        "recovering": Outcome.HOLDS,
+        "ticket": Outcome.BROKEN,
+    }
+
+
+@pytest.mark.parametrize("mine", [True, False])
+@pytest.mark.parametrize("shown", [AT, AT - 300_000_001, None])
+def test_joined_conditions_about_records_come_out_again_without_the_record(
+    parse: Callable[[str], Rules], mine: bool, shown: int | None
+) -> None:
+    rules = parse(
+        "p,role:any.signed_in,hr,payroll,*,record.read,own_record and aal2_fresh:300,allow,own\n"
+    )
+    about = About(person="nv-1" if mine else "nv-2")
+    context = AccessContext(AT, shown, asker=Asker("nv-1"), about=about)
+    request = replace(asked("period"), context=context)
+    decision = decided(rules, [], request)
+    assert decision.allowed is (mine and shown == AT)
+    bare = recorded_of(asked("period"), decision)
+    assert replayed(bare, again(rules, bare, [])).verdict == SAME
 
 
 def test_another_answer_is_told_to_the_letter(with_deny: Rules) -> None:

@@ -47,18 +47,27 @@ class Sight:
         """Whether the holder may do it in some circumstances."""
         return self.view.possible(self.reached(holder, point.department), point, failing)
 
+    def by_role(self, holder: Holder, point: Point) -> bool:
+        """The same, by more than what everybody signed in may; of somebody without a role by it."""
+        reached = self.reached(holder, point.department)
+        if holder.role != SIGNED_IN:
+            reached -= {SIGNED_IN}
+        return self.view.possible(reached, point)
+
 
 @dataclass(frozen=True)
 class Scope:
     """Some actions, narrowed to departments, objects and fields; what is empty narrows nothing.
 
-    fields: names, `class:<class>`, or `*` for a request about no single field.
+    fields: names, `class:<class>`, or `*` for a request about no single field. leaving_out:
+    conditions; what may be done under them only does not count.
     """
 
     actions: tuple[str, ...]
     departments: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    leaving_out: frozenset[str] = frozenset()
 
     def points(
         self, among: Mapping[str, tuple[Point, ...]], classes: FieldClasses
@@ -138,7 +147,12 @@ class Never:
                     both = sight.reached(one, point.department) | sight.reached(
                         other, point.department
                     )
-                    if one.signed_in and other.signed_in and sight.view.possible(both, point):
+                    left_out = self.scope.leaving_out
+                    if (
+                        one.signed_in
+                        and other.signed_in
+                        and sight.view.possible(both, point, left_out)
+                    ):
                         yield f"{one}, who is also {other}, may {point}"
 
 
@@ -161,10 +175,12 @@ class Nobody:
             ones = {
                 point.department: point
                 for point in self.first.points(every, classes)
-                if sight.possible(holder, point)
+                if sight.possible(holder, point, self.first.leaving_out)
             }
             for point in self.second.points(every, classes) if ones else ():
-                if point.department in ones and sight.possible(holder, point):
+                if point.department in ones and sight.possible(
+                    holder, point, self.second.leaving_out
+                ):
                     yield f"{holder} may both {ones[point.department]} and {point}"
                     break
 
@@ -226,7 +242,6 @@ class Exactly:
         return ()
 
     def breaches(self, sight: Sight) -> Iterator[str]:
-        everybody = Holder(SIGNED_IN)
         for holder in sight.holders:
             if holder.role != self.role:
                 continue
@@ -234,13 +249,13 @@ class Exactly:
                 continue
             for action in sight.points:
                 every = sight.universe.points[action]
-                found = next((point for point in every if sight.possible(holder, point)), None)
-                if found is None and action in self.listed:
-                    yield f"{holder} may nowhere {action}"
-                elif found is not None and action not in self.listed:
-                    common = holder != everybody and holder.signed_in
-                    if not (common and any(sight.possible(everybody, one) for one in every)):
-                        yield f"{holder} may {found}"
+                if action in self.listed:
+                    if not any(sight.possible(holder, point) for point in every):
+                        yield f"{holder} may nowhere {action}"
+                    continue
+                found = next((point for point in every if sight.by_role(holder, point)), None)
+                if found is not None:
+                    yield f"{holder} may {found}"
 
 
 @dataclass(frozen=True)
@@ -289,5 +304,5 @@ def _who_may(
         return
     for point in scope.points(sight.points, sight.view.table.fields):
         for holder in asked:
-            if sight.possible(holder, point, failing):
+            if sight.possible(holder, point, failing | scope.leaving_out):
                 yield f"{holder} may {point}"

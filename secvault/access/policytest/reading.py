@@ -42,6 +42,7 @@ _INVARIANTS = (
 )
 _KEYS = ("title", "now", "subjects", "matrix", "case", *_INVARIANTS, "justified")
 _SCOPE = ("actions", "departments", "objects", "fields")
+_MAY = (*_SCOPE, "leaving_out")
 
 
 def read_suite(file: str, text: str, rules: Rules) -> Suite:
@@ -121,6 +122,16 @@ def _grants(entry: Entry, value: object, subject: str, rules: Rules, at: int) ->
         yield Grant("", subject, role, department, start, until, "user:0", at)
 
 
+def _conditions(entry: Entry, key: str, *, required: bool = False) -> frozenset[str]:
+    names = entry.names(key, required=required)
+    for one in names:
+        try:
+            read_condition(one)
+        except ValueError as error:
+            entry.fault(f"{key}: {one!r} {error}")
+    return frozenset(names)
+
+
 def _justified(entry: Entry) -> Justified:
     entry.only("mutant", "reason")
     return Justified(entry.place, entry.text("mutant"), entry.text("reason"))
@@ -150,13 +161,13 @@ class _Reader:
         return read[key](entry)
 
     def _only(self, entry: Entry) -> Invariant:
-        entry.only("title", "roles", *_SCOPE)
+        entry.only("title", "roles", *_MAY)
         return invariant.Only(
             entry.place, self._scope(entry), entry.names("roles", self._holders, required=True)
         )
 
     def _never(self, entry: Entry) -> Invariant:
-        entry.only("title", "roles", "even_with_other_roles", *_SCOPE)
+        entry.only("title", "roles", "even_with_other_roles", *_MAY)
         roles = entry.names("roles", self._holders, required=True)
         return invariant.Never(
             entry.place, self._scope(entry), roles, entry.flag("even_with_other_roles")
@@ -167,7 +178,7 @@ class _Reader:
         scopes = []
         for key in ("may", "and"):
             half = entry.table(key)
-            half.only(*_SCOPE)
+            half.only(*_MAY)
             scopes.append(self._scope(half))
         return invariant.Nobody(entry.place, *scopes)
 
@@ -177,14 +188,9 @@ class _Reader:
 
     def _needs(self, entry: Entry) -> Invariant:
         entry.only("title", "conditions", "except", *_SCOPE)
-        conditions = entry.names("conditions", required=True)
-        for one in conditions:
-            try:
-                read_condition(one)
-            except ValueError as error:
-                entry.fault(f"conditions: {one!r} {error}")
+        conditions = _conditions(entry, "conditions", required=True)
         exempt = entry.names("except", self._holders)
-        return invariant.Needs(entry.place, self._scope(entry), frozenset(conditions), exempt)
+        return invariant.Needs(entry.place, self._scope(entry), conditions, exempt)
 
     def _exactly(self, entry: Entry) -> Invariant:
         entry.only("title", "role", "actions", "granted_in")
@@ -217,6 +223,7 @@ class _Reader:
             entry.names("departments", DEPARTMENTS),
             entry.names("objects", self._objects()),
             entry.names("fields", self._fields()),
+            _conditions(entry, "leaving_out"),
         )
 
     def _objects(self) -> Collection[str]:

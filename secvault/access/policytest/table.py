@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
+from secvault.access.conditions import joined_in
 from secvault.access.rows import Link, Rule
 from secvault.access.rules import Rules
 from secvault.access.vocabulary import ACTIONS, ALL, SIGNED_IN, FieldClasses, field_matches
@@ -140,12 +141,17 @@ class View:
     def possible(
         self, reached: frozenset[str], point: Point, failing: frozenset[str] = frozenset()
     ) -> bool:
-        """Whether in some circumstances it is allowed. failing: conditions that do not hold."""
+        """Whether in some circumstances it is allowed.
+
+        failing: conditions that do not hold, nor those that join them with others.
+        """
         held = self.held(reached, point)
-        denied = {rule.cond for rule in held if rule.eft == "deny"} - failing
+        if failing:
+            held = [rule for rule in held if failing.isdisjoint(joined_in(rule.cond))]
+        denied = {rule.cond for rule in held if rule.eft == "deny"}
         if ALWAYS in denied:
             return False
-        return any(rule.eft == "allow" and rule.cond not in failing | denied for rule in held)
+        return any(rule.eft == "allow" and rule.cond not in denied for rule in held)
 
     def certain(self, reached: frozenset[str], point: Point) -> bool:
         """Whether it is allowed in all circumstances."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from secvault.errors import ConfigurationError
 from tests.access.policytest.small import ROLES, TESTS, run
 
 READ = 'actions = ["record.read"]\n'
@@ -71,6 +72,42 @@ def test_what_everybody_may_is_no_right_of_a_role() -> None:
     assert broken(entry, ROLES + more) == ()
     in_it = '[[everybody]]\ndepartments = ["it"]\nactions = ["vault.status"]\n'
     assert broken(in_it, ROLES + more) == ()
+
+
+OWN = "p,role:any.signed_in,hr,*,class:bank,record.read,own_record and aal2_fresh:60,allow,own\n"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '[[only]]\nroles = ["role:hr.head"]\n' + BANK,
+        '[[never]]\nroles = ["role:hr.clerk"]\n' + BANK,
+        (
+            '[[nobody]]\nmay = { actions = ["audit.read"], departments = ["hr"] }\n'
+            'and = { actions = ["record.read"], fields = ["class:bank"], FILL }\n'
+        ),
+    ],
+)
+def test_what_is_left_out_by_its_condition_breaks_nothing(entry: str) -> None:
+    fill = 'leaving_out = ["own_record"]'
+    without = entry.replace(", FILL", "")
+    left_out = entry.replace("FILL", fill) if "FILL" in entry else f"{entry}{fill}\n"
+    assert broken(without, ROLES + OWN)
+    assert broken(left_out, ROLES + OWN) == ()
+    # Only what needs the condition is left out, and nothing that a role opens without it.
+    opened = OWN.replace("own_record and ", "")
+    assert broken(left_out, ROLES + opened)
+
+
+def test_a_condition_that_is_left_out_is_one() -> None:
+    with pytest.raises(ConfigurationError, match="leaving_out"):
+        broken('[[only]]\nroles = ["role:hr.head"]\nleaving_out = ["own"]\n' + BANK)
+
+
+def test_what_everybody_may_of_their_own_hides_no_further_right_of_a_role() -> None:
+    entry = '[[exactly]]\nrole = "role:hr.clerk"\nactions = ["record.list"]\n'
+    found = broken(entry, ROLES + OWN)
+    assert any("role:hr.clerk of hr may record.read payroll in hr" in one for one in found)
 
 
 def test_what_a_deny_may_take_from_somebody_is_not_for_everybody() -> None:
