@@ -321,6 +321,14 @@ def looks_at_object(text: str, registry: Registry = CONDITIONS) -> bool:
         return False
 
 
+def of_ones_own(text: str, registry: Registry = CONDITIONS) -> bool:
+    """Whether what a rule writes as `cond` holds on nothing but a record about whoever asks."""
+    try:
+        return any(one.kind == "own_record" for one in single(read_condition(text, registry)))
+    except ValueError:
+        return False
+
+
 def single(condition: Condition | None) -> tuple[Condition, ...]:
     """The conditions that one joins, or it alone; nothing for one that could not be read."""
     if condition is None:

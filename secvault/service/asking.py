@@ -51,11 +51,19 @@ class Asking:
     surroundings: Surroundings
 
     def decide(
-        self, caller: Caller, operation: Operation, connection: Connection | None = None
+        self,
+        caller: Caller,
+        operation: Operation,
+        connection: Connection | None = None,
+        *,
+        hold: bool = False,
     ) -> Decision:
-        """The decision; as everything stands in this transaction, where one is given."""
+        """The decision; as everything stands in this transaction, where one is given.
+
+        hold: see `request`; only in a transaction that writes.
+        """
         if connection is not None:
-            request = self.request(caller, operation, connection, hold=True)
+            request = self.request(caller, operation, connection, hold=hold)
             return self.policy.decide(request, connection)
         if operation.made is None and not self._looks_at(operation):
             return self.policy.decide(self.request(caller, operation))

@@ -87,13 +87,6 @@ class Outcome(Generic[T]):
     detail: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
-@dataclass
-class Concern:
-    """The decision that what is done rests on: the newest, when it was made anew."""
-
-    decision: Decision
-
-
 class Spine:
     """Decides, acts and records. Holds nothing of its own."""
 
@@ -228,15 +221,12 @@ class Spine:
         proposal: Proposal | None = None
         try:
             with (
-                self.concerning(caller, operation, decision) as concern,
+                self.concerning(caller, operation, decision),
                 self._store.write() as connection,
             ):
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
-                again = self._asking.decide(caller, operation, connection)
-                if not again.allowed:
-                    concern.decision = again
-                    raise _refused(again)
+                _require_all([self._asking.decide(caller, operation, connection, hold=True)])
                 proposal = self._proposal(connection, caller, operation, terms)
                 approved = self._approved(connection, proposal)
                 outcome = act(connection)
@@ -276,14 +266,14 @@ class Spine:
     @contextmanager
     def concerning(
         self, caller: Caller, operation: Operation, decision: Decision
-    ) -> Iterator[Concern]:
+    ) -> Iterator[None]:
         """Record the failure of what is done in the block, and let it go on its way.
 
-        A refusal goes with the id of the decision that the record names.
+        A refusal goes with the id of the decision that the record names: the one that refused, when
+        there was a newer one in the block.
         """
-        concern = Concern(decision)
         try:
-            yield concern
+            yield
         except SecvaultError as error:
             detail = {"reason": error.code}
             if isinstance(error, ApprovalRequired):
@@ -291,8 +281,10 @@ class Spine:
             failed = Outcome(None, count=0, detail=detail)
             outcome: AuditOutcome = "denied" if isinstance(error, Refused) else "error"
             if isinstance(error, Refused):
-                error.decision_id = error.decision_id or concern.decision.id
-            self._audit.record(self.event(caller, operation, outcome, concern.decision, failed))
+                if isinstance(error.decision, Decision):
+                    decision = error.decision
+                error.decision_id, error.decision = error.decision_id or decision.id, None
+            self._audit.record(self.event(caller, operation, outcome, decision, failed))
             raise
 
     @staticmethod
@@ -395,7 +387,9 @@ def _with_ticket(
 def _require_all(decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         if not decision.allowed:
-            raise _refused(decision)
+            refused = _refused(decision)
+            refused.decision = decision
+            raise refused
 
 
 def _refused(decision: Decision) -> Refused:
