@@ -81,7 +81,7 @@ class CompiledRules:
         self._above = _above(rules)
         self._closures: dict[tuple[str, str, str], int] = {}
         self._shared: dict[int, int] = {}
-        self._looked_at: dict[Place, tuple[tuple[str, Condition | None], ...]] = {}
+        self._looked_at: dict[tuple[str, ...], tuple[tuple[str, Condition | None], ...]] = {}
         self.everybody = {
             one: 1 << numbers[SIGNED_IN] if SIGNED_IN in numbers else 0
             for one, numbers in self.bits.items()
@@ -120,7 +120,7 @@ class CompiledRules:
 
         Those that a rule joins are given one by one; None for one that cannot be read.
         """
-        place = (case.action, case.department, case.object)
+        place = case[1:]
         found = self._looked_at.get(place)
         if found is None:
             each: dict[str, Condition | None] = {}

@@ -56,7 +56,8 @@ class Reasons:
         conditions = self._snapshot.table.rules.looked_at(self.case)
         if not conditions:
             return ()
-        return tuple((name, outcome(condition, self.context)) for name, condition in conditions)
+        context = self.context
+        return tuple([(name, outcome(condition, context)) for name, condition in conditions])
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -27,15 +28,17 @@ from secvault.audit.event import Actor, ActorKind, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultError, StepUpRequired
+from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultError
 from secvault.identity.principal import Principal
 from secvault.service import standing
 from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
-from secvault.service.asking import Asking, Made
+from secvault.service.asking import Asking, Made, refusal, require_allowed
 from secvault.service.decision_note import note_of
 from secvault.store import Store
 
 T = TypeVar("T")
+
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Spine:
         decision = self.ask(caller, operation)
         if not decision.allowed:
             self._audit.record(self.event(caller, operation, "denied", decision))
-            raise _refused(decision)
+            raise refusal(decision)
         return decision
 
     def ask(self, caller: Caller, operation: Operation) -> Decision:
@@ -125,14 +128,14 @@ class Spine:
     def require(self, caller: Caller, operation: Operation, connection: Connection) -> None:
         """Return when it is allowed as everything stands in this transaction. Raises Refused."""
         self._require_declared(caller, operation)
-        _require_all([self._asking.decide(caller, operation, connection)])
+        require_allowed([self._asking.decide(caller, operation, connection)])
 
     def require_fields(
         self, caller: Caller, operation: Operation, fields: Iterable[str], connection: Connection
     ) -> None:
         """The same for each of these fields of the object."""
         self._require_declared(caller, operation)
-        _require_all(self._asking.decide_fields(caller, operation, fields, connection))
+        require_allowed(self._asking.decide_fields(caller, operation, fields, connection))
 
     def some(
         self, caller: Caller, operation: Operation, sorts: Iterable[About]
@@ -145,7 +148,7 @@ class Spine:
         found, refused = self._asking.decide_sorts(caller, operation, sorts)
         if not found:
             self._audit.record(self.event(caller, operation, "denied", refused))
-            raise _refused(refused)
+            raise refusal(refused)
         return found
 
     def may_some(self, caller: Caller, operation: Operation, sorts: Iterable[About]) -> bool:
@@ -226,7 +229,7 @@ class Spine:
             ):
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
-                _require_all([self._asking.decide(caller, operation, connection, hold=True)])
+                require_allowed([self._asking.decide(caller, operation, connection, hold=True)])
                 proposal = self._proposal(connection, caller, operation, terms)
                 approved = self._approved(connection, proposal)
                 outcome = act(connection)
@@ -384,26 +387,12 @@ def _with_ticket(
     return {**detail, "ticket": caller.ticket} if caller.ticket else detail
 
 
-def _require_all(decisions: Iterable[Decision]) -> None:
-    for decision in decisions:
-        if not decision.allowed:
-            refused = _refused(decision)
-            refused.decision = decision
-            raise refused
-
-
-def _refused(decision: Decision) -> Refused:
-    if decision.step_up is None:
-        return Refused(decision.reason_user, decision_id=decision.id)
-    return StepUpRequired(decision.reason_user, max_age=decision.step_up, decision_id=decision.id)
-
-
 def actor_of(principal: Principal) -> Actor:
     """The principal as the audit log names it."""
-    kind, _, identity = principal.subject.partition(":")
-    return Actor(
-        kind=cast("ActorKind", kind),
-        id=identity,
-        session=principal.credential,
-        factors=principal.factors,
-    )
+    return _actor(principal.subject, principal.credential, principal.factors)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _actor(subject: str, credential: str, factors: tuple[str, ...]) -> Actor:
+    kind, _, identity = subject.partition(":")
+    return Actor(cast("ActorKind", kind), identity, credential, factors)
