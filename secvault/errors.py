@@ -154,7 +154,8 @@ class Refused(SecvaultError):
     """The access decision is no. `reason` is the text that the caller may see.
 
     decision_id: names the decision in the audit log, by which it can be explained; empty when no
-    operation was decided.
+    operation was decided. decision: that decision, from where it was made to where it is put on
+    record; None before and after.
     """
 
     code = "refused"
@@ -165,6 +166,7 @@ class Refused(SecvaultError):
     def __init__(self, detail: str, *, decision_id: str = "") -> None:
         super().__init__(detail)
         self.decision_id = decision_id
+        self.decision: object = None
 
 
 class ForeignPage(SecvaultError):

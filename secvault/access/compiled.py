@@ -17,8 +17,9 @@ from secvault.access.conditions import (
     Condition,
     Registry,
     read_condition,
+    single,
 )
-from secvault.access.explain import Place
+from secvault.access.explain import Place, rules_at
 from secvault.access.holdings import steps_of
 from secvault.access.names import misplaced
 from secvault.access.rows import Case, Rule
@@ -80,6 +81,7 @@ class CompiledRules:
         self._above = _above(rules)
         self._closures: dict[tuple[str, str, str], int] = {}
         self._shared: dict[int, int] = {}
+        self._looked_at: dict[tuple[str, ...], tuple[tuple[str, Condition | None], ...]] = {}
         self.everybody = {
             one: 1 << numbers[SIGNED_IN] if SIGNED_IN in numbers else 0
             for one, numbers in self.bits.items()
@@ -111,6 +113,24 @@ class CompiledRules:
                     found |= 1 << number
             if role in self.rules.roles:
                 self._closures[key] = found
+        return found
+
+    def looked_at(self, case: Case) -> tuple[tuple[str, Condition | None], ...]:
+        """The conditions of the rules about a case that do not always hold, each once, by name.
+
+        Those that a rule joins are given one by one; None for one that cannot be read.
+        """
+        place = case[1:]
+        found = self._looked_at.get(place)
+        if found is None:
+            each: dict[str, Condition | None] = {}
+            for text in {rule.cond for rule in rules_at(self.places, case)} - {ALWAYS}:
+                parts = single(self.conditions[text])
+                each.update({one.name: one for one in parts} if parts else {text: None})
+            found = tuple((name, each[name]) for name in sorted(each))
+            if len(self._looked_at) >= MOST_REMEMBERED:
+                self._looked_at = {}
+            self._looked_at[place] = found
         return found
 
     def shared(self, mask: int) -> int:

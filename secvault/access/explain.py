@@ -286,12 +286,17 @@ def _has_roles(basis: Basis, subject: str) -> bool:
 
 def rules_about(basis: Basis, case: Case) -> Iterator[Rule]:
     """The rules about the action, object and department, whoever they are for, in their order."""
+    return rules_at(basis.places, case)
+
+
+def rules_at(places: Mapping[Place, tuple[tuple[int, Rule], ...]], case: Case) -> Iterator[Rule]:
+    """The same, from the rules by what they name."""
     found = [
         one
         for act in (case.action, ALL)
         for dom in (case.department, ALL)
         for obj in dict.fromkeys((case.object, ALL))
-        for one in basis.places.get((act, dom, obj), ())
+        for one in places.get((act, dom, obj), ())
     ]
     found.sort()
     return (rule for _, rule in found)

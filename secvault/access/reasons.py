@@ -22,7 +22,7 @@ Asked = Callable[[Case, Mapping[str, Outcome]], bool]
 class Reasons:
     """Why a snapshot answers a case as it does."""
 
-    __slots__ = ("_allowed", "_case", "_found", "_narrowing", "_snapshot", "context")
+    __slots__ = ("_allowed", "_found", "_narrowing", "_snapshot", "case", "context")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Reasons:
     ) -> None:
         """allowed: the answer that was given. found: its reasons, where they are known."""
         self._snapshot = snapshot
-        self._case = case
+        self.case = case
         self.context = context
         self._narrowing = narrowing
         self._allowed = allowed
@@ -46,8 +46,8 @@ class Reasons:
     def finding(self) -> Finding:
         """The answer with its reasons; of kind `engine_error` when they do not bear it out."""
         if self._found is None:
-            found = find(self._snapshot, self._case, self.context, self._narrowing)
-            self._found = agreed(self._snapshot, self._case, found, allowed=self._allowed)
+            found = find(self._snapshot, self.case, self.context, self._narrowing)
+            self._found = agreed(self._snapshot, self.case, found, allowed=self._allowed)
         return self._found
 
     @property
@@ -56,9 +56,18 @@ class Reasons:
         return self._snapshot.table.rules.rules.role_of
 
     @property
+    def looked_at(self) -> tuple[tuple[str, Outcome], ...]:
+        """How the conditions came out that do not always hold, each alone, by name."""
+        conditions = self._snapshot.table.rules.looked_at(self.case)
+        if not conditions:
+            return ()
+        context = self.context
+        return tuple([(name, outcome(condition, context)) for name, condition in conditions])
+
+    @property
     def outcomes(self) -> Mapping[str, Outcome]:
         """How the conditions came out of the rules about the case, by name."""
-        return _outcomes(self._snapshot.basis, self._case, self.context)
+        return _outcomes(self._snapshot.basis, self.case, self.context)
 
 
 def find(

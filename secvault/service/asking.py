@@ -25,6 +25,7 @@ from secvault.access import (
 from secvault.access.conditions import NOBODY
 from secvault.access.surroundings import Surroundings
 from secvault.clock import Clock
+from secvault.errors import Refused, StepUpRequired
 from secvault.identity.placement import Placement, placement_of
 from secvault.identity.principal import Principal
 from secvault.store import Store
@@ -51,11 +52,19 @@ class Asking:
     surroundings: Surroundings
 
     def decide(
-        self, caller: Caller, operation: Operation, connection: Connection | None = None
+        self,
+        caller: Caller,
+        operation: Operation,
+        connection: Connection | None = None,
+        *,
+        hold: bool = False,
     ) -> Decision:
-        """The decision; as everything stands in this transaction, where one is given."""
+        """The decision; as everything stands in this transaction, where one is given.
+
+        hold: see `request`; only in a transaction that writes.
+        """
         if connection is not None:
-            request = self.request(caller, operation, connection, hold=True)
+            request = self.request(caller, operation, connection, hold=hold)
             return self.policy.decide(request, connection)
         if operation.made is None and not self._looks_at(operation):
             return self.policy.decide(self.request(caller, operation))
@@ -164,6 +173,25 @@ class Asking:
 
     def _looks_at(self, operation: Operation) -> bool:
         return operation.about is not None and self.looks_at_objects(operation.action)
+
+
+def refusal(decision: Decision) -> Refused:
+    """What is raised for a no."""
+    if decision.step_up is None:
+        return Refused(decision.reason_user, decision_id=decision.id)
+    return StepUpRequired(decision.reason_user, max_age=decision.step_up, decision_id=decision.id)
+
+
+def require_allowed(decisions: Iterable[Decision]) -> None:
+    """Return when all of them are a yes.
+
+    Raises Refused for the first that is not, with that decision for whoever puts it on record.
+    """
+    for decision in decisions:
+        if not decision.allowed:
+            error = refusal(decision)
+            error.decision = decision
+            raise error
 
 
 def asker_of(principal: Principal, connection: Connection | None = None) -> Asker:

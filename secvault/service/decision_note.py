@@ -11,7 +11,6 @@ from secvault.audit.event import OUTCOME_OF_CONDITION, DecisionNote, object_of
 from secvault.identity.layers import text_of
 
 _MICROS = 1_000_000
-_ALWAYS = "always"
 _DIGEST_DIGITS = 16
 _REMEMBERED = 1_024
 
@@ -20,32 +19,27 @@ class Decided(Protocol):
     """An operation, as far as a decision is about it; see `spine.Operation`."""
 
     @property
+    def action(self) -> str: ...
+    @property
     def department(self) -> str: ...
     @property
-    def object(self) -> str: ...
-    @property
     def resource(self) -> str: ...
-    @property
-    def field(self) -> str: ...
 
 
 def note_of(decision: Decision, operation: Decided, narrowing: Narrowing) -> DecisionNote:
-    """The note of a decision about this operation, by a credential that is narrowed so."""
-    context, outcomes = decision.context, decision.outcomes
+    """The note of a decision in this operation, by a credential that is narrowed so.
+
+    A decision about another action, object or field than the operation's says so.
+    """
+    context, case = decision.context, decision.case
     conditions: tuple[tuple[str, int], ...] = ()
     age = None
     # Called for each answer of the lean path, where nothing but `always` is looked at.
-    if any(name != _ALWAYS for name, _ in outcomes):
-        conditions = tuple(
-            sorted(
-                (name, OUTCOME_OF_CONDITION[came_out])
-                for name, came_out in outcomes
-                if name != _ALWAYS
-            )
-        )
+    if looked_at := decision.looked_at:
+        conditions = tuple([(name, OUTCOME_OF_CONDITION[came_out]) for name, came_out in looked_at])
         if context.second_factor_at is not None:
             age = max(0, context.at - context.second_factor_at) // _MICROS
-    follows = operation.object == object_of(operation.resource, operation.department)
+    follows = case.object == object_of(operation.resource, operation.department)
     return DecisionNote(
         decision.rule,
         decision.policy_digest,
@@ -53,9 +47,9 @@ def note_of(decision: Decision, operation: Decided, narrowing: Narrowing) -> Dec
         decision.epoch,
         context.at,
         "" if decision.allowed else decision.kind,
-        "",
-        "" if follows else operation.object,
-        "" if operation.field == NO_FIELD else operation.field,
+        "" if case.action == operation.action else case.action,
+        "" if follows else case.object,
+        "" if case.field == NO_FIELD else case.field,
         conditions,
         age,
         digest_of(narrowing) if narrowing else "",

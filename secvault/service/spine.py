@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -28,15 +29,17 @@ from secvault.audit.event import Actor, ActorKind, Event
 from secvault.audit.event import Outcome as AuditOutcome
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultError, StepUpRequired
+from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultError
 from secvault.identity.principal import Principal
 from secvault.service import standing
 from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
-from secvault.service.asking import Asking, Made
+from secvault.service.asking import Asking, Made, refusal, require_allowed
 from secvault.service.decision_note import note_of
 from secvault.store import Store
 
 T = TypeVar("T")
+
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,6 @@ class Outcome(Generic[T]):
     detail: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
-@dataclass
-class Concern:
-    """The decision that what is done rests on: the newest, when it was made anew."""
-
-    decision: Decision
-
-
 class Spine:
     """Decides, acts and records. Holds nothing of its own."""
 
@@ -122,7 +118,7 @@ class Spine:
         decision = self.ask(caller, operation)
         if not decision.allowed:
             self._audit.record(self.event(caller, operation, "denied", decision))
-            raise _refused(decision)
+            raise refusal(decision)
         return decision
 
     def ask(self, caller: Caller, operation: Operation) -> Decision:
@@ -133,14 +129,14 @@ class Spine:
     def require(self, caller: Caller, operation: Operation, connection: Connection) -> None:
         """Return when it is allowed as everything stands in this transaction. Raises Refused."""
         self._require_declared(caller, operation)
-        _require_all([self._asking.decide(caller, operation, connection)])
+        require_allowed([self._asking.decide(caller, operation, connection)])
 
     def require_fields(
         self, caller: Caller, operation: Operation, fields: Iterable[str], connection: Connection
     ) -> None:
         """The same for each of these fields of the object."""
         self._require_declared(caller, operation)
-        _require_all(self._asking.decide_fields(caller, operation, fields, connection))
+        require_allowed(self._asking.decide_fields(caller, operation, fields, connection))
 
     def some(
         self, caller: Caller, operation: Operation, sorts: Iterable[About]
@@ -153,7 +149,7 @@ class Spine:
         found, refused = self._asking.decide_sorts(caller, operation, sorts)
         if not found:
             self._audit.record(self.event(caller, operation, "denied", refused))
-            raise _refused(refused)
+            raise refusal(refused)
         return found
 
     def may_some(self, caller: Caller, operation: Operation, sorts: Iterable[About]) -> bool:
@@ -229,15 +225,12 @@ class Spine:
         proposal: Proposal | None = None
         try:
             with (
-                self.concerning(caller, operation, decision) as concern,
+                self.concerning(caller, operation, decision),
                 self._store.write() as connection,
             ):
                 standing.require(connection, self._clock, caller.principal, operation.action)
                 # A right that was taken away since the decision opens nothing any more.
-                again = self._asking.decide(caller, operation, connection)
-                if not again.allowed:
-                    concern.decision = again
-                    raise _refused(again)
+                require_allowed([self._asking.decide(caller, operation, connection, hold=True)])
                 proposal = self._proposal(connection, caller, operation, terms)
                 approved = self._approved(connection, proposal)
                 outcome = act(connection)
@@ -277,14 +270,14 @@ class Spine:
     @contextmanager
     def concerning(
         self, caller: Caller, operation: Operation, decision: Decision
-    ) -> Iterator[Concern]:
+    ) -> Iterator[None]:
         """Record the failure of what is done in the block, and let it go on its way.
 
-        A refusal goes with the id of the decision that the record names.
+        A refusal goes with the id of the decision that the record names: the one that refused, when
+        there was a newer one in the block.
         """
-        concern = Concern(decision)
         try:
-            yield concern
+            yield
         except SecvaultError as error:
             detail = {"reason": error.code}
             if isinstance(error, ApprovalRequired):
@@ -292,8 +285,10 @@ class Spine:
             failed = Outcome(None, count=0, detail=detail)
             outcome: AuditOutcome = "denied" if isinstance(error, Refused) else "error"
             if isinstance(error, Refused):
-                error.decision_id = error.decision_id or concern.decision.id
-            self._audit.record(self.event(caller, operation, outcome, concern.decision, failed))
+                if isinstance(error.decision, Decision):
+                    decision = error.decision
+                error.decision_id, error.decision = error.decision_id or decision.id, None
+            self._audit.record(self.event(caller, operation, outcome, decision, failed))
             raise
 
     @staticmethod
@@ -393,12 +388,6 @@ def _with_ticket(
     return {**detail, "ticket": caller.ticket} if caller.ticket else detail
 
 
-def _require_all(decisions: Iterable[Decision]) -> None:
-    for decision in decisions:
-        if not decision.allowed:
-            raise _refused(decision)
-
-
 def _incident(decision: Decision) -> Mapping[str, str]:
     """The incident by which it was allowed; nothing where the glass is whole."""
     # The role first: to work the way out takes longer than the decision.
@@ -408,18 +397,12 @@ def _incident(decision: Decision) -> Mapping[str, str]:
     return {"incident": step.removeprefix("grant ")}
 
 
-def _refused(decision: Decision) -> Refused:
-    if decision.step_up is None:
-        return Refused(decision.reason_user, decision_id=decision.id)
-    return StepUpRequired(decision.reason_user, max_age=decision.step_up, decision_id=decision.id)
-
-
 def actor_of(principal: Principal) -> Actor:
     """The principal as the audit log names it."""
-    kind, _, identity = principal.subject.partition(":")
-    return Actor(
-        kind=cast("ActorKind", kind),
-        id=identity,
-        session=principal.credential,
-        factors=principal.factors,
-    )
+    return _actor(principal.subject, principal.credential, principal.factors)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _actor(subject: str, credential: str, factors: tuple[str, ...]) -> Actor:
+    kind, _, identity = subject.partition(":")
+    return Actor(cast("ActorKind", kind), identity, credential, factors)

@@ -6,20 +6,24 @@ import random
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from secvault.access import Grant, list_grants
-from secvault.audit.event import Actor, DecisionNote, Event
+from secvault.audit.event import OUTCOME_OF_CONDITION, Actor, DecisionNote, Event
 from secvault.audit.query import Question, page
-from secvault.errors import ApprovalRequired, NotFound, Refused, SecvaultError
-from secvault.identity import Principal
+from secvault.errors import ApprovalRequired, NotFound, Refused, SecvaultError, StepUpRequired
+from secvault.identity import Principal, placement
+from secvault.identity.people import find_person
+from secvault.identity.placement import Placement
 from secvault.identity.principal import RECOVERY
 from secvault.identity.sessions import RECOVERY_LAYER
 from secvault.service import Service, authentication, grants, records, replays, systems
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store.tables import token
-from tests.running_service import PAYSLIP, House, system_token
+from tests.running_service import PAYSLIP, House, payslip, system_token
 from tests.service.approval_house import staffed
+
+FAILS, HOLDS, STALE = (OUTCOME_OF_CONDITION[one] for one in ("fails", "holds", "stale"))
 
 FIELDS = ("status", "gross_salary", "bank_account")
 
@@ -197,6 +201,78 @@ def test_the_refusal_of_a_right_lost_meanwhile_is_recorded_with_its_own_decision
     assert made.recorded.kind == "no_role"
 
 
+def test_a_refusal_in_the_act_is_recorded_with_the_decision_that_refused(
+    service: Service, house: House
+) -> None:
+    clerk = _callers(service, house)["clerk"]
+    listing = Operation("record.list", "hr", "payroll", "hr/payroll/p")
+
+    def look(connection: Connection) -> Outcome[None]:
+        service.spine.require_fields(
+            clerk, replace(BANK, field="*"), ("status", "bank_account"), connection
+        )
+        return Outcome(None)
+
+    with pytest.raises(Refused) as refused:
+        service.spine.read(clerk, listing, look)
+    assert refused.value.decision is None
+    admin = _callers(service, house)["admin"]
+    made = replays.replay(service, admin, refused.value.decision_id)
+    event = made.stored.event
+    assert (event.kind, event.outcome, event.asked) == (
+        "record.list",
+        "denied",
+        ("record.read", "payroll"),
+    )
+    assert made.recorded is not None
+    assert (made.recorded.kind, made.recorded.request.field) == ("field_class", "bank_account")
+    assert made.replay.verdict == "same"
+
+
+def test_a_decision_that_refuses_before_the_act_stays_out_of_the_error(
+    service: Service, house: House
+) -> None:
+    with pytest.raises(Refused) as refused:
+        service.spine.decide(_callers(service, house)["clerk"], BANK)
+    assert (bool(refused.value.decision_id), refused.value.decision) == (True, None)
+
+
+def test_conditions_that_a_rule_joins_are_kept_one_by_one_and_come_out_so_again(
+    service: Service, house: House
+) -> None:
+    with service.store.write() as connection:
+        person = find_person(connection, "admin")
+        placement.place(connection, person, person.version, Placement.of("NV-0042", ()))
+    head, admin = (_callers(service, house)[name] for name in ("head", "admin"))
+    records.create_record(service, head, "payroll", "other", payslip(employee="nv-0043"))
+    shown = service.clock.micros() - 901_000_000
+    stale = Caller(replace(admin.principal, second_factor_at=shown))
+
+    def note(decision: str) -> tuple[str, dict[str, int]]:
+        made = replays.replay(service, admin, decision)
+        assert made.replay.verdict == "same", made.replay.differences
+        assert made.recorded is not None
+        kept = made.stored.event.decision
+        assert kept is not None
+        return made.recorded.kind, dict(kept.conditions)
+
+    records.read_field(service, admin, "payroll", PAYSLIP, "bank_account")
+    assert note(_decisions(service)[-1][0]) == (
+        "allow_rule",
+        {"aal2_fresh:900": HOLDS, "own_record": HOLDS},
+    )
+    for who, record, error, fresh, own in (
+        (stale, PAYSLIP, StepUpRequired, STALE, HOLDS),
+        (admin, "other", Refused, HOLDS, FAILS),
+        (stale, "other", Refused, STALE, FAILS),
+    ):
+        with pytest.raises(Refused) as refused:
+            records.read_field(service, who, "payroll", record, "bank_account")
+        assert type(refused.value) is error
+        _kind, conditions = note(refused.value.decision_id)
+        assert conditions == {"aal2_fresh:900": fresh, "own_record": own}
+
+
 def test_what_needs_an_approval_names_its_decision_and_replays_to_a_yes(
     service: Service, house: House
 ) -> None:
@@ -244,7 +320,7 @@ def test_the_entry_of_a_decision_says_no_more_than_it_needs(service: Service, ho
     assert given is not None
     assert bank is not None
     assert (bank.kind, bank.object, bank.field) == ("field_class", "payroll", "bank_account")
-    assert (given.conditions, given.factor_age) == ((("aal2_fresh:300", 0),), 912)
+    assert (given.conditions, given.factor_age) == ((("aal2_fresh:300", STALE),), 912)
     rest = (encrypt.kind, encrypt.action, encrypt.object, encrypt.field, encrypt.narrowing)
     assert rest == ("", "", "", "", "")
     assert (encrypt.conditions, encrypt.factor_age) == ((), None)
