@@ -1,5 +1,5 @@
-"""Records (`/api/v1/records`, secvault only): read, list, create, update or approve the version that
-you saw.
+"""Records (`/api/v1/records`, secvault only): read, list, create, update and approve the version
+that you saw.
 
 Fields are JSON as the collection's schema says: money, for instance, is
 `{"amount": "31500000", "currency": "VND"}`.
