@@ -9,7 +9,8 @@
     x   object: i resource, d department, f fields, n count, e further facts
     p   decision: r rule, d policy digest, i decision id; to make it again: e epoch, t moment,
         k kind of a no, a action, o object, f field, c conditions with their outcomes (0 fails,
-        1 holds, 2 broken), s age of the second factor in seconds, n digest of a narrowing
+        1 holds, 2 broken, 3 fails for want of a fresher second factor), s age of the second
+        factor in seconds, n digest of a narrowing
     c   context: e id of the intent event, r request id
     n   writer: d node, s process start, c number of the event in that process, from 0
     q   kept free for commitments to erasable parts

@@ -100,3 +100,4 @@ class Operations:
     list_records = Operation(records.list_records)
     create_record = Operation(records.create_record)
     update_record = Operation(records.update_record)
+    approve_record = Operation(records.approve_record)

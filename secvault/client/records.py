@@ -1,4 +1,5 @@
-"""Records (`/api/v1/records`, secvault only): read, list, create, update the version that you saw.
+"""Records (`/api/v1/records`, secvault only): read, list, create, update and approve the version
+that you saw.
 
 Fields are JSON as the collection's schema says: money, for instance, is
 `{"amount": "31500000", "currency": "VND"}`.
@@ -27,9 +28,9 @@ class Release(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """A record as far as the caller may see it.
 
-    version: to be given to `update_record`. masked: shown in place of a value. withheld: fields
-    that are not shown, with the reason. created_at, updated_at: RFC 3339. release: None where
-    records are not approved.
+    version: to be given to `update_record` and `approve_record`. masked: shown in place of a
+    value. withheld: fields that are not shown, with the reason. created_at, updated_at: RFC 3339.
+    release: None where records are not approved.
     """
 
     collection: str
@@ -102,6 +103,22 @@ def update_record(
         "PATCH",
         _at(collection, record),
         body({"fields": dict(fields)}),
+        repeatable=False,
+        if_match=f'"{version}"',
+    )
+    return one(asked, lambda answer: read(answer, _RECORD))
+
+
+def approve_record(collection: str, record: str, *, version: int) -> Call[Record]:
+    """Approve the version that you saw, which others have made; a change voids it.
+
+    Raises NotAllowed, also for whoever made or changed it; VersionMismatch; Conflict where it is
+    approved already, or records of the collection are not approved. Never sent again on its own
+    when the answer is lost.
+    """
+    asked = Request(
+        "POST",
+        _at(collection, record, "approval"),
         repeatable=False,
         if_match=f'"{version}"',
     )

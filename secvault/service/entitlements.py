@@ -76,6 +76,7 @@ def who_can(
         wanted = object or (ALL if kind in (COLLECTION, KEY, PLAN) else kind)
         where = [department] if department else _departments(collections, kind, wanted)
         names = _names(connection)
+        there = names if at is None else _names(connection, at)
         found = tuple(
             (each, one)
             for each in where
@@ -85,7 +86,7 @@ def who_can(
                 department=each,
                 object=wanted,
                 field=field,
-                subjects=names,
+                subjects=there,
             )
         )
         if not found:
@@ -164,10 +165,13 @@ def _require_known(
             raise InvalidInput.at(what, f"there is no such {what}, or not there")
 
 
-def _names(connection: Connection) -> dict[str, str]:
-    """The names of all people and systems, by subject."""
-    people = connection.execute(select(person.c.id, person.c.name))
-    systems = connection.execute(select(service_account.c.id, service_account.c.name))
-    return {f"user:{row.id}": row.name for row in people} | {
-        f"svc:{row.id}": row.name for row in systems
+def _names(connection: Connection, at: int | None = None) -> dict[str, str]:
+    """The names of all people and systems, by subject; at: of those who were there by then."""
+    people = select(person.c.id, person.c.name)
+    systems = select(service_account.c.id, service_account.c.name)
+    if at is not None:
+        people = people.where(person.c.created_at <= at)
+        systems = systems.where(service_account.c.created_at <= at)
+    return {f"user:{row.id}": row.name for row in connection.execute(people)} | {
+        f"svc:{row.id}": row.name for row in connection.execute(systems)
     }

@@ -88,6 +88,7 @@ identifiers = st.text(
     string.ascii_letters + string.digits + "_.:-", min_size=1, max_size=40
 ).filter(lambda text: text[0] not in ".:-")
 maybe = st.just("") | identifiers
+conditions = st.lists(identifiers, min_size=1, max_size=2).map(" and ".join)
 resources = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=200).map(
     lambda text: unicodedata.normalize("NFC", text)
 )
@@ -118,7 +119,7 @@ def events(draw: st.DrawFn) -> Event:
             object=draw(resources),
             field=draw(maybe),
             conditions=tuple(
-                sorted(draw(st.dictionaries(identifiers, st.integers(0, 2), max_size=3)).items())
+                sorted(draw(st.dictionaries(conditions, st.integers(0, 3), max_size=3)).items())
             ),
             factor_age=draw(st.none() | numbers),
             narrowing=draw(maybe),
@@ -180,8 +181,8 @@ def test_what_a_decision_was_about_follows_from_the_event_where_nothing_else_is_
         ({"narrowing": "/"}, "decision.narrowing"),
         ({"object": "a\nb"}, "decision.object"),
         ({"object": "a" * 1025}, "decision.object"),
-        ({"conditions": (("a b", 1),)}, "decision.conditions"),
-        ({"conditions": (("always", 3),)}, "decision.conditions"),
+        ({"conditions": (("a\nb", 1),)}, "decision.conditions"),
+        ({"conditions": (("always", 4),)}, "decision.conditions"),
         ({"factor_age": -1}, "decision"),
         ({"epoch": 2**53}, "decision"),
     ],

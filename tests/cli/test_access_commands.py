@@ -29,7 +29,7 @@ def test_an_explanation_says_may_or_may_not_because_and_how_to_mend_it(vault: Pr
 def test_what_a_condition_needed_and_what_there_was(vault: Program) -> None:
     asked = ("access", "explain", "user:admin", "approval.give", "it", "approvals")
     said = vault.ok(*asked).out
-    assert "aal2_fresh:300 fails; needed max_age 300, was age unknown" in said
+    assert "aal2_fresh:300 stale; needed max_age 300, was age unknown" in said
     assert "they show a second factor again: not older than 300 s" in said
     assert vault.ok(*asked, "--factor-age", "10").out.startswith("MAY: ")
     found = vault.ok(*asked, "--factor-age", "301", "--json").json

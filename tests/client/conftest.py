@@ -29,13 +29,15 @@ ROLES = ("role:it.admin", "role:it.cryptor", "role:it.key_custodian")
 class Server:
     """Where a server is, and the token of a system that may use and manage keys there.
 
-    head: the session of a person who may work with records, on secvault.
+    head: the session of a person who may work with records of hr and accounting, on secvault;
+    second: of another, of accounting.
     """
 
     address: str
     token: str = field(repr=False)
     batch: BatchSize
     head: str = field(default="", repr=False)
+    second: str = field(default="", repr=False)
 
     def client(self) -> Client:
         """A client of it."""
@@ -73,15 +75,20 @@ def secvault_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     with installation.opened() as service:
         token = system_token(service, "payroll-app", "it", *ROLES)
         operator = Caller(authentication.local_operator(service))
-        seed = add_person(service, "head", "hr")
-        grants.add_grant(
-            service, operator, subject="user:head", role="role:hr.head", department="hr"
-        )
-        signed_in = authentication.sign_in(
-            service, "head", Secret.of(PASSWORD), Secret.of(code_of(seed))
-        )
+        sessions = []
+        for name, departments in (("head", ("hr", "accounting")), ("second", ("accounting",))):
+            seed = add_person(service, name, departments[0])
+            for department in departments:
+                role = f"role:{department}.head"
+                grants.add_grant(
+                    service, operator, subject=f"user:{name}", role=role, department=department
+                )
+            made = authentication.sign_in(
+                service, name, Secret.of(PASSWORD), Secret.of(code_of(seed))
+            )
+            sessions.append(made.token.text())
     with installation.serving():
-        yield Server(installation.address, token, BatchSize(), signed_in.token.text())
+        yield Server(installation.address, token, BatchSize(), *sessions)
 
 
 @pytest.fixture(

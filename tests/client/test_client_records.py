@@ -6,9 +6,10 @@ import secrets
 
 import pytest
 
-from secvault.client import BadRequest, Client, Conflict, NotFound, VersionMismatch
+from secvault.client import BadRequest, Client, Conflict, NotAllowed, NotFound, VersionMismatch
 from tests.acceptance.installation import payslip
 from tests.client.conftest import Server
+from tests.service.test_record_release import TAX
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +43,30 @@ def test_what_is_not_there_or_not_valid_says_so(secvault_server: Server) -> None
             vault.create_record("payroll", {"no_such_field": 1})
         assert raised.value.status == 422
         assert "no_such_field" in str(raised.value)
+
+
+def test_a_record_is_approved_in_the_version_that_was_seen_by_somebody_else(
+    secvault_server: Server,
+) -> None:
+    name = f"vat-{secrets.token_hex(4)}"
+    address = secvault_server.address
+    with (
+        Client(address, secvault_server.head) as maker,
+        Client(address, secvault_server.second) as other,
+    ):
+        made = maker.create_record("tax_filings", TAX, record=name)
+        assert made.release is not None
+        assert made.release.state == "draft"
+        with pytest.raises(NotAllowed):
+            maker.approve_record("tax_filings", name, version=1)
+        with pytest.raises(VersionMismatch):
+            other.approve_record("tax_filings", name, version=2)
+        approved = other.approve_record("tax_filings", name, version=1)
+        assert approved.release is not None
+        assert approved.release.state == "approved"
+        assert maker.read_record("tax_filings", name).release == approved.release
+        with pytest.raises(Conflict):
+            other.approve_record("tax_filings", name, version=1)
+        changed = maker.update_record("tax_filings", name, {"period": "2026-12"}, version=1)
+        assert changed.release is not None
+        assert changed.release.state == "draft"
