@@ -70,7 +70,7 @@ def add_somebody(
         new = NewPerson.of(name, name, WHERE)
         made = people.create_person(connection, service.clock, new, hashed)
         teams = (team,) if team else ()
-        placement.place(connection, made.id, made.version, Placement.of(name, teams))
+        placement.place(connection, made, made.version, Placement.of(name, teams))
         if external_id:
             external.add(
                 connection,

@@ -25,6 +25,7 @@ from tests.service.approval_house import Staff, staffed
 from tests.service.policy_house import (
     BANK,
     SHIPPED,
+    WHOLE,
     applied,
     asking,
     changed,
@@ -53,10 +54,10 @@ def test_the_files_are_published_at_the_first_start_and_not_read_as_policy_again
 ) -> None:
     with house.open() as service:
         shown = policies.show(service, Caller(authentication.local_operator(service)))
-        assert (shown.version.number, shown.bundle) == (1, SHIPPED)
+        assert (shown.version.number, shown.bundle) == (1, WHOLE)
     # Whoever edits the files, or takes them away, changes nothing.
     with replace(house, more={"SECVAULT_POLICIES": "/nonexistent"}).open() as service:
-        assert service.policy.in_force().digest == SHIPPED.digest
+        assert service.policy.in_force().digest == WHOLE.digest
         state = readiness.check(service)
         assert (state.ready, state.policy_files) == (True, False)
 
@@ -190,7 +191,7 @@ def test_a_change_of_the_policy_takes_a_second_person_who_sees_what_it_does(
     assert service.policy.in_force().number == 1
     given = staff.approve(second, request)
     terms = given.view.request.proposal.terms
-    assert (terms["before"], terms["after"]) == (SHIPPED.digest, more().digest)
+    assert (terms["before"], terms["after"]) == (WHOLE.digest, more().digest)
     assert terms["rows"] == [f"+ {BANK.strip()}"]
     assert "bank_account" in str(terms["gains"])
     # Another policy than the one that was approved needs another approval.
