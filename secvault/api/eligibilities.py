@@ -172,7 +172,7 @@ def role_activation_list(at: Authenticated) -> ActivationList:
 def role_activation_begin(
     at: Authenticated, new: Annotated[NewActivation, Body()]
 ) -> ActivationAnswer:
-    """Take a role that you may activate, for a while; needs a second factor of the last five minutes.
+    """Take a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval, this asks for it (403 with `approval.request`); afterwards claim it
     at `/role-requests/{request}/claim`.

@@ -141,7 +141,7 @@ def activate(
     ticket: Annotated[str, typer.Option(help="The number of a ticket, where one is needed.")] = "",
     as_json: show.AsJson = False,
 ) -> None:
-    """Take a role that you may activate, for a while; needs a second factor of the last five minutes.
+    """Take a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval this asks for it; then claim it with `secvault grants claim`.
     """

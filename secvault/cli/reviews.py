@@ -170,7 +170,7 @@ def shorten(
 
 @app.command(epilog='Example: secvault reviews revoke ITEM --comment "moved to logistics"')
 def revoke(context: typer.Context, item: ItemIds, comment: Comment) -> None:
-    """End a role now. That of one of the last two approvers needs a second person (--ask REASON)."""
+    """End a role now; that of one of the last two approvers takes a second person (--ask)."""
     _decide(context, item, "revoke", comment)
 
 

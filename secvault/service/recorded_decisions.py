@@ -90,7 +90,12 @@ def again(service: Service, connection: Connection, recorded: Recorded) -> Again
     done = replayed(
         recorded,
         lambda known_until: past.policy_of(
-            service, connection, recorded.at, known_until=known_until, registry=registry
+            service,
+            connection,
+            recorded.at,
+            epoch=recorded.epoch,
+            known_until=known_until,
+            registry=registry,
         ),
         _changes(connection, recorded.request.subject),
     )
