@@ -20,7 +20,7 @@ from secvault.service.policies import checks
 from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
 from secvault.store.epoch import read_epochs
-from tests.running_service import PAYSLIP, House
+from tests.running_service import PAYSLIP, House, join
 from tests.service.approval_house import Staff, staffed
 from tests.service.policy_house import (
     BANK,
@@ -164,12 +164,10 @@ def test_the_plan_says_who_gains_and_loses_and_applying_it_does_just_that(
 
 
 def test_what_was_planned_is_not_applied_once_something_has_changed(
-    service: Service, operator: Caller
+    service: Service, house: House, operator: Caller
 ) -> None:
     plan = policies.plan(service, operator, more())
-    grants.add_grant(
-        service, operator, subject="user:auditor", role="role:hr.clerk", department="hr"
-    )
+    join(service, house, "new", ("role:hr.clerk", "hr"))
     with pytest.raises(Conflict, match="not what was planned"):
         applied(service, operator, more(), expected=plan.digest)
     plan = policies.plan(service, operator, more())
@@ -222,9 +220,7 @@ def test_an_approval_is_void_when_the_policy_would_do_something_else_by_then(
         applied(service, asking(staff.an), more())
     assert required.value.request
     staff.approve(second, required.value.request)
-    grants.add_grant(
-        service, staff.operator, subject="user:auditor", role="role:hr.clerk", department="hr"
-    )
+    join(service, house, "new", ("role:hr.clerk", "hr"))
     with pytest.raises(ApprovalRequired):
         applied(service, staff.an, more())
     assert service.policy.in_force().number == 1
@@ -310,7 +306,7 @@ def test_grants_that_ran_out_do_not_hold_back_a_role_that_goes_and_shut_nobody_o
     made = grants.add_grant(
         service,
         operator,
-        subject="user:auditor",
+        subject="user:clerk",
         role="role:logistics.clerk",
         department="logistics",
         days=1,
