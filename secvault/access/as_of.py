@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from secvault.access.conditions import CONDITIONS, Registry
-from secvault.access.grants import Grant, list_grants
+from secvault.access.grants import Grant, ends_of_then, list_grants
 from secvault.access.rules import Rules
 from secvault.access.snapshot import Snapshot, build_snapshot
 
 UNKNOWN_EPOCH = 0
+_AS_NOW: Mapping[str, int | None] = MappingProxyType({})
 
 
 def as_of(
@@ -26,31 +28,27 @@ def as_of(
     """The policy of the moment `at`, in microseconds, by these rules.
 
     known_until: what was granted or revoked later does not count; `at` when None. registry: what
-    the conditions mean. The epoch of such a snapshot is `UNKNOWN_EPOCH`.
+    the conditions mean. Such a snapshot answers for `at` only; its epoch is `UNKNOWN_EPOCH`.
     """
-    grants = known_grants(list_grants(connection), at if known_until is None else known_until)
-    return build_snapshot(
+    moment = at if known_until is None else known_until
+    grants = known_grants(list_grants(connection), moment, ends_of_then(connection, moment))
+    made = build_snapshot(
         rules, grants, epoch=UNKNOWN_EPOCH, at=at, registry=registry, memo_size=1_024
     )
+    # Of what changed a moment earlier or later it knows nothing.
+    return replace(made, valid_from=at, valid_until=at + 1)
 
 
-def known_grants(grants: Iterable[Grant], at: int) -> tuple[Grant, ...]:
+def known_grants(
+    grants: Iterable[Grant], at: int, ends: Mapping[str, int | None] = _AS_NOW
+) -> tuple[Grant, ...]:
     """Those that were there at the moment `at`, as their rows looked then: not yet revoked.
 
-    A grant that had run out stays, for explanations, until the same role was given anew: its row
-    was closed only then.
+    ends: of those that had another end then, by id. One that had run out is among them, for
+    explanations, until it was revoked or the same role was given anew.
     """
-    there = [grant for grant in grants if grant.created_at <= at]
-    newest: dict[tuple[str, str, str], int] = {}
-    for grant in there:
-        place = (grant.subject, grant.role, grant.department)
-        newest[place] = max(newest.get(place, 0), grant.created_at)
-
-    def is_known(grant: Grant) -> bool:
-        if grant.revoked_at is None or grant.revoked_at > at:
-            return True
-        ran_out = grant.revoked_at == grant.expires_at
-        place = (grant.subject, grant.role, grant.department)
-        return ran_out and grant.created_at == newest[place]
-
-    return tuple(replace(grant, revoked_at=None) for grant in there if is_known(grant))
+    return tuple(
+        replace(grant, revoked_at=None, expires_at=ends.get(grant.id, grant.expires_at))
+        for grant in grants
+        if grant.created_at <= at and (grant.revoked_at is None or grant.revoked_at > at)
+    )

@@ -13,7 +13,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
 from secvault.access.publication import newest_number
 from secvault.access.rules import Rules
@@ -33,7 +33,7 @@ from secvault.access.vocabulary import (
 from secvault.clock import timestamp
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.store.epoch import POLICY, raise_epoch
-from secvault.store.tables import epoch, role_grant
+from secvault.store.tables import epoch, role_grant, role_grant_end
 
 ACTIVATION, REQUEST = "activation:", "request:"
 PASSING = (ACTIVATION, "break-glass:")
@@ -170,10 +170,7 @@ def shorten_grant(connection: Connection, grant_id: str, expires_at: int, *, at:
     if found.expires_at is not None and expires_at >= found.expires_at:
         ends = timestamp(found.expires_at)
         raise InvalidInput.at("expires_at", f"must be earlier than its present end, {ends}")
-    connection.execute(
-        update(role_grant).where(role_grant.c.id == grant_id).values(expires_at=expires_at)
-    )
-    return replace(found, expires_at=expires_at)
+    return _with_end(connection, found, expires_at, at)
 
 
 def read_grant(connection: Connection, grant_id: str) -> Grant:
@@ -198,10 +195,37 @@ def extend_grant(connection: Connection, grant_id: str, *, at: int, expires_at: 
     over = before.revoked_at is not None or before.expires_at is None or before.expires_at <= at
     if over or (before.expires_at or 0) >= expires_at:
         raise Conflict("only a grant that has not ended is extended, and only to a later end")
+    return _with_end(connection, before, expires_at, at)
+
+
+def _with_end(connection: Connection, grant: Grant, expires_at: int, at: int) -> Grant:
+    """Give the grant another end, and keep the one that it had."""
+    kept = role_grant_end.c
+    newest = select(func.coalesce(func.max(kept.number), 0)).where(kept.grant_id == grant.id)
     connection.execute(
-        update(role_grant).where(role_grant.c.id == grant_id).values(expires_at=expires_at)
+        insert(role_grant_end).values(
+            grant_id=grant.id,
+            number=connection.execute(newest).scalar_one() + 1,
+            changed_at=at,
+            expires_at=grant.expires_at,
+        )
     )
-    return replace(before, expires_at=expires_at)
+    connection.execute(
+        update(role_grant).where(role_grant.c.id == grant.id).values(expires_at=expires_at)
+    )
+    return replace(grant, expires_at=expires_at)
+
+
+def ends_of_then(connection: Connection, at: int) -> Mapping[str, int | None]:
+    """The ends at the moment `at` of those grants that have another one since, by id."""
+    kept = role_grant_end.c
+    query = (
+        select(kept.grant_id, kept.expires_at)
+        .where(kept.changed_at > at)
+        .order_by(kept.grant_id, kept.number.desc())
+    )
+    # The first change after that moment has the last word.
+    return {row.grant_id: row.expires_at for row in connection.execute(query)}
 
 
 def list_grants(

@@ -45,8 +45,12 @@ class Source(Protocol):
         """
         ...
 
-    def at(self, connection: Connection, at: int) -> tuple[InForce, int]:
+    def at(
+        self, connection: Connection, at: int, *, epoch: int | None = None
+    ) -> tuple[InForce, int]:
         """The policy that was in force at a moment, and the epoch of its publication.
+
+        epoch: as in `publication.version_at`.
 
         Raises NotFound when none was.
         """
@@ -67,6 +71,12 @@ class GivenByHand:
         """The rules, whatever the number."""
         return self._in_force
 
-    def at(self, connection: Connection, at: int) -> tuple[InForce, int]:  # noqa: ARG002
+    def at(
+        self,
+        connection: Connection,  # noqa: ARG002
+        at: int,  # noqa: ARG002
+        *,
+        epoch: int | None = None,  # noqa: ARG002
+    ) -> tuple[InForce, int]:
         """The rules, whatever the moment."""
         return self._in_force, 0

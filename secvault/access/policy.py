@@ -124,18 +124,20 @@ class Policy:
         connection: Connection,
         at: int,
         *,
+        epoch: int | None = None,
         known_until: int | None = None,
         registry: Registry = CONDITIONS,
     ) -> Snapshot:
         """The policy of a past moment (microseconds): what was published then, with the grants as
         they stood then.
 
-        known_until, registry: see `as_of.as_of`. Raises NotFound when nothing was published yet,
+        epoch: of the policy, where somebody kept it; see `publication.version_at`. known_until,
+        registry: see `as_of.as_of`. Raises NotFound when nothing was published yet,
         Unavailable, Damaged.
         """
-        in_force, epoch = self._source.at(connection, at)
+        in_force, published = self._source.at(connection, at, epoch=epoch)
         found = as_of(connection, in_force.rules, at, known_until=known_until, registry=registry)
-        return replace(found, epoch=epoch)
+        return replace(found, epoch=published)
 
     def snapshot(self, at: int, connection: Connection | None = None) -> Snapshot:
         """The policy of the moment `at` (microseconds), as the store has it now.

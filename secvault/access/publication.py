@@ -77,16 +77,21 @@ def latest_version(connection: Connection) -> Version | None:
     return None if row is None else _version(row)
 
 
-def version_at(connection: Connection, at: int) -> Version | None:
-    """The publication that was in force at a moment; None before the first."""
+def version_at(connection: Connection, at: int, *, epoch: int | None = None) -> Version | None:
+    """The publication that was in force at a moment; None before the first.
+
+    epoch: of the policy, when it is known; then the moment does not matter, which two clocks, or a
+    transaction that takes a while, make inexact.
+    """
+    row = policy_version.c
     query = (
         select(*_COLUMNS)
-        .where(policy_version.c.published_at <= at)
+        .where(row.published_at <= at if epoch is None else row.epoch <= epoch)
         .order_by(policy_version.c.number.desc())
         .limit(1)
     )
-    row = connection.execute(query).first()
-    return None if row is None else _version(row)
+    found = connection.execute(query).first()
+    return None if found is None else _version(found)
 
 
 def read_version(connection: Connection, number: int) -> Version:

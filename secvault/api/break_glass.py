@@ -131,7 +131,7 @@ def incident_end(at: Authenticated, incident: IncidentId) -> IncidentAnswer:
 def incident_review(
     at: Authenticated, incident: IncidentId, new: Annotated[NewFindings, Body()]
 ) -> IncidentAnswer:
-    """Say what you found, which closes it; not for whoever broke the glass."""
+    """Say what you found, and so close an incident; not for whoever broke the glass."""
     service, who = at
     done = operations.review(service, who, incident, new.findings, reinstate=new.reinstate)
     return _incident(done)

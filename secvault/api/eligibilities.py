@@ -172,7 +172,7 @@ def role_activation_list(at: Authenticated) -> ActivationList:
 def role_activation_begin(
     at: Authenticated, new: Annotated[NewActivation, Body()]
 ) -> ActivationAnswer:
-    """Put on a role that you may activate; needs a second factor of the last five minutes.
+    """Take a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval, this asks for it (403 with `approval.request`); afterwards claim it
     at `/role-requests/{request}/claim`.
@@ -186,7 +186,7 @@ def role_activation_begin(
 @router.delete("/activations/{grant}", status_code=204)
 @operation("it/grants/{grant}", "grant.deactivate")
 def role_activation_end(at: Authenticated, grant: GrantId) -> None:
-    """Put off what you have activated."""
+    """Give back what you have activated."""
     service, who = at
     role_activation.deactivate(service, who, grant)
 

@@ -55,7 +55,10 @@ def start(
 
 @app.command(epilog="Example: secvault break-glass end g0123456789abcdef0123")
 def end(context: typer.Context, incident: IncidentId) -> None:
-    """End it before its time; an administrator anybody's, or a way in that waits."""
+    """End emergency access before its time.
+
+    Your own; or, as an administrator, anybody's, also one that waits to begin.
+    """
     with opening.vault(context) as (service, caller):
         operations.break_glass.end(service, caller, incident)
     show.out(f"{incident} is ended")
@@ -119,7 +122,7 @@ def review(
         typer.Option("--reinstate", help="Let those back in whom it has disabled."),
     ] = False,
 ) -> None:
-    """Say what you found, which closes it; not for whoever broke the glass.
+    """Say what you found, and so close an incident; not for whoever broke the glass.
 
     Look at `secvault break-glass show` first. Needs a second factor of the last five minutes.
     """

@@ -141,7 +141,7 @@ def activate(
     ticket: Annotated[str, typer.Option(help="The number of a ticket, where one is needed.")] = "",
     as_json: show.AsJson = False,
 ) -> None:
-    """Put on a role that you may activate; needs a second factor of the last five minutes.
+    """Take a role that you may activate; needs a second factor of the last five minutes.
 
     Where it needs an approval this asks for it; then claim it with `secvault grants claim`.
     """
@@ -162,7 +162,7 @@ def deactivate(
     *,
     department: Department,
 ) -> None:
-    """Put off what you have activated, before its time is over."""
+    """Give back what you have activated, before its time is over."""
     with vault(context) as (service, caller):
         grant = operations.role_activation.running(service, caller, role, department)
         operations.role_activation.deactivate(service, caller, grant)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Roles given to people and systems: add, renew, revoke, list; asked for; activated.",
+    help="Roles of people and systems: give, renew and revoke them, ask for one, activate one.",
 )
 
 COLUMNS = {
@@ -105,7 +105,7 @@ def renew(
     until: Until = "",
     as_json: show.AsJson = False,
 ) -> None:
-    """Put the end of a role off, counted from now. Nobody renews their own."""
+    """Give a role a later end, counted from now. Nobody renews their own."""
     with opening.vault(context) as (service, caller):
         lasting = span(days=days, hours=hours, until=until)
         done = operations.grants.renew_grant(service, caller, grant, span=lasting)

@@ -96,8 +96,9 @@ def diff(
     fail_on_new_access: NewAccess = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show who gains and who loses what between two policies: exactly, for every role and, when
-    one of them was published, for every person and system with a role now.
+    """Show exactly who gains and who loses what between two policies.
+
+    For every role and, when one of them was published, every person and system with a role now.
     """
     if Path(before).is_dir() and Path(after).is_dir():
         found = operations.policy_offline.compare(_bundle(Path(before)), _bundle(Path(after)))

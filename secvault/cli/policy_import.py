@@ -11,12 +11,12 @@ from secvault.cli import opening, operations, show
 from secvault.cli.outcome import FAILED
 from secvault.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Take over policies of other programs.")
+app = typer.Typer(no_args_is_help=True, help="Take over the policy of another program: Casbin CSV.")
 
 
 @app.callback()
 def import_() -> None:
-    """Take over policies of other programs."""
+    """Take over the policy of another program: Casbin CSV."""
 
 
 @app.command(

@@ -153,7 +153,7 @@ def items(
 
 @app.command(epilog='Example: secvault reviews keep ITEM --comment "still pays the salaries"')
 def keep(context: typer.Context, item: ItemIds, comment: Comment) -> None:
-    """Say that somebody still needs it; needs a second factor of the last five minutes."""
+    """Keep a role that is still needed; takes a second factor of the last five minutes."""
     _decide(context, item, "keep", comment)
 
 
@@ -164,13 +164,13 @@ def shorten(
     comment: Comment,
     days: Annotated[int, typer.Option(help="After how many days it ends.")],
 ) -> None:
-    """Have it end sooner."""
+    """Have a role end sooner."""
     _decide(context, item, "shorten", comment, days)
 
 
 @app.command(epilog='Example: secvault reviews revoke ITEM --comment "moved to logistics"')
 def revoke(context: typer.Context, item: ItemIds, comment: Comment) -> None:
-    """End it now. One of the last two approvers' needs a second person: secvault --ask REASON."""
+    """End a role now; that of one of the last two approvers takes a second person (--ask)."""
     _decide(context, item, "revoke", comment)
 
 

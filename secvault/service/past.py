@@ -48,14 +48,18 @@ def policy_of(
     connection: Connection,
     at: int,
     *,
+    epoch: int | None = None,
     known_until: int | None = None,
     registry: Registry = CONDITIONS,
 ) -> Snapshot:
     """The policy of the moment `at`: what was published and granted then.
 
-    known_until, registry: as in `access.as_of`. Raises NotFound for a moment before the first one.
+    epoch, known_until, registry: as in `access.Policy.as_of`. Raises NotFound for a moment before
+    the first one.
     """
-    return service.policy.as_of(connection, at, known_until=known_until, registry=registry)
+    return service.policy.as_of(
+        connection, at, epoch=epoch, known_until=known_until, registry=registry
+    )
 
 
 def suspended(connection: Connection, at: int | None) -> frozenset[str]:

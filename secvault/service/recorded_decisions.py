@@ -89,7 +89,11 @@ def again(service: Service, connection: Connection, recorded: Recorded) -> Again
     done = replayed(
         recorded,
         lambda known_until: past.policy_of(
-            service, connection, recorded.at, known_until=known_until
+            service,
+            connection,
+            recorded.at,
+            epoch=recorded.epoch,
+            known_until=known_until,
         ),
         _changes(connection, recorded.request.subject),
     )

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from tests.running_service import Api
-from tests.service.policy_house import BANK, SHIPPED, body_of, changed, less, more
+from tests.service.policy_house import BANK, SHIPPED, WHOLE, body_of, changed, less, more
 
 PATH = "/api/v1/policy"
 
 
 def test_auditors_see_what_is_in_force_and_what_was_and_staff_do_not(api: Api) -> None:
     shown = api.ok("GET", PATH, "auditor")
-    assert (shown["number"], shown["digest"]) == (1, SHIPPED.digest)
-    assert shown["files"] == body_of(SHIPPED)
+    assert (shown["number"], shown["digest"]) == (1, WHOLE.digest)
+    assert shown["files"] == body_of(WHOLE)
     (version,) = api.ok("GET", f"{PATH}/versions", "auditor")["policies"]
     assert (version["number"], version["published_by"]) == (1, "system:secvault")
     assert api.ok("GET", f"{PATH}/versions/1", "auditor") == shown

@@ -24,11 +24,12 @@ from secvault.service.policies import checks
 from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
 from secvault.store.epoch import read_epochs
-from tests.running_service import PAYSLIP, House
+from tests.running_service import PAYSLIP, House, join
 from tests.service.approval_house import Staff, staffed
 from tests.service.policy_house import (
     BANK,
     SHIPPED,
+    WHOLE,
     applied,
     asking,
     changed,
@@ -57,10 +58,10 @@ def test_the_files_are_published_at_the_first_start_and_not_read_as_policy_again
 ) -> None:
     with house.open() as service:
         shown = policies.show(service, Caller(authentication.local_operator(service)))
-        assert (shown.version.number, shown.bundle) == (1, SHIPPED)
+        assert (shown.version.number, shown.bundle) == (1, WHOLE)
     # Whoever edits the files, or takes them away, changes nothing.
     with replace(house, more={"SECVAULT_POLICIES": "/nonexistent"}).open() as service:
-        assert service.policy.in_force().digest == SHIPPED.digest
+        assert service.policy.in_force().digest == WHOLE.digest
         state = readiness.check(service)
         assert (state.ready, state.policy_files) == (True, False)
 
@@ -167,12 +168,10 @@ def test_the_plan_says_who_gains_and_loses_and_applying_it_does_just_that(
 
 
 def test_what_was_planned_is_not_applied_once_something_has_changed(
-    service: Service, operator: Caller
+    service: Service, house: House, operator: Caller
 ) -> None:
     plan = policies.plan(service, operator, more())
-    grants.add_grant(
-        service, operator, subject="user:auditor", role="role:hr.clerk", department="hr"
-    )
+    join(service, house, "new", ("role:hr.clerk", "hr"))
     with pytest.raises(Conflict, match="not what was planned"):
         applied(service, operator, more(), expected=plan.digest)
     plan = policies.plan(service, operator, more())
@@ -194,7 +193,7 @@ def test_a_change_of_the_policy_takes_a_second_person_who_sees_what_it_does(
     assert service.policy.in_force().number == 1
     given = staff.approve(second, request)
     terms = given.view.request.proposal.terms
-    assert (terms["before"], terms["after"]) == (SHIPPED.digest, more().digest)
+    assert (terms["before"], terms["after"]) == (WHOLE.digest, more().digest)
     assert terms["rows"] == [f"+ {BANK.strip()}"]
     assert "bank_account" in str(terms["gains"])
     # Another policy than the one that was approved needs another approval.
@@ -225,9 +224,7 @@ def test_an_approval_is_void_when_the_policy_would_do_something_else_by_then(
         applied(service, asking(staff.an), more())
     assert required.value.request
     staff.approve(second, required.value.request)
-    grants.add_grant(
-        service, staff.operator, subject="user:auditor", role="role:hr.clerk", department="hr"
-    )
+    join(service, house, "new", ("role:hr.clerk", "hr"))
     with pytest.raises(ApprovalRequired):
         applied(service, staff.an, more())
     assert service.policy.in_force().number == 1
@@ -313,7 +310,7 @@ def test_grants_that_ran_out_do_not_hold_back_a_role_that_goes_and_shut_nobody_o
     made = grants.add_grant(
         service,
         operator,
-        subject="user:auditor",
+        subject="user:clerk",
         role="role:logistics.clerk",
         department="logistics",
         days=1,

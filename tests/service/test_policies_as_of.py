@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from secvault.access import (
     AccessContext,
@@ -23,12 +23,15 @@ from secvault.access import (
     revoke_grant,
 )
 from secvault.access.bundle import Bundle, bundle_of
+from secvault.access.entitlements import Entitlement, what_can
+from secvault.access.grants import extend_grant, shorten_grant
 from secvault.access.publication import latest_version, publish
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.service.policies.published import Published
 from secvault.store import Store, open_store
 from secvault.store.migrate import upgrade
+from secvault.store.tables import role_grant_end
 from tests.service.policy_house import SHIPPED
 
 CHANGES, MOMENTS = 1000, 50
@@ -70,7 +73,7 @@ PROBES = [
     )
     for second in (False, True)
 ]
-Answers = list[tuple[bool, str, str, str]]
+Answers = tuple[list[tuple[bool, str, str, str]], dict[str, tuple[Entitlement, ...]]]
 
 
 @pytest.fixture
@@ -118,8 +121,10 @@ class House:
                 chosen = self.draw.random()
                 if chosen < 0.1:
                     self.publish(connection)
-                elif chosen < 0.65:
+                elif chosen < 0.55:
                     self.grant(connection)
+                elif chosen < 0.75:
+                    self.move_an_end(connection)
                 else:
                     self.revoke(connection)
 
@@ -145,13 +150,28 @@ class House:
                 expires_at=end,
             )
 
+    def move_an_end(self, connection: Connection) -> None:
+        live = list_grants(connection, standing_at=self.at)
+        if not live:
+            return
+        chosen = self.draw.choice(live)
+        move = self.draw.choice((1, 700, 1_000_000, 5_000_000))
+        with suppress(Conflict, InvalidInput):
+            if self.draw.random() < 0.5:
+                later = (chosen.expires_at or self.at) + move
+                extend_grant(connection, chosen.id, at=self.at, expires_at=later)
+            else:
+                end = max(self.at, chosen.not_before) + move
+                shorten_grant(connection, chosen.id, end, at=self.at)
+
     def revoke(self, connection: Connection) -> None:
         live = [one for one in list_grants(connection) if one.revoked_at is None]
         if live:
             revoke_grant(connection, self.draw.choice(live).id, at=self.at)
 
     def answers(self, snapshot: Snapshot, at: int) -> Answers:
-        return [told(snapshot, at, *probe) for probe in PROBES]
+        decided = [told(snapshot, at, *probe) for probe in PROBES]
+        return decided, {who: what_can(snapshot, who) for who in PEOPLE}
 
 
 def told(
@@ -174,12 +194,15 @@ def test_after_a_thousand_changes_fifty_past_moments_answer_as_they_did_then(
         house.at += 1
         recorded.append((house.at, house.answers(house.policy.snapshot(house.at), house.at)))
         house.at += 1
+    with store.read() as connection:
+        moved = connection.execute(select(func.count()).select_from(role_grant_end)).scalar_one()
+    assert moved > MOMENTS
     house.at += 10_000_000
     with store.read() as connection:
         for at, answers in recorded:
             assert house.answers(house.policy.as_of(connection, at), at) == answers
     assert len({str(answers) for _, answers in recorded}) > MOMENTS // 2
-    assert {kind for _, answers in recorded for _, kind, _, _ in answers} >= {
+    assert {kind for _, (decided, _) in recorded for _, kind, _, _ in decided} >= {
         "allow_rule",
         "deny_rule",
         "condition_failed",

@@ -22,6 +22,7 @@ from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store.tables import token
 from tests.running_service import PAYSLIP, House, payslip, system_token
 from tests.service.approval_house import staffed
+from tests.service.policy_house import SHIPPED, applied, more
 
 FAILS, HOLDS, STALE = (OUTCOME_OF_CONDITION[one] for one in ("fails", "holds", "stale"))
 
@@ -325,6 +326,24 @@ def test_the_entry_of_a_decision_says_no_more_than_it_needs(service: Service, ho
     assert rest == ("", "", "", "", "")
     assert (encrypt.conditions, encrypt.factor_age) == ((), None)
     assert encrypt.at == service.clock.micros()
+
+
+def test_a_decision_is_made_again_by_the_policy_of_then_also_right_before_another_one(
+    service: Service, house: House
+) -> None:
+    callers = _callers(service, house)
+    operator = Caller(authentication.local_operator(service))
+    refused = _denied(service, callers["clerk"], BANK)
+    # Of the same moment, which the hands of the clock stand at.
+    applied(service, operator, more())
+    service.spine.read(callers["clerk"], BANK, lambda _: Outcome(None))
+    answers = dict(_decisions(service))
+    allowed_by = list(answers)[-1]
+    house.hands.seconds += 3600
+    applied(service, operator, SHIPPED)
+    replayed = [replays.replay(service, callers["auditor"], one) for one in (refused, allowed_by)]
+    assert [one.replay.verdict for one in replayed] == ["same", "same"]
+    assert [one.recorded and one.recorded.allowed for one in replayed] == [False, True]
 
 
 def test_the_records_of_people_are_replayed_too(service: Service, house: House) -> None:

@@ -131,9 +131,11 @@ class Published:
                 self._parsed.pop(next(iter(self._parsed)))
         return made
 
-    def at(self, connection: Connection, at: int) -> tuple[InForce, int]:
+    def at(
+        self, connection: Connection, at: int, *, epoch: int | None = None
+    ) -> tuple[InForce, int]:
         """See `access.in_force.Source`."""
-        version = version_at(connection, at)
+        version = version_at(connection, at, epoch=epoch)
         if version is None:
             raise NotFound("no policy was published at that moment; the history begins later")
         return self.numbered(connection, version.number), version.epoch

@@ -4,6 +4,7 @@ from secvault.store.tables.access import (
     role_activation,
     role_eligibility,
     role_grant,
+    role_grant_end,
     role_grant_warning,
 )
 from secvault.store.tables.approle import approle, mfa_request, secret_id
@@ -129,6 +130,7 @@ __all__ = [
     "role_activation",
     "role_eligibility",
     "role_grant",
+    "role_grant_end",
     "role_grant_warning",
     "rule_use",
     "schedule",

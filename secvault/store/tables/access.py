@@ -37,6 +37,19 @@ role_grant = Table(
     ),
 )
 
+# Each end that a grant had before it was put off or brought forward, so that the past can be told.
+role_grant_end = Table(
+    "role_grant_end",
+    metadata,
+    Column("grant_id", Text, ForeignKey("role_grant.id"), primary_key=True),
+    # From 1 on, in the order of the changes.
+    Column("number", Integer, primary_key=True),
+    # Until when this was the end.
+    Column("changed_at", BigInteger, nullable=False),
+    # The end; NULL for none.
+    Column("expires_at", BigInteger),
+)
+
 role_grant_warning = Table(
     "role_grant_warning",
     metadata,
