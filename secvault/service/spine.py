@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
+import msgspec
 from sqlalchemy import Connection
 
 from secvault.access import (
@@ -361,30 +362,27 @@ class Spine:
         done: Outcome[T] | None = None,
     ) -> Event:
         """What the audit log keeps of the operation."""
+        detail = done.detail if done else {}
         return Event(
-            kind=operation.action,
-            outcome=outcome,
-            actor=actor_of(caller.principal),
-            resource=operation.resource,
-            department=operation.department,
-            fields=done.fields if done else (),
-            count=done.count if done else None,
-            decision=note_of(decision, operation, caller.principal.narrowing),
-            request=caller.request_id,
-            detail=_with_ticket(caller, done.detail if done else {}),
+            operation.action,
+            outcome,
+            actor_of(caller.principal),
+            operation.resource,
+            operation.department,
+            done.fields if done else (),
+            done.count if done else None,
+            note_of(decision, operation, caller.principal.narrowing),
+            "",
+            caller.request_id,
+            {**detail, "ticket": caller.ticket} if caller.ticket else detail,
         )
 
 
 def _as_of_kind(event: Event, kind: str) -> Event:
     """The event under another kind, with the action that its decision was about."""
     assert event.decision is not None  # noqa: S101 - every event of an operation has one
-    return replace(event, kind=kind, decision=replace(event.decision, action=event.kind))
-
-
-def _with_ticket(
-    caller: Caller, detail: Mapping[str, str | int | bool]
-) -> Mapping[str, str | int | bool]:
-    return {**detail, "ticket": caller.ticket} if caller.ticket else detail
+    about = msgspec.structs.replace(event.decision, action=event.kind)
+    return replace(event, kind=kind, decision=about)
 
 
 def actor_of(principal: Principal) -> Actor:
