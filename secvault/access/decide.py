@@ -101,19 +101,6 @@ class Decision(msgspec.Struct, frozen=True):
         return self.reasons.context
 
     @property
-    def case(self) -> Case:
-        """What was asked about."""
-        return self.reasons.case
-
-    @property
-    def looked_at(self) -> tuple[tuple[str, Outcome], ...]:
-        """How each single condition came out that such a decision rests on, by name.
-
-        Those that a rule joins come one by one, and `always` not at all.
-        """
-        return self.reasons.looked_at
-
-    @property
     def outcomes(self) -> tuple[tuple[str, Outcome], ...]:
         """How the conditions came out of the rules about what was asked, by name."""
         return tuple(self.reasons.outcomes.items())

@@ -57,7 +57,10 @@ class Reasons:
 
     @property
     def looked_at(self) -> tuple[tuple[str, Outcome], ...]:
-        """How the conditions came out that do not always hold, each alone, by name."""
+        """How each single condition came out that such an answer rests on, by name.
+
+        Those that a rule joins come one by one, and `always` not at all.
+        """
         conditions = self._snapshot.table.rules.looked_at(self.case)
         if not conditions:
             return ()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, get_args
 
+import msgspec
+
 from secvault.audit.catalogue import FACTS, IDENTIFIER, KINDS, LARGEST_NUMBER, Fact
 from secvault.errors import InvalidInput
 
@@ -50,8 +52,7 @@ class Actor:
         return f"{self.kind}:{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionNote:
+class DecisionNote(msgspec.Struct, frozen=True):
     """What makes the decision explainable later, and lets it be made again.
 
     rule: id of the row that decided. policy: digest of the policy in force. id: of the decision

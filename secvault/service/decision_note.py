@@ -31,11 +31,12 @@ def note_of(decision: Decision, operation: Decided, narrowing: Narrowing) -> Dec
 
     A decision about another action, object or field than the operation's says so.
     """
-    context, case = decision.context, decision.case
+    reasons = decision.reasons
+    context, case = reasons.context, reasons.case
     conditions: tuple[tuple[str, int], ...] = ()
     age = None
     # Called for each answer of the lean path, where nothing but `always` is looked at.
-    if looked_at := decision.looked_at:
+    if looked_at := reasons.looked_at:
         conditions = tuple([(name, OUTCOME_OF_CONDITION[came_out]) for name, came_out in looked_at])
         if context.second_factor_at is not None:
             age = max(0, context.at - context.second_factor_at) // _MICROS

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Generic, TypeVar, cast
 
+import msgspec
 from sqlalchemy import Connection
 
 from secvault.access import (
@@ -362,39 +363,40 @@ class Spine:
         done: Outcome[T] | None = None,
     ) -> Event:
         """What the audit log keeps of the operation."""
+        detail = done.detail if done else {}
         return Event(
-            kind=operation.action,
-            outcome=outcome,
-            actor=actor_of(caller.principal),
-            resource=operation.resource,
-            department=operation.department,
-            fields=done.fields if done else (),
-            count=done.count if done else None,
-            decision=note_of(decision, operation, caller.principal.narrowing),
-            request=caller.request_id,
-            detail=_with_ticket(caller, {**(done.detail if done else {}), **_incident(decision)}),
+            operation.action,
+            outcome,
+            actor_of(caller.principal),
+            operation.resource,
+            operation.department,
+            done.fields if done else (),
+            done.count if done else None,
+            note_of(decision, operation, caller.principal.narrowing),
+            "",
+            caller.request_id,
+            _with_more(caller, decision, detail),
         )
 
 
 def _as_of_kind(event: Event, kind: str) -> Event:
     """The event under another kind, with the action that its decision was about."""
     assert event.decision is not None  # noqa: S101 - every event of an operation has one
-    return replace(event, kind=kind, decision=replace(event.decision, action=event.kind))
+    about = msgspec.structs.replace(event.decision, action=event.kind)
+    return replace(event, kind=kind, decision=about)
 
 
-def _with_ticket(
-    caller: Caller, detail: Mapping[str, str | int | bool]
+def _with_more(
+    caller: Caller, decision: Decision, detail: Mapping[str, str | int | bool]
 ) -> Mapping[str, str | int | bool]:
-    return {**detail, "ticket": caller.ticket} if caller.ticket else detail
-
-
-def _incident(decision: Decision) -> Mapping[str, str]:
-    """The incident by which it was allowed; nothing where the glass is whole."""
+    """With the ticket that was named, and the incident by which it was allowed, if any."""
+    if caller.ticket:
+        detail = {**detail, "ticket": caller.ticket}
     # The role first: to work the way out takes longer than the decision.
-    if decision.role != EMERGENCY_ROLE or EMERGENCY_ROLE not in decision.via:
-        return {}
-    step = decision.via[decision.via.index(EMERGENCY_ROLE) - 1]
-    return {"incident": step.removeprefix("grant ")}
+    if decision.role == EMERGENCY_ROLE and EMERGENCY_ROLE in decision.via:
+        step = decision.via[decision.via.index(EMERGENCY_ROLE) - 1]
+        detail = {**detail, "incident": step.removeprefix("grant ")}
+    return detail
 
 
 def actor_of(principal: Principal) -> Actor:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,7 +111,7 @@ def events(draw: st.DrawFn) -> Event:
     names = draw(st.sets(st.sampled_from(sorted(KINDS[kind])))) if KINDS[kind] else set()
     decision = DecisionNote(draw(maybe), draw(maybe), draw(maybe))
     if draw(st.booleans()):
-        decision = replace(
+        decision = msgspec.structs.replace(
             decision,
             epoch=draw(numbers),
             at=draw(st.integers(1, LARGEST_NUMBER)),
@@ -191,7 +192,7 @@ def test_what_replaying_goes_by_is_checked_before_it_is_written(
     fault: dict[str, Any], where: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        encode(_with(decision=replace(DecisionNote(at=1), **fault)), id=ID, t=1, number=NUMBER)
+        encode(_with(decision=DecisionNote(at=1, **fault)), id=ID, t=1, number=NUMBER)
     assert refused.value.fields[0].field == where
 
 

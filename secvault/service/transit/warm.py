@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+import msgspec
+
 from secvault.access import Decision
 from secvault.audit.event import Event
 from secvault.audit.gathering import Gathering
@@ -57,8 +59,7 @@ class _Key:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """An operation that is allowed, with the key that it needs."""
 
     caller: Caller
