@@ -298,18 +298,18 @@ def _single(text: str, registry: Registry) -> Condition:
     return replace(make(parameter), name=text, parameter=parameter)
 
 
-def opens_own_only(text: str, registry: Registry = CONDITIONS) -> bool:
-    """Whether a rule with this `cond` opens to each nothing but records about themselves."""
-    try:
-        return any(one.kind == OWN_RECORD for one in single(read_condition(text, registry)))
-    except ValueError:
-        return False
-
-
 def looks_at_object(text: str, registry: Registry = CONDITIONS) -> bool:
     """Whether what a rule writes as `cond` looks at the object; not so when it is no condition."""
     try:
         return any(one.about_object for one in single(read_condition(text, registry)))
+    except ValueError:
+        return False
+
+
+def of_ones_own(text: str, registry: Registry = CONDITIONS) -> bool:
+    """Whether what a rule writes as `cond` holds on nothing but a record about whoever asks."""
+    try:
+        return any(one.kind == "own_record" for one in single(read_condition(text, registry)))
     except ValueError:
         return False
 

@@ -3,8 +3,8 @@
 The requests that the rules of separation speak of are few, so each gets a bit, and what a role
 allows or denies in a department is one number. A person's permissions are then a union of numbers.
 Works from the same rows as Casbin, as `explain` does. Conditions are left out on the careful side:
-an allow counts as if its condition held, a deny only when it always does. Rights to records about
-oneself are no duty, and do not count.
+an allow counts as if its condition held, a deny only when it always does. What somebody may do to
+the record about themselves is no duty, and does not count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from secvault.access.conditions import ALWAYS, opens_own_only
+from secvault.access.conditions import of_ones_own
 from secvault.access.rows import Rule
 from secvault.access.rules import Rules
 from secvault.access.separation import Permission
@@ -60,9 +60,8 @@ class Reach:
             self._above.setdefault((link.member, link.department), []).append(link.role)
         self._rules_of: dict[str, list[Rule]] = {}
         for rule in rules.rules:
-            # What opens to each a record about them, opens no work that others are kept from.
-            opens = rule.eft == "allow" and not opens_own_only(rule.cond)
-            if opens or (rule.eft == "deny" and rule.cond == ALWAYS):
+            counts = not of_ones_own(rule.cond) if rule.eft == "allow" else rule.cond == "always"
+            if counts:
                 self._rules_of.setdefault(rule.sub, []).append(rule)
         self._bits = {request: at for at, request in enumerate(self._requests())}
         self._about: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
