@@ -27,7 +27,6 @@ from secvault.access.grants import (
     revoke_grant,
 )
 from secvault.access.narrowing import Narrowing
-from secvault.access.permitted import Permitted, permitted
 from secvault.access.policy import Policy
 from secvault.access.rules import Rules, load_rules
 from secvault.access.snapshot import Snapshot, build_snapshot
@@ -57,7 +56,6 @@ __all__ = [
     "Grant",
     "Narrowing",
     "NearMiss",
-    "Permitted",
     "Policy",
     "Rules",
     "Snapshot",
@@ -70,6 +68,5 @@ __all__ = [
     "field_access",
     "list_grants",
     "load_rules",
-    "permitted",
     "revoke_grant",
 ]

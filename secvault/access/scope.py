@@ -7,7 +7,7 @@ must fit the request; a sort that it does not name is not limited. So it only ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from secvault.access.rows import Case
 from secvault.access.vocabulary import ACTIONS, DEPARTMENTS
@@ -64,13 +64,6 @@ def admits_department(layer: Layer, department: str) -> bool:
     """Whether the scope leaves room for anything in this department."""
     named = [word for word in layer if word.startswith(_DEPARTMENT)]
     return not named or f"{_DEPARTMENT}{department}" in named
-
-
-def objects_in(narrowing: Iterable[Layer]) -> Iterator[str]:
-    """The objects that the scopes in a narrowing name."""
-    for layer in narrowing:
-        if is_scope(layer):
-            yield from (w.removeprefix(_OBJECT) for w in layer if w.startswith(_OBJECT))
 
 
 def words_of(narrowing: Iterable[Layer]) -> tuple[str, ...]:

@@ -159,14 +159,6 @@ def record_ids(
     return tuple(connection.execute(question.order_by(table.c.id).limit(limit)).scalars())
 
 
-def hold_record(connection: Connection, collection: Collection, record_id: str) -> None:
-    """Have whoever changes the record wait for the caller's transaction. Raises NotFound."""
-    table = tables.record
-    here = (table.c.collection == collection.name) & (table.c.id == record_id)
-    if connection.execute(select(table.c.id).where(here).with_for_update()).first() is None:
-        raise NotFound(f"there is no {collection.name}/{record_id}")
-
-
 def read_records(
     connection: Connection, keyring: Keyring, collection: Collection, ids: Iterable[str]
 ) -> tuple[Record, ...]:

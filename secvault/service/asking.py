@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -28,18 +27,8 @@ from secvault.clock import Clock
 from secvault.errors import Refused, StepUpRequired
 from secvault.identity.placement import Placement, placement_of
 from secvault.identity.principal import Principal
+from secvault.service.operation import Caller, Operation
 from secvault.store import Store
-
-if TYPE_CHECKING:
-    from secvault.service.spine import Caller, Operation
-
-
-@dataclass(frozen=True)
-class Made:
-    """Who made an object, and who acts on it now, as the condition `not_maker` is told."""
-
-    makers: frozenset[str]
-    acting: frozenset[str]
 
 
 @dataclass(frozen=True)

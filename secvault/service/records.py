@@ -16,7 +16,8 @@ from secvault.records import facts, history, release
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
 from secvault.records.release import Approved
-from secvault.service.asking import Made, asker_of
+from secvault.service.asking import asker_of
+from secvault.service.operation import Made
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -263,7 +264,7 @@ def approve_record(
     def made(connection: Connection, hold: bool) -> Made:  # noqa: FBT001 - as `Operation` says
         if hold:
             # Before its makers are looked at, so that nobody becomes one in between.
-            rows.hold_record(connection, collection, record_id)
+            rows.read_to_change(connection, service.keyring, collection, record_id)
         makers = history.makers_of(connection, name)
         # What is missing, the record or its history, is said in the act, which is put on record.
         known = makers if makers or hold else frozenset({_SOMEBODY})

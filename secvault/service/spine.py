@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 import msgspec
 from sqlalchemy import Connection
 
 from secvault.access import (
-    NO_FIELD,
     About,
     AccessContext,
     Decision,
@@ -34,62 +33,16 @@ from secvault.errors import ApprovalRequired, InvalidInput, Refused, SecvaultErr
 from secvault.identity.principal import Principal
 from secvault.service import standing
 from secvault.service.approval import Approvals, NothingRequired, Proposal, Terms
-from secvault.service.asking import Asking, Made, refusal, require_allowed
+from secvault.service.asking import Asking, refusal, require_allowed
 from secvault.service.decision_note import note_of
+from secvault.service.operation import Caller, Operation, Outcome
 from secvault.store import Store
 
 T = TypeVar("T")
 
 _REMEMBERED = 4_096
 
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, authenticated, and under which request.
-
-    actions: what the route declared that it does; anything else is refused. None for the
-    command line and the jobs, which have no routes. reason: what a second person is told who is
-    asked to approve, when the operation turns out to need one; empty to ask nobody. address: where
-    the request comes from, as the server's socket has it; empty for what comes by none. ticket:
-    what the caller names as the cause, of a form that `Surroundings.is_ticket` knows; may be empty.
-    """
-
-    principal: Principal
-    request_id: str = ""
-    actions: frozenset[str] | None = None
-    reason: str = ""
-    address: str = ""
-    ticket: str = ""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What is about to be done, to what, in which department.
-
-    object: what the policy's rows name (a collection, a key, a plan). resource: the whole slash
-    path, most general first, for the audit log. about: what the store says of the one object, for
-    conditions that look at it; asked in the transaction of the act where there is one. made: the
-    same of who made it; on the connection of the act with True, when the object must stay as it is
-    until that ends.
-    """
-
-    action: str
-    department: str
-    object: str
-    resource: str
-    field: str = NO_FIELD
-    made: Callable[[Connection, bool], Made] | None = None
-    about: Callable[[Connection], About] | None = None
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[T]):
-    """What an act gives back, and what the audit entry says of it beside the operation."""
-
-    value: T
-    fields: tuple[str, ...] = ()
-    count: int = 1
-    detail: Mapping[str, str | int | bool] = field(default_factory=dict)
+__all__ = ["Caller", "Operation", "Outcome", "Spine", "actor_of"]
 
 
 class Spine:

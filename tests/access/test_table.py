@@ -19,7 +19,6 @@ from secvault.access import (
     build_snapshot,
     decide,
     decide_fields,
-    permitted,
 )
 from secvault.access.rows import Case, Rule
 from secvault.access.rules import assemble
@@ -63,27 +62,6 @@ def test_the_table_and_the_reasons_equal_casbin(model: str, data: st.DataObject)
             if expected:
                 assert decision.rule == finding.rule
             assert all(name in snapshot.basis.conditions for name, _ in decision.outcomes)
-
-
-@pytest.mark.timeout(3600)
-@settings(max_examples=max(POLICIES // 5, 50))
-@given(st.data())
-def test_what_is_permitted_is_what_decisions_allow(model: str, data: st.DataObject) -> None:
-    world = data.draw(policies.worlds(model))
-    snapshot = build_snapshot(world.rules, world.grants, epoch=1, at=AT, registry=REGISTRY)
-    asked = data.draw(policies.requests())
-    context = AccessContext(AT, asked.context.second_factor_at)
-    listed = permitted(snapshot, asked.subject, asked.action, context, narrowing=asked.narrowing)
-    entries = {(one.department, one.object): one for one in listed}
-    names = [*policies.FIELDS, *policies.KEYS, "session"]
-    for department, name in itertools.product(["hr", "accounting", "it"], names):
-        request = AccessRequest(
-            asked.subject, department, name, "*", asked.action, context, asked.narrowing
-        )
-        general = entries.get((department, "*"))
-        found = entries.get((department, name), general if name in policies.KEYS else None)
-        allowed = found is not None and bool(found.conditions)
-        assert decide(snapshot, request).allowed is allowed, (request, listed)
 
 
 @settings(max_examples=50)
