@@ -226,7 +226,7 @@ def test_an_approval_is_void_when_the_policy_would_do_something_else_by_then(
     assert required.value.request
     staff.approve(second, required.value.request)
     grants.add_grant(
-        service, staff.operator, subject="user:auditor", role="role:hr.clerk", department="hr"
+        service, staff.operator, subject="user:second", role="role:hr.clerk", department="hr"
     )
     with pytest.raises(ApprovalRequired):
         applied(service, staff.an, more())
