@@ -326,7 +326,7 @@ def test_grants_that_ran_out_do_not_hold_back_a_role_that_goes_and_shut_nobody_o
     made = grants.add_grant(
         service,
         operator,
-        subject="user:auditor",
+        subject="user:admin",
         role="role:logistics.clerk",
         department="logistics",
         days=1,

@@ -24,6 +24,7 @@ from tests.running_service import PAYSLIP, House
 from tests.service.approval_house import staffed
 from tests.service.policy_house import (
     SHIPPED,
+    WHOLE,
     applied,
     asking,
     changed,
@@ -126,7 +127,7 @@ def test_each_publication_is_in_the_audit_log_with_number_and_digest(
         for event in events
     ] == [
         ("local:operator", 2, more().digest),
-        ("system:secvault", 1, SHIPPED.digest),
+        ("system:secvault", 1, WHOLE.digest),
     ]
 
 
