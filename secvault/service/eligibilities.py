@@ -125,6 +125,7 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
         whom = subject_of(connection, wanted.subject)
         if whom == caller.principal.subject or not is_privileged(service, wanted.role):
             return None
+        check_giveable(service.policy.rules, whom, wanted.role, wanted.department)
         require_activated(service, connection, whom)
         # Before anybody is asked to approve what would be refused.
         apart(connection, whom)

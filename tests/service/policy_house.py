@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -16,8 +17,10 @@ from secvault.service import Service
 from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
 from secvault.store.tables import policy_version
+from tests.running_service import House
 
 WHOLE = read_folder(shipped_policies())
+"""What a new vault publishes first."""
 SHIPPED = bundle_of(
     {
         name: text
@@ -27,6 +30,21 @@ SHIPPED = bundle_of(
     }
 )
 BANK = "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,hr-clerk-bank\n"
+
+
+def without_tests(house: House, folder: Path) -> House:
+    """The house with the shipped policy in force, as number 1, without the tests that come with it.
+
+    folder: a new one, for its files.
+    """
+    for name, text_of in SHIPPED.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text_of)
+    with house.open() as service:
+        without_policies(service)
+    made = replace(house, more={"SECVAULT_POLICIES": str(folder)})
+    with made.open():
+        return made
 
 
 def more(row: str = BANK, bundle: Bundle = SHIPPED) -> Bundle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ from secvault.service.policies import checks
 from secvault.service.policies import operations as policies
 from secvault.service.spine import Caller
 from secvault.store.epoch import read_epochs
-from tests.running_service import PAYSLIP, House, join
+from tests.running_service import PAYSLIP, House, copied, join
 from tests.service.approval_house import Staff, staffed
 from tests.service.policy_house import (
     BANK,
@@ -36,7 +37,21 @@ from tests.service.policy_house import (
     less,
     more,
     without_policies,
+    without_tests,
 )
+
+
+@pytest.fixture(scope="module")
+def untested(furnished: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """What the policy's own tests say of a change is tested where they are run."""
+    folder = tmp_path_factory.mktemp("untested")
+    return without_tests(copied(furnished, folder / "house"), folder / "policies")
+
+
+@pytest.fixture
+def house(untested: House, tmp_path: Path) -> House:
+    """A vault of this test's own."""
+    return replace(copied(untested, tmp_path / "house"), more=untested.more)
 
 
 @pytest.fixture
@@ -384,7 +399,7 @@ def test_a_rule_that_would_forbid_what_somebody_has_is_refused_until_they_are_ex
 ) -> None:
     grants.add_grant(
         service, operator, subject="user:clerk", role="role:accounting.clerk",
-        department="accounting",
+        department="accounting", days=20,
     )  # fmt: skip
     planned = policies.plan(service, operator, kept_apart("deny"))
     (one,) = planned.separation
