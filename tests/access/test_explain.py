@@ -164,5 +164,6 @@ def test_nothing_is_allowed_when_casbin_and_the_reasons_disagree(
     grants = [granted(CLERK)] if not casbin_allows else []
     basis = build_snapshot(with_deny, grants, epoch=1, at=AT).basis
     case = Case("user:17", "hr", "payroll", "period", "record.read")
-    finding = explain(basis, case, {"always": Outcome.HOLDS}, casbin_allows=casbin_allows)
+    outcomes, context = {"always": Outcome.HOLDS}, AccessContext(AT)
+    finding = explain(basis, case, outcomes, context, casbin_allows=casbin_allows)
     assert (finding.kind, finding.allowed) == ("engine_error", False)
