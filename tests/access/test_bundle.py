@@ -78,7 +78,7 @@ def test_a_folder_may_hold_remarks_but_nothing_that_looks_like_policy_and_is_not
 ) -> None:
     before = read_folder(folder).digest
     for name in ("README.md", ".hidden.toml", "roles.csv~", "tests"):
-        (folder / name).mkdir() if name == "tests" else (folder / name).write_text("x")
+        (folder / name).mkdir(exist_ok=True) if name == "tests" else (folder / name).write_text("x")
     assert read_folder(folder).digest == before
     (folder / "tests" / "payroll.toml").write_text("")
     (folder / "separation.toml").write_text("")

@@ -57,9 +57,9 @@ def test_a_role_that_was_asked_for_is_told_from_asking_to_its_end(
     office: Office, house: House, names: dict[str, str]
 ) -> None:
     service = office.service
-    auditor = office.sign_in("auditor", "")
-    wanted = WantedRole("role:hr.clerk", "hr", 40 * DAY, "because")
-    view = role_requests.ask(service, auditor, wanted)
+    asker = office.sign_in("clerk", "")
+    wanted = WantedRole("role:hr.team_lead", "hr", 40 * DAY, "because")
+    view = role_requests.ask(service, asker, wanted)
     # Whoever may fill a place: the administrator, and the head of the department.
     told = {("approval_asked", to) for to in (names["admin"], names["head"], CHANNEL)}
     assert news(office) == told
@@ -67,20 +67,20 @@ def test_a_role_that_was_asked_for_is_told_from_asking_to_its_end(
     for name in ("head", "admin"):
         assert news(office) == set()
         approvals.approve(service, office.sign_in(name, ""), view.request.id, digest)
-    assert news(office) == {("role_approved", names["auditor"])}
-    role_requests.claim(service, office.sign_in("auditor", ""), view.request.id)
-    assert news(office) == {("role_given", names["auditor"])}
+    assert news(office) == {("role_approved", names["clerk"])}
+    role_requests.claim(service, office.sign_in("clerk", ""), view.request.id)
+    assert news(office) == {("role_given", names["clerk"])}
     house.hands.seconds += 11 * DAY
     warn_of_ends(service)
-    assert ("role_ends", names["auditor"]) in news(office)
+    assert ("role_ends", names["clerk"]) in news(office)
 
 
 def test_a_refusal_is_told_to_who_asked(office: Office, names: dict[str, str]) -> None:
-    wanted = WantedRole("role:hr.clerk", "hr", DAY, "because")
-    view = role_requests.ask(office.service, office.sign_in("auditor", ""), wanted)
+    wanted = WantedRole("role:hr.team_lead", "hr", DAY, "because")
+    view = role_requests.ask(office.service, office.sign_in("clerk", ""), wanted)
     office.tell()
     approvals.refuse(office.service, office.sign_in("head", ""), view.request.id)
-    assert news(office) == {("role_refused", names["auditor"])}
+    assert news(office) == {("role_refused", names["clerk"])}
 
 
 def _eligible(office: Office, role: str, department: str) -> Eligibility:
