@@ -71,7 +71,7 @@ def test_a_provider_adds_and_ends_its_own_grants_and_no_others(
                 del held[said]
             elif what in SOURCES:
                 wanted: frozenset[object] = said  # type: ignore[assignment]
-                changed = _said(connection, shipped, "user:1", what, wanted, at)  # type: ignore[arg-type]
+                changed = _said(connection, shipped, somebody, what, wanted, at)  # type: ignore[arg-type]
                 held = {
                     where: source
                     for where, source in held.items()

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+from sqlalchemy import Connection
 
 from secvault.audit.query import Question, page
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound, Refused, SecvaultError, Unavailable
 from secvault.service import Service, audit_log, authentication, people, records, transit
+from secvault.service.asking import Made
 from secvault.service.spine import Caller, Operation, Outcome
 from tests.running_service import PASSWORD, PAYSLIP, House, payslip
 
@@ -169,3 +171,21 @@ def test_reading_the_log_is_itself_in_the_log(service: Service, house: House) ->
     assert ("audit.read", "ok") in _events(service)
     report = audit_log.verify_log(service, auditor)
     assert report.ok
+
+
+def test_an_object_is_held_by_the_transaction_of_its_change_and_by_no_other(
+    service: Service, house: House
+) -> None:
+    head = _caller(service, house, "head")
+    held: list[bool] = []
+
+    def made(_connection: Connection, hold: bool) -> Made:
+        held.append(hold)
+        return Made(frozenset({"user:other"}), frozenset({head.principal.subject}))
+
+    operation = Operation("record.update", "hr", "payroll", "hr/payroll/p", made=made)
+    with service.store.read() as connection:
+        service.spine.require(head, operation, connection)
+    assert held == [False]
+    service.spine.change(head, operation, lambda _: Outcome(None))
+    assert held == [False, False, True]
