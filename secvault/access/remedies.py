@@ -45,6 +45,7 @@ from secvault.access.vocabulary import (
     ALL,
     COLLECTION,
     DEPARTMENTS,
+    EMERGENCY_ROLE,
     IN_ANY_DEPARTMENT,
     RESERVED_ROLES,
     department_of,
@@ -115,7 +116,8 @@ def request(role: str, department: str) -> Remedy:
 
 def can_be_given(role: str, department: str) -> bool:
     """Whether somebody can be given the role there; see `grants.check_grantable`."""
-    if role in RESERVED_ROLES:
+    # The emergency role comes by breaking the glass only.
+    if role in RESERVED_ROLES or role == EMERGENCY_ROLE:
         return False
     return role in IN_ANY_DEPARTMENT or department_of(role) == department
 
