@@ -166,7 +166,7 @@ def test_a_declared_review_begins_by_its_schedule_once_for_each_job(office: Offi
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     """An office over each engine, with an administrator."""
     url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
-    house: House = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url)
+    house: House = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url=url)
     opening.create_vault(house.settings, house.hands.clock())
     with house.open() as service:
         bootstrap.first_administrator(
