@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from secvault.config import shipped_policies
 from secvault.errors import (
     ApprovalRequired,
     Conflict,
@@ -26,20 +22,19 @@ from secvault.service import Service, authentication, people, records
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import House, add_person, join, payslip
+from tests.service.policy_house import SHIPPED, changed, forced, more
 
 MINE, OTHERS = "NV-0042", "nv-0043"
 
 
 @pytest.fixture
-def own_rules(house: House, tmp_path: Path) -> Callable[[str], House]:
+def own_rules(house: House) -> Callable[[str], House]:
     """The house under the shipped policy and more rows."""
 
     def with_rows(rows: str) -> House:
-        folder = tmp_path / "policies"
-        shutil.copytree(shipped_policies(), folder)
-        roles = folder / "roles.csv"
-        roles.write_text(roles.read_text() + rows)
-        return replace(house, more={"SECVAULT_POLICIES": str(folder)})
+        with house.open() as service:
+            forced(service, more(rows))
+        return house
 
     return with_rows
 
@@ -153,23 +148,19 @@ def _of_team(team: str) -> dict[str, Any]:
     }
 
 
-def test_fields_are_shown_by_each_record_in_a_list(
-    own_rules: Callable[[str], House],
-) -> None:
-    house = own_rules("")
-    with house.open() as service:
-        _pay(service, _as(service, house, "head"))
-        clerk = _as(service, house, "clerk")
-        before = records.list_records(service, clerk, "payroll", "", 10).records
-        assert all("gross_salary" in view.masked for view in before)
-        _place(service, "clerk", MINE)
-        clerk = _as(service, house, "clerk")
-        clear = {
-            view.id
-            for view in records.list_records(service, clerk, "payroll", "", 10).records
-            if "gross_salary" in view.fields
-        }
-        assert clear == {"p-1", "p-3", "p-5", "pay-0042"}
+def test_fields_are_shown_by_each_record_in_a_list(service: Service, house: House) -> None:
+    _pay(service, _as(service, house, "head"))
+    clerk = _as(service, house, "clerk")
+    before = records.list_records(service, clerk, "payroll", "", 10).records
+    assert all("gross_salary" in view.masked for view in before)
+    _place(service, "clerk", MINE)
+    clerk = _as(service, house, "clerk")
+    clear = {
+        view.id
+        for view in records.list_records(service, clerk, "payroll", "", 10).records
+        if "gross_salary" in view.fields
+    }
+    assert clear == {"p-1", "p-3", "p-5", "pay-0042"}
 
 
 def test_nobody_makes_a_record_their_own(service: Service, house: House) -> None:
@@ -208,8 +199,8 @@ def test_changes_are_held_to_the_record_before_and_after(
         batch = {"nv-8": _of_team("kho"), "nv-9": _of_team("Văn phòng")}
         with pytest.raises(Refused):
             records.create_records(service, keeper, "employees", batch)
-        changed = records.update_record
-        assert changed(service, keeper, "employees", "nv-1", {"position": "x"}, 1).version == 2
+        edit = records.update_record
+        assert edit(service, keeper, "employees", "nv-1", {"position": "x"}, 1).version == 2
         for record, version, changes in (
             ("nv-1", 2, {"department": "Văn phòng"}),  # away from the team
             ("nv-2", 1, {"department": "kho"}),  # into it
@@ -217,7 +208,7 @@ def test_changes_are_held_to_the_record_before_and_after(
             ("nv-0042", 1, {"position": "x"}),  # their own: denied
         ):
             with pytest.raises(Refused):
-                changed(service, keeper, "employees", record, changes, version)
+                edit(service, keeper, "employees", record, changes, version)
         for record in ("nv-2", "never-there"):
             with pytest.raises(Refused):
                 records.delete_record(service, keeper, "employees", record, 1)
@@ -257,18 +248,12 @@ def test_a_column_that_was_tampered_with_opens_nothing(service: Service, house: 
         records.read_record(service, oanh, "payroll", "p-0")
 
 
-def test_a_schema_that_names_other_fields_fills_the_columns_anew(
-    house: House, tmp_path: Path
-) -> None:
-    folder = tmp_path / "policies"
-    shutil.copytree(shipped_policies(), folder)
-    with house.open() as service:
-        _pay(service, _as(service, house, "head"))
-    hr = folder / "collections" / "hr.toml"
-    text = hr.read_text()
+def test_a_schema_that_names_other_fields_fills_the_columns_anew(house: House) -> None:
     marked = 'person = "employee"\n'
-    assert text.count(marked) == 3
-    hr.write_text(text.replace(marked, 'person = "employee"\nteam = "status"\n'))
+
+    def other(text: str) -> str:
+        assert text.count(marked) == 3
+        return text.replace(marked, 'person = "employee"\nteam = "status"\n')
 
     def columns(service: Service) -> set[tuple[str | None, str | None]]:
         row = tables.record.c
@@ -279,10 +264,13 @@ def test_a_schema_that_names_other_fields_fills_the_columns_anew(
             return {(one.person, one.team) for one in found}
 
     with house.open() as service:
+        _pay(service, _as(service, house, "head"))
+    with house.open() as service:
         assert columns(service) == {("nv-0042", ""), ("nv-0043", "")}
-    other = replace(house, more={"SECVAULT_POLICIES": str(folder)})
-    with other.open() as service:
+        forced(service, changed({"collections/hr.toml": other}))
+    with house.open() as service:
         assert columns(service) == {("nv-0042", "draft"), ("nv-0043", "draft")}
+        forced(service, SHIPPED)
     with house.open() as service:
         assert columns(service) == {("nv-0042", ""), ("nv-0043", "")}
 

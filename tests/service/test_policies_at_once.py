@@ -132,7 +132,7 @@ def test_no_answer_is_of_two_policies_or_of_one_that_was_replaced_before_it_was_
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> HouseAt:
     """A vault that nobody has opened yet, over each engine."""
     url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
-    house = HouseAt(tmp_path, Hands(), {}, {}, url)
+    house = HouseAt(tmp_path, Hands(), {}, {}, url=url)
     opening.create_vault(house.settings, house.hands.clock())
     return house
 

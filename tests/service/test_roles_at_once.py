@@ -34,7 +34,7 @@ ADMINISTRATION = ("role:it.admin", "it")
 def staff(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Staff]:
     """One administrator, and dung, over each engine."""
     url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
-    house = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url)
+    house = HouseAt(tmp_path, Hands(), {}, {"admin": SEED}, url=url)
     opening.create_vault(house.settings, house.hands.clock())
     with house.open() as service:
         bootstrap.first_administrator(

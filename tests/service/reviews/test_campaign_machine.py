@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, update
 
-from secvault.access import Grant, list_grants
+from secvault.access import Grant, list_grants, revoke_grant
 from secvault.access.grants import read_grant
 from secvault.errors import (
     ApprovalRequired,
@@ -66,7 +66,7 @@ class Known:
 
 
 class Reviews(RuleBasedStateMachine):
-    """Drives the real service; `office` is shared, its rows are put back for each run."""
+    """Drives the real service; `office` is shared, its people hold the same again for each run."""
 
     office: ClassVar[Office]
     principals: ClassVar[dict[str, Principal]] = {}
@@ -84,7 +84,9 @@ class Reviews(RuleBasedStateMachine):
         with office.service.store.write() as connection:
             for table in (tables.review_item, tables.review_campaign, tables.review_told):
                 connection.execute(delete(table))
-            connection.execute(delete(tables.role_grant))
+            now = office.service.clock.micros()
+            for grant in list_grants(connection, valid_at=now):
+                revoke_grant(connection, grant.id, at=now)
             # How long sessions last is not what this is about.
             connection.execute(update(tables.session).values(expires_at=2**62))
         for name, role, where in HELD:
