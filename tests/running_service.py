@@ -160,12 +160,14 @@ class Api:
         return answer.json() if answer.content else None
 
 
-def furnish(folder: Path, hands: Hands | None = None) -> House:
+def furnish(
+    folder: Path, hands: Hands | None = None, more: Mapping[str, str] | None = None
+) -> House:
     """A new vault with an administrator, a clerk, a head, an auditor, a system and a payslip."""
     hands = hands or Hands()
     tokens: dict[str, str] = {}
     seeds = {"admin": SEED}
-    house = House(folder, hands, tokens, seeds)
+    house = House(folder, hands, tokens, seeds, more or {})
     opening.create_vault(house.settings, hands.clock())
     with house.open() as service:
         bootstrap.first_administrator(

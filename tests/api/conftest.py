@@ -68,8 +68,7 @@ def interop(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A vault with the people and records of the interop demos, and programs that ask."""
     folder = tmp_path_factory.mktemp("interop")
     more = {"SECVAULT_POLICIES": str(policy_folder(folder / "policies")), **CONDITIONS}
-    plain = furnish(folder / "house")
-    house = House(plain.folder, plain.hands, plain.tokens, plain.seeds, more)
+    house = furnish(folder / "house", more=more)
     with house.open() as service:
         populate(service)
         add_somebody(service, "grace", "careful")

@@ -25,6 +25,7 @@ from tests.authzen.asking import (
 )
 from tests.authzen.demo import policy_folder
 from tests.running_service import Api, Front, House
+from tests.service.policy_house import without_policies
 
 
 def test_a_request_that_cannot_be_understood_is_a_400_with_a_sentence(asking: Api) -> None:
@@ -108,7 +109,11 @@ def test_the_configuration_names_every_endpoint_to_everybody(asking: Api) -> Non
     assert {path for _, path in sorted(told.items())} == {f"{here}{path}" for path in POSTS}
 
 
-def test_a_service_with_a_faulty_file_does_not_open(mine: House, tmp_path: Path) -> None:
+def test_a_service_that_would_first_publish_a_faulty_file_does_not_open(
+    mine: House, tmp_path: Path
+) -> None:
+    with mine.open() as service:
+        without_policies(service)
     policies = policy_folder(tmp_path / "faulty", "version = 1\n[resources.r]\n")
     more = {**mine.more, "SECVAULT_POLICIES": str(policies)}
     faulty = House(mine.folder, mine.hands, mine.tokens, mine.seeds, more)

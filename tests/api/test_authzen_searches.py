@@ -139,9 +139,8 @@ write = "record.update"
 
 def test_the_core_of_the_certification_scenario(front: Front, tmp_path: Path) -> None:
     policies = policy_folder(tmp_path / "policies", CERTIFIED)
-    plain = furnish(tmp_path / "house")
     more = {"SECVAULT_POLICIES": str(policies), **CONDITIONS}
-    house = House(plain.folder, plain.hands, plain.tokens, plain.seeds, more)
+    house = furnish(tmp_path / "house", more=more)
     with house.open() as service:
         add_somebody(service, "alice", "library_staff")
         add_somebody(service, "bob", "library_staff", team="shared")
