@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secvault.access.bundle import Bundle
 from secvault.api.gate import Passage
 from secvault.api.transit.lean import LeanPath
 from secvault.audit.query import Question, page
-from secvault.config import shipped_policies
 from secvault.errors import ConfigurationError, InvalidInput, Refused
 from secvault.service import Service, authentication, records, transit
 from secvault.service.spine import Caller
 from secvault.service.transit import warm
 from tests.running_service import House, join, system_token
+from tests.service.policy_house import SHIPPED, changed, forced, more
 
 HOURS = "business_hours:tue@08:00-09:30@UTC and network:office and ticket"
 SETTINGS = {
@@ -29,16 +28,14 @@ SETTINGS = {
 
 
 @pytest.fixture
-def under(house: House, tmp_path: Path) -> Callable[..., House]:
+def under(house: House) -> Callable[..., House]:
     """The house under the shipped policy with one more rule, of this condition."""
 
-    def with_condition(cond: str, **variables: str) -> House:
-        folder = tmp_path / "policies"
-        shutil.copytree(shipped_policies(), folder)
-        roles = folder / "roles.csv"
+    def with_condition(cond: str, rows: Bundle = SHIPPED, **variables: str) -> House:
         row = f"p,role:hr.visitor,hr,payroll,*,record.list,{cond},allow,hr-visitor-list\n"
-        roles.write_text(roles.read_text() + row)
-        return replace(house, more={"SECVAULT_POLICIES": str(folder), **variables})
+        with house.open() as service:
+            forced(service, more(row, rows))
+        return replace(house, more=variables)
 
     return with_condition
 
@@ -60,9 +57,9 @@ def test_an_operation_is_done_at_the_right_time_from_the_right_place_under_a_tic
         # Tuesday, a quarter past nine.
         house.hands.seconds += 19 * 3600
         assert _list(service, there) == 1
-        for changed in ({"address": "10.21.0.1"}, {"address": ""}, {"ticket": ""}):
+        for otherwise in ({"address": "10.21.0.1"}, {"address": ""}, {"ticket": ""}):
             with pytest.raises(Refused):
-                _list(service, replace(there, **changed))
+                _list(service, replace(there, **otherwise))
         house.hands.seconds += 7 * 86_400
         with pytest.raises(Refused):
             _list(service, there)
@@ -124,13 +121,12 @@ def test_settings_of_conditions_are_read_strictly(house: House, key: str, value:
         pass
 
 
-def test_approvers_count_wherever_they_are(under: Callable[..., House], tmp_path: Path) -> None:
-    house = under("always", **SETTINGS)
-    roles = tmp_path / "policies" / "roles.csv"
-    text = roles.read_text()
+def test_approvers_count_wherever_they_are(under: Callable[..., House]) -> None:
     fresh = "approval.give,aal2_fresh:300,"
-    assert text.count(fresh) == 2
-    roles.write_text(text.replace(fresh, "approval.give,network:office and aal2_fresh:300,"))
+    assert SHIPPED.files["roles.csv"].count(fresh) == 2
+    there = "approval.give,network:office and aal2_fresh:300,"
+    rows = changed({"roles.csv": lambda text: text.replace(fresh, there)})
+    house = under("always", rows, **SETTINGS)
     with house.open() as service:
         join(service, house, "second", ("role:it.admin", "it"))
         with service.store.write() as connection:
@@ -139,14 +135,12 @@ def test_approvers_count_wherever_they_are(under: Callable[..., House], tmp_path
 
 
 def test_what_a_process_remembers_is_decided_by_the_circumstances_of_each_request(
-    under: Callable[..., House], tmp_path: Path
+    under: Callable[..., House],
 ) -> None:
-    house = under("always", **SETTINGS)
-    roles = tmp_path / "policies" / "roles.csv"
     there = "business_hours:mon@14:00-15:00@UTC and network:office"
     rows = f"p,role:it.teller,it,*,*,data.encrypt,{there},allow,teller-encrypt\n"
     rows += "p,role:it.teller,it,*,*,data.decrypt,ticket,allow,teller-decrypt\n"
-    roles.write_text(roles.read_text() + rows)
+    house = under("always", more(rows), **SETTINGS)
     with house.open() as service, warm.warmed(service) as memory:
         operator = Caller(authentication.local_operator(service))
         transit.create_key(service, operator, "transit", "k", transit.KeyOptions())

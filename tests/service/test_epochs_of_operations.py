@@ -137,8 +137,8 @@ class Hand:
         return done
 
     def give(self, **more: object) -> str:
-        subject = "user:auditor"
-        role = {"subject": subject, "role": "role:hr.clerk", "department": "hr", **more}
+        join(self.service, self.house, "lan")
+        role = {"subject": "user:lan", "role": "role:hr.clerk", "department": "hr", **more}
         return grants.add_grant(self.service, self.operator, **role).id  # type: ignore[arg-type]
 
     def renew(self) -> None:
@@ -147,28 +147,29 @@ class Hand:
         self.moved(lambda: grants.renew_grant(self.service, self.operator, made, span=longer))
 
     def make_eligible(self) -> None:
-        wanted = WantedEligibility("user:auditor", "role:hr.clerk", "hr")
+        join(self.service, self.house, "lan")
+        wanted = WantedEligibility("user:lan", "role:hr.clerk", "hr")
         made = self.moved(lambda: eligibilities.add(self.service, self.operator, wanted))
         self.moved(lambda: eligibilities.remove(self.service, self.operator, made.id))
 
     def activate(self) -> None:
-        wanted = WantedEligibility("user:auditor", "role:hr.clerk", "hr")
+        lan = join(self.service, self.house, "lan")
+        wanted = WantedEligibility("user:lan", "role:hr.clerk", "hr")
         eligibilities.add(self.service, self.operator, wanted)
-        auditor = Caller(authentication.authenticate(self.service, self.house.tokens["auditor"]))
         use = Use("role:hr.clerk", "hr", "because")
-        done = self.moved(lambda: role_activation.activate(self.service, auditor, use))
+        done = self.moved(lambda: role_activation.activate(self.service, lan, use))
         grant = done.grant.id
-        self.moved(lambda: role_activation.deactivate(self.service, auditor, grant))
+        self.moved(lambda: role_activation.deactivate(self.service, lan, grant))
 
     def claim(self) -> None:
         staff = staffed(self.service, self.house)
-        auditor = Caller(authentication.authenticate(self.service, self.house.tokens["auditor"]))
+        lan = staff.hire("lan", ("role:it.clerk", "it"))
         wanted = WantedRole("role:hr.clerk", "hr", 60, "because")
-        request = role_requests.ask(self.service, auditor, wanted).request.id
+        request = role_requests.ask(self.service, lan, wanted).request.id
         for name in ("admin", "head"):
             staff.approve(staff.again(name), request)
-        auditor = staff.again("auditor")
-        self.moved(lambda: role_requests.claim(self.service, auditor, request))
+        lan = staff.again("lan")
+        self.moved(lambda: role_requests.claim(self.service, lan, request))
 
     def keep(self) -> None:
         self.house.hands.seconds += 360 * 86_400

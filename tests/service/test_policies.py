@@ -69,8 +69,9 @@ def reads_bank(service: Service, clerk: Caller) -> bool:
 
 
 def test_the_files_are_published_at_the_first_start_and_not_read_as_policy_again(
-    house: House,
+    furnished: House, tmp_path: Path
 ) -> None:
+    house = copied(furnished, tmp_path / "whole")
     with house.open() as service:
         shown = policies.show(service, Caller(authentication.local_operator(service)))
         assert (shown.version.number, shown.bundle) == (1, WHOLE)
@@ -208,7 +209,7 @@ def test_a_change_of_the_policy_takes_a_second_person_who_sees_what_it_does(
     assert service.policy.in_force().number == 1
     given = staff.approve(second, request)
     terms = given.view.request.proposal.terms
-    assert (terms["before"], terms["after"]) == (WHOLE.digest, more().digest)
+    assert (terms["before"], terms["after"]) == (SHIPPED.digest, more().digest)
     assert terms["rows"] == [f"+ {BANK.strip()}"]
     assert "bank_account" in str(terms["gains"])
     # Another policy than the one that was approved needs another approval.
