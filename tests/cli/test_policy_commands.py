@@ -8,20 +8,40 @@ from pathlib import Path
 import pytest
 
 from secvault.config import shipped_policies
-from tests.cli.program import Program
+from tests.cli.program import PASSWORD, SEED, Program
 
 BANK = "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,hr-clerk-bank\n"
 
 
-@pytest.fixture
-def files(vault: Program) -> Path:
-    """The folder of the settings: a copy of the shipped one."""
-    return Path(shutil.copytree(shipped_policies(), vault.folder / "policies"))
+@pytest.fixture(scope="module")
+def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a vault whose first policy is the shipped one without its tests.
+
+    They would refuse what is added here, and what they say is tested where they are run.
+    """
+    program = Program(tmp_path_factory.mktemp("untested"))
+    files = program.folder / "policies"
+    shutil.copytree(shipped_policies(), files, ignore=shutil.ignore_patterns("tests"))
+    program.with_(
+        SECVAULT_POLICIES=str(files),
+        SECVAULT_ADMIN_NAME="admin",
+        SECVAULT_ADMIN_PASSWORD=PASSWORD,
+        SECVAULT_ADMIN_TOTP_SEED=SEED,
+    ).ok("init")
+    return program.folder
 
 
 @pytest.fixture
-def program(vault: Program, files: Path) -> Program:
-    return vault.with_(SECVAULT_POLICIES=str(files))
+def program(untested: Path, tmp_path: Path) -> Program:
+    """The program with a vault of its own, which has the policy in `files`."""
+    shutil.copytree(untested, tmp_path, dirs_exist_ok=True)
+    return Program(tmp_path).with_(SECVAULT_POLICIES=str(tmp_path / "policies"))
+
+
+@pytest.fixture
+def files(program: Program) -> Path:
+    """The folder of the settings."""
+    return program.folder / "policies"
 
 
 def add(files: Path, rows: str = BANK) -> None:
