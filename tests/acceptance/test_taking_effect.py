@@ -24,6 +24,7 @@ WORKERS = 3
 CALLERS = 6
 PROMISED_SECONDS = 1.0
 KEY = "taken-away"
+SHARED_KEY = "payroll"
 ENCRYPTOR = "p,role:it.encryptor,*,*,*,key.list,always,allow,it-encryptor-list\n"
 BODY = {"plaintext": "MTIzNDU2Nzg5MDEyMzQ1Ng=="}
 
@@ -71,6 +72,10 @@ class Load:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A service of several workers."""
     made = new_installation(tmp_path_factory.mktemp("effect"))
+    with made.opened() as service:
+        # Those who only encrypt make no key by the way.
+        operator = Caller(local_operator(service))
+        transit.create_key(service, operator, "transit", SHARED_KEY, transit.KeyOptions())
     process = made.start("--workers", str(WORKERS))
     try:
         made.wait_until_ready(process)
@@ -126,7 +131,7 @@ def test_what_is_taken_away_opens_nothing_after_a_second_in_any_worker(
         operator = Caller(local_operator(service))
         role = "role:it.encryptor" if name == "policy" else "role:it.cryptor"
         token = system_token(service, f"app-{name}", "it", role)
-        load = Load(installation.address, token, KEY if name == "key" else "payroll")
+        load = Load(installation.address, token, KEY if name == "key" else SHARED_KEY)
         with load.running():
             _wait_for(load, 200)
             take_away(service, operator, token)
