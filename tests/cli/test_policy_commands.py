@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from secvault.config import shipped_policies
+from secvault.store.tables import role_grant
 from tests.cli.program import PASSWORD, SEED, Program
 
 BANK = "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,hr-clerk-bank\n"
@@ -114,6 +115,10 @@ def test_lint_looks_into_the_vault_when_asked_and_is_strict_when_asked(
     program: Program, files: Path
 ) -> None:
     assert "privileged-without-end" not in str(program.ok("policy", "lint", "--json").json)
+    assert program.ok("policy", "lint", "--vault", "--json").json["findings"] == []
+    # As roles were given before they had to end.
+    with program.opened() as service, service.store.write() as connection:
+        connection.execute(role_grant.update().values(expires_at=None))
     said = program.ok("policy", "lint", "--vault", "--json").json
     assert {one["code"] for one in said["findings"]} == {"privileged-without-end"}
     assert program("policy", "lint", "--vault", "--strict").code == 1
