@@ -88,6 +88,9 @@ def add(service: Service, caller: Caller, wanted: WantedEligibility) -> Eligibil
     _times(service, wanted)
 
     def apart(connection: Connection, whom: str) -> tuple[Conflict, ...]:
+        # What is refused in any case, a role for oneself, is not compared with anything.
+        if whom == caller.principal.subject:
+            return ()
         start, end = _times(service, wanted)
         new = candidate(
             service, whom, wanted.role, wanted.department, not_before=start, expires_at=end

@@ -218,7 +218,8 @@ def test_an_eligibility_of_a_privileged_role_has_an_end_and_takes_two(staff: Sta
         )
     binh = staff.hire("binh")
     an = staff.again("admin")
-    wanted = WantedEligibility("user:dung", "role:hr.head", "hr", minutes=30)
+    staff.hire("chi")
+    wanted = WantedEligibility("user:chi", "role:hr.head", "hr", minutes=30)
     with pytest.raises(ApprovalRequired) as required:
         eligibilities.add(staff.service, replace(an, reason="holidays"), wanted)
     staff.approve(binh, required.value.request)
