@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Why somebody may or may not, who can, what somebody can, replays, separation of duties.",
+    help="Why somebody may or may not, who can do what, what somebody can; separation of duties.",
 )
 
 ANY = "*"

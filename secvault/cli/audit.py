@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secvault.audit.verify import AuditReport
 
 app = typer.Typer(
-    no_args_is_help=True, help="The audit log: events, verify, checkpoint, public keys."
+    no_args_is_help=True, help="The audit log: read it, verify it, prove what is in it."
 )
 
 Ended = Literal["ok", "denied", "error", "intent", "unknown"]

@@ -80,7 +80,7 @@ def consistency(
     ] = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show that a checkpoint only appended to an earlier one: nothing before it was rewritten."""
+    """Prove that a checkpoint only added to an earlier one: nothing before it was rewritten."""
     with opening.vault(context) as (service, caller):
         found = operations.audit_proofs.prove_growth(service, caller, old, new)
     if as_json:

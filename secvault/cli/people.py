@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from secvault.service.resets import Reset
 
 app = typer.Typer(
-    no_args_is_help=True, help="People who may sign in: invite, list, change, disable, unlock."
+    no_args_is_help=True, help="People who may sign in: invite, list, change, disable, let back in."
 )
 
 Who = Annotated[str, typer.Argument(metavar="PERSON", help="Sign-in name or id.")]

@@ -83,6 +83,7 @@ def show_plan(found: Plan) -> None:
         show.out(
             f"Nothing to apply: the files are policy {found.before.number}, which is in force."
         )
+        _section("They could not be applied today", found.blockers)
         return
     show.out(f"In force   policy {found.before.number}, {found.before.digest}")
     show.out(f"To apply   {found.bundle.digest}")

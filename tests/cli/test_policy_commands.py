@@ -13,6 +13,21 @@ from tests.cli.program import PASSWORD, SEED, Program
 
 BANK = "p,role:hr.clerk,hr,payroll,class:bank,record.read,always,allow,hr-clerk-bank\n"
 
+WRONG = """
+title = "What is not so"
+now = 2026-11-03T10:00:00Z
+
+[subjects.clerk]
+grants = ["role:hr.clerk"]
+
+[[case]]
+subject = "clerk"
+department = "hr"
+object = "payroll"
+action = "record.delete"
+answer = "allow"
+"""
+
 
 @pytest.fixture(scope="module")
 def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -109,6 +124,24 @@ def test_every_fault_is_named_with_file_and_line_and_nothing_is_applied(
     planned = program("policy", "plan")
     assert (planned.code, f"roles.csv line {lines}" in planned.err) == (2, True)
     assert len(program.ok("policy", "history", "--json").json["policies"]) == 1
+
+
+def test_a_plan_of_files_in_force_says_what_would_keep_them_from_being_applied(
+    program: Program, files: Path
+) -> None:
+    (files / "tests").mkdir()
+    (files / "tests" / "wrong.toml").write_text(WRONG)
+    changed = program("policy", "plan")
+    assert changed.code == 1
+    assert "1 of 1 tests fail" in changed.out.partition("It cannot be applied")[2]
+    shutil.rmtree(program.data)
+    (program.folder / "data.key").unlink()
+    administrator = {"SECVAULT_ADMIN_PASSWORD": PASSWORD, "SECVAULT_ADMIN_TOTP_SEED": SEED}
+    program.with_(SECVAULT_ADMIN_NAME="admin", **administrator).ok("init")
+    same = program("policy", "plan")
+    assert same.code == 1
+    assert same.out.startswith("Nothing to apply: the files are policy 1, which is in force.\n")
+    assert "1 of 1 tests fail" in same.out.partition("They could not be applied today")[2]
 
 
 def test_lint_looks_into_the_vault_when_asked_and_is_strict_when_asked(

@@ -23,7 +23,7 @@ def tests_pass(bundle: Bundle) -> None:
     report = check_policy_tests(bundle.files, policy.rules.fields, policy.rules.collections)
     faults = report.faults(min_coverage=0, min_score=0)
     if faults:
-        raise ConfigurationError(f"tests: {faults[0]} See `secvault policy test`.")
+        raise ConfigurationError(f"tests: {faults[0]}; see `secvault policy test`")
 
 
 def no_role_breaks_a_rule_alone(bundle: Bundle) -> None:
