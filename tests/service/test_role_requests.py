@@ -312,7 +312,7 @@ def test_a_role_that_the_policy_lets_nobody_ask_for_is_refused(
     request = ask(staff).request.id
     approve(staff, request, "admin", "head")
     closed = replace(staff.service.approvers.obligations, role_requests=())
-    monkeypatch.setattr(staff.service.approvers, "obligations", closed)
+    monkeypatch.setattr(type(staff.service.approvers), "obligations", closed)
     with pytest.raises(Refused, match="asking for it"):
         ask(staff, reason="another")
     with pytest.raises(Refused, match="asking for it"):
