@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from secvault.config import shipped_policies
 from tests.running_service import Api, Front, House
+from tests.service import policy_house
 
 ENCRYPT = "/v1/transit/encrypt/payroll"
 PLAIN = {"plaintext": base64.b64encode(b"x").decode()}
@@ -28,14 +26,12 @@ p,role:it.cryptor,it,*,*,data.encrypt,ticket,deny,test-not-under-a-ticket
 
 
 @pytest.fixture
-def guarded(front: Front, house: House, tmp_path: Path) -> Iterator[Api]:
+def guarded(front: Front, house: House) -> Iterator[Api]:
     """The application under the shipped policy and these rows, asked from inside."""
-    folder = tmp_path / "policies"
-    shutil.copytree(shipped_policies(), folder)
-    roles = folder / "roles.csv"
-    roles.write_text(roles.read_text() + ROWS)
-    more = {**SETTINGS, "SECVAULT_POLICIES": str(folder)}
-    with front.serving(replace(house, more=more)) as api:
+    mine = replace(house, more=SETTINGS)
+    with mine.open() as service:
+        policy_house.forced(service, policy_house.more(ROWS))
+    with front.serving(mine) as api:
         inside = _from(api, INSIDE)
         inside.ok("POST", "/v1/transit/keys/payroll", "system")
         inside.ok("POST", ENCRYPT, "system", PLAIN)
