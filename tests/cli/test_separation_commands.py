@@ -50,4 +50,4 @@ def test_a_record_is_approved_by_a_system_of_somebody_else_only(
     assert "draft" in head.ok("records", "list", "tax_filings").out
     refused = head("records", "approve", "tax_filings", "vat-1", "--version", "1")
     assert refused.code == 3
-    assert "Somebody else must do this" in refused.err
+    assert "only to somebody who is known not to have made or changed it" in refused.err
