@@ -13,7 +13,7 @@ from secvault.audit.query import Question, page
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound, Refused, SecvaultError, Unavailable
 from secvault.service import Service, audit_log, authentication, people, records, transit
-from secvault.service.asking import Made
+from secvault.service.operation import Made
 from secvault.service.spine import Caller, Operation, Outcome
 from tests.running_service import PASSWORD, PAYSLIP, House, payslip
 
