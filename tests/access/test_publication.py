@@ -9,8 +9,9 @@ from sqlalchemy import Connection, delete, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
 from secvault.access import Grant, Rules, publication
+from secvault.access.as_of import known_grants
 from secvault.access.bundle import Bundle, bundle_of
-from secvault.access.grants import add_grant, close_run_out, grants_as_of, list_grants, revoke_grant
+from secvault.access.grants import add_grant, close_run_out, list_grants, revoke_grant
 from secvault.errors import Conflict, Damaged, NotFound, SecvaultError
 from secvault.store import Store
 from secvault.store.epoch import POLICY, read_epoch
@@ -136,7 +137,7 @@ def test_grants_stand_in_the_past_as_they_stood_then(sqlite_store: Store, shippe
 
     def as_of(at: int) -> set[str]:
         with store.read() as connection:
-            found = grants_as_of(connection, at)
+            found = known_grants(list_grants(connection), at)
         assert all(one.revoked_at is None for one in found)
         return {one.id for one in found}
 
