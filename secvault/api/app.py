@@ -59,7 +59,7 @@ from secvault.api import (
 )
 from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
-from secvault.api.entrance import HandedOver, HandingOver
+from secvault.api.entrance import HandingOver
 from secvault.api.entrance_socket import socket_in
 from secvault.api.gate import Gate, Passage
 from secvault.api.transit.lean import LeanPath
@@ -83,7 +83,7 @@ def application(
     body_seconds: float,
     node: Node,
     program: str = "web",
-) -> ASGIApp:
+) -> Answering:
     """The whole application, open and sealed at the word of the node's sealer; see `routes`.
 
     body_seconds: how long a body may take to arrive. program: what this process is: a web worker,
@@ -111,12 +111,11 @@ def application(
 
     passage = Passage()
     lean = LeanPath(lambda: app.state.warm, passage, max_body_bytes)
-    if program == "entrance":
-        return HandedOver(Answering(Gate(app, lifespan, follow, renewed, passage), body_seconds))
     inside: ASGIApp = app
-    if node.settings.server.entrance:
+    if program == "web" and node.settings.server.entrance:
         inside = HandingOver(app, socket_in(node.settings.data_folder))
-    return Answering(Gate(inside, lifespan, follow, renewed, passage), body_seconds, lean)
+    gate = Gate(inside, lifespan, follow, renewed, passage)
+    return Answering(gate, body_seconds, lean if program == "web" else None)
 
 
 def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:

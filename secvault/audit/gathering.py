@@ -36,6 +36,10 @@ class Gathering:
         could not be made durable in time; the operation must then not be answered, though the
         event may still enter the log.
         """
+        await self.begin(event)
+
+    def begin(self, event: Event) -> asyncio.Future[None]:
+        """Begin to record; what `record` waits for, and fails as it does. Raises InvalidInput."""
         loop = asyncio.get_running_loop()
         awaited = _Awaited(self._log.draft(event), loop.create_future())
         self._next.append(awaited)
@@ -43,7 +47,7 @@ class Gathering:
             self._writing = True
             # Not at once: the other requests that this turn of the loop reads join the group.
             loop.call_soon(self._write, loop)
-        await awaited.durable
+        return awaited.durable
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._next = self._next, []
