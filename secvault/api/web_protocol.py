@@ -143,9 +143,9 @@ class WebProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         body, self._plain_body = self._plain_body, b""
-        in_work = _InWork()
+        lean, in_work = self._served.lean, _InWork()
         send, fail = partial(self._send, in_work), partial(self._fail, in_work, asked, self.headers)
-        if self._served.lean.answer_at_once(asked, body, send, fail):
+        if lean is not None and lean.answer_at_once(asked, body, send, fail):
             self.cycle = in_work
             return
         super().on_headers_complete()
