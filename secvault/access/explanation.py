@@ -15,7 +15,7 @@ from secvault.access.checked import Checked, checked
 from secvault.access.conditions import AccessContext, Outcome, fires, outcome
 from secvault.access.decide import AccessRequest, Decision
 from secvault.access.explain import ALLOW, Basis, covers, rules_about
-from secvault.access.near import Near, near_misses
+from secvault.access.near import READ, REVEAL, Near, near_misses
 from secvault.access.obligations import Slot
 from secvault.access.remedies import Remedy, may_ask_for
 from secvault.access.rows import Case
@@ -168,7 +168,9 @@ def _outcomes(
     basis: Basis, case: Case, context: AccessContext, decision: Decision
 ) -> Mapping[str, Outcome]:
     """How the conditions came out: as the decision saw them, else as they come out now."""
-    names = {rule.cond for rule in basis.rules.get(case.action, ())}
+    # What would let them reveal a field is a near miss of reading it.
+    actions = {case.action, *((REVEAL,) if case.action == READ else ())}
+    names = {rule.cond for action in actions for rule in basis.rules.get(action, ())}
     seen = dict(decision.outcomes)
     return {
         name: seen[name] if name in seen else outcome(basis.conditions.get(name), context)

@@ -26,7 +26,7 @@ from secvault.clock import timestamp
 MOST = 5
 """How many of one sort are named."""
 
-READ, READ_MASKED = "record.read", "record.read_masked"
+READ, READ_MASKED, REVEAL = "record.read", "record.read_masked", "record.reveal"
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,10 @@ def _fields(about: _Asked) -> Iterator[Near]:
     case = about.case
     if case.field == NO_FIELD:
         return
+    revealed = about.held_in(case._replace(action=REVEAL), about.ways)
+    if case.action == READ and all(rule.eft == "allow" for rule in revealed):
+        for rule in revealed[:1]:
+            yield Near(rule.id, "field", (Remedy("reveal"), *about.meeting(rule)))
     masked = case._replace(action=READ_MASKED)
     if case.action == READ and (let := about.allows(masked, about.ways)) is not None:
         yield Near(let.id, "field", (Remedy("read_masked"),))
