@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import uuid_utils
@@ -16,8 +16,15 @@ from secvault.records import facts, history, release
 from secvault.records import record as rows
 from secvault.records.collection import Collection, parse_record
 from secvault.records.release import Approved
+from secvault.records.reveal import reseal_reasons
 from secvault.service.asking import asker_of
 from secvault.service.operation import Made
+from secvault.service.record_asking import collection_of as _collection
+from secvault.service.record_asking import known as _known
+from secvault.service.record_asking import of_record as _of_record
+from secvault.service.record_asking import operation_on as _operation
+from secvault.service.record_asking import require_still as _require_still
+from secvault.service.record_asking import sorts_of as _sorts
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -104,7 +111,8 @@ def create_records(
         )
         objects = [history.object_of(collection.name, record.id) for record in made]
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
-        return Outcome(made, fields=tuple(written), count=len(made))
+        detail = {"version": made[0].version} if only else {}
+        return Outcome(made, fields=tuple(written), count=len(made), detail=detail)
 
     first = next(iter(of_about.values()), None)
     return service.spine.change(caller, replace(operation, about=_known(first)), act)
@@ -220,9 +228,11 @@ def update_record(
         # Nobody hands a record to where they could not have changed it.
         _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
         release.void(connection, collection.name, record_id)
+        reseal_reasons(connection, before, changed, service.random)
         name, who = history.object_of(collection.name, record_id), caller.principal.subject
         history.note(connection, [name], changed.version, history.UPDATE, who, at)
-        return Outcome(changed, fields=tuple(parsed))
+        detail = {"from_version": before.version, "version": changed.version}
+        return Outcome(changed, fields=tuple(parsed), detail=detail)
 
     changed = service.spine.change(caller, operation, act)
     return Shown(service, caller, collection).view(changed)
@@ -290,23 +300,6 @@ def approve_record(
     return Shown(service, caller, collection).view(record, {record_id: given})
 
 
-def _collection(service: Service, name: str) -> Collection:
-    found = service.collections.get(name)
-    if found is None:
-        raise NotFound(f"there is no collection {name[:64]}")
-    return found
-
-
-def _operation(
-    action: str, collection: Collection, record_id: str = "", field: str = ""
-) -> Operation:
-    path = (collection.department, collection.name, record_id, field)
-    resource = "/".join(part for part in path if part)
-    if field:
-        return Operation(action, collection.department, collection.name, resource, field)
-    return Operation(action, collection.department, collection.name, resource)
-
-
 def _require_writable(
     service: Service, caller: Caller, operation: Operation, fields: Iterable[str]
 ) -> None:
@@ -314,31 +307,6 @@ def _require_writable(
         service.spine.decide(
             caller, replace(operation, field=field, resource=f"{operation.resource}/{field}")
         )
-
-
-def _sorts(caller: Caller, collection: Collection) -> tuple[About, ...]:
-    sorts = facts.sorts_of(collection, asker_of(caller.principal))
-    return tuple(sort.about for sort in sorts)
-
-
-def _known(about: About | None) -> Callable[[Connection], About] | None:
-    return None if about is None else lambda _connection: about
-
-
-def _of_record(
-    service: Service, operation: Operation, collection: Collection, record_id: str
-) -> Operation:
-    """The operation with where its record's facts are found.
-
-    A record that is not there is about nobody known: whoever may see only some records learns
-    nothing of it.
-    """
-
-    def about(connection: Connection) -> About:
-        found = rows.read_records(connection, service.keyring, collection, (record_id,))
-        return about_of(found[0], collection) if found else About()
-
-    return replace(operation, about=about)
 
 
 def _require_same_person(
@@ -356,20 +324,3 @@ def _require_same_person(
         raise InvalidInput.at(
             field, "says whom the record is about, which stays; store a new record for another"
         )
-
-
-def _require_still(
-    service: Service,
-    caller: Caller,
-    operation: Operation,
-    connection: Connection,
-    record: rows.Record,
-    collection: Collection,
-    written: Sequence[str] = (),
-) -> None:
-    """Return when it is allowed to this record, and its fields, as it is in this transaction."""
-    of_this = replace(operation, about=_known(about_of(record, collection)))
-    if service.spine.looks_at_objects(operation.action):
-        service.spine.require(caller, of_this, connection)
-    if written:
-        service.spine.require_fields(caller, of_this, written, connection)
