@@ -71,9 +71,7 @@ class IndexKeys:
         return known
 
 
-def tokens(
-    collection: Collection, values: Mapping[str, JsonValue], keys: IndexKeys
-) -> list[Token]:
+def tokens(collection: Collection, values: Mapping[str, JsonValue], keys: IndexKeys) -> list[Token]:
     """The tokens of a record with these values, of its indexed fields only.
 
     values: in stored form, as `parse_record` gives them; None is no value. A part of the record
@@ -87,9 +85,7 @@ def tokens(
     ]
 
 
-def token_of(
-    keys: IndexKeys, name: str, version: int, kind: Kind, said: str, bits: int
-) -> bytes:
+def token_of(keys: IndexKeys, name: str, version: int, kind: Kind, said: str, bits: int) -> bytes:
     """One token. said: the normal form of the value, the part of it, or the name of its bucket."""
     message = said if kind is Kind.EXACT else f"{kind}\0{said}"
     return cut(hmac.digest(keys.key(name, version).expose(), message.encode(), "sha256"), bits)

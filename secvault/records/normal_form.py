@@ -8,12 +8,13 @@ of): a change of one needs a new version of the indexes of its type.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
+from secvault.records.schema_index import POWER_10
 from secvault.records.value import FieldType
 
 MOST_BUCKETS = 1_000
@@ -22,23 +23,18 @@ MOST_BUCKETS = 1_000
 _NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.MONEY})
 _DAYS = frozenset({FieldType.DATE, FieldType.DATETIME})
 _CODES = frozenset(
-    type_
-    for type_ in FieldType
-    if type_.value
-    in {
-        "phone",
-        "account",
-        "identity_number",
-        "tax_code",
-        "social_insurance_number",
-        "iban",
-        "card",
+    {
+        FieldType.PHONE,
+        FieldType.ACCOUNT,
+        FieldType.IDENTITY_NUMBER,
+        FieldType.TAX_CODE,
+        FieldType.SOCIAL_INSURANCE_NUMBER,
+        FieldType.IBAN,
+        FieldType.CARD,
     }
 )
 """Numbers that people write with spaces, points and hyphens, all of which say nothing."""
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-
-Range = tuple[Decimal | str | None, Decimal | str | None]
 
 
 def normal_form(type_: FieldType, value: JsonValue) -> str:
@@ -123,7 +119,7 @@ def buckets_between(
         given = {_currency(end) for end in (low, high) if end is not None}
         if len(given) != 1:
             raise InvalidInput.at(at, "needs both ends of a range in one currency")
-    if by == "power10":
+    if by == POWER_10:
         names = _powers(type_, low, high)
     elif low is None or high is None:
         raise InvalidInput.at(at, 'needs both ends, "from" and "to": its index has no open ranges')
@@ -193,7 +189,7 @@ def _require_few(count: int, at: str) -> None:
 
 
 def _numbered(by: str, number: Decimal) -> str:
-    return _power(number) if by == "power10" else str(_step(Decimal(by), number))
+    return _power(number) if by == POWER_10 else str(_step(Decimal(by), number))
 
 
 def _step(step: Decimal, number: Decimal) -> int:
@@ -222,7 +218,6 @@ def _powers(type_: FieldType, low: JsonValue, high: JsonValue) -> tuple[str, ...
         "0",
         *(f"+{digits}" for digits in range(1, _MOST_DIGITS + 1)),
     )
-    at: Callable[[JsonValue], int] = lambda end: every.index(  # noqa: E731 - read once, below
-        _power(Decimal(str(order_of(type_, end))))
-    )
-    return every[0 if low is None else at(low) : len(every) if high is None else at(high) + 1]
+    first = 0 if low is None else every.index(_power(Decimal(str(order_of(type_, low)))))
+    last = len(every) if high is None else every.index(_power(Decimal(str(order_of(type_, high)))))
+    return every[first : last + 1]
