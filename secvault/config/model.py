@@ -15,6 +15,7 @@ from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
@@ -289,6 +290,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    reveals: RevealSettings = RevealSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

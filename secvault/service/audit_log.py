@@ -10,7 +10,7 @@ from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, verify
 from secvault.crypto.note import NoteVerifier
-from secvault.service.reveals import reasons
+from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import open_store
@@ -23,8 +23,8 @@ VERIFY = Operation("audit.verify", "it", "log", "it/audit")
 class Events:
     """Some events. next: the `after` of the next page; None at the end.
 
-    reasons: why values were revealed, by the id of the event; None for one that was changed in the
-    store, and nothing for one that went with its record.
+    reasons: why values were revealed, by the id of the event, as far as the caller may see the history
+    of the record; None for one that was changed in the store, and nothing for one that went with it.
     """
 
     events: tuple[StoredEvent, ...]
@@ -49,7 +49,7 @@ def read_events(
         if after is None:
             service.audit.drain()
         found = query.page(service.store, question, after=after, limit=limit)
-        known = Events(found.events, found.next, reasons(service, found.events))
+        known = Events(found.events, found.next, reasons_for(service, caller, found.events))
         return Outcome(known, count=len(found.events))
 
     return service.spine.read(caller, LOG, act)

@@ -19,8 +19,9 @@ from secvault.errors import NotFound
 from secvault.records import history
 from secvault.records import record as rows
 from secvault.records.history import Deed
+from secvault.service.approvals.subjects import name_of
 from secvault.service.record_asking import collection_of, of_record, operation_on
-from secvault.service.reveals import reasons
+from secvault.service.reveals import HISTORY, reasons
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
@@ -58,7 +59,7 @@ def record_history(
     collection, and so perhaps to this record. Raises NotFound when nothing is known of it.
     """
     collection = collection_of(service, collection_name)
-    operation = operation_on("record.history", collection, rows.check_id(record_id))
+    operation = operation_on(HISTORY, collection, rows.check_id(record_id))
     operation = of_record(service, operation, collection, record_id)
     name = history.object_of(collection.name, record_id)
     whole = operation_on("record.list", collection).resource

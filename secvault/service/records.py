@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import uuid_utils
@@ -12,11 +12,12 @@ from secvault.access import About
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity.names import compared
-from secvault.records import facts, history, release
+from secvault.records import facts, history, once, release
 from secvault.records import record as rows
+from secvault.records.beside import move_beside
 from secvault.records.collection import Collection, parse_record
+from secvault.records.once import DoneAlready, Once
 from secvault.records.release import Approved
-from secvault.records.reveal import reseal_reasons
 from secvault.service.asking import asker_of
 from secvault.service.operation import Made
 from secvault.service.record_asking import collection_of as _collection
@@ -26,6 +27,8 @@ from secvault.service.record_asking import operation_on as _operation
 from secvault.service.record_asking import require_still as _require_still
 from secvault.service.record_asking import sorts_of as _sorts
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
+from secvault.service.record_writing import require_no_masks, require_writable
+from secvault.service.records_made_once import answered
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -58,11 +61,30 @@ def create_record(
     collection_name: str,
     record_id: str | None,
     values: Mapping[str, JsonValue],
+    key: str = "",
 ) -> RecordView:
-    """Store a new record. record_id: chosen by the caller, or made when None."""
+    """Store a new record. record_id: chosen by the caller, or made when None.
+
+    key: the caller's own word for this request, for a day: the same request under the same key makes
+    nothing again, and is answered in the same way. Raises Conflict, Refused, InvalidInput, also for
+    another request under the same key.
+    """
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
-    made = create_records(service, caller, collection_name, {chosen: values})
+    if not key:
+        made = create_records(service, caller, collection_name, {chosen: values})
+        return Shown(service, caller, collection).view(made[0])
+    said = Once(caller.principal.subject, once.check_key(key), collection.name, record_id)
+    before = answered(service, caller, collection, said, values)
+    if before is not None:
+        return before
+    try:
+        made = create_records(service, caller, collection_name, {chosen: values}, said)
+    except DoneAlready:
+        done = answered(service, caller, collection, said, values)
+        if done is None:
+            raise
+        return done
     return Shown(service, caller, collection).view(made[0])
 
 
@@ -71,8 +93,12 @@ def create_records(
     caller: Caller,
     collection_name: str,
     batch: Mapping[str, Mapping[str, JsonValue]],
+    said: Once | None = None,
 ) -> tuple[rows.Record, ...]:
-    """Store new records, id to values, all of them or none. Raises InvalidInput, Conflict."""
+    """Store new records, id to values, all of them or none. Raises InvalidInput, Conflict.
+
+    said: the key under which a single one is made.
+    """
     collection = _collection(service, collection_name)
     only = next(iter(batch), "") if len(batch) == 1 else ""
     operation = _operation("record.create", collection, rows.check_id(only) if only else "")
@@ -91,7 +117,7 @@ def create_records(
     for about, names in of_sort.items():
         of_these = replace(operation, about=_known(about))
         service.spine.decide(caller, of_these)
-        _require_writable(service, caller, of_these, sorted(names))
+        require_writable(service, caller, of_these, sorted(names))
     written = sorted({name for names in of_sort.values() for name in names})
 
     def act(connection: Connection) -> Outcome[tuple[rows.Record, ...]]:
@@ -103,6 +129,8 @@ def create_records(
         else:
             service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
+        if said is not None:
+            once.claim(connection, said, only, at)
         made = tuple(
             rows.create_record(
                 connection, service.keyring, collection, record_id, values, at, service.random
@@ -111,6 +139,8 @@ def create_records(
         )
         objects = [history.object_of(collection.name, record.id) for record in made]
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
+        if said is not None:
+            once.keep(connection, said, made[0], parsed[only], service.random)
         detail = {"version": made[0].version} if only else {}
         return Outcome(made, fields=tuple(written), count=len(made), detail=detail)
 
@@ -208,13 +238,14 @@ def update_record(
     if not changes:
         raise InvalidInput.at("fields", "name at least one field to change")
     parsed = parse_record(collection, changes, partial=True)
-    _require_writable(service, caller, operation, parsed)
+    require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
         at = service.clock.micros()
         before = rows.read_to_change(connection, service.keyring, collection, record_id)
         _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
         _require_same_person(before, collection, parsed)
+        require_no_masks(service, caller, collection, before, parsed)
         changed = rows.update_record(
             connection,
             service.keyring,
@@ -228,7 +259,7 @@ def update_record(
         # Nobody hands a record to where they could not have changed it.
         _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
         release.void(connection, collection.name, record_id)
-        reseal_reasons(connection, before, changed, service.random)
+        move_beside(connection, before, changed, service.random)
         name, who = history.object_of(collection.name, record_id), caller.principal.subject
         history.note(connection, [name], changed.version, history.UPDATE, who, at)
         detail = {"from_version": before.version, "version": changed.version}
@@ -298,15 +329,6 @@ def approve_record(
     operation = replace(_of_record(service, operation, collection, record_id), made=made)
     record, given = service.spine.change(caller, operation, act)
     return Shown(service, caller, collection).view(record, {record_id: given})
-
-
-def _require_writable(
-    service: Service, caller: Caller, operation: Operation, fields: Iterable[str]
-) -> None:
-    for field in fields:
-        service.spine.decide(
-            caller, replace(operation, field=field, resource=f"{operation.resource}/{field}")
-        )
 
 
 def _require_same_person(

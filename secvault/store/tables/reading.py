@@ -1,4 +1,4 @@
-"""What belongs to requests about records: why values were revealed, and what was done once."""
+"""What belongs to requests about records: why values were revealed, and what was made once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from secvault.store.written import BigInteger, LargeBinary, Text
 record_reveal = Table(
     "record_reveal",
     metadata,
-    # As the audit log names it; who, when and which field is there.
+    # As the audit log names it.
     Column("id", Text, primary_key=True),
     Column("collection", Text, nullable=False),
     Column("record", Text, nullable=False),
+    # Whoever revealed: user:<person id>
+    Column("revealer", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
     # The reason, sealed as a field of the record is.
     Column("envelope", LargeBinary, nullable=False),
     ForeignKeyConstraint(
@@ -21,6 +24,8 @@ record_reveal = Table(
     ),
     # Which reasons are kept with this record?
     Index(None, "collection", "record"),
+    # How much has this person revealed of late?
+    Index(None, "revealer", "at"),
 )
 
 idempotency_key = Table(
@@ -29,11 +34,14 @@ idempotency_key = Table(
     # Whose it is: user:<person id> or svc:<service account id>
     Column("caller", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    # HMAC-SHA-256 of what was asked for.
-    Column("digest", LargeBinary, nullable=False),
-    # What was made: <collection>/<record>
-    Column("object", Text, nullable=False),
+    # What was made. No foreign key: a record that is gone is not made again.
+    Column("collection", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    # What was asked for, sealed as a field of the record is.
+    Column("envelope", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # Which belong to this record?
+    Index(None, "collection", "record"),
     # Which are too old to be kept?
     Index(None, "created_at"),
 )

@@ -1,14 +1,14 @@
-"""why values were revealed, and what was done once
+"""why values were revealed, and what was made once
 
 Revision: 0032
-Before: 0024
+Before: 0027
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0032"
-down_revision = "0024"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -23,6 +23,8 @@ def upgrade() -> None:
         sa.Column("id", text, nullable=False),
         sa.Column("collection", text, nullable=False),
         sa.Column("record", text, nullable=False),
+        sa.Column("revealer", text, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_record_reveal")),
         sa.ForeignKeyConstraint(
@@ -32,19 +34,24 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
-    op.create_index(
-        op.f("ix_record_reveal_collection_record"), "record_reveal", ["collection", "record"]
-    )
+    for columns in (["collection", "record"], ["revealer", "at"]):
+        op.create_index(
+            op.f(f"ix_record_reveal_{'_'.join(columns)}"), "record_reveal", columns
+        )
     op.create_table(
         "idempotency_key",
         sa.Column("caller", text, nullable=False),
         sa.Column("key", text, nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("object", text, nullable=False),
+        sa.Column("collection", text, nullable=False),
+        sa.Column("record", text, nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency_key")),
     )
-    op.create_index(op.f("ix_idempotency_key_created_at"), "idempotency_key", ["created_at"])
+    for columns in (["collection", "record"], ["created_at"]):
+        op.create_index(
+            op.f(f"ix_idempotency_key_{'_'.join(columns)}"), "idempotency_key", columns
+        )
 
 
 def downgrade() -> None:
