@@ -123,7 +123,7 @@ class Asking:
         fields: Iterable[str],
         about: About | None,
     ) -> tuple[str, ...]:
-        """Those of the fields that the caller may reveal, if need be with a fresh second factor."""
+        """Those of the fields that the caller may reveal, people if need be with a fresh factor."""
         decisions = self.policy.decide_fields(
             caller.principal.subject,
             department,
@@ -133,10 +133,12 @@ class Asking:
             context=replace(self.context(caller), about=about),
             narrowing=caller.principal.narrowing,
         )
+        # A program shows no factor, however often it is asked to.
+        person = caller.principal.kind == "user"
         return tuple(
             field
             for field, decision in decisions.items()
-            if decision.allowed or decision.step_up is not None
+            if decision.allowed or (person and decision.step_up is not None)
         )
 
     def request(
