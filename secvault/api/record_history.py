@@ -47,11 +47,11 @@ def record_history_read(
     record: RecordId,
     after: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    collection_wide: Annotated[
+    collection_wide: Annotated[  # noqa: FBT002 - a parameter of the query
         bool,
         Query(
-            description="With what was done to the whole collection, which names no records: pages, "
-            "searches, exports."
+            description="With what was done to the whole collection, which names no records: "
+            "pages, searches, exports."
         ),
     ] = False,
 ) -> HistoryAnswer:

@@ -25,8 +25,8 @@ class Reveal(BaseModel):
 
     reason: str = Field(
         max_length=1024,
-        description="1 to 200 characters on one line. It is kept with the record, for those who may "
-        "see its history.",
+        description="1 to 200 characters on one line. It is kept with the record, for those who "
+        "may see its history.",
     )
     ticket: str = Field(
         "", max_length=64, description="As the header X-Ticket, which it goes before; may be empty."

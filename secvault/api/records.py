@@ -65,8 +65,8 @@ class RecordAnswer(BaseModel):
     masked: dict[str, str] = Field(description="Shown in place of a value.")
     withheld: dict[str, str] = Field(description="Fields that are not shown, with the reason.")
     revealable: list[str] = Field(
-        description="Those of the masked and withheld fields that you may reveal, each with a reason "
-        "and a second factor just shown."
+        description="Those of the masked and withheld fields that you may reveal, each with a "
+        "reason and a second factor just shown."
     )
     created_at: str
     updated_at: str

@@ -1,4 +1,4 @@
-"""Which version a change is based on: the ETag of what was seen, as If-Match; or that there is none."""
+"""Which version a change is based on: by the ETag of what was seen; or that there is none."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ def reveal(
     """
     said = reason or _asked()
     with opening.vault(context) as (service, caller):
-        shown = operations.reveals.reveal_field(
-            service, caller, collection, record_id, name, said
-        )
+        shown = operations.reveals.reveal_field(service, caller, collection, record_id, name, said)
     if as_json:
         show.document(
             {

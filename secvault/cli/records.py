@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Records: list, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to the session or "
-    "token of whoever asks; the operator of this machine sees no record.",
+    help="Records: list, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to the "
+    "session or token of whoever asks; the operator of this machine sees no record.",
 )
 
 # The most columns of fields that a list shows to a person.

@@ -82,7 +82,7 @@ def move_beside(connection: Connection, before: Record, after: Record, random: R
         here = (table.c.collection == after.collection) & (table.c.record == after.id)
         for row in connection.execute(select(table).where(here)).all():
             value = open_field(row.envelope, before.data_key, _place(row, name_of(row)))
-            this = and_(*(column == row._mapping[column] for column in table.primary_key))
+            this = and_(*(column == getattr(row, column.name) for column in table.primary_key))
             sealed = seal_beside(after, name_of(row), value, random)
             connection.execute(update(table).where(this).values(envelope=sealed))
 

@@ -1,8 +1,8 @@
 """What was made under an Idempotency-Key, so that a request that is sent again makes nothing twice.
 
-As draft-ietf-httpapi-idempotency-key-header says: a key is the caller's own, stands for one request,
-and is forgotten after a time. The request is kept sealed beside the record that it made, and with it
-the answer, which is made from it: what the caller may see of it *now*.
+As draft-ietf-httpapi-idempotency-key-header says: a key is the caller's own, stands for one
+request, and is forgotten after a time. The request is kept, sealed beside the record that it made;
+the answer is made from it again: what the caller may see of it *now*.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KEY = re.compile(r"[ -~]{1,255}")
 class Once:
     """A request to make a record, which is to be done once.
 
-    caller: a subject. asked: the id that the caller chose for the record; None when it was left out.
+    caller: a subject. asked: the id that the caller chose for the record; None when left out.
     """
 
     caller: str
@@ -133,9 +133,7 @@ def as_made(
         if request != {"id": once.asked, "fields": dict(values)}:
             raise _other_request()
         at = row.created_at
-        return Record(
-            row.collection, row.record, row.subject, 1, dict(values), {}, key, at, at
-        )
+        return Record(row.collection, row.record, row.subject, 1, dict(values), {}, key, at, at)
     raise Conflict(f"this was done under the same {HEADER}, and what it made is gone since")
 
 

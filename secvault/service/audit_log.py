@@ -23,8 +23,8 @@ VERIFY = Operation("audit.verify", "it", "log", "it/audit")
 class Events:
     """Some events. next: the `after` of the next page; None at the end.
 
-    reasons: why values were revealed, by the id of the event, as far as the caller may see the history
-    of the record; None for one that was changed in the store, and nothing for one that went with it.
+    reasons: why values were revealed, by the id of the event, as far as the caller may see the
+    history of the record; None for one that was changed in the store, nothing for one that is gone.
     """
 
     events: tuple[StoredEvent, ...]

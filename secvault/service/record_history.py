@@ -70,9 +70,7 @@ def record_history(
         questions = [Question(resource=operation.resource)]
         if collection_wide:
             questions.append(Question(resource=whole, below=False))
-        pages = [
-            query.page(service.store, one, after=after, limit=limit) for one in questions
-        ]
+        pages = [query.page(service.store, one, after=after, limit=limit) for one in questions]
         found = sorted((one for page in pages for one in page.events), key=_newest_first)
         events = tuple(found[:limit])
         more = len(found) > limit or any(page.next is not None for page in pages)

@@ -26,8 +26,8 @@ class RecordView:
 
     fields: values in clear. masked: what is shown instead of the value. withheld: why a field
     that has a value is not shown at all. revealable: those of the masked and withheld fields that
-    the caller may reveal, each with a reason. released: whether its collection has records approved.
-    approved: who approved it as it is; None for a draft. Times in micros.
+    the caller may reveal, each with a reason. released: whether its collection has records
+    approved. approved: who approved it as it is; None for a draft. Times in micros.
     """
 
     collection: str

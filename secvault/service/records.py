@@ -30,7 +30,7 @@ from secvault.service.record_views import RecordView, Shown, about_of, approved_
 from secvault.service.record_writing import require_no_masks, require_writable
 from secvault.service.records_made_once import answered
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.spine import Caller, Outcome
 
 PAGE_LIMIT = 500
 _SOMEBODY = "user:somebody"
@@ -65,9 +65,9 @@ def create_record(
 ) -> RecordView:
     """Store a new record. record_id: chosen by the caller, or made when None.
 
-    key: the caller's own word for this request, for a day: the same request under the same key makes
-    nothing again, and is answered in the same way. Raises Conflict, Refused, InvalidInput, also for
-    another request under the same key.
+    key: the caller's own word for this request, for a day: the same request under the same key
+    makes nothing again, and is answered in the same way. Raises Conflict, Refused, InvalidInput, also
+    for another request under the same key.
     """
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex

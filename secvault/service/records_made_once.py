@@ -27,8 +27,8 @@ def answered(
 ) -> RecordView | None:
     """The record as the key made it, as far as the caller may see it now; None for a new key.
 
-    Decided like the request that it repeats; in the log it counts none. Raises Refused; InvalidInput
-    when it is another request; Conflict when what it made is gone.
+    Decided like the request that it repeats; in the log it counts none. Raises Refused;
+    InvalidInput when it is another request; Conflict when what it made is gone.
     """
     at = service.clock.micros()
     with service.store.read() as connection:

@@ -1,4 +1,4 @@
-"""Revealing a value that is shown masked: one at a time, for a reason that is kept, and not many."""
+"""Revealing a value that is shown masked: one at a time, not many, for a reason that is kept."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def reveal_field(
 ) -> Revealed:
     """One field in clear, put on record with why: 1 to 200 characters on one line.
 
-    Raises Refused; StepUpRequired when a second factor must be shown again; TooManyAttempts when the
-    caller has revealed as many values in an hour as the settings allow; NotFound; InvalidInput.
+    Raises Refused; StepUpRequired when a second factor must be shown again; TooManyAttempts when
+    the caller has revealed as many values in an hour as the settings allow; NotFound; InvalidInput.
     """
     said = names.display_name(reason, "reason", LONGEST_REASON)
     collection = collection_of(service, collection_name)

@@ -29,7 +29,9 @@ PRINTED = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Mapping[str, str]]]:
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Installation, Mapping[str, str]]]:
     """The running service, and the token that each example is run with."""
     installation = new_installation(tmp_path_factory.mktemp("served"))
     with installation.opened() as service:

@@ -55,7 +55,11 @@ def test_another_request_under_the_key_is_refused_and_makes_nothing(api: Api) ->
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
     elsewhere = api(
-        "POST", "/api/v1/records/contracts", "head", {"fields": {}}, headers={"Idempotency-Key": KEY}
+        "POST",
+        "/api/v1/records/contracts",
+        "head",
+        {"fields": {}},
+        headers={"Idempotency-Key": KEY},
     )
     assert elsewhere.status_code == 422
     assert _count(api) == before

@@ -102,7 +102,7 @@ def test_what_is_not_there_is_said_so(api: Api) -> None:
         "/api/v1/records/no_such_collection/pay-1/fields/bank_account/reveal",
     ):
         assert api("POST", path, "head", WHY).status_code == 404
-    assert api("GET", "/api/v1/records/payroll/no-such-record/history", "head").status_code == 404
+    assert api("GET", "/api/v1/records/payroll/never-asked-for/history", "head").status_code == 404
 
 
 def test_one_person_reveals_only_so_much_in_an_hour(api: Api) -> None:
@@ -117,7 +117,7 @@ def test_one_person_reveals_only_so_much_in_an_hour(api: Api) -> None:
 
 
 def test_the_history_says_who_made_changed_and_read_it_and_which_fields(api: Api) -> None:
-    change = {"fields": {"status": "approved", "note": "checked"}}
+    change = {"fields": {"status": "approved", "working_days": "21"}}
     assert api("PATCH", PLACE, "clerk", change, headers={"If-Match": '"1"'}).is_success
     api.ok("GET", PLACE, "clerk")
     found = api.ok("GET", f"{PLACE}/history", "head")
@@ -131,7 +131,7 @@ def test_the_history_says_who_made_changed_and_read_it_and_which_fields(api: Api
     assert said[:2] == [("record.list", "clerk"), ("record.update", "clerk")]
     assert ("record.create", "head") in said
     update = found["events"][1]
-    assert set(update["fields"]) == {"status", "note"}
+    assert set(update["fields"]) == {"status", "working_days"}
     assert update["detail"] == {"from_version": 1, "version": 2}
 
     pages, after = [], ""

@@ -35,9 +35,7 @@ def upgrade() -> None:
         ),
     )
     for columns in (["collection", "record"], ["revealer", "at"]):
-        op.create_index(
-            op.f(f"ix_record_reveal_{'_'.join(columns)}"), "record_reveal", columns
-        )
+        op.create_index(op.f(f"ix_record_reveal_{'_'.join(columns)}"), "record_reveal", columns)
     op.create_table(
         "idempotency_key",
         sa.Column("caller", text, nullable=False),
@@ -49,9 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency_key")),
     )
     for columns in (["collection", "record"], ["created_at"]):
-        op.create_index(
-            op.f(f"ix_idempotency_key_{'_'.join(columns)}"), "idempotency_key", columns
-        )
+        op.create_index(op.f(f"ix_idempotency_key_{'_'.join(columns)}"), "idempotency_key", columns)
 
 
 def downgrade() -> None:
