@@ -85,13 +85,19 @@ class Explanation:
 
     @property
     def own_remedies(self) -> tuple[Remedy, ...]:
-        """Those that the subject may know of, and use."""
-        return tuple(one for one in self.remedies if _is_theirs(one, self.own))
+        """Those that the subject may know of, and use, with all else that it takes beside them."""
+        return tuple(
+            one for one in self.remedies if _is_theirs(one, self.own) and self._leads_on(one)
+        )
+
+    def _leads_on(self, remedy: Remedy) -> bool:
+        taking = [miss.remedies for miss in self.near if remedy in miss.remedies]
+        return not taking or any(all(_is_theirs(one, self.own) for one in all_) for all_ in taking)
 
     def for_user(self, language: str = "en") -> str:
         """What the subject reads: the reason, and the first thing that they can do about it."""
         first = next(iter(self.own_remedies), None)
-        if first is None or first.type in _SAID:
+        if first is None or first.type in _SAID or self.kind in (SEALED, SUSPENDED):
             return self.reasons[language]
         return f"{self.reasons[language]} {first.text(language)}"
 

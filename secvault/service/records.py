@@ -66,8 +66,8 @@ def create_record(
     """Store a new record. record_id: chosen by the caller, or made when None.
 
     key: the caller's own word for this request, for a day: the same request under the same key
-    makes nothing again, and is answered in the same way. Raises Conflict, Refused, InvalidInput, also
-    for another request under the same key.
+    makes nothing again, and is answered in the same way. Raises Conflict, Refused; InvalidInput,
+    also for another request under the same key.
     """
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
