@@ -66,14 +66,10 @@ def test_an_example_prints_what_it_should(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED[title]
-
-
-def test_the_record_was_made_once_though_it_was_sent_twice(
-    served: tuple[Installation, Mapping[str, str]],
-) -> None:
-    installation, tokens = served
-    page = installation.call("GET", "/api/v1/records/visitors", tokens[HERE]).json()
-    assert len(page["records"]) == 1
+    if title == HERE:
+        # It was sent twice.
+        page = installation.call("GET", "/api/v1/records/visitors", tokens[HERE]).json()
+        assert len(page["records"]) == 1
 
 
 def test_every_example_is_run() -> None:
