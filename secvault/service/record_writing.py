@@ -31,10 +31,10 @@ def require_writable(
             refused[field] = error
     if refused:
         # What no factor would mend is what there is to say.
-        error = min(refused.values(), key=lambda one: isinstance(one, StepUpRequired))
-        error.fields = tuple(FieldError(name, one.detail) for name, one in refused.items())
-        error.detail = f"not written: {', '.join(refused)}. {error.detail}"
-        raise error
+        said = min(refused.values(), key=lambda one: isinstance(one, StepUpRequired))
+        said.fields = tuple(FieldError(name, one.detail) for name, one in refused.items())
+        said.detail = f"not written: {', '.join(refused)}. {said.detail}"
+        raise said
 
 
 def require_no_masks(

@@ -65,7 +65,7 @@ def reveal_field(
         _require_few(service, connection, who, at)
         keep_reason(connection, record, reveal, said, who, at, service.random)
         shown = Revealed(collection.name, record.id, field, value, record.version, reveal)
-        detail = {"reveal": reveal, "version": record.version}
+        detail: dict[str, str | int | bool] = {"reveal": reveal, "version": record.version}
         return Outcome(shown, fields=(field,), detail=detail)
 
     return service.spine.change(caller, operation, act)
