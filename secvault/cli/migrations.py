@@ -91,9 +91,7 @@ def stop_migration(
 
 def _done_here(service: Service, caller: Caller, collection: str) -> Migration:
     with progress.of_count(f"migrating {show.cell(collection)}") as so_far:
-        return operations.schema_migrations.migrate_collection(
-            service, caller, collection, so_far
-        )
+        return operations.schema_migrations.migrate_collection(service, caller, collection, so_far)
 
 
 def _watched(service: Service, caller: Caller, run: MigrationRun) -> MigrationRun:

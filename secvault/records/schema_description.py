@@ -29,9 +29,10 @@ def described(collection: Collection) -> Description:
             "person": collection.person_field,
             "team": collection.team_field,
             "subject": collection.subject_field,
-            "release": collection.release and str(collection.release),
-            "retention": retention
-            and {
+            "release": None if collection.release is None else str(collection.release),
+            "retention": None
+            if retention is None
+            else {
                 "years": retention.years,
                 "months": retention.months,
                 "from": retention.from_field,
@@ -95,13 +96,14 @@ def _field(field: Field) -> Description:
     return {
         "type": str(field.type),
         "class": str(field.sensitivity),
-        "mask": field.mask and str(field.mask),
+        "mask": None if field.mask is None else str(field.mask),
         "required": field.required,
         "retired": field.retired,
         **limits,
-        "index": field.index and asdict(field.index),
-        "deidentify": field.deidentify
-        and {**asdict(field.deidentify), "how": str(field.deidentify.how)},
+        "index": None if field.index is None else asdict(field.index),
+        "deidentify": None
+        if field.deidentify is None
+        else {**asdict(field.deidentify), "how": str(field.deidentify.how)},
     }
 
 
@@ -116,9 +118,7 @@ def _plain(limit: object) -> JsonValue:
 
 def _said_only(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The same without what says nothing: null, false, empty."""
-    left = {
-        key: _said_only(one) if isinstance(one, Mapping) else one for key, one in value.items()
-    }
+    left = {key: _said_only(one) if isinstance(one, Mapping) else one for key, one in value.items()}
     return {key: one for key, one in left.items() if not _says_nothing(one)}
 
 

@@ -42,7 +42,7 @@ def migrate_batch(
     at: int,
     random: Random,
 ) -> Batch:
-    """Bring the next old records after this id to the present schema, with the caller's transaction.
+    """Bring the next old records after this id to the present schema, in the caller's transaction.
 
     Values, versions and approvals stay. at: micros, the time of data keys that are made. Raises
     Damaged when not a record, but a key or what is known of the schemas cannot be opened.

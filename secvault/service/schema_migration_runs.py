@@ -130,9 +130,7 @@ def do_requested_migration(
         else:
             with service.store.write() as connection:
                 damaged = len(done.damaged)
-                schema_migration_run.conclude(
-                    connection, run, remaining=done.left, damaged=damaged
-                )
+                schema_migration_run.conclude(connection, run, remaining=done.left, damaged=damaged)
         with service.store.read() as connection:
             ended = schema_migration_run.read_run(connection, run)
         detail |= {"version": ended.version or 0, "problems": ended.damaged}

@@ -18,7 +18,7 @@ BATCH = 100
 
 Tell = Callable[[int, int], None]
 Note = Callable[[Connection, int, Batch, int], None]
-"""Called in the transaction of a batch, with the schema's version, the batch, and how many are left.
+"""Called in a batch's transaction, with the schema's version, the batch, and how many are left.
 
 What it raises ends the run, and undoes the batch.
 """
@@ -96,9 +96,7 @@ def operation_on_schema(service: Service, action: str, collection: str) -> Opera
     known = service.collections.get(collection)
     if known is None:
         raise NotFound(f"there is no collection {collection[:64]!r}")
-    return Operation(
-        action, known.department, collection, f"{known.department}/{collection}"
-    )
+    return Operation(action, known.department, collection, f"{known.department}/{collection}")
 
 
 def _state(service: Service, collection: str) -> tuple[int, int]:

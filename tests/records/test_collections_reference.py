@@ -51,7 +51,8 @@ def _collection(collection: Collection) -> Iterator[str]:
         *(["approved by a second person"] if collection.release else []),
         _kept(collection.retention),
     ]
-    yield f"**`{collection.name}`** {collection.title['en']} ({collection.title['vi']}): {', '.join(facts)}."
+    titles = f"{collection.title['en']} ({collection.title['vi']})"
+    yield f"**`{collection.name}`** {titles}: {', '.join(facts)}."
     yield ""
     yield "| field | type | class | mask | found by | de-identified |"
     yield "|---|---|---|---|---|---|"
@@ -61,7 +62,9 @@ def _collection(collection: Collection) -> Iterator[str]:
 
 def _cells(field: Field) -> tuple[str, ...]:
     marks = "".join(
-        mark for mark, here in ((" (required)", field.required), (" (retired)", field.retired)) if here
+        mark
+        for mark, here in ((" (required)", field.required), (" (retired)", field.retired))
+        if here
     )
     return (
         f"`{field.name}`{marks}",
@@ -115,7 +118,9 @@ def test_the_page_names_every_key_type_class_mask_and_way() -> None:
     assert not {one for one in (*INDEX_TYPES, *DAYS) if one not in text}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (shipped_policies() / "collections").glob("*.toml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (shipped_policies() / "collections").glob("*.toml"))
+)
 def test_a_file_that_is_edited_is_told_where_every_key_is_described(name: str) -> None:
     head = (shipped_policies() / "collections" / name).read_text("utf-8").split("\n\n")[0]
     assert "docs/reference/collections.md" in head

@@ -212,7 +212,10 @@ def test_the_plan_says_which_records_are_to_be_migrated_and_why(
         found = policies.plan(service, operator, hr(*edits, up)).findings
         return [f"{one.level} {one.where} {one.text}" for one in found if one.code == "migrate"]
 
-    run = "until each is written again; once the policy is in force, run `secvault records migrate payroll`"
+    run = (
+        "until each is written again; once the policy is in force, run "
+        "`secvault records migrate payroll`"
+    )
     assert told(CLOSED) == [
         f"warning {HR} payroll: what records hold in working_days stays unencrypted {run}"
     ]

@@ -23,7 +23,15 @@ from secvault.service.spine import Caller
 from secvault.store.tables import record, record_field, record_index
 from tests.running_service import PAYSLIP, House, copied, system_token
 from tests.service.policy_house import applied, without_tests
-from tests.service.test_schema_changes import BONUS, CLOSED, INDEXED, RETIRED, hr, up, without_required
+from tests.service.test_schema_changes import (
+    BONUS,
+    CLOSED,
+    INDEXED,
+    RETIRED,
+    hr,
+    up,
+    without_required,
+)
 
 PAYROLL = "payroll"
 COUNT = 25
