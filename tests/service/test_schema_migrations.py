@@ -287,7 +287,10 @@ def test_only_who_may_migrate_may_ask_and_an_auditor_sees_it(
         text = system_token(service, name, department, role)
         return Caller(authentication.authenticate(service, text))
 
-    in_hr, elsewhere = who("a", "hr", "role:it.admin"), who("b", "logistics", "role:it.admin")
+    in_hr, elsewhere = (
+        who("hr-admin", "hr", "role:it.admin"),
+        who("other-admin", "logistics", "role:it.admin"),
+    )
     auditor = Caller(authentication.authenticate(service, house.tokens["auditor"]))
     run = runs.request_migration(service, in_hr, PAYROLL)
     for stranger in (head, elsewhere, auditor):
