@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from secvault.errors import InvalidInput
 from secvault.records.exports.column import Cell
 
-LEAST_K, USUAL_K, MOST_K = 2, 5, 1000
+LEAST_K, MOST_K = 2, 1000
 MOST_GROUPS = 200_000
 """Different combinations that are counted; what keeps so many apart hides nobody."""
 
@@ -42,10 +42,13 @@ class _Group:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of each combination. blanked: by column, how many different values are left
-    blank. small: the sizes, in people, of the groups that are left out, and how many there are of
-    each. left_out: their records. groups: those that remain. diversity: the fewest different values
-    that a sensitive column has in one of them, up to k (l of distinct l-diversity).
+    """What becomes of each combination.
+
+    blanked: by column, how many different values are left blank. small: the sizes, in people, of
+    the groups that are left out, and how many there are of each. left_out: their records. groups:
+    those that remain. achieved: the people of the smallest of them, up to k; 0 when none remains.
+    diversity: the fewest different values that a sensitive column has in one of them, up to k
+    (l of distinct l-diversity).
     """
 
     k: int
@@ -54,13 +57,19 @@ class Verdict:
     left_out: int
     groups: int
     diversity: tuple[int, ...]
+    achieved: int
     _rare: tuple[frozenset[Cell], ...]
-    _out: frozenset[Key]
+    _kept: frozenset[Key]
+
+    @property
+    def met(self) -> bool:
+        """Whether every combination has k people as it is, with nothing blank or left out."""
+        return not self.left_out and not any(self.blanked)
 
     def shown(self, key: Key) -> Key | None:
         """The combination as it is shown; None for a record that is left out."""
         made = _blank(key, self._rare)
-        return None if made in self._out else made
+        return made if made in self._kept else None
 
 
 class Groups:
@@ -102,8 +111,9 @@ class Groups:
             left_out=sum(group.rows for group in out.values()),
             groups=len(kept),
             diversity=tuple(min(each) for each in least),
+            achieved=min((len(group.subjects) for group in kept), default=0),
             _rare=rare,
-            _out=frozenset(out),
+            _kept=frozenset(merged) - frozenset(out),
         )
 
     def _rare(self) -> tuple[frozenset[Cell], ...]:

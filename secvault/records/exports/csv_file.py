@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) that Excel opens as UTF-8 and that no spreadsheet takes formulas from.
+"""CSV (RFC 4180) in UTF-8, which no spreadsheet takes formulas from.
 
 Text that begins like a formula has an apostrophe before it (`people_file.guarded`, after OWASP's
 CSV Injection), which programs take off again by `unguarded`; numbers and dates are written bare, by
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from secvault.identity.people_file import guarded
 from secvault.records.exports.column import Cell, Column
-from secvault.records.exports.writer import Rows
+from secvault.records.exports.writer import Rows, Style
 
 BYTE_ORDER_MARK = "\ufeff"
 """By which Excel knows UTF-8."""
@@ -26,9 +26,10 @@ BYTE_ORDER_MARK = "\ufeff"
 class CsvFile:
     """One CSV file."""
 
-    def __init__(self, heads: Sequence[str]) -> None:
+    def __init__(self, heads: Sequence[str], *, mark: bool) -> None:
         self._text = io.StringIO(newline="")
-        self._text.write(BYTE_ORDER_MARK)
+        if mark:
+            self._text.write(BYTE_ORDER_MARK)
         self._written = csv.writer(self._text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         self._written.writerow([guarded(head) for head in heads])
 
@@ -51,10 +52,11 @@ class CsvFile:
         return taken
 
 
-def open_file(columns: Sequence[Column], *, title: str, titles: bool, scratch: Path) -> CsvFile:
+def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> CsvFile:
     """An empty file with its heading."""
-    del title, scratch
-    return CsvFile([column.title if titles else column.name for column in columns])
+    del scratch
+    heads = [column.title if style.titles else column.name for column in columns]
+    return CsvFile(heads, mark=style.mark)
 
 
 def plain_text(cell: Cell) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from secvault.records.exports.column import Cell, Column
 from secvault.records.exports.csv_file import moment_text
-from secvault.records.exports.writer import Rows
+from secvault.records.exports.writer import Rows, Style
 
 
 class JsonLinesFile:
@@ -42,11 +42,9 @@ class JsonLinesFile:
         """Nothing is on disk."""
 
 
-def open_file(
-    columns: Sequence[Column], *, title: str, titles: bool, scratch: Path
-) -> JsonLinesFile:
+def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> JsonLinesFile:
     """An empty file. Programs go by names: titles are not used."""
-    del title, titles, scratch
+    del style, scratch
     return JsonLinesFile([column.name for column in columns])
 
 

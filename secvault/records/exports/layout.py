@@ -80,11 +80,6 @@ class Layout:
         cells += [seen.masked.get(name) for name in self.masked]
         return cells
 
-    def columns_of(self, name: str) -> tuple[str, ...]:
-        """The columns in which a field is shown."""
-        mine = (name, f"{name}_currency", f"{name}_sha256", f"{name}{MASKED}")
-        return tuple(one.name for one in self.columns if one.name.rstrip("_") in mine)
-
 
 def layout_of(collection: Collection, clear: Set[str], masked: Set[str], language: str) -> Layout:
     """The layout for somebody who sees these fields in clear, and these masked, in some record."""

@@ -12,7 +12,7 @@ from typing import Any
 from secvault.errors import ConfigurationError, InvalidInput
 from secvault.records.exports.column import Cell, Column, Kind
 from secvault.records.exports.outflow import Outflow
-from secvault.records.exports.writer import Rows
+from secvault.records.exports.writer import Rows, Style
 
 GROUP_ROWS = 20_000
 """Rows that are written together, which is what the file can be read by."""
@@ -70,9 +70,9 @@ class ParquetFile:
             ) from None
 
 
-def open_file(columns: Sequence[Column], *, title: str, titles: bool, scratch: Path) -> ParquetFile:
+def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> ParquetFile:
     """An empty file. Raises ConfigurationError when pyarrow is not installed."""
-    del title, titles, scratch
+    del style, scratch
     try:
         import pyarrow  # noqa: PLC0415 - an extra, and loading it takes a quarter of a second
         from pyarrow import parquet  # noqa: PLC0415

@@ -1,22 +1,22 @@
 """De-identified rows: what the schema says of each field is done to its values, and no more shown.
 
-Stricter than the schema in four ways, which no file can undo: free text (several lines) and
+Stricter than the schema in five ways, which no file can undo: free text (several lines) and
 attachments are always left out; the number of the person whom a record is about is never kept, only
-its pseudonym; a record's own id is left out, or its pseudonym shown where it is that number; and
-texts, addresses and numbers that somebody gives out (telephone, account, tax code...) are left out
-unless the file itself says what to do with them.
+its pseudonym; a record's own id is left out, or its pseudonym shown where it is that number; texts,
+addresses and numbers that somebody gives out (telephone, account, tax code...) are left out unless
+the file itself says what to do with them; and what names somebody by itself is never kept as it is.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol
 
-from secvault.crypto.canonical import JsonValue, canonical_json
+from secvault.crypto.canonical import JsonValue
+from secvault.errors import InvalidInput
 from secvault.identity.names import compared
 from secvault.records.collection import OWN_ID, Collection, Field, Sensitivity
 from secvault.records.exports.column import (
@@ -32,7 +32,7 @@ from secvault.records.exports.column import (
     titled,
 )
 from secvault.records.exports.pseudonym import Pseudonyms
-from secvault.records.mask import masked
+from secvault.records.mask import Mask, masked
 from secvault.records.schema_deidentify import Deidentify, How
 from secvault.records.value import FieldType
 
@@ -50,6 +50,19 @@ _ONLY_IF_SAID = frozenset(FieldType) - {
     FieldType.DATETIME,
     FieldType.CHOICE,
 }
+_DIRECT = frozenset(
+    {
+        FieldType.EMAIL,
+        FieldType.PHONE,
+        FieldType.ACCOUNT,
+        FieldType.IDENTITY_NUMBER,
+        FieldType.TAX_CODE,
+        FieldType.SOCIAL_INSURANCE_NUMBER,
+        FieldType.IBAN,
+        FieldType.CARD,
+    }
+)
+"""Types whose values are somebody's, wherever they stand."""
 _ATTRIBUTES = frozenset(
     {
         Sensitivity.SALARY,
@@ -59,7 +72,7 @@ _ATTRIBUTES = frozenset(
         Sensitivity.TRADE_SECRET,
     }
 )
-"""Classes that are what is studied; the others may tell who somebody is."""
+"""Classes that are what is studied; fields of the others may tell who somebody is."""
 
 
 class Read(Protocol):
@@ -141,7 +154,7 @@ class Treatment:
 
 
 def how_of(collection: Collection, field: Field) -> Deidentify:
-    """What is really done to a field: what the schema says, and the four rules of this file."""
+    """What is really done to a field: what the schema says, and the five rules of this file."""
     said = field.deidentified
     if field.type in _NEVER or field.limits.multi_line:
         return Deidentify(How.DROP)
@@ -150,6 +163,8 @@ def how_of(collection: Collection, field: Field) -> Deidentify:
     if field.deidentify is None and field.type in _ONLY_IF_SAID:
         return Deidentify(How.DROP)
     if said.how is How.MASK and field.mask is None:
+        return Deidentify(How.DROP)
+    if said.how is How.KEEP and _is_direct(field):
         return Deidentify(How.DROP)
     if said.how is How.PSEUDONYM and not said.domain:
         return Deidentify(How.PSEUDONYM, f"{collection.name}.{field.name}")
@@ -161,8 +176,9 @@ def treatment_of(
 ) -> Treatment:
     """What is done to the records of a collection.
 
-    quasi: the fields by which somebody might know a person again; none for all that are shown but
-    pseudonyms and what is studied (salaries, health, prices...).
+    quasi: fields by which somebody might know a person again, beside the usual ones: all that are
+    shown but pseudonyms and what is studied (salaries, health, prices...). Raises InvalidInput for
+    one that is not shown.
     """
     with_id = _person(collection) == OWN_ID
     columns = [Column("id", "Id", Kind.TEXT)] if with_id else []
@@ -175,14 +191,9 @@ def treatment_of(
                 Treated(field, told.how, told.domain, told.step, len(columns), len(made))
             )
             columns += made
-    known = [one for one in treated if _is_quasi(one, quasi)]
-    studied = [
-        one
-        for one in treated
-        if one not in known
-        and one.field.sensitivity in _ATTRIBUTES
-        and one.how is not How.PSEUDONYM
-    ]
+    _require_shown(collection, treated, quasi)
+    known = [one for one in treated if one.field.name in quasi or _tells_who(one)]
+    studied = [one for one in treated if one not in known and one.how is not How.PSEUDONYM]
     return Treatment(
         collection,
         distinct(columns),
@@ -194,35 +205,41 @@ def treatment_of(
     )
 
 
-def digest_of(collection: Collection) -> str:
-    """SHA-256 over what is done to each field, and why it is sensitive: another for another schema.
-
-    A disclosure is bound to it.
-    """
-    said: dict[str, JsonValue] = {}
-    for name, field in collection.fields.items():
-        told = how_of(collection, field)
-        mask = str(field.mask) if told.how is How.MASK else ""
-        said[name] = [
-            str(field.type), str(field.sensitivity), str(told.how), told.domain, told.step, mask,
-        ]  # fmt: skip
-    document: dict[str, JsonValue] = {"person": _person(collection), "fields": said}
-    return hashlib.sha256(canonical_json(document)).hexdigest()
-
-
 def hows(collection: Collection) -> Mapping[str, Deidentify]:
     """What is done to each field, by name."""
     return {name: how_of(collection, field) for name, field in collection.fields.items()}
 
 
+def _require_shown(
+    collection: Collection, treated: Sequence[Treated], quasi: Sequence[str]
+) -> None:
+    shown = {one.field.name for one in treated}
+    for name in quasi:
+        if name not in shown:
+            told = name if name in collection.fields else "(another name)"
+            raise InvalidInput.at("quasi", f"{told} is no field that this export shows")
+
+
+def _tells_who(one: Treated) -> bool:
+    """Whether somebody who knows a little of a person might find them by it."""
+    if one.how is How.PSEUDONYM:
+        return False
+    # A mask leaves a part of the value.
+    partly = one.how is How.MASK and one.field.mask is not Mask.HIDDEN
+    return partly or one.field.sensitivity not in _ATTRIBUTES
+
+
+def _is_direct(field: Field) -> bool:
+    named = field.sensitivity in (Sensitivity.PERSONAL, Sensitivity.IDENTITY)
+    return (
+        field.type in _DIRECT
+        or field.sensitivity is Sensitivity.IDENTITY
+        or (named and field.type is FieldType.TEXT)
+    )
+
+
 def _person(collection: Collection) -> str:
     return collection.subject_field or collection.person_field
-
-
-def _is_quasi(one: Treated, named: Sequence[str]) -> bool:
-    if named:
-        return one.field.name in named
-    return one.how is not How.PSEUDONYM and one.field.sensitivity not in _ATTRIBUTES
 
 
 def _columns(field: Field, how: How, language: str) -> tuple[Column, ...]:

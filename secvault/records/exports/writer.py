@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, cast
@@ -29,9 +30,6 @@ MEDIA_TYPES: Mapping[Format, str] = {
     Format.PARQUET: "application/vnd.apache.parquet",
 }
 
-FOR_PEOPLE = frozenset({Format.CSV, Format.XLSX})
-"""The formats that spreadsheets open: text that they would take for a formula is defused there."""
-
 
 class Writer(Protocol):
     """One file being written. The bytes that it gives, joined in order, are the file."""
@@ -49,22 +47,32 @@ class Writer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a file for people looks; programs go by the names of columns.
+
+    title: of the sheet. titles: whether the columns are headed by their titles, not their names.
+    mark: whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.
+    """
+
+    title: str
+    titles: bool = False
+    mark: bool = True
+
+
 class _Opening(Protocol):
-    def __call__(
-        self, columns: Sequence[Column], *, title: str, titles: bool, scratch: Path
-    ) -> Writer: ...
+    def __call__(self, columns: Sequence[Column], style: Style, scratch: Path) -> Writer: ...
 
 
 def open_writer(
-    format_: Format, columns: Sequence[Column], *, title: str, titles: bool, scratch: Path
+    format_: Format, columns: Sequence[Column], style: Style, scratch: Path
 ) -> Writer:
     """A writer of an empty file.
 
-    title: of the collection. titles: whether the columns of a file for people are headed by their
-    titles, not their names. scratch: a folder for what does not fit memory; made when it is needed.
-    Raises ConfigurationError when the format needs a library that is not installed.
+    scratch: a folder for what does not fit memory; made when it is needed. Raises
+    ConfigurationError when the format needs a library that is not installed.
     """
     # Each brings a library that programs which never export do not load.
     room = importlib.import_module(f"secvault.records.exports.{format_}_file")
     opening = cast("_Opening", room.open_file)
-    return opening(columns, title=title, titles=titles, scratch=scratch)
+    return opening(columns, style, scratch)

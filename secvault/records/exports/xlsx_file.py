@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from secvault.errors import InvalidInput
 from secvault.records.exports.column import Cell, Column, Kind
-from secvault.records.exports.writer import Rows
+from secvault.records.exports.writer import Rows, Style
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
-    from xlsxwriter.format import Format as Style
+    from xlsxwriter.format import Format as CellStyle
     from xlsxwriter.worksheet import Worksheet
 
 MOST_ROWS = 1_048_576
@@ -61,8 +61,8 @@ class XlsxFile:
                 "use_zip64": True,
             },
         )
-        self._heading: Style = self._book.add_format({"bold": True, "text_wrap": True})
-        self._styles: dict[Kind, Style] = {
+        self._heading: CellStyle = self._book.add_format({"bold": True, "text_wrap": True})
+        self._styles: dict[Kind, CellStyle] = {
             Kind.TEXT: self._book.add_format({"num_format": "@"}),
             Kind.DATE: self._book.add_format({"num_format": "yyyy-mm-dd"}),
             Kind.DATETIME: self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
@@ -140,10 +140,10 @@ class XlsxFile:
         self._sheet.write_string(self._at, place, cell, self._styles[Kind.TEXT])
 
 
-def open_file(columns: Sequence[Column], *, title: str, titles: bool, scratch: Path) -> XlsxFile:
+def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> XlsxFile:
     """An empty workbook with its heading."""
-    heads = [column.title if titles else column.name for column in columns]
-    return XlsxFile(columns, title, heads, scratch)
+    heads = [column.title if style.titles else column.name for column in columns]
+    return XlsxFile(columns, style.title, heads, scratch)
 
 
 def _is_exact(number: int | Decimal) -> bool:

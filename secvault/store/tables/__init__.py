@@ -24,7 +24,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
-from secvault.store.tables.exports import disclosure, record_export
+from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -93,7 +93,6 @@ __all__ = [
     "backup_run",
     "break_glass_incident",
     "data_key",
-    "disclosure",
     "drill",
     "epoch",
     "external_identity",
