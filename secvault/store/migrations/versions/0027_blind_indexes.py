@@ -1,14 +1,14 @@
 """tokens of blind indexes
 
 Revision: 0027
-Before: 0024
+Before: 0026
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
