@@ -62,6 +62,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.update": COLLECTION,
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
+        "record.export": COLLECTION,
+        "record.export_deidentified": COLLECTION,
         "collection.read": COLLECTION,
         "key.create": KEY,
         "key.read": KEY,

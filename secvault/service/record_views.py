@@ -57,17 +57,21 @@ class Shown:
         """The record as far as the caller may see it. approved: see `approved_in`."""
         # Records that conditions see alike are shown alike.
         about = facts.sort_of(about_of(record, self._collection), self._asker)
-        access = self._known.get(about)
+        return _view(record, self._collection, self.access(about), approved)
+
+    def access(self, sort: About) -> Mapping[str, FieldAccess]:
+        """How each field of records of this sort is shown; see `facts.sorts_of`."""
+        access = self._known.get(sort)
         if access is None:
             access = self._service.spine.field_access(
                 self._caller,
                 self._collection.department,
                 self._collection.name,
                 self._collection.fields,
-                about,
+                sort,
             )
-            self._known[about] = access
-        return _view(record, self._collection, access, approved)
+            self._known[sort] = access
+        return access
 
 
 def about_of(record: rows.Record, collection: Collection) -> About:

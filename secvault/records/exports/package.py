@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from secvault.crypto.evidence import SignedEvidence
+from secvault.records.exports.manifest import MANIFEST, NOTE
 from secvault.records.exports.outflow import Outflow
 from secvault.records.exports.writer import Format
 
-MANIFEST, NOTE = "manifest.json", "manifest.note"
 _MODE = 0o600 << 16
 
 

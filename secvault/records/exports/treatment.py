@@ -115,16 +115,15 @@ class Treatment:
     with_id: bool
     quasi: tuple[int, ...]
     sensitive: tuple[int, ...]
-    _pseudonyms: Pseudonyms
 
-    def row(self, record: Read) -> list[Cell]:
+    def row(self, record: Read, pseudonyms: Pseudonyms) -> list[Cell]:
         """The cells of a record. Only values of fields that are shown are opened."""
         there = frozenset(record.field_names)
-        cells: list[Cell] = [self._pseudonyms.of(PEOPLE, record.id)] if self.with_id else []
+        cells: list[Cell] = [pseudonyms.of(PEOPLE, record.id)] if self.with_id else []
         for one in self.treated:
             name = one.field.name
             value = record.value(name) if name in there else None
-            cells += (None,) * one.width if value is None else self._treated(one, value)
+            cells += (None,) * one.width if value is None else _treated(one, value, pseudonyms)
         return cells
 
     def subject(self, record: Read) -> str:
@@ -136,21 +135,6 @@ class Treatment:
                 return who
         # Not among the numbers of people, unless it is one.
         return compared(record.id) if name == OWN_ID else f"\0{record.id}"
-
-    def _treated(self, one: Treated, value: JsonValue) -> Sequence[Cell]:
-        if one.how is How.PSEUDONYM:
-            return (self._pseudonyms.of(one.domain, value),)
-        if one.how is How.MASK:
-            return (masked(one.field.mask, value) if one.field.mask else None,)
-        cells = cells_of(one.field, value)
-        first = cells[0]
-        if one.how is How.YEAR and isinstance(first, date):
-            return (first.year,)
-        if one.how is How.MONTH and isinstance(first, date):
-            return (f"{first.year:04}-{first.month:02}",)
-        if one.how is How.BAND and isinstance(first, int | Decimal):
-            return (_band(first, one.step), *cells[1:])
-        return cells if one.how is How.KEEP else (None,) * one.width
 
 
 def how_of(collection: Collection, field: Field) -> Deidentify:
@@ -171,9 +155,7 @@ def how_of(collection: Collection, field: Field) -> Deidentify:
     return said
 
 
-def treatment_of(
-    collection: Collection, pseudonyms: Pseudonyms, quasi: Sequence[str], language: str
-) -> Treatment:
+def treatment_of(collection: Collection, quasi: Sequence[str], language: str) -> Treatment:
     """What is done to the records of a collection.
 
     quasi: fields by which somebody might know a person again, beside the usual ones: all that are
@@ -201,7 +183,6 @@ def treatment_of(
         with_id,
         tuple(at for one in known for at in range(one.at, one.at + one.width)),
         tuple(one.at for one in studied),
-        pseudonyms,
     )
 
 
@@ -240,6 +221,22 @@ def _is_direct(field: Field) -> bool:
 
 def _person(collection: Collection) -> str:
     return collection.subject_field or collection.person_field
+
+
+def _treated(one: Treated, value: JsonValue, pseudonyms: Pseudonyms) -> Sequence[Cell]:
+    if one.how is How.PSEUDONYM:
+        return (pseudonyms.of(one.domain, value),)
+    if one.how is How.MASK:
+        return (masked(one.field.mask, value) if one.field.mask else None,)
+    cells = cells_of(one.field, value)
+    first = cells[0]
+    if one.how is How.YEAR and isinstance(first, date):
+        return (first.year,)
+    if one.how is How.MONTH and isinstance(first, date):
+        return (f"{first.year:04}-{first.month:02}",)
+    if one.how is How.BAND and isinstance(first, int | Decimal):
+        return (_band(first, one.step), *cells[1:])
+    return cells if one.how is How.KEEP else (None,) * one.width
 
 
 def _columns(field: Field, how: How, language: str) -> tuple[Column, ...]:

@@ -31,7 +31,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_record_export")),
     )
     op.create_index(
-        op.f("ix_record_export_requested_by"), "record_export", ["requested_by", "started_at"]
+        op.f("ix_record_export_requested_by_started_at"),
+        "record_export",
+        ["requested_by", "started_at"],
     )
 
 
