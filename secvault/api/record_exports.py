@@ -1,4 +1,4 @@
-"""Exports over HTTP: /api/v1/exports. The answer is a zip: the file, its manifest, the signature."""
+"""Exports over HTTP: /api/v1/exports. The answer is a zip: the file, its manifest and its note."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ class _Export(BaseModel):
     reason: str = Field("", max_length=200, description="Why, for the manifest.")
     language: str = Field("en", pattern=r"^[a-z]{2}$", description="Of the titles of columns.")
     titles: bool = Field(
-        False, description="Head the columns of csv and xlsx by titles, not by names."
+        default=False, description="Head the columns of csv and xlsx by titles, not by names."
     )
-    byte_order_mark: bool = Field(True, description="Begin csv so that Excel knows it is UTF-8.")
+    byte_order_mark: bool = Field(
+        default=True, description="Begin csv so that Excel knows it is UTF-8."
+    )
 
 
 class NewExport(_Export):

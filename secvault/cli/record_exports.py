@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -101,9 +101,7 @@ def collection_(
     ] = None,
     refuse_small: Annotated[
         bool,
-        typer.Option(
-            "--refuse-small-groups", help="Fail rather than leave out who stands out."
-        ),
+        typer.Option("--refuse-small-groups", help="Fail rather than leave out who stands out."),
     ] = False,
     as_json: show.AsJson = False,
 ) -> None:
@@ -218,26 +216,26 @@ def _whole(place: Path, *, force: bool) -> Iterator[BinaryIO]:
 
     Raises InvalidInput when it is there already, without force, or cannot be written.
     """
-    made: str | None = None
+    made: Path | None = None
     try:
-        number, made = mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        number, name = mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        made = Path(name)
         with os.fdopen(number, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if force:
-            os.replace(made, place)
+            made.replace(place)
         else:
             # Fails where something is, also what came meanwhile.
-            os.link(made, place)
+            place.hardlink_to(made)
     except FileExistsError:
         raise InvalidInput.at("--output", f"{place} is there already; say --force") from None
     except OSError as error:
         raise InvalidInput.at("--output", f"{place} cannot be written: {error.strerror}") from None
     finally:
         if made is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(made)
+            made.unlink(missing_ok=True)
 
 
 def _beside(file: Path, ending: str) -> Path:

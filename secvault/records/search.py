@@ -188,7 +188,9 @@ def _several(field: Field, values: JsonValue) -> tuple[JsonValue, ...]:
 
 def _part(field: Field, how: How, value: JsonValue) -> Condition:
     if field.type not in _PART_TYPES:
-        raise InvalidInput.at(field.name, f"is of type {field.type}, which has no {how} to look for")
+        raise InvalidInput.at(
+            field.name, f"is of type {field.type}, which has no {how} to look for"
+        )
     if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_TEXT:
         raise InvalidInput.at(field.name, f"{how} takes a text of 1 to {LONGEST_TEXT} characters")
     if any("\ud800" <= one <= "\udfff" or one == "\0" for one in value):

@@ -20,7 +20,9 @@ SALARY = "31500000"
 @pytest.fixture(scope="module")
 def furnished_now(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A vault whose people signed in just now."""
-    return furnish(tmp_path_factory.mktemp("furnished-now"), Hands(float(int(time.time()) - 5 * STEP)))
+    return furnish(
+        tmp_path_factory.mktemp("furnished-now"), Hands(float(int(time.time()) - 5 * STEP))
+    )
 
 
 @pytest.fixture

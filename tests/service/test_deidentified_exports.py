@@ -1,4 +1,4 @@
-"""De-identified exports: joinable, k people alike, nobody named, and for who may have them alone."""
+"""De-identified exports: joinable, k people alike, nobody named, for who may have them alone."""
 
 from __future__ import annotations
 

@@ -148,13 +148,13 @@ def _cells(type_: FieldType, value: JsonValue) -> tuple[Cell, ...]:
             return (value,)
         raise ValueError
     if not isinstance(value, str):
-        raise ValueError
+        raise TypeError
     return (_READ[kind](value),)
 
 
 def _parts(value: JsonValue) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
-        raise ValueError
+        raise TypeError
     return value
 
 

@@ -43,8 +43,7 @@ class Pseudonyms:
         @cache
         def key(domain: str) -> Secret:
             info = b"".join(
-                len(each).to_bytes(4, "big") + each
-                for each in (_LABEL.encode(), domain.encode())
+                len(each).to_bytes(4, "big") + each for each in (_LABEL.encode(), domain.encode())
             )
             return derive(secret, info, KEY_BYTES)
 

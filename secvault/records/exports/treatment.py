@@ -146,9 +146,9 @@ def how_of(collection: Collection, field: Field) -> Deidentify:
         return Deidentify(How.PSEUDONYM, said.domain or PEOPLE)
     if field.deidentify is None and field.type in _ONLY_IF_SAID:
         return Deidentify(How.DROP)
-    if said.how is How.MASK and field.mask is None:
-        return Deidentify(How.DROP)
-    if said.how is How.KEEP and _is_direct(field):
+    if (said.how is How.MASK and field.mask is None) or (
+        said.how is How.KEEP and _is_direct(field)
+    ):
         return Deidentify(How.DROP)
     if said.how is How.PSEUDONYM and not said.domain:
         return Deidentify(How.PSEUDONYM, f"{collection.name}.{field.name}")

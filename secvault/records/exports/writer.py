@@ -64,9 +64,7 @@ class _Opening(Protocol):
     def __call__(self, columns: Sequence[Column], style: Style, scratch: Path) -> Writer: ...
 
 
-def open_writer(
-    format_: Format, columns: Sequence[Column], style: Style, scratch: Path
-) -> Writer:
+def open_writer(format_: Format, columns: Sequence[Column], style: Style, scratch: Path) -> Writer:
     """A writer of an empty file.
 
     scratch: a folder for what does not fit memory; made when it is needed. Raises

@@ -1,8 +1,8 @@
 """De-identified exports: what the schema says is done to each field, and k people are alike.
 
 The whole collection is read twice, in one state of the store: first to count who is alike, then to
-write, in an order that nobody can foresee. Nothing leaves before all of it lies in a file of its own
-that has no name.
+write, in an order that nobody can foresee. Nothing leaves before all of it lies in a file of its
+own, which has no name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict, InvalidInput
 from secvault.records import facts
 from secvault.records import record as rows
-from secvault.records.collection import Collection
 from secvault.records.exports.anonymity import MOST_K, Groups, Verdict
 from secvault.records.exports.column import Cell
 from secvault.records.exports.pseudonym import Pseudonyms, purpose_of

@@ -145,9 +145,7 @@ def views(
         after = ids[-1]
 
 
-def _total(
-    service: Service, caller: Caller, collection: Collection, actions: Sequence[str]
-) -> int:
+def _total(service: Service, caller: Caller, collection: Collection, actions: Sequence[str]) -> int:
     within = reach(service, caller, collection, *actions)
     with service.store.read() as connection:
         return within.count(connection, collection)

@@ -129,9 +129,7 @@ class Underway:
         )
         return evidence
 
-    def _record(
-        self, state: str, outcome: str, detail: Mapping[str, str | int | bool]
-    ) -> None:
+    def _record(self, state: str, outcome: str, detail: Mapping[str, str | int | bool]) -> None:
         begun, service = self.begun, self._service
         done = Outcome(
             None,
@@ -140,7 +138,11 @@ class Underway:
             detail={"export": begun.id, "format": str(begun.format), **detail},
         )
         event = service.spine.event(
-            self._caller, begun.operation, outcome, begun.decision, done  # type: ignore[arg-type]
+            self._caller,
+            begun.operation,
+            outcome,
+            begun.decision,
+            done,  # type: ignore[arg-type]
         )
         with service.store.write() as connection:
             register.end(connection, begun.id, state, self._records, service.clock.micros())
