@@ -101,5 +101,8 @@ def test_an_analyst_gets_rows_without_names_and_a_clear_no_where_too_few_are_ali
     assert api("POST", PLACE, "phuc", PAYROLL).status_code == 403
     again = {**body, "k": 8, "small_groups": "refuse"}
     assert api("POST", f"{PLACE}/deidentified", "phuc", again).status_code == 409
-    for weak in ({"k": 2}, {"project": "Pay"}, {"small_groups": "keep"}, {"where": {}}):
+    weaker: list[dict[str, Any]] = [
+        {"k": 2}, {"project": "Pay"}, {"small_groups": "keep"}, {"where": {}},
+    ]  # fmt: skip
+    for weak in weaker:
         assert api("POST", f"{PLACE}/deidentified", "phuc", {**body, **weak}).status_code == 422

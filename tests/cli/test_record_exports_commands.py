@@ -7,6 +7,7 @@ import json
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -104,7 +105,7 @@ def test_filters_come_from_a_file_and_not_from_the_arguments(
     arguments = ("records", "export", "payroll", "-o", str(file), "--reason", "x", "--from", "-")
     told = head.ok(*arguments, "--json", stdin=where).json
     assert told["manifest"]["filters"] == ["bank_account"]
-    sheet = openpyxl.load_workbook(file).worksheets[0]
+    sheet: Any = openpyxl.load_workbook(file).worksheets[0]
     assert sheet.max_row == 2
     none = head.ok(
         *arguments, "--json", "--force", stdin=json.dumps({"bank_account": "0071000123457"})

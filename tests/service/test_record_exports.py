@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from secvault.access.grants import revoke_grant
 from secvault.audit.query import Question, page
-from secvault.crypto.canonical import parse_canonical
+from secvault.crypto.canonical import JsonValue, parse_canonical
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import (
     ApprovalRequired,
@@ -325,10 +325,11 @@ def test_what_cannot_be_asked_for_is_refused_by_its_field(
 def test_nobody_filters_by_what_they_do_not_see_in_clear(service: Service, house: House) -> None:
     forced(service, more("p,role:hr.clerk,hr,*,*,record.export,always,allow,clerk-export\n"))
     clerk = caller(service, house, "clerk")
-    for name, value in (
-        ("gross_salary", {"amount": "31500000", "currency": "VND"}),
-        ("bank_account", "0071000123456"),
-    ):
+    guesses: dict[str, JsonValue] = {
+        "gross_salary": {"amount": "31500000", "currency": "VND"},
+        "bank_account": "0071000123456",
+    }
+    for name, value in guesses.items():
         with pytest.raises(InvalidInput) as refused:
             export_records(service, clerk, replace(PAYROLL, where={name: value}))
         assert refused.value.fields[0].field == name

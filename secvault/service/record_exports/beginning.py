@@ -83,5 +83,5 @@ def scratch_of(service: Service, export: str) -> Path:
 
 def _rounded_up(count: int) -> int:
     """Up to two digits and zeros, so that a few records more do not void an approval."""
-    step = 10 ** max(0, len(str(count)) - _DIGITS)
+    step: int = 10 ** max(0, len(str(count)) - _DIGITS)
     return -(-count // step) * step

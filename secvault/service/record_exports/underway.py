@@ -8,6 +8,7 @@ from hashlib import sha256
 from types import TracebackType
 
 from secvault.access import Decision
+from secvault.audit.event import Outcome as AuditOutcome
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import SignedEvidence, sign_evidence
@@ -129,7 +130,9 @@ class Underway:
         )
         return evidence
 
-    def _record(self, state: str, outcome: str, detail: Mapping[str, str | int | bool]) -> None:
+    def _record(
+        self, state: str, outcome: AuditOutcome, detail: Mapping[str, str | int | bool]
+    ) -> None:
         begun, service = self.begun, self._service
         done = Outcome(
             None,
@@ -142,7 +145,7 @@ class Underway:
             begun.operation,
             outcome,
             begun.decision,
-            done,  # type: ignore[arg-type]
+            done,
         )
         with service.store.write() as connection:
             register.end(connection, begun.id, state, self._records, service.clock.micros())
