@@ -8,9 +8,11 @@ import zipfile
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
+from secvault.store import tables
 from tests.running_service import Api, join, payslip
 
 PLACE = "/api/v1/exports"
@@ -53,6 +55,14 @@ def test_a_clerk_is_refused_with_the_reason_and_a_stale_head_asked_for_a_factor(
     api.house.hands.seconds += 901
     answer = api("POST", PLACE, "head", PAYROLL)
     assert answer.json()["type"] == "urn:secvault:problem:step-up-required"
+
+
+def test_damage_at_the_beginning_is_an_answer_and_no_broken_file(api: Api) -> None:
+    with api.house.open() as service, service.store.write() as connection:
+        connection.execute(update(tables.record_field).values(envelope=b"\x01" + bytes(60)))
+    answer = api("POST", PLACE, "head", PAYROLL)
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:secvault:problem:damaged"
 
 
 @pytest.mark.parametrize(

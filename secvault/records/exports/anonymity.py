@@ -2,7 +2,7 @@
 
 Sweeney, "k-anonymity: a model for protecting privacy" (2002), counted in people and not in rows:
 a person with twelve payslips is one person. What is not bounded by it is in
-docs/explanation/de-identification.md.
+docs/how-to/export.md.
 """
 
 from __future__ import annotations

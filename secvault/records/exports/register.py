@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, cast, func, insert, select, update
 
 from secvault.store.tables import record_export
 
@@ -50,11 +50,11 @@ def taken(connection: Connection, requested_by: str, since: int) -> int:
     """
     table = record_export
     found = connection.execute(
-        select(func.coalesce(func.sum(table.c.records), 0)).where(
+        # PostgreSQL sums into numeric.
+        select(cast(func.coalesce(func.sum(table.c.records), 0), BigInteger)).where(
             table.c.requested_by == requested_by,
             table.c.started_at > since,
             table.c.project == "",
         )
     ).scalar_one()
-    # PostgreSQL sums into numeric.
     return int(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
 _DIGITS = 2
+_DAY = 86_400
 
 
 def new_id() -> str:
@@ -77,8 +80,17 @@ def begin(service: Service, caller: Caller, begun: Begun, within: Reach, count: 
 
 
 def scratch_of(service: Service, export: str) -> Path:
-    """The folder for what an export cannot keep in memory."""
-    return service.settings.data_folder / "scratch" / f"export-{export}"
+    """The folder for what an export cannot keep in memory; it makes and removes it.
+
+    What killed exports have left there a day ago and before is removed.
+    """
+    scratch = service.settings.data_folder / "scratch"
+    before = service.clock.seconds() - _DAY
+    for left in scratch.glob("export-*"):
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < before:
+                shutil.rmtree(left, ignore_errors=True)
+    return scratch / f"export-{export}"
 
 
 def _rounded_up(count: int) -> int:
