@@ -124,7 +124,11 @@ class Groups:
             for place, cell in enumerate(key):
                 _add(who[place].setdefault(cell, set()), group.subjects, self._k)
         return tuple(
-            frozenset(cell for cell, people in of.items() if len(people) < self._k) for of in who
+            frozenset(
+                # No value cannot be left blank.
+                cell for cell, people in of.items() if cell is not None and len(people) < self._k
+            )
+            for of in who
         )
 
 
