@@ -126,7 +126,9 @@ class Groups:
         return tuple(
             frozenset(
                 # No value cannot be left blank.
-                cell for cell, people in of.items() if cell is not None and len(people) < self._k
+                cell
+                for cell, people in of.items()
+                if cell is not None and len(people) < self._k
             )
             for of in who
         )
