@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, case, cast, func, literal_column, or
 
 from secvault.crypto.canonical import JsonValue
 from secvault.records.collection import Field
-from secvault.records.search import Condition, How
+from secvault.records.search_terms import Condition, How
 from secvault.records.value import FieldType
 from secvault.store.tables import record
 
@@ -141,9 +141,7 @@ def _number(dialect: str, said: ColumnElement[Any]) -> tuple[ColumnElement[Any],
     point = func.instr(digits.op("||")("."), ".")
     whole = cast(func.substr(digits, 1, point - 1), sa.BigInteger)
     fraction = cast(
-        func.substr(
-            func.substr(digits, point + 1).op("||")("0" * _FRACTION), 1, _FRACTION
-        ),
+        func.substr(func.substr(digits, point + 1).op("||")("0" * _FRACTION), 1, _FRACTION),
         sa.BigInteger,
     )
     negative = func.substr(said, 1, 1) == "-"
