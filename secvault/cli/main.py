@@ -202,7 +202,7 @@ records.app.command(epilog="Example: secvault records reindex payroll")(record_i
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
-for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
+for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),
