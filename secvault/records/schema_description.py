@@ -15,7 +15,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.records.collection import Collection, Field, Sensitivity
 from secvault.records.value import Limits
 
-Description: TypeAlias = Mapping[str, JsonValue]
+Description: TypeAlias = dict[str, JsonValue]
 """The keys of a collection in its file, without titles; the `fields` by name."""
 
 _NO_LIMITS = Limits()
@@ -81,8 +81,8 @@ def fields_of(schema: Description) -> Mapping[str, Description]:
     """The fields of a schema by name."""
     found = schema.get("fields")
     return (
-        {name: one for name, one in found.items() if isinstance(one, Mapping)}
-        if isinstance(found, Mapping)
+        {name: one for name, one in found.items() if isinstance(one, dict)}
+        if isinstance(found, dict)
         else {}
     )
 
@@ -116,9 +116,9 @@ def _plain(limit: object) -> JsonValue:
     return limit
 
 
-def _said_only(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def _said_only(value: Description) -> Description:
     """The same without what says nothing: null, false, empty."""
-    left = {key: _said_only(one) if isinstance(one, Mapping) else one for key, one in value.items()}
+    left = {key: _said_only(one) if isinstance(one, dict) else one for key, one in value.items()}
     return {key: one for key, one in left.items() if not _says_nothing(one)}
 
 
@@ -152,9 +152,9 @@ def _in_words(value: JsonValue) -> str:
         return "none"
     if value is True:
         return "yes"
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return " ".join(
-            f"{key} ({_in_words(one)})" if isinstance(one, Mapping) else f"{key} {_in_words(one)}"
+            f"{key} ({_in_words(one)})" if isinstance(one, dict) else f"{key} {_in_words(one)}"
             for key, one in value.items()
         )
     if isinstance(value, list):

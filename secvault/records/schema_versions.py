@@ -28,7 +28,7 @@ def note_schemas(
             {
                 "collection": collection.name,
                 "version": collection.version,
-                "described": canonical_json(dict(described(collection))),
+                "described": canonical_json(described(collection)),
                 "publication": publication,
             },
         )

@@ -117,7 +117,7 @@ def _state(service: Service, collection: str) -> tuple[int, int]:
 
 def _schema(service: Service, connection: Connection, collection: str) -> Collection:
     """As it is in this transaction, not as it was when the run began."""
-    found = service.policy.in_force(connection).collections.get(collection)
+    found: Collection | None = service.policy.in_force(connection).collections.get(collection)
     if found is None:
         raise NotFound(f"there is no collection {collection[:64]!r} any more")
     return found
