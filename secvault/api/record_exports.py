@@ -83,7 +83,7 @@ class NewDeidentifiedExport(_Export):
 
 
 @router.post("/exports", response_class=StreamingResponse, responses=_RESPONSES)
-@operation("{department}/{collection}", "record.export", "record.list")
+@operation("{department}/{collection}", "record.export", "record.list", "record.read")
 def record_export(at: Authenticated, new: Annotated[NewExport, Body()]) -> StreamingResponse:
     """Export records as far as you may see them: masked stays masked, absent stays absent."""
     service, who = at

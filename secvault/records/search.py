@@ -1,255 +1,218 @@
-"""What a search asks for, read strictly, and whether the values of one record are it.
+"""Finding records by what is in them, sealed or in clear, page by page.
 
-    {"where": {"tax_code": "0100109106", "due_on": {"from": "2026-05-01", "to": "2026-05-31"}},
-     "sort": "-due_on"}
-
-A sensitive field is compared in its normal form (`normal_form`), so that an index can answer; a
-normal one as it is stored, letter for letter. Start at `parse_search`.
+The database gives candidates in order (`candidates`); each is read, verified and opened as far as
+the search looks into it, and those that share a token with what is sought, but not the value, are
+dropped. So a page holds what comparing every record would find, and nothing else. Start at
+`find_records`.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, false, or_, select, true
+from sqlalchemy.exc import DataError, OperationalError
 
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import FieldError, InvalidInput
-from secvault.records.collection import OWN_ID, Collection, Field
-from secvault.records.declared import NAME
-from secvault.records.normal_form import in_range, normal_form, order_of, part_form
-from secvault.records.schema_index import INDEX_TYPES
-from secvault.records.value import LONGEST_TEXT, FieldType
+from secvault.errors import Damaged
+from secvault.keyring.keyring import Keyring
+from secvault.records import candidates, index_state, plain_column
+from secvault.records.blind_index import IndexKeys, Token
+from secvault.records.collection import Collection
+from secvault.records.index_rows import stored_tokens
+from secvault.records.record import Record, read_records
+from secvault.records.search_terms import Search, Sorting
+from secvault.store.tables import record
 
-MOST_CONDITIONS = 8
-MOST_VALUES = 50
-"""The most values that one `in` may list."""
+MOST_OPENED = 10_000
+"""Candidates that are opened for one page; a page that has no more by then goes on after them."""
 
-_MONEY = frozenset({"amount", "currency"})
-_ENDS = frozenset({"from", "to"})
-_PART_TYPES = INDEX_TYPES["prefix"] | {FieldType.CHOICE}
-_RANGE_TYPES = INDEX_TYPES["range"]
-_UNSORTED = frozenset({FieldType.ATTACHMENT})
+MOST_LOOKED = 100_000
+"""Records that are looked at for one page where only some of the records count."""
 
-
-class How(StrEnum):
-    """How a condition compares: the whole value (with any of several), a part, or a range."""
-
-    IS = "is"
-    PREFIX = "prefix"
-    LAST = "last"
-    RANGE = "range"
-
-
-@dataclass(frozen=True, repr=False)
-class Condition:
-    """One field and what it must be.
-
-    values: in stored form, any of them (`IS`); the part (`PREFIX`, `LAST`), of a sensitive field in
-    normal form. low, high: of a `RANGE`, both included, None for an open end.
-    """
-
-    field: Field
-    how: How
-    values: tuple[JsonValue, ...] = ()
-    low: JsonValue = None
-    high: JsonValue = None
-
-    def __repr__(self) -> str:
-        return f"Condition({self.field.name} {self.how})"
-
-    @property
-    def part(self) -> str:
-        """The part that is looked for."""
-        return str(self.values[0])
-
-    def holds(self, value: JsonValue) -> bool:
-        """Whether a stored value is what the condition asks for; no value is nothing of it."""
-        if value is None:
-            return False
-        if self.how is How.RANGE:
-            return self._between(value)
-        if not self.field.sensitive:
-            return _compare(self.how, value, self.values)
-        type_ = self.field.type
-        form = normal_form(type_, value)
-        if self.how is How.IS:
-            return form in {normal_form(type_, one) for one in self.values}
-        return _compare(self.how, form, self.values)
-
-    def _between(self, value: JsonValue) -> bool:
-        if self.field.type in _RANGE_TYPES:
-            return in_range(self.field.type, value, self.low, self.high)
-        text = str(value)
-        return not (
-            (self.low is not None and text < str(self.low))
-            or (self.high is not None and text > str(self.high))
-        )
+_MOST_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
-class Sorting:
-    """By which normal field, None for the id; records without a value come last."""
+class Place:
+    """Where a page ended: a record, and its plain value of the field that is sorted by."""
 
-    field: Field | None
-    descending: bool
-
-    def __str__(self) -> str:
-        return f"{'-' if self.descending else ''}{self.field.name if self.field else OWN_ID}"
+    id: str
+    value: JsonValue = None
 
 
 @dataclass(frozen=True)
-class Search:
-    """All conditions must hold."""
+class Found:
+    """A page. ended: where the next one goes on; None when there is nothing more.
 
-    conditions: tuple[Condition, ...]
-    sorting: Sorting
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields that it compares or sorts by, in order."""
-        named = {condition.field.name for condition in self.conditions}
-        return tuple(sorted(named | ({self.sorting.field.name} if self.sorting.field else set())))
-
-
-def parse_search(
-    collection: Collection, where: Mapping[str, JsonValue], sort: str = OWN_ID
-) -> Search:
-    """Read what somebody asks for.
-
-    where: by field either the value, or an object with `is`, `in` (a list), `prefix`, `last`, or
-    `from` and `to`. sort: a normal field or `id`, with a hyphen before it for descending. Raises
-    one InvalidInput with every field at fault; it shows no value.
+    opened: how many candidates were read for it.
     """
-    faults: list[FieldError] = []
-    found: list[Condition] = []
-    if len(where) > MOST_CONDITIONS:
-        raise InvalidInput.at("where", f"names more than {MOST_CONDITIONS} fields")
-    for name, asked in where.items():
-        try:
-            found.append(_condition(_field(collection, name), asked))
-        except InvalidInput as error:
-            faults.extend(error.fields)
+
+    records: tuple[Record, ...]
+    ended: Place | None
+    opened: int
+
+
+def find_records(
+    connection: Connection,
+    keyring: Keyring,
+    collection: Collection,
+    search: Search,
+    limit: int,
+    after: Place | None = None,
+    *,
+    among: ColumnElement[bool] | None = None,
+    admits: Callable[[Record], bool] = lambda _record: True,
+) -> Found:
+    """The next `limit` records of the search, in its order.
+
+    among: the rows of `record` that count. admits: the same of a record as it was read. A page is
+    shorter than its limit only at the end, or where `MOST_OPENED` candidates were opened for it.
+    Raises InvalidInput (no index answers), Conflict (an index is not complete), Damaged.
+    """
+    asked = _asked(connection, keyring, collection, search, among)
+    found: list[Record] = []
+    opened, looked, place = 0, 0, after
+    at_once = limit + 1
+    while opened < MOST_OPENED and looked < MOST_LOOKED:
+        ids = _next_ids(connection, collection, search.sorting, asked.question, place, at_once)
+        likely = _having(connection, collection, ids, asked.among_these)
+        read = {
+            one.id: one
+            # The last one also where it is none, as it is what the next page goes on after.
+            for one in read_records(connection, keyring, collection, [*likely, *ids[-1:]])
+        }
+        for id_ in ids:
+            one = read.get(id_)
+            if one is None:
+                # No candidate; or deleted since, where a transaction sees what others commit.
+                continue
+            opened += 1
+            if id_ in likely and admits(one) and _is_sought(search, one):
+                if len(found) == limit:
+                    # One more than the page holds, so there is a next page.
+                    return Found(tuple(found), place_of(search.sorting, found[-1]), opened)
+                found.append(one)
+            place = place_of(search.sorting, one)
+        looked += len(ids)
+        if len(ids) < at_once:
+            return Found(tuple(found), None, opened)
+        at_once = min(2 * at_once, _MOST_AT_ONCE)
+    return Found(tuple(found), place, opened)
+
+
+def place_of(sorting: Sorting, one: Record) -> Place:
+    """Where a record stands in the order."""
+    if sorting.field is None:
+        return Place(one.id)
+    return Place(one.id, one.plain.get(sorting.field.name))
+
+
+def _is_sought(search: Search, one: Record) -> bool:
+    known = one.field_names
+    return all(
+        condition.field.name in known and condition.holds(one.value(condition.field.name))
+        for condition in search.conditions
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The question to the database, and the tokens that are looked for among its answers."""
+
+    question: ColumnElement[bool]
+    among_these: tuple[frozenset[Token], ...] = ()
+
+
+def _asked(
+    connection: Connection,
+    keyring: Keyring,
+    collection: Collection,
+    search: Search,
+    among: ColumnElement[bool] | None,
+) -> _Asked:
+    indexed = candidates.indexed_fields(search)
+    wanted: tuple[frozenset[Token], ...] = ()
+    if indexed:
+        versions = index_state.readable(connection, collection, indexed)
+        keys = IndexKeys.of(connection, keyring, collection)
+        wanted = candidates.wanted_tokens(search, versions, keys)
+    plain = candidates.in_clear(connection.dialect.name, collection, search)
+    here = record.c.collection == collection.name
+    if among is None:
+        return _Asked(and_(here, *plain, *candidates.having(collection, wanted)))
+    # Where only some records count, nothing is compared that the others hold: how long it takes
+    # would tell of them. So the tokens are looked for among the records that count.
+    compared = case((among, and_(true(), *plain)), else_=false())
+    return _Asked(and_(here, among, compared), wanted)
+
+
+def _having(
+    connection: Connection,
+    collection: Collection,
+    ids: list[str],
+    wanted: tuple[frozenset[Token], ...],
+) -> frozenset[str]:
+    """Those of the records that have a token of each set."""
+    if not wanted or not ids:
+        return frozenset(ids)
+    stored = stored_tokens(connection, collection, ids)
+    return frozenset(id_ for id_ in ids if all(stored[id_] & those for those in wanted))
+
+
+def _next_ids(
+    connection: Connection,
+    collection: Collection,
+    sorting: Sorting,
+    question: ColumnElement[bool],
+    place: Place | None,
+    limit: int,
+) -> list[str]:
+    dialect = connection.dialect.name
+    statement = select(record.c.id).where(question)
+    if place is not None:
+        statement = statement.where(_after(dialect, sorting, place))
+    statement = statement.order_by(*_order(dialect, sorting)).limit(limit)
     try:
-        sorting = _sorting(collection, sort)
-    except InvalidInput as error:
-        faults.extend(error.fields)
-    if faults:
-        listed = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
-        raise InvalidInput(listed, fields=tuple(faults))
-    return Search(tuple(found), sorting)
+        return list(connection.execute(statement).scalars())
+    except DataError:
+        raise _damaged(collection) from None
+    except OperationalError as error:
+        if str(error.orig).startswith("malformed JSON"):
+            raise _damaged(collection) from None
+        raise
 
 
-def _field(collection: Collection, name: str) -> Field:
-    known = collection.fields.get(name)
-    if known is None:
-        # What is no name at all may be a value in the wrong place.
-        shown = name if NAME.fullmatch(name) else "(unreadable name)"
-        raise InvalidInput.at(shown, f"is not a field of {collection.name}")
-    return known
+def _order(dialect: str, sorting: Sorting) -> list[ColumnElement[Any]]:
+    columns: list[ColumnElement[Any]] = [record.c.id]
+    if sorting.field is not None:
+        columns = [*plain_column.order(dialect, sorting.field), *columns]
+    directed: list[ColumnElement[Any]] = [
+        one.desc() if sorting.descending else one.asc() for one in columns
+    ]
+    if sorting.field is None:
+        return directed
+    # False comes before true on both engines: what has no value comes last.
+    return [plain_column.missing(dialect, sorting.field).asc(), *directed]
 
 
-def _condition(field: Field, asked: JsonValue) -> Condition:
-    if not isinstance(asked, Mapping) or (field.type is FieldType.MONEY and set(asked) <= _MONEY):
-        return Condition(field, How.IS, (_parsed(field, asked),))
-    keys = set(asked)
-    if keys and keys <= _ENDS:
-        return _range(field, asked.get("from"), asked.get("to"))
-    if len(keys) == 1:
-        (word,) = keys
-        value = asked[word]
-        if word == "is":
-            return Condition(field, How.IS, (_parsed(field, value),))
-        if word == "in":
-            return Condition(field, How.IS, _several(field, value))
-        if word in ("prefix", "last"):
-            return _part(field, How(word), value)
-    raise InvalidInput.at(
-        field.name, 'give a value, or an object with "is", "in", "prefix", "last", or "from" and/or'
-        ' "to"',
-    )  # fmt: skip
+def _after(dialect: str, sorting: Sorting, place: Place) -> ColumnElement[bool]:
+    descending = sorting.descending
+    own = plain_column.after((record.c.id,), (place.id,), descending=descending)
+    if sorting.field is None:
+        return own
+    missing = plain_column.missing(dialect, sorting.field)
+    if place.value is None:
+        return and_(missing, own)
+    columns = (*plain_column.order(dialect, sorting.field), record.c.id)
+    key = (*plain_column.key_of(dialect, sorting.field, place.value), place.id)
+    return or_(missing, plain_column.after(columns, key, descending=descending))
 
 
-def _parsed(field: Field, value: JsonValue) -> JsonValue:
-    if field.type is FieldType.ATTACHMENT:
-        raise InvalidInput.at(field.name, "is an attachment, which cannot be searched for")
-    if value is None:
-        raise InvalidInput.at(field.name, "needs a value to look for")
-    return field.parse(value)
-
-
-def _several(field: Field, values: JsonValue) -> tuple[JsonValue, ...]:
-    if not isinstance(values, list) or not 1 <= len(values) <= MOST_VALUES:
-        raise InvalidInput.at(field.name, f'"in" takes a list of 1 to {MOST_VALUES} values')
-    return tuple(_parsed(field, value) for value in values)
-
-
-def _part(field: Field, how: How, value: JsonValue) -> Condition:
-    if field.type not in _PART_TYPES:
-        raise InvalidInput.at(
-            field.name, f"is of type {field.type}, which has no {how} to look for"
-        )
-    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_TEXT:
-        raise InvalidInput.at(field.name, f"{how} takes a text of 1 to {LONGEST_TEXT} characters")
-    if any("\ud800" <= one <= "\udfff" or one == "\0" for one in value):
-        raise InvalidInput.at(field.name, f"{how} takes a text without NUL and surrogates")
-    if not field.sensitive:
-        return Condition(field, how, (unicodedata.normalize("NFC", value),))
-    part = part_form(field.type, value, ending=how is How.LAST)
-    if not part:
-        raise InvalidInput.at(field.name, f"{how} holds nothing that is compared")
-    return Condition(field, how, (part,))
-
-
-def _range(field: Field, low: JsonValue, high: JsonValue) -> Condition:
-    types = _RANGE_TYPES if field.sensitive else _RANGE_TYPES | {FieldType.TEXT, FieldType.CHOICE}
-    if field.type not in types:
-        raise InvalidInput.at(field.name, f"is of type {field.type}, which has no ranges")
-    ends = [None if end is None else field.parse(end) for end in (low, high)]
-    if ends == [None, None]:
-        raise InvalidInput.at(field.name, 'a range needs "from", "to" or both')
-    if field.type is FieldType.MONEY and None not in ends:
-        first, second = ends
-        if _currency(first) != _currency(second):
-            raise InvalidInput.at(field.name, "a range needs both its ends in one currency")
-    return Condition(field, How.RANGE, low=ends[0], high=ends[1])
-
-
-def _currency(value: JsonValue) -> JsonValue:
-    return value["currency"] if isinstance(value, Mapping) else None
-
-
-def _sorting(collection: Collection, sort: str) -> Sorting:
-    name = sort.removeprefix("-")
-    descending = sort.startswith("-")
-    if name == OWN_ID and OWN_ID not in collection.fields:
-        return Sorting(None, descending)
-    field = _field(collection, name)
-    if field.sensitive or field.type in _UNSORTED:
-        raise InvalidInput.at(
-            "sort", f"{name} is stored encrypted; sort by a field of class normal, or by {OWN_ID}"
-        )
-    return Sorting(field, descending)
-
-
-def _compare(how: How, value: JsonValue, wanted: tuple[JsonValue, ...]) -> bool:
-    if how is How.IS:
-        return value in wanted
-    part = str(wanted[0])
-    return str(value).startswith(part) if how is How.PREFIX else str(value).endswith(part)
-
-
-def place_of(sorting: Sorting, value: JsonValue) -> tuple[str | Decimal | bool, ...]:
-    """What puts a record with this value in its place among those that have one."""
-    assert sorting.field is not None  # noqa: S101 - the id needs no place
-    type_ = sorting.field.type
-    if type_ is FieldType.MONEY:
-        amount = order_of(type_, value)
-        return (str(_currency(value)), amount)
-    if type_ is FieldType.BOOLEAN:
-        return (bool(value),)
-    if type_ in (FieldType.INTEGER, FieldType.DECIMAL):
-        return (Decimal(str(value)),)
-    return (str(value),)
+def _damaged(collection: Collection) -> Damaged:
+    return Damaged(
+        f"plain fields of a record of {collection.name} are damaged; "
+        f"`secvault records check {collection.name}` says which"
+    )

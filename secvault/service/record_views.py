@@ -57,20 +57,20 @@ class Shown:
         """The record as far as the caller may see it. approved: see `approved_in`."""
         # Records that conditions see alike are shown alike.
         about = facts.sort_of(about_of(record, self._collection), self._asker)
-        return _view(record, self._collection, self.access(about), approved)
+        return _view(record, self._collection, self.access_to(about), approved)
 
-    def access(self, sort: About) -> Mapping[str, FieldAccess]:
-        """How each field of records of this sort is shown; see `facts.sorts_of`."""
-        access = self._known.get(sort)
+    def access_to(self, about: About) -> Mapping[str, FieldAccess]:
+        """How each field of the collection is shown in records of this sort (`facts.sort_of`)."""
+        access = self._known.get(about)
         if access is None:
             access = self._service.spine.field_access(
                 self._caller,
                 self._collection.department,
                 self._collection.name,
                 self._collection.fields,
-                sort,
+                about,
             )
-            self._known[sort] = access
+            self._known[about] = access
         return access
 
 

@@ -14,6 +14,7 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.store import tables
 from tests.running_service import Api, join, payslip
+from tests.service.policy_house import forced, more
 
 PLACE = "/api/v1/exports"
 PAYROLL = {"collection": "payroll", "format": "jsonl", "reason": "the audit of 2026"}
@@ -55,6 +56,20 @@ def test_a_clerk_is_refused_with_the_reason_and_a_stale_head_asked_for_a_factor(
     api.house.hands.seconds += 901
     answer = api("POST", PLACE, "head", PAYROLL)
     assert answer.json()["type"] == "urn:secvault:problem:step-up-required"
+
+
+def test_nobody_searches_by_what_they_do_not_see_in_clear(api: Api) -> None:
+    with api.house.open() as service:
+        forced(service, more("p,role:hr.clerk,hr,*,*,record.export,always,allow,clerk-export\n"))
+    for where in ({"bank_account": "0071000123456"}, {"net_salary": {"from": None, "to": None}}):
+        answer = api("POST", PLACE, "clerk", {**PAYROLL, "where": where})
+        assert answer.status_code in (403, 422)
+    answer = api("POST", PLACE, "clerk", {**PAYROLL, "where": {"bank_account": "0071000123456"}})
+    assert answer.status_code == 403
+    assert "0071000123456" not in answer.text
+    found = api("POST", PLACE, "clerk", {**PAYROLL, "where": {"employee": "nv-0042"}})
+    assert b"31500000" not in found.content
+    assert len(opened(found.content)) == 3
 
 
 def test_damage_at_the_beginning_is_an_answer_and_no_broken_file(api: Api) -> None:

@@ -330,9 +330,8 @@ def test_nobody_filters_by_what_they_do_not_see_in_clear(service: Service, house
         "bank_account": "0071000123456",
     }
     for name, value in guesses.items():
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(Refused) as refused:
             export_records(service, clerk, replace(PAYROLL, where={name: value}))
-        assert refused.value.fields[0].field == name
         assert "0071000123456" not in str(refused.value)
 
 

@@ -8,7 +8,7 @@ from secvault.access import Access
 from secvault.records.collection import Collection
 from secvault.records.exports.layout import Layout, Seen, layout_of
 from secvault.records.exports.writer import Writer, open_writer
-from secvault.records.search import Search, parse_search
+from secvault.records.search_terms import Search, parse_search
 from secvault.service.record_exports.asked import Wanted, reason_of
 from secvault.service.record_exports.beginning import begin, new_id, scratch_of
 from secvault.service.record_exports.reach import (
@@ -18,7 +18,6 @@ from secvault.service.record_exports.reach import (
     nobody,
     operation_on,
     reach,
-    require_clear,
     shown_fields,
     views,
 )
@@ -36,14 +35,15 @@ def export_records(
     """Begin to export the records that the caller may see, each as far as they may see it.
 
     tell: told of the progress while parts are taken. Raises NotFound, Refused, ApprovalRequired;
-    InvalidInput for filters that cannot be, a reason that is missing; ConfigurationError for a
-    format whose library is not there.
+    InvalidInput for a search that cannot be, a reason that is missing; Conflict while an index is
+    not complete; ConfigurationError for a format whose library is not there.
     """
     collection = collection_of(service, wanted.collection)
-    within = reach(service, caller, collection, *ACTIONS)
+    # Whoever may take nothing away is not told what would be wrong with their search.
+    reach(service, caller, collection, ACTIONS)
     search = parse_search(collection, wanted.where)
+    within = reach(service, caller, collection, ACTIONS, search)
     clear, masked = shown_fields(service, caller, collection, within)
-    require_clear(search, clear)
     settings = service.settings.exports
     enough = max(settings.reason_over, settings.approval_over)
     count = _count(service, caller, collection, search, within, enough)

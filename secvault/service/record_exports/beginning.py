@@ -72,6 +72,8 @@ def begin(service: Service, caller: Caller, begun: Begun, within: Reach, count: 
         }
         if begun.project:
             detail["project"] = begun.project
+        if begun.filters:
+            detail["searched"] = ",".join(begun.filters)
         return Outcome(most, fields=begun.shown, count=0, detail=detail)
 
     about = within.sorts[0].about if within.sorts else None

@@ -58,7 +58,7 @@ def export_deidentified(
     k people are alike and they are not to be left out.
     """
     collection = collection_of(service, wanted.collection)
-    within = reach(service, caller, collection, ACTION)
+    within = reach(service, caller, collection, (ACTION,))
     if wanted.where:
         raise InvalidInput.at("where", "a de-identified export is of the whole collection")
     purpose, k = purpose_of(anonymity.project), _k(service, anonymity)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from secvault.access import About, Access, Decision, FieldAccess
-from secvault.errors import InvalidInput, NotFound
+from secvault.access import About, Access, Asker, Decision, FieldAccess
+from secvault.errors import NotFound
 from secvault.records import facts
 from secvault.records import record as rows
 from secvault.records.collection import Collection
 from secvault.records.facts import Sort
-from secvault.records.search import Search
+from secvault.records.search import Place, find_records
+from secvault.records.search_terms import Search
 from secvault.service.asking import asker_of
+from secvault.service.record_search import where_in_clear
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation
@@ -68,19 +72,30 @@ def operation_on(action: str, collection: Collection) -> Operation:
     return Operation(action, collection.department, collection.name, place)
 
 
-def reach(service: Service, caller: Caller, collection: Collection, *actions: str) -> Reach:
+def reach(
+    service: Service,
+    caller: Caller,
+    collection: Collection,
+    actions: Sequence[str],
+    search: Search | None = None,
+) -> Reach:
     """What the caller may do all of these actions to, the last of which is the export itself.
 
-    A refusal is put on record and raised as Refused.
+    search: leaves the records where the caller sees in clear what they search by; else they would
+    learn values by trying. A refusal is put on record and raised as Refused.
     """
     every = facts.sorts_of(collection, asker_of(caller.principal))
-    abouts = [sort.about for sort in every]
-    found = [
-        service.spine.some(caller, operation_on(action, collection), abouts) for action in actions
-    ]
-    sorts = tuple(sort for sort in every if all(sort.about in one for one in found))
+    allowed: Mapping[About, Decision] = {}
+    for number, action in enumerate(actions):
+        operation = operation_on(action, collection)
+        abouts = [sort.about for sort in every] if number == 0 else [*allowed]
+        allowed = service.spine.some(caller, operation, abouts)
+    if search is not None and search.fields:
+        shown, listing = Shown(service, caller, collection), operation_on("record.list", collection)
+        allowed = where_in_clear(service, caller, listing, search, shown, allowed)
+    sorts = tuple(sort for sort in every if sort.about in allowed)
     among = facts.any_of(sorts) if len(sorts) < len(every) else None
-    return Reach(sorts, found[-1], among)
+    return Reach(sorts, allowed, among)
 
 
 def shown_fields(
@@ -91,20 +106,10 @@ def shown_fields(
     clear: set[str] = set()
     masked: set[str] = set()
     for sort in within.sorts:
-        access: Mapping[str, FieldAccess] = shown.access(sort.about)
+        access: Mapping[str, FieldAccess] = shown.access_to(sort.about)
         clear |= {name for name, one in access.items() if one.access is Access.CLEAR}
         masked |= {name for name, one in access.items() if one.access is Access.MASKED}
     return frozenset(clear), frozenset(masked)
-
-
-def require_clear(search: Search, clear: frozenset[str]) -> None:
-    """Return when the caller sees in clear what is filtered by. Raises InvalidInput.
-
-    Else they would learn values by trying.
-    """
-    for name in search.fields:
-        if name not in clear:
-            raise InvalidInput.at(name, "is not shown to you in clear, so you cannot filter by it")
 
 
 def views(
@@ -115,41 +120,40 @@ def views(
     search: Search,
     tell: Tell = nobody,
 ) -> Iterator[list[RecordView]]:
-    """Everything within reach that fits, in the order of ids, each as far as the caller may see it.
+    """Everything within reach that is sought, in order, each as far as the caller may see it.
 
     Rights are asked for again with every batch: what was taken away meanwhile ends it, as Refused.
-    A record fits by what the caller sees of it in clear.
     """
     asker = asker_of(caller.principal)
-    after, done = "", 0
-    of = _total(service, caller, collection, actions)
+    after: Place | None = None
+    done = 0
     while True:
-        now = reach(service, caller, collection, *actions)
+        now = reach(service, caller, collection, actions, search)
         allowed = {sort.about for sort in now.sorts}
         shown = Shown(service, caller, collection)
         with service.store.read() as connection:
-            ids = rows.record_ids(connection, collection, after, BATCH, now.among)
-            found = rows.read_records(connection, service.keyring, collection, ids)
-            approved = approved_in(connection, collection, found)
-        seen = (
-            shown.view(record, approved)
-            for record in found
-            # The columns that were asked by are not under the tag; what is there decides.
-            if facts.sort_of(about_of(record, collection), asker) in allowed
-        )
-        yield [view for view in seen if _fits(search, view)]
-        done += len(ids)
-        tell(done, max(of, done))
-        if len(ids) < BATCH:
+            of = now.count(connection, collection)
+            found = find_records(
+                connection,
+                service.keyring,
+                collection,
+                search,
+                BATCH,
+                after,
+                among=now.among,
+                # The columns that were asked by are not under the tag; what is there decides.
+                admits=partial(_is_among, collection, asker, allowed),
+            )
+            approved = approved_in(connection, collection, found.records)
+        yield [shown.view(record, approved) for record in found.records]
+        done += len(found.records)
+        after = found.ended
+        tell(done, max(of, done) if after else done)
+        if after is None:
             return
-        after = ids[-1]
 
 
-def _total(service: Service, caller: Caller, collection: Collection, actions: Sequence[str]) -> int:
-    within = reach(service, caller, collection, *actions)
-    with service.store.read() as connection:
-        return within.count(connection, collection)
-
-
-def _fits(search: Search, view: RecordView) -> bool:
-    return all(one.holds(view.fields.get(one.field.name)) for one in search.conditions)
+def _is_among(
+    collection: Collection, asker: Asker, allowed: AbstractSet[About], record: rows.Record
+) -> bool:
+    return facts.sort_of(about_of(record, collection), asker) in allowed
