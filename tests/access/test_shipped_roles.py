@@ -49,6 +49,7 @@ SEES = {
     "logistics.clerk": "CCMM-.M-",
     "settlement.clerk": "CCMM-.M-",
     **{f"{department}.head": "CCCCCCCC" for department in DEPARTMENTS if department != "it"},
+    **{f"{department}.researcher": "--------" for department in DEPARTMENTS if department != "it"},
     # Of their own team's employees only, see tests/service/test_own_records.py.
     "hr.team_lead": "--------",
 }
@@ -60,6 +61,7 @@ RECORD_ACTIONS = {
     "analyst": {"record.list", "record.read"},
     "treasurer": {"record.list", "record.read"},
     "team_lead": set(),
+    "researcher": {"record.export_deidentified"},
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
@@ -81,6 +83,7 @@ NOTICES = {"notification.read", "notification.test"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
+INDEXES = {"index.read", "index.verify", "index.rebuild"}
 SCHEMAS = {"schema.read", "schema.migrate"}
 MOUNTS = {f"mount.{what}" for what in ("create", "read", "update", "delete", "move")}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
@@ -117,6 +120,7 @@ MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | INDEXES
     | SCHEMAS
     | MOUNTS
     | NOTICES
@@ -137,7 +141,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
-    | {"policy.read", "eligibility.read", "schema.read"}
+    | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -163,6 +167,7 @@ LOCAL_MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | INDEXES
     | SCHEMAS
     | MOUNTS
     | NOTICES
