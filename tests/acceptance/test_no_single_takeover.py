@@ -43,10 +43,12 @@ OF_DATA = (
     "config.",
     "data.",
     "drill.",
+    "index.",
     "key.",
     "mount.",
     "record.",
     "root.",
+    "schema.",
     "vault.",
 )
 
