@@ -62,6 +62,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.update": COLLECTION,
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
+        "record.import": COLLECTION,
         "collection.read": COLLECTION,
         "key.create": KEY,
         "key.read": KEY,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection_files
+    from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
         activation,
@@ -88,6 +89,9 @@ if TYPE_CHECKING:
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
     from secvault.service.policies import published
+    from secvault.service.record_imports import fault_sheet
+    from secvault.service.record_imports import requests as imports
+    from secvault.service.record_imports import running as import_running
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -127,9 +131,13 @@ __all__ = [
     "evidence",
     "explanations",
     "factors",
+    "fault_sheet",
     "federation",
     "grants",
     "hardware_tokens",
+    "import_running",
+    "import_spec",
+    "imports",
     "invitations",
     "key_limits",
     "key_usage",
@@ -213,6 +221,10 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
+    "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "import_running": "secvault.service.record_imports.running",
+    "import_spec": "secvault.records.imports.spec",
+    "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",

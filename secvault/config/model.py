@@ -14,6 +14,7 @@ from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
+from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
@@ -289,6 +290,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    imports: ImportSettings = ImportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
-from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from secvault.crypto.canonical import JsonValue
@@ -24,7 +23,9 @@ _PLAIN = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 # 12.500 is twelve thousand five hundred to one reader and twelve and a half to another.
 _AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}\.[0-9]{3}")
 _GROUPED = {
-    Numbers.DOT_THOUSANDS: re.compile(r"-?([0-9]{1,3}(\.[0-9]{3}){1,9}|[0-9]{1,30})(,[0-9]{1,30})?"),
+    Numbers.DOT_THOUSANDS: re.compile(
+        r"-?([0-9]{1,3}(\.[0-9]{3}){1,9}|[0-9]{1,30})(,[0-9]{1,30})?"
+    ),
     Numbers.COMMA_THOUSANDS: re.compile(
         r"-?([0-9]{1,3}(,[0-9]{3}){1,9}|[0-9]{1,30})(\.[0-9]{1,30})?"
     ),
@@ -46,11 +47,7 @@ def value_of(cell: Cell, type_: FieldType, spec: Spec, at: str) -> JsonValue:
     if isinstance(cell, Bad):
         raise InvalidInput.at(at, cell.why)
     if isinstance(cell, str):
-        if not cell or cell.isspace():
-            return None
-        if type_ is FieldType.TEXT:
-            return cell
-        return _TEXTS.get(type_, _as_it_is)(cell.strip(), spec, at)
+        return _of_text(cell, type_, spec, at)
     if isinstance(cell, bool):
         if type_ is not FieldType.BOOLEAN:
             raise InvalidInput.at(at, "holds true or false, which this field does not")
@@ -60,6 +57,14 @@ def value_of(cell: Cell, type_: FieldType, spec: Spec, at: str) -> JsonValue:
     if isinstance(cell, date):
         return _of_date(cell, type_, spec, at)
     return None
+
+
+def _of_text(cell: str, type_: FieldType, spec: Spec, at: str) -> JsonValue:
+    if not cell or cell.isspace():
+        return None
+    if type_ is FieldType.TEXT:
+        return cell
+    return _TEXTS.get(type_, _as_it_is)(cell.strip(), spec, at)
 
 
 def _as_it_is(text: str, _spec: Spec, _at: str) -> JsonValue:
@@ -188,10 +193,6 @@ def _of_date(cell: date, type_: FieldType, spec: Spec, at: str) -> JsonValue:
     if type_ is FieldType.DATETIME:
         moment = cell if isinstance(cell, datetime) else datetime.combine(cell, time.min)
         return _in_zone(moment.replace(tzinfo=None), spec, at)
-    _refuse_date(at)
-
-
-def _refuse_date(at: str) -> NoReturn:
     raise InvalidInput.at(
         at, "holds a date, which this field does not; format the column as text, then type"
     )

@@ -1,6 +1,7 @@
 """CSV as RFC 4180 has it, with the encodings and separators that spreadsheets write.
 
-UTF-8 with or without byte order mark, UTF-16 with one. Separators: comma, semicolon, tab.
+UTF-8 with or without byte order mark, UTF-16 with one; Windows-1258 where that is said. Separators:
+comma, semicolon, tab.
 """
 
 from __future__ import annotations
@@ -13,43 +14,56 @@ from typing import BinaryIO
 
 from secvault.errors import InvalidInput
 from secvault.records.imports.row import Line
-from secvault.records.imports.spec import Bounds, Delimiter, Form
+from secvault.records.imports.spec import Bounds, Delimiter, Encoding, Form
 
 _SEPARATORS = {Delimiter.COMMA: ",", Delimiter.SEMICOLON: ";", Delimiter.TAB: "\t"}
+_CODECS = {
+    Encoding.UTF_8: "utf-8-sig",
+    Encoding.UTF_16: "utf-16",
+    Encoding.WINDOWS_1258: "cp1258",
+}
 _FILE = "file"
 
 
-def csv_lines(file: BinaryIO, delimiter: Delimiter, bounds: Bounds) -> Iterator[Line]:
+def csv_lines(
+    file: BinaryIO, delimiter: Delimiter, encoding: Encoding, bounds: Bounds
+) -> Iterator[Line]:
     """The rows of the file, the heading first; blank lines count, but are not given.
 
     Raises InvalidInput for what is no such text, with the place.
     """
-    text = _Text(decoded(file), bounds)
-    with _Broken(text):
+    text = _Text(decoded(file, encoding), bounds)
+    # A cell that is too long is told by its row and field later on; this only bounds the memory.
+    csv.field_size_limit(bounds.line)
+    with _Broken(text, encoding):
         separator = _SEPARATORS.get(delimiter) or _separator(text.peek())
         rows = csv.reader(text, delimiter=separator, strict=True)
-        number = 0
-        for cells in rows:
-            number += 1
+        for number, cells in enumerate(rows, 1):
             text.begin(number + 1)
             if cells:
                 yield Line(number, cells)
 
 
-def decoded(file: BinaryIO) -> io.TextIOWrapper:
+def decoded(file: BinaryIO, encoding: Encoding = Encoding.AUTO) -> io.TextIOWrapper:
     """The file as text, line ends as they are. Raises InvalidInput for UTF-32."""
     start = file.read(4)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise InvalidInput.at(_FILE, "is UTF-32; save it as UTF-8")
-    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    codec = _CODECS.get(encoding)
+    if codec is None:
+        wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        codec = "utf-16" if wide else "utf-8-sig"
     whole = io.BufferedReader(_Joined(start, file), 256 * 1024)
-    return io.TextIOWrapper(whole, "utf-16" if wide else "utf-8-sig", "strict", newline="")
+    return io.TextIOWrapper(whole, codec, "strict", newline="")
 
 
-def not_text(form: Form) -> InvalidInput:
+def not_text(form: Form, encoding: Encoding = Encoding.AUTO) -> InvalidInput:
     """The one error for bytes that are no text."""
-    mend = "in Excel: CSV UTF-8" if form is Form.CSV else "JSON Lines are UTF-8"
-    return InvalidInput.at(_FILE, f"is not text in UTF-8; save it as that ({mend})")
+    named = "UTF-8" if encoding is Encoding.AUTO else str(encoding)
+    mend = "save it as that (JSON Lines are UTF-8)"
+    if form is Form.CSV:
+        mend = "save it as UTF-8 (in Excel: CSV UTF-8), or say its encoding"
+    return InvalidInput.at(_FILE, f"is not text in {named}; {mend}")
 
 
 class _Joined(io.RawIOBase):
@@ -113,20 +127,20 @@ class _Text:
 class _Broken:
     """Turns what the csv module and the decoder say into our error, without their text."""
 
-    def __init__(self, text: _Text) -> None:
+    def __init__(self, text: _Text, encoding: Encoding) -> None:
         self._text = text
+        self._encoding = encoding
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UnicodeError):
-            raise not_text(Form.CSV) from None
+            raise not_text(Form.CSV, self._encoding) from None
         if isinstance(error, csv.Error):
             raise InvalidInput.at(
                 _FILE,
-                f"row {self._text.number} is no CSV: a quotation mark is open or misplaced, or a "
-                "cell is longer than 131072 characters",
+                f"row {self._text.number} is no CSV: a quotation mark is open or misplaced",
             ) from None
 
 

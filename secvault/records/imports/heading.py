@@ -104,7 +104,9 @@ class Headings:
             detail = f"names {unused} columns that the file does not have"
             faults.append(FieldError("mapping", detail))
         if not faults and not any(column.known for column in found):
-            faults.append(FieldError("heading", "no column goes to a field; is it in the first row?"))
+            faults.append(
+                FieldError("heading", "no column goes to a field; is it in the first row?")
+            )
         if faults:
             said = "; ".join(f"{each.field}: {each.detail}" for each in faults[:_MOST_NAMED])
             raise InvalidInput(said, fields=tuple(faults[:_MOST_NAMED]))

@@ -18,9 +18,7 @@ class Unreadable(Exception):
     """A line is not what is wanted; the text says why, never what stands there."""
 
 
-def json_lines(
-    file: BinaryIO, bounds: Bounds
-) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
+def json_lines(file: BinaryIO, bounds: Bounds) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
     """The objects of the file with the numbers of their lines; blank lines are passed over.
 
     Raises InvalidInput for what is no text, or a line that is too long.
@@ -36,9 +34,7 @@ def json_lines(
         if not line:
             return
         if len(line) > bounds.line:
-            raise InvalidInput.at(
-                "file", f"line {number} is longer than {bounds.line} characters"
-            )
+            raise InvalidInput.at("file", f"line {number} is longer than {bounds.line} characters")
         if line.isspace():
             continue
         try:

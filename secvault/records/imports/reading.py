@@ -1,11 +1,10 @@
-"""From a file to rows: each reader's cells under their headings, as the types of fields take them."""
+"""From a file to rows: cells under their headings, as the types of the fields take them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.records.imports.cell import value_of
 from secvault.records.imports.csv_rows import csv_lines
@@ -29,12 +28,12 @@ def rows_of(
     limits = bounds or Bounds()
     headings = Headings(fields, spec.mapping)
     if spec.form is Form.JSONL:
-        rows = _from_objects(file, headings, spec, limits)
+        rows = _from_objects(file, headings, limits)
     else:
         lines = (
             xlsx_lines(file, spec.sheet, limits)
             if spec.form is Form.XLSX
-            else csv_lines(file, spec.delimiter, limits)
+            else csv_lines(file, spec.delimiter, spec.encoding, limits)
         )
         rows = _from_table(lines, headings, spec, limits)
     for row in rows:
@@ -59,7 +58,7 @@ def _from_table(
             detail = f"has {len(cells)} cells, and the heading {len(head)}; is a separator missing?"
             yield Row(line.number, None, {}, (Fault("", detail),))
             continue
-        found = _row(line.number, cells, columns, spec)
+        found = _row(line.number, cells, columns, spec, bounds)
         if found is not None:
             yield found
 
@@ -72,12 +71,74 @@ def _without_end(cells: Iterable[Cell]) -> list[Cell]:
     return found
 
 
-def _row(number: int, cells: list[Cell], columns: tuple[Column, ...], spec: Spec) -> Row | None:
+class _Gathered:
+    """One record while it is put together from its cells."""
+
+    def __init__(self, number: int, bounds: Bounds) -> None:
+        self._number = number
+        self._bounds = bounds
+        self._values: dict[str, Any] = {}
+        self._currencies: dict[str, str] = {}
+        self._faults: list[Fault] = []
+        self._id: str | None = None
+
+    def fault(self, field: str, detail: str) -> None:
+        """Something is wrong."""
+        self._faults.append(Fault(field, detail))
+
+    def identify(self, record_id: str) -> None:
+        """The record is called so."""
+        self._id = record_id
+
+    def add(self, column: Column, cell: Cell, spec: Spec) -> None:
+        """Take a cell of a table, which is not empty."""
+        try:
+            if isinstance(cell, str) and len(cell) > self._bounds.cell:
+                self.too_long(column.field)
+            elif column.known is None:
+                self.identify(_word(cell, ID))
+            elif column.currency:
+                self._currencies[column.field] = _word(cell, column.field)
+            else:
+                value = value_of(cell, column.known.type, spec, column.field)
+                self.put(column.field, value)
+        except InvalidInput as error:
+            self._faults.extend(Fault(each.field, each.detail) for each in error.fields)
+
+    def put(self, field: str, value: Any) -> None:
+        """Take a value, unless there is none."""
+        if isinstance(value, str) and len(value) > self._bounds.cell:
+            self.too_long(field)
+        elif field in self._values:
+            self.fault(field, "is named twice")
+        elif value is not None:
+            self._values[field] = value
+
+    def too_long(self, field: str) -> None:
+        """A text has too many characters."""
+        self.fault(field, f"is longer than {self._bounds.cell} characters")
+
+    def row(self, *, with_id: bool) -> Row:
+        """The record. with_id: the file has a column for ids."""
+        if with_id and self._id is None and not any(one.field == ID for one in self._faults):
+            self.fault(ID, "is empty; give each record an id, or leave the column out")
+        self._join_currencies()
+        return Row(self._number, self._id, self._values, tuple(self._faults[:_MOST_FAULTS]))
+
+    def _join_currencies(self) -> None:
+        for field, currency in self._currencies.items():
+            amount = self._values.get(field)
+            if isinstance(amount, Mapping):
+                self.fault(field, "names its currency twice; leave one of them out")
+            elif amount is not None:
+                self._values[field] = {"amount": amount, "currency": currency}
+
+
+def _row(
+    number: int, cells: list[Cell], columns: tuple[Column, ...], spec: Spec, bounds: Bounds
+) -> Row | None:
     """None for a row in which there is nothing."""
-    values: dict[str, Any] = {}
-    currencies: dict[str, str] = {}
-    faults: list[Fault] = []
-    record_id: str | None = None
+    gathered = _Gathered(number, bounds)
     empty = True
     for place, cell in enumerate(cells):
         if cell is None or (isinstance(cell, str) and (not cell or cell.isspace())):
@@ -86,37 +147,13 @@ def _row(number: int, cells: list[Cell], columns: tuple[Column, ...], spec: Spec
         if column.field == LEAVE_OUT and column.headed:
             continue
         empty = False
-        try:
-            if not column.headed:
-                faults.append(Fault(f"column {place + 1}", "holds a value, but has no heading"))
-            elif column.known is None:
-                record_id = _word(cell, ID)
-            elif column.currency:
-                currencies[column.field] = _word(cell, column.field)
-            else:
-                value = value_of(cell, column.known.type, spec, column.field)
-                if value is not None:
-                    values[column.field] = value
-        except InvalidInput as error:
-            faults.extend(Fault(each.field, each.detail) for each in error.fields)
+        if column.headed:
+            gathered.add(column, cell, spec)
+        else:
+            gathered.fault(f"column {place + 1}", "holds a value, but has no heading")
     if empty:
         return None
-    if record_id is None and any(column.field == ID for column in columns):
-        if not any(fault.field == ID for fault in faults):
-            faults.append(Fault(ID, "is empty; give each record an id, or leave the column out"))
-    faults.extend(_with_currencies(values, currencies))
-    return Row(number, record_id, values, tuple(faults[:_MOST_FAULTS]))
-
-
-def _with_currencies(values: dict[str, Any], currencies: Mapping[str, str]) -> Iterator[Fault]:
-    for field, currency in currencies.items():
-        amount = values.get(field)
-        if amount is None:
-            continue
-        if isinstance(amount, Mapping):
-            yield Fault(field, "names its currency twice; leave one of them out")
-            continue
-        values[field] = {"amount": amount, "currency": currency}
+    return gathered.row(with_id=any(column.field == ID for column in columns))
 
 
 def _word(cell: Cell, at: str) -> str:
@@ -130,15 +167,13 @@ def _word(cell: Cell, at: str) -> str:
     raise InvalidInput.at(at, "must be a text; format the column as text, then type")
 
 
-def _from_objects(
-    file: BinaryIO, headings: Headings, spec: Spec, bounds: Bounds
-) -> Iterator[Row]:
+def _from_objects(file: BinaryIO, headings: Headings, bounds: Bounds) -> Iterator[Row]:
     known: dict[str, Column | InvalidInput] = {}
     for number, found in json_lines(file, bounds):
         if isinstance(found, Unreadable):
             yield Row(number, None, {}, (Fault("", str(found)),))
-            continue
-        yield _of_object(number, found, known, headings, bounds)
+        else:
+            yield _of_object(number, found, known, headings, bounds)
 
 
 def _of_object(
@@ -148,30 +183,26 @@ def _of_object(
     headings: Headings,
     bounds: Bounds,
 ) -> Row:
-    values: dict[str, Any] = {}
-    faults: list[Fault] = []
-    record_id: str | None = None
+    gathered = _Gathered(number, bounds)
     for place, (name, value) in enumerate(found.items(), 1):
         if place > bounds.columns:
-            faults.append(Fault("", f"has more than {bounds.columns} names"))
+            gathered.fault("", f"has more than {bounds.columns} names")
             break
         column = known.get(name) or _named(name, headings)
         if len(known) < bounds.columns:
             known[name] = column
         if isinstance(column, InvalidInput):
-            faults.append(Fault(f"name {place}", column.fields[0].detail))
-        elif column.field == ID and column.known is None:
-            if isinstance(value, str):
-                record_id = value
-            else:
-                faults.append(Fault(ID, "must be a text"))
+            gathered.fault(f"name {place}", column.fields[0].detail)
         elif column.currency:
-            faults.append(Fault(column.field, 'write it as {"amount": ..., "currency": ...}'))
-        elif column.known is not None and column.field in values:
-            faults.append(Fault(column.field, "is named twice"))
-        elif column.known is not None and value is not None:
-            values[column.field] = cast("JsonValue", value)
-    return Row(number, record_id, values, tuple(faults[:_MOST_FAULTS]))
+            gathered.fault(column.field, 'write it as {"amount": ..., "currency": ...}')
+        elif column.known is not None:
+            gathered.put(column.field, value)
+        elif column.field == ID:
+            if isinstance(value, str):
+                gathered.identify(value)
+            else:
+                gathered.fault(ID, "must be a text")
+    return gathered.row(with_id=False)
 
 
 def _named(name: str, headings: Headings) -> Column | InvalidInput:
@@ -179,5 +210,3 @@ def _named(name: str, headings: Headings) -> Column | InvalidInput:
         return headings.column(name, "name")
     except InvalidInput as error:
         return error
-
-

@@ -60,6 +60,31 @@ class Delimiter(StrEnum):
     TAB = "tab"
 
 
+class Encoding(StrEnum):
+    """How the characters of a text file are written.
+
+    auto: UTF-8, or what the byte order mark at its start says. Windows-1258, of older Vietnamese
+    programs, cannot be told from others and is only taken where it is named.
+    """
+
+    AUTO = "auto"
+    UTF_8 = "utf-8"
+    UTF_16 = "utf-16"
+    WINDOWS_1258 = "windows-1258"
+
+
+class OnConflict(StrEnum):
+    """What becomes of a row whose record is there already.
+
+    refuse: nothing of the file is imported. skip: the record stays as it is. update: the values of
+    the row are written into it; empty cells leave what is there.
+    """
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+    UPDATE = "update"
+
+
 @dataclass(frozen=True)
 class Spec:
     """How a file is to be read.
@@ -74,6 +99,7 @@ class Spec:
     dates: Dates = Dates.ISO
     numbers: Numbers = Numbers.PLAIN
     delimiter: Delimiter = Delimiter.AUTO
+    encoding: Encoding = Encoding.AUTO
     sheet: str = ""
     time_zone: str = ""
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +113,12 @@ class Spec:
                 raise InvalidInput.at(
                     "time_zone", "is no zone of the IANA list; write it like Asia/Ho_Chi_Minh"
                 ) from None
+        if self.encoding is not Encoding.AUTO and self.form is not Form.CSV:
+            raise InvalidInput.at("encoding", "is said of CSV files alone; leave it out")
+        if self.delimiter is not Delimiter.AUTO and self.form is not Form.CSV:
+            raise InvalidInput.at("delimiter", "is said of CSV files alone; leave it out")
+        if self.sheet and self.form is not Form.XLSX:
+            raise InvalidInput.at("sheet", "is said of workbooks alone; leave it out")
         if len(self.sheet) > _LONGEST_NAME:
             raise InvalidInput.at("sheet", f"is longer than {_LONGEST_NAME} characters")
         if len(self.mapping) > MOST_MAPPED:
@@ -136,5 +168,7 @@ def form_of(name: str) -> Form:
         "ndjson": Form.JSONL,
     }
     if end not in forms:
-        raise InvalidInput.at("format", "cannot be told from the file's name; say csv, xlsx or jsonl")
+        raise InvalidInput.at(
+            "format", "cannot be told from the file's name; say csv, xlsx or jsonl"
+        )
     return forms[end]

@@ -33,8 +33,9 @@ _AREA = re.compile(r"[A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7}")
 _FIRST_INEXACT = 10**15
 
 _FORMULA = Bad("holds a formula; copy the column and paste it as values")
-_ERROR = Bad("holds an error of Excel, such as #N/A")
+_ERROR = Bad("holds an error that Excel shows instead of a value")
 _TIME = Bad("holds a time without a day")
+_REFUSED = {"f": _FORMULA, "e": _ERROR}
 _TOO_LONG = "has more than 15 digits, of which Excel keeps 15; format the column as text, then type"
 
 
@@ -111,19 +112,14 @@ def _cells(
 
 def _cell(sheet: ReadOnlyWorksheet, cell: Mapping[str, Any]) -> Cell:
     kind, value = cell["data_type"], cell["value"]
-    if kind == "f":
-        return _FORMULA
-    if kind == "e":
-        return _ERROR
+    refused = _REFUSED.get(kind)
+    if refused is not None:
+        return refused
     if value is None or value == "":
         return None
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool | datetime | date):
         return value
-    if isinstance(value, int | float):
-        return _number(sheet, cell)
-    if isinstance(value, datetime | date):
-        return value
-    return _TIME
+    return _number(sheet, cell) if isinstance(value, int | float) else _TIME
 
 
 def _number(sheet: ReadOnlyWorksheet, cell: Mapping[str, Any]) -> Cell:
