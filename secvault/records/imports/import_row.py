@@ -296,13 +296,13 @@ def _keep_faults(connection: Connection, import_id: str, faults: Iterable[FaultO
 
 
 def _change(
-    connection: Connection, before: Import, claim: str, state: State, at: int, **values: Any
+    connection: Connection, before: Import, claim: str, was: State, at: int, **values: Any
 ) -> None:
     changed = connection.execute(
         update(_IMPORT)
         .where(
             _IMPORT.c.id == before.id,
-            _IMPORT.c.state == state,
+            _IMPORT.c.state == was,
             _IMPORT.c.claim == claim,
             _IMPORT.c.position == before.position,
         )

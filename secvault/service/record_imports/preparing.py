@@ -9,7 +9,7 @@ import uuid_utils
 
 from secvault.access import About
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import InvalidInput
+from secvault.errors import FieldError, InvalidInput
 from secvault.records import facts
 from secvault.records import record as records
 from secvault.records.collection import Collection, parse_record
@@ -94,30 +94,41 @@ class Preparer:
         )
 
     def _sort(self, row: Row, there: frozenset[str], done: _Sorting) -> None:
+        exists = row.id in there
+        if exists and (self._on_conflict is OnConflict.SKIP or not row.values):
+            done.skipped += 1
+            return
+        faults: list[FieldError] = []
+        record_id, values = "", dict[str, JsonValue]()
         try:
-            record_id = uuid_utils.uuid7().hex if row.id is None else records.check_id(row.id)
-            if row.id is not None:
-                before = self._seen.setdefault(record_id, row.number)
-                if before != row.number:
-                    raise InvalidInput.at(ID, f"is that of row {before}, too")
-            exists = record_id in there
-            if exists and self._on_conflict is OnConflict.REFUSE:
-                raise InvalidInput.at(
-                    ID,
-                    "is that of a record which is there already; leave it out, or say that such "
-                    "records are to be skipped or updated",
-                )
-            if exists and (self._on_conflict is OnConflict.SKIP or not row.values):
-                done.skipped += 1
-                return
+            record_id = self._record_id(row, exists=exists)
+        except InvalidInput as error:
+            faults.extend(error.fields)
+        try:
             values = parse_record(self._collection, row.values, partial=exists)
         except InvalidInput as error:
-            done.faults.extend(
-                FaultOfRow(row.number, each.field, each.detail) for each in error.fields
-            )
+            faults.extend(error.fields)
+        if faults:
+            done.faults.extend(FaultOfRow(row.number, each.field, each.detail) for each in faults)
             return
         (done.updates if exists else done.creates)[record_id] = values
         done.lines[record_id] = row.number
+
+    def _record_id(self, row: Row, *, exists: bool) -> str:
+        """The id of the row's record, made where it names none. Raises InvalidInput."""
+        if row.id is None:
+            return uuid_utils.uuid7().hex
+        record_id = records.check_id(row.id)
+        before = self._seen.setdefault(record_id, row.number)
+        if before != row.number:
+            raise InvalidInput.at(ID, f"is that of row {before}, too")
+        if exists and self._on_conflict is OnConflict.REFUSE:
+            raise InvalidInput.at(
+                ID,
+                "is that of a record which is there already; leave it out, or say that such "
+                "records are to be skipped or updated",
+            )
+        return record_id
 
     def _require_rights(self, done: _Sorting) -> None:
         for record_id, values in done.creates.items():

@@ -23,7 +23,7 @@ from secvault.service.record_imports.running import do_import
 from secvault.service.spine import Caller
 from secvault.service.workflows import workflows
 from secvault.store.tables import data_key, object_actor, record, record_import, record_import_part
-from tests.running_service import House, payslip, system_token
+from tests.running_service import House, payslip, signed_in, system_token
 from tests.service.record_imports.files import (
     HEADING,
     PAYROLL,
@@ -136,9 +136,10 @@ def test_a_file_with_any_fault_is_not_imported_and_each_is_told_without_its_valu
         (5, "full_name"),
         (6, "id"),
         (7, "id"),
+        (7, "status"),
         (8, "bank_account"),
         (9, "id"),
-    ] or len(told) == 8
+    ]
     said = " ".join(detail for _, _, detail in told)
     for value in ("a lot of money", "Trần", "unheard", "NV 5"):
         assert value not in said
@@ -465,7 +466,7 @@ def test_what_nobody_imports_is_forgotten_after_some_days(
 ) -> None:
     old = sent(service, head, as_csv([payroll_row(1)]))
     house.hands.seconds += 6 * 86_400
-    new = sent(service, head, as_csv([payroll_row(2)]))
+    new = sent(service, signed_in(service, house, "head"), as_csv([payroll_row(2)]))
     house.hands.seconds += 2 * 86_400
     assert requests.forget_stale(service) == 1
     assert requests.forget_stale(service) == 0
