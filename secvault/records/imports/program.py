@@ -20,7 +20,7 @@ from secvault.process import die_with_parent, leave_no_core
 from secvault.records.imports.heading import Known
 from secvault.records.imports.reading import rows_of
 from secvault.records.imports.row import Fault, Row
-from secvault.records.imports.spec import Bounds, Spec
+from secvault.records.imports.spec import ID, Bounds, Spec
 
 ROWS_AT_ONCE = 250
 LENGTH_BYTES = 4
@@ -81,15 +81,23 @@ def frames(asked: Asked, file: BinaryIO) -> Iterator[Frame]:
 
 def _sendable(row: Row) -> Row:
     """The row, or what keeps it from being JSON at all."""
+    if not _unsendable(row):
+        return row
+    faults = [Fault(ID, why)] if (why := _unsendable(row.id)) else []
+    faults += [
+        Fault(name, why) for name, value in row.values.items() if (why := _unsendable(value))
+    ]
+    return Row(row.number, None, {}, (*faults, *row.faults))
+
+
+def _unsendable(value: object) -> str:
     try:
-        msgspec.msgpack.encode(row)
+        msgspec.msgpack.encode(value)
     except UnicodeEncodeError:
-        fault = Fault("", "holds half of a surrogate pair, which is no character")
-        return Row(row.number, None, {}, (fault,))
+        return "holds half of a surrogate pair, which is no character"
     except (OverflowError, RecursionError):
-        fault = Fault("", "holds a number of more than 64 bits, or lists in lists too deep")
-        return Row(row.number, None, {}, (fault,))
-    return row
+        return "holds a number of more than 64 bits, or lists in lists too deep"
+    return ""
 
 
 def decoder() -> msgspec.msgpack.Decoder[Frame]:

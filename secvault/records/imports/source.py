@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
 
 from secvault.crypto.aead import Random, bind, open_sealed, seal
 from secvault.crypto.secret import Secret
@@ -103,11 +103,13 @@ def put_part(
     values = {"bytes": len(content), "sealed": seal(content, key, _place(found.id, number), random)}
     if connection.execute(update(_PART).where(here).values(values)).rowcount != 1:
         connection.execute(insert(_PART).values(import_id=found.id, number=number, **values))
-    question = select(func.count(), func.sum(_PART.c.bytes)).where(_PART.c.import_id == found.id)
+    # PostgreSQL adds such numbers up to one of another type.
+    total = cast(func.sum(_PART.c.bytes), BigInteger)
+    question = select(func.count(), total).where(_PART.c.import_id == found.id)
     parts, size = connection.execute(question).one()
-    if int(size) > most_bytes:
+    if size > most_bytes:
         raise InvalidInput.at("file", f"is larger than {most_bytes} bytes; split it")
-    import_row.note_file(connection, found.id, parts=parts, size=int(size), at=at)
+    import_row.note_file(connection, found.id, parts=parts, size=size, at=at)
     return import_row.read_import(connection, found.id)
 
 

@@ -25,9 +25,9 @@ from secvault.store.tables import data_key, object_actor, record, record_field, 
 from tests.running_service import House, copied, furnish
 from tests.service.record_imports.files import PAYROLL, as_csv, payroll_row, sent
 
-ROWS = 1_200
+ROWS = 600
 KILLS = 20
-BATCH = {"SECVAULT_IMPORTS__BATCH_ROWS": "10"}
+BATCH = {"SECVAULT_IMPORTS__BATCH_ROWS": "5"}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
