@@ -28,6 +28,7 @@ PART_BYTES = 4 * 1024 * 1024
 LONG_WAIT = 20
 """Looks at an import that nobody has begun, before the person is told what it waits for."""
 _SHOWN_FAULTS = 50
+_MOST_FAULTS = 1_000
 
 ImportId = Annotated[
     str, typer.Argument(metavar="IMPORT", help="The import's id, as `imports list` shows it.")
@@ -172,7 +173,7 @@ def show_(
         show.document({**_row(found), "found": [_fault(one) for one in faults]})
         return
     show.facts(_row(found))
-    _print_faults(faults)
+    _print_faults(faults, found.id)
 
 
 @app.command(epilog="Example: secvault records imports resume 0199c2...")
@@ -253,13 +254,11 @@ def _tell(service: Service, caller: Caller, done: Import, *, dry_run: bool, as_j
     elif dry_run and done.state == "checked":
         show.out(f"nothing is wrong with the {done.total} rows; nothing was stored")
     else:
-        _print_faults(faults)
+        _print_faults(faults, done.id)
     if done.state == "faulty":
-        many = "the first " if done.faults >= len(faults) > _SHOWN_FAULTS else ""
-        raise FileFaulty(
-            f"{many}{done.faults} faults in the file; mend it and import it anew"
-            + (f" (all: secvault records imports show {done.id})" if many else "")
-        )
+        found = "1 fault" if done.faults == 1 else f"{done.faults} faults"
+        more = "" if done.faults < _MOST_FAULTS else ", and looking ended there"
+        raise FileFaulty(f"{found} in the file{more}; mend it and import it anew")
     if done.state == "stopped":
         raise ImportStopped(
             f"{done.reason}; {done.created + done.updated} records are stored, go on with: "
@@ -271,12 +270,15 @@ def _tell(service: Service, caller: Caller, done: Import, *, dry_run: bool, as_j
         )
 
 
-def _print_faults(faults: Sequence[FaultOfRow]) -> None:
+def _print_faults(faults: Sequence[FaultOfRow], import_id: str) -> None:
     if faults:
         rows = [_fault(one) for one in faults[:_SHOWN_FAULTS]]
         show.table(rows, {"row": "Row", "field": "Field", "problem": "Problem"}, "")
     if len(faults) > _SHOWN_FAULTS:
-        show.talk(f"and {len(faults) - _SHOWN_FAULTS} more; see imports show ID --faults-to FILE")
+        show.talk(
+            f"and {len(faults) - _SHOWN_FAULTS} more: secvault records imports show {import_id} "
+            "--faults-to FILE"
+        )
 
 
 def _fault(one: FaultOfRow) -> dict[str, Any]:

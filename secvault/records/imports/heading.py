@@ -127,7 +127,8 @@ class Headings:
     def _mend(self, name: str) -> str:
         """What may have been meant, in the schema's words, never in the file's."""
         plain = _without_accents(name)
-        words = {_without_accents(each): each for each in (*self._titles, *self._fields)}
+        titles = [title for field in self._fields.values() for title in field.titles]
+        words = {_without_accents(each): each for each in (*self._fields, *titles)}
         close = difflib.get_close_matches(plain, words, 1)
         meant = f'did you mean "{words[close[0]]}"? Else ' if close else ""
         return f"{meant}map it to a field, or to nothing to leave it out"

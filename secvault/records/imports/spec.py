@@ -92,7 +92,7 @@ class Spec:
     sheet: of a workbook, by name; empty for the only visible one. time_zone: of moments that name
     none, such as Asia/Ho_Chi_Minh; empty to refuse them. mapping: a column's heading to the name
     of a field, to `<field>.currency`, to `id`, or to nothing when it is left out. Columns that are
-    not in it go by their heading.
+    not in it go by their heading; large and small letters are the same there.
     """
 
     form: Form
@@ -152,8 +152,8 @@ class Bounds:
 
 
 def heading(text: str) -> str:
-    """A heading as it is compared: in normal form C, without blanks around it."""
-    return unicodedata.normalize("NFC", text).strip()
+    """A heading as it is compared: in one form of Unicode, of letters and of blanks."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def form_of(name: str) -> Form:

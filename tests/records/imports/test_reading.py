@@ -24,7 +24,7 @@ VALUES = {"name": "An", "citizen": "001203004567", "salary": "12500000", "born":
         CSV.replace(",", "\t").encode(),
         CSV.replace("\n", "\r\n").encode(),
         CSV.replace("name", "Họ và tên").replace("salary", "Salary").encode(),
-        CSV.replace("name", " Họ và tên ").encode("utf-16"),
+        CSV.replace("name", " họ  VÀ tên ").encode("utf-16"),
         (b"name,citizen,salary,born,,\nAn,001203004567,12500000,1990-05-31,,\n,,,,,\n"),
     ],
 )
