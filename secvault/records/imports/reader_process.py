@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
@@ -34,7 +34,7 @@ def rows_apart(
     *,
     after: int = 0,
     bounds: Bounds | None = None,
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """As `reading.rows_of`, from the row after the number `after` on.
 
     source: an open file of this machine, or what gives the pieces of an uploaded one, which never

@@ -57,13 +57,14 @@ def xlsx_lines(file: BinaryIO, sheet: str, bounds: Bounds) -> Iterator[Line]:
 def _lines(sheet: ReadOnlyWorksheet, bounds: Bounds) -> Iterator[Line]:
     from openpyxl.worksheet._reader import WorkSheetParser  # noqa: PLC0415
 
-    book = sheet.parent
+    # The public way drops cells far to the right, and what is typed of the rest is not all of it.
+    inner: Any = sheet
+    book: Any = sheet.parent
     last = 0
     with _broken():
-        source = sheet._get_source()  # noqa: SLF001 - the public way drops cells far to the right
         parser = WorkSheetParser(
-            source,
-            sheet._shared_strings,  # noqa: SLF001
+            inner._get_source(),  # noqa: SLF001
+            inner._shared_strings,  # noqa: SLF001
             data_only=False,
             epoch=book.epoch,
             date_formats=book._date_formats,  # noqa: SLF001

@@ -6,7 +6,7 @@ written down together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -55,7 +55,7 @@ class _Run:
     cancel: Signal
     tell: Tell
 
-    def rows(self, found: Import) -> Iterator[Row]:
+    def rows(self, found: Import) -> Generator[Row, None, None]:
         """The rows that are still to be done, read by a process of their own."""
         return rows_apart(
             source.parts_of(self.service.store, self.service.keyring, found),
