@@ -43,9 +43,10 @@ def rows_apart(
     """
     with ExitStack() as ends:
         fed = _Feeding()
-        file = ends.enter_context(_descriptor(source, spec.form, fed))
-        process = _started(file)
-        ends.callback(_end, process)
+        with _descriptor(source, spec.form, fed) as file:
+            process = _started(file)
+            ends.callback(_end, process)
+        # Closed here by now: whoever writes into the pipe must learn that its reader has ended.
         fed.begin()
         asked = Asked(file, os.getpid(), spec, list(fields), bounds or Bounds(), after)
         assert process.stdin is not None  # noqa: S101 - narrows: it was started with pipes
@@ -122,7 +123,7 @@ def _write_all(pipe: object, part: bytes) -> None:
 
 @contextmanager
 def _descriptor(source: BinaryIO | Parts, form: Form, fed: _Feeding) -> Iterator[int]:
-    """What the process reads from, open until it has been started."""
+    """What the process reads from, open here until it has been started."""
     if not callable(source):
         # Of its own, so that the place in the file is not shared.
         file = os.open(f"/proc/self/fd/{source.fileno()}", os.O_RDONLY)
