@@ -11,7 +11,10 @@ from secvault.records.imports import source
 
 KEY = Secret(bytes(range(32)))
 IMPORT = "0199c2000000700080000000000000aa"
-GOLDEN = "010000000000000000000000007ad9c7b3c6233ad98f43ca34f49c07f3ebba13c20b"def _zeros(count: int) -> bytes:
+GOLDEN = "010000000000000000000000007ad9c7b3c6233ad98f43ca34f49c07f3ebba13c20b"
+
+
+def _zeros(count: int) -> bytes:
     return bytes(count)
 
 
