@@ -19,6 +19,7 @@ from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
+from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
@@ -63,6 +64,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
         # What keeps an import from going on is on its row; only a store out of reach is waited for.
         Workflow(IMPORT, (Step("import", _in(service, _import), retries=6, wait=5.0),)),
+        Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
@@ -175,6 +177,13 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
 def _import(service: Service, context: JobContext) -> JsonValue:
     done = do_import(service, context.plan, context.cancel)
     return {"state": done.state, "records": done.created + done.updated}
+
+
+def _migrate(service: Service, context: JobContext) -> JsonValue:
+    done = do_requested_migration(
+        service, _jobs_caller(), context.plan, context.job, context.cancel
+    )
+    return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:
