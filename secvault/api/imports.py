@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -140,13 +140,28 @@ def import_read(at: Authenticated, import_id: ImportId) -> ImportAnswer:
     return _answer(requests.read_import(service, who, import_id))
 
 
-@router.put("/imports/{import_id}/parts/{part}")
+async def _content(request: Request) -> bytes:
+    """The body as it is, whatever type it is said to have."""
+    return await request.body()
+
+
+@router.put(
+    "/imports/{import_id}/parts/{part}",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    },
+)
 @operation(PLACE, "record.import")
 def import_part(
     at: Authenticated,
     import_id: ImportId,
     part: Annotated[int, Path(ge=1, le=MOST_PARTS)],
-    content: Annotated[bytes, Body(media_type="application/octet-stream")],
+    content: Annotated[bytes, Depends(_content)],
 ) -> ImportAnswer:
     """Send a part of the file, numbered from 1; the same part may be sent again."""
     service, who = at

@@ -58,6 +58,20 @@ def test_a_file_is_sent_checked_started_and_its_records_are_there(api: Api) -> N
     assert api("POST", f"{place}/resume", "head").status_code == 409
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["application/octet-stream", "application/json", "application/x-www-form-urlencoded", None],
+)
+def test_a_part_is_taken_as_it_is_whatever_its_type_is_said_to_be(
+    api: Api, kind: str | None
+) -> None:
+    made = api.ok("POST", IMPORTS, "head", {**PAYROLL, "format": "xlsx"})
+    content = bytes(range(256)) * 4
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = api("PUT", f"{IMPORTS}/{made['id']}/parts/1", "head", content=content, headers=headers)
+    assert (answer.status_code, answer.json().get("bytes")) == (200, len(content)), answer.text
+
+
 def test_faults_are_told_by_row_and_field_and_as_a_sheet_without_formulas(api: Api) -> None:
     rows = [payroll_row(1, gross_salary="=1+1"), payroll_row(2, id="=NV 2", status="")]
     place = _sent(api, as_csv(rows))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Event as Signal
 
@@ -68,6 +68,11 @@ class _Run:
     def preparer(self) -> Preparer:
         """What prepares them."""
         return Preparer(self.service, self.caller, self.collection, self.commission.on_conflict)
+
+    def of_now(self) -> _Run:
+        """The same, by the schema that is in force now."""
+        collection = collection_of(self.service, self.collection.name)
+        return self if collection is self.collection else replace(self, collection=collection)
 
     def look(self) -> None:
         """Return when the work may go on. Raises Cancelled."""
@@ -168,6 +173,9 @@ def _store(run: _Run, found: Import) -> Import:
     with closing(run.rows(found)) as rows:
         for some in _batches(rows, run.service.settings.imports.batch_rows):
             run.look()
+            now = run.of_now()
+            if now is not run:
+                run, preparer = now, now.preparer()
             found = _stored(run, preparer, found, some)
             run.tell(found)
     return found

@@ -22,8 +22,16 @@ from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.spine import Caller
 from secvault.service.workflows import workflows
-from secvault.store.tables import data_key, object_actor, record, record_import, record_import_part
+from secvault.store.tables import (
+    data_key,
+    object_actor,
+    record,
+    record_field,
+    record_import,
+    record_import_part,
+)
 from tests.running_service import House, payslip, signed_in, system_token
+from tests.service.policy_house import changed, forced, raised
 from tests.service.record_imports.files import (
     HEADING,
     PAYROLL,
@@ -493,6 +501,33 @@ def test_a_record_that_comes_meanwhile_is_not_overwritten(
     assert (stopped.state, stopped.created) == ("stopped", 20)
     assert "row 27" in (stopped.reason or "")
     assert records.read_record(service, head, PAYROLL, "pr-00025").fields["bank"] == "by hand"
+
+
+def test_a_field_that_becomes_sensitive_meanwhile_is_sealed_from_then_on(
+    in_small_batches: Service, house: House
+) -> None:
+    service = in_small_batches
+    head = Caller(authentication.authenticate(service, house.tokens["head"]))
+    import_id = sent(service, head, as_csv(payroll_row(n) for n in range(40)))
+    requests.start_import(service, head, import_id, by_worker=False)
+
+    def reclassify() -> None:
+        def edited(text: str) -> str:
+            before, at, rest = text.partition("[collections.payroll.fields.bank]\n")
+            changed_now = rest.replace(
+                'class = "normal"', 'class = "personal"\nmask = "initials"', 1
+            )
+            return raised(before + at + changed_now, PAYROLL)
+
+        forced(service, changed({"collections/hr.toml": edited}))
+
+    done = do_import(service, import_id, Event(), _stopping_after(20, reclassify))
+    assert (done.state, done.created) == ("done", 40), done.reason
+    with service.store.read() as connection:
+        question = select(record_field.c.record).where(record_field.c.field == "bank")
+        sealed = set(connection.execute(question).scalars())
+    assert sealed == {f"pr-{n:05d}" for n in range(20, 40)}
+    assert records.read_record(service, head, PAYROLL, "pr-00039").fields["bank"] == "VCB"
 
 
 def test_a_system_imports_with_its_token(service: Service) -> None:
