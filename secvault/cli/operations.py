@@ -91,10 +91,10 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
-    from secvault.service.policies import published
     from secvault.service.policies import linting as policy_linting
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
+    from secvault.service.policies import published
     from secvault.service.record_exports import as_shown as exports_as_shown
     from secvault.service.record_exports import asked as exports_asked
     from secvault.service.record_exports import deidentified as exports_deidentified
@@ -109,9 +109,9 @@ if TYPE_CHECKING:
     from secvault.service.reviews import page as review_page
     from secvault.service.reviews import reports as review_reports
     from secvault.service.reviews import starting as review_starting
-    from secvault.service.sealing import visit
     from secvault.service.sealing import client as sealing
     from secvault.service.sealing import running as sealer
+    from secvault.service.sealing import visit
     from secvault.store import engine, migrate
 
 __all__ = [
