@@ -65,6 +65,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.update": COLLECTION,
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
+        "record.export": COLLECTION,
+        "record.export_deidentified": COLLECTION,
         "collection.read": COLLECTION,
         "index.read": COLLECTION,
         "index.verify": COLLECTION,

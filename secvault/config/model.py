@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
+from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
@@ -290,6 +291,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    exports: ExportSettings = ExportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

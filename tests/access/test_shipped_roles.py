@@ -49,6 +49,7 @@ SEES = {
     "logistics.clerk": "CCMM-.M-",
     "settlement.clerk": "CCMM-.M-",
     **{f"{department}.head": "CCCCCCCC" for department in DEPARTMENTS if department != "it"},
+    **{f"{department}.researcher": "--------" for department in DEPARTMENTS if department != "it"},
     # Of their own team's employees only, see tests/service/test_own_records.py.
     "hr.team_lead": "--------",
 }
@@ -60,6 +61,7 @@ RECORD_ACTIONS = {
     "analyst": {"record.list", "record.read"},
     "treasurer": {"record.list", "record.read"},
     "team_lead": set(),
+    "researcher": {"record.export_deidentified"},
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {
