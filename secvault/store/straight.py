@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from secvault.store.engine import unfit
+
 
 def straight(
     connection: Connection, statement: str, values: Sequence[object] = ()
@@ -28,5 +30,7 @@ def straight(
         raise DBAPIError.instance(
             statement, None, error, dialect.loaded_dbapi.Error, hide_parameters=True
         ) from error
+    except (OverflowError, UnicodeEncodeError):
+        raise unfit() from None
     finally:
         cursor.close()
