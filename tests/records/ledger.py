@@ -49,6 +49,7 @@ subject = "employee"
 title = { en = "Employee", vi = "Mã" }
 type = "text"
 class = "normal"
+required = true
 [collections.ledger.fields.month]
 title = { en = "Month", vi = "Tháng" }
 type = "text"
