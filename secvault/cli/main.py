@@ -39,6 +39,8 @@ from secvault.cli import (
     people_file,
     policy,
     policy_test,
+    record_indexes,
+    record_search,
     records,
     reviews,
     rewraps,
@@ -190,6 +192,13 @@ grants.app.command(epilog="Example: secvault grants requests")(role_requests.req
 grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f60718293a4b5c")(
     role_requests.claim
 )
+records.app.command(
+    epilog="Example: SECVAULT_TOKEN=svs_... secvault records search payroll --where month=2026-10 "
+    "--ask bank_account"
+)(record_search.search)
+records.app.command(epilog="Example: secvault records leakage payroll")(record_indexes.leakage)
+records.app.command(epilog="Example: secvault records check payroll")(record_indexes.check)
+records.app.command(epilog="Example: secvault records reindex payroll")(record_indexes.reindex)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )

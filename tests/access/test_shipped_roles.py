@@ -81,6 +81,7 @@ NOTICES = {"notification.read", "notification.test"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
+INDEXES = {"index.read", "index.verify", "index.rebuild"}
 MOUNTS = {f"mount.{what}" for what in ("create", "read", "update", "delete", "move")}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
@@ -116,6 +117,7 @@ MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | INDEXES
     | MOUNTS
     | NOTICES
     | ASKED
@@ -135,7 +137,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
-    | {"policy.read", "eligibility.read"}
+    | {"policy.read", "eligibility.read", "index.read", "index.verify"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -161,6 +163,7 @@ LOCAL_MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | INDEXES
     | MOUNTS
     | NOTICES
     | REVIEWS
