@@ -176,7 +176,7 @@ def sizes(service: Service, numbers: range) -> Sizes:
         question = "SELECT pg_total_relation_size('{0}')"
     else:
         question = (
-            "SELECT sum(pgsize) FROM dbstat WHERE aggregate AND name IN "
+            "SELECT sum(pgsize) FROM dbstat WHERE name IN "
             "(SELECT name FROM sqlite_schema WHERE tbl_name = '{0}')"
         )
     with service.store.read() as connection:
