@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_respons
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Name = Annotated[str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Of one field only.")]
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, AnyJson] = {
     "where": {"tax_code": "0100109106", "issued_on": {"from": "2026-05-01", "to": "2026-05-31"}},
     "sort": "-issued_on",
 }

@@ -33,6 +33,7 @@ from secvault.cli import (
     invitations,
     key_usage,
     keys,
+    migrations,
     notifications,
     operations,
     people,
@@ -165,6 +166,11 @@ keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rew
 keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
     rewraps.stop_rewrap
 )
+records.app.command(epilog="Example: secvault records migrate payroll")(migrations.migrate)
+records.app.command(epilog="Example: secvault records migrations")(migrations.migrations)
+records.app.command(
+    "stop-migration", epilog="Example: secvault records stop-migration migrate:payroll:4f0c"
+)(migrations.stop_migration)
 people.app.command(epilog=invitations.INVITE_EXAMPLE)(invitations.invite)
 people.app.command(epilog="Example: secvault people reinvite lan.tran")(invitations.reinvite)
 people.app.command(epilog="Example: secvault people uninvite lan.tran")(invitations.uninvite)
@@ -202,7 +208,7 @@ records.app.command(epilog="Example: secvault records reindex payroll")(record_i
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
-for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
+for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),

@@ -115,7 +115,7 @@ def _said(dialect: str, *path: str) -> ColumnElement[Any]:
     The names of fields are letters, digits and underscores (`declared.NAME`).
     """
     if dialect == _SQLITE:
-        at = literal_column(f"'$.{'.'.join(path)}'")
+        at: ColumnElement[str] = literal_column(f"'$.{'.'.join(path)}'")
         return func.json_extract(cast(record.c.plain, sa.Text), at)
     found: ColumnElement[Any] = cast(
         func.convert_from(record.c.plain, literal_column("'UTF8'")), sa.JSON

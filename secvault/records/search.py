@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 from sqlalchemy.exc import DataError, OperationalError
@@ -146,11 +147,13 @@ def _next_ids(
         raise
 
 
-def _order(dialect: str, sorting: Sorting) -> list[ColumnElement[object]]:
-    columns: list[ColumnElement[object]] = [record.c.id]
+def _order(dialect: str, sorting: Sorting) -> list[ColumnElement[Any]]:
+    columns: list[ColumnElement[Any]] = [record.c.id]
     if sorting.field is not None:
         columns = [*plain_column.order(dialect, sorting.field), *columns]
-    directed = [one.desc() if sorting.descending else one.asc() for one in columns]
+    directed: list[ColumnElement[Any]] = [
+        one.desc() if sorting.descending else one.asc() for one in columns
+    ]
     if sorting.field is None:
         return directed
     # False comes before true on both engines: what has no value comes last.

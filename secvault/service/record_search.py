@@ -90,9 +90,9 @@ def _where_in_clear(
     hidden: list[tuple[About, str, FieldAccess]] = []
     allowed: dict[About, Decision] = {}
     for about, decision in listed.items():
-        access = shown.access_to(about)
-        closed = [name for name in search.fields if access[name].access is not Access.CLEAR]
-        hidden += [(about, name, access[name]) for name in closed]
+        of = shown.access_to(about)
+        closed = [name for name in search.fields if of[name].access is not Access.CLEAR]
+        hidden += [(about, name, of[name]) for name in closed]
         if not closed:
             allowed[about] = decision
     if allowed:

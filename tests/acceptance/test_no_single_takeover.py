@@ -48,6 +48,7 @@ OF_DATA = (
     "mount.",
     "record.",
     "root.",
+    "schema.",
     "vault.",
 )
 

@@ -82,6 +82,7 @@ BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.re
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
+SCHEMAS = {"schema.read", "schema.migrate"}
 MOUNTS = {f"mount.{what}" for what in ("create", "read", "update", "delete", "move")}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
@@ -118,6 +119,7 @@ MAY = {
     | BACKUPS
     | KEY_LIFE
     | INDEXES
+    | SCHEMAS
     | MOUNTS
     | NOTICES
     | ASKED
@@ -137,7 +139,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
-    | {"policy.read", "eligibility.read", "index.read", "index.verify"}
+    | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -164,6 +166,7 @@ LOCAL_MAY = {
     | BACKUPS
     | KEY_LIFE
     | INDEXES
+    | SCHEMAS
     | MOUNTS
     | NOTICES
     | REVIEWS
@@ -184,6 +187,7 @@ LOCAL_MAY = {
         "key.rotate",
         "key.warn",
         "key.rewrap",
+        "schema.migrate",
         "audit.read",
         "audit.verify",
         "vault.status",
@@ -253,6 +257,7 @@ RELEASES = {
     "invoices": "accounting.head",
     "payments": "accounting.treasurer",
     "tax_filings": "accounting.head",
+    "suppliers": "accounting.treasurer",
     "formulas": "production.head",
     "inspections": "quality.head",
     "transactions": "settlement.head",
@@ -414,7 +419,7 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
             context=CONTEXT,
         )
         closed |= {name for one in answers.values() if not one.allowed}
-    assert closed == {"payments", "payroll", "transactions", "formulas"}
+    assert closed == {"payments", "payroll", "transactions", "disputes", "formulas"}
 
 
 @pytest.mark.parametrize(

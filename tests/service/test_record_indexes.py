@@ -11,7 +11,14 @@ from sqlalchemy import delete, func, insert, select, update
 from secvault.audit.query import Question, page
 from secvault.errors import Conflict, NotFound, Refused
 from secvault.records import index_state
-from secvault.service import Service, authentication, record_indexes, record_search, records
+from secvault.service import (
+    Service,
+    authentication,
+    record_indexes,
+    record_search,
+    records,
+    schema_migrations,
+)
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import House, payslip
@@ -142,7 +149,7 @@ def test_another_version_of_an_index_is_built_while_searches_go_on_and_kills_are
     head = _as(service, house, "head")
     _pay(service, head)
     later = "index = { exact = 40, version = 2 }"
-    _publish(service, lambda text: text.replace(EXACT, later), 2)
+    _publish(service, lambda text: text.replace(EXACT, later), 3)
     head = _as(service, house, "head")
 
     class Killed(Exception):
@@ -171,15 +178,26 @@ def test_another_version_of_an_index_is_built_while_searches_go_on_and_kills_are
     assert [_by_account(service, head, number) for number in (0, 5)] == [["p-0"], ["p-5"]]
 
 
-def test_a_first_index_answers_when_it_is_complete(service: Service, house: House) -> None:
-    _publish(service, lambda text: text.replace(f"{EXACT}\n", ""), 2)
+def _reindexed(service: Service) -> None:
+    record_indexes.reindex_collection(service, _operator(service), "payroll")
+
+
+def _migrated(service: Service) -> None:
+    schema_migrations.migrate_collection(service, _operator(service), "payroll")
+
+
+@pytest.mark.parametrize("build", [_reindexed, _migrated])
+def test_a_first_index_answers_when_it_is_complete(
+    service: Service, house: House, build: Callable[[Service], None]
+) -> None:
+    _publish(service, lambda text: text.replace(f"{EXACT}\n", ""), 3)
     head = _as(service, house, "head")
     _pay(service, head, 2)
-    _publish(service, lambda text: text.replace(EXACT, "index = { exact = 32 }"), 3)
+    _publish(service, lambda text: text.replace(EXACT, "index = { exact = 32 }"), 4)
     with pytest.raises(Conflict, match="reindex payroll"):
         _by_account(service, head, 0)
     assert record_indexes.check_indexes(service, _operator(service), "payroll").sound
-    record_indexes.reindex_collection(service, _operator(service), "payroll")
+    build(service)
     assert _by_account(service, head, 1) == ["p-1"]
 
 
