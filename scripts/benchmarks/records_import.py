@@ -94,9 +94,7 @@ def _told(pipe: Pipe) -> None:
         raise SystemExit("a process that stores records ended too early; see above") from None
 
 
-def _serve(
-    pipe: Pipe, folder: Path, port: int, given: Mapping[str, str], token: str
-) -> None:
+def _serve(pipe: Pipe, folder: Path, port: int, given: Mapping[str, str], token: str) -> None:
     with Installation(folder, port, given).opened() as service:
         caller = caller_of(service, token)
         pipe.send("opened")
@@ -105,9 +103,7 @@ def _serve(
                 where, numbers = pipe.recv()
             except EOFError:
                 return
-            batches = [
-                by_id(numbers[at : at + BATCH]) for at in range(0, len(numbers), BATCH)
-            ]
+            batches = [by_id(numbers[at : at + BATCH]) for at in range(0, len(numbers), BATCH)]
             pipe.send("ready")
             pipe.recv()
             for batch in batches:
@@ -154,14 +150,14 @@ def _insert(
         if service.store.dialect == "sqlite":
             places = ", ".join("?" * (len(columns) + 1))
             driver = connection.connection.driver_connection
-            assert driver is not None  # noqa: S101 - narrows
-            driver.executemany(f"INSERT INTO {names} VALUES ({places})", rows)  # noqa: S608
+            assert driver is not None
+            driver.executemany(f"INSERT INTO {names} VALUES ({places})", rows)
             return
         kinds = ["bytea" if isinstance(value, bytes) else "text" for value in rows[0]]
         arrays = ", ".join(f"?::{kind}[]" for kind in kinds)
         straight(
             connection,
-            f"INSERT INTO {names} SELECT * FROM unnest({arrays})",  # noqa: S608
+            f"INSERT INTO {names} SELECT * FROM unnest({arrays})",
             [list(column) for column in zip(*rows, strict=True)],
         )
 

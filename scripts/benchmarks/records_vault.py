@@ -1,4 +1,4 @@
-"""The vault that records are measured in, and the records: 12 fields, 5 encrypted, 2 of them indexed.
+"""The vault that records are measured in, and the records: 12 fields, 5 encrypted, 2 indexed.
 
 Beside it, in the same database, the tables that a program without a vault would use.
 """
@@ -92,16 +92,18 @@ def vault(folder: Path, postgresql: str | None) -> Iterator[Installation]:
     shutil.copytree(shipped_policies(), policies, ignore=shutil.ignore_patterns("tests"))
     hr = policies / "collections" / "hr.toml"
     hr.write_text(hr.read_text("utf-8") + _declared(SEALED) + _declared(OPEN), "utf-8")
-    given = {"SECVAULT_POLICIES": str(policies)}
+    chosen = str(policies)
     if postgresql is None:
-        yield new_installation(folder / "secvault", **given)
+        yield new_installation(folder / "secvault", SECVAULT_POLICIES=chosen)
         return
     name = f"bench_{os.urandom(4).hex()}"
     with psycopg.connect(postgresql, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     try:
         url = urlsplit(postgresql)._replace(path=f"/{name}").geturl()
-        yield new_installation(folder / "secvault", SECVAULT_STORE__URL=url, **given)
+        yield new_installation(
+            folder / "secvault", SECVAULT_STORE__URL=url, SECVAULT_POLICIES=chosen
+        )
     finally:
         with psycopg.connect(postgresql, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -150,4 +152,3 @@ def _declared(collection: str) -> str:
         lines += [index] if index else []
         tables.append("\n".join(lines) + "\n")
     return "\n".join(tables)
-

@@ -26,9 +26,7 @@ def straight(
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def copied_in(
-    connection: Connection, statement: str, rows: Iterable[Sequence[object]]
-) -> None:
+def copied_in(connection: Connection, statement: str, rows: Iterable[Sequence[object]]) -> None:
     """Send rows by a `COPY ... FROM STDIN` of PostgreSQL, as `straight` runs a statement."""
     with _cursor(connection, statement) as cursor, cursor.copy(statement) as copy:
         for row in rows:
