@@ -21,7 +21,7 @@ def test_records_are_migrated_here(vault: Program) -> None:
 
 
 def test_the_worker_is_asked_and_its_run_seen_and_stopped(vault: Program) -> None:
-    assert "There was none yet" in vault.ok("records", "migrations").out
+    assert "There was none yet" in vault.ok("records", "migrations").err
     run = vault.ok("records", "migrate", "payroll", "--worker", "--no-wait", "--json").json
     assert (run["collection"], run["state"]) == ("payroll", "requested")
     assert vault.ok("records", "migrations", "--json").json["migrations"] == [run]
