@@ -6,13 +6,13 @@ share a token, or a bucket; only opening them tells (`search`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 
 from secvault.errors import InvalidInput
 from secvault.records import plain_column
-from secvault.records.blind_index import IndexKeys, Kind, token_of
+from secvault.records.blind_index import IndexKeys, Kind, Token, token_of
 from secvault.records.collection import Collection, Field
 from secvault.records.normal_form import bucket_of, buckets_between, normal_form
 from secvault.records.schema_index import Index
@@ -65,26 +65,55 @@ def sought(condition: Condition, index: Index) -> Sought:
     return (Kind.LAST if ending else Kind.PREFIX), frozenset({said}), part.bits
 
 
-def conditions(
-    dialect: str,
-    collection: Collection,
-    search: Search,
-    versions: Mapping[str, tuple[Index, ...]],
-    keys: IndexKeys | None,
-) -> list[ColumnElement[bool]]:
-    """The conditions of the search on rows of `record`.
+def wanted_tokens(
+    search: Search, versions: Mapping[str, tuple[Index, ...]], keys: IndexKeys
+) -> tuple[frozenset[Token], ...]:
+    """For each condition on a sealed field the tokens of which a candidate has one.
 
-    versions: of the indexes of `indexed_fields`, which are all asked by. keys: None when there are
-    none of them. Raises InvalidInput.
+    versions: of the indexes of `indexed_fields`, which are all asked by. Raises InvalidInput.
     """
-    found = []
-    for one in search.conditions:
-        if not one.field.sensitive:
-            found.append(_in_clear(dialect, collection, one))
-        else:
-            assert keys is not None  # noqa: S101 - there are indexed fields
-            found.append(_by_tokens(collection, one, versions[one.field.name], keys))
+    return tuple(
+        frozenset(
+            token for index in versions[one.field.name] for token in _tokens(one, index, keys)
+        )
+        for one in search.conditions
+        if one.field.sensitive
+    )
+
+
+def having(collection: Collection, wanted: Iterable[frozenset[Token]]) -> list[ColumnElement[bool]]:
+    """Conditions on rows of `record`: that the record has one of the tokens of each set."""
+    column = record_index.c
+    found: list[ColumnElement[bool]] = []
+    for those in wanted:
+        by_index: dict[tuple[str, str, int], list[bytes]] = {}
+        for field, kind, version, token in sorted(those):
+            by_index.setdefault((field, kind.value, version), []).append(token)
+        of_any = or_(
+            false(),
+            *(
+                and_(
+                    column.field == field,
+                    column.kind == kind,
+                    column.version == version,
+                    column.token.in_(tokens),
+                )
+                for (field, kind, version), tokens in by_index.items()
+            ),
+        )
+        found.append(
+            record.c.id.in_(
+                select(column.record).where(column.collection == collection.name, of_any)
+            )
+        )
     return found
+
+
+def in_clear(dialect: str, collection: Collection, search: Search) -> list[ColumnElement[bool]]:
+    """Conditions on rows of `record`: what is asked of the plain fields."""
+    return [
+        _in_clear(dialect, collection, one) for one in search.conditions if not one.field.sensitive
+    ]
 
 
 def _whole(condition: Condition, index: Index) -> Sought:
@@ -121,26 +150,11 @@ def _unanswered(field: Field, index: Index) -> InvalidInput:
     )
 
 
-def _by_tokens(
-    collection: Collection, condition: Condition, versions: tuple[Index, ...], keys: IndexKeys
-) -> ColumnElement[bool]:
-    column, name = record_index.c, condition.field.name
-    found = []
-    for index in versions:
-        kind, said, bits = sought(condition, index)
-        tokens = {token_of(keys, name, index.version, kind, one, bits) for one in said}
-        found.append(
-            and_(
-                column.kind == str(kind),
-                column.version == index.version,
-                column.token.in_(sorted(tokens)),
-            )
-        )
-    return record.c.id.in_(
-        select(column.record).where(
-            column.collection == collection.name, column.field == name, or_(*found)
-        )
-    )
+def _tokens(condition: Condition, index: Index, keys: IndexKeys) -> Iterator[Token]:
+    kind, said, bits = sought(condition, index)
+    name, version = condition.field.name, index.version
+    for one in said:
+        yield name, kind, version, token_of(keys, name, version, kind, one, bits)
 
 
 def _in_clear(dialect: str, collection: Collection, condition: Condition) -> ColumnElement[bool]:

@@ -12,21 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, false, or_, select, true
 from sqlalchemy.exc import DataError, OperationalError
 
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Damaged
 from secvault.keyring.keyring import Keyring
 from secvault.records import candidates, index_state, plain_column
-from secvault.records.blind_index import IndexKeys
+from secvault.records.blind_index import IndexKeys, Token
 from secvault.records.collection import Collection
+from secvault.records.index_rows import stored_tokens
 from secvault.records.record import Record, read_records
 from secvault.records.search_terms import Search, Sorting
 from secvault.store.tables import record
 
 MOST_OPENED = 10_000
 """Candidates that are opened for one page; a page that has no more by then goes on after them."""
+
+MOST_LOOKED = 100_000
+"""Records that are looked at for one page where only some of the records count."""
 
 _MOST_AT_ONCE = 1_000
 
@@ -68,25 +72,31 @@ def find_records(
     shorter than its limit only at the end, or where `MOST_OPENED` candidates were opened for it.
     Raises InvalidInput (no index answers), Conflict (an index is not complete), Damaged.
     """
-    question = _question(connection, keyring, collection, search, among)
+    asked = _asked(connection, keyring, collection, search, among)
     found: list[Record] = []
-    opened, place = 0, after
+    opened, looked, place = 0, 0, after
     at_once = limit + 1
-    while opened < MOST_OPENED:
-        ids = _next_ids(connection, collection, search.sorting, question, place, at_once)
-        read = {one.id: one for one in read_records(connection, keyring, collection, ids)}
+    while opened < MOST_OPENED and looked < MOST_LOOKED:
+        ids = _next_ids(connection, collection, search.sorting, asked.question, place, at_once)
+        likely = _having(connection, collection, ids, asked.among_these)
+        read = {
+            one.id: one
+            # The last one also where it is none, as it is what the next page goes on after.
+            for one in read_records(connection, keyring, collection, [*likely, *ids[-1:]])
+        }
         for id_ in ids:
             one = read.get(id_)
             if one is None:
-                # Deleted since: only in a transaction that sees what others commit meanwhile.
+                # No candidate; or deleted since, where a transaction sees what others commit.
                 continue
             opened += 1
-            if admits(one) and _is_sought(search, one):
+            if id_ in likely and admits(one) and _is_sought(search, one):
                 if len(found) == limit:
                     # One more than the page holds, so there is a next page.
                     return Found(tuple(found), place_of(search.sorting, found[-1]), opened)
                 found.append(one)
             place = place_of(search.sorting, one)
+        looked += len(ids)
         if len(ids) < at_once:
             return Found(tuple(found), None, opened)
         at_once = min(2 * at_once, _MOST_AT_ONCE)
@@ -108,20 +118,48 @@ def _is_sought(search: Search, one: Record) -> bool:
     )
 
 
-def _question(
+@dataclass(frozen=True)
+class _Asked:
+    """The question to the database, and the tokens that are looked for among its answers."""
+
+    question: ColumnElement[bool]
+    among_these: tuple[frozenset[Token], ...] = ()
+
+
+def _asked(
     connection: Connection,
     keyring: Keyring,
     collection: Collection,
     search: Search,
     among: ColumnElement[bool] | None,
-) -> ColumnElement[bool]:
+) -> _Asked:
     indexed = candidates.indexed_fields(search)
-    keys = IndexKeys.of(connection, keyring, collection) if indexed else None
-    versions = index_state.readable(connection, collection, indexed)
-    conditions = candidates.conditions(connection.dialect.name, collection, search, versions, keys)
-    if among is not None:
-        conditions.append(among)
-    return and_(record.c.collection == collection.name, *conditions)
+    wanted: tuple[frozenset[Token], ...] = ()
+    if indexed:
+        versions = index_state.readable(connection, collection, indexed)
+        keys = IndexKeys.of(connection, keyring, collection)
+        wanted = candidates.wanted_tokens(search, versions, keys)
+    plain = candidates.in_clear(connection.dialect.name, collection, search)
+    here = record.c.collection == collection.name
+    if among is None:
+        return _Asked(and_(here, *plain, *candidates.having(collection, wanted)))
+    # Where only some records count, nothing is compared that the others hold: how long it takes
+    # would tell of them. So the tokens are looked for among the records that count.
+    compared = case((among, and_(true(), *plain)), else_=false())
+    return _Asked(and_(here, among, compared), wanted)
+
+
+def _having(
+    connection: Connection,
+    collection: Collection,
+    ids: list[str],
+    wanted: tuple[frozenset[Token], ...],
+) -> frozenset[str]:
+    """Those of the records that have a token of each set."""
+    if not wanted or not ids:
+        return frozenset(ids)
+    stored = stored_tokens(connection, collection, ids)
+    return frozenset(id_ for id_ in ids if all(stored[id_] & those for those in wanted))
 
 
 def _next_ids(
