@@ -101,9 +101,9 @@ def read_records(
     rows = [_Row(*row) for row in straight(connection, _ROWS.format(places), asked)]
     sealed: dict[str, dict[str, bytes]] = {}
     for field in straight(connection, _FIELDS.format(places), asked):
-        if tuple(map(type, field)) != _FIELD_TYPES:
-            raise Damaged(f"a field of a record of {collection.name} is damaged: {_ANOTHER_TYPE}")
         at, name, envelope = field
+        if tuple(map(type, field)) != _FIELD_TYPES:
+            raise Damaged(f"the record {collection.name}/{at} is damaged: {_ANOTHER_TYPE}")
         sealed.setdefault(at, {})[name] = envelope
 
     @cache
