@@ -40,6 +40,7 @@ from secvault.cli import (
     people_file,
     policy,
     policy_test,
+    record_exports,
     record_indexes,
     record_search,
     records,
@@ -181,6 +182,7 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.add_typer(record_exports.app, name="export")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 grants.app.add_typer(eligible.app, name="eligible")

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import evidence, note
+    from secvault.crypto import canonical, evidence, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection_files
+    from secvault.records.exports import manifest as export_manifest
+    from secvault.records.exports import writer as export_formats
+    from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
         activation,
@@ -92,6 +95,12 @@ if TYPE_CHECKING:
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
     from secvault.service.policies import published
+    from secvault.service.record_exports import as_shown as exports_as_shown
+    from secvault.service.record_exports import asked as exports_asked
+    from secvault.service.record_exports import deidentified as exports_deidentified
+    from secvault.service.record_imports import fault_sheet
+    from secvault.service.record_imports import requests as imports
+    from secvault.service.record_imports import running as import_running
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -117,6 +126,7 @@ __all__ = [
     "bootstrap",
     "break_glass",
     "bundle",
+    "canonical",
     "circumstances",
     "collection_files",
     "config",
@@ -130,10 +140,19 @@ __all__ = [
     "entitlements",
     "evidence",
     "explanations",
+    "export_formats",
+    "export_manifest",
+    "exports_as_shown",
+    "exports_asked",
+    "exports_deidentified",
     "factors",
+    "fault_sheet",
     "federation",
     "grants",
     "hardware_tokens",
+    "import_running",
+    "import_spec",
+    "imports",
     "invitations",
     "key_limits",
     "key_usage",
@@ -214,6 +233,7 @@ _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
+    "canonical": "secvault.crypto.canonical",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
@@ -221,6 +241,15 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
+    "export_formats": "secvault.records.exports.writer",
+    "export_manifest": "secvault.records.exports.manifest",
+    "exports_as_shown": "secvault.service.record_exports.as_shown",
+    "exports_asked": "secvault.service.record_exports.asked",
+    "exports_deidentified": "secvault.service.record_exports.deidentified",
+    "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "import_running": "secvault.service.record_imports.running",
+    "import_spec": "secvault.records.imports.spec",
+    "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",

@@ -12,8 +12,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
+from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
+from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
@@ -290,6 +292,8 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    exports: ExportSettings = ExportSettings()
+    imports: ImportSettings = ImportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -71,11 +71,11 @@ def search_records(
     listed = service.spine.some(caller, operation, [sort.about for sort in sorts])
     search = parse_search(collection, where, sort)
     shown = Shown(service, caller, collection)
-    allowed = _where_in_clear(service, caller, operation, search, shown, listed)
+    allowed = where_in_clear(service, caller, operation, search, shown, listed)
     return _found(service, caller, operation, collection, search, shown, allowed, after, limit)
 
 
-def _where_in_clear(
+def where_in_clear(
     service: Service,
     caller: Caller,
     operation: Operation,

@@ -49,17 +49,22 @@ SEES = {
     "logistics.clerk": "CCMM-.M-",
     "settlement.clerk": "CCMM-.M-",
     **{f"{department}.head": "CCCCCCCC" for department in DEPARTMENTS if department != "it"},
+    **{f"{department}.researcher": "--------" for department in DEPARTMENTS if department != "it"},
     # Of their own team's employees only, see tests/service/test_own_records.py.
     "hr.team_lead": "--------",
 }
 LETTERS = {"C": "clear", "M": "masked", "-": "withheld", ".": "withheld"}
 
 RECORD_ACTIONS = {
-    "clerk": {"record.list", "record.create", "record.update", "record.read"},
-    "head": {"record.list", "record.create", "record.update", "record.read", "record.delete"},
+    "clerk": {"record.list", "record.create", "record.import", "record.update", "record.read"},
+    "head": {
+        *("record.list", "record.create", "record.import"),
+        *("record.update", "record.read", "record.delete"),
+    },
     "analyst": {"record.list", "record.read"},
     "treasurer": {"record.list", "record.read"},
     "team_lead": set(),
+    "researcher": {"record.export_deidentified"},
 }
 
 PEOPLE = {"person.create", "person.read", "person.disable", "person.unlock"} | {

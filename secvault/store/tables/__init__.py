@@ -25,6 +25,7 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
+from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -48,6 +49,11 @@ from secvault.store.tables.identity import (
     stranger,
     token,
     totp_device,
+)
+from secvault.store.tables.imports import (
+    record_import,
+    record_import_fault,
+    record_import_part,
 )
 from secvault.store.tables.jobs import job, node, rewrap_run, schedule
 from secvault.store.tables.keys import (
@@ -119,8 +125,12 @@ __all__ = [
     "person_contact",
     "policy_version",
     "record",
+    "record_export",
     "record_facts",
     "record_field",
+    "record_import",
+    "record_import_fault",
+    "record_import_part",
     "record_index",
     "record_index_version",
     "record_release",
