@@ -96,11 +96,8 @@ def create_records(
         else:
             service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
-        made = tuple(
-            rows.create_record(
-                connection, service.keyring, collection, record_id, values, at, service.random
-            )
-            for record_id, values in parsed.items()
+        made = rows.create_records(
+            connection, service.keyring, collection, parsed, at, service.random
         )
         objects = [history.object_of(collection.name, record.id) for record in made]
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
