@@ -48,6 +48,7 @@ _OF_FIELDS: Mapping[str, frozenset[str]] = {
     "record.reveal": frozenset({"record.reveal"}),
     "record.create": frozenset({"record.create"}),
     "record.update": frozenset({"record.update"}),
+    "record.import": frozenset({"record.create", "record.update"}),
 }
 
 

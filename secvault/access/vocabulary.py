@@ -69,6 +69,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.history": COLLECTION,
         "record.export": COLLECTION,
         "record.export_deidentified": COLLECTION,
+        "record.import": COLLECTION,
         "collection.read": COLLECTION,
         "index.read": COLLECTION,
         "index.verify": COLLECTION,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, opening, operations, record_history, record_reveals, sample, show
+from secvault.cli import (
+    ask,
+    imports,
+    opening,
+    operations,
+    record_history,
+    record_reveals,
+    sample,
+    show,
+)
 from secvault.cli.record_reveals import plain
 from secvault.errors import InvalidInput
 
@@ -213,6 +222,13 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.document({"records": stored})
     else:
         show.out(f"{stored} sample records stored")
+
+
+app.command(
+    "import",
+    epilog='Example: secvault records import payroll may.xlsx --map "Lương=gross_salary" --dry-run',
+)(imports.import_)
+app.add_typer(imports.app, name="imports")
 
 
 def table(views: Sequence[RecordView]) -> None:
