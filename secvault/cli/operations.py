@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
-    from secvault.records import collection
+    from secvault.records import collection_files
     from secvault.service import (
         access_documents,
         activation,
@@ -114,7 +114,7 @@ __all__ = [
     "break_glass",
     "bundle",
     "circumstances",
-    "collection",
+    "collection_files",
     "config",
     "contacts",
     "cron",
@@ -206,7 +206,7 @@ _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
-    "collection": "secvault.records.collection",
+    "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",

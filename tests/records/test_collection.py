@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from secvault.crypto.canonical import canonical_json
 from secvault.errors import ConfigurationError, FieldError, InvalidInput
 from secvault.records.collection import (
-    NAME,
     Collection,
     Sensitivity,
-    load_collections,
-    load_departments,
     parse_record,
 )
+from secvault.records.collection_files import load_collections, load_departments
+from secvault.records.declared import NAME
 from secvault.records.mask import Mask
 from secvault.records.value import FieldType
 

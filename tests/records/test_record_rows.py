@@ -37,7 +37,8 @@ from secvault.errors import (
 from secvault.keyring import Keyring
 from secvault.keyring.keyring import RECORDS
 from secvault.keyring.root import Root
-from secvault.records.collection import Collection, load_collections
+from secvault.records.collection import Collection
+from secvault.records.collection_files import load_collections
 from secvault.records.record import (
     Record,
     check_id,

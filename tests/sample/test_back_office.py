@@ -17,7 +17,8 @@ import pytest
 
 from secvault.crypto.canonical import canonical_json
 from secvault.errors import InvalidInput
-from secvault.records.collection import load_collections, parse_record
+from secvault.records.collection import parse_record
+from secvault.records.collection_files import load_collections
 from secvault.sample import SampleRecord, back_office
 from secvault.sample.record import TODAY
 
