@@ -1,17 +1,17 @@
 """Authenticated encryption of a long content in segments, each of which opens by itself.
 
-The construction and the bytes are those of Tink's streaming AEAD `AES256_GCM_HKDF_1MB` ("AES-GCM-HKDF
-Streaming AEAD", Tink's wire format; Hoang, Reyhanitabar, Rogaway, Vizár: "Online Authenticated-
-Encryption and its Nonce-Reuse Misuse-Resistance", CRYPTO 2015, for the security notion nOAE):
+The construction and the bytes are those of Tink's streaming AEAD `AES256_GCM_HKDF_1MB` (Tink's wire
+format, "AES-GCM-HKDF Streaming AEAD"; Hoang, Reyhanitabar, Rogaway, Vizár: "Online Authenticated-
+Encryption and its Nonce-Reuse Misuse-Resistance", CRYPTO 2015, for what it promises, nOAE):
 
     header   u8 40 || salt[32] || nonce prefix[7]
     key      HKDF-SHA-256(content key, salt, info = associated data), 32 bytes
     segment  AES-256-GCM(key, nonce = prefix || u32be number || u8 last, no associated data)
 
-Every segment with its tag has `segment_bytes`, the first one together with the header; the last one
-may be shorter, and has 1 in its nonce where the others have 0. So a segment that was changed, moved,
-left out, repeated, or taken from another content does not open, and no content that was cut off at
-a border of segments ends as it should. At most 2**32 segments; one key for one content.
+Every segment with its tag has `segment_bytes`, the first one together with the header; the last
+one may be shorter, and has 1 in its nonce where the others have 0. So a segment that was changed,
+moved, left out, repeated, or taken from another content does not open, and no content that was cut
+off at a border of segments ends as it should. At most 2**32 segments; one key for one content.
 
 Start at `Sealer` (what comes in, bit by bit) and `Opener` (any part of it, without the rest).
 """

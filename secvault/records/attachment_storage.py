@@ -1,0 +1,52 @@
+"""Where the sealed contents of attachments lie: what a folder and a bucket both promise.
+
+A content has a name of its own that is never used again, comes in once, and does not change. It is
+there whole or not at all. Names are random, so they say nothing; what lies there opens only with a
+key from the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Upload(Protocol):
+    """A content on its way in. One of `finish` and `abandon` ends it."""
+
+    def write(self, sealed: bytes) -> None:
+        """More of it. Raises Unavailable."""
+
+    def finish(self) -> None:
+        """Make it durable under its name. Raises Unavailable; then it is not there."""
+
+    def abandon(self) -> None:
+        """Remove what there is of it. What cannot be removed now is left for `remove`."""
+
+
+class Storage(Protocol):
+    """Contents by name. Everything raises Unavailable when the place cannot be reached."""
+
+    def begin(self, name: str) -> Upload:
+        """Take in a content."""
+
+    def size(self, name: str) -> int | None:
+        """How many bytes it has; None when it is not there."""
+
+    def read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        """Its bytes from `start` to before `stop`, in pieces of any size.
+
+        Raises Damaged when it is not there. It may end early when it is shorter.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove it, and what an upload of it has left; nothing there is no error."""
+
+    def copy(self, name: str, target: Path) -> None:
+        """Put its bytes into a new file, which nobody may write to. Raises Damaged, OSError."""
+
+
+def gone(name: str) -> str:
+    """What is said of a content that is not there."""
+    return f"the content of the attachment {name} is gone; restore it from a backup"
