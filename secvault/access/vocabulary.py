@@ -63,6 +63,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
         "collection.read": COLLECTION,
+        "attachment.collect": "attachments",
         "key.create": KEY,
         "key.read": KEY,
         "key.list": KEY,

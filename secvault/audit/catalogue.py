@@ -280,6 +280,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "record.list": "collection",
         "record.erase": "collection subject reason",
         "field.reveal": "collection version",
+        "attachment.collect": "problems",
         # Keys and what is done with them
         "mount.create": "key_kind",
         "mount.read": "",

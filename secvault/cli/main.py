@@ -15,6 +15,7 @@ from secvault.cli import (
     account,
     approle,
     approvals,
+    attachments,
     audit,
     audit_proofs,
     backup,
@@ -173,6 +174,10 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.command(
+    epilog="Example: secvault records attach contracts ct-0001 document contract.pdf"
+)(attachments.attach)
+records.app.add_typer(attachments.app, name="attachments")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 grants.app.add_typer(eligible.app, name="eligible")

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
-    from secvault.records import collection_files
+    from secvault.records import attachment, collection_files, content_type
     from secvault.service import (
         access_documents,
         activation,
         approles,
+        attachment_collection,
+        attachment_upload,
+        attachments,
         audit_log,
         audit_proofs,
         authentication,
@@ -106,6 +109,10 @@ __all__ = [
     "activation",
     "approles",
     "approvals",
+    "attachment",
+    "attachment_collection",
+    "attachment_upload",
+    "attachments",
     "audit_log",
     "audit_proofs",
     "authentication",
@@ -117,6 +124,7 @@ __all__ = [
     "collection_files",
     "config",
     "contacts",
+    "content_type",
     "cron",
     "difference",
     "directory",
@@ -204,10 +212,12 @@ __all__ = [
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
+    "attachment": "secvault.records.attachment",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
+    "content_type": "secvault.records.content_type",
     "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",

@@ -11,12 +11,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
+from secvault.config.attachments import AttachmentSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Name, Section, UsablePath, Zone, file_content
+from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -26,12 +27,6 @@ _ORIGIN = (
     r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http://(localhost|127\.0\.0\.1)(:[1-9][0-9]{0,4})?"
 )
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
-
-
-def _without_password(location: str) -> str:
-    if re.search(r"//[^/]*@", location):
-        raise ValueError("keys have no place here; give access_key_id and secret_access_key")
-    return location
 
 
 def _sealing_address(address: str) -> str:
@@ -216,7 +211,7 @@ class AuditSettings(Section):
 class RepositorySettings(Section):
     """One restic repository."""
 
-    location: Annotated[str, AfterValidator(_without_password)]
+    location: Location
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -289,6 +284,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    attachments: AttachmentSettings = AttachmentSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -80,19 +80,32 @@ class Layout:
 
         An empty part is proven by the segment that it lies in or, at the end, behind.
         """
+        for number in self._numbers(start, stop):
+            yield self._span(number, start, stop)
+
+    def sealed_part(self, start: int, stop: int) -> tuple[int, int]:
+        """Where the segments of this part begin and end among the sealed bytes."""
+        numbers = self._numbers(start, stop)
+        return (
+            self._span(numbers[0], start, stop).start,
+            self._span(numbers[-1], start, stop).stop,
+        )
+
+    def _numbers(self, start: int, stop: int) -> range:
         if not 0 <= start <= stop <= self.size:
             raise InvalidInput.at("range", "must lie within the content")
         first = min((start + HEADER_BYTES) // self._each, self.segments - 1)
-        last = max(first, (stop + HEADER_BYTES - 1) // self._each)
-        for number in range(first, last + 1):
-            before = max(0, number * self._each - HEADER_BYTES)
-            sealed = number * self.segment_bytes
-            yield Span(
-                number,
-                max(sealed, HEADER_BYTES),
-                min(sealed + self.segment_bytes, self.sealed_size),
-                slice(max(0, start - before), max(0, stop - before)),
-            )
+        return range(first, max(first, (stop + HEADER_BYTES - 1) // self._each) + 1)
+
+    def _span(self, number: int, start: int, stop: int) -> Span:
+        before = max(0, number * self._each - HEADER_BYTES)
+        sealed = number * self.segment_bytes
+        return Span(
+            number,
+            max(sealed, HEADER_BYTES),
+            min(sealed + self.segment_bytes, self.sealed_size),
+            slice(max(0, start - before), max(0, stop - before)),
+        )
 
     @property
     def _each(self) -> int:

@@ -6,15 +6,15 @@ upload is completed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 from secvault.errors import Damaged, Unavailable
-from secvault.records.attachment_storage import gone
+from secvault.records.attachment_storage import Pieces, gone
 
 PART_BYTES = 8 * 2**20
 """S3 takes parts from 5 MiB, at most 10,000 of them."""
@@ -83,10 +83,10 @@ class BucketStorage:
                 raise
         return int(head["ContentLength"])
 
-    def read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, name: str, start: int, stop: int) -> Pieces:
         """See `Storage`. One request, whose answer is read as it is wanted."""
         if start == stop:
-            return iter(())
+            return
         span = f"bytes={start}-{stop - 1}"
         with _named_faults(self.bucket):
             try:
@@ -98,9 +98,10 @@ class BucketStorage:
                     raise Damaged(gone(name)) from None
                 if _code(error) == "InvalidRange":
                     # Shorter than it was when it was stored.
-                    return iter(())
+                    return
                 raise
-        return self._pieces(answer["Body"])
+            with answer["Body"] as body:
+                yield from body.iter_chunks(_PIECE_BYTES)
 
     def remove(self, name: str) -> None:
         """See `Storage`."""
@@ -115,19 +116,23 @@ class BucketStorage:
                             Bucket=self.bucket, Key=key, UploadId=one["UploadId"]
                         )
 
-    def copy(self, name: str, target: Path) -> None:
+    def names(self) -> Iterator[str]:
         """See `Storage`."""
-        size = self.size(name)
-        if size is None:
-            raise Damaged(gone(name))
-        with target.open("xb") as file:
-            target.chmod(0o600)
-            for piece in self.read(name, 0, size):
-                file.write(piece)
-
-    def _pieces(self, body: Any) -> Iterator[bytes]:
-        with body, _named_faults(self.bucket):
-            yield from body.iter_chunks(_PIECE_BYTES)
+        before = f"{self.prefix}/" if self.prefix else ""
+        of_ours = re.compile(re.escape(before) + r"([0-9a-f]{2})/(\1[0-9a-f]{30})")
+        with _named_faults(self.bucket):
+            for listing, part in (
+                ("list_objects_v2", "Contents"),
+                ("list_multipart_uploads", "Uploads"),
+            ):
+                pages = self.client.get_paginator(listing).paginate(
+                    Bucket=self.bucket, Prefix=before
+                )
+                for page in pages:
+                    for one in page.get(part) or ():
+                        # What somebody else put there is none of ours.
+                        if found := of_ours.fullmatch(one["Key"]):
+                            yield found[2]
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}/{name[:2]}/{name}" if self.prefix else f"{name[:2]}/{name}"

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from contextlib import closing
 
 from secvault.crypto.aead import Random
 from secvault.crypto.content_key import ContentAddress
 from secvault.crypto.secret import Secret
-from secvault.crypto.streaming import HEADER_BYTES, Layout, Opener, Sealer, Span
+from secvault.crypto.streaming import HEADER_BYTES, Layout, Opener, Sealer
 from secvault.errors import Damaged, InvalidInput, TooLarge
-from secvault.records.attachment_storage import Storage
+from secvault.records.attachment_storage import Pieces, Storage
 from secvault.records.content_type import Evidence
 
 
@@ -54,6 +54,8 @@ class Incoming:
 
     def finish(self) -> None:
         """It is whole: make it durable. Raises InvalidInput, Unavailable."""
+        if not self.size:
+            raise InvalidInput.at(self._address.field, "is empty; send a file")
         self._evidence.finish()
         self._upload.write(self._sealer.finish())
         self._upload.finish()
@@ -66,9 +68,7 @@ class Incoming:
 class Content:
     """A stored content of a known size."""
 
-    def __init__(
-        self, storage: Storage, address: ContentAddress, key: Secret, size: int
-    ) -> None:
+    def __init__(self, storage: Storage, address: ContentAddress, key: Secret, size: int) -> None:
         """size: as the record has it. Raises Damaged when storage has another; Unavailable."""
         self._storage, self._address = storage, address
         self._what = f"the attachment {address}"
@@ -83,17 +83,23 @@ class Content:
         header = b"".join(storage.read(address.attachment, 0, HEADER_BYTES))
         self._opener = Opener(key, address.bound(), header, self._layout, self._what)
 
-    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` to before `stop`, or the end, in pieces.
+    def read(self, start: int, stop: int) -> Pieces:
+        """The bytes from `start` to before `stop`, in pieces, each verified before it is given.
 
-        Each piece was verified before it is given. Raises Damaged, Unavailable; InvalidInput when
-        they do not lie within.
+        Raises InvalidInput when they do not lie within, Damaged, Unavailable.
         """
-        spans = self._layout.spans(start, self._layout.size if stop is None else stop)
-        first = next(spans)
-        # Found again by arithmetic: nothing is listed that a long content has thousands of.
-        *_, last = (first, *spans) if stop is not None or first.stop == 0 else (first, *spans)
-        return self._opened(first, last, start, stop)
+        begin, end = self._layout.sealed_part(start, stop)
+        waiting = bytearray()
+        with closing(self._storage.read(self._address.attachment, begin, end)) as sealed:
+            for span in self._layout.spans(start, stop):
+                length = span.stop - span.start
+                while len(waiting) < length and (piece := next(sealed, b"")):
+                    waiting += piece
+                yield self._opener.open(span, bytes(waiting[:length]))
+                del waiting[:length]
 
-    def _opened(self, first: Span, last: Span, start: int, stop: int | None) -> Iterator[bytes]:
-        raise NotImplementedError
+
+def require_within(size: int, most: int) -> None:
+    """Return if a content of `size` bytes may come in. Raises TooLarge."""
+    if size > most:
+        raise TooLarge(f"the file has more than the {most} bytes that this field takes")

@@ -7,7 +7,7 @@ a file without that ending is a whole one, and is never written to again.
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from secvault.errors import Damaged, Unavailable
-from secvault.records.attachment_storage import gone
+from secvault.records.attachment_storage import Pieces, gone
 
 _PIECE_BYTES = 2**20
+_NAME = re.compile(r"[0-9a-f]{32}")
+_PART = ".part"
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,19 @@ class FolderStorage:
                 self._require_folder()
                 return None
 
-    def read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
-        """See `Storage`. Once it is open, it may be removed: what is read stays there."""
+    def read(self, name: str, start: int, stop: int) -> Pieces:
+        """See `Storage`. Once it has begun, it may be removed: what is read stays there."""
         with _named_faults(self.folder):
             try:
                 file = self._place(name).open("rb")
             except FileNotFoundError:
                 self._require_folder()
                 raise Damaged(gone(name)) from None
-        return self._pieces(file, start, stop)
+            with file:
+                file.seek(start)
+                while start < stop and (piece := file.read(min(_PIECE_BYTES, stop - start))):
+                    start += len(piece)
+                    yield piece
 
     def remove(self, name: str) -> None:
         """See `Storage`."""
@@ -73,25 +79,18 @@ class FolderStorage:
             for file in (place, _part(place)):
                 file.unlink(missing_ok=True)
 
-    def copy(self, name: str, target: Path) -> None:
-        """See `Storage`. On the same file system it is a second name of the file."""
-        place = self._place(name)
-        try:
-            with suppress(OSError):
-                target.hardlink_to(place)
+    def names(self) -> Iterator[str]:
+        """See `Storage`."""
+        with _named_faults(self.folder):
+            if self.make and not self.folder.exists():
                 return
-            # Another file system, or one without links.
-            shutil.copyfile(place, target)
-            target.chmod(0o600)
-        except FileNotFoundError:
-            raise Damaged(gone(name)) from None
-
-    def _pieces(self, file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-        with file, _named_faults(self.folder):
-            file.seek(start)
-            while start < stop and (piece := file.read(min(_PIECE_BYTES, stop - start))):
-                start += len(piece)
-                yield piece
+            self._require_folder()
+            for part in self.folder.iterdir():
+                for file in part.iterdir() if part.is_dir() else ():
+                    name = file.name.removesuffix(_PART)
+                    # What somebody else put there is none of ours.
+                    if _NAME.fullmatch(name) and part.name == name[:2]:
+                        yield name
 
     def _place(self, name: str) -> Path:
         return self.folder / name[:2] / name
@@ -133,7 +132,7 @@ class FolderUpload:
 
 
 def _part(place: Path) -> Path:
-    return place.with_name(f"{place.name}.part")
+    return place.with_name(place.name + _PART)
 
 
 def _sync(folder: Path) -> None:
@@ -150,6 +149,5 @@ def _named_faults(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(
-            f"the folder of the attachments, {folder}, does not do it: {error.strerror}; nothing "
-            "was changed"
+            f"the folder of the attachments, {folder}, cannot be used: {error.strerror}"
         ) from None

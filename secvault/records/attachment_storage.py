@@ -7,9 +7,11 @@ key from the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 from typing import Protocol
+
+Pieces = Generator[bytes, None, None]
+"""Bytes in pieces of any size; closing it ends the reading."""
 
 
 class Upload(Protocol):
@@ -19,7 +21,7 @@ class Upload(Protocol):
         """More of it. Raises Unavailable."""
 
     def finish(self) -> None:
-        """Make it durable under its name. Raises Unavailable; then it is not there."""
+        """Make it durable under its name. Raises Unavailable; then it may be there or not."""
 
     def abandon(self) -> None:
         """Remove what there is of it. What cannot be removed now is left for `remove`."""
@@ -34,8 +36,8 @@ class Storage(Protocol):
     def size(self, name: str) -> int | None:
         """How many bytes it has; None when it is not there."""
 
-    def read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
-        """Its bytes from `start` to before `stop`, in pieces of any size.
+    def read(self, name: str, start: int, stop: int) -> Pieces:
+        """Its bytes from `start` to before `stop`.
 
         Raises Damaged when it is not there. It may end early when it is shorter.
         """
@@ -43,8 +45,8 @@ class Storage(Protocol):
     def remove(self, name: str) -> None:
         """Remove it, and what an upload of it has left; nothing there is no error."""
 
-    def copy(self, name: str, target: Path) -> None:
-        """Put its bytes into a new file, which nobody may write to. Raises Damaged, OSError."""
+    def names(self) -> Iterator[str]:
+        """What lies there, whole or in part, in no order; a name may come twice."""
 
 
 def gone(name: str) -> str:

@@ -14,9 +14,12 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from secvault.errors import InvalidInput
 
+LARGEST_CONTENT = 5 * 2**30
+"""The largest limit that an installation or a field may state, in bytes."""
 HEAD_BYTES = 64 * 2**10
 _TAIL_BYTES = 256 * 2**10
 _OOXML = "application/vnd.openxmlformats-officedocument"
@@ -76,6 +79,14 @@ def known_type(declared: str, allowed: tuple[str, ...], at: str) -> str:
     return kind
 
 
+def type_by_name(name: str) -> str | None:
+    """The type that the ending of a file's name says; None for one that no field allows."""
+    ending = PurePath(name).suffix.lower()
+    also = {".jpeg": ".jpg", ".tiff": ".tif", ".heif": ".heic"}
+    ending = also.get(ending, ending)
+    return next((kind for kind, known in KNOWN_TYPES.items() if known.extension == ending), None)
+
+
 class Evidence:
     """Looks at a content as it comes in. Holds its beginning and its end.
 
@@ -103,8 +114,6 @@ class Evidence:
 
     def finish(self) -> None:
         """There is no more. Raises InvalidInput."""
-        if not self._head:
-            raise InvalidInput.at(self._at, "is empty; send a file")
         self._judge_head()
         self._decode(b"", final=True)
         if self._kind.inside:
