@@ -77,7 +77,9 @@ class AttachmentAnswer(BaseModel):
 @router.put(
     CONTENT,
     responses={201: {"description": "Stored, where there was nothing.", "model": AttachmentAnswer}},
-    openapi_extra={"requestBody": {"required": True, "content": {"*/*": _BYTES["application/octet-stream"]}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"*/*": _BYTES["application/octet-stream"]}}
+    },
     max_body_size=LARGEST_CONTENT + 1,
 )
 @operation("{department}/{collection}/{record}/{field}", "record.update")
@@ -230,7 +232,10 @@ async def _given(first: bytes, rest: Pieces, request: Request) -> AsyncIterator[
     except SecvaultError as error:
         log = structlog.get_logger("secvault.api")
         path = str(getattr(request.scope.get("route"), "path", "unknown"))
-        log.error("answer_cut_off", code=error.code, detail=error.detail, path=path)
+        # Its own words are all that may be said of it; a traceback may hold values.
+        log.error(  # noqa: TRY400
+            "answer_cut_off", code=error.code, detail=error.detail, path=path
+        )
         raise
     finally:
         with anyio.CancelScope(shield=True):

@@ -10,7 +10,6 @@ from starlette.types import Message, Receive
 
 from secvault.errors import BodyTooSlow
 
-
 FLOW_BYTES = 16 * 1024
 """How many bytes of a long body must come in a second, on the whole."""
 

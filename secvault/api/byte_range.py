@@ -35,7 +35,9 @@ def wanted_part(asked: str | None, if_range: str | None, tag: str, size: int) ->
             # No range at all (14.1.1).
             return None
     if first > last:
-        raise RangeNotSatisfiable(f"the content has {size} bytes, the first of them is 0", size=size)
+        raise RangeNotSatisfiable(
+            f"the content has {size} bytes, the first of them is 0", size=size
+        )
     return range(first, last + 1)
 
 

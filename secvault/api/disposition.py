@@ -42,15 +42,17 @@ def name_in(header: str | None) -> str:
         raise InvalidInput.at("Content-Disposition", f"must be ASCII; {mend}")
     message["Content-Disposition"] = header
     try:
-        said = message.get_param("filename", None, "content-disposition")
-        if isinstance(said, tuple):
-            charset, _, text = said
-            return _decoded(text, charset or "")
+        params = message.get_params([], "content-disposition")
+        said = [value for name, value in params if name.lower() == "filename"]
+        for extended in said:
+            if isinstance(extended, tuple):
+                charset, _, text = extended
+                return _decoded(text, charset or "")
     except (UnicodeError, LookupError, ValueError):
         raise InvalidInput.at("Content-Disposition", mend) from None
-    if not said:
+    if not said or not said[0]:
         raise InvalidInput.at("Content-Disposition", mend)
-    return said
+    return str(said[0])
 
 
 def _decoded(text: str, charset: str) -> str:

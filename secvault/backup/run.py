@@ -16,8 +16,8 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from secvault.backup import manifest, restic_faults
-from secvault.backup.contents import CONTENTS, stage_contents
 from secvault.backup.bucket import HeldByLock
+from secvault.backup.contents import CONTENTS, stage_contents
 from secvault.backup.database import copy_database
 from secvault.backup.engine import BackupEngine, in_words
 from secvault.backup.repository import Repository

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Files in the fields of records: show, fetch, remove, and collect what no record names any "
-    "more. `records attach` puts one in.",
+    help="Files in the fields of records: show, fetch, remove, and collect what no record names "
+    "any more. `records attach` puts one in.",
 )
 
 STDOUT = "-"
@@ -55,7 +55,7 @@ def attach(
     ] = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Store a file in a field of a record, encrypted. It is there whole, or the old one still is."""
+    """Store a file in a field of a record, encrypted. It is there whole, or what was before is."""
     sent_type = kind or operations.content_type.type_by_name(file.name)
     if not sent_type:
         raise InvalidInput.at("--type", f"say what {show.cell(file.name)} is, as application/pdf")
@@ -112,7 +112,9 @@ def show_(
     show.table(lines, columns, "The record holds no file.")
 
 
-@app.command(epilog="Example: secvault records attachments fetch contracts ct-0001 document --out .")
+@app.command(
+    epilog="Example: secvault records attachments fetch contracts ct-0001 document --out ."
+)
 def fetch(
     context: typer.Context,
     collection: CollectionName,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -90,9 +90,7 @@ class BucketStorage:
         span = f"bytes={start}-{stop - 1}"
         with _named_faults(self.bucket):
             try:
-                answer = self.client.get_object(
-                    Bucket=self.bucket, Key=self._key(name), Range=span
-                )
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._key(name), Range=span)
             except Exception as error:
                 if _code(error) in _ABSENT:
                     raise Damaged(gone(name)) from None
@@ -100,7 +98,7 @@ class BucketStorage:
                     # Shorter than it was when it was stored.
                     return
                 raise
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 yield from body.iter_chunks(_PIECE_BYTES)
 
     def remove(self, name: str) -> None:

@@ -93,9 +93,7 @@ def give_up_lost(connection: Connection, at: int) -> None:
             record,
             and_(record.c.collection == field.c.collection, record.c.id == field.c.record),
         )
-        .join(
-            key, and_(key.c.collection == record.c.collection, key.c.subject == record.c.subject)
-        )
+        .join(key, and_(key.c.collection == record.c.collection, key.c.subject == record.c.subject))
         .where(
             field.c.collection == _row.c.collection,
             field.c.record == _row.c.record,

@@ -1,4 +1,4 @@
-"""Files in records by the running service: constant memory, damage that is noticed, kills, backups."""
+"""Files in records by the running service: memory, damage that is noticed, kills, backups."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def get(installation: Installation, token: str, **headers: str) -> httpx2.Respon
         headers={"Authorization": f"Bearer {token}", **headers},
         timeout=60,
     )
+
+
+def get_into(came: bytearray, installation: Installation, token: str) -> None:
+    """Fetch it, and put what comes there as it comes."""
+    with httpx2.stream(
+        "GET",
+        f"{installation.address}{PLACE}",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=20,
+    ) as answer:
+        assert answer.status_code == 200
+        for piece in answer.iter_bytes():
+            came += piece
 
 
 def files(installation: Installation) -> list[Path]:
@@ -124,18 +137,8 @@ def test_damage_behind_the_beginning_is_noticed_by_the_client(
         damaged[2 * SEGMENT_BYTES + 5] ^= 1
         file.write_bytes(damaged)
         came = bytearray()
-        with (
-            pytest.raises(httpx2.RemoteProtocolError),
-            httpx2.stream(
-                "GET",
-                f"{installation.address}{PLACE}",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=20,
-            ) as answer,
-        ):
-            assert answer.status_code == 200
-            for piece in answer.iter_bytes():
-                came += piece
+        with pytest.raises(httpx2.RemoteProtocolError):
+            get_into(came, installation, token)
         assert len(came) < len(whole)
         assert whole.startswith(bytes(came))
         # Others are served on.
@@ -209,9 +212,7 @@ def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays
     with installation.sql() as database:
         database.execute("UPDATE attachment SET changed_at = changed_at - 3600000001")
     settings = {"SECVAULT_ATTACHMENTS__KEEP_DAYS": "0"}
-    collected = installation.json(
-        "records", "attachments", "collect", "--strays", **settings
-    )
+    collected = installation.json("records", "attachments", "collect", "--strays", **settings)
     assert (collected["waiting"], collected["strays"]) == (0, 0)
     assert len(files(installation)) == 1
     fetched = installation.folder / "fetched.pdf"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,10 @@ def test_neither_name_nor_content_lies_anywhere_in_clear(office: Api) -> None:
     [
         ("bytes=0-0", slice(0, 1)),
         ("bytes=-7", slice(len(LONG) - 7, None)),
-        (f"bytes={SEGMENT_BYTES - 50}-{SEGMENT_BYTES + 50}", slice(SEGMENT_BYTES - 50, SEGMENT_BYTES + 51)),
+        (
+            f"bytes={SEGMENT_BYTES - 50}-{SEGMENT_BYTES + 50}",
+            slice(SEGMENT_BYTES - 50, SEGMENT_BYTES + 51),
+        ),
         ("bytes=100-", slice(100, None)),
     ],
 )
@@ -173,9 +175,24 @@ def test_a_change_says_what_it_expects_and_comes_too_late_when_somebody_was_fast
         (PDF, {"Content-Type": "text/html"}, 422, "Content-Type"),
         (PDF, {"Content-Type": ""}, 422, "Content-Type"),
         (PDF, {"Content-Disposition": "attachment"}, 422, "Content-Disposition"),
-        (PDF, {"Content-Disposition": 'attachment; filename="../../etc/x.pdf"'}, 422, "document.name"),
-        (PDF, {"Content-Disposition": "attachment; filename*=UTF-8''a%00b.pdf"}, 422, "document.name"),
-        (PDF, {"Content-Disposition": "attachment; filename*=UTF-8''a%E2%80%AEfdp.exe"}, 422, "document.name"),
+        (
+            PDF,
+            {"Content-Disposition": 'attachment; filename="../../etc/x.pdf"'},
+            422,
+            "document.name",
+        ),
+        (
+            PDF,
+            {"Content-Disposition": "attachment; filename*=UTF-8''a%00b.pdf"},
+            422,
+            "document.name",
+        ),
+        (
+            PDF,
+            {"Content-Disposition": "attachment; filename*=UTF-8''a%E2%80%AEfdp.exe"},
+            422,
+            "document.name",
+        ),
         (PDF, {"Repr-Digest": "sha-256=:" + "A" * 43 + "=:"}, 422, "Repr-Digest"),
         (PDF, {"Repr-Digest": "sha-256=:x:"}, 422, "Repr-Digest"),
     ],
@@ -276,9 +293,13 @@ def test_damage_at_the_beginning_is_a_problem_and_never_data(stored: Api, log: i
 
 def test_damage_behind_the_beginning_cuts_the_answer_off(stored: Api, log: io.StringIO) -> None:
     flip(files(stored)[0], SEGMENT_BYTES + 1000)
-    with pytest.raises(Exception, match="cut off"):
-        get(stored)
+    answer = get(stored)
+    # The server ends the connection, as the answer never came to its end.
+    assert answer.headers["content-length"] == str(len(LONG))
+    assert len(answer.content) < len(LONG)
+    assert LONG.startswith(answer.content)
     assert "answer_cut_off" in log.getvalue()
+    assert "Traceback" not in log.getvalue()
     # What lies before it is whole.
     assert get(stored, Range="bytes=0-99").content == LONG[:100]
 
@@ -286,28 +307,10 @@ def test_damage_behind_the_beginning_cuts_the_answer_off(stored: Api, log: io.St
 def test_a_file_that_is_gone_or_another_ones_is_a_problem(stored: Api) -> None:
     (file,) = files(stored)
     kept = file.read_bytes()
-    for content in (None, b"", kept[:-1], kept[: SEGMENT_BYTES], bytes(len(kept))):
+    for content in (None, b"", kept[:-1], kept[:SEGMENT_BYTES], bytes(len(kept))):
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_bytes(content)
         answer = get(stored)
         assert answer.status_code == 500
         assert answer.json()["type"] == "urn:secvault:problem:damaged"
-
-
-@pytest.fixture
-def slow() -> Iterator[bytes]:
-    """A body that its sender gives up half way."""
-
-    def sent() -> Iterator[bytes]:
-        yield LONG[:SEGMENT_BYTES]
-        raise ConnectionAbortedError("the sender goes away")
-
-    return sent()
-
-
-def test_a_sender_who_goes_away_leaves_what_was_there(stored: Api, slow: Iterator[bytes]) -> None:
-    tag = get(stored).headers["etag"]
-    with pytest.raises(ConnectionAbortedError):
-        put(stored, slow, **{"If-Match": tag})
-    assert get(stored).content == LONG

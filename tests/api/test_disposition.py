@@ -16,8 +16,10 @@ from secvault.errors import InvalidInput
         ("contract.pdf", 'attachment; filename="contract.pdf"'),
         (
             "Hợp đồng.pdf",
-            'attachment; filename="H_p __ng.pdf"; '
-            "filename*=UTF-8''H%E1%BB%A3p%20%C4%91%E1%BB%93ng.pdf",
+            (
+                'attachment; filename="H_p __ng.pdf"; '
+                "filename*=UTF-8''H%E1%BB%A3p%20%C4%91%E1%BB%93ng.pdf"
+            ),
         ),
         ('a"b;c.pdf', "attachment; filename=\"a_b;c.pdf\"; filename*=UTF-8''a%22b%3Bc.pdf"),
         ("50%.pdf", "attachment; filename=\"50_.pdf\"; filename*=UTF-8''50%25.pdf"),
@@ -65,5 +67,5 @@ def test_what_other_programs_write_is_read(header: str, name: str) -> None:
     ],
 )
 def test_what_names_nothing_readable_is_refused_with_the_mend(header: str | None) -> None:
-    with pytest.raises(InvalidInput, match="Content-Disposition: .*filename"):
+    with pytest.raises(InvalidInput, match=r"Content-Disposition: .*filename"):
         name_in(header)

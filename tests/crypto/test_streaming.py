@@ -10,11 +10,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
-from tink import KeysetHandle, secret_key_access
+from tink import KeysetHandle, proto_keyset_format, secret_key_access
 from tink.proto import aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
 from tink.streaming_aead import StreamingAead
 from tink.streaming_aead import register as register_streaming_aead
-from tink import proto_keyset_format
 
 from secvault.crypto.aead import Random, bind
 from secvault.crypto.secret import Secret
@@ -43,7 +42,9 @@ def opened(
     layout = Layout(size_within(len(whole), each), each)
     opener = Opener(key, aad, whole[:HEADER_BYTES], layout)
     stop = layout.size if stop is None else stop
-    return b"".join(opener.open(one, whole[one.start : one.stop]) for one in layout.spans(start, stop))
+    return b"".join(
+        opener.open(one, whole[one.start : one.stop]) for one in layout.spans(start, stop)
+    )
 
 
 def text(size: int) -> bytes:
@@ -184,7 +185,11 @@ def test_a_content_that_ends_at_a_border_of_segments_too_early_is_noticed(border
 def test_segments_that_change_places_or_come_twice_are_noticed() -> None:
     whole = sealed(text(BORDERS[3] + 5))
     first, second, third, rest = whole[:64], whole[64:128], whole[128:192], whole[192:]
-    for wrong in (first + third + second + rest, first + second + second + rest, first + third + rest):
+    for wrong in (
+        first + third + second + rest,
+        first + second + second + rest,
+        first + third + rest,
+    ):
         with pytest.raises(Damaged):
             opened(wrong)
 

@@ -81,25 +81,39 @@ def test_a_bit_flipped_anywhere_is_found_and_what_is_given_before_is_right(
 ) -> None:
     whole = file_of(own).read_bytes()
     inside = [1, 45, SEGMENT_BYTES // 2]
-    for at in (0, 20, 39, 40, *(SEGMENT_BYTES * n + by for n in range(1, 4) for by in (-1, *inside) if SEGMENT_BYTES * n + by < len(whole)), len(whole) - 1):
+    for at in (
+        0,
+        20,
+        39,
+        40,
+        *(
+            SEGMENT_BYTES * n + by
+            for n in range(1, 4)
+            for by in (-1, *inside)
+            if SEGMENT_BYTES * n + by < len(whole)
+        ),
+        len(whole) - 1,
+    ):
         damaged = bytearray(whole)
         damaged[at] ^= 0x10
         file_of(own).write_bytes(damaged)
         given_before = bytearray()
         with pytest.raises(Damaged, match="contracts/ct-1/document"):
-            for piece in Content(own, AT, KEY, len(LONG)).read(0, len(LONG)):
-                given_before += piece
+            _read_into(given_before, own)
         assert LONG.startswith(bytes(given_before))
         # Not a byte of the segment that was changed.
         assert len(given_before) <= (at // SEGMENT_BYTES) * SEGMENT_BYTES
 
 
+def _read_into(given: bytearray, storage: FolderStorage) -> None:
+    for piece in Content(storage, AT, KEY, len(LONG)).read(0, len(LONG)):
+        given += piece
+
+
 @pytest.mark.parametrize(
     "left", [0, 39, 40, 41, SEGMENT_BYTES, 2 * SEGMENT_BYTES, 3 * SEGMENT_BYTES, -1]
 )
-def test_what_was_cut_off_is_found_before_anything_is_given(
-    own: FolderStorage, left: int
-) -> None:
+def test_what_was_cut_off_is_found_before_anything_is_given(own: FolderStorage, left: int) -> None:
     whole = file_of(own).read_bytes()
     file_of(own).write_bytes(whole[:left])
     with pytest.raises(Damaged):
@@ -158,7 +172,11 @@ def test_what_is_too_large_empty_or_of_another_type_leaves_nothing(tmp_path: Pat
     for content, error in ((LONG + b"x", TooLarge), (b"", InvalidInput), (b"MZ\x90", InvalidInput)):
         incoming = Incoming(storage, AT, KEY, "application/pdf", most=len(LONG))
         with pytest.raises(error):
-            incoming.write(content)
-            incoming.finish()
+            _take_in(incoming, content)
         incoming.abandon()
         assert list(storage.names()) == []
+
+
+def _take_in(incoming: Incoming, content: bytes) -> None:
+    incoming.write(content)
+    incoming.finish()

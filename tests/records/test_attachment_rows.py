@@ -1,4 +1,4 @@
-"""Rows of contents: one is kept for a field, and opens under the record's data key, whichever it is."""
+"""Rows of contents: one is kept for a field, and opens under the data key that its record has."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Vault:
 
     def states(self) -> dict[str, str]:
         with self.store.read() as connection:
-            found = connection.execute(select(attachment.c.id, attachment.c.state)).tuples().all()
-        return {name[0]: state for name, state in found}
+            found = connection.execute(select(attachment.c.id, attachment.c.state)).all()
+        return {row.id[0]: row.state for row in found}
 
     def give_up_lost(self) -> None:
         with self.store.write() as connection:
@@ -113,10 +113,9 @@ def test_a_record_under_another_data_key_takes_its_contents_along(vault: Vault) 
     assert after.data_key != before.data_key
     assert vault.key("ct-1", first) == key
     assert vault.key("ct-2", other) == others
-    with pytest.raises(Damaged):
-        with vault.store.read() as connection:
-            address = first.address("contracts", "ct-1", "document")
-            attachment_rows.content_key(connection, before.data_key, address)
+    address = first.address("contracts", "ct-1", "document")
+    with vault.store.read() as connection, pytest.raises(Damaged):
+        attachment_rows.content_key(connection, before.data_key, address)
 
 
 def test_resealing_a_record_under_a_new_schema_takes_its_contents_along(vault: Vault) -> None:

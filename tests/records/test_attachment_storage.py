@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,18 +118,18 @@ def test_a_share_that_is_not_mounted_looks_unreachable_and_not_empty(tmp_path: P
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[FolderStorage]:
+def full_disk(tmp_path: Path) -> FolderStorage:
     """A folder whose uploads end at a device that is always full."""
     storage = FolderStorage(tmp_path / "attachments", make=True)
     (storage.folder / "ab").mkdir(parents=True)
-    yield storage
+    return storage
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(full_disk: FolderStorage) -> None:
     upload = full_disk.begin(NAME)
     # The file that it has open is put in the place of /dev/full.
-    upload._file.close()  # noqa: SLF001 - no other way to fill a disk here
-    upload._file = Path("/dev/full").open("wb")  # noqa: SLF001, SIM115
+    upload._file.close()
+    upload._file = Path("/dev/full").open("wb")  # noqa: SIM115
     upload.write(b"x" * 100)
     with pytest.raises(Unavailable, match="No space left"):
         upload.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,11 @@ class Desk:
     def rows(self) -> dict[str, str]:
         with self.service.store.read() as connection:
             found = connection.execute(select(attachment.c.id, attachment.c.state))
-            return dict(found.tuples().all())
+            return {row.id: row.state for row in found}
 
     def events(self, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         self.service.audit.drain()
-        with self.service.store.read() as connection:
-            found = page(connection, Question(kinds=(kind,))).events
+        found = page(self.service.store, Question(kind=kind)).events
         return [(one.event.outcome, one.event.resource, tuple(one.event.fields)) for one in found]
 
 
@@ -239,7 +238,7 @@ def test_an_approval_of_a_record_is_void_when_its_file_changes(desk: Desk) -> No
 STEPS: tuple[Callable[[Upload], object], ...] = (
     lambda upload: upload.write(OTHER[:10]),
     lambda upload: upload.write(OTHER[10:]),
-    lambda upload: upload._incoming.finish(),  # noqa: SLF001 - stopped between its two halves
+    lambda upload: upload._incoming.finish(),
 )
 
 
@@ -259,9 +258,9 @@ def test_stopped_after_any_step_the_old_content_is_there_and_the_new_is_collecte
 
 
 @pytest.fixture
-def ids(desk: Desk) -> Iterator[str]:
+def ids(desk: Desk) -> str:
     desk.put()
-    yield desk.files[0].name
+    return desk.files[0].name
 
 
 def test_what_lies_there_is_named_by_nothing_that_says_whose_it_is(ids: str) -> None:
