@@ -198,7 +198,7 @@ grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f607
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
-for _hidden in (serve.preflight, serve.sealer, serve.web, serve.worker):
+for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (
     ("people", people, ACCESS),

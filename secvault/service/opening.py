@@ -261,12 +261,13 @@ def _lifecycle(kind: str, program: str) -> Event:
 def _hashing(settings: Settings, program: str, closing: ExitStack) -> tuple[Hashing, int]:
     """Where this process hashes passwords, and how many at once: it shares the cores with others.
 
-    Only what answers requests has anything that must not wait for them.
+    Only what answers requests has anything that must not wait for them. The entrance leaves one
+    core to those who encrypt; web workers hash for themselves while there is no entrance.
     """
-    cores, workers = os.cpu_count() or 1, settings.server.workers
-    if program != "web":
+    cores = os.cpu_count() or 1
+    if program not in ("web", "entrance"):
         return Here(), cores
-    at_once = -(-cores // workers)
+    at_once = max(1, cores - 1) if program == "entrance" else -(-cores // settings.server.workers)
     hashing = HashingProcesses(at_once)
     closing.callback(hashing.close)
     return hashing, at_once
