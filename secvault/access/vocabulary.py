@@ -30,6 +30,7 @@ COLLECTIONS: Mapping[str, str] = MappingProxyType(
         "invoices": "accounting",
         "payments": "accounting",
         "tax_filings": "accounting",
+        "suppliers": "accounting",
         "employees": "hr",
         "contracts": "hr",
         "payroll": "hr",
@@ -40,11 +41,13 @@ COLLECTIONS: Mapping[str, str] = MappingProxyType(
         "inspections": "quality",
         "complaints": "quality",
         "datasets": "analysis",
+        "data_requests": "analysis",
         "assets": "administration",
         "visitors": "administration",
         "shipments": "logistics",
         "warehouse": "logistics",
         "transactions": "settlement",
+        "disputes": "settlement",
     }
 )
 """The department that each collection belongs to."""
@@ -64,6 +67,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.approve": COLLECTION,
         "collection.read": COLLECTION,
         "attachment.collect": "attachments",
+        "schema.read": COLLECTION,
+        "schema.migrate": COLLECTION,
         "key.create": KEY,
         "key.read": KEY,
         "key.list": KEY,

@@ -16,6 +16,7 @@ from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
 from secvault.records.collection import Collection
+from secvault.records.schema_retention import Retention
 from secvault.service import Service, records
 from secvault.service.record_views import RecordView
 from secvault.service.spine import Caller
@@ -87,7 +88,22 @@ class FieldSchema(BaseModel):
     title: dict[str, str]
     type: str
     sensitivity: str
+    mask: str | None = Field(description="What is shown of a sensitive value; null if normal.")
     required: bool
+    retired: bool = Field(description="Nothing new is written.")
+    index: list[str] = Field(description="How sealed values are found: exact, prefix, last, range.")
+    deidentify: str = Field(description="What a de-identified export shows.")
+
+
+class RetentionAnswer(BaseModel):
+    """How long records are kept, from a field or a time of the record on, and by which rule."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    years: int
+    months: int
+    start: str = Field(alias="from")
+    reason: dict[str, str]
 
 
 class CollectionAnswer(BaseModel):
@@ -96,7 +112,10 @@ class CollectionAnswer(BaseModel):
     name: str
     department: str
     title: dict[str, str]
+    version: int = Field(description="Of the schema.")
     fields: list[FieldSchema]
+    subject: str | None = Field(description="The field that names the data subject, or id.")
+    retention: RetentionAnswer | None
     release: str | None = Field(description="second_person, or null.")
 
 
@@ -254,15 +273,30 @@ def _collection(collection: Collection) -> CollectionAnswer:
         name=collection.name,
         department=collection.department,
         title=dict(collection.title),
+        version=collection.version,
         fields=[
             FieldSchema(
                 name=field.name,
                 title=dict(field.title),
                 type=field.type,
                 sensitivity=field.sensitivity,
+                mask=field.mask,
                 required=field.required,
+                retired=field.retired,
+                index=list(field.index.kinds) if field.index else [],
+                deidentify=field.deidentified.how,
             )
             for field in collection.fields.values()
         ],
+        subject=collection.subject_field or None,
+        retention=_retention(collection.retention),
         release=collection.release,
+    )
+
+
+def _retention(kept: Retention | None) -> RetentionAnswer | None:
+    if kept is None:
+        return None
+    return RetentionAnswer(
+        years=kept.years, months=kept.months, start=kept.from_field, reason=dict(kept.reason)
     )

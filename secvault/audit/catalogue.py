@@ -271,6 +271,8 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "policy.apply": "policy version from_version reason approval digest",
         # Records
         "collection.read": "collection",
+        "schema.read": "run",
+        "schema.migrate": "version problems run reason",
         "record.create": "collection version",
         "record.read": "collection version",
         "record.read_masked": "collection version",

@@ -34,6 +34,7 @@ from secvault.cli import (
     invitations,
     key_usage,
     keys,
+    migrations,
     notifications,
     operations,
     people,
@@ -164,6 +165,11 @@ keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rew
 keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
     rewraps.stop_rewrap
 )
+records.app.command(epilog="Example: secvault records migrate payroll")(migrations.migrate)
+records.app.command(epilog="Example: secvault records migrations")(migrations.migrations)
+records.app.command(
+    "stop-migration", epilog="Example: secvault records stop-migration migrate:payroll:4f0c"
+)(migrations.stop_migration)
 people.app.command(epilog=invitations.INVITE_EXAMPLE)(invitations.invite)
 people.app.command(epilog="Example: secvault people reinvite lan.tran")(invitations.reinvite)
 people.app.command(epilog="Example: secvault people uninvite lan.tran")(invitations.uninvite)

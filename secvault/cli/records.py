@@ -229,11 +229,22 @@ def _confirm(record_id: str) -> None:
 
 
 def _schema(collection: Collection) -> dict[str, Any]:
+    kept = collection.retention
     return {
         "name": collection.name,
         "department": collection.department,
         "title": dict(collection.title),
+        "version": collection.version,
         "release": collection.release,
+        "subject": collection.subject_field or None,
+        "retention": None
+        if kept is None
+        else {
+            "years": kept.years,
+            "months": kept.months,
+            "from": kept.from_field,
+            "reason": dict(kept.reason),
+        },
         "fields": [
             {
                 "name": one.name,
@@ -242,6 +253,9 @@ def _schema(collection: Collection) -> dict[str, Any]:
                 "class": str(one.sensitivity),
                 "mask": None if one.mask is None else str(one.mask),
                 "required": one.required,
+                "retired": one.retired,
+                "index": list(one.index.kinds) if one.index else [],
+                "deidentify": str(one.deidentified.how),
             }
             for one in collection.fields.values()
         ],

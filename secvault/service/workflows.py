@@ -17,6 +17,7 @@ from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
+from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
@@ -59,6 +60,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
@@ -166,6 +168,13 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
+
+
+def _migrate(service: Service, context: JobContext) -> JsonValue:
+    done = do_requested_migration(
+        service, _jobs_caller(), context.plan, context.job, context.cancel
+    )
+    return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:

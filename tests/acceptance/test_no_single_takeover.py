@@ -47,6 +47,7 @@ OF_DATA = (
     "mount.",
     "record.",
     "root.",
+    "schema.",
     "vault.",
 )
 

@@ -81,6 +81,7 @@ NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
+SCHEMAS = {"schema.read", "schema.migrate"}
 MOUNTS = {f"mount.{what}" for what in ("create", "read", "update", "delete", "move")}
 DATA = {f"data.{what}" for what in ("encrypt", "decrypt", "rewrap", "sign", "verify", "hmac")}
 FRESH = {"data.key", "data.random", "data.hash"}
@@ -116,6 +117,7 @@ MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | SCHEMAS
     | MOUNTS
     | NOTICES
     | ASKED
@@ -135,7 +137,7 @@ MAY = {
     | {"break_glass.read"}
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
-    | {"policy.read", "eligibility.read"}
+    | {"policy.read", "eligibility.read", "schema.read"}
     | ASKED,
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
@@ -161,6 +163,7 @@ LOCAL_MAY = {
     | APPROLES
     | BACKUPS
     | KEY_LIFE
+    | SCHEMAS
     | MOUNTS
     | NOTICES
     | REVIEWS
@@ -182,6 +185,7 @@ LOCAL_MAY = {
         "key.rotate",
         "key.warn",
         "key.rewrap",
+        "schema.migrate",
         "audit.read",
         "audit.verify",
         "vault.status",
@@ -251,6 +255,7 @@ RELEASES = {
     "invoices": "accounting.head",
     "payments": "accounting.treasurer",
     "tax_filings": "accounting.head",
+    "suppliers": "accounting.treasurer",
     "formulas": "production.head",
     "inspections": "quality.head",
     "transactions": "settlement.head",
@@ -412,7 +417,7 @@ def test_clerks_can_enter_every_kind_of_record_that_needs_no_bank_data_or_formul
             context=CONTEXT,
         )
         closed |= {name for one in answers.values() if not one.allowed}
-    assert closed == {"payments", "payroll", "transactions", "formulas"}
+    assert closed == {"payments", "payroll", "transactions", "disputes", "formulas"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from secvault.access.publication import Version
 from secvault.errors import Conflict
 from secvault.identity import names
 from secvault.records.record import ensure_collection_keys
+from secvault.records.schema_versions import note_schemas
 from secvault.service.approval import Proposal, Terms
 from secvault.service.approvals.subjects import name_of
 from secvault.service.policies.first import PLACE, Folder, look_at_folder
@@ -189,6 +190,10 @@ def apply(
             note=said,
             proposal=proposal.digest,
         )
+        if not old.rescue:
+            # Of a policy from before schemas were noted.
+            note_schemas(connection, old.collections.values(), found.before.number)
+        note_schemas(connection, found.policy.collections.values(), version.number)
         close_run_out(connection, old.rules.roles - found.policy.rules.roles, at=at)
         ensure_collection_keys(
             connection,

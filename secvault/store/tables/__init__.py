@@ -25,6 +25,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -93,6 +94,7 @@ __all__ = [
     "backup_repository",
     "backup_run",
     "break_glass_incident",
+    "collection_schema",
     "data_key",
     "drill",
     "epoch",
@@ -105,6 +107,7 @@ __all__ = [
     "key_usage",
     "metadata",
     "mfa_request",
+    "migration_run",
     "mount",
     "named_key",
     "named_key_version",
