@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from typing import Any
 from urllib.parse import quote
 
 from secvault.errors import InvalidInput
@@ -42,7 +43,8 @@ def name_in(header: str | None) -> str:
         raise InvalidInput.at("Content-Disposition", f"must be ASCII; {mend}")
     message["Content-Disposition"] = header
     try:
-        params = message.get_params([], "content-disposition")
+        # What RFC 2231 decodes comes as three parts, which the library's types do not say.
+        params: list[tuple[str, Any]] = message.get_params([], "content-disposition")
         said = [value for name, value in params if name.lower() == "filename"]
         for extended in said:
             if isinstance(extended, tuple):
