@@ -31,7 +31,7 @@ from secvault.api.records import CollectionName, FieldName, RecordId
 from secvault.errors import InvalidInput, SecvaultError
 from secvault.records.attachment import Attached
 from secvault.records.attachment_storage import Pieces
-from secvault.records.content_type import LARGEST_CONTENT
+from secvault.records.content_type import KNOWN_TYPES, LARGEST_CONTENT
 from secvault.service import Service, attachment_upload, attachments
 from secvault.service.attachment_upload import Sent, Upload
 from secvault.service.spine import Caller
@@ -50,9 +50,8 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[
     str | None, Header(description="Of a change: * when there must be nothing yet.")
 ]
-_BYTES: dict[str, Any] = {
-    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BYTES: dict[str, Any] = dict.fromkeys(KNOWN_TYPES, _BINARY)
 _READ: dict[int | str, dict[str, Any]] = {
     200: {"description": "The content.", "content": _BYTES},
     206: {"description": "The part of it that Range asks for.", "content": _BYTES},
@@ -78,7 +77,7 @@ class AttachmentAnswer(BaseModel):
     CONTENT,
     responses={201: {"description": "Stored, where there was nothing.", "model": AttachmentAnswer}},
     openapi_extra={
-        "requestBody": {"required": True, "content": {"*/*": _BYTES["application/octet-stream"]}}
+        "requestBody": {"required": True, "content": dict.fromkeys(KNOWN_TYPES, _BINARY)}
     },
     max_body_size=LARGEST_CONTENT + 1,
 )

@@ -19,6 +19,8 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 SILENT_SECONDS = 3600
 AT_ONCE = 200
+IN_A_TURN = 1_000
+"""How many contents the worker removes at most before it looks after its other duties."""
 _MICROS = 1_000_000
 _DAY = 86_400 * _MICROS
 
@@ -45,15 +47,16 @@ def collect_attachments(
     *,
     look_for_strays: bool = False,
     remove_strays: bool = False,
+    most: int | None = None,
 ) -> Collected:
-    """Remove what is due. tell: hears how many contents were removed so far.
+    """Remove what is due, at most `most`. tell: hears how many contents were removed so far.
 
     look_for_strays: also list all that lies in storage. Raises Refused, Unavailable; what was
     removed stays so.
     """
 
     def act() -> Outcome[Collected]:
-        removed = _remove_due(service, tell)
+        removed = _remove_due(service, tell, most)
         strays: int | None = None
         strays_removed = 0
         if look_for_strays or remove_strays:
@@ -79,7 +82,8 @@ def collect_due(service: Service) -> int:
     _give_up(service)
     if not _due(service):
         return 0
-    return collect_attachments(service, Caller(authentication.jobs())).removed
+    jobs = Caller(authentication.jobs())
+    return collect_attachments(service, jobs, most=IN_A_TURN).removed
 
 
 _OPERATION = Operation("attachment.collect", "it", "attachments", "it/attachments")
@@ -98,10 +102,10 @@ def _due(service: Service) -> tuple[str, ...]:
         return attachment_rows.due(connection, before, AT_ONCE)
 
 
-def _remove_due(service: Service, tell: Tell) -> int:
+def _remove_due(service: Service, tell: Tell, most: int | None) -> int:
     _give_up(service)
     removed = 0
-    while names := _due(service):
+    while (most is None or removed < most) and (names := _due(service)):
         gone: list[str] = []
         try:
             for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import pytest
 from sqlalchemy import delete, select
 
 from secvault.audit.query import Question, page
-from secvault.errors import Conflict, Damaged, NotFound, Refused, SecvaultError, Unavailable
+from secvault.errors import (
+    ConfigurationError,
+    Conflict,
+    Damaged,
+    NotFound,
+    Refused,
+    SecvaultError,
+    Unavailable,
+)
 from secvault.records import attachment_rows
 from secvault.service import Service, attachment_upload, attachments, authentication, records
 from secvault.service.attachment_collection import (
@@ -23,6 +32,7 @@ from secvault.service.attachments import NONE_YET, WHATEVER
 from secvault.service.spine import Caller
 from secvault.store.tables import attachment, data_key
 from tests.api.test_api_attachments import CONTRACT
+from tests.conftest import S3Server
 from tests.running_service import House
 
 PDF = b"%PDF-1.7\nthe first\n%%EOF\n"
@@ -266,3 +276,51 @@ def ids(desk: Desk) -> str:
 def test_what_lies_there_is_named_by_nothing_that_says_whose_it_is(ids: str) -> None:
     assert len(ids) == 32
     assert int(ids, 16)
+
+
+@pytest.mark.real
+def test_in_a_bucket_it_is_the_same(house: House, s3_server: S3Server) -> None:
+    bucket = s3_server.new_bucket()
+    place = {
+        "SECVAULT_ATTACHMENTS__LOCATION": f"s3:{s3_server.endpoint}/{bucket}/contents",
+        "SECVAULT_ATTACHMENTS__ACCESS_KEY_ID": s3_server.access_key,
+        "SECVAULT_ATTACHMENTS__SECRET_ACCESS_KEY": s3_server.secret_key,
+    }
+    house = replace(house, more=place)
+    with house.open() as service:
+        desk = Desk(service, house)
+        desk.contract()
+        desk.put()
+        long = PDF + bytes(17 * 2**20)
+        desk.put(long)
+        opened = attachments.open_attachment(service, desk.head, "contracts", "ct-1", "document")
+        part = b"".join(opened.read(9 * 2**20, 9 * 2**20 + 5))
+        assert (part, len(desk.get())) == (bytes(5), len(long))
+        desk.begin().write(long)
+        house.hands.seconds += KEEP_DAYS * DAY + 1
+        assert desk.collect(look_for_strays=True) == (2, 0)
+        assert desk.files == []
+        client = s3_server.client()
+        assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+        assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+    closed = replace(house, more={**place, "SECVAULT_ATTACHMENTS__SECRET_ACCESS_KEY": "wrong"})
+    with closed.open() as service, pytest.raises(Unavailable, match="refuses"):
+        operator = Caller(authentication.local_operator(service))
+        collect_attachments(service, operator, look_for_strays=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"LOCATION": "relative/folder"}, "attachments.location"),
+        ({"LOCATION": "s3:https://s3.example.com/bucket"}, "access_key_id"),
+        ({"LOCATION": "s3:https://key:secret@s3.example.com/bucket"}, "ATTACHMENTS__LOCATION"),
+        ({"LOCATION": "s3:https://s3.example.com"}, "attachments.location"),
+    ],
+)
+def test_a_place_that_cannot_be_is_said_at_the_start(
+    house: House, more: dict[str, str], named: str
+) -> None:
+    given = {f"SECVAULT_ATTACHMENTS__{name}": value for name, value in more.items()}
+    with pytest.raises(ConfigurationError, match=named), replace(house, more=given).open():
+        raise AssertionError("it must not open")
