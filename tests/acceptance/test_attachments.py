@@ -26,7 +26,7 @@ from tests.acceptance.test_damage import CONTRACT
 PLACE = "/api/v1/records/contracts/ct-1/fields/document/content"
 SAYS = {"Content-Type": "application/pdf", "Content-Disposition": "attachment; filename=a.pdf"}
 BEGIN = b"%PDF-1.7\n"
-KILLS = 8
+KILLS = 3
 
 
 @pytest.fixture
