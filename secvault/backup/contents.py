@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,28 +13,23 @@ CONTENTS = "attachments"
 _UNFINISHED = "*.part"
 
 
-def stage_contents(folder: Path, target: Path) -> None:
+def stage_contents(folder: Path, target: Path, link: Callable[[str, str], None] = os.link) -> None:
     """Put every whole file of `folder` into `target`; on one file system by second names.
 
-    A file that is removed meanwhile was in use no more, and is left out. Raises OSError.
+    A file that is removed meanwhile was in use no more, and is left out. link: gives a file a
+    second name. Raises OSError.
     """
-    shutil.copytree(
-        folder,
-        target,
-        copy_function=_linked,
-        ignore=shutil.ignore_patterns(_UNFINISHED),
-        symlinks=True,
-    )
 
+    def put(source: str, place: str) -> None:
+        with suppress(FileNotFoundError):
+            try:
+                link(source, place)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                # Another file system, or one without links.
+                shutil.copyfile(source, place)
+                Path(place).chmod(0o600)
 
-def _linked(source: str, target: str) -> str:
-    with suppress(FileNotFoundError):
-        try:
-            Path(target).hardlink_to(source)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            # Another file system, or one without links.
-            shutil.copyfile(source, target)
-            Path(target).chmod(0o600)
-    return target
+    ignored = shutil.ignore_patterns(_UNFINISHED)
+    shutil.copytree(folder, target, copy_function=put, ignore=ignored, symlinks=True)

@@ -31,31 +31,24 @@ def test_whole_files_are_there_under_a_second_name_and_unfinished_ones_are_not(
     assert staged.read_bytes() == b"sealed"
 
 
-def test_where_there_are_no_links_it_is_copied(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_names: object) -> None:
+def test_where_there_are_no_links_it_is_copied(folder: Path, tmp_path: Path) -> None:
+    def refuse(_source: str, _target: str) -> None:
         raise PermissionError("no links on this file system")
 
-    monkeypatch.setattr(os, "link", refuse)
-    stage_contents(folder, tmp_path / "staged")
+    stage_contents(folder, tmp_path / "staged", refuse)
     staged = tmp_path / "staged" / "ab" / "abcd"
     assert staged.read_bytes() == b"sealed"
     assert not staged.samefile(folder / "ab" / "abcd")
     assert staged.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_is_removed_meanwhile_is_left_out(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_removed_meanwhile_is_left_out(folder: Path, tmp_path: Path) -> None:
     (folder / "ab" / "abcf").write_bytes(b"removed")
-    link = os.link
 
-    def collected(source: str, target: str, **how: bool) -> None:
+    def link(source: str, target: str) -> None:
         if source.endswith("abcf"):
             Path(source).unlink()
-        link(source, target, **how)
+        os.link(source, target)
 
-    monkeypatch.setattr(os, "link", collected)
-    stage_contents(folder, tmp_path / "staged")
+    stage_contents(folder, tmp_path / "staged", link)
     assert [file.name for file in (tmp_path / "staged" / "ab").iterdir()] == ["abcd"]
