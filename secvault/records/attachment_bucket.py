@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from secvault.errors import Damaged, Unavailable
-from secvault.records.attachment_storage import Pieces, gone
+from secvault.records.attachment_storage import Pieces, gone, place_within
 
 PART_BYTES = 8 * 2**20
 """S3 takes parts from 5 MiB, at most 10,000 of them."""
@@ -133,7 +133,8 @@ class BucketStorage:
                             yield found[2]
 
     def _key(self, name: str) -> str:
-        return f"{self.prefix}/{name[:2]}/{name}" if self.prefix else f"{name[:2]}/{name}"
+        place = place_within(name)
+        return f"{self.prefix}/{place}" if self.prefix else place
 
 
 class BucketUpload:

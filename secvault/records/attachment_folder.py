@@ -7,7 +7,6 @@ a file without that ending is a whole one, and is never written to again.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from secvault.errors import Damaged, Unavailable
-from secvault.records.attachment_storage import Pieces, gone
+from secvault.records.attachment_storage import NAME, Pieces, gone, place_within
 
 _PIECE_BYTES = 2**20
-_NAME = re.compile(r"[0-9a-f]{32}")
 _PART = ".part"
 
 
@@ -37,8 +35,9 @@ class FolderStorage:
         """See `Storage`."""
         place = self._place(name)
         with _named_faults(self.folder):
-            if self.make:
+            if self.make and not self.folder.is_dir():
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _sync(self.folder.parent)
             self._require_folder()
             if not place.parent.is_dir():
                 place.parent.mkdir(exist_ok=True, mode=0o700)
@@ -89,11 +88,11 @@ class FolderStorage:
                 for file in part.iterdir() if part.is_dir() else ():
                     name = file.name.removesuffix(_PART)
                     # What somebody else put there is none of ours.
-                    if _NAME.fullmatch(name) and part.name == name[:2]:
+                    if NAME.fullmatch(name) and part.name == name[:2]:
                         yield name
 
     def _place(self, name: str) -> Path:
-        return self.folder / name[:2] / name
+        return self.folder / place_within(name)
 
     def _require_folder(self) -> None:
         if not self.folder.is_dir():

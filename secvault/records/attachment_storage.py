@@ -7,8 +7,14 @@ key from the database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator
 from typing import Protocol
+
+from secvault.errors import Damaged
+
+NAME = re.compile(r"[0-9a-f]{32}")
+"""What names a content: 128 random bits in hexadecimal."""
 
 Pieces = Generator[bytes, None, None]
 """Bytes in pieces of any size; closing it ends the reading."""
@@ -47,6 +53,17 @@ class Storage(Protocol):
 
     def names(self) -> Iterator[str]:
         """What lies there, whole or in part, in no order; a name may come twice."""
+
+
+def place_within(name: str) -> str:
+    """Where a content lies, below the folder or the prefix: `<first two of the name>/<name>`.
+
+    Raises Damaged for what is no name: whoever writes into the database shall not have the service
+    read or remove other files.
+    """
+    if not NAME.fullmatch(name):
+        raise Damaged("the database names a content of an attachment that cannot be one")
+    return f"{name[:2]}/{name}"
 
 
 def gone(name: str) -> str:

@@ -84,6 +84,19 @@ def test_removing_what_is_not_there_is_no_error(storage: Storage) -> None:
     assert storage.size(NAME) is None
 
 
+@pytest.mark.parametrize("name", ["../../secvault.db", "ab/../../x", "/etc/passwd", "", "AB" * 16])
+def test_a_name_that_is_none_reaches_no_other_file(storage: Storage, name: str) -> None:
+    asks: tuple[Callable[[], object], ...] = (
+        lambda: storage.begin(name),
+        lambda: storage.size(name),
+        lambda: got(storage, name, 0, 1),
+        lambda: storage.remove(name),
+    )
+    for ask in asks:
+        with pytest.raises(Damaged, match="cannot be one"):
+            ask()
+
+
 def test_what_others_have_put_there_is_not_listed(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path / "attachments", make=True)
     put(storage, NAME, b"x")
