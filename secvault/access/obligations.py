@@ -16,6 +16,7 @@ from secvault.access.vocabulary import (
     ACTIONS,
     CLASSES,
     DEPARTMENTS,
+    IN_CLEAR,
     RESERVED_ROLES,
     is_role,
 )
@@ -142,7 +143,7 @@ class Obligations:
         """Whether to give this role needs what `grant.add` needs."""
         return role in roles_with(rules, self.privileged_actions) or any(
             rule.eft == "allow"
-            and rule.act == "record.read"
+            and rule.act in IN_CLEAR
             and rule.fld.removeprefix("class:") in self.privileged_classes
             and rule.sub in _reached(rules, role)
             for rule in rules.rules

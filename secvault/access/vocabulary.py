@@ -61,10 +61,12 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.create": COLLECTION,
         "record.read": COLLECTION,
         "record.read_masked": COLLECTION,
+        "record.reveal": COLLECTION,
         "record.list": COLLECTION,
         "record.update": COLLECTION,
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
+        "record.history": COLLECTION,
         "collection.read": COLLECTION,
         "attachment.collect": "attachments",
         "schema.read": COLLECTION,
@@ -235,8 +237,12 @@ PRIVILEGED = frozenset(
 systems do about themselves. A new action is one until it is named otherwise. None of them is done
 by a credential or a grant whose end has been answered; see `service.standing`."""
 
-FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})
+FIELD_ACTIONS = frozenset(
+    {"record.create", "record.read", "record.read_masked", "record.reveal", "record.update"}
+)
 """The actions that may name a field."""
+IN_CLEAR = frozenset({"record.read", "record.reveal"})
+"""The actions that show the value of a field itself."""
 
 SIGNED_IN = "role:any.signed_in"
 """The role that every person and service account holds, by being signed in."""

@@ -12,6 +12,7 @@ import binascii
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import anyio
 import structlog
@@ -49,6 +50,15 @@ IfMatch = Annotated[
 ]
 IfNoneMatch = Annotated[
     str | None, Header(description="Of a change: * when there must be nothing yet.")
+]
+RevealReason = Annotated[
+    str,
+    Header(
+        alias="X-Reveal-Reason",
+        max_length=2000,
+        description="Why a file that is shown masked is to be revealed (percent-encoded UTF-8, up "
+        "to 200 characters). Each request with it counts as a reveal.",
+    ),
 ]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BYTES: dict[str, Any] = dict.fromkeys(KNOWN_TYPES, _BINARY)
@@ -137,7 +147,7 @@ async def attachment_write(
 
 
 @router.get(CONTENT, response_class=Response, responses=_READ)
-@operation("{department}/{collection}/{record}/{field}", "record.read")
+@operation("{department}/{collection}/{record}/{field}", "record.read", "record.reveal")
 def attachment_read(
     request: Request,
     at: Authenticated,
@@ -152,10 +162,12 @@ def attachment_read(
         str | None, Header(description="The ETag of what is there of it already.")
     ] = None,
     if_none_match: IfNoneMatch = None,
+    reason: RevealReason = "",
 ) -> Response:
     """The file that a field holds, or a part of it."""
     service, who = at
-    opened = attachments.open_attachment(service, who, collection, record, field)
+    why = _reason(reason)
+    opened = attachments.open_attachment(service, who, collection, record, field, why)
     attached = opened.attached
     headers = _headers(attached)
     if is_known(if_none_match, attached.id):
@@ -251,6 +263,13 @@ def _headers(attached: Attached) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
     }
+
+
+def _reason(header: str) -> str:
+    try:
+        return unquote(header, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidInput.at("X-Reveal-Reason", "must be percent-encoded UTF-8") from None
 
 
 def _length(request: Request) -> int | None:

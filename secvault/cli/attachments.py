@@ -125,13 +125,23 @@ def fetch(
         str, typer.Option(metavar="FILE", help="Where to: a new file, a folder, or - for stdout.")
     ] = ".",
     force: Annotated[bool, typer.Option("--force", help="Also in the place of a file.")] = False,
+    reason: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Reveal a file that is shown masked: why, 1 to 200 characters, kept on record.",
+            show_default=False,
+        ),
+    ] = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Fetch a file in clear, verified. A damaged one gives exit code 5, and no file."""
     if as_json and out == STDOUT:
         raise InvalidInput.at("--json", "is for a file; stdout takes the content")
     with opening.vault(context) as (service, caller):
-        opened = operations.attachments.open_attachment(service, caller, collection, record, field)
+        opened = operations.attachments.open_attachment(
+            service, caller, collection, record, field, reason
+        )
         attached = opened.attached
         with progress.of_transfer(f"fetching {attached.name}", attached.size) as so_far:
             if out == STDOUT:

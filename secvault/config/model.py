@@ -16,6 +16,7 @@ from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
@@ -286,6 +287,7 @@ class Settings(BaseSettings):
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
     attachments: AttachmentSettings = AttachmentSettings()
+    reveals: RevealSettings = RevealSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

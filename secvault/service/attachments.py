@@ -23,7 +23,9 @@ from secvault.records.attachment import Attached
 from secvault.records.attachment_content import Content
 from secvault.records.attachment_storage import Pieces
 from secvault.records.collection import Collection, Field
+from secvault.records.reveal import reseal_reasons
 from secvault.records.value import FieldType
+from secvault.service import reveals
 from secvault.service.record_asking import collection_of, of_record, operation_on, require_still
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -102,10 +104,19 @@ class Opened:
 
 
 def open_attachment(
-    service: Service, caller: Caller, collection_name: str, record_id: str, field: str
+    service: Service,
+    caller: Caller,
+    collection_name: str,
+    record_id: str,
+    field: str,
+    reason: str = "",
 ) -> Opened:
-    """The attachment that a field names, to be read. Raises NotFound, Refused, Damaged."""
+    """The attachment that a field names, to be read. reason: why, to reveal one that is shown
+    masked; see `reveals`. Raises NotFound, Refused, Damaged, and what revealing raises.
+    """
     place = place_of(service, collection_name, record_id, field)
+    if reason:
+        return _revealed(service, caller, place, reason)
     operation = place.operation(service, "record.read")
     decision = service.spine.decide(caller, operation)
 
@@ -119,6 +130,20 @@ def open_attachment(
         return Outcome(opened, fields=(field,))
 
     return service.spine.read(caller, operation, act, decision)
+
+
+def _revealed(service: Service, caller: Caller, place: Place, reason: str) -> Opened:
+    name, record_id, field = place.collection.name, place.record, place.field.name
+    shown = reveals.reveal_field(service, caller, name, record_id, field, reason)
+    attached = Attached.of(shown.value)
+    address = place.address(attached.id)
+    operation = place.operation(service, reveals.REVEAL)
+    # Recorded already; what comes of it is put on record beside it when it fails.
+    decision = service.spine.ask(caller, operation)
+    with service.store.read() as connection:
+        record = rows.read_record(connection, service.keyring, place.collection, record_id)
+        key = attachment_rows.content_key(connection, record.data_key, address)
+    return Opened(service, caller, operation, decision, attached, address, key)
 
 
 def remove_attachment(
@@ -191,6 +216,7 @@ def exchange(
     # Nobody hands a record to where they could not have changed it.
     require_still(service, caller, operation, connection, after, collection, (name,))
     release.void(connection, collection.name, place.record)
+    reseal_reasons(connection, before, after, service.random)
     of = history.object_of(collection.name, place.record)
     who = caller.principal.subject
     history.note(connection, [of], after.version, history.UPDATE, who, at)

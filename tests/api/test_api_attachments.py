@@ -314,3 +314,36 @@ def test_a_file_that_is_gone_or_another_ones_is_a_problem(stored: Api) -> None:
         answer = get(stored)
         assert answer.status_code == 500
         assert answer.json()["type"] == "urn:secvault:problem:damaged"
+
+
+INSURANCE = {
+    "employee": "nv-0042",
+    "social_insurance_number": "0123456789",
+    "health_card": "DN4790123456789",
+    "hospital": "Bạch Mai",
+    "insured_salary": {"amount": "28750000", "currency": "VND"},
+    "employee_rate": "10.5",
+    "employer_rate": "21.5",
+    "since": "2026-02-01",
+    "status": "active",
+}
+
+
+def test_a_masked_file_is_revealed_for_a_reason_and_not_else(office: Api) -> None:
+    made = {"id": "in-1", "fields": INSURANCE}
+    office.ok("POST", "/api/v1/records/insurance", "head", made)
+    place = "/api/v1/records/insurance/in-1/fields/medical_paper/content"
+    said = {"Content-Type": "application/pdf", "Content-Disposition": SAYS, **NEW}
+    assert office("PUT", place, "head", content=PDF, headers=said).status_code == 201
+    assert NAME not in office("GET", "/api/v1/records/insurance/in-1", "head").text
+    refused = office("GET", place, "head")
+    assert refused.status_code == 403
+    assert b"%PDF" not in refused.content
+    assert office("HEAD", place, "head").status_code == 403
+    why = {"X-Reveal-Reason": "b%E1%BB%93i th%C6%B0%E1%BB%9Dng"}
+    shown = office("GET", place, "head", headers={**why, "Range": "bytes=0-7"})
+    assert (shown.status_code, shown.content) == (206, PDF[:8])
+    assert office("GET", place, "clerk", headers=why).status_code == 403
+    assert office("GET", place, "head", headers={"X-Reveal-Reason": "%ff"}).status_code == 422
+    history = office.ok("GET", "/api/v1/records/insurance/in-1/history", "head")
+    assert "bồi thường" in str(history)

@@ -61,6 +61,7 @@ from secvault.store.tables.keys import (
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.policy import policy_version
+from secvault.store.tables.reading import idempotency_key, record_reveal
 from secvault.store.tables.record_index import record_index, record_index_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.reviews import (
@@ -102,6 +103,7 @@ __all__ = [
     "federated_session",
     "federation_step",
     "hardware_token",
+    "idempotency_key",
     "invitation",
     "job",
     "key_usage",
@@ -126,6 +128,7 @@ __all__ = [
     "record_index",
     "record_index_version",
     "record_release",
+    "record_reveal",
     "recovery_code",
     "recovery_set",
     "reset_code",
