@@ -23,7 +23,6 @@ from secvault.records.attachment import Attached
 from secvault.records.attachment_content import Content
 from secvault.records.attachment_storage import Pieces
 from secvault.records.collection import Collection, Field
-from secvault.records.reveal import reseal_reasons
 from secvault.records.value import FieldType
 from secvault.service import reveals
 from secvault.service.record_asking import collection_of, of_record, operation_on, require_still
@@ -216,7 +215,6 @@ def exchange(
     # Nobody hands a record to where they could not have changed it.
     require_still(service, caller, operation, connection, after, collection, (name,))
     release.void(connection, collection.name, place.record)
-    reseal_reasons(connection, before, after, service.random)
     of = history.object_of(collection.name, place.record)
     who = caller.principal.subject
     history.note(connection, [of], after.version, history.UPDATE, who, at)
