@@ -50,6 +50,8 @@ MAY_NEED_APPROVAL = frozenset(
         "person.place",
         "review.decide",
         "policy.apply",
+        "record.export",
+        "record.export_deidentified",
         "root.rotate",
         "secret_id.create",
         "service_account.create",

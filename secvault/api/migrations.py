@@ -64,7 +64,7 @@ def migration_request(at: Authenticated, body: NewMigration) -> MigrationAnswer:
 
 
 @router.get("/migrations")
-@operation("{department}", "schema.read")
+@operation("{department}/{collection}", "schema.read")
 def migration_list(at: Authenticated, limit: Limit = 50) -> MigrationList:
     """The newest runs."""
     service, who = at

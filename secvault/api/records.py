@@ -152,7 +152,7 @@ def record_list(
     service, who = at
     page = records.list_records(service, who, collection, after, limit)
     return RecordPage(
-        records=[_answer(view) for view in page.records], next=page.next_after or None
+        records=[answer_of(view) for view in page.records], next=page.next_after or None
     )
 
 
@@ -243,10 +243,11 @@ def record_delete(
 
 def _tagged(view: RecordView, response: Response) -> RecordAnswer:
     response.headers["ETag"] = tag_of(view.version)
-    return _answer(view)
+    return answer_of(view)
 
 
-def _answer(view: RecordView) -> RecordAnswer:
+def answer_of(view: RecordView) -> RecordAnswer:
+    """A record as far as the caller may see it, for an answer."""
     return RecordAnswer(
         collection=view.collection,
         id=view.id,

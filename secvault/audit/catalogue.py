@@ -22,6 +22,7 @@ LARGEST_NUMBER = 2**53 - 1
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAMES = re.compile(r"[a-z][a-z0-9_]{0,62}(?:,[a-z][a-z0-9_]{0,62}){0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class FactType:
 WORD = FactType("text", _WORD, "must be a code of 1 to 64 lower-case letters, digits and . _ -")
 ID = FactType("text", IDENTIFIER, "must be an id of 1 to 128 ASCII letters, digits and _ . : * -")
 DIGEST = FactType("text", _DIGEST, "must be a SHA-256 as 64 lower-case hexadecimal digits")
+NAMES = FactType("text", _NAMES, "must be 1 to 9 names of fields, with commas between them")
 NUMBER = FactType("number", None, "must be an integer from 0 to 2**53 - 1")
 FLAG = FactType("flag", None, "must be true or false")
 
@@ -65,6 +67,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "digest": DIGEST,
         "eligibility": ID,
         "event": ID,
+        "export": ID,
         "expires_at": NUMBER,
         "factor": WORD,
         "files": NUMBER,
@@ -95,6 +98,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "privileged": FLAG,
         "problems": NUMBER,
         "program": ID,
+        "project": ID,
         "reason": WORD,
         "repository": ID,
         "request": ID,
@@ -104,6 +108,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "rule": ID,
         "run": ID,
         "seal": WORD,
+        "searched": NAMES,
         "seconds": NUMBER,
         "session": ID,
         "setting": ID,
@@ -283,9 +288,15 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "record.approve": "collection version reason",
         "record.list": "collection",
         "record.history": "collection",
+        "record.export": "export format version bytes searched reason approval digest",
+        "record.export_deidentified": "export format version bytes project reason approval digest",
+        "record.search": "collection searched",
         "record.erase": "collection subject reason",
         "field.reveal": "collection version",
         "attachment.collect": "problems",
+        "index.read": "collection",
+        "index.verify": "collection problems reason",
+        "index.rebuild": "collection problems reason",
         # Keys and what is done with them
         "mount.create": "key_kind",
         "mount.read": "",

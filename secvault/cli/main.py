@@ -41,6 +41,9 @@ from secvault.cli import (
     people_file,
     policy,
     policy_test,
+    record_exports,
+    record_indexes,
+    record_search,
     records,
     reviews,
     rewraps,
@@ -184,6 +187,7 @@ records.app.command(
     epilog="Example: secvault records attach contracts ct-0001 document contract.pdf"
 )(attachments.attach)
 records.app.add_typer(attachments.app, name="attachments")
+records.app.add_typer(record_exports.app, name="export")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 grants.app.add_typer(eligible.app, name="eligible")
@@ -201,6 +205,13 @@ grants.app.command(epilog="Example: secvault grants requests")(role_requests.req
 grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f60718293a4b5c")(
     role_requests.claim
 )
+records.app.command(
+    epilog="Example: SECVAULT_TOKEN=svs_... secvault records search payroll --where month=2026-10 "
+    "--ask bank_account"
+)(record_search.search)
+records.app.command(epilog="Example: secvault records leakage payroll")(record_indexes.leakage)
+records.app.command(epilog="Example: secvault records check payroll")(record_indexes.check)
+records.app.command(epilog="Example: secvault records reindex payroll")(record_indexes.reindex)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )

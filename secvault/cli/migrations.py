@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secvault.cli import opening, operations, progress, show
-from secvault.errors import Damaged, SecvaultError
+from secvault.errors import Damaged, InvalidInput, SecvaultError
 
 if TYPE_CHECKING:
     from secvault.records.schema_migration_run import MigrationRun
@@ -30,8 +30,9 @@ def migrate(
     context: typer.Context,
     *,
     collection: Annotated[
-        str, typer.Argument(metavar="COLLECTION", help="Whose records, such as payroll.")
-    ],
+        str | None, typer.Argument(metavar="COLLECTION", help="Whose records, such as payroll.")
+    ] = None,
+    of_all: Annotated[bool, typer.Option("--all", help="Those of all collections.")] = False,
     by_worker: Annotated[
         bool, typer.Option("--worker", help="Let the running service do it; Ctrl-C looks away.")
     ] = False,
@@ -40,20 +41,24 @@ def migrate(
     ] = True,
     as_json: show.AsJson = False,
 ) -> None:
-    """Store all records of a collection as its present schema says, after a change of it.
+    """Store the records of a collection, or of all, as the present schema says.
 
-    What became sensitive is encrypted, and indexes are made anew; no value, version or approval
-    changes. Records can be read and written meanwhile. After a kill it goes on where it ended: by
-    itself with --worker, else when it is run again.
+    After a change of it what became sensitive is encrypted, and indexes are made anew; no value,
+    version or approval changes. Records can be read and written meanwhile. After a kill it goes
+    on where it ended: by itself with --worker, else when it is run again.
     """
+    if (collection is None) != of_all:
+        raise InvalidInput.at("collection", "name a collection, or say --all")
     with opening.vault(context) as (service, caller):
+        named = sorted(service.collections) if collection is None else [collection]
         if not by_worker:
-            _show_done(_done_here(service, caller, collection), as_json=as_json)
+            _show_done([_done_here(service, caller, one) for one in named], as_json=as_json)
             return
-        run = operations.schema_migration_runs.request_migration(service, caller, collection)
+        request = operations.schema_migration_runs.request_migration
+        runs = [request(service, caller, one) for one in named]
         if wait:
-            run = _watched(service, caller, run)
-        _show_run(run, as_json=as_json, waited=wait)
+            runs = [_watched(service, caller, run) for run in runs]
+        _show_runs(runs, as_json=as_json, waited=wait)
 
 
 def migrations(
@@ -111,35 +116,38 @@ def _watched(service: Service, caller: Caller, run: MigrationRun) -> MigrationRu
         return operations.schema_migration_runs.watch_run(service, caller, run.id, tell)
 
 
-def _show_done(done: Migration, *, as_json: bool) -> None:
+def _show_done(done: list[Migration], *, as_json: bool) -> None:
     if as_json:
-        show.document({**vars(done), "damaged": list(done.damaged)})
+        show.document({"migrations": [{**vars(one), "damaged": list(one.damaged)} for one in done]})
     else:
-        _say(done.collection, done.migrated, done.version, done.left)
-    if done.damaged:
-        some = ", ".join(done.damaged[:20])
+        for one in done:
+            _say(one.collection, one.migrated, one.version, one.left)
+    damaged = [f"{one.collection}/{record}" for one in done for record in one.damaged]
+    if damaged:
+        some = ", ".join(damaged[:20])
         raise Damaged(
-            f"{len(done.damaged)} records of {done.collection} do not open and stay as they were: "
-            f"{some}; restore them from a backup"
+            f"{len(damaged)} records do not open and stay as they were: {some}; restore them from "
+            "a backup"
         )
 
 
-def _show_run(run: MigrationRun, *, as_json: bool, waited: bool) -> None:
+def _show_runs(runs: list[MigrationRun], *, as_json: bool, waited: bool) -> None:
     if as_json:
-        show.document(_row(run))
-    elif run.state == "done":
-        _say(run.collection, run.migrated, run.version or 0, run.remaining or 0)
+        show.document({"migrations": [_row(run) for run in runs]})
     else:
-        show.out(f"{run.id} is {run.state}" + (f": {run.error}" if run.error else ""))
+        for run in runs:
+            if run.state == "done":
+                _say(run.collection, run.migrated, run.version or 0, run.remaining or 0)
+            else:
+                show.out(f"{run.id} is {run.state}" + (f": {run.error}" if run.error else ""))
     if not waited:
         return
-    if run.state == "failed":
-        raise MigrationFailed(f"the run failed: {run.error}")
-    if run.damaged:
-        raise Damaged(
-            f"{run.damaged} records do not open; `secvault records migrate {run.collection}` names "
-            "them"
-        )
+    failed = [run for run in runs if run.state == "failed"]
+    if failed:
+        raise MigrationFailed(f"{len(failed)} runs failed: {failed[0].error}")
+    damaged = sum(run.damaged for run in runs)
+    if damaged:
+        raise Damaged(f"{damaged} records do not open; `secvault records migrate` names them")
 
 
 def _say(collection: str, migrated: int, version: int, left: int) -> None:

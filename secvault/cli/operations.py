@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import evidence, note
+    from secvault.crypto import canonical, evidence, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
+    from secvault.records.exports import manifest as export_manifest
+    from secvault.records.exports import writer as export_formats
     from secvault.service import (
         access_documents,
         activation,
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
         people_file,
         reauthentication,
         record_history,
+        record_indexes,
+        record_search,
         records,
         recovery,
         replays,
@@ -95,6 +99,9 @@ if TYPE_CHECKING:
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
     from secvault.service.policies import published
+    from secvault.service.record_exports import as_shown as exports_as_shown
+    from secvault.service.record_exports import asked as exports_asked
+    from secvault.service.record_exports import deidentified as exports_deidentified
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -124,6 +131,7 @@ __all__ = [
     "bootstrap",
     "break_glass",
     "bundle",
+    "canonical",
     "circumstances",
     "collection_files",
     "config",
@@ -138,6 +146,11 @@ __all__ = [
     "entitlements",
     "evidence",
     "explanations",
+    "export_formats",
+    "export_manifest",
+    "exports_as_shown",
+    "exports_asked",
+    "exports_deidentified",
     "factors",
     "federation",
     "grants",
@@ -171,6 +184,8 @@ __all__ = [
     "query",
     "reauthentication",
     "record_history",
+    "record_indexes",
+    "record_search",
     "records",
     "recovery",
     "recovery_by_seal",
@@ -223,6 +238,7 @@ _ELSEWHERE = {
     "attachment": "secvault.records.attachment",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
+    "canonical": "secvault.crypto.canonical",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "content_type": "secvault.records.content_type",
@@ -231,6 +247,11 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
     "evidence": "secvault.crypto.evidence",
+    "export_formats": "secvault.records.exports.writer",
+    "export_manifest": "secvault.records.exports.manifest",
+    "exports_as_shown": "secvault.service.record_exports.as_shown",
+    "exports_asked": "secvault.service.record_exports.asked",
+    "exports_deidentified": "secvault.service.record_exports.deidentified",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",

@@ -49,6 +49,7 @@ def history(
             collection_wide=collection_wide,
         )
     rows = [_row(stored, found) for stored in found.events]
+    record = f"/{collection}/{record_id}/"
     if as_json:
         deeds = [
             {
@@ -73,12 +74,15 @@ def history(
     for deed in found.deeds:
         who = show.cell(found.names.get(deed.subject, deed.subject))
         show.out(f"version {deed.version}: {deed.action} by {who}, {show.time(deed.at)}")
+    for row in rows:
+        # What was refused names its one field in what it was done to.
+        row["touched"] = row["fields"] or row["resource"].partition(record)[2]
     columns = {
         "time": "Time",
         "who": "Who",
         "kind": "What",
         "outcome": "Outcome",
-        "fields": "Fields",
+        "touched": "Fields",
         "reason": "Reason",
     }
     show.table(rows, columns, "No event is known of it.")

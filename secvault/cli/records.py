@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Records: list, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to the "
-    "session or token of whoever asks; the operator of this machine sees no record.",
+    help="Records: list, search, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to "
+    "the session or token of whoever asks; the operator of this machine sees no record.",
 )
 
 # The most columns of fields that a list shows to a person.
@@ -65,26 +66,10 @@ def list_(
     with opening.vault(context) as (service, caller):
         page = operations.records.list_records(service, caller, collection, after, limit)
     if as_json:
-        records = [_document(view) for view in page.records]
+        records = [document_of(view) for view in page.records]
         show.document({"records": records, "next_after": page.next_after or None})
         return
-    seen = {name: None for view in page.records for name in (*view.fields, *view.masked)}
-    names = list(seen)[:_SHOWN_FIELDS]
-    rows = [
-        {
-            "id": view.id,
-            "version": view.version,
-            "state": "approved" if view.approved else "draft",
-            **{f".{name}": _shown(view, name) for name in names},
-        }
-        for view in page.records
-    ]
-    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
-    if any(view.released for view in page.records):
-        columns["state"] = "State"
-    show.table(rows, columns, "There is no record.")
-    if len(seen) > len(names):
-        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+    table(page.records)
     if page.next_after:
         show.talk(f"More: secvault records list {collection} --after {page.next_after}")
 
@@ -230,6 +215,27 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.out(f"{stored} sample records stored")
 
 
+def table(views: Sequence[RecordView]) -> None:
+    """Print records as a table, with the first of their fields."""
+    seen = {name: None for view in views for name in (*view.fields, *view.masked)}
+    names = list(seen)[:_SHOWN_FIELDS]
+    rows = [
+        {
+            "id": view.id,
+            "version": view.version,
+            "state": "approved" if view.approved else "draft",
+            **{f".{name}": _shown(view, name) for name in names},
+        }
+        for view in views
+    ]
+    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
+    if any(view.released for view in views):
+        columns["state"] = "State"
+    show.table(rows, columns, "There is no record.")
+    if len(seen) > len(names):
+        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+
+
 app.command(
     epilog="Example: secvault records reveal payroll pr-0001 bank_account --reason 'pay came back'"
 )(record_reveals.reveal)
@@ -277,7 +283,8 @@ def _schema(collection: Collection) -> dict[str, Any]:
     }
 
 
-def _document(view: RecordView) -> dict[str, Any]:
+def document_of(view: RecordView) -> dict[str, Any]:
+    """A record as JSON, as far as the caller may see it."""
     return {
         "collection": view.collection,
         "id": view.id,
@@ -311,7 +318,7 @@ def _shown(view: RecordView, name: str) -> Any:
 
 def _print(view: RecordView, *, as_json: bool) -> None:
     if as_json:
-        show.document(_document(view))
+        show.document(document_of(view))
         return
     show.out(f"{view.collection}/{view.id}, version {view.version}, {show.time(view.updated_at)}")
     if view.approved is not None:

@@ -13,6 +13,7 @@ from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.attachments import AttachmentSettings
 from secvault.config.conditions import ConditionSettings
+from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
@@ -288,6 +289,7 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     attachments: AttachmentSettings = AttachmentSettings()
     reveals: RevealSettings = RevealSettings()
+    exports: ExportSettings = ExportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -67,17 +67,22 @@ class Shown:
         """The record as far as the caller may see it. approved: see `approved_in`."""
         # Records that conditions see alike are shown alike.
         about = facts.sort_of(about_of(record, self._collection), self._asker)
-        rights = self._known.get(about)
-        if rights is None:
-            rights = self._known[about] = self._rights(about)
+        rights = self._rights_to(about)
         return _view(record, self._collection, rights, approved)
 
-    def _rights(self, about: About) -> _Rights:
-        spine, of = self._service.spine, self._collection
-        access = spine.field_access(self._caller, of.department, of.name, of.fields, about)
-        hidden = [name for name, one in access.items() if one.access is not Access.CLEAR]
-        revealable = spine.revealable(self._caller, of.department, of.name, hidden, about)
-        return _Rights(access, frozenset(revealable))
+    def access_to(self, about: About) -> Mapping[str, FieldAccess]:
+        """How each field of the collection is shown in records of this sort (`facts.sort_of`)."""
+        return self._rights_to(about).access
+
+    def _rights_to(self, about: About) -> _Rights:
+        rights = self._known.get(about)
+        if rights is None:
+            spine, of = self._service.spine, self._collection
+            access = spine.field_access(self._caller, of.department, of.name, of.fields, about)
+            hidden = [name for name, one in access.items() if one.access is not Access.CLEAR]
+            revealable = spine.revealable(self._caller, of.department, of.name, hidden, about)
+            rights = self._known[about] = _Rights(access, frozenset(revealable))
+        return rights
 
 
 def about_of(record: rows.Record, collection: Collection) -> About:

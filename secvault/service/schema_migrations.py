@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from secvault.errors import NotFound
-from secvault.records import schema_migration
+from secvault.records import index_state, schema_migration
 from secvault.records.collection import Collection
 from secvault.records.schema_migration import Batch
 from secvault.service.service import Service
@@ -88,7 +88,17 @@ def migrate_all_of(
         # Another schema may have come, or a record been written under the one before it.
         if left <= len(damaged) and now == version:
             tell(migrated, migrated)
+            if not damaged:
+                _conclude_indexes(service, collection, version)
             return Migration(collection, now, migrated, left, tuple(damaged))
+
+
+def _conclude_indexes(service: Service, collection: str, version: int) -> None:
+    """Note that the indexes hold every record, as each was indexed when it was stored anew."""
+    with service.store.write() as connection:
+        schema = _schema(service, connection, collection)
+        if schema.version == version and not schema_migration.count_left(connection, schema):
+            index_state.conclude(connection, schema, service.clock.micros())
 
 
 def operation_on_schema(service: Service, action: str, collection: str) -> Operation:

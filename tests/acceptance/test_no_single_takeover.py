@@ -43,6 +43,7 @@ OF_DATA = (
     "config.",
     "data.",
     "drill.",
+    "index.",
     "key.",
     "mount.",
     "record.",

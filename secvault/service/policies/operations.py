@@ -15,6 +15,7 @@ from secvault.access.grants import close_run_out, read_live
 from secvault.access.publication import Version
 from secvault.errors import Conflict
 from secvault.identity import names
+from secvault.records import index_state
 from secvault.records.record import ensure_collection_keys
 from secvault.records.schema_versions import note_schemas
 from secvault.service.approval import Proposal, Terms
@@ -200,6 +201,7 @@ def apply(
             service.keyring,
             [one for name, one in found.policy.collections.items() if name not in old.collections],
         )
+        index_state.declare(connection, found.policy.collections.values(), at)
         service.approvers.notice(connection)
         detail = {**_detail(version), "from_version": found.before.number}
         return Outcome(version, detail=detail)

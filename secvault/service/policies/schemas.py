@@ -45,10 +45,15 @@ def blocked_by_schemas(
             continue
         latest = max(known)
         mend = f"write version = {latest + 1}"
-        if same is not None:
+        if same is not None and name in old and old[name].version == collection.version:
             yield (
-                f"the schema of {name} has changed ({_some(same, here)}), but version "
-                f"{collection.version} is the one before the change; {mend}"
+                f"the schema of {name} has changed ({_some(same, here)}), but its version is "
+                f"still {collection.version}; {mend}"
+            )
+        elif same is not None:
+            yield (
+                f"version {collection.version} of {name} stood for another schema before "
+                f"({_some(same, here)}); {mend}"
             )
         elif collection.version < latest:
             yield (

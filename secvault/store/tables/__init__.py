@@ -26,6 +26,7 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
+from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -123,6 +124,7 @@ __all__ = [
     "person_contact",
     "policy_version",
     "record",
+    "record_export",
     "record_facts",
     "record_field",
     "record_index",

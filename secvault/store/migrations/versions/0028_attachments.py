@@ -1,14 +1,14 @@
 """the contents that are stored beside the database, and their keys
 
 Revision: 0028
-Before: 0027
+Before: 0032
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0027"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

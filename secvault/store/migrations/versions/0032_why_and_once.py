@@ -1,14 +1,14 @@
 """why values were revealed, and what was made once
 
 Revision: 0032
-Before: 0028
+Before: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0032"
-down_revision = "0028"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
