@@ -22,6 +22,7 @@ from secvault.records import record as rows
 from secvault.records.attachment import Attached
 from secvault.records.attachment_content import Content
 from secvault.records.attachment_storage import Pieces
+from secvault.records.beside import move_beside
 from secvault.records.collection import Collection, Field
 from secvault.records.value import FieldType
 from secvault.service import reveals
@@ -215,6 +216,7 @@ def exchange(
     # Nobody hands a record to where they could not have changed it.
     require_still(service, caller, operation, connection, after, collection, (name,))
     release.void(connection, collection.name, place.record)
+    move_beside(connection, before, after, service.random)
     of = history.object_of(collection.name, place.record)
     who = caller.principal.subject
     history.note(connection, [of], after.version, history.UPDATE, who, at)
