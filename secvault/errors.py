@@ -150,6 +150,27 @@ class BodyTooSlow(SecvaultError):
     status = 408
 
 
+class TooLarge(SecvaultError):
+    """What was sent is larger than what is taken; nothing of it is kept."""
+
+    code = "content-too-large"
+    title = "Content Too Large"
+    status = 413
+    exit_code = 2
+
+
+class RangeNotSatisfiable(SecvaultError):
+    """The part that was asked for lies outside of the content. size: of the whole, in bytes."""
+
+    code = "range-not-satisfiable"
+    title = "The content has no such part"
+    status = 416
+
+    def __init__(self, detail: str, *, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
+
+
 class Refused(SecvaultError):
     """The access decision is no. `reason` is the text that the caller may see.
 

@@ -41,6 +41,8 @@ MEANINGS = {
     "not-authenticated": (401, 3),
     "too-many-attempts": (429, 3),
     "body-too-slow": (408, 1),
+    "content-too-large": (413, 2),
+    "range-not-satisfiable": (416, 1),
     "refused": (403, 3),
     "foreign-page": (403, 3),
     "approval-required": (403, 3),

@@ -71,6 +71,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.export_deidentified": COLLECTION,
         "record.import": COLLECTION,
         "collection.read": COLLECTION,
+        "attachment.collect": "attachments",
         "index.read": COLLECTION,
         "index.verify": COLLECTION,
         "index.rebuild": COLLECTION,

@@ -294,6 +294,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "record.search": "collection searched",
         "record.erase": "collection subject reason",
         "field.reveal": "collection version",
+        "attachment.collect": "problems",
         "index.read": "collection",
         "index.verify": "collection problems reason",
         "index.rebuild": "collection problems reason",

@@ -48,6 +48,7 @@ class BackupEngine:
     folder of ours, wiped at will. password_key: seals the repositories' passwords. node: this
     process, for the runs that it works on. environment: where S3 credentials may come from.
     settle: called before the database is copied; what was acknowledged until then is in it after.
+    contents: the folder of the files that records hold; None where they lie elsewhere.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class BackupEngine:
     host: str
     environment: Mapping[str, str]
     random: aead.Random = os.urandom
+    contents: Path | None = None
     settle: Callable[[], object] = lambda: None
 
     def plan(self, name: str) -> PlanSettings:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select, update
 
 from secvault.backup import manifest, restic_faults
 from secvault.backup.bucket import HeldByLock
+from secvault.backup.contents import CONTENTS, stage_contents
 from secvault.backup.database import copy_database
 from secvault.backup.engine import BackupEngine, in_words
 from secvault.backup.repository import Repository
@@ -80,6 +81,9 @@ def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
     copy = copy_database(engine.store, folder, engine.postgresql)
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)
+    # After the database: what it names was there by then, and is never written to again.
+    if engine.contents is not None and engine.contents.is_dir():
+        stage_contents(engine.contents, folder / CONTENTS)
     engine.mark(tables.backup_run, run_id, phase="hashing files")
     files: list[manifest.FileEntry] = []
     unreadable: list[str] = []

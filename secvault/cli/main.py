@@ -15,6 +15,7 @@ from secvault.cli import (
     account,
     approle,
     approvals,
+    attachments,
     audit,
     audit_proofs,
     backup,
@@ -182,6 +183,10 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.command(
+    epilog="Example: secvault records attach contracts ct-0001 document contract.pdf"
+)(attachments.attach)
+records.app.add_typer(attachments.app, name="attachments")
 records.app.add_typer(record_exports.app, name="export")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)

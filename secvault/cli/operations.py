@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
-    from secvault.records import collection_files
+    from secvault.records import attachment, collection_files, content_type
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         access_documents,
         activation,
         approles,
+        attachment_collection,
+        attachment_upload,
+        attachments,
         audit_log,
         audit_proofs,
         authentication,
@@ -121,6 +124,10 @@ __all__ = [
     "activation",
     "approles",
     "approvals",
+    "attachment",
+    "attachment_collection",
+    "attachment_upload",
+    "attachments",
     "audit_log",
     "audit_proofs",
     "authentication",
@@ -133,6 +140,7 @@ __all__ = [
     "collection_files",
     "config",
     "contacts",
+    "content_type",
     "cron",
     "difference",
     "directory",
@@ -235,11 +243,13 @@ __all__ = [
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
+    "attachment": "secvault.records.attachment",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
     "canonical": "secvault.crypto.canonical",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
+    "content_type": "secvault.records.content_type",
     "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",

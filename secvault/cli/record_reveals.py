@@ -46,9 +46,11 @@ def reveal(
 
 
 def plain(value: Any) -> Any:
-    """Money as people write it; anything else as it is."""
+    """Money and files as people write them; anything else as it is."""
     if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
         return f"{value['amount']} {value['currency']}"
+    if isinstance(value, dict) and "attachment" in value:
+        return f"{value['name']} ({show.size(value['size'])})"
     return value
 
 

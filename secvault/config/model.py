@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
+from secvault.config.attachments import AttachmentSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
@@ -19,7 +20,7 @@ from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Name, Section, UsablePath, Zone, file_content
+from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -29,12 +30,6 @@ _ORIGIN = (
     r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http://(localhost|127\.0\.0\.1)(:[1-9][0-9]{0,4})?"
 )
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
-
-
-def _without_password(location: str) -> str:
-    if re.search(r"//[^/]*@", location):
-        raise ValueError("keys have no place here; give access_key_id and secret_access_key")
-    return location
 
 
 def _sealing_address(address: str) -> str:
@@ -220,7 +215,7 @@ class AuditSettings(Section):
 class RepositorySettings(Section):
     """One restic repository."""
 
-    location: Annotated[str, AfterValidator(_without_password)]
+    location: Location
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -293,6 +288,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    attachments: AttachmentSettings = AttachmentSettings()
     reveals: RevealSettings = RevealSettings()
     exports: ExportSettings = ExportSettings()
     imports: ImportSettings = ImportSettings()

@@ -53,6 +53,7 @@ from secvault.records.collection import Collection
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
+from secvault.service.attachment_place import attachment_storage, local_folder
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.federation import provider_settings
 from secvault.service.policies.first import PROGRAM, ensure_published
@@ -192,6 +193,7 @@ def opened(
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
+            attachments=attachment_storage(settings, environment),
             providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))
@@ -337,6 +339,7 @@ def _backups(
         plans=settings.backup.plans,
         repository_settings=settings.repository,
         own_folders=(settings.policy_folder,),
+        contents=local_folder(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
         password_key=keyring.internal("repository-passwords"),

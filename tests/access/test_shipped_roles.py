@@ -82,7 +82,7 @@ GRANTS |= {"separation.read", "exception.add", "exception.end"}
 ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "disable")}
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
 ASKED = {"access.evaluate", "access.search"}
-NOTICES = {"notification.read", "notification.test"}
+NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
@@ -186,6 +186,7 @@ LOCAL_MAY = {
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
     | {
+        "attachment.collect",
         "token.warn",
         "separation.find",
         "grant.warn",

@@ -15,6 +15,7 @@ from secvault.store.tables.approval import (
     reset_code,
     reset_code_part,
 )
+from secvault.store.tables.attachments import attachment
 from secvault.store.tables.audit import (
     audit_checkpoint,
     audit_event,
@@ -90,6 +91,7 @@ __all__ = [
     "approval",
     "approval_latch",
     "approval_request",
+    "attachment",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
