@@ -79,6 +79,22 @@ class NotFound(SecvaultError):
     status = 404
 
 
+class Erased(NotFound):
+    """The record was erased on purpose; what is left is the evidence."""
+
+    code = "erased"
+    title = "Erased"
+    status = 410
+
+
+class OnHold(SecvaultError):
+    """A legal hold forbids that this be erased."""
+
+    code = "on-hold"
+    title = "Kept by a legal hold"
+    status = 409
+
+
 class Conflict(SecvaultError):
     """The thing exists already, or is in a state that does not allow this."""
 

@@ -24,6 +24,14 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.erasure import (
+    erased_record,
+    erased_subject,
+    erasure,
+    legal_hold,
+    retention_item,
+    retention_run,
+)
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -93,6 +101,9 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "erased_record",
+    "erased_subject",
+    "erasure",
     "external_identity",
     "federated_session",
     "federation_step",
@@ -100,6 +111,7 @@ __all__ = [
     "invitation",
     "job",
     "key_usage",
+    "legal_hold",
     "metadata",
     "mfa_request",
     "mount",
@@ -122,6 +134,8 @@ __all__ = [
     "recovery_set",
     "reset_code",
     "reset_code_part",
+    "retention_item",
+    "retention_run",
     "retired_root",
     "review_campaign",
     "review_item",
