@@ -205,7 +205,7 @@ def test_a_log_that_was_cut_moved_or_signed_anew_is_found(
 
 def swap_fields(installation: Installation) -> None:
     """Exchange two envelopes of one record."""
-    _swap_envelopes(installation, ("pay-1", "bank_account"), ("pay-1", "employee"))
+    _swap_envelopes(installation, ("pay-1", "bank_account"), ("pay-1", "full_name"))
 
 
 def swap_fields_of_two_records(installation: Installation) -> None:
