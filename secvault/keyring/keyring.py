@@ -311,13 +311,27 @@ class Keyring:
         with self._store.read() as connection:
             if named_key.find_key(connection, INTERNAL, purpose) is not None:
                 return self.material(connection, INTERNAL, purpose, 1)
-        fresh = make() if make else Secret(aead.draw(aead.KEY_BYTES, self._random))
         with self._store.write() as connection:
+            return self.internal_in(connection, purpose, kind, make)
+
+    def internal_in(
+        self,
+        connection: Connection,
+        purpose: str,
+        kind: str = AES256_GCM96,
+        make: Callable[[], Secret] | None = None,
+    ) -> Secret:
+        """The same in the caller's transaction, which must be one that writes if it makes the key.
+
+        Raises Damaged when the key is there and does not open.
+        """
+        if named_key.find_key(connection, INTERNAL, purpose) is None:
+            fresh = make() if make else Secret(aead.draw(aead.KEY_BYTES, self._random))
             self.add_mount(connection, INTERNAL, INTERNAL, "it")
             # Another process may have been faster; then its key is the key.
             with suppress(Conflict):
                 self._insert_internal(connection, purpose, kind, fresh)
-            return self.material(connection, INTERNAL, purpose, 1)
+        return self.material(connection, INTERNAL, purpose, 1)
 
     def _insert_internal(
         self, connection: Connection, purpose: str, kind: str, fresh: Secret

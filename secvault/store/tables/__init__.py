@@ -67,6 +67,7 @@ from secvault.store.tables.keys import (
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.policy import policy_version
+from secvault.store.tables.record_index import record_index, record_index_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.reviews import (
     break_glass_incident,
@@ -129,6 +130,8 @@ __all__ = [
     "record",
     "record_facts",
     "record_field",
+    "record_index",
+    "record_index_version",
     "record_release",
     "recovery_code",
     "recovery_set",
