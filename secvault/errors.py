@@ -249,6 +249,15 @@ class Sealed(SecvaultError):
     exit_code = 4
 
 
+class KeysApart(SecvaultError):
+    """The database was restored from a backup, and its data keys have not been brought back."""
+
+    code = "keys-apart"
+    title = "Restored, but not yet joined with its data keys"
+    status = 503
+    exit_code = 4
+
+
 class Unavailable(SecvaultError):
     """A part that is needed (store, S3, a server) cannot be reached now."""
 

@@ -24,10 +24,12 @@ from secvault.cli import (
     devices,
     drill,
     eligible,
+    erasures,
     factors,
     grants,
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
+    holds,
     idle,
     init,
     invitations,
@@ -40,6 +42,7 @@ from secvault.cli import (
     policy,
     policy_test,
     records,
+    retention,
     reviews,
     rewraps,
     role_requests,
@@ -49,6 +52,7 @@ from secvault.cli import (
     session,
     sessions,
     show,
+    subject_report,
     systems,
     tokens,
 )
@@ -173,6 +177,11 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.command(epilog=erasures.ERASE_EXAMPLE)(erasures.erase)
+records.app.command(epilog=subject_report.EXAMPLE)(subject_report.report)
+records.app.add_typer(erasures.app, name="erasures")
+records.app.add_typer(holds.app, name="holds")
+records.app.add_typer(retention.app, name="retention")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 grants.app.add_typer(eligible.app, name="eligible")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import collection_files
+    from secvault.records import hold as hold_rows
+    from secvault.records import retention_run as retention_rows
     from secvault.service import (
         access_documents,
         activation,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         reauthentication,
         records,
         recovery,
+        rejoining,
         replays,
         resets,
         rewrap_runs,
@@ -84,6 +87,14 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.erasing import (
+        erasures,
+        holds,
+        retention_runs,
+        subject_report,
+    )
+    from secvault.service.erasing import evidence as erasure_evidence
+    from secvault.service.erasing import target as erasure_target
     from secvault.service.policies import linting as policy_linting
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
@@ -124,12 +135,17 @@ __all__ = [
     "eligibilities",
     "engine",
     "entitlements",
+    "erasure_evidence",
+    "erasure_target",
+    "erasures",
     "evidence",
     "explanations",
     "factors",
     "federation",
     "grants",
     "hardware_tokens",
+    "hold_rows",
+    "holds",
     "invitations",
     "key_limits",
     "key_usage",
@@ -161,10 +177,13 @@ __all__ = [
     "records",
     "recovery",
     "recovery_by_seal",
+    "rejoining",
     "remedies",
     "replays",
     "repository",
     "resets",
+    "retention_rows",
+    "retention_runs",
     "review_campaigns",
     "review_decisions",
     "review_evidence",
@@ -190,6 +209,7 @@ __all__ = [
     "sessions",
     "spans",
     "spine",
+    "subject_report",
     "systems",
     "token_life",
     "token_policies",
@@ -212,7 +232,12 @@ _ELSEWHERE = {
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
+    "erasure_evidence": "secvault.service.erasing.evidence",
+    "erasure_target": "secvault.service.erasing.target",
+    "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
+    "hold_rows": "secvault.records.hold",
+    "holds": "secvault.service.erasing.holds",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",
@@ -232,6 +257,8 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "retention_rows": "secvault.records.retention_run",
+    "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",
     "review_decisions": "secvault.service.reviews.decisions",
     "review_evidence": "secvault.service.reviews.evidence",
@@ -247,6 +274,7 @@ _ELSEWHERE = {
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
+    "subject_report": "secvault.service.erasing.subject_report",
     "totp": "secvault.identity.totp",
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",

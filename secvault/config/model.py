@@ -15,6 +15,7 @@ from secvault.config.conditions import ConditionSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.retention import RetentionSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
@@ -217,6 +218,7 @@ class RepositorySettings(Section):
     """One restic repository."""
 
     location: Annotated[str, AfterValidator(_without_password)]
+    keys_location: Annotated[str, AfterValidator(_without_password)] = ""
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -254,6 +256,7 @@ class BackupSettings(Section):
     restic: UsablePath = Path("restic")
     pg_bin: UsablePath | None = None
     drill_sample: int = Field(200, ge=1, le=100_000)
+    keys_days: int = Field(7, ge=0, le=90)
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 
@@ -292,6 +295,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

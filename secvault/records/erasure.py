@@ -1,8 +1,8 @@
 """Erasing records: their rows go, the data key goes with the last of them, a tombstone stays.
 
 A data key is shared by the records of one data subject of a collection. With the last of them it is
-destroyed, and what it sealed is lost in every copy of the database that was ever made. A record
-whose siblings stay loses its rows; copies lose it when they are restored (`backup.data_keys`).
+destroyed, and what it sealed is lost in every copy of the database that has not its own key. A
+record whose siblings stay loses its rows; copies lose it when they are restored (`backup.rejoin`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select
 
 from secvault.errors import Erased, NotFound
-from secvault.identity.names import compared
 from secvault.records.collection import OWN_ID, Collection
 from secvault.records.hold import Held
 from secvault.store.record_rows import delete_records
@@ -81,10 +80,15 @@ def record_of(connection: Connection, collection: Collection, record_id: str) ->
 def records_of_subject(
     connection: Connection, collection: Collection, subject: str
 ) -> tuple[Held, ...]:
-    """The records of a data subject of the collection, in order."""
-    return _held(
-        connection, (record.c.collection == collection.name) & (record.c.subject == subject)
-    )
+    """The records of a data subject of the collection, in order.
+
+    subject: in the form that is compared. What was stored before the schema named the subject is
+    found where its field also says whom a record is about.
+    """
+    is_theirs = record.c.subject == subject
+    if collection.subject_field and collection.subject_field == collection.person_field:
+        is_theirs |= record.c.person == subject
+    return _held(connection, (record.c.collection == collection.name) & is_theirs)
 
 
 def records_of_person(
@@ -100,7 +104,6 @@ def records_of_person(
         for collection in sorted(collections, key=lambda one: one.name)
         if (here := _of_person(collection, number)) is not None
         for held in _held(connection, here)
-        if _is_of_person(collection, held, number)
     )
 
 
@@ -134,7 +137,7 @@ def erase_rows(
     touched = {(one.collection, one.subject) for one in wanted} | whole
     present = {pair: _locked_key(connection, *pair) for pair in sorted(touched)}
     for collection, group in groupby(wanted, key=lambda one: one.collection):
-        delete_records(connection, collection, [one.id for one in group])
+        delete_records(connection, collection, [one.id for one in group], at)
     for collection, subject in sorted(touched):
         if _has_records(connection, collection, subject):
             shared += [o for o in wanted if (o.collection, o.subject) == (collection, subject)]
@@ -157,6 +160,15 @@ def keep_erasure(
 ) -> None:
     """Keep the erasure with its evidence."""
     connection.execute(insert(erasure).values(**vars(made), document=document, note=note))
+
+
+def read_erasure(connection: Connection, erasure_id: str) -> Erasure:
+    """The erasure of this id. Raises NotFound."""
+    columns = [erasure.c[name] for name in Erasure.__dataclass_fields__]
+    row = connection.execute(select(*columns).where(erasure.c.id == erasure_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no erasure {erasure_id[:64]}")
+    return Erasure(**row._asdict())
 
 
 def list_erasures(connection: Connection, limit: int) -> tuple[Erasure, ...]:
@@ -207,13 +219,8 @@ def _of_person(collection: Collection, number: str) -> ColumnElement[bool] | Non
     if collection.person_field:
         ways.append(record.c.person == number)
     if collection.subject_field:
-        ways.append(func.lower(record.c.subject) == number)
+        ways.append(record.c.subject == number)
     return and_(record.c.collection == collection.name, or_(*ways)) if ways else None
-
-
-def _is_of_person(collection: Collection, held: Held, number: str) -> bool:
-    by_subject = bool(collection.subject_field) and compared(held.subject) == number
-    return held.person == number or by_subject
 
 
 def _locked_key(connection: Connection, collection: str, subject: str) -> Row[Any] | None:

@@ -19,6 +19,7 @@ from secvault.clock import moment
 from secvault.crypto.canonical import JsonValue, parse_canonical
 from secvault.errors import Damaged
 from secvault.keyring.keyring import Keyring
+from secvault.records import facts
 from secvault.records.collection import Collection
 from secvault.records.hold import Held
 from secvault.records.record import Record, read_records
@@ -84,11 +85,8 @@ def due_of(collection: Collection, found: Record, today: date) -> Due | None:
     due = first_day_after(since, retention)
     if due > today:
         return None
-    person = collection.person_field
-    named = found.id if person == "id" else found.plain.get(person)
-    held = Held(
-        collection.name, found.id, found.subject, named if isinstance(named, str) else None
-    )
+    person = facts.about(collection, found.id, found.plain).person or None
+    held = Held(collection.name, found.id, found.subject, person)
     return Due(held, since.isoformat(), due.isoformat(), period_of(retention))
 
 

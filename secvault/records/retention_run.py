@@ -1,6 +1,6 @@
 """Runs of retention as rows: proposed, approved as exactly this list, done, one record at a time.
 
-proposed -> approved -> erasing -> done; or dropped. What an item came to stays with it.
+proposed -> erasing -> done; or dropped. What an item came to stays with it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from secvault.errors import Conflict, NotFound
 from secvault.records.retention import Due
 from secvault.store.tables import retention_item, retention_run
 
-PROPOSED, APPROVED, ERASING, DONE, DROPPED = "proposed", "approved", "erasing", "done", "dropped"
+PROPOSED, ERASING, DONE, DROPPED = "proposed", "erasing", "done", "dropped"
 DUE, HELD, ERASED, KEPT, GONE, BROKEN = "due", "held", "erased", "kept", "gone", "damaged"
 
 
 @dataclass(frozen=True)
 class RetentionRun:
     """A run. digest: of the list. records: how many are on it. damaged: records that did not open
-    when it was proposed, and are not on it. erasure: what it ended with. Times in micros.
+    when it was proposed, and are not on it. approved_by: who began it. erasure: what it ends with.
+    Times in micros.
     """
 
     id: str
@@ -40,6 +41,12 @@ class RetentionRun:
     finished_at: int | None = None
     erasure: str | None = None
     job: str | None = None
+    approvals: str = ""
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Who approved that it is done, beside who began it."""
+        return tuple(self.approvals.split())
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def open_runs(connection: Connection) -> tuple[RetentionRun, ...]:
     column = retention_run.c
     rows = connection.execute(
         select(retention_run)
-        .where(column.state.in_((PROPOSED, APPROVED, ERASING)))
+        .where(column.state.in_((PROPOSED, ERASING)))
         .order_by(column.proposed_at, column.id)
     )
     return tuple(RetentionRun(**row._asdict()) for row in rows)

@@ -9,53 +9,63 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from sqlalchemy import Connection, Table, delete, inspect
+from sqlalchemy import Connection, Table, delete, update
 
 from secvault.store.tables import metadata, object_actor, record
+
+CONTENTS, GIVEN_UP = "attachment", "unused"
+"""The table of what lies beside the database. A row of it stays, without its key, until the content
+that it names has been removed from there."""
 
 _AT_ONCE = 500
 
 
 def tables_of_records() -> tuple[Table, ...]:
-    """The tables whose rows belong to one record each, those that refer to others first."""
+    """The tables whose rows belong to one record each and go with it, those that refer to others
+    first.
+    """
     return tuple(
         table
         for table in reversed(metadata.sorted_tables)
-        if {"collection", "record"} <= table.c.keys()
+        if {"collection", "record"} <= table.c.keys() and table.name != CONTENTS
     )
 
 
-def tables_there(connection: Connection) -> frozenset[str]:
-    """The names of the tables that this database has, which may be of an older schema."""
-    return frozenset(inspect(connection).get_table_names())
-
-
-def delete_records(
-    connection: Connection,
-    collection: str,
-    ids: Iterable[str],
-    there: frozenset[str] | None = None,
-) -> int:
-    """Delete these records with all that belongs to them; how many there were.
-
-    there: the tables of a database that may be of an older schema; None for the present one.
-    """
-    hanging = [one for one in tables_of_records() if there is None or one.name in there]
-    actors = there is None or object_actor.name in there
+def delete_records(connection: Connection, collection: str, ids: Iterable[str], at: int) -> int:
+    """Delete these records with all that belongs to them; how many there were. at: micros."""
+    contents = metadata.tables.get(CONTENTS)
     gone = 0
     for some in _chunks(ids):
-        for table in hanging:
+        if contents is not None:
+            _give_up(connection, contents, collection, some, at)
+        for table in tables_of_records():
             columns = table.c
             connection.execute(
                 delete(table).where(columns.collection == collection, columns.record.in_(some))
             )
-        if actors:
-            names = [f"{collection}/{one}" for one in some]
-            connection.execute(delete(object_actor).where(object_actor.c.object.in_(names)))
+        names = [f"{collection}/{one}" for one in some]
+        connection.execute(delete(object_actor).where(object_actor.c.object.in_(names)))
         gone += connection.execute(
             delete(record).where(record.c.collection == collection, record.c.id.in_(some))
         ).rowcount
     return gone
+
+
+def names_of_tables() -> tuple[str, ...]:
+    """All tables that hold something of a record or the key to it."""
+    contents = (CONTENTS,) if CONTENTS in metadata.tables else ()
+    belonging = (one.name for one in tables_of_records())
+    return ("data_key", "object_actor", "record", *belonging, *contents)
+
+
+def _give_up(
+    connection: Connection, contents: Table, collection: str, ids: Sequence[str], at: int
+) -> None:
+    connection.execute(
+        update(contents)
+        .where(contents.c.collection == collection, contents.c.record.in_(ids))
+        .values(state=GIVEN_UP, wrapped_key=None, changed_at=at)
+    )
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[Sequence[str]]:

@@ -1,4 +1,6 @@
-"""Erasures and what is left of what was erased, legal holds, and runs of retention."""
+"""Erasures and what is left of what was erased, legal holds, runs of retention, and whether a store
+has its data keys.
+"""
 
 from __future__ import annotations
 
@@ -85,10 +87,12 @@ retention_run = Table(
     Column("approved_by", Text),
     Column("approved_at", BigInteger),
     Column("finished_at", BigInteger),
-    # The erasure that it ended with; its evidence lies there.
+    # The erasure that it ends with; its evidence lies there.
     Column("erasure", Text),
     # The job that proposed it, so that a job which is done twice proposes once.
     Column("job", Text, unique=True),
+    # Subjects of those who approved it, with a space between them.
+    Column("approvals", Text, nullable=False),
     Index(None, "proposed_at"),
 )
 
@@ -111,4 +115,13 @@ retention_item = Table(
     Column("decided_at", BigInteger),
     # What a run has still to do, in order.
     Index(None, "run", "state", "collection", "id"),
+)
+
+# One row in a store that has its data keys. The copy in a backup has none: its keys lie apart, and
+# it opens when they are back, without those of whoever was erased since.
+keys_here = Table(
+    "keys_here",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("since", BigInteger, nullable=False),
 )

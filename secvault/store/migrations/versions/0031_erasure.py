@@ -1,4 +1,4 @@
-"""erasures, legal holds, and runs of retention
+"""erasures, legal holds, runs of retention, and data keys apart from backups
 
 Revision: 0031
 Before: 0024
@@ -46,6 +46,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_legal_hold_lifted_at"), "legal_hold", ["lifted_at"])
     _retention()
+    here = op.create_table(
+        "keys_here",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        *_moments("since"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys_here")),
+    )
+    # A store of before this has its keys, also one that came out of a backup of then.
+    op.bulk_insert(here, [{"id": 1, "since": 0}])
 
 
 def _erased() -> None:
@@ -88,6 +96,7 @@ def _retention() -> None:
         *_texts("approved_by", nullable=True),
         *_moments("approved_at", "finished_at", nullable=True),
         *_texts("erasure", "job", nullable=True),
+        *_texts("approvals"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_run")),
         sa.UniqueConstraint("job", name=op.f("uq_retention_run_job")),
     )
@@ -112,7 +121,7 @@ def _retention() -> None:
 def downgrade() -> None:
     """Take the tables away, and with them the knowledge of what was erased."""
     for table in (
-        *("retention_item", "retention_run", "legal_hold"),
+        *("keys_here", "retention_item", "retention_run", "legal_hold"),
         *("erased_subject", "erased_record", "erasure"),
     ):
         op.drop_table(table)
