@@ -236,8 +236,9 @@ PRIVILEGED = frozenset(
     and action.partition(".")[2] not in _LOOKING
 )
 """Administration: every action but the work with records and data, looking, and what people and
-systems do about themselves; and erasing, which nobody can take back. A new action is one until it is named otherwise. None of them is done
-by a credential or a grant whose end has been answered; see `service.standing`."""
+systems do about themselves; and erasing, which nobody can take back. A new action is one until it
+is named otherwise. None of them is done by a credential or a grant whose end has been answered; see
+`service.standing`."""
 
 FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})
 """The actions that may name a field."""

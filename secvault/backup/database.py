@@ -81,7 +81,10 @@ class PostgresqlPrograms:
 
 
 def copy_database(
-    store: Store, folder: Path, programs: PostgresqlPrograms, keep_keys: Callable[[Connection], None]
+    store: Store,
+    folder: Path,
+    programs: PostgresqlPrograms,
+    keep_keys: Callable[[Connection], None],
 ) -> DatabaseCopy:
     """Copy the database without its data keys, as of one moment, into `folder` while others go on
     writing.

@@ -2,8 +2,8 @@
 
 A backup of the database keeps what is sealed; without the data keys it opens nothing of a record.
 They are saved beside it, each time before it, into a repository of its own, whose snapshots are
-forgotten and pruned after `backup.keys_days` days, whatever the plan's retention says. So whoever is
-erased today is lost in every backup, however old, with the first run after that time.
+forgotten and pruned after `backup.keys_days` days, whatever the plan's retention says. So whoever
+is erased today is lost in every backup, however old, with the first run after that time.
 """
 
 from __future__ import annotations

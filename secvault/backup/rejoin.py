@@ -1,9 +1,9 @@
 """Bringing data keys back into a copy of the database, without those of whoever was erased since.
 
 A copy out of a backup has no data keys and no row in `keys_here`; it does not open as a vault. Here
-it gets both, in one transaction with the erasures that were made after it was copied: nobody sees it
-with the keys and without them. The files of data keys are those that lie apart (`keys_apart`); the
-more of them, the more that was deleted since can be read again, but nothing that was erased.
+it gets both, in one transaction with the erasures that were made after it was copied: nobody sees
+it with the keys and without them. The files of data keys are those that lie apart (`keys_apart`);
+the more of them, the more that was deleted since can be read again, but nothing that was erased.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def require_keys(connection: Connection) -> None:
     if not has_keys(connection):
         raise KeysApart(
             "this database was restored from a backup, and its data keys lie apart: restore the "
-            "newest of them and run `secvault backup rejoin FILE...`, which also leaves out whoever "
+            "newest of them and run `secvault backup rejoin FILE...`, which also leaves out who "
             "was erased since"
         )
 
@@ -137,9 +137,7 @@ def _latest(known: dict[tuple[str, str], int], what: tuple[str, str], at: int) -
 def _in_order(connection: Connection, heads: Mapping[Path, Head]) -> list[Path]:
     """That of the copy itself first, which has exactly its keys; then from the newest on."""
     run = tables.backup_run.c
-    running = set(
-        connection.execute(select(run.id).where(run.state == "running")).scalars().all()
-    )
+    running = set(connection.execute(select(run.id).where(run.state == "running")).scalars().all())
     return sorted(heads, key=lambda file: (heads[file].run not in running, -heads[file].taken_at))
 
 

@@ -199,9 +199,7 @@ def password(
     """
     with opening.vault(context) as (service, caller):
         named = opening.the_plan(service.settings, plan)
-        access = operations.recovery.repository_access(
-            service, caller, named, data_keys=data_keys
-        )
+        access = operations.recovery.repository_access(service, caller, named, data_keys=data_keys)
     if as_json:
         show.document({"location": access.location, "password": access.password.text()})
         return

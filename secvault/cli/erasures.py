@@ -45,8 +45,9 @@ def erase(
 ) -> None:
     """Erase what is kept on a person, a data subject or a record, for good.
 
-    Rows, index and data keys go, here at once and from the backups after some days; nobody can bring
-    them back. Needs a second person's approval (--ask). What is under legal hold is not erased.
+    Rows, index and data keys go, here at once and from the backups after some days; nobody can
+    bring them back. Needs a second person's approval (--ask). What is under legal hold is not
+    erased.
     """
     with opening.vault(context) as (service, caller):
         target = _target(service, person, collection, subject, record)

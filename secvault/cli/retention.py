@@ -74,7 +74,7 @@ def show_(
     limit: Annotated[int, typer.Option(help="How many records, 1 to 500.")] = 100,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show a run's list: each record, since when it is kept, when it was due, and what became of it."""
+    """Show a run's list: each record, since when it is kept, when due, what became of it."""
     collection, _, record = after.partition("/")
     with opening.vault(context) as (service, caller):
         view, items = operations.retention_runs.read_run(

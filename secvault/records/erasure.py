@@ -55,6 +55,11 @@ class ErasedRows:
     fields: int
     shared: tuple[Held, ...]
 
+    @property
+    def destroyed(self) -> tuple[DestroyedKey, ...]:
+        """The keys that were in this database."""
+        return tuple(key for key in self.keys if key.reference)
+
 
 @dataclass(frozen=True)
 class Erasure:
@@ -155,9 +160,7 @@ def erase_rows(
     return ErasedRows(tuple(wanted), tuple(keys), fields, tuple(shared))
 
 
-def keep_erasure(
-    connection: Connection, made: Erasure, document: bytes, note: bytes
-) -> None:
+def keep_erasure(connection: Connection, made: Erasure, document: bytes, note: bytes) -> None:
     """Keep the erasure with its evidence."""
     connection.execute(insert(erasure).values(**vars(made), document=document, note=note))
 
@@ -223,7 +226,7 @@ def _of_person(collection: Collection, number: str) -> ColumnElement[bool] | Non
     return and_(record.c.collection == collection.name, or_(*ways)) if ways else None
 
 
-def _locked_key(connection: Connection, collection: str, subject: str) -> Row[Any] | None:
+def _locked_key(connection: Connection, collection: str, subject: str) -> Row[bytes, int] | None:
     return connection.execute(
         select(data_key.c.wrapped, data_key.c.created_at)
         .where(data_key.c.collection == collection, data_key.c.subject == subject)

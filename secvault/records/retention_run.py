@@ -92,7 +92,8 @@ def add_run(connection: Connection, run: RetentionRun, items: Iterable[Item]) ->
 
 
 def read_run(connection: Connection, run_id: str, *, hold: bool = False) -> RetentionRun:
-    """The run of this id. hold: nobody else changes it until the transaction ends. Raises NotFound.
+    """The run of this id. hold: nobody else changes it until the transaction ends. Raises
+    NotFound.
     """
     question = select(retention_run).where(retention_run.c.id == run_id)
     row = connection.execute(question.with_for_update() if hold else question).one_or_none()
@@ -103,9 +104,7 @@ def read_run(connection: Connection, run_id: str, *, hold: bool = False) -> Rete
 
 def of_job(connection: Connection, job: str) -> RetentionRun | None:
     """The run that a job proposed, if it did."""
-    row = connection.execute(
-        select(retention_run).where(retention_run.c.job == job)
-    ).one_or_none()
+    row = connection.execute(select(retention_run).where(retention_run.c.job == job)).one_or_none()
     return RetentionRun(**row._asdict()) if row else None
 
 

@@ -169,7 +169,7 @@ def restore(
 
 
 def _key_files(service: Service, plan: str, staged: Path, cancel: Cancel) -> tuple[Path, ...]:
-    """The data keys from their repository, and those of this vault, with what it erased until now."""
+    """The data keys of their repository, and of this vault, with what it erased until now."""
     engine, made_by = service.backups, manifest.read(staged / manifest.NAME)
     if not made_by.keys_apart:
         return ()
@@ -178,9 +178,7 @@ def _key_files(service: Service, plan: str, staged: Path, cancel: Cancel) -> tup
     present = folder / "present.jsonl"
     head = key_file.Head(service.keyring.vault_id, "", plan, service.clock.micros())
     with service.store.read() as connection:
-        key_file.write(
-            connection, service.keyring, engine.keys_key, head, present, service.random
-        )
+        key_file.write(connection, service.keyring, engine.keys_key, head, present, service.random)
     return (*files, present)
 
 

@@ -1,4 +1,4 @@
-"""Joining a restored copy of the vault with its data keys: what it needs before it serves anybody."""
+"""Joining a restored copy of the vault with its data keys: before it serves anybody."""
 
 from __future__ import annotations
 

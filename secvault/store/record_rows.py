@@ -27,7 +27,7 @@ def tables_of_records() -> tuple[Table, ...]:
     return tuple(
         table
         for table in reversed(metadata.sorted_tables)
-        if {"collection", "record"} <= table.c.keys() and table.name != CONTENTS
+        if {"collection", "record"} <= set(table.c.keys()) and table.name != CONTENTS
     )
 
 

@@ -43,10 +43,14 @@ OF_DATA = (
     "config.",
     "data.",
     "drill.",
+    "erasure.",
+    "hold.",
     "key.",
     "mount.",
     "record.",
+    "retention.",
     "root.",
+    "subject.",
     "vault.",
 )
 

@@ -1,4 +1,4 @@
-"""Erasing a person, a data subject or a record, for a reason and with a second person's approval."""
+"""Erasing a person, a data subject or a record, for a reason and with a second person's word."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LARGEST_PAGE = 500
 
 @dataclass(frozen=True)
 class Found:
-    """What an erasure would take. by_collection: how many records of each. holds: what forbids it."""
+    """What an erasure would take. by_collection: how many of each. holds: what forbids it."""
 
     target: Target
     by_collection: Mapping[str, int]
@@ -123,7 +123,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
             who,
             at,
             len(done.records),
-            len(done.keys),
+            len(done.destroyed),
         )
         rows.keep_erasure(connection, made, signed.document, signed.note)
         detail: dict[str, str | int | bool] = {
@@ -142,7 +142,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
     return Erased(
         erasure_id,
         len(done.records),
-        len(done.keys),
+        len(done.destroyed),
         done.fields,
         len(done.shared),
         scrubbed,
@@ -187,14 +187,12 @@ def require_no_hold(connection: Connection, target: Target, records: Iterable[He
     if found:
         listed = ", ".join(one.id for one in found[:5])
         raise OnHold(
-            f"{target} is under legal hold and is not erased: {listed}; see `secvault records holds "
-            "list`. When the reason for a hold is over, have it lifted, then erase"
+            f"{target} is under legal hold and is not erased: {listed}; see `secvault records "
+            "holds list`. When the reason for a hold is over, have it lifted, then erase"
         )
 
 
-def holding(
-    connection: Connection, target: Target, records: Iterable[Held]
-) -> tuple[Hold, ...]:
+def holding(connection: Connection, target: Target, records: Iterable[Held]) -> tuple[Hold, ...]:
     """The holds that forbid it, the oldest first."""
     found = {hold for by in holds_on(connection, records).values() for hold in by}
     if target.kind is Kind.PERSON:

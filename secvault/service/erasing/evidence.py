@@ -64,8 +64,10 @@ def of_erasure(
                 "wrapped_sha256": one.reference.hex(),
                 "made_until": timestamp(one.created_at),
             }
-            for one in done.keys
+            for one in done.destroyed
         ],
+        # Whose keys are left out of every copy of the database, whenever they were made before.
+        "subjects": [{"collection": one.collection, "subject": one.subject} for one in done.keys],
     }
 
 
@@ -115,6 +117,7 @@ def of_retention(
             }
             for one in keys
         ],
+        "subjects": [{"collection": one.collection, "subject": one.subject} for one in keys],
     }
 
 
@@ -135,7 +138,7 @@ def _begun(
         "erased_by": _who(connection, by),
         "erased_at": timestamp(at),
         "backups": {
-            "plans": sorted(service.settings.backup.plans),
+            "plans": [*sorted(service.settings.backup.plans)],
             "data_keys_kept_days": service.settings.backup.keys_days,
         },
     }

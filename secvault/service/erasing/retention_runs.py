@@ -1,9 +1,9 @@
 """Runs of retention: what has been kept for long enough is listed, approved, then erased.
 
 A list is proposed by a person or by the schedule. Somebody begins it, with the approval of another,
-for exactly that list; then it is erased in steps of some hundred records, each in a transaction with
-its audit entry, so that a run which was killed goes on where it was. Each record is looked at once
-more: what is held, or not due any more, stays. The end leaves signed evidence of all of it.
+for exactly that list; then it is erased in steps of some hundred records, each in a transaction
+with its audit entry, so that a run which was killed goes on where it was. Each record is looked at
+once more: what is held, or not due any more, stays. The end leaves signed evidence of all of it.
 """
 
 from __future__ import annotations
@@ -208,9 +208,7 @@ def begin(service: Service, caller: Caller, run_id: str, *, by_worker: bool) -> 
     return service.spine.change(caller, operation, act, terms)
 
 
-def work(
-    service: Service, caller: Caller, run_id: str, tell: Tell, cancel: Event
-) -> RunView:
+def work(service: Service, caller: Caller, run_id: str, tell: Tell, cancel: Event) -> RunView:
     """Erase what is left of a run that was begun, and sign its end. Done already: nothing.
 
     cancel: set to stop after the present step. Raises Cancelled then, NotFound, Conflict.
@@ -255,9 +253,7 @@ def _step(service: Service, connection: Connection, run_id: str) -> Outcome[RunV
     return Outcome(_view(connection, run), count=len(done.records), detail=detail)
 
 
-def _judged(
-    service: Service, connection: Connection, items: Iterable[Item]
-) -> dict[Item, str]:
+def _judged(service: Service, connection: Connection, items: Iterable[Item]) -> dict[Item, str]:
     """What becomes of each: looked at once more, as it is in this transaction."""
     today = moment(service.clock.micros()).date()
     found: dict[Item, str] = {}

@@ -118,9 +118,7 @@ def _covered(service: Service, caller: Caller) -> tuple[Collection, ...]:
         where = collection.department
         reporting = Operation("subject.report", where, "subjects", f"{where}/subjects")
         listing = _listing(collection)
-        sorts = tuple(
-            sort.about for sort in facts.sorts_of(collection, asker_of(caller.principal))
-        )
+        sorts = tuple(sort.about for sort in facts.sorts_of(collection, asker_of(caller.principal)))
         if service.spine.ask(caller, reporting).allowed and service.spine.may_some(
             caller, listing, sorts
         ):
@@ -138,9 +136,7 @@ def _views(
     ids = [held.id for held in records_of_person(connection, (collection,), number)]
     shown = Shown(service, caller, collection)
     for begin in range(0, len(ids), _AT_ONCE):
-        some = read_records(
-            connection, service.keyring, collection, ids[begin : begin + _AT_ONCE]
-        )
+        some = read_records(connection, service.keyring, collection, ids[begin : begin + _AT_ONCE])
         approved = approved_in(connection, collection, some)
         for record in some:
             if _is_of(record, collection, number) and _may_list(

@@ -44,9 +44,10 @@ erased_subject = Table(
     metadata,
     Column("collection", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
-    # SHA-256 of the wrapped key as it was, which no one can turn back.
-    Column("reference", LargeBinary, primary_key=True),
-    Column("erasure", Text, nullable=False),
+    Column("erasure", Text, primary_key=True),
+    # SHA-256 of the wrapped key as it was, which no one can turn back; empty for a subject that had
+    # none here, and may have one in copies.
+    Column("reference", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("erased_at", BigInteger, nullable=False),
     Index(None, "erasure"),

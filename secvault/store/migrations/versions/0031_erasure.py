@@ -1,14 +1,14 @@
 """erasures, legal holds, runs of retention, and data keys apart from backups
 
 Revision: 0031
-Before: 0024
+Before: 0027
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0024"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -75,13 +75,10 @@ def _erased() -> None:
     op.create_index(op.f("ix_erased_record_erasure"), "erased_record", ["erasure"])
     op.create_table(
         "erased_subject",
-        *_texts("collection", "subject"),
+        *_texts("collection", "subject", "erasure"),
         *_bytes("reference"),
-        *_texts("erasure"),
         *_moments("created_at", "erased_at"),
-        sa.PrimaryKeyConstraint(
-            "collection", "subject", "reference", name=op.f("pk_erased_subject")
-        ),
+        sa.PrimaryKeyConstraint("collection", "subject", "erasure", name=op.f("pk_erased_subject")),
     )
     op.create_index(op.f("ix_erased_subject_erasure"), "erased_subject", ["erasure"])
 
@@ -107,9 +104,7 @@ def _retention() -> None:
         *_counts("keys", nullable=True),
         *_moments("decided_at", nullable=True),
         sa.PrimaryKeyConstraint("run", "collection", "id", name=op.f("pk_retention_item")),
-        sa.ForeignKeyConstraint(
-            ["run"], ["retention_run.id"], name=op.f("fk_retention_item_run")
-        ),
+        sa.ForeignKeyConstraint(["run"], ["retention_run.id"], name=op.f("fk_retention_item_run")),
     )
     op.create_index(
         op.f("ix_retention_item_run_state_collection_id"),
