@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select
 
-from secvault.errors import Erased, NotFound
+from secvault.errors import NotFound
 from secvault.records.collection import OWN_ID, Collection
 from secvault.records.hold import Held
+from secvault.records.tombstone import missing
 from secvault.store.record_rows import delete_records
 from secvault.store.tables import (
     data_key,
@@ -191,19 +192,6 @@ def evidence_of(connection: Connection, erasure_id: str) -> tuple[bytes, bytes]:
     if row is None:
         raise NotFound(f"there is no erasure {erasure_id[:64]}")
     return row.document, row.note
-
-
-def missing(connection: Connection, collection: str, record_id: str) -> NotFound:
-    """Why there is no such record: that it was erased, or that nothing is known of it."""
-    row = connection.execute(
-        select(erased_record.c.erasure)
-        .where(erased_record.c.collection == collection, erased_record.c.id == record_id)
-        .order_by(erased_record.c.erased_at.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        return NotFound(f"there is no {collection}/{record_id}")
-    return Erased(f"{collection}/{record_id} was erased; evidence: {row.erasure}")
 
 
 def _held(connection: Connection, here: ColumnElement[bool]) -> tuple[Held, ...]:
