@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Erasures: list, evidence, verify.")
 
-ERASE_EXAMPLE = (
-    "Example: secvault --ask 'left in 2016' records erase nv-0042 --reason 'asked for it' --yes"
-)
+ERASE_EXAMPLE = "Example: secvault records erase nv-0042 --reason 'asked for it' --yes"
 ErasureId = Annotated[str, typer.Argument(metavar="ERASURE", help="Its id, of `erasures list`.")]
 
 

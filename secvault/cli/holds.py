@@ -20,9 +20,7 @@ app = typer.Typer(
 Reason = Annotated[str, typer.Option(help="Why; 1 to 500 characters.")]
 
 
-@app.command(
-    epilog="Example: secvault --ask 'lawsuit 12/2026' records holds place nv-0042 --reason lawsuit"
-)
+@app.command(epilog="Example: secvault records holds place nv-0042 --reason 'lawsuit 12/2026'")
 def place(
     context: typer.Context,
     person: Annotated[
@@ -76,9 +74,7 @@ def list_(
     show.listing("holds", rows, columns, as_json=as_json, empty="Nothing is under legal hold.")
 
 
-@app.command(
-    epilog="Example: secvault --ask 'case closed' records holds lift HOLD --reason 'case closed'"
-)
+@app.command(epilog="Example: secvault records holds lift HOLD --reason 'case closed'")
 def lift(
     context: typer.Context,
     hold: Annotated[str, typer.Argument(metavar="HOLD", help="Its id, of `holds list`.")],

@@ -99,7 +99,7 @@ def show_(
         show.talk(f"More: secvault records retention show {run} --after {following}")
 
 
-@app.command(epilog="Example: secvault --ask 'quarterly' records retention run RUN")
+@app.command(epilog="Example: secvault records retention run RUN")
 def run(
     context: typer.Context,
     run_id: RunId,

@@ -104,6 +104,7 @@ EVERYBODY |= {
 EVERYBODY |= {"review.own", "break_glass.own", "grant.own", "grant.deactivate"}
 REVIEWS = {f"review.{what}" for what in ("start", "read", "reassign", "finish")}
 GLASS = {"break_glass.read", "break_glass.end"}
+ERASING_LOOKED_AT = {"erasure.read", "hold.read", "retention.read"}
 
 # Everything that the role may do, in the department that it is granted in.
 MAY = {
@@ -136,7 +137,12 @@ MAY = {
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
     | {"policy.read", "eligibility.read"}
+    | ERASING_LOOKED_AT
     | ASKED,
+    # With a factor shown just now also record.erase, hold.lift and retention.run.
+    "it.privacy": EVERYBODY
+    | ERASING_LOOKED_AT
+    | {"collection.read", "hold.place", "retention.propose"},
     "it.encryptor": EVERYBODY | {"data.encrypt"},
     "it.cryptor": EVERYBODY | KEYS | DATA | FRESH | {"key.derive", "mount.read"},
     "it.key_custodian": EVERYBODY
@@ -165,6 +171,7 @@ LOCAL_MAY = {
     | NOTICES
     | REVIEWS
     | GLASS
+    | ERASING_LOOKED_AT
     | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
@@ -174,6 +181,8 @@ LOCAL_MAY = {
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
     | {
+        "retention.propose",
+        "retention.run",
         "token.warn",
         "separation.find",
         "grant.warn",

@@ -179,13 +179,19 @@ def _section(
     views: Iterable[RecordView],
 ) -> dict[str, JsonValue]:
     kept = collection.retention
+    begins = None if kept is None else collection.fields.get(kept.from_field)
     return {
         "collection": collection.name,
         "department": collection.department,
         "title": dict(collection.title),
         "retention": None
         if kept is None
-        else {"period": period_of(kept), "from": kept.from_field, "reason": dict(kept.reason)},
+        else {
+            "period": period_of(kept),
+            "from": kept.from_field,
+            "from_title": None if begins is None else dict(begins.title),
+            "reason": dict(kept.reason),
+        },
         "records": [_record(service, connection, collection, view) for view in views],
     }
 

@@ -101,7 +101,12 @@ def test_attachments_masks_and_long_lists_are_set() -> None:
         "sections": [
             {
                 "title": {"en": "Contracts", "vi": "Hợp đồng"},
-                "retention": {"period": "1y6m", "from": "ends_on", "reason": {"en": "law"}},
+                "retention": {
+                    "period": "1y6m",
+                    "from": "created_at",
+                    "from_title": None,
+                    "reason": {"en": "law"},
+                },
                 "records": [
                     {
                         "id": "c-1",
