@@ -53,6 +53,8 @@ MAY_NEED_APPROVAL = frozenset(
         "retention.run",
         "review.decide",
         "policy.apply",
+        "record.export",
+        "record.export_deidentified",
         "root.rotate",
         "secret_id.create",
         "service_account.create",

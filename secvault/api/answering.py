@@ -15,6 +15,9 @@ from secvault.api.problem import is_authzen, problem_response, too_large, too_sl
 from secvault.api.transit.lean import LeanPath
 from secvault.errors import SecvaultError
 
+REQUEST_ID = "secvault.request_id"
+"""In the scope of a request that another process of ours has given its id already."""
+
 _OURS = frozenset({b"x-request-id", *(name for name, _ in PRIVATE)})
 
 
@@ -36,7 +39,7 @@ class Answering:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = str(uuid_utils.uuid7())
+        request_id = scope.get(REQUEST_ID) or str(uuid_utils.uuid7())
         body = PunctualBody(receive, self._body_seconds)
         app = self._app
         rest: Receive = body

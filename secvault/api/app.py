@@ -36,6 +36,7 @@ from secvault.api import (
     invitations,
     key_usage,
     leaked_tokens,
+    migrations,
     not_offered,
     notifications,
     oidc,
@@ -45,6 +46,8 @@ from secvault.api import (
     people,
     policy,
     problem,
+    record_exports,
+    record_search,
     records,
     resets,
     retention_runs,
@@ -63,6 +66,8 @@ from secvault.api import (
 )
 from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
+from secvault.api.entrance import HandedOver, HandingOver
+from secvault.api.entrance_socket import socket_in
 from secvault.api.gate import Gate, Passage
 from secvault.api.transit.lean import LeanPath
 from secvault.keyring.root import Root
@@ -84,10 +89,12 @@ def application(
     max_body_bytes: int,
     body_seconds: float,
     node: Node,
+    program: str = "web",
 ) -> ASGIApp:
     """The whole application, open and sealed at the word of the node's sealer; see `routes`.
 
-    body_seconds: how long a body may take to arrive.
+    body_seconds: how long a body may take to arrive. program: what this process is: a web worker,
+    or the entrance, to which web workers hand the sign-ins over where the settings say so.
     """
     given: list[Root] = []
     app = routes(lambda: open_service(given.pop()), max_body_bytes, node)
@@ -99,11 +106,11 @@ def application(
     def follow(gate: Gate) -> Follower:
         return Follower(
             node.settings.data_folder,
-            "web",
+            program,
             opened=gate.open,
             renewed=gate.renew,
             sealed=gate.close,
-            log=structlog.get_logger("secvault.web").warning,
+            log=structlog.get_logger(f"secvault.{program}").warning,
         )
 
     def renewed(root: Root) -> None:
@@ -111,7 +118,12 @@ def application(
 
     passage = Passage()
     lean = LeanPath(lambda: app.state.warm, passage, max_body_bytes)
-    return Answering(Gate(app, lifespan, follow, renewed, passage), body_seconds, lean)
+    if program == "entrance":
+        return HandedOver(Answering(Gate(app, lifespan, follow, renewed, passage), body_seconds))
+    inside: ASGIApp = app
+    if node.settings.server.entrance:
+        inside = HandingOver(app, socket_in(node.settings.data_folder))
+    return Answering(Gate(inside, lifespan, follow, renewed, passage), body_seconds, lean)
 
 
 def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:
@@ -197,6 +209,9 @@ def routes(
         holds,
         retention_runs,
         subjects,
+        record_exports,
+        record_search,
+        migrations,
         rewraps,
         scim,
         key_usage,

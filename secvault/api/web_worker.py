@@ -32,6 +32,15 @@ Python's own 5 ms would be added to answers.
 
 def worker_application() -> ASGIApp:
     """The application of one worker process, with the settings that its environment names."""
+    return _application("web")
+
+
+def entrance_application() -> ASGIApp:
+    """The application of the process that handles sign-ins, likewise."""
+    return _application("entrance")
+
+
+def _application(program: str) -> ASGIApp:
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent else None)
     leave_no_core()
@@ -44,7 +53,7 @@ def worker_application() -> ASGIApp:
     @contextmanager
     def opened(root: Root) -> Iterator[Service]:
         access = BySealer(sealer)
-        with opening.opened(settings, clock, program="web", access=access, root=root) as service:
+        with opening.opened(settings, clock, program=program, access=access, root=root) as service:
             # What is there now stays: looking through all of it for garbage again and again would
             # stop each request that is under way.
             gc.collect()
@@ -57,4 +66,4 @@ def worker_application() -> ASGIApp:
 
     server = settings.server
     node = Node(settings, clock, sealer)
-    return application(opened, server.max_body_bytes, server.body_seconds, node)
+    return application(opened, server.max_body_bytes, server.body_seconds, node, program)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import evidence, note
+    from secvault.crypto import canonical, evidence, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from secvault.records import collection_files
     from secvault.records import hold as hold_rows
     from secvault.records import retention_run as retention_rows
+    from secvault.records.exports import manifest as export_manifest
+    from secvault.records.exports import writer as export_formats
     from secvault.service import (
         access_documents,
         activation,
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
         people,
         people_file,
         reauthentication,
+        record_indexes,
+        record_search,
         records,
         recovery,
         rejoining,
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
         role_activation,
         role_requests,
         sample_data,
+        schema_migration_runs,
+        schema_migrations,
         seals,
         separation_review,
         sessions,
@@ -99,6 +105,9 @@ if TYPE_CHECKING:
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
     from secvault.service.policies import published
+    from secvault.service.record_exports import as_shown as exports_as_shown
+    from secvault.service.record_exports import asked as exports_asked
+    from secvault.service.record_exports import deidentified as exports_deidentified
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -124,6 +133,7 @@ __all__ = [
     "bootstrap",
     "break_glass",
     "bundle",
+    "canonical",
     "circumstances",
     "collection_files",
     "config",
@@ -140,6 +150,11 @@ __all__ = [
     "erasures",
     "evidence",
     "explanations",
+    "export_formats",
+    "export_manifest",
+    "exports_as_shown",
+    "exports_asked",
+    "exports_deidentified",
     "factors",
     "federation",
     "grants",
@@ -174,6 +189,8 @@ __all__ = [
     "qr",
     "query",
     "reauthentication",
+    "record_indexes",
+    "record_search",
     "records",
     "recovery",
     "recovery_by_seal",
@@ -198,6 +215,8 @@ __all__ = [
     "role_requests",
     "rules",
     "sample_data",
+    "schema_migration_runs",
+    "schema_migrations",
     "scope",
     "seal_files",
     "sealer",
@@ -226,6 +245,7 @@ _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
+    "canonical": "secvault.crypto.canonical",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "cron": "secvault.jobs.cron",
@@ -238,6 +258,11 @@ _ELSEWHERE = {
     "evidence": "secvault.crypto.evidence",
     "hold_rows": "secvault.records.hold",
     "holds": "secvault.service.erasing.holds",
+    "export_formats": "secvault.records.exports.writer",
+    "export_manifest": "secvault.records.exports.manifest",
+    "exports_as_shown": "secvault.service.record_exports.as_shown",
+    "exports_asked": "secvault.service.record_exports.asked",
+    "exports_deidentified": "secvault.service.record_exports.deidentified",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Records: list, show, add, change, approve, delete. Set SECVAULT_TOKEN to the session or "
-    "token of whoever asks; the operator of this machine sees no record.",
+    help="Records: list, search, show, add, change, approve, delete. Set SECVAULT_TOKEN to the "
+    "session or token of whoever asks; the operator of this machine sees no record.",
 )
 
 # The most columns of fields that a list shows to a person.
@@ -64,26 +65,10 @@ def list_(
     with opening.vault(context) as (service, caller):
         page = operations.records.list_records(service, caller, collection, after, limit)
     if as_json:
-        records = [_document(view) for view in page.records]
+        records = [document_of(view) for view in page.records]
         show.document({"records": records, "next_after": page.next_after or None})
         return
-    seen = {name: None for view in page.records for name in (*view.fields, *view.masked)}
-    names = list(seen)[:_SHOWN_FIELDS]
-    rows = [
-        {
-            "id": view.id,
-            "version": view.version,
-            "state": "approved" if view.approved else "draft",
-            **{f".{name}": _shown(view, name) for name in names},
-        }
-        for view in page.records
-    ]
-    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
-    if any(view.released for view in page.records):
-        columns["state"] = "State"
-    show.table(rows, columns, "There is no record.")
-    if len(seen) > len(names):
-        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+    table(page.records)
     if page.next_after:
         show.talk(f"More: secvault records list {collection} --after {page.next_after}")
 
@@ -221,6 +206,27 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.out(f"{stored} sample records stored")
 
 
+def table(views: Sequence[RecordView]) -> None:
+    """Print records as a table, with the first of their fields."""
+    seen = {name: None for view in views for name in (*view.fields, *view.masked)}
+    names = list(seen)[:_SHOWN_FIELDS]
+    rows = [
+        {
+            "id": view.id,
+            "version": view.version,
+            "state": "approved" if view.approved else "draft",
+            **{f".{name}": _shown(view, name) for name in names},
+        }
+        for view in views
+    ]
+    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
+    if any(view.released for view in views):
+        columns["state"] = "State"
+    show.table(rows, columns, "There is no record.")
+    if len(seen) > len(names):
+        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+
+
 def _confirm(record_id: str) -> None:
     if not ask.at_terminal():
         raise InvalidInput.at("--yes", "deleting needs --yes when nobody can be asked")
@@ -229,11 +235,22 @@ def _confirm(record_id: str) -> None:
 
 
 def _schema(collection: Collection) -> dict[str, Any]:
+    kept = collection.retention
     return {
         "name": collection.name,
         "department": collection.department,
         "title": dict(collection.title),
+        "version": collection.version,
         "release": collection.release,
+        "subject": collection.subject_field or None,
+        "retention": None
+        if kept is None
+        else {
+            "years": kept.years,
+            "months": kept.months,
+            "from": kept.from_field,
+            "reason": dict(kept.reason),
+        },
         "fields": [
             {
                 "name": one.name,
@@ -242,13 +259,17 @@ def _schema(collection: Collection) -> dict[str, Any]:
                 "class": str(one.sensitivity),
                 "mask": None if one.mask is None else str(one.mask),
                 "required": one.required,
+                "retired": one.retired,
+                "index": list(one.index.kinds) if one.index else [],
+                "deidentify": str(one.deidentified.how),
             }
             for one in collection.fields.values()
         ],
     }
 
 
-def _document(view: RecordView) -> dict[str, Any]:
+def document_of(view: RecordView) -> dict[str, Any]:
+    """A record as JSON, as far as the caller may see it."""
     return {
         "collection": view.collection,
         "id": view.id,
@@ -288,7 +309,7 @@ def _plain(value: Any) -> Any:
 
 def _print(view: RecordView, *, as_json: bool) -> None:
     if as_json:
-        show.document(_document(view))
+        show.document(document_of(view))
         return
     show.out(f"{view.collection}/{view.id}, version {view.version}, {show.time(view.updated_at)}")
     if view.approved is not None:

@@ -37,13 +37,14 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, no
 
 @dataclass(frozen=True)
 class Listening:
-    """Where the service answers. waits: for people to unseal the vault."""
+    """Where the service answers. waits: for people to unseal the vault. entrance: see `_parts`."""
 
     address: str
     port: int
     tls: bool
     data: str
     waits: bool = False
+    entrance: bool = True
 
     @property
     def url(self) -> str:
@@ -85,7 +86,7 @@ def serve(
         # Who starts the service anew wants what opens by itself to be open.
         (Path(listening.data) / SEALED_BY_HAND).unlink(missing_ok=True)
         code = keeper.keep(
-            {name: (*_PROGRAM, name) for name in ("sealer", "web", "worker")},
+            {name: (*_PROGRAM, name) for name in _parts(listening)},
             show.talk,
             environment=environment,
             each_turn=_announce_when_ready(listening),
@@ -111,6 +112,7 @@ def preflight(context: typer.Context) -> None:
         server.tls_certificate is not None,
         str(chosen.data_folder),
         waits=kind == "shares" or (kind == "passphrase" and chosen.seal.passphrase_file is None),
+        entrance=server.entrance,
     )
     show.out(json.dumps(vars(listening)))
 
@@ -121,6 +123,15 @@ def web(context: typer.Context) -> None:
     chosen = _started_settings(context)
     # By name: the faces do not know each other, and `serve` is where one starts the other.
     importlib.import_module("secvault.api.serving").serve(chosen)
+
+
+def entrance(context: typer.Context) -> None:
+    """Handle the sign-ins that `web` hands over, as a child of `serve`."""
+    leave_no_core()
+    # Whoever signs in can wait a few milliseconds for a processor better than who encrypts.
+    os.nice(5)
+    chosen = _started_settings(context)
+    importlib.import_module("secvault.api.serving").serve_entrance(chosen)
 
 
 def sealer(context: typer.Context) -> None:
@@ -135,6 +146,11 @@ def worker(context: typer.Context) -> None:
     leave_no_core()
     chosen = _started_settings(context)
     operations.working.work(chosen, system_clock())
+
+
+def _parts(listening: Listening) -> tuple[str, ...]:
+    """The processes of the service; sign-ins have one of their own where the settings say so."""
+    return ("sealer", *(("entrance",) if listening.entrance else ()), "web", "worker")
 
 
 def _started_settings(context: typer.Context) -> Settings:

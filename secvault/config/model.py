@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.conditions import ConditionSettings
+from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.notifications import NotificationSettings
@@ -49,6 +50,7 @@ class ServerSettings(Section):
     address: str = "127.0.0.1"
     port: int = Field(8200, ge=1, le=65535)
     workers: int = Field(1, ge=1, le=64)
+    entrance: bool = True
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     header_seconds: int = Field(30, ge=1, le=3600)
     body_seconds: int = Field(60, ge=1, le=3600)
@@ -175,8 +177,8 @@ class IdentitySettings(Section):
     token_warn_days: tuple[Annotated[int, Field(ge=1, le=365)], ...] = Field(
         (30, 7, 1), max_length=8
     )
-    argon2_memory_mib: int = Field(64, ge=19, le=4096)
-    argon2_passes: int = Field(3, ge=2, le=20)
+    argon2_memory_mib: int = Field(46, ge=19, le=4096)
+    argon2_passes: int = Field(2, ge=2, le=20)
     password_words: tuple[Annotated[str, Field(min_length=4, max_length=64)], ...] = ()
     password_blocklist: UsablePath | None = None
     webauthn: WebauthnSettings = WebauthnSettings()
@@ -292,6 +294,7 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    exports: ExportSettings = ExportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -79,10 +79,9 @@ def in_range(type_: FieldType, value: JsonValue, low: JsonValue, high: JsonValue
     ends = [end for end in (low, high) if end is not None]
     if type_ is FieldType.MONEY and any(_currency(end) != _currency(value) for end in ends):
         return False
-    place = order_of(type_, value)
     return not (
-        (low is not None and place < order_of(type_, low))
-        or (high is not None and place > order_of(type_, high))
+        (low is not None and _is_before(type_, value, low))
+        or (high is not None and _is_before(type_, high, value))
     )
 
 
@@ -93,6 +92,11 @@ def order_of(type_: FieldType, value: JsonValue) -> Decimal | str:
     if type_ in _NUMBERS:
         return Decimal(str(value))
     return normal_form(type_, value)
+
+
+def _is_before(type_: FieldType, one: JsonValue, other: JsonValue) -> bool:
+    # Values of one type are all put in order by numbers, or all by texts.
+    return order_of(type_, one) < order_of(type_, other)  # type: ignore[operator]
 
 
 def bucket_of(type_: FieldType, by: str, value: JsonValue) -> str:

@@ -88,6 +88,11 @@ class Index:
     range: Buckets | None = None
     version: int = 1
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which indexes there are, of `INDEX_TYPES`."""
+        return tuple(kind for kind in INDEX_TYPES if getattr(self, kind) is not None)
+
 
 def index_of(
     file: Path,

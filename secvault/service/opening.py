@@ -49,7 +49,8 @@ from secvault.keyring.root import Root, create_root, read_stored
 from secvault.keyring.seals.configured import unattended
 from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
-from secvault.records import facts
+from secvault.records import facts, index_state
+from secvault.records.blind_index import INDEX_ROOT
 from secvault.records.collection import Collection
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
@@ -171,7 +172,7 @@ def opened(
         closing.callback(audit.close)
         ensure_published(settings, store, clock, audit)
         source = Published(mending if mend else None)
-        _check_in_force(settings, store, keyring, source)
+        _check_in_force(settings, store, keyring, source, clock)
         usage = KeyUsage(store, clock)
         closing.callback(usage.close)
         hashing, slots = _hashing(settings, program, closing)
@@ -238,7 +239,9 @@ def _present(source: Published, connection: Connection) -> InForce:
         raise ConfigurationError(error.detail) from error
 
 
-def _check_in_force(settings: Settings, store: Store, keyring: Keyring, source: Published) -> None:
+def _check_in_force(
+    settings: Settings, store: Store, keyring: Keyring, source: Published, clock: Clock
+) -> None:
     """Look at what the parts before the first request need of the policy in force."""
     with store.read() as connection:
         in_force = _present(source, connection)
@@ -247,6 +250,7 @@ def _check_in_force(settings: Settings, store: Store, keyring: Keyring, source: 
         check_conditions(settings, in_force.rules)
         _ensure_keys(store, keyring, in_force.collections)
         _fill_facts(store, in_force.collections)
+        _declare_indexes(store, keyring, in_force.collections, clock)
 
 
 def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:
@@ -271,12 +275,13 @@ def _lifecycle(kind: str, program: str) -> Event:
 def _hashing(settings: Settings, program: str, closing: ExitStack) -> tuple[Hashing, int]:
     """Where this process hashes passwords, and how many at once: it shares the cores with others.
 
-    Only what answers requests has anything that must not wait for them.
+    Only what answers requests has anything that must not wait for them. The entrance leaves one
+    core to those who encrypt; web workers hash for themselves while there is no entrance.
     """
-    cores, workers = os.cpu_count() or 1, settings.server.workers
-    if program != "web":
+    cores = os.cpu_count() or 1
+    if program not in ("web", "entrance"):
         return Here(), cores
-    at_once = -(-cores // workers)
+    at_once = max(1, cores - 1) if program == "entrance" else -(-cores // settings.server.workers)
     hashing = HashingProcesses(at_once)
     closing.callback(hashing.close)
     return hashing, at_once
@@ -377,6 +382,17 @@ def _fill_facts(store: Store, collections: Mapping[str, Collection]) -> None:
     if not filled:
         with store.write() as connection:
             facts.fill(connection, collections.values())
+
+
+def _declare_indexes(
+    store: Store, keyring: Keyring, collections: Mapping[str, Collection], clock: Clock
+) -> None:
+    keyring.internal(INDEX_ROOT)
+    with store.read() as connection:
+        declared = index_state.is_declared(connection, collections.values())
+    if not declared:
+        with store.write() as connection:
+            index_state.declare(connection, collections.values(), clock.micros())
 
 
 def _host() -> str:

@@ -49,7 +49,7 @@ class Operation:
     path, most general first, for the audit log. about: what the store says of the one object, for
     conditions that look at it; asked in the transaction of the act where there is one. made: the
     same of who made it; on the connection of the act with True, when the object must stay as it is
-    until that ends.
+    until that ends. kind: of the audit entry, where it is not the action.
     """
 
     action: str
@@ -59,6 +59,7 @@ class Operation:
     field: str = NO_FIELD
     made: Callable[[Connection, bool], Made] | None = None
     about: Callable[[Connection], About] | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)

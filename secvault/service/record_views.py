@@ -57,6 +57,10 @@ class Shown:
         """The record as far as the caller may see it. approved: see `approved_in`."""
         # Records that conditions see alike are shown alike.
         about = facts.sort_of(about_of(record, self._collection), self._asker)
+        return _view(record, self._collection, self.access_to(about), approved)
+
+    def access_to(self, about: About) -> Mapping[str, FieldAccess]:
+        """How each field of the collection is shown in records of this sort (`facts.sort_of`)."""
         access = self._known.get(about)
         if access is None:
             access = self._service.spine.field_access(
@@ -67,7 +71,7 @@ class Shown:
                 about,
             )
             self._known[about] = access
-        return _view(record, self._collection, access, approved)
+        return access
 
 
 def about_of(record: rows.Record, collection: Collection) -> About:

@@ -317,7 +317,7 @@ class Spine:
     ) -> Event:
         """What the audit log keeps of the operation."""
         detail = done.detail if done else {}
-        return Event(
+        event = Event(
             operation.action,
             outcome,
             actor_of(caller.principal),
@@ -330,6 +330,7 @@ class Spine:
             caller.request_id,
             _with_more(caller, decision, detail),
         )
+        return _as_of_kind(event, operation.kind) if operation.kind else event
 
 
 def _as_of_kind(event: Event, kind: str) -> Event:

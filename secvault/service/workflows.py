@@ -19,6 +19,7 @@ from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
+from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
@@ -69,6 +70,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
         Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
@@ -178,6 +180,13 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
+
+
+def _migrate(service: Service, context: JobContext) -> JsonValue:
+    done = do_requested_migration(
+        service, _jobs_caller(), context.plan, context.job, context.cancel
+    )
+    return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:

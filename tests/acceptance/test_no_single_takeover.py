@@ -45,12 +45,14 @@ OF_DATA = (
     "drill.",
     "erasure.",
     "hold.",
+    "index.",
     "key.",
     "mount.",
     "record.",
     "retention.",
     "root.",
     "subject.",
+    "schema.",
     "vault.",
 )
 

@@ -145,7 +145,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 # this program.
 OTHER_COMMANDS = {
     *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal"),
-    *("preflight", "sealer", "self-check", "serve", "sign-out", "unseal", "web", "worker"),
+    *(
+        "entrance",
+        "preflight",
+        "sealer",
+        "self-check",
+        "serve",
+        "sign-out",
+        "unseal",
+        "web",
+        "worker",
+    ),
 }
 
 

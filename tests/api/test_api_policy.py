@@ -91,4 +91,6 @@ def test_a_title_is_a_change_of_the_files_that_gives_nobody_anything(api: Api) -
     titled = changed({"collections/hr.toml": lambda text: text.replace("Payroll", "Wages")})
     plan = api.ok("POST", f"{PATH}/plan", "admin", {"files": body_of(titled)})
     assert (plan["changed"], plan["gains"], plan["losses"]) == (True, [], [])
-    assert plan["collections"] == []
+    assert plan["collections"] == [
+        f"{name}: words changed" for name in ("contracts", "employees", "payroll")
+    ]

@@ -36,6 +36,7 @@ from tests.service.policy_house import (
     changed,
     less,
     more,
+    raised,
     without_policies,
     without_tests,
 )
@@ -307,10 +308,16 @@ def test_a_field_may_change_its_class_and_what_is_stored_stays_readable(
     def reclassed(text: str) -> str:
         at = text.index("[collections.payroll.fields.working_days]")
         head, tail = text[:at], text[at:]
-        return head + tail.replace('class = "normal"', 'class = "salary"\nmask = "hidden"', 1)
+        return raised(
+            head + tail.replace('class = "normal"', 'class = "salary"\nmask = "hidden"', 1),
+            "payroll",
+        )
 
     plan = policies.plan(service, operator, changed({"collections/hr.toml": reclassed}))
-    assert plan.changes.collections == ("payroll.working_days: class normal, then salary",)
+    assert plan.changes.collections == (
+        "payroll: version 2, then 3",
+        "payroll.working_days: class normal, then salary; mask none, then hidden",
+    )
     assert any(
         change.fields == ("working_days",) and change.lost
         for change in plan.losses["role:hr.clerk"]

@@ -24,6 +24,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
     erased_record,
     erased_subject,
@@ -33,6 +34,7 @@ from secvault.store.tables.erasure import (
     retention_item,
     retention_run,
 )
+from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
     federated_session,
@@ -100,6 +102,7 @@ __all__ = [
     "backup_repository",
     "backup_run",
     "break_glass_incident",
+    "collection_schema",
     "data_key",
     "drill",
     "epoch",
@@ -117,6 +120,7 @@ __all__ = [
     "legal_hold",
     "metadata",
     "mfa_request",
+    "migration_run",
     "mount",
     "named_key",
     "named_key_version",
@@ -130,6 +134,7 @@ __all__ = [
     "person_contact",
     "policy_version",
     "record",
+    "record_export",
     "record_facts",
     "record_field",
     "record_index",

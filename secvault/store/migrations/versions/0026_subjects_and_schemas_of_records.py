@@ -1,14 +1,14 @@
 """records that share a data key, and which schema wrote a record
 
 Revision: 0026
-Before: 0024
+Before: 0025
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0026"
-down_revision = "0024"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """erasures, legal holds, runs of retention, and data keys apart from backups
 
 Revision: 0031
-Before: 0027
+Before: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0027"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
