@@ -8,6 +8,7 @@ is erased today is lost in every backup, however old, with the first run after t
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def fetch(
             raise Damaged(f"the snapshot {one.id[:8]} holds no data keys")
         file = target / f"{one.id[:16]}.jsonl"
         restored[0].replace(file)
-        engine.clear(place)
+        shutil.rmtree(place)
         brought.append(file)
     return tuple(brought)
 

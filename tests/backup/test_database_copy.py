@@ -260,6 +260,32 @@ def test_a_postgresql_copy_comes_back_and_leaves_no_database(
 
 
 @pytest.mark.real
+def test_a_postgresql_dump_has_no_data_key_and_what_is_kept_is_of_its_moment(
+    postgresql_store: Store, folder: Path
+) -> None:
+    add_data_key(postgresql_store, b"\x01" * 65)
+    seen: list[bytes] = []
+
+    def keep(state: Connection) -> None:
+        # Made after the dump began, and in neither.
+        with postgresql_store.write() as connection:
+            connection.execute(
+                insert(tables.data_key).values(
+                    collection="payroll", subject="nv-2", wrapped=b"\x02" * 65, created_at=2
+                )
+            )
+        seen.extend(data_keys(state))
+
+    copy_database(postgresql_store, folder, PROGRAMS, keep)
+    assert seen == [b"\x01" * 65]
+    name = scratch_database(postgresql_store, "drill-keys")
+    with opened_copy(folder, postgresql_store, PROGRAMS, name) as copy, copy.read() as connection:
+        assert data_keys(connection) == []
+        assert connection.execute(select(tables.keys_here)).all() == []
+        assert connection.execute(select(tables.record.c.id)).all() == []
+
+
+@pytest.mark.real
 def test_a_drills_database_is_dropped_when_the_drill_fails(
     postgresql_store: Store, postgresql_url: str, folder: Path
 ) -> None:
