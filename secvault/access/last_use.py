@@ -47,6 +47,7 @@ _OF_FIELDS: Mapping[str, frozenset[str]] = {
     "record.read_masked": frozenset({"record.read_masked"}),
     "record.create": frozenset({"record.create"}),
     "record.update": frozenset({"record.update"}),
+    "record.import": frozenset({"record.create", "record.update"}),
 }
 
 

@@ -77,6 +77,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "subject.report": "subjects",
         "record.export": COLLECTION,
         "record.export_deidentified": COLLECTION,
+        "record.import": COLLECTION,
         "index.read": COLLECTION,
         "index.verify": COLLECTION,
         "index.rebuild": COLLECTION,

@@ -287,6 +287,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "record.update": "collection version from_version",
         "record.delete": "collection version reason",
         "record.approve": "collection version reason",
+        "record.import": "run state format bytes problems reason",
         "record.list": "collection",
         "record.erase": "collection subject reason erasure evidence approval digest",
         "erasure.read": "erasure",

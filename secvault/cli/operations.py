@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.exports import writer as export_formats
+    from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
         activation,
@@ -108,6 +109,9 @@ if TYPE_CHECKING:
     from secvault.service.record_exports import as_shown as exports_as_shown
     from secvault.service.record_exports import asked as exports_asked
     from secvault.service.record_exports import deidentified as exports_deidentified
+    from secvault.service.record_imports import fault_sheet
+    from secvault.service.record_imports import requests as imports
+    from secvault.service.record_imports import running as import_running
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -156,11 +160,15 @@ __all__ = [
     "exports_asked",
     "exports_deidentified",
     "factors",
+    "fault_sheet",
     "federation",
     "grants",
     "hardware_tokens",
     "hold_rows",
     "holds",
+    "import_running",
+    "import_spec",
+    "imports",
     "invitations",
     "key_limits",
     "key_usage",
@@ -263,6 +271,10 @@ _ELSEWHERE = {
     "exports_as_shown": "secvault.service.record_exports.as_shown",
     "exports_asked": "secvault.service.record_exports.asked",
     "exports_deidentified": "secvault.service.record_exports.deidentified",
+    "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "import_running": "secvault.service.record_imports.running",
+    "import_spec": "secvault.records.imports.spec",
+    "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",

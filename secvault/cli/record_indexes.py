@@ -66,8 +66,10 @@ def leakage(
         show.out("")
         show.out(f"{one.field} {one.kind}: {one.advice}")
         for band in one.bands:
-            many = str(band.least) if band.least == band.most else f"{band.least} to {band.most}"
-            show.out(f"  {band.tokens} tokens in {many} records each, {band.records} records")
+            many = f"{band.least} to {band.most} records"
+            if band.most == 1:
+                many = "1 record"
+            show.out(f"  tokens in {many} each: {band.tokens}, together in {band.records}")
     show.talk(
         "In vain: records opened beside those sought, expected. Commonest: share of the records "
         "with the most frequent token. Alike: chance that two records share one. Named: share of "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, opening, operations, sample, show
+from secvault.cli import ask, imports, opening, operations, sample, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -204,6 +204,13 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.document({"records": stored})
     else:
         show.out(f"{stored} sample records stored")
+
+
+app.command(
+    "import",
+    epilog='Example: secvault records import payroll may.xlsx --map "Lương=gross_salary" --dry-run',
+)(imports.import_)
+app.add_typer(imports.app, name="imports")
 
 
 def table(views: Sequence[RecordView]) -> None:

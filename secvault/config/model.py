@@ -15,6 +15,7 @@ from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
+from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
@@ -295,6 +296,7 @@ class Settings(BaseSettings):
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
     exports: ExportSettings = ExportSettings()
+    imports: ImportSettings = ImportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -123,12 +123,21 @@ def open_data_key(
         raise Damaged(f"{key} does not open: {error.detail}") from None
 
 
+def hold_alone(connection: Connection, collection: str, subject: str) -> bool:
+    """Hold a subject's key so that nobody else does; False when there is none.
+
+    Waits for those who are about to store a record under it.
+    """
+    key = tables.data_key.c
+    here = (key.collection == collection) & (key.subject == subject)
+    found = connection.execute(select(key.subject).where(here).with_for_update()).first()
+    return found is not None
+
+
 def drop_unused_data_key(connection: Connection, collection: str, subject: str) -> None:
     """Delete the key when no record of its subject is left: what it sealed is lost for ever."""
-    key, record = tables.data_key, tables.record
-    here = (key.c.collection == collection) & (key.c.subject == subject)
-    # Waits for those who are about to store a record under it.
-    if connection.execute(select(key.c.subject).where(here).with_for_update()).first() is None:
+    record = tables.record
+    if not hold_alone(connection, collection, subject):
         return
     of_subject = select(record.c.id).where(
         record.c.collection == collection, record.c.subject == subject

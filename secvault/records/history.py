@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
+from secvault.store.bulk import insert_rows
 from secvault.store.tables import object_actor, service_account
 
 CREATE, UPDATE, APPROVE = "record.create", "record.update", "record.approve"
 MAKING = (CREATE, UPDATE)
+
+_COLUMNS = ("object", "version", "action", "subject", "owner", "at")
 
 
 def object_of(collection: str, record_id: str) -> str:
@@ -26,19 +29,8 @@ def note(
 ) -> None:
     """Keep that `subject` did `action`, which left the objects at this version. at: micros."""
     owner = _owner(connection, subject)
-    rows = [
-        {
-            "object": one,
-            "version": version,
-            "action": action,
-            "subject": subject,
-            "owner": owner,
-            "at": at,
-        }
-        for one in objects
-    ]
-    if rows:
-        connection.execute(insert(object_actor), rows)
+    rows = [(one, version, action, subject, owner, at) for one in objects]
+    insert_rows(connection, object_actor, _COLUMNS, rows)
 
 
 def makers_of(connection: Connection, name: str) -> frozenset[str]:

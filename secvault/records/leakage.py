@@ -67,10 +67,9 @@ class Leakage:
     def advice(self) -> str:
         """What to make of it, in a sentence or two."""
         if self.records < _FEW:
-            return (
-                f"Only {self.records} records have a token, too few to judge by; look again when "
-                "there are more."
-            )
+            many = f"Only {self.records} records have" if self.records > 1 else "One record has"
+            few = f"{many} a token, too few to judge by; look again when there are more."
+            return few if self.records else "No record has a value here yet."
         if self.in_vain > _MANY_IN_VAIN:
             return (
                 f"Slow: a search opens about {self.in_vain:.0f} records in vain. "
@@ -95,8 +94,10 @@ class Leakage:
         return max(FEWEST_BITS, int(math.log2(max(1, self.records / MIXED))))
 
     def _weaker(self) -> str:
-        if self._mixing() < self.bits and self.tokens > 2 ** self._mixing():
-            return f"{self._mixing()} bits would mix about {MIXED} records of other values in."
+        bits = self._mixing()
+        if bits < self.bits and self.tokens > 2**bits:
+            others = self.records / 2**bits
+            return f"{bits} bits would mix about {others:.0f} records of other values in."
         return (
             "Fewer bits would not help with so few different values: search for it within another "
             "condition, or guard the database as the values themselves."

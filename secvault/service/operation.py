@@ -31,6 +31,8 @@ class Caller:
     asked to approve, when the operation turns out to need one; empty to ask nobody. address: where
     the request comes from, as the server's socket has it; empty for what comes by none. ticket:
     what the caller names as the cause, of a form that `Surroundings.is_ticket` knows; may be empty.
+    commissioned: the program does now what this person asked for earlier; their session may have
+    ended since, but they must still be there, and hold the rights.
     """
 
     principal: Principal
@@ -39,6 +41,7 @@ class Caller:
     reason: str = ""
     address: str = ""
     ticket: str = ""
+    commissioned: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,8 @@ def create_records(
         else:
             service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
-        made = tuple(
-            rows.create_record(
-                connection, service.keyring, collection, record_id, values, at, service.random
-            )
-            for record_id, values in parsed.items()
+        made = rows.create_records(
+            connection, service.keyring, collection, parsed, at, service.random
         )
         objects = [history.object_of(collection.name, record.id) for record in made]
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
@@ -203,29 +200,50 @@ def update_record(
     _require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
-        at = service.clock.micros()
-        before = rows.read_to_change(connection, service.keyring, collection, record_id)
-        _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
-        _require_same_person(before, collection, parsed)
-        changed = rows.update_record(
-            connection,
-            service.keyring,
-            collection,
-            record_id,
-            parsed,
-            expected_version,
-            at,
-            service.random,
+        changed = change_in(
+            service, caller, connection, operation, collection, record_id, parsed, expected_version
         )
-        # Nobody hands a record to where they could not have changed it.
-        _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
-        release.void(connection, collection.name, record_id)
-        name, who = history.object_of(collection.name, record_id), caller.principal.subject
-        history.note(connection, [name], changed.version, history.UPDATE, who, at)
         return Outcome(changed, fields=tuple(parsed))
 
     changed = service.spine.change(caller, operation, act)
     return Shown(service, caller, collection).view(changed)
+
+
+def change_in(
+    service: Service,
+    caller: Caller,
+    connection: Connection,
+    operation: Operation,
+    collection: Collection,
+    record_id: str,
+    parsed: Mapping[str, JsonValue],
+    expected_version: int | None,
+) -> rows.Record:
+    """Change a record in the caller's transaction, as far as they may, with all that goes with it.
+
+    parsed: by the schema, for a change. expected_version: None for whichever is there. Raises
+    Refused, NotFound, VersionMismatch, InvalidInput.
+    """
+    at = service.clock.micros()
+    before = rows.read_to_change(connection, service.keyring, collection, record_id)
+    _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
+    require_same_person(before, collection, parsed)
+    changed = rows.update_record(
+        connection,
+        service.keyring,
+        collection,
+        record_id,
+        parsed,
+        before.version if expected_version is None else expected_version,
+        at,
+        service.random,
+    )
+    # Nobody hands a record to where they could not have changed it.
+    _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
+    release.void(connection, collection.name, record_id)
+    name, who = history.object_of(collection.name, record_id), caller.principal.subject
+    history.note(connection, [name], changed.version, history.UPDATE, who, at)
+    return changed
 
 
 def delete_record(
@@ -341,7 +359,7 @@ def _of_record(
     return replace(operation, about=about)
 
 
-def _require_same_person(
+def require_same_person(
     before: rows.Record, collection: Collection, changes: Mapping[str, JsonValue]
 ) -> None:
     """Return unless the record would be about somebody else.

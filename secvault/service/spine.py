@@ -182,7 +182,13 @@ class Spine:
                 self.concerning(caller, operation, decision),
                 self._store.write() as connection,
             ):
-                standing.require(connection, self._clock, caller.principal, operation.action)
+                standing.require(
+                    connection,
+                    self._clock,
+                    caller.principal,
+                    operation.action,
+                    commissioned=caller.commissioned,
+                )
                 # A right that was taken away since the decision opens nothing any more.
                 require_allowed([self._asking.decide(caller, operation, connection, hold=True)])
                 proposal = self._proposal(connection, caller, operation, terms)

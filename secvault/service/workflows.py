@@ -17,6 +17,8 @@ from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
+from secvault.service.record_imports.requests import IMPORT
+from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
@@ -70,6 +72,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        # What keeps an import from going on is on its row; only a store out of reach is waited for.
+        Workflow(IMPORT, (Step("import", _in(service, _import), retries=6, wait=5.0),)),
         Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
@@ -180,6 +184,11 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
+
+
+def _import(service: Service, context: JobContext) -> JsonValue:
+    done = do_import(service, context.plan, context.cancel)
+    return {"state": done.state, "records": done.created + done.updated}
 
 
 def _migrate(service: Service, context: JobContext) -> JsonValue:

@@ -8,11 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from secvault.store.straight import straight
+from secvault.store.straight import copied_in, straight
 from secvault.store.written import BigInteger, Boolean, Integer, LargeBinary, Text
 
 _MOST_VALUES = 4000
 """Of one statement on SQLite, which takes 32,766; more of them at once is not faster."""
+
+_COPIED = 16
+"""From so many rows on, COPY is faster on PostgreSQL than a statement with arrays."""
 
 _ARRAYS: dict[type, str] = {
     Text: "text[]",
@@ -31,7 +34,10 @@ def insert_rows(
     Values must be such as fit: exact str, bytes, int, bool or None. Raises what SQLAlchemy raises
     when a row is there already.
     """
-    _insert(connection, table, columns, rows, "")
+    if len(rows) >= _COPIED and connection.dialect.name == "postgresql":
+        copied_in(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
+    else:
+        _insert(connection, table, columns, rows, "")
 
 
 def insert_rows_unless_there(

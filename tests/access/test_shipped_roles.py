@@ -56,8 +56,11 @@ SEES = {
 LETTERS = {"C": "clear", "M": "masked", "-": "withheld", ".": "withheld"}
 
 RECORD_ACTIONS = {
-    "clerk": {"record.list", "record.create", "record.update", "record.read"},
-    "head": {"record.list", "record.create", "record.update", "record.read", "record.delete"},
+    "clerk": {"record.list", "record.create", "record.import", "record.update", "record.read"},
+    "head": {
+        *("record.list", "record.create", "record.import"),
+        *("record.update", "record.read", "record.delete"),
+    },
     "analyst": {"record.list", "record.read"},
     "treasurer": {"record.list", "record.read"},
     "team_lead": set(),

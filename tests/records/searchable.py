@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Group
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
+from secvault.clock import Clock
 from secvault.crypto.canonical import JsonValue
+from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
+from secvault.keyring import Keyring
+from secvault.keyring.root import Root
 from secvault.records.collection import Collection, Field
 from secvault.records.collection_files import parse_collections
+from secvault.records.record import create_records, ensure_collection_keys
 from secvault.records.schema_index import INDEX_TYPES
+from secvault.records.search import Place, find_records
+from secvault.records.search_terms import parse_search
 from secvault.records.value import FieldType
+from secvault.store import Store, tables
 
 TYPES = tuple(one for one in FieldType if one is not FieldType.ATTACHMENT)
 _RANGES = {
@@ -116,3 +126,46 @@ def stored(field: Field, raw: Any) -> JsonValue:
 def raw_of(field: Field) -> st.SearchStrategy[Any]:
     """Values of a field as people type them."""
     return RAW[field.type].filter(lambda raw: stored(field, raw) is not None)
+
+
+AT = 1_793_700_000_000_000
+
+
+def keyring_of(store: Store) -> Keyring:
+    """The keys of a vault that has the collection, in this store."""
+    clock = Clock(wall=lambda: AT, monotonic=lambda: 0.0, sleep=lambda _: None)
+    made = Keyring(store, clock, Root("vault-1", Secret(bytes(range(32)))))
+    with store.write() as connection:
+        ensure_collection_keys(connection, made, (THINGS,))
+    return made
+
+
+def all_pages(
+    connection: Connection,
+    keyring: Keyring,
+    collection: Collection,
+    where: Mapping[str, Any],
+    sort: str = "id",
+    limit: int = 50,
+    hidden: Group[str] = (),
+) -> list[str]:
+    """The ids of all pages, each of which but the last is full. hidden: what does not count."""
+    among = tables.record.c.id.not_in(list(hidden)) if hidden else None
+    asked = parse_search(collection, where, sort)
+    found: list[str] = []
+    after: Place | None = None
+    while True:
+        page = find_records(connection, keyring, collection, asked, limit, after, among=among)
+        found += [one.id for one in page.records]
+        if page.ended is None:
+            return found
+        assert len(page.records) == limit
+        after = page.ended
+
+
+def keep(
+    store: Store, keyring: Keyring, batch: Mapping[str, Mapping[str, JsonValue]], of: Collection
+) -> None:
+    """Store the records."""
+    with store.write() as connection:
+        create_records(connection, keyring, of, batch, AT)

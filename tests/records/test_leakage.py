@@ -66,7 +66,8 @@ def test_the_measures_are_those_of_counting_every_record(groups: list[int]) -> N
 @pytest.mark.parametrize(
     ("groups", "bits", "word"),
     [
-        ([], 16, "Only 0"),
+        ([], 16, "No record"),
+        ([1], 16, "One record has"),
         ([1] * 19, 16, "too few"),
         ([1] * 5000, 64, "Good"),
         ([50, 30, 20], 64, "Weak"),

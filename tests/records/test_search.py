@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Collection as Group
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
@@ -15,27 +14,30 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, update
 
-from secvault.clock import Clock
 from secvault.crypto.canonical import JsonValue
-from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Damaged, InvalidInput
+from secvault.errors import Damaged, InvalidInput
 from secvault.keyring import Keyring
-from secvault.keyring.root import Root
-from secvault.records import index_state, search
+from secvault.records import search
 from secvault.records.collection import Collection, Field
 from secvault.records.normal_form import normal_form, part_form
-from secvault.records.record import create_records, ensure_collection_keys, update_record
-from secvault.records.reindex import reindex_batch, reindex_late
+from secvault.records.record import create_records
 from secvault.records.schema_index import INDEX_TYPES
-from secvault.records.search import Place, find_records
-from secvault.records.search_cursor import cursor_key, cursor_of, place_at
+from secvault.records.search import find_records
 from secvault.records.search_terms import parse_search
 from secvault.records.value import FieldType
 from secvault.store import Store, tables
-from tests.records.searchable import THINGS, TYPES, raw_of, stored, things
+from tests.records.searchable import (
+    AT,
+    THINGS,
+    TYPES,
+    all_pages,
+    keep,
+    keyring_of,
+    raw_of,
+    stored,
+    things,
+)
 
-AT = 1_793_700_000_000_000
-ROOT = Root("vault-1", Secret(bytes(range(32))))
 Values = Mapping[str, JsonValue]
 
 
@@ -45,11 +47,7 @@ class Undone(Exception):
 
 @pytest.fixture
 def keyring(any_store: Store) -> Keyring:
-    clock = Clock(wall=lambda: AT, monotonic=lambda: 0.0, sleep=lambda _: None)
-    made = Keyring(any_store, clock, ROOT)
-    with any_store.write() as connection:
-        ensure_collection_keys(connection, made, (THINGS,))
-    return made
+    return keyring_of(any_store)
 
 
 def undone(store: Store, act: Callable[[Connection], None]) -> None:
@@ -67,29 +65,6 @@ def suppress_at(field: Field) -> Iterator[None]:
     except InvalidInput as error:
         if not field.sensitive or [one.field for one in error.fields] != [field.name]:
             raise
-
-
-def all_pages(
-    connection: Connection,
-    keyring: Keyring,
-    collection: Collection,
-    where: Mapping[str, Any],
-    sort: str = "id",
-    limit: int = 50,
-    hidden: Group[str] = (),
-) -> list[str]:
-    """The ids of all pages, each of which but the last is full. hidden: what does not count."""
-    among = tables.record.c.id.not_in(list(hidden)) if hidden else None
-    asked = parse_search(collection, where, sort)
-    found: list[str] = []
-    after: Place | None = None
-    while True:
-        page = find_records(connection, keyring, collection, asked, limit, after, among=among)
-        found += [one.id for one in page.records]
-        if page.ended is None:
-            return found
-        assert len(page.records) == limit
-        after = page.ended
 
 
 def order(field: Field, value: Any) -> Any:
@@ -230,17 +205,12 @@ def test_pages_are_in_the_order_of_a_normal_field_and_then_of_the_id(
     undone(any_store, act)
 
 
-def _stored(store: Store, keyring: Keyring, batch: Mapping[str, Values], of: Collection) -> None:
-    with store.write() as connection:
-        create_records(connection, keyring, of, batch, AT)
-
-
 def test_all_conditions_must_hold(any_store: Store, keyring: Keyring) -> None:
     batch = {
         f"t-{number}": {"s_integer": number % 3, "n_choice": ("draft", "paid")[number % 2]}
         for number in range(12)
     }
-    _stored(any_store, keyring, batch, THINGS)
+    keep(any_store, keyring, batch, THINGS)
     with any_store.read() as connection:
         where = {"s_integer": {"from": 1, "to": 2}, "n_choice": "paid"}
         found = all_pages(connection, keyring, THINGS, where, "-id", 2)
@@ -251,7 +221,7 @@ def test_where_some_records_do_not_count_their_tokens_are_not_looked_at(
     any_store: Store, keyring: Keyring
 ) -> None:
     """Else how long a search takes would tell how many of them have the value."""
-    _stored(any_store, keyring, {f"t-{number}": {"s_text": "Hoa"} for number in range(9)}, THINGS)
+    keep(any_store, keyring, {f"t-{number}": {"s_text": "Hoa"} for number in range(9)}, THINGS)
     said: list[str] = []
 
     def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -276,7 +246,7 @@ def test_a_page_is_full_though_most_candidates_are_dropped(
     any_store: Store, keyring: Keyring
 ) -> None:
     batch = {f"t-{number:03}": {"s_text": f"name {number % 200}"} for number in range(1000)}
-    _stored(any_store, keyring, batch, THINGS)
+    keep(any_store, keyring, batch, THINGS)
     wanted = parse_search(THINGS, {"s_text": "NAME 7"})
     with any_store.read() as connection:
         page = find_records(connection, keyring, THINGS, wanted, 5)
@@ -291,7 +261,7 @@ def test_a_page_that_opened_very_many_in_vain_ends_early_and_goes_on(
     monkeypatch.setattr(search, "MOST_OPENED", 3)
     batch = {f"t-{number}": {"s_boolean": True, "s_date": "2026-01-01"} for number in range(9)}
     batch["t-8"] = {"s_boolean": True, "s_date": "2026-01-31"}
-    _stored(any_store, keyring, batch, THINGS)
+    keep(any_store, keyring, batch, THINGS)
     wanted = parse_search(THINGS, {"s_date": {"from": "2026-01-31", "to": "2026-01-31"}})
     found: list[str] = []
     after, pages = None, 0
@@ -357,7 +327,7 @@ def test_a_whole_value_is_found_by_the_index_over_its_end(
     any_store: Store, keyring: Keyring
 ) -> None:
     few = things({FieldType.TEXT: "index = { last = { length = 4, bits = 8 } }"})
-    _stored(any_store, keyring, {"t-1": {"s_text": "Hoa Mai"}, "t-2": {"s_text": "Lan Mai"}}, few)
+    keep(any_store, keyring, {"t-1": {"s_text": "Hoa Mai"}, "t-2": {"s_text": "Lan Mai"}}, few)
     with any_store.read() as connection:
         assert all_pages(connection, keyring, few, {"s_text": "HOA MAI"}) == ["t-1"]
 
@@ -367,7 +337,7 @@ def test_a_value_that_an_older_schema_sealed_is_found_in_clear_too(
 ) -> None:
     """The field was sensitive when the record was written, and is normal now."""
     was = things()
-    _stored(any_store, keyring, {"t-1": {"s_integer": 7}, "t-2": {"s_integer": 8}}, was)
+    keep(any_store, keyring, {"t-1": {"s_integer": 7}, "t-2": {"s_integer": 8}}, was)
     fields = dict(was.fields)
     plain = was.fields["n_integer"]
     now = things(version=2)
@@ -383,7 +353,7 @@ def test_a_value_that_an_older_schema_sealed_is_found_in_clear_too(
 def test_a_damaged_plain_column_is_damage_and_nothing_else(
     any_store: Store, keyring: Keyring
 ) -> None:
-    _stored(any_store, keyring, {"t-1": {"n_integer": 7}, "t-2": {"n_integer": 8}}, THINGS)
+    keep(any_store, keyring, {"t-1": {"n_integer": 7}, "t-2": {"n_integer": 8}}, THINGS)
     for broken in (b"{", b'{"n_integer":9}'):
         with any_store.write() as connection:
             connection.execute(
@@ -392,96 +362,6 @@ def test_a_damaged_plain_column_is_damage_and_nothing_else(
         with any_store.read() as connection, pytest.raises(Damaged) as found:
             all_pages(connection, keyring, THINGS, {"n_integer": {"from": 1}})
         assert "things" in found.value.detail
-
-
-INDEX_2 = {FieldType.TEXT: "index = { exact = 12, version = 2 }"}
-INDEX_1 = {FieldType.TEXT: "index = { exact = 8, version = 1 }"}
-
-
-def rebuilt(connection: Connection, keyring: Keyring, collection: Collection) -> None:
-    after = index_state.pending(connection, collection)
-    assert after is not None
-    while (batch := reindex_batch(connection, keyring, collection, after, 2)).count:
-        after = batch.last
-    while reindex_late(connection, keyring, collection, frozenset(), 2).count:
-        pass
-    index_state.conclude(connection, collection, AT)
-
-
-def test_while_an_index_is_made_anew_nothing_is_missed(any_store: Store, keyring: Keyring) -> None:
-    one, two = things(INDEX_1), things(INDEX_2, version=2)
-    where = {"s_text": "Mai"}
-    with any_store.write() as connection:
-        index_state.declare(connection, [one], AT)
-        assert index_state.pending(connection, one) is None
-        batch = {f"t-{number}": {"s_text": "mai"} for number in range(5)}
-        create_records(connection, keyring, one, batch, AT)
-        index_state.declare(connection, [two], AT)
-        assert index_state.is_declared(connection, [two])
-        create_records(connection, keyring, two, {"t-5": {"s_text": "MAI"}}, AT)
-        every = [f"t-{number}" for number in range(6)]
-        assert all_pages(connection, keyring, two, where) == every
-        reindex_batch(connection, keyring, two, "", 2)
-        assert index_state.pending(connection, two) == "t-1"
-        assert all_pages(connection, keyring, two, where) == every
-        # Written by a process that does not know the new schema yet.
-        update_record(connection, keyring, one, "t-0", {"s_text": "mAi"}, 1, AT)
-        rebuilt(connection, keyring, two)
-        assert index_state.pending(connection, two) is None
-        assert all_pages(connection, keyring, two, where) == every
-        # Back to the schema before: records have tokens of the later one.
-        index_state.declare(connection, [one], AT)
-        assert all_pages(connection, keyring, one, where) == every
-        rebuilt(connection, keyring, one)
-        assert all_pages(connection, keyring, one, where) == every
-
-
-def test_a_first_index_is_not_asked_before_it_holds_every_record(
-    any_store: Store, keyring: Keyring
-) -> None:
-    none, one = things({}), things(INDEX_1, version=2)
-    with any_store.write() as connection:
-        index_state.declare(connection, [none], AT)
-        create_records(connection, keyring, none, {"t-1": {"s_text": "mai"}}, AT)
-        index_state.declare(connection, [one], AT)
-        with pytest.raises(Conflict, match="secvault records reindex things"):
-            all_pages(connection, keyring, one, {"s_text": "Mai"})
-        rebuilt(connection, keyring, one)
-        assert all_pages(connection, keyring, one, {"s_text": "Mai"}) == ["t-1"]
-        # Taken away and asked for again: what was written meanwhile has no tokens.
-        index_state.declare(connection, [none], AT)
-        create_records(connection, keyring, none, {"t-2": {"s_text": "mai"}}, AT)
-        index_state.declare(connection, [one], AT)
-        with pytest.raises(Conflict):
-            all_pages(connection, keyring, one, {"s_text": "Mai"})
-
-
-def test_a_cursor_continues_its_own_search_of_its_own_caller_and_says_nothing() -> None:
-    root = Secret(bytes(range(32)))
-    where = {"s_text": "Hoa"}
-    asked = parse_search(THINGS, where, "n_text")
-    key = cursor_key(root, "things", "user:1")
-    place = Place("t-1", "a value that is shown")
-    cursor = cursor_of(place, asked, key)
-    assert place_at(cursor, asked, key) == place
-    assert "t-1" not in cursor
-    assert len({cursor_of(place, asked, key) for _ in range(9)}) == 9
-    others = [
-        (cursor, parse_search(THINGS, {"s_text": "Lan"}, "n_text"), key),
-        (cursor, parse_search(THINGS, where, "-n_text"), key),
-        (cursor, asked, cursor_key(root, "things", "user:2")),
-        (cursor, asked, cursor_key(root, "others", "user:1")),
-        (cursor[:-1], asked, key),
-        (cursor[:20] + ("A" if cursor[20] != "A" else "B") + cursor[21:], asked, key),
-        ("", asked, key),
-        ("é", asked, key),
-        ("A" * 5000, asked, key),
-        ("!" * 40, asked, key),
-    ]
-    for text, of, under in others:
-        with pytest.raises(InvalidInput) as refused:
-            place_at(text, of, under)
-        assert [one.field for one in refused.value.fields] == ["after"]
 
 
 def test_a_condition_shows_no_value() -> None:

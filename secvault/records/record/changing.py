@@ -11,15 +11,16 @@ from sqlalchemy import Connection, delete, select
 
 from secvault.crypto.aead import Random
 from secvault.crypto.canonical import JsonValue
+from secvault.crypto.field import seal_fields
 from secvault.errors import NotFound, VersionMismatch
 from secvault.keyring.keyring import Keyring
 from secvault.records.collection import Collection
-from secvault.records.data_key import drop_unused_data_key, hold_data_keys
+from secvault.records.data_key import drop_unused_data_key, hold_alone, hold_data_keys
 from secvault.records.record.form import Record
 from secvault.records.record.indexing import reindex_record
 from secvault.records.record.reading import read_to_change
 from secvault.records.record.rows import insert_fields, replace_record
-from secvault.records.record.sealing import is_plain, seal
+from secvault.records.record.sealing import is_plain
 from secvault.records.record.subject import subject_of
 from secvault.store import tables
 
@@ -69,9 +70,13 @@ def rewrite(
     subject = subject_of(collection, record.id, arranged.plain)
     key, fresh, kept = record.data_key, arranged.to_seal, arranged.kept
     if subject != record.subject:
+        # Both keys in one order for everybody, so that two records that go the opposite ways do
+        # not wait for each other.
+        if record.subject < subject:
+            hold_alone(connection, collection.name, record.subject)
         key = hold_data_keys(connection, keyring, collection.name, (subject,), at, random)[subject]
         fresh, kept = {**fresh, **{name: record.value(name) for name in kept}}, {}
-    sealed_now = seal(collection.name, record.id, fresh, key, random)
+    sealed_now = seal_fields(fresh, key, collection.name, record.id, random)
     after = replace(
         record,
         subject=subject,

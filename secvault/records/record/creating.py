@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from secvault.crypto.aead import Random
 from secvault.crypto.canonical import JsonValue
+from secvault.crypto.field import seal_fields
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict
 from secvault.keyring.keyring import RECORDS, Keyring
@@ -17,7 +18,7 @@ from secvault.records.data_key import hold_data_keys
 from secvault.records.record.form import Record
 from secvault.records.record.indexing import index_records
 from secvault.records.record.rows import insert_records
-from secvault.records.record.sealing import seal, split
+from secvault.records.record.sealing import split
 from secvault.records.record.subject import subject_of
 from secvault.store import tables
 
@@ -105,7 +106,7 @@ def _made(
         subject=subject,
         version=1,
         plain=plain,
-        sealed=seal(collection.name, record_id, sensitive, key, random),
+        sealed=seal_fields(sensitive, key, collection.name, record_id, random),
         data_key=key,
         created_at=at,
         updated_at=at,

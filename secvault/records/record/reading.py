@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from types import NoneType
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, select
 
-from secvault.crypto.canonical import JsonValue, parse_canonical
+from secvault.crypto.canonical import JsonValue
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
 from secvault.keyring.keyring import RECORDS, Keyring
@@ -18,9 +20,40 @@ from secvault.records.record.form import Record
 from secvault.records.record.sealing import verify
 from secvault.records.tombstone import missing
 from secvault.store import tables
+from secvault.store.straight import straight
 
-# What the tag is over, and the hint beside it; `person` and `team` only serve to be asked by.
-_STORED = tuple(each for each in tables.record.c if each.name not in ("person", "team"))
+
+class _Row(NamedTuple):
+    """What the tag is over, the hint beside it, and the data key; None when there is none.
+
+    `person` and `team` only serve to be asked by.
+    """
+
+    collection: str
+    id: str
+    subject: str
+    version: int
+    plain: bytes
+    tag: bytes
+    created_at: int
+    updated_at: int
+    schema_version: int
+    wrapped: bytes | None
+
+
+# Straight to the driver, because pages of records are asked for more often than anything else; so
+# the types of what was read are looked at here (see `store.written`).
+_TYPES = (str, str, str, int, bytes, bytes, int, int, int)
+_FIELD_TYPES = (str, str, bytes)
+_ROWS = (
+    f"SELECT {', '.join(f'record.{name}' for name in _Row._fields[:-1])}, data_key.wrapped "  # noqa: S608
+    "FROM record LEFT JOIN data_key ON data_key.collection = record.collection "
+    "AND data_key.subject = record.subject "
+    "WHERE record.collection = ? AND record.id IN ({0}) ORDER BY record.id"
+)
+_FIELDS = (
+    "SELECT record, field, envelope FROM record_field WHERE collection = ? AND record IN ({0})"
+)
 
 
 def read_record(
@@ -64,32 +97,32 @@ def read_records(
     connection: Connection, keyring: Keyring, collection: Collection, ids: Iterable[str]
 ) -> tuple[Record, ...]:
     """Return those of the named records that exist, in order of their ids. Raises Damaged."""
-    record, key, field = tables.record, tables.data_key, tables.record_field
     wanted = sorted(set(ids))
-    rows = connection.execute(
-        select(*_STORED, key.c.wrapped)
-        .select_from(record)
-        .outerjoin(
-            key, (key.c.collection == record.c.collection) & (key.c.subject == record.c.subject)
-        )
-        .where(record.c.collection == collection.name, record.c.id.in_(wanted))
-        .order_by(record.c.id)
-    ).all()
+    if not wanted:
+        return ()
+    places = ", ".join("?" * len(wanted))
+    asked = [collection.name, *wanted]
+    rows = [_Row(*row) for row in straight(connection, _ROWS.format(places), asked)]
     sealed: dict[str, dict[str, bytes]] = {}
-    for at, name, envelope in connection.execute(
-        select(field.c.record, field.c.field, field.c.envelope).where(
-            field.c.collection == collection.name, field.c.record.in_(wanted)
-        )
-    ):
+    for field in straight(connection, _FIELDS.format(places), asked):
+        at, name, envelope = field
+        if tuple(map(type, field)) != _FIELD_TYPES:
+            raise Damaged(f"the record {collection.name}/{at} is damaged: {_ANOTHER_TYPE}")
         sealed.setdefault(at, {})[name] = envelope
 
     @cache
     def wrapping(version: int) -> Secret:
         return keyring.material(connection, RECORDS, collection.name, version)
 
-    @cache
+    opened: dict[tuple[str, bytes | None], Secret] = {}
+
     def data_key(subject: str, wrapped: bytes | None, of: str) -> Secret:
-        return open_data_key(wrapping, collection.name, subject, wrapped, of)
+        # Once for all records of a subject.
+        key = opened.get((subject, wrapped))
+        if key is None:
+            key = open_data_key(wrapping, collection.name, subject, wrapped, of)
+            opened[subject, wrapped] = key
+        return key
 
     return tuple(
         _opened(row, sealed.get(row.id, {}), data_key, f"the record {collection.name}/{row.id}")
@@ -97,15 +130,18 @@ def read_records(
     )
 
 
+_ANOTHER_TYPE = "a part of it is gone, or has not the type that was written"
+
+
 def _opened(
-    row: Row[*tuple[Any, ...]],
+    row: _Row,
     sealed: Mapping[str, bytes],
     data_key: Callable[[str, bytes | None, str], Secret],
     what: str,
 ) -> Record:
-    # A broken page of SQLite can hold NULL where none was written.
-    if None in (*row[:-1], *sealed, *sealed.values()):
-        raise Damaged(f"{what} is damaged: a part of it is gone")
+    # One changed bit in a page of SQLite makes NULL or another type of what was written.
+    if tuple(map(type, row[:-1])) != _TYPES or type(row.wrapped) not in (bytes, NoneType):
+        raise Damaged(f"{what} is damaged: {_ANOTHER_TYPE}")
     record = Record(
         collection=row.collection,
         id=row.id,
@@ -118,14 +154,15 @@ def _opened(
         updated_at=row.updated_at,
         schema_version=row.schema_version,
     )
-    verify(record, row.tag, what)
+    verify(record, row.plain, row.tag, what)
     return record
 
 
 def _plain(stored: bytes, what: str) -> dict[str, JsonValue]:
+    # That the bytes are those that were written, the tag says.
     try:
-        value = parse_canonical(stored)
-    except Damaged:
+        value = json.loads(stored.decode())
+    except (ValueError, RecursionError):
         raise Damaged(f"{what} is damaged: its plain fields cannot be read") from None
     if not isinstance(value, dict):
         raise Damaged(f"{what} is damaged: its plain fields cannot be read")

@@ -64,13 +64,14 @@ def replace_record(connection: Connection, collection: Collection, record: Recor
 
 def _row(collection: Collection, record: Record) -> tuple[object, ...]:
     about = facts.about(collection, record.id, record.plain)
+    plain = canonical_json(dict(record.plain))
     return (
         record.collection,
         record.id,
         record.subject,
         record.version,
-        canonical_json(dict(record.plain)),
-        tag_of(record),
+        plain,
+        tag_of(record, plain),
         record.created_at,
         record.updated_at,
         record.schema_version,

@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Mapping
 
 from secvault.crypto import datakey
-from secvault.crypto.aead import Random
 from secvault.crypto.canonical import JsonValue, canonical_json
-from secvault.crypto.field import FieldAddress, open_field, seal_field
-from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, InvalidInput
+from secvault.crypto.field import FieldAddress, open_field
+from secvault.errors import Damaged
 from secvault.records.collection import Collection, Sensitivity
 from secvault.records.record.form import Record
 
@@ -31,30 +29,23 @@ def split(
     return plain, sensitive
 
 
-def seal(
-    collection: str, record_id: str, values: Mapping[str, JsonValue], key: Secret, random: Random
-) -> dict[str, bytes]:
-    """The envelopes of these values of a record."""
-    return {
-        name: seal_field(value, key, FieldAddress(collection, record_id, name), random)
-        for name, value in values.items()
-    }
+def tag_of(record: Record, plain: bytes) -> bytes:
+    """The tag to be stored with the record. plain: its plain fields, as `canonical_json` writes
+    them.
+    """
+    return datakey.record_tag(record.data_key, _message(record, plain))
 
 
-def tag_of(record: Record) -> bytes:
-    """The tag to be stored with the record."""
-    return datakey.record_tag(record.data_key, _message(record))
-
-
-def verify(record: Record, tag: bytes, what: str) -> None:
-    """Return if the parts are those that were written together. what: names the record.
+def verify(record: Record, plain: bytes, tag: bytes, what: str) -> None:
+    """Return if the parts are those that were written together. plain: the plain fields as they
+    are stored. what: names the record.
 
     Raises Damaged, naming a field that alone does not open.
     """
     try:
-        datakey.verify_record_tag(record.data_key, _message(record), tag, what)
-    except (Damaged, InvalidInput):
-        # Which field, if one alone does not open; a number too large for the message is none.
+        datakey.verify_record_tag(record.data_key, _message(record, plain), tag, what)
+    except Damaged:
+        # Which field, if one alone does not open.
         for name, envelope in record.sealed.items():
             open_field(envelope, record.data_key, FieldAddress(record.collection, record.id, name))
         raise Damaged(
@@ -63,19 +54,27 @@ def verify(record: Record, tag: bytes, what: str) -> None:
         ) from None
 
 
-def _message(record: Record) -> bytes:
-    return canonical_json(
-        {
-            "collection": record.collection,
-            "created_at": record.created_at,
-            "id": record.id,
-            "plain": dict(record.plain),
-            "sealed": {
-                name: hashlib.sha256(envelope).hexdigest()
-                for name, envelope in record.sealed.items()
-            },
-            "subject": record.subject,
-            "updated_at": record.updated_at,
-            "version": record.version,
-        }
+def _message(record: Record, plain: bytes) -> bytes:
+    """The canonical JSON of an object of these parts.
+
+    `plain` is put in as it is, because writing it anew takes most of the time of a reader. No
+    stored bytes can thereby mean anything else: each part ends where JSON says, so that others in
+    its place make another message, unless they are no JSON object, which the reader refuses.
+    """
+    sealed = b",".join(
+        b'%b:"%b"' % (canonical_json(name), hashlib.sha256(envelope).hexdigest().encode())
+        for name, envelope in sorted(record.sealed.items())
+    )
+    return (
+        b'{"collection":%b,"created_at":%d,"id":%b,"plain":%b,"sealed":{%b},"subject":%b,'
+        b'"updated_at":%d,"version":%d}'
+    ) % (
+        canonical_json(record.collection),
+        record.created_at,
+        canonical_json(record.id),
+        plain,
+        sealed,
+        canonical_json(record.subject),
+        record.updated_at,
+        record.version,
     )

@@ -59,6 +59,11 @@ from secvault.store.tables.identity import (
     token,
     totp_device,
 )
+from secvault.store.tables.imports import (
+    record_import,
+    record_import_fault,
+    record_import_part,
+)
 from secvault.store.tables.jobs import job, node, rewrap_run, schedule
 from secvault.store.tables.keys import (
     key_usage,
@@ -137,6 +142,9 @@ __all__ = [
     "record_export",
     "record_facts",
     "record_field",
+    "record_import",
+    "record_import_fault",
+    "record_import_part",
     "record_index",
     "record_index_version",
     "record_release",
