@@ -79,6 +79,22 @@ class NotFound(SecvaultError):
     status = 404
 
 
+class Erased(NotFound):
+    """The record was erased on purpose; what is left is the evidence."""
+
+    code = "erased"
+    title = "Erased"
+    status = 410
+
+
+class OnHold(SecvaultError):
+    """A legal hold forbids that this be erased."""
+
+    code = "on-hold"
+    title = "Kept by a legal hold"
+    status = 409
+
+
 class Conflict(SecvaultError):
     """The thing exists already, or is in a state that does not allow this."""
 
@@ -250,6 +266,15 @@ class Sealed(SecvaultError):
 
     code = "sealed"
     title = "The vault is sealed"
+    status = 503
+    exit_code = 4
+
+
+class KeysApart(SecvaultError):
+    """The database was restored from a backup, and its data keys have not been brought back."""
+
+    code = "keys-apart"
+    title = "Restored, but not yet joined with its data keys"
     status = 503
     exit_code = 4
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
+    from secvault.records import hold as hold_rows
+    from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         record_search,
         records,
         recovery,
+        rejoining,
         replays,
         resets,
         reveals,
@@ -96,6 +99,9 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.erasing import erasures, holds, retention_runs, subject_report
+    from secvault.service.erasing import evidence as erasure_evidence
+    from secvault.service.erasing import target as erasure_target
     from secvault.service.policies import linting as policy_linting
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
@@ -148,6 +154,9 @@ __all__ = [
     "eligibilities",
     "engine",
     "entitlements",
+    "erasure_evidence",
+    "erasure_target",
+    "erasures",
     "evidence",
     "explanations",
     "export_formats",
@@ -160,6 +169,8 @@ __all__ = [
     "federation",
     "grants",
     "hardware_tokens",
+    "hold_rows",
+    "holds",
     "import_running",
     "import_spec",
     "imports",
@@ -197,10 +208,13 @@ __all__ = [
     "records",
     "recovery",
     "recovery_by_seal",
+    "rejoining",
     "remedies",
     "replays",
     "repository",
     "resets",
+    "retention_rows",
+    "retention_runs",
     "reveals",
     "review_campaigns",
     "review_decisions",
@@ -229,6 +243,7 @@ __all__ = [
     "sessions",
     "spans",
     "spine",
+    "subject_report",
     "systems",
     "token_life",
     "token_policies",
@@ -254,6 +269,9 @@ _ELSEWHERE = {
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
+    "erasure_evidence": "secvault.service.erasing.evidence",
+    "erasure_target": "secvault.service.erasing.target",
+    "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
     "export_formats": "secvault.records.exports.writer",
     "export_manifest": "secvault.records.exports.manifest",
@@ -261,6 +279,8 @@ _ELSEWHERE = {
     "exports_asked": "secvault.service.record_exports.asked",
     "exports_deidentified": "secvault.service.record_exports.deidentified",
     "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "hold_rows": "secvault.records.hold",
+    "holds": "secvault.service.erasing.holds",
     "import_running": "secvault.service.record_imports.running",
     "import_spec": "secvault.records.imports.spec",
     "imports": "secvault.service.record_imports.requests",
@@ -283,6 +303,8 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "retention_rows": "secvault.records.retention_run",
+    "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",
     "review_decisions": "secvault.service.reviews.decisions",
     "review_evidence": "secvault.service.reviews.evidence",
@@ -298,6 +320,7 @@ _ELSEWHERE = {
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
+    "subject_report": "secvault.service.erasing.subject_report",
     "totp": "secvault.identity.totp",
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",

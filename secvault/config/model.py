@@ -18,6 +18,7 @@ from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
@@ -216,6 +217,7 @@ class RepositorySettings(Section):
     """One restic repository."""
 
     location: Location
+    keys_location: Location = ""
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -253,6 +255,7 @@ class BackupSettings(Section):
     restic: UsablePath = Path("restic")
     pg_bin: UsablePath | None = None
     drill_sample: int = Field(200, ge=1, le=100_000)
+    keys_days: int = Field(7, ge=0, le=90)
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 
@@ -295,6 +298,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

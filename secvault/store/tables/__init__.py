@@ -26,6 +26,15 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
+from secvault.store.tables.erasure import (
+    erased_record,
+    erased_subject,
+    erasure,
+    keys_here,
+    legal_hold,
+    retention_item,
+    retention_run,
+)
 from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
@@ -105,6 +114,9 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "erased_record",
+    "erased_subject",
+    "erasure",
     "external_identity",
     "federated_session",
     "federation_step",
@@ -113,6 +125,8 @@ __all__ = [
     "invitation",
     "job",
     "key_usage",
+    "keys_here",
+    "legal_hold",
     "metadata",
     "mfa_request",
     "migration_run",
@@ -143,6 +157,8 @@ __all__ = [
     "recovery_set",
     "reset_code",
     "reset_code_part",
+    "retention_item",
+    "retention_run",
     "retired_root",
     "review_campaign",
     "review_item",
