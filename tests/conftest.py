@@ -211,6 +211,13 @@ def go() -> Iterator[GoCompiler]:
         yield GoCompiler(*(variables[name] for name in names))
 
 
+@pytest.fixture(scope="session")
+def soffice() -> Iterator[str]:
+    """The program of LibreOffice, with Calc."""
+    with _served("libreoffice", "SVTEST_SOFFICE") as variables:
+        yield variables["SVTEST_SOFFICE"]
+
+
 @contextmanager
 def _served(service: str, *names: str) -> Iterator[Mapping[str, str]]:
     """The variables that say where a service is; it is started if the environment has them not.

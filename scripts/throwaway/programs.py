@@ -37,6 +37,7 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         # A library, found by where Debian puts it.
         "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog": "golang-golang-x-mod-dev",
     },
+    "libreoffice": {"soffice": "libreoffice-calc"},
 }
 
 

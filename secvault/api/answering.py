@@ -54,7 +54,7 @@ class Answering:
                     return
                 rest = unread
         # A copy: what a server hands over may be shared between requests.
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id, "body": body}
         await _answer(app, scope, body, rest, send)
 
 

@@ -11,11 +11,14 @@ from pydantic import JsonValue as AnyJson
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.idempotency import IdempotencyKey, key_of
 from secvault.api.problem import problem_responses
-from secvault.api.version import IfMatch, tag_of, version_of
+from secvault.api.version import IfMatch, IfNoneMatch, requires_none, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
+from secvault.errors import Conflict, VersionMismatch
 from secvault.records.collection import Collection
+from secvault.records.schema_retention import Retention
 from secvault.service import Service, records
 from secvault.service.record_views import RecordView
 from secvault.service.spine import Caller
@@ -62,6 +65,10 @@ class RecordAnswer(BaseModel):
     fields: dict[str, AnyJson]
     masked: dict[str, str] = Field(description="Shown in place of a value.")
     withheld: dict[str, str] = Field(description="Fields that are not shown, with the reason.")
+    revealable: list[str] = Field(
+        description="Those of the masked and withheld fields that you may reveal, each with a "
+        "reason and a second factor just shown."
+    )
     created_at: str
     updated_at: str
     release: ReleaseAnswer | None = Field(description="null where records are not approved.")
@@ -87,7 +94,22 @@ class FieldSchema(BaseModel):
     title: dict[str, str]
     type: str
     sensitivity: str
+    mask: str | None = Field(description="What is shown of a sensitive value; null if normal.")
     required: bool
+    retired: bool = Field(description="Nothing new is written.")
+    index: list[str] = Field(description="How sealed values are found: exact, prefix, last, range.")
+    deidentify: str = Field(description="What a de-identified export shows.")
+
+
+class RetentionAnswer(BaseModel):
+    """How long records are kept, from a field or a time of the record on, and by which rule."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    years: int
+    months: int
+    start: str = Field(alias="from")
+    reason: dict[str, str]
 
 
 class CollectionAnswer(BaseModel):
@@ -96,7 +118,10 @@ class CollectionAnswer(BaseModel):
     name: str
     department: str
     title: dict[str, str]
+    version: int = Field(description="Of the schema.")
     fields: list[FieldSchema]
+    subject: str | None = Field(description="The field that names the data subject, or id.")
+    retention: RetentionAnswer | None
     release: str | None = Field(description="second_person, or null.")
 
 
@@ -127,7 +152,7 @@ def record_list(
     service, who = at
     page = records.list_records(service, who, collection, after, limit)
     return RecordPage(
-        records=[_answer(view) for view in page.records], next=page.next_after or None
+        records=[answer_of(view) for view in page.records], next=page.next_after or None
     )
 
 
@@ -138,10 +163,18 @@ def record_create(
     collection: CollectionName,
     new: Annotated[NewRecord, Body()],
     response: Response,
+    idempotency_key: IdempotencyKey = None,
+    if_none_match: IfNoneMatch = None,
 ) -> RecordAnswer:
     """Store a new record."""
     service, who = at
-    view = records.create_record(service, who, collection, new.id, _values(new.fields))
+    only_new, key = requires_none(if_none_match), key_of(idempotency_key)
+    try:
+        view = records.create_record(service, who, collection, new.id, _values(new.fields), key)
+    except Conflict as error:
+        if only_new:
+            raise VersionMismatch(error.detail) from None
+        raise
     response.headers["Location"] = f"/api/v1/records/{view.collection}/{view.id}"
     return _tagged(view, response)
 
@@ -210,10 +243,11 @@ def record_delete(
 
 def _tagged(view: RecordView, response: Response) -> RecordAnswer:
     response.headers["ETag"] = tag_of(view.version)
-    return _answer(view)
+    return answer_of(view)
 
 
-def _answer(view: RecordView) -> RecordAnswer:
+def answer_of(view: RecordView) -> RecordAnswer:
+    """A record as far as the caller may see it, for an answer."""
     return RecordAnswer(
         collection=view.collection,
         id=view.id,
@@ -221,6 +255,7 @@ def _answer(view: RecordView) -> RecordAnswer:
         fields=_json(view.fields),
         masked=dict(view.masked),
         withheld=dict(view.withheld),
+        revealable=list(view.revealable),
         created_at=timestamp(view.created_at),
         updated_at=timestamp(view.updated_at),
         release=_release(view),
@@ -254,15 +289,30 @@ def _collection(collection: Collection) -> CollectionAnswer:
         name=collection.name,
         department=collection.department,
         title=dict(collection.title),
+        version=collection.version,
         fields=[
             FieldSchema(
                 name=field.name,
                 title=dict(field.title),
                 type=field.type,
                 sensitivity=field.sensitivity,
+                mask=field.mask,
                 required=field.required,
+                retired=field.retired,
+                index=list(field.index.kinds) if field.index else [],
+                deidentify=field.deidentified.how,
             )
             for field in collection.fields.values()
         ],
+        subject=collection.subject_field or None,
+        retention=_retention(collection.retention),
         release=collection.release,
+    )
+
+
+def _retention(kept: Retention | None) -> RetentionAnswer | None:
+    if kept is None:
+        return None
+    return RetentionAnswer(
+        years=kept.years, months=kept.months, start=kept.from_field, reason=dict(kept.reason)
     )

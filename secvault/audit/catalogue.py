@@ -22,6 +22,7 @@ LARGEST_NUMBER = 2**53 - 1
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAMES = re.compile(r"[a-z][a-z0-9_]{0,62}(?:,[a-z][a-z0-9_]{0,62}){0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class FactType:
 WORD = FactType("text", _WORD, "must be a code of 1 to 64 lower-case letters, digits and . _ -")
 ID = FactType("text", IDENTIFIER, "must be an id of 1 to 128 ASCII letters, digits and _ . : * -")
 DIGEST = FactType("text", _DIGEST, "must be a SHA-256 as 64 lower-case hexadecimal digits")
+NAMES = FactType("text", _NAMES, "must be 1 to 9 names of fields, with commas between them")
 NUMBER = FactType("number", None, "must be an integer from 0 to 2**53 - 1")
 FLAG = FactType("flag", None, "must be true or false")
 
@@ -64,7 +66,10 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "device": ID,
         "digest": DIGEST,
         "eligibility": ID,
+        "erasure": ID,
         "event": ID,
+        "evidence": DIGEST,
+        "export": ID,
         "expires_at": NUMBER,
         "factor": WORD,
         "files": NUMBER,
@@ -73,6 +78,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "former": ID,
         "from_version": NUMBER,
         "grant": ID,
+        "hold": ID,
         "incident": ID,
         "item": ID,
         "key_kind": WORD,
@@ -95,14 +101,17 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "privileged": FLAG,
         "problems": NUMBER,
         "program": ID,
+        "project": ID,
         "reason": WORD,
         "repository": ID,
         "request": ID,
         "requester": ID,
+        "reveal": ID,
         "role": ID,
         "rule": ID,
         "run": ID,
         "seal": WORD,
+        "searched": NAMES,
         "seconds": NUMBER,
         "session": ID,
         "setting": ID,
@@ -271,15 +280,35 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "policy.apply": "policy version from_version reason approval digest",
         # Records
         "collection.read": "collection",
+        "schema.read": "run",
+        "schema.migrate": "version problems run reason",
         "record.create": "collection version",
         "record.read": "collection version",
         "record.read_masked": "collection version",
+        "record.reveal": "collection version reveal",
         "record.update": "collection version from_version",
         "record.delete": "collection version reason",
         "record.approve": "collection version reason",
+        "record.import": "run state format bytes problems reason",
         "record.list": "collection",
-        "record.erase": "collection subject reason",
+        "record.history": "collection",
+        "record.erase": "collection subject reason erasure evidence approval digest",
+        "erasure.read": "erasure",
+        "hold.place": "hold collection state approval digest",
+        "hold.lift": "hold collection state approval digest",
+        "hold.read": "",
+        "retention.propose": "run digest reason",
+        "retention.run": "run state erasure evidence approval digest",
+        "retention.read": "run",
+        "subject.report": "",
+        "record.export": "export format version bytes searched reason approval digest",
+        "record.export_deidentified": "export format version bytes project reason approval digest",
+        "record.search": "collection searched",
         "field.reveal": "collection version",
+        "attachment.collect": "problems",
+        "index.read": "collection",
+        "index.verify": "collection problems reason",
+        "index.rebuild": "collection problems reason",
         # Keys and what is done with them
         "mount.create": "key_kind",
         "mount.read": "",

@@ -15,6 +15,7 @@ from secvault.cli import (
     account,
     approle,
     approvals,
+    attachments,
     audit,
     audit_proofs,
     backup,
@@ -24,22 +25,29 @@ from secvault.cli import (
     devices,
     drill,
     eligible,
+    erasures,
     factors,
     grants,
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
+    holds,
     idle,
     init,
     invitations,
     key_usage,
     keys,
+    migrations,
     notifications,
     operations,
     people,
     people_file,
     policy,
     policy_test,
+    record_exports,
+    record_indexes,
+    record_search,
     records,
+    retention,
     reviews,
     rewraps,
     role_requests,
@@ -49,6 +57,7 @@ from secvault.cli import (
     session,
     sessions,
     show,
+    subject_report,
     systems,
     tokens,
 )
@@ -163,6 +172,11 @@ keys.app.command("rewraps", epilog="Example: secvault keys rewraps")(rewraps.rew
 keys.app.command("stop-rewrap", epilog="Example: secvault keys stop-rewrap rewrap:payroll:4f0c")(
     rewraps.stop_rewrap
 )
+records.app.command(epilog="Example: secvault records migrate payroll")(migrations.migrate)
+records.app.command(epilog="Example: secvault records migrations")(migrations.migrations)
+records.app.command(
+    "stop-migration", epilog="Example: secvault records stop-migration migrate:payroll:4f0c"
+)(migrations.stop_migration)
 people.app.command(epilog=invitations.INVITE_EXAMPLE)(invitations.invite)
 people.app.command(epilog="Example: secvault people reinvite lan.tran")(invitations.reinvite)
 people.app.command(epilog="Example: secvault people uninvite lan.tran")(invitations.uninvite)
@@ -173,6 +187,16 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.command(
+    epilog="Example: secvault records attach contracts ct-0001 document contract.pdf"
+)(attachments.attach)
+records.app.add_typer(attachments.app, name="attachments")
+records.app.command(epilog=erasures.ERASE_EXAMPLE)(erasures.erase)
+records.app.command(epilog=subject_report.EXAMPLE)(subject_report.report)
+records.app.add_typer(erasures.app, name="erasures")
+records.app.add_typer(holds.app, name="holds")
+records.app.add_typer(retention.app, name="retention")
+records.app.add_typer(record_exports.app, name="export")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)
 grants.app.add_typer(eligible.app, name="eligible")
@@ -190,6 +214,13 @@ grants.app.command(epilog="Example: secvault grants requests")(role_requests.req
 grants.app.command(epilog="Example: secvault grants claim 0192f0c0a1b2c3d4e5f60718293a4b5c")(
     role_requests.claim
 )
+records.app.command(
+    epilog="Example: SECVAULT_TOKEN=svs_... secvault records search payroll --where month=2026-10 "
+    "--ask bank_account"
+)(record_search.search)
+records.app.command(epilog="Example: secvault records leakage payroll")(record_indexes.leakage)
+records.app.command(epilog="Example: secvault records check payroll")(record_indexes.check)
+records.app.command(epilog="Example: secvault records reindex payroll")(record_indexes.reindex)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )

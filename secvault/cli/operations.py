@@ -24,16 +24,24 @@ if TYPE_CHECKING:
     from secvault.audit import leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import evidence, note
+    from secvault.crypto import canonical, evidence, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
-    from secvault.records import collection
+    from secvault.records import attachment, collection_files, content_type
+    from secvault.records import hold as hold_rows
+    from secvault.records import retention_run as retention_rows
+    from secvault.records.exports import manifest as export_manifest
+    from secvault.records.exports import writer as export_formats
+    from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
         activation,
         approles,
+        attachment_collection,
+        attachment_upload,
+        attachments,
         audit_log,
         audit_proofs,
         authentication,
@@ -61,15 +69,22 @@ if TYPE_CHECKING:
         people,
         people_file,
         reauthentication,
+        record_history,
+        record_indexes,
+        record_search,
         records,
         recovery,
+        rejoining,
         replays,
         resets,
+        reveals,
         rewrap_runs,
         rewrapping,
         role_activation,
         role_requests,
         sample_data,
+        schema_migration_runs,
+        schema_migrations,
         seals,
         separation_review,
         sessions,
@@ -84,10 +99,19 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.erasing import erasures, holds, retention_runs, subject_report
+    from secvault.service.erasing import evidence as erasure_evidence
+    from secvault.service.erasing import target as erasure_target
     from secvault.service.policies import linting as policy_linting
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
     from secvault.service.policies import published
+    from secvault.service.record_exports import as_shown as exports_as_shown
+    from secvault.service.record_exports import asked as exports_asked
+    from secvault.service.record_exports import deidentified as exports_deidentified
+    from secvault.service.record_imports import fault_sheet
+    from secvault.service.record_imports import requests as imports
+    from secvault.service.record_imports import running as import_running
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -106,6 +130,10 @@ __all__ = [
     "activation",
     "approles",
     "approvals",
+    "attachment",
+    "attachment_collection",
+    "attachment_upload",
+    "attachments",
     "audit_log",
     "audit_proofs",
     "authentication",
@@ -113,10 +141,12 @@ __all__ = [
     "bootstrap",
     "break_glass",
     "bundle",
+    "canonical",
     "circumstances",
-    "collection",
+    "collection_files",
     "config",
     "contacts",
+    "content_type",
     "cron",
     "difference",
     "directory",
@@ -124,12 +154,26 @@ __all__ = [
     "eligibilities",
     "engine",
     "entitlements",
+    "erasure_evidence",
+    "erasure_target",
+    "erasures",
     "evidence",
     "explanations",
+    "export_formats",
+    "export_manifest",
+    "exports_as_shown",
+    "exports_asked",
+    "exports_deidentified",
     "factors",
+    "fault_sheet",
     "federation",
     "grants",
     "hardware_tokens",
+    "hold_rows",
+    "holds",
+    "import_running",
+    "import_spec",
+    "imports",
     "invitations",
     "key_limits",
     "key_usage",
@@ -158,13 +202,20 @@ __all__ = [
     "qr",
     "query",
     "reauthentication",
+    "record_history",
+    "record_indexes",
+    "record_search",
     "records",
     "recovery",
     "recovery_by_seal",
+    "rejoining",
     "remedies",
     "replays",
     "repository",
     "resets",
+    "retention_rows",
+    "retention_runs",
+    "reveals",
     "review_campaigns",
     "review_decisions",
     "review_evidence",
@@ -179,6 +230,8 @@ __all__ = [
     "role_requests",
     "rules",
     "sample_data",
+    "schema_migration_runs",
+    "schema_migrations",
     "scope",
     "seal_files",
     "sealer",
@@ -190,6 +243,7 @@ __all__ = [
     "sessions",
     "spans",
     "spine",
+    "subject_report",
     "systems",
     "token_life",
     "token_policies",
@@ -204,15 +258,32 @@ __all__ = [
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
+    "attachment": "secvault.records.attachment",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
-    "collection": "secvault.records.collection",
+    "canonical": "secvault.crypto.canonical",
+    "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
+    "content_type": "secvault.records.content_type",
     "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
+    "erasure_evidence": "secvault.service.erasing.evidence",
+    "erasure_target": "secvault.service.erasing.target",
+    "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
+    "export_formats": "secvault.records.exports.writer",
+    "export_manifest": "secvault.records.exports.manifest",
+    "exports_as_shown": "secvault.service.record_exports.as_shown",
+    "exports_asked": "secvault.service.record_exports.asked",
+    "exports_deidentified": "secvault.service.record_exports.deidentified",
+    "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "hold_rows": "secvault.records.hold",
+    "holds": "secvault.service.erasing.holds",
+    "import_running": "secvault.service.record_imports.running",
+    "import_spec": "secvault.records.imports.spec",
+    "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "matcher": "secvault.access.matcher",
@@ -232,6 +303,8 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "retention_rows": "secvault.records.retention_run",
+    "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",
     "review_decisions": "secvault.service.reviews.decisions",
     "review_evidence": "secvault.service.reviews.evidence",
@@ -247,6 +320,7 @@ _ELSEWHERE = {
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
+    "subject_report": "secvault.service.erasing.subject_report",
     "totp": "secvault.identity.totp",
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",

@@ -52,7 +52,7 @@ def run(
     pass all tests; exit code 2 when a file cannot be read.
     """
     chosen = folder or opening.settings(context).policy_folder
-    collections = operations.collection.load_collections(chosen / "collections")
+    collections = operations.collection_files.load_collections(chosen / "collections")
     with progress.of_count("Testing the policy") as so_far:
         report = operations.policytest.check_policy_tests(
             operations.policytest.policy_texts(chosen),

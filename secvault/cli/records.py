@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, opening, operations, sample, show
+from secvault.cli import (
+    ask,
+    imports,
+    opening,
+    operations,
+    record_history,
+    record_reveals,
+    sample,
+    show,
+)
+from secvault.cli.record_reveals import plain
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -15,8 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Records: list, show, add, change, approve, delete. Set SECVAULT_TOKEN to the session or "
-    "token of whoever asks; the operator of this machine sees no record.",
+    help="Records: list, search, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to "
+    "the session or token of whoever asks; the operator of this machine sees no record.",
 )
 
 # The most columns of fields that a list shows to a person.
@@ -64,26 +75,10 @@ def list_(
     with opening.vault(context) as (service, caller):
         page = operations.records.list_records(service, caller, collection, after, limit)
     if as_json:
-        records = [_document(view) for view in page.records]
+        records = [document_of(view) for view in page.records]
         show.document({"records": records, "next_after": page.next_after or None})
         return
-    seen = {name: None for view in page.records for name in (*view.fields, *view.masked)}
-    names = list(seen)[:_SHOWN_FIELDS]
-    rows = [
-        {
-            "id": view.id,
-            "version": view.version,
-            "state": "approved" if view.approved else "draft",
-            **{f".{name}": _shown(view, name) for name in names},
-        }
-        for view in page.records
-    ]
-    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
-    if any(view.released for view in page.records):
-        columns["state"] = "State"
-    show.table(rows, columns, "There is no record.")
-    if len(seen) > len(names):
-        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+    table(page.records)
     if page.next_after:
         show.talk(f"More: secvault records list {collection} --after {page.next_after}")
 
@@ -119,7 +114,7 @@ def field(
     if as_json:
         show.document({"collection": collection, "id": record_id, "field": name, "value": value})
     else:
-        show.out(show.cell(_plain(value)))
+        show.out(show.cell(plain(value)))
 
 
 @app.command(epilog="Example: secvault records add visitors --id v-77 --from visitor.json")
@@ -130,12 +125,20 @@ def add(
     record_id: Annotated[
         str | None, typer.Option("--id", help="The new record's id; made if left out.")
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="Your own name for this; for a day, nothing is added twice under it.",
+        ),
+    ] = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Add a record. Its values come from a file or stdin, never from the command's arguments."""
     values = ask.fields_from(source)
     with opening.vault(context) as (service, caller):
-        view = operations.records.create_record(service, caller, collection, record_id, values)
+        view = operations.records.create_record(service, caller, collection, record_id, values, key)
     if as_json:
         _print(view, as_json=True)
     else:
@@ -221,6 +224,40 @@ def load_sample(context: typer.Context, as_json: show.AsJson = False) -> None:
         show.out(f"{stored} sample records stored")
 
 
+app.command(
+    "import",
+    epilog='Example: secvault records import payroll may.xlsx --map "Lương=gross_salary" --dry-run',
+)(imports.import_)
+app.add_typer(imports.app, name="imports")
+
+
+def table(views: Sequence[RecordView]) -> None:
+    """Print records as a table, with the first of their fields."""
+    seen = {name: None for view in views for name in (*view.fields, *view.masked)}
+    names = list(seen)[:_SHOWN_FIELDS]
+    rows = [
+        {
+            "id": view.id,
+            "version": view.version,
+            "state": "approved" if view.approved else "draft",
+            **{f".{name}": _shown(view, name) for name in names},
+        }
+        for view in views
+    ]
+    columns = {"id": "Id", "version": "Version", **{f".{name}": name for name in names}}
+    if any(view.released for view in views):
+        columns["state"] = "State"
+    show.table(rows, columns, "There is no record.")
+    if len(seen) > len(names):
+        show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
+
+
+app.command(
+    epilog="Example: secvault records reveal payroll pr-0001 bank_account --reason 'pay came back'"
+)(record_reveals.reveal)
+app.command(epilog="Example: secvault records history payroll pr-0001")(record_history.history)
+
+
 def _confirm(record_id: str) -> None:
     if not ask.at_terminal():
         raise InvalidInput.at("--yes", "deleting needs --yes when nobody can be asked")
@@ -229,11 +266,22 @@ def _confirm(record_id: str) -> None:
 
 
 def _schema(collection: Collection) -> dict[str, Any]:
+    kept = collection.retention
     return {
         "name": collection.name,
         "department": collection.department,
         "title": dict(collection.title),
+        "version": collection.version,
         "release": collection.release,
+        "subject": collection.subject_field or None,
+        "retention": None
+        if kept is None
+        else {
+            "years": kept.years,
+            "months": kept.months,
+            "from": kept.from_field,
+            "reason": dict(kept.reason),
+        },
         "fields": [
             {
                 "name": one.name,
@@ -242,13 +290,17 @@ def _schema(collection: Collection) -> dict[str, Any]:
                 "class": str(one.sensitivity),
                 "mask": None if one.mask is None else str(one.mask),
                 "required": one.required,
+                "retired": one.retired,
+                "index": list(one.index.kinds) if one.index else [],
+                "deidentify": str(one.deidentified.how),
             }
             for one in collection.fields.values()
         ],
     }
 
 
-def _document(view: RecordView) -> dict[str, Any]:
+def document_of(view: RecordView) -> dict[str, Any]:
+    """A record as JSON, as far as the caller may see it."""
     return {
         "collection": view.collection,
         "id": view.id,
@@ -258,6 +310,7 @@ def _document(view: RecordView) -> dict[str, Any]:
         "fields": dict(view.fields),
         "masked": dict(view.masked),
         "withheld": dict(view.withheld),
+        "revealable": list(view.revealable),
         "release": _release(view),
     }
 
@@ -276,19 +329,12 @@ def _release(view: RecordView) -> dict[str, Any] | None:
 def _shown(view: RecordView, name: str) -> Any:
     if name in view.masked:
         return f"{view.masked[name]} (masked)"
-    return _plain(view.fields.get(name, "" if name not in view.withheld else "(withheld)"))
-
-
-def _plain(value: Any) -> Any:
-    """Money as people write it; anything else as it is."""
-    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        return f"{value['amount']} {value['currency']}"
-    return value
+    return plain(view.fields.get(name, "" if name not in view.withheld else "(withheld)"))
 
 
 def _print(view: RecordView, *, as_json: bool) -> None:
     if as_json:
-        show.document(_document(view))
+        show.document(document_of(view))
         return
     show.out(f"{view.collection}/{view.id}, version {view.version}, {show.time(view.updated_at)}")
     if view.approved is not None:
@@ -298,8 +344,11 @@ def _print(view: RecordView, *, as_json: bool) -> None:
         show.out("draft: waits for its approval by somebody who did not enter or change it")
     show.facts(
         {
-            **{name: _plain(value) for name, value in view.fields.items()},
+            **{name: plain(value) for name, value in view.fields.items()},
             **{name: f"{value}  (masked)" for name, value in view.masked.items()},
             **{name: f"withheld: {reason}" for name, reason in view.withheld.items()},
         }
     )
+    if view.revealable:
+        first = f"secvault records reveal {view.collection} {view.id} {view.revealable[0]}"
+        show.talk(f"May be revealed, with a reason: {', '.join(view.revealable)} ({first})")

@@ -86,7 +86,18 @@ def seal(plaintext: bytes, key: Secret, aad: bytes, random: Random = os.urandom)
     key: 32 bytes. aad: what the envelope is tied to, usually made by `bind`; not stored in it.
     Raises InvalidInput for a key of another length.
     """
-    cipher = AESGCM(aes_256_key(key))
+    return seal_by(cipher_of(key), plaintext, aad, random)
+
+
+def cipher_of(key: Secret) -> AESGCM:
+    """The cipher under a key, for those who seal many things by it: making it costs as much as
+    using it. Raises InvalidInput for a key that is not 32 bytes long.
+    """
+    return AESGCM(aes_256_key(key))
+
+
+def seal_by(cipher: AESGCM, plaintext: bytes, aad: bytes, random: Random = os.urandom) -> bytes:
+    """The envelope as `seal` makes it, under the key of the cipher."""
     nonce = draw(NONCE_BYTES, random)
     return _HEADER + nonce + cipher.encrypt(nonce, plaintext, aad)
 

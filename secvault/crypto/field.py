@@ -7,9 +7,10 @@ Associated data: collection, record id and field name, each with its length befo
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from secvault.crypto.aead import Random, bind, open_sealed, seal
+from secvault.crypto.aead import Random, bind, cipher_of, open_sealed, seal, seal_by
 from secvault.crypto.canonical import JsonValue, canonical_json, parse_canonical
 from secvault.crypto.secret import Secret
 
@@ -39,6 +40,24 @@ def seal_field(
     canonical form (see `canonical_json`) or a name that is not Unicode text.
     """
     return seal(canonical_json(value), key, _place(at), random)
+
+
+def seal_fields(
+    values: Mapping[str, JsonValue],
+    key: Secret,
+    collection: str,
+    record: str,
+    random: Random = os.urandom,
+) -> dict[str, bytes]:
+    """The envelopes of several fields of one record by name, each as `seal_field` makes it."""
+    if not values:
+        return {}
+    cipher = cipher_of(key)
+    place = bind(collection, record)
+    return {
+        name: seal_by(cipher, canonical_json(value), place + bind(name), random)
+        for name, value in values.items()
+    }
 
 
 def open_field(envelope: bytes, key: Secret, at: FieldAddress) -> JsonValue:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
@@ -33,6 +33,21 @@ INTERNAL = "internal"
 RECORDS = "records"
 TRANSIT = "transit"
 RESERVED_MOUNTS = frozenset({INTERNAL, RECORDS})
+
+# Made once: whoever reads a record or looks one up asks this each time.
+_WRAPPED = (
+    select(tables.named_key_version.c.wrapped, tables.named_key.c.sealed_options)
+    .join(
+        tables.named_key,
+        (tables.named_key.c.mount == tables.named_key_version.c.mount)
+        & (tables.named_key.c.name == tables.named_key_version.c.name),
+    )
+    .where(
+        tables.named_key_version.c.mount == bindparam("mount_is"),
+        tables.named_key_version.c.name == bindparam("name_is"),
+        tables.named_key_version.c.version == bindparam("version_is"),
+    )
+)
 
 
 class Keyring:
@@ -271,16 +286,19 @@ class Keyring:
 
     def material(self, connection: Connection, mount: str, name: str, version: int) -> Secret:
         """The bytes of one version. Raises Damaged when it is gone or was changed."""
-        table, key = tables.named_key_version, tables.named_key
-        of_its_key = (key.c.mount == table.c.mount) & (key.c.name == table.c.name)
-        row = connection.execute(
-            select(table.c.wrapped, key.c.sealed_options)
-            .join(key, of_its_key)
-            .where(table.c.mount == mount, table.c.name == name, table.c.version == version)
-        ).one_or_none()
-        if row is None:
+        found = self._material(connection, mount, name, version)
+        if found is None:
             raise Damaged(f"version {version} of the key {mount}/{name} is gone")
+        return found
+
+    def _material(
+        self, connection: Connection, mount: str, name: str, version: int
+    ) -> Secret | None:
         at = (mount, name, version)
+        asked = {"mount_is": mount, "name_is": name, "version_is": version}
+        row = connection.execute(_WRAPPED, asked).one_or_none()
+        if row is None:
+            return None
         place = material_place(*at, bound=row.sealed_options is not None)
         return self._binding.unwrap(*at, row.wrapped, place)
 
@@ -311,13 +329,30 @@ class Keyring:
         with self._store.read() as connection:
             if named_key.find_key(connection, INTERNAL, purpose) is not None:
                 return self.material(connection, INTERNAL, purpose, 1)
-        fresh = make() if make else Secret(aead.draw(aead.KEY_BYTES, self._random))
         with self._store.write() as connection:
+            return self.internal_in(connection, purpose, kind, make)
+
+    def internal_in(
+        self,
+        connection: Connection,
+        purpose: str,
+        kind: str = AES256_GCM96,
+        make: Callable[[], Secret] | None = None,
+    ) -> Secret:
+        """The same in the caller's transaction, which must be one that writes if it makes the key.
+
+        Raises Damaged when the key is there and does not open.
+        """
+        found = self._material(connection, INTERNAL, purpose, 1)
+        if found is not None:
+            return found
+        if named_key.find_key(connection, INTERNAL, purpose) is None:
+            fresh = make() if make else Secret(aead.draw(aead.KEY_BYTES, self._random))
             self.add_mount(connection, INTERNAL, INTERNAL, "it")
             # Another process may have been faster; then its key is the key.
             with suppress(Conflict):
                 self._insert_internal(connection, purpose, kind, fresh)
-            return self.material(connection, INTERNAL, purpose, 1)
+        return self.material(connection, INTERNAL, purpose, 1)
 
     def _insert_internal(
         self, connection: Connection, purpose: str, kind: str, fresh: Secret

@@ -1,75 +1,28 @@
-"""Collections: which fields a kind of record has, as the files of a company declare them.
+"""Collections: which fields a kind of record has, and what may be written into it.
 
-One file per department, named after it (`hr.toml`), declares the department's collections:
-
-    department = "hr"
-    title = { en = "Human resources", vi = "Nhân sự" }
-    [collections.payroll]
-    title = { en = "Payroll", vi = "Bảng lương" }
-    [collections.payroll.fields.gross_salary]
-    title = { en = "Gross salary", vi = "Lương gộp" }
-    type = "money"
-    class = "salary"
-    mask = "hidden"
-    required = true
-
-Start at `load_collections` (files to schema) and `parse_record` (input to values).
+The files of a company declare them (`collection_files`). Start at `Collection`, and at
+`parse_record` (input to values).
 """
 
 from __future__ import annotations
 
 import difflib
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from pathlib import Path
-from types import MappingProxyType
-from typing import TypeVar
 
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import ConfigurationError, FieldError, InvalidInput
-from secvault.records.declared import (
-    NAME,
-    Table,
-    bound,
-    currency,
-    flag,
-    integer,
-    name_of,
-    only,
-    option,
-    table_of,
-    texts,
-    title_of,
-    wrong,
-)
-from secvault.records.mask import MASK_TYPES, Mask
-from secvault.records.value import (
-    LONGEST_TEXT,
-    MOST_DECIMALS,
-    FieldType,
-    Limits,
-    parse_value,
-)
+from secvault.errors import FieldError, InvalidInput
+from secvault.records.declared import NAME
+from secvault.records.mask import Mask, is_masked
+from secvault.records.schema_deidentify import Deidentify, How
+from secvault.records.schema_index import Index
+from secvault.records.schema_retention import Retention
+from secvault.records.value import FieldType, Limits, parse_value
 
 OWN_ID = "id"
-"""As the field of a person: the record's own id is the number of an employee."""
+"""As the field of a person or a data subject: the record's own id names it."""
 _MOST_UNKNOWN_FIELDS = 20
-
-_FIELD_KEYS = frozenset({"title", "type", "class", "mask", "required"})
-_LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
-    FieldType.TEXT: frozenset({"max_length", "multi_line"}),
-    FieldType.INTEGER: frozenset({"minimum", "maximum"}),
-    FieldType.DECIMAL: frozenset({"minimum", "maximum", "decimals"}),
-    FieldType.MONEY: frozenset({"minimum", "maximum", "decimals", "currency", "currencies"}),
-    FieldType.CHOICE: frozenset({"choices"}),
-}
-
-_READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class Sensitivity(StrEnum):
@@ -87,7 +40,13 @@ class Sensitivity(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a collection. title: by language, `en` always there. mask: None if normal."""
+    """One field of a collection.
+
+    title: by language, `en` always there. mask: None if normal. index: how its sealed values are
+    found; None for a field that cannot be searched, and for a normal one. retired: what records
+    hold stays readable, nothing new is written. deidentify: None where the file does not say, see
+    `deidentified`.
+    """
 
     name: str
     title: Mapping[str, str]
@@ -96,6 +55,21 @@ class Field:
     mask: Mask | None
     required: bool
     limits: Limits
+    index: Index | None = None
+    retired: bool = False
+    deidentify: Deidentify | None = None
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether its values are stored sealed."""
+        return self.sensitivity is not Sensitivity.NORMAL
+
+    @property
+    def deidentified(self) -> Deidentify:
+        """What a de-identified export shows; where the file is silent, nothing of a sensitive field
+        and all of a normal one.
+        """
+        return self.deidentify or Deidentify(How.DROP if self.sensitive else How.KEEP)
 
     def parse(self, value: JsonValue) -> JsonValue:
         """The stored form of one value. Raises InvalidInput at this field, never showing it."""
@@ -116,7 +90,10 @@ class Collection:
     """One kind of record, owned by one department. Its name is unique over all departments.
 
     person_field, team_field: which employee a record is about, and its team; see `facts`. release:
-    None where records are not approved.
+    None where records are not approved. version: of the schema, raised with every change of it.
+    subject_field: the plain field, or `OWN_ID`, that names the data subject, whose records share
+    one data key; empty when each record is a subject of its own. retention: None when the file
+    states no period.
     """
 
     name: str
@@ -126,6 +103,9 @@ class Collection:
     release: Release | None = None
     person_field: str = ""
     team_field: str = ""
+    version: int = 1
+    subject_field: str = ""
+    retention: Retention | None = None
 
 
 @dataclass(frozen=True)
@@ -144,12 +124,17 @@ def parse_record(
 
     partial: a change of some fields; what is not named stays, and null comes back as None for
     "remove the value". Otherwise a new record: required fields must be there, and null is the
-    same as leaving the field out. Raises one InvalidInput with every field at fault.
+    same as leaving the field out. Nothing is written into a retired field. Attachments come by
+    their own way, with their content, and are refused here. Raises one InvalidInput with every
+    field at fault.
     """
     faults = _unknown_fields(collection, values)
     parsed: dict[str, JsonValue] = {}
     for name, field in collection.fields.items():
         if values.get(name) is not None:
+            if reason := _not_written(field, values[name]):
+                faults.append(FieldError(name, reason))
+                continue
             try:
                 parsed[name] = field.parse(values[name])
             except InvalidInput as error:
@@ -164,55 +149,14 @@ def parse_record(
     return parsed
 
 
-def load_collections(folder: Path) -> Mapping[str, Collection]:
-    """Every collection that the files `<department>.toml` of the folder declare, by name.
-
-    Raises ConfigurationError with file, key and mend for the first thing that is wrong.
-    """
-    return MappingProxyType(
-        {
-            name: collection
-            for department in load_departments(folder).values()
-            for name, collection in department.collections.items()
-        }
-    )
-
-
-def load_departments(folder: Path) -> Mapping[str, Department]:
-    """The same by department, sorted by name. Raises ConfigurationError likewise."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot be listed: {error.strerror}") from error
-    if not files:
-        raise ConfigurationError(f"{folder}: holds no *.toml file; add one per department")
-    return _departments({file: _text(file) for file in files})
-
-
-def parse_collections(files: Mapping[str, str]) -> Mapping[str, Collection]:
-    """Every collection that these texts declare, by name. files: by name of the file.
-
-    Raises ConfigurationError with every fault: one for each field and title.
-    """
-    found = _departments({Path(name): text for name, text in files.items()})
-    return MappingProxyType(
-        {name: one for department in found.values() for name, one in department.collections.items()}
-    )
-
-
-def _departments(texts: Mapping[Path, str]) -> Mapping[str, Department]:
-    home: dict[str, Path] = {}
-
-    def one(file: Path, text: str) -> Department:
-        department = _department(file, text)
-        for name in department.collections:
-            if name in home:
-                wrong(file, f"collections.{name}", f"is declared in {home[name]} already")
-            home[name] = file
-        return department
-
-    made = _all({file: partial(one, file, text) for file, text in texts.items()})
-    return MappingProxyType({department.name: department for department in made.values()})
+def _not_written(field: Field, value: JsonValue) -> str:
+    if field.retired:
+        return "is retired: what records hold in it stays readable, but nothing new is written"
+    if field.type is FieldType.ATTACHMENT:
+        return "is an attachment: store the record, then send the file to the field's own address"
+    if field.mask is not None and is_masked(value):
+        return "is what is shown in place of a value; leave the field out to keep what is there"
+    return ""
 
 
 def _unknown_fields(collection: Collection, values: Mapping[str, JsonValue]) -> list[FieldError]:
@@ -233,139 +177,3 @@ def _unknown_fields(collection: Collection, values: Mapping[str, JsonValue]) -> 
         more = len(unknown) - _MOST_UNKNOWN_FIELDS
         faults.append(FieldError("(more)", f"{more} more names are no fields of {collection.name}"))
     return faults
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode()
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{file}: is not UTF-8 at byte {error.start}; save the file as UTF-8"
-        ) from error
-
-
-def _all(makers: Mapping[_K, Callable[[], _V]]) -> dict[_K, _V]:
-    """Make each; when some cannot be made, raise all their faults together."""
-    made: dict[_K, _V] = {}
-    faults: list[ConfigurationError] = []
-    for key, make in makers.items():
-        try:
-            made[key] = make()
-        except ConfigurationError as error:
-            faults.append(error)
-    if faults:
-        every = tuple(fault for error in faults for fault in error.fields)
-        raise ConfigurationError("; ".join(error.detail for error in faults[:10]), fields=every)
-    return made
-
-
-def _department(file: Path, text: str) -> Department:
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        wrong(file, "", f"is not TOML: {error}")
-    only(file, "", document, frozenset({"department", "title", "collections"}))
-    name = name_of(file, "department", document.get("department"))
-    if name != file.stem:
-        wrong(file, "department", f'must be "{file.stem}", as the file is named')
-    tables = table_of(file, "collections", document.get("collections"))
-    return Department(
-        name=name,
-        title=title_of(file, "title", document.get("title")),
-        collections=MappingProxyType(
-            _all({key: partial(_collection, file, name, key, it) for key, it in tables.items()})
-        ),
-    )
-
-
-def _collection(file: Path, department: str, name: str, declared: object) -> Collection:
-    at = f"collections.{name}"
-    name_of(file, at, name)
-    table = table_of(file, at, declared)
-    only(file, f"{at}.", table, frozenset({"title", "fields", "person", "team", "release"}))
-    named = table_of(file, f"{at}.fields", table.get("fields")).items()
-    fields = _all({key: partial(_field, file, f"{at}.fields.{key}", key, it) for key, it in named})
-    return Collection(
-        name=name,
-        department=department,
-        title=title_of(file, f"{at}.title", table.get("title")),
-        fields=MappingProxyType(fields),
-        release=option(file, f"{at}.release", Release, table["release"])
-        if "release" in table
-        else None,
-        person_field=_fact(file, f"{at}.person", fields, table.get("person"), OWN_ID),
-        team_field=_fact(file, f"{at}.team", fields, table.get("team")),
-    )
-
-
-def _fact(
-    file: Path, at: str, fields: Mapping[str, Field], declared: object, beside: str = ""
-) -> str:
-    if declared is None or (declared == beside and beside not in fields):
-        return beside if declared else ""
-    field = fields.get(declared) if isinstance(declared, str) else None
-    if field is None or (field.type, field.sensitivity) not in _READABLE:
-        also = f', or "{beside}" for the id of the record' if beside else ""
-        wrong(file, at, f"must name a field of type text or choice and class normal{also}")
-    return field.name
-
-
-def _field(file: Path, at: str, name: str, declared: object) -> Field:
-    name_of(file, at, name)
-    table = table_of(file, at, declared)
-    type_ = option(file, f"{at}.type", FieldType, table.get("type"))
-    only(file, f"{at}.", table, _FIELD_KEYS | _LIMIT_KEYS.get(type_, frozenset()))
-    sensitivity = option(file, f"{at}.class", Sensitivity, table.get("class"))
-    return Field(
-        name=name,
-        title=title_of(file, f"{at}.title", table.get("title")),
-        type=type_,
-        sensitivity=sensitivity,
-        mask=_mask(file, f"{at}.mask", type_, sensitivity, table.get("mask")),
-        required=flag(file, f"{at}.required", table.get("required", False)),
-        limits=_limits(file, at, type_, table),
-    )
-
-
-def _mask(
-    file: Path, at: str, type_: FieldType, sensitivity: Sensitivity, declared: object
-) -> Mask | None:
-    if sensitivity is Sensitivity.NORMAL:
-        if declared is not None:
-            wrong(file, at, "has no meaning on a normal field; remove it or change the class")
-        return None
-    mask = option(file, at, Mask, declared)
-    if type_ not in MASK_TYPES[mask]:
-        fitting = ", ".join(mask for mask in Mask if type_ in MASK_TYPES[mask])
-        wrong(file, at, f"does not fit the type {type_}; take one of {fitting}")
-    return mask
-
-
-def _limits(file: Path, at: str, type_: FieldType, table: Table) -> Limits:
-    whole = type_ is FieldType.INTEGER
-    limits = Limits(
-        max_length=integer(file, f"{at}.max_length", table.get("max_length", 500), LONGEST_TEXT),
-        multi_line=flag(file, f"{at}.multi_line", table.get("multi_line", False)),
-        minimum=bound(file, f"{at}.minimum", table.get("minimum"), whole=whole),
-        maximum=bound(file, f"{at}.maximum", table.get("maximum"), whole=whole),
-        decimals=integer(file, f"{at}.decimals", table["decimals"], MOST_DECIMALS, least=0)
-        if "decimals" in table
-        else None,
-        currency=currency(file, f"{at}.currency", table["currency"])
-        if "currency" in table
-        else None,
-        currencies=tuple(
-            currency(file, f"{at}.currencies", code)
-            for code in texts(file, f"{at}.currencies", table.get("currencies", []))
-        ),
-        choices=texts(file, f"{at}.choices", table.get("choices", [])),
-    )
-    if (low := limits.minimum) is not None and (high := limits.maximum) is not None and low > high:
-        wrong(file, f"{at}.minimum", "is above the maximum")
-    if limits.currencies and limits.currency not in {None, *limits.currencies}:
-        wrong(file, f"{at}.currency", "is not one of the currencies; add it there")
-    if type_ is FieldType.CHOICE and not limits.choices:
-        wrong(file, f"{at}.choices", 'is missing; write it like ["draft", "paid"]')
-    return limits

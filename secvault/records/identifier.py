@@ -1,6 +1,7 @@
 """Numbers and addresses that somebody else gives out, each brought to one written form.
 
-E-mail addresses, telephone numbers, bank accounts, Vietnamese identity numbers and tax codes.
+E-mail addresses, telephone numbers, bank accounts, IBANs, cards, and the Vietnamese numbers of
+identity, tax and social insurance.
 Every function takes the text as typed and the name of the field, returns the stored form, and
 raises InvalidInput at that field. The text itself never appears in an error. Giving a stored
 form in again returns it unchanged.
@@ -31,6 +32,11 @@ _IBAN_SHAPE = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]*")
 
 # Nine digits on the old card (CMND), twelve on the present one (CCCD, can cuoc).
 _IDENTITY_NUMBER = re.compile(r"[0-9]{9}|[0-9]{12}")
+
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}")
+# ISO/IEC 7812-1: at most 19 digits; no issuer gives out fewer than 12, and none begins with 0.
+_CARD = re.compile(r"[1-9][0-9]{11,18}")
+_SOCIAL_INSURANCE = re.compile(r"[0-9]{10}|[0-9]{12}")
 
 _TAX_CODE = re.compile(r"([0-9]{9})([0-9])(?:([0-9]{3}))?")
 _TAX_WEIGHTS = (31, 29, 23, 19, 17, 13, 7, 5, 3)
@@ -84,8 +90,7 @@ def account_number(text: str, at: str) -> str:
     Six to 34 letters and digits. What begins with two letters and two digits is an IBAN
     (ISO 13616) and must give 1 modulo 97 (ISO 7064).
     """
-    number = text[: _LONGEST_NUMBER + 1].replace(" ", "").replace("-", "")
-    number = number.upper() if number.isascii() else number
+    number = _compact(text)
     if len(text) > _LONGEST_NUMBER or not _ACCOUNT.fullmatch(number):
         raise InvalidInput.at(at, "is not a bank account of 6 to 34 letters and digits")
     if _IBAN_SHAPE.fullmatch(number) and not _iban_holds(number):
@@ -101,6 +106,57 @@ def identity_number(text: str, at: str) -> str:
     number = text[: _LONGEST_NUMBER + 1].replace(" ", "").replace(".", "")
     if len(text) > _LONGEST_NUMBER or not _IDENTITY_NUMBER.fullmatch(number):
         raise InvalidInput.at(at, "is not an identity number of 12 digits (or 9 on an old card)")
+    return number
+
+
+def iban(text: str, at: str) -> str:
+    """The IBAN in capitals without spaces and hyphens, as its country forms it (ISO 13616).
+
+    Checks the country, its length and structure, the check digits (ISO 7064), and the national
+    check digits of the countries that python-stdnum knows them of.
+    """
+    # With the table of all countries, for those who store an IBAN.
+    import stdnum.iban  # noqa: PLC0415
+    from stdnum.exceptions import ValidationError  # noqa: PLC0415
+
+    number = _compact(text)
+    if len(text) > _LONGEST_NUMBER or not _IBAN.fullmatch(number):
+        raise InvalidInput.at(at, "is not an IBAN; write it like DE89 3704 0044 0532 0130 00")
+    try:
+        stdnum.iban.validate(number)
+    except ValidationError:
+        raise InvalidInput.at(
+            at, "is not an IBAN: its country, length or check digits are wrong; check it"
+        ) from None
+    return number
+
+
+def card_number(text: str, at: str) -> str:
+    """The number of a payment card: 12 to 19 digits without spaces and hyphens (ISO/IEC 7812).
+
+    The last digit is checked by the formula of Luhn.
+    """
+    import stdnum.luhn  # noqa: PLC0415 - for those who store a card
+
+    number = _compact(text)
+    if len(text) > _LONGEST_NUMBER or not _CARD.fullmatch(number):
+        raise InvalidInput.at(at, "is not a card number of 12 to 19 digits")
+    if not stdnum.luhn.is_valid(number):
+        raise InvalidInput.at(at, "is not a card number: its last digit does not fit the others")
+    return number
+
+
+def social_insurance_number(text: str, at: str) -> str:
+    """The Vietnamese social insurance number: ten digits, or the twelve of the citizen number.
+
+    The old number has ten; since August 2025 a person's citizen number stands in its place.
+    Neither has a check digit.
+    """
+    number = text[: _LONGEST_NUMBER + 1].translate(_PHONE_PUNCTUATION)
+    if len(text) > _LONGEST_NUMBER or not _SOCIAL_INSURANCE.fullmatch(number):
+        raise InvalidInput.at(
+            at, "is not a social insurance number of 10 digits (or the 12 of the citizen number)"
+        )
     return number
 
 
@@ -132,6 +188,11 @@ def tax_check_digit(base: str) -> str | None:
     """
     digit = 10 - sum(w * int(n) for w, n in zip(_TAX_WEIGHTS, base, strict=True)) % 11
     return None if digit == 10 or base[2:] == "0000000" else str(digit)
+
+
+def _compact(text: str) -> str:
+    number = text[: _LONGEST_NUMBER + 1].replace(" ", "").replace("-", "")
+    return number.upper() if number.isascii() else number
 
 
 def _iban_holds(number: str) -> bool:

@@ -19,6 +19,8 @@ HIDDEN = "•••"
 
 _MOST_INITIALS = 5
 _DAY_OR_MOMENT = re.compile(r"([0-9]{4})-[0-9]{2}-[0-9]{2}(?:T[0-9:.]+Z)?")
+# As many characters as the shortest IBAN has, so that at most half of them are shown.
+_IBAN = re.compile(r"([A-Z]{2})[0-9]{2}[0-9A-Z]{7,26}([0-9A-Z]{4})")
 _EMAIL = re.compile(r"[^@\s]+@([a-z0-9.-]+)")
 
 
@@ -27,7 +29,7 @@ class Mask(StrEnum):
 
     hidden: nothing. last4, first2: that many of the letters and digits. initials: the first
     letter of each of the first five words. year: the year of a date. email_domain: what stands
-    after the @.
+    after the @. country_last4: the country of an IBAN and its last four characters.
     """
 
     HIDDEN = "hidden"
@@ -36,6 +38,7 @@ class Mask(StrEnum):
     INITIALS = "initials"
     YEAR = "year"
     EMAIL_DOMAIN = "email_domain"
+    COUNTRY_LAST4 = "country_last4"
 
 
 _NUMBERED = frozenset(
@@ -45,6 +48,9 @@ _NUMBERED = frozenset(
         FieldType.ACCOUNT,
         FieldType.IDENTITY_NUMBER,
         FieldType.TAX_CODE,
+        FieldType.SOCIAL_INSURANCE_NUMBER,
+        FieldType.IBAN,
+        FieldType.CARD,
     }
 )
 
@@ -55,6 +61,7 @@ MASK_TYPES: Mapping[Mask, frozenset[FieldType]] = {
     Mask.INITIALS: frozenset({FieldType.TEXT}),
     Mask.YEAR: frozenset({FieldType.DATE, FieldType.DATETIME}),
     Mask.EMAIL_DOMAIN: frozenset({FieldType.EMAIL}),
+    Mask.COUNTRY_LAST4: frozenset({FieldType.IBAN}),
 }
 """The types of fields that each mask is made for."""
 
@@ -62,6 +69,14 @@ MASK_TYPES: Mapping[Mask, frozenset[FieldType]] = {
 def masked(mask: Mask, value: JsonValue) -> str:
     """The text to show in place of a stored value."""
     return _SHOW[mask](value) if isinstance(value, str) else HIDDEN
+
+
+def is_masked(value: JsonValue) -> bool:
+    """Whether somebody sends what a mask showed them in place of a value.
+
+    Nobody types bullets; initials are all that a mask shows without one.
+    """
+    return isinstance(value, str) and HIDDEN[:2] in value
 
 
 def _last4(text: str) -> str:
@@ -92,6 +107,11 @@ def _email_domain(text: str) -> str:
     return f"{HIDDEN}@{match[1]}" if match else HIDDEN
 
 
+def _country_last4(text: str) -> str:
+    match = _IBAN.fullmatch(text)
+    return f"{match[1]}{HIDDEN}{match[2]}" if match else HIDDEN
+
+
 def _readable(text: str) -> str:
     """Letters and digits only: no combining mark, direction control or joiner gets through."""
     return "".join(filter(str.isalnum, text))
@@ -114,4 +134,5 @@ _SHOW: Mapping[Mask, Callable[[str], str]] = {
     Mask.INITIALS: _initials,
     Mask.YEAR: _year,
     Mask.EMAIL_DOMAIN: _email_domain,
+    Mask.COUNTRY_LAST4: _country_last4,
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from secvault.crypto import datakey
 from secvault.crypto.canonical import canonical_json
@@ -47,6 +47,16 @@ def approve(connection: Connection, record: Record, subject: str, at: int) -> Ap
         )
     )
     return given
+
+
+def rebind(connection: Connection, record: Record, given: Approved) -> None:
+    """Bind an approval, which was verified, to the record under its present data key."""
+    column = record_release.c
+    connection.execute(
+        update(record_release)
+        .where(column.collection == record.collection, column.record == record.id)
+        .values(tag=datakey.record_tag(record.data_key, _message(record, given)))
+    )
 
 
 def void(connection: Connection, collection: str, record_id: str) -> None:

@@ -101,10 +101,11 @@ def stop(connection: Connection, run: str, at: int) -> RewrapRun:
 def _run(row: Row[Any]) -> RewrapRun:
     given = row._asdict()
     stopped = given.pop("stopped_at") is not None
-    return RewrapRun(**{**given, "state": _state(given["state"], stopped=stopped)})
+    return RewrapRun(**{**given, "state": state_of(given["state"], stopped=stopped)})
 
 
-def _state(job: str, *, stopped: bool) -> State:
+def state_of(job: str, *, stopped: bool) -> State:
+    """The state of a run, of its job's and whether somebody asked that it stop."""
     if job == "done":
         return "stopped" if stopped else "done"
     if job in ("requested", "started"):

@@ -64,7 +64,11 @@ class FieldType(StrEnum):
     ACCOUNT = "account"
     IDENTITY_NUMBER = "identity_number"
     TAX_CODE = "tax_code"
+    SOCIAL_INSURANCE_NUMBER = "social_insurance_number"
+    IBAN = "iban"
+    CARD = "card"
     CHOICE = "choice"
+    ATTACHMENT = "attachment"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Limits:
     integer, decimal, money: minimum and maximum, both allowed themselves.
     decimal, money: decimals, the most digits after the point (money: the currency's own if None).
     money: currency is taken where the input names none; currencies are the ones allowed, all
-    of ISO 4217 if empty. choice: the allowed texts.
+    of ISO 4217 if empty. choice: the allowed texts. attachment: max_bytes, beside the limit of the
+    installation; types, the allowed media types, the usual ones if empty.
     """
 
     max_length: int = 500
@@ -86,6 +91,16 @@ class Limits:
     currency: str | None = None
     currencies: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    max_bytes: int | None = None
+    types: tuple[str, ...] = ()
+
+
+_ATTACHMENT_KEYS = frozenset({"attachment", "name", "size", "type", "sha256"})
+_ATTACHMENT_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_FILE_NAME = Limits(max_length=255)
+# RFC 6838, 4.2, in lower case and without parameters.
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_SHA_256 = re.compile(r"[0-9a-f]{64}")
 
 
 def parse_value(type_: FieldType, limits: Limits, value: JsonValue, at: str) -> JsonValue:
@@ -248,6 +263,32 @@ def _choice(value: JsonValue, limits: Limits, at: str) -> str:
     return value
 
 
+def _attachment(value: JsonValue, _limits: Limits, at: str) -> dict[str, JsonValue]:
+    """What stands in the record for a file that is stored beside it."""
+    if not isinstance(value, Mapping) or set(value) != _ATTACHMENT_KEYS:
+        raise InvalidInput.at(at, f"must have {', '.join(sorted(_ATTACHMENT_KEYS))}, no more")
+    name = _text(value["name"], _FILE_NAME, f"{at}.name")
+    if "/" in name or "\\" in name:
+        raise InvalidInput.at(f"{at}.name", "must be the name of a file without a folder")
+    size = value["size"]
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST_INTEGER:
+        raise InvalidInput.at(f"{at}.size", "must be a number of bytes")
+    return {
+        "attachment": _shaped(value["attachment"], _ATTACHMENT_ID, f"{at}.attachment", "an id"),
+        "name": name,
+        "size": size,
+        "type": _shaped(value["type"], _MEDIA_TYPE, f"{at}.type", "a media type, like image/png"),
+        "sha256": _shaped(value["sha256"], _SHA_256, f"{at}.sha256", "64 digits of hexadecimal"),
+    }
+
+
+def _shaped(value: JsonValue, shape: re.Pattern[str], at: str, what: str) -> str:
+    text = _string(value, at)
+    if not shape.fullmatch(text):
+        raise InvalidInput.at(at, f"must be {what}")
+    return text
+
+
 def _identifier(
     parse: Callable[[str, str], str],
 ) -> Callable[[JsonValue, Limits, str], JsonValue]:
@@ -277,5 +318,9 @@ _PARSERS: Mapping[FieldType, Callable[[JsonValue, Limits, str], JsonValue]] = {
     FieldType.ACCOUNT: _identifier(identifier.account_number),
     FieldType.IDENTITY_NUMBER: _identifier(identifier.identity_number),
     FieldType.TAX_CODE: _identifier(identifier.tax_code),
+    FieldType.SOCIAL_INSURANCE_NUMBER: _identifier(identifier.social_insurance_number),
+    FieldType.IBAN: _identifier(identifier.iban),
+    FieldType.CARD: _identifier(identifier.card_number),
     FieldType.CHOICE: _choice,
+    FieldType.ATTACHMENT: _attachment,
 }

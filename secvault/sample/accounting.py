@@ -57,6 +57,8 @@ def accounting_records(
         yield _invoice_record(invoice, draw)
     yield from _payments(cast, draw, invoices)
     yield from _tax_filings(cast, draw)
+    for count, supplier in enumerate(cast.suppliers, 1):
+        yield _supplier(supplier, count, draw)
 
 
 def _invoice(cast: Cast, draw: Draw, count: int, issued_on: date) -> Invoice:
@@ -176,6 +178,30 @@ def _tax_filings(cast: Cast, draw: Draw) -> Iterator[SampleRecord]:
             "status": "accepted" if filed else "draft",
         }
         yield sample_record("accounting", "tax_filings", f"tax-{count:04d}", values)
+
+
+def _supplier(supplier: Company, count: int, draw: Draw) -> SampleRecord:
+    contact, abroad = supplier.contact, supplier.foreign
+    since = days_ago(draw, 2400, 560)
+    return sample_record(
+        "accounting",
+        "suppliers",
+        f"sup-{count:04d}",
+        {
+            "name": supplier.name,
+            "tax_code": supplier.tax_code,
+            "country": "DE" if abroad else "VN",
+            "contact": contact.full_name,
+            "email": contact.email,
+            "phone": contact.phone,
+            "bank": supplier.bank,
+            "bank_account": None if abroad else supplier.account,
+            "iban": supplier.account if abroad else None,
+            "credit_limit": money(amount_between(draw, 10_000_000, 2_000_000_000)),
+            "since": day(since),
+            "ended_on": day(days_ago(draw, 500)) if chance(draw, 15) else None,
+        },
+    )
 
 
 def _after_quarter(year: int, quarter: int) -> date:

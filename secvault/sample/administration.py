@@ -48,6 +48,7 @@ def _asset(cast: Cast, draw: Draw, count: int) -> SampleRecord:
     kind, names, least, most = draw.choices(_ASSETS, (45, 20, 5, 15, 15))[0]
     bought_on = days_ago(draw, 2000, 10)
     used = kind != "furniture" and chance(draw, 80)
+    disposed_on = days_ago(draw, 9) if not used and chance(draw, 20) else None
     key = "-".join(f"{draw.randrange(36**4):04X}"[-4:] for _ in range(4))
     return sample_record(
         "administration",
@@ -63,10 +64,15 @@ def _asset(cast: Cast, draw: Draw, count: int) -> SampleRecord:
             "location": draw.choice(_PLACES),
             "bought_on": day(bought_on),
             "warranty_until": day(bought_on + timedelta(days=2 * 365)),
+            "disposed_on": day(disposed_on),
             "price": money(amount_between(draw, least * 1_000_000, most * 1_000_000)),
-            "status": "in_use" if used else draw.choice(("in_store", "in_repair")),
+            "status": "in_use" if used else _unused(draw, disposed=disposed_on is not None),
         },
     )
+
+
+def _unused(draw: Draw, *, disposed: bool) -> str:
+    return "disposed" if disposed else draw.choice(("in_store", "in_repair"))
 
 
 def _visitor(cast: Cast, draw: Draw, count: int) -> SampleRecord:

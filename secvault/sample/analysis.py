@@ -58,8 +58,20 @@ _STUDIES = (
 )
 
 
+_RISKS = (
+    "Nhóm dưới năm người có thể nhận ra cá nhân",
+    "Joined with the pay list, salaries of heads could be guessed",
+)
+
+
 def analysis_records(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRecord]:
-    """All records of the department."""
+    """All records of the department: so many data sets, and what was asked for to make them."""
+    yield from _datasets(cast, draw, count)
+    for n in range(1, count + 1):
+        yield _request(cast, draw, n)
+
+
+def _datasets(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRecord]:
     for n in range(1, count + 1):
         name, purpose, sources, method, finding = _STUDIES[(n - 1) % len(_STUDIES)]
         refreshed_on = days_ago(draw, 400, 1)
@@ -82,3 +94,28 @@ def analysis_records(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRecor
                 "findings": finding if chance(draw, 70) else None,
             },
         )
+
+
+def _request(cast: Cast, draw: Draw, count: int) -> SampleRecord:
+    _, purpose, sources, _, _ = _STUDIES[(count - 1) % len(_STUDIES)]
+    requested_on = days_ago(draw, 500, 20)
+    status = draw.choices(("granted", "asked", "refused", "withdrawn"), (70, 15, 10, 5))[0]
+    decided = status in {"granted", "refused"}
+    decided_on = requested_on + timedelta(days=draw.randint(1, 14))
+    return sample_record(
+        "analysis",
+        "data_requests",
+        f"req-{count:04d}",
+        {
+            "requested_by": draw.choice(cast.teams["analysis"]).id,
+            "purpose": purpose,
+            "sources": sources,
+            "basis": draw.choice(("de_identified", "de_identified", "contract", "law")),
+            "requested_on": day(requested_on),
+            "decided_on": day(decided_on) if decided else None,
+            "decided_by": draw.choice(cast.teams["it"]).id if decided else None,
+            "dataset": f"ds-{count:04d}" if status == "granted" else None,
+            "risks": draw.choice(_RISKS) if chance(draw, 40) else None,
+            "status": status,
+        },
+    )

@@ -127,6 +127,7 @@ def _insurance(employee: Employee, draw: Draw) -> SampleRecord:
             "employee_rate": "10.5",
             "employer_rate": "21.5",
             "since": day(employee.hired_on),
+            "until": day(employee.left_on),
             "last_claim_on": day(max(employee.hired_on, days_ago(draw, 700))) if claimed else None,
             "last_claim": draw.choice(_CLAIMS) if claimed else None,
             "status": "closed" if employee.left_on else "active",

@@ -3,7 +3,8 @@
 Telephone: +84 95 lay with a network that closed in 2012 and was given to no one since;
 +44 7700 900xxx is kept free for drama by Ofcom. Citizen numbers begin with 099 and tax codes with
 99, codes of no province. Accounts begin with 9990 at banks that do not exist, IBANs name the
-German bank code 99999999 (none begins with 9).
+German bank code 99999999 (none begins with 9). Cards begin with 9999: a first 9 stands for the
+country whose three digits follow, and 999 is none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ def account(draw: Draw, *, foreign: bool = False) -> str:
     number = f"99999999{digits(draw, 10)}"
     # D and E count as 13 and 14, the check digits as 00 (ISO 7064, mod 97-10).
     return f"DE{98 - int(f'{number}131400') % 97:02d}{number}"
+
+
+def card(draw: Draw) -> str:
+    """A card of sixteen digits with its check digit (Luhn)."""
+    number = f"9999{digits(draw, 11)}"
+    doubled = "".join(str(int(n) * (2 - at % 2)) for at, n in enumerate(number))
+    return f"{number}{-sum(map(int, doubled)) % 10}"
 
 
 def identity(draw: Draw, born: date, *, female: bool) -> str:

@@ -133,6 +133,7 @@ def _formula(cast: Cast, draw: Draw, formula: Formula, *, retired: bool) -> Samp
             "unit_cost": money(amount_between(draw, 8_000, 180_000)),
             "approved_by": draw.choice(cast.teams["production"]).id,
             "approved_on": day(days_ago(draw, 1200, 366)),
+            "withdrawn_on": day(days_ago(draw, 365, 30)) if retired else None,
             "status": "retired" if retired else "approved",
         },
     )
@@ -176,6 +177,8 @@ def _work_order(cast: Cast, draw: Draw, order: WorkOrder) -> SampleRecord:
 
 def _machine(draw: Draw, count: int) -> SampleRecord:
     price = amount_between(draw, 40_000_000, 3_000_000_000)
+    # Some have been sold, and are still on the books.
+    disposed_on = days_ago(draw, 190, 5) if count % 9 == 3 else None
     settings = (
         f"tốc độ = {draw.randrange(20, 180)} sp/phút\n"
         f"nhiệt độ = {draw.randrange(20, 140)} °C\n"
@@ -193,9 +196,12 @@ def _machine(draw: Draw, count: int) -> SampleRecord:
             "line": draw.choice(LINES),
             "critical": chance(draw, 30),
             "commissioned_on": day(days_ago(draw, 3600, 200)),
-            "next_service_on": day(days_ago(draw, 0, -180)),
+            "next_service_on": day(days_ago(draw, 0, -180)) if disposed_on is None else None,
+            "disposed_on": day(disposed_on),
             "settings": settings,
             "purchase_price": money(price),
-            "status": draw.choices(("running", "in_service", "out_of_order"), (88, 8, 4))[0],
+            "status": "retired"
+            if disposed_on
+            else draw.choices(("running", "in_service", "out_of_order"), (88, 8, 4))[0],
         },
     )

@@ -23,6 +23,12 @@ from secvault.sample.record import (
 
 # Transfers of half a billion đồng and more take the high-value channel.
 _HIGH_VALUE = 500_000_000
+_REASONS = ("not_authorised", "not_delivered", "twice", "wrong_amount")
+_STATEMENTS = (
+    "Tôi không thực hiện giao dịch này.\nThẻ vẫn ở chỗ tôi.",
+    "The goods never came, and the shop does not answer.",
+    "Bị trừ tiền hai lần cho một đơn hàng.",
+)
 _PURPOSES = (
     "Thanh toan hop dong",
     "Chuyen tien gia dinh",
@@ -34,7 +40,13 @@ _PURPOSES = (
 
 
 def settlement_records(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRecord]:
-    """All records of the department, in the order of booking."""
+    """All records of the department: so many transactions, and a dispute over one in ten."""
+    yield from _transactions(cast, draw, count)
+    for n in range(1, count // 10 + 1):
+        yield _dispute(cast, draw, n)
+
+
+def _transactions(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRecord]:
     holders = [
         (person.full_name, number.account(draw, foreign=person.foreign), person.foreign)
         for person in cast.passers_by
@@ -76,3 +88,27 @@ def settlement_records(cast: Cast, draw: Draw, count: int) -> Iterator[SampleRec
                 "status": settled if value_date <= TODAY else "pending",
             },
         )
+
+
+def _dispute(cast: Cast, draw: Draw, count: int) -> SampleRecord:
+    holder = draw.choice(cast.passers_by)
+    received_on = days_ago(draw, 60, 1)
+    status = draw.choices(("open", "refunded", "rejected"), (30, 50, 20))[0]
+    closed_on = min(TODAY, received_on + timedelta(days=draw.randint(1, 45)))
+    return sample_record(
+        "settlement",
+        "disputes",
+        f"dis-{count:04d}",
+        {
+            "transaction": f"trx-{count * 10:04d}",
+            "cardholder": holder.full_name,
+            "card": number.card(draw),
+            "refund_iban": number.account(draw, foreign=True) if holder.foreign else None,
+            "amount": money(amount_between(draw, 50_000, 30_000_000)),
+            "reason": draw.choice(_REASONS),
+            "received_on": day(received_on),
+            "closed_on": None if status == "open" else day(closed_on),
+            "statement": draw.choice(_STATEMENTS) if chance(draw, 60) else None,
+            "status": status,
+        },
+    )

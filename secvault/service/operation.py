@@ -31,6 +31,8 @@ class Caller:
     asked to approve, when the operation turns out to need one; empty to ask nobody. address: where
     the request comes from, as the server's socket has it; empty for what comes by none. ticket:
     what the caller names as the cause, of a form that `Surroundings.is_ticket` knows; may be empty.
+    commissioned: the program does now what this person asked for earlier; their session may have
+    ended since, but they must still be there, and hold the rights.
     """
 
     principal: Principal
@@ -39,6 +41,7 @@ class Caller:
     reason: str = ""
     address: str = ""
     ticket: str = ""
+    commissioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Operation:
     path, most general first, for the audit log. about: what the store says of the one object, for
     conditions that look at it; asked in the transaction of the act where there is one. made: the
     same of who made it; on the connection of the act with True, when the object must stay as it is
-    until that ends.
+    until that ends. kind: of the audit entry, where it is not the action.
     """
 
     action: str
@@ -59,6 +62,7 @@ class Operation:
     field: str = NO_FIELD
     made: Callable[[Connection, bool], Made] | None = None
     about: Callable[[Connection], About] | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,17 @@ class Spine:
         """How each field of a record is shown to the caller. about: what the record is about."""
         return self._asking.field_access(caller, department, collection, fields, about)
 
+    def revealable(
+        self,
+        caller: Caller,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        about: About | None = None,
+    ) -> tuple[str, ...]:
+        """Those of the fields that the caller may reveal; see `Asking.revealable`."""
+        return self._asking.revealable(caller, department, collection, fields, about)
+
     def read(
         self,
         caller: Caller,
@@ -182,7 +193,13 @@ class Spine:
                 self.concerning(caller, operation, decision),
                 self._store.write() as connection,
             ):
-                standing.require(connection, self._clock, caller.principal, operation.action)
+                standing.require(
+                    connection,
+                    self._clock,
+                    caller.principal,
+                    operation.action,
+                    commissioned=caller.commissioned,
+                )
                 # A right that was taken away since the decision opens nothing any more.
                 require_allowed([self._asking.decide(caller, operation, connection, hold=True)])
                 proposal = self._proposal(connection, caller, operation, terms)
@@ -317,7 +334,7 @@ class Spine:
     ) -> Event:
         """What the audit log keeps of the operation."""
         detail = done.detail if done else {}
-        return Event(
+        event = Event(
             operation.action,
             outcome,
             actor_of(caller.principal),
@@ -330,6 +347,7 @@ class Spine:
             caller.request_id,
             _with_more(caller, decision, detail),
         )
+        return _as_of_kind(event, operation.kind) if operation.kind else event
 
 
 def _as_of_kind(event: Event, kind: str) -> Event:

@@ -12,24 +12,36 @@ from sqlalchemy import Connection, text
 
 from secvault.access.vocabulary import PRIVILEGED
 from secvault.clock import Clock
-from secvault.identity import sessions, tokens
+from secvault.errors import NotAuthenticated
+from secvault.identity import people, sessions, tokens
 from secvault.identity.principal import Principal
 
 # ASCII "svadmin": the lock of this program for administration, in PostgreSQL's space of locks.
 _ADMINISTRATION = int.from_bytes(b"svadmin", "big")
 
 
-def require(connection: Connection, clock: Clock, who: Principal, action: str) -> None:
+def require(
+    connection: Connection,
+    clock: Clock,
+    who: Principal,
+    action: str,
+    *,
+    commissioned: bool = False,
+) -> None:
     """Return when the credential is still good, in the transaction that is to do `action`.
 
-    Raises NotAuthenticated.
+    commissioned: see `Caller`. Raises NotAuthenticated.
     """
     privileged = action in PRIVILEGED
     if privileged and connection.dialect.name == "postgresql":
         # Administration goes one by one, as everything does on SQLite: what takes grants and
         # credentials away is among it. First of all locks, so that no two wait in a circle.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADMINISTRATION})
-    require_shown(connection, clock, who, hold=privileged)
+    if commissioned and who.kind == "user":
+        if people.read_person(connection, who.id).state != people.ACTIVE:
+            raise NotAuthenticated("whoever asked for this may not sign in any more")
+    else:
+        require_shown(connection, clock, who, hold=privileged)
 
 
 def require_shown(

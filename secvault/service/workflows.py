@@ -15,8 +15,13 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
+from secvault.service.erasing import retention_runs
+from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
+from secvault.service.record_imports.requests import IMPORT
+from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
+from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
@@ -29,7 +34,9 @@ NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, and conflicts are looked for."""
+    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, and what
+    has been kept for long enough is listed.
+    """
     plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
         for name, plan in service.settings.backup.plans.items()
@@ -39,7 +46,13 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
         Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)
         for name, chosen in service.settings.reviews.campaigns.items()
     )
-    return (*plans, *reviews, NIGHTLY)
+    due = service.settings.retention
+    proposals = (
+        (Schedule(PROPOSAL, "due", due.schedule, due.time_zone, due.missed),)
+        if due.schedule
+        else ()
+    )
+    return (*plans, *reviews, NIGHTLY, *proposals)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -59,7 +72,12 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
+        # What keeps an import from going on is on its row; only a store out of reach is waited for.
+        Workflow(IMPORT, (Step("import", _in(service, _import), retries=6, wait=5.0),)),
+        Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
+        Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
+        Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
@@ -168,9 +186,34 @@ def _rewrap(service: Service, context: JobContext) -> JsonValue:
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
 
 
+def _import(service: Service, context: JobContext) -> JsonValue:
+    done = do_import(service, context.plan, context.cancel)
+    return {"state": done.state, "records": done.created + done.updated}
+
+
+def _migrate(service: Service, context: JobContext) -> JsonValue:
+    done = do_requested_migration(
+        service, _jobs_caller(), context.plan, context.job, context.cancel
+    )
+    return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
+
+
 def _start_review(service: Service, context: JobContext) -> JsonValue:
     begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
     return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
+
+
+def _propose_retention(service: Service, context: JobContext) -> JsonValue:
+    view = retention_runs.propose(service, _jobs_caller(), None, context.job)
+    return retention_runs.job_result(view)
+
+
+def _retain_records(service: Service, context: JobContext) -> JsonValue:
+    # The plan of the job is the run that was approved.
+    view = retention_runs.work(
+        service, _jobs_caller(), context.plan, lambda _done, _of: None, context.cancel
+    )
+    return retention_runs.job_result(view)
 
 
 def _unseen(_progress: Progress) -> None:

@@ -20,10 +20,12 @@ from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
+from secvault.service.attachment_collection import collect_due
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.policies.first import look_at_folder
+from secvault.service.record_imports.requests import forget_stale
 from secvault.service.reviews import lapsing
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
@@ -205,8 +207,10 @@ def _watch(
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
             _guarded(log, "grant.keeping_failed", lambda: keep_enough(service))
             _guarded(log, "grant.warning_failed", lambda: warn_of_ends(service))
+            _guarded(log, "attachment.collecting_failed", lambda: collect_due(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
+            _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
 

@@ -110,6 +110,18 @@ class Store:
             finally:
                 driver.execute("PRAGMA foreign_keys=ON")
 
+    @contextmanager
+    def aside(self) -> Iterator[Connection]:
+        """The writer's connection in its turn, outside of any transaction: for upkeep.
+
+        Raises Unavailable, Damaged.
+        """
+        engine = self.writer
+        if self.dialect == "postgresql":
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with _reachable(), engine.connect() as connection, self.turn():
+            yield connection
+
     def close(self) -> None:
         """Give all connections back."""
         self.reader.dispose()
@@ -246,7 +258,7 @@ def _name_what_is_no_database_error(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def name(context: ExceptionContext) -> None:
         if isinstance(context.original_exception, OverflowError | UnicodeEncodeError):
-            raise _unfit() from None
+            raise unfit() from None
         if isinstance(context.original_exception, UnicodeDecodeError):
             raise _unreadable() from None
 
@@ -258,7 +270,7 @@ def _reachable() -> Iterator[None]:
     except IntegrityError as error:
         raise Conflict("it exists already, or changed at the same moment; read again") from error
     except DataError:
-        raise _unfit() from None
+        raise unfit() from None
     except DBAPIError as error:
         raise _named(error) from error
     except TimeoutError as error:
@@ -286,7 +298,8 @@ def _unreadable() -> Damaged:
     return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
 
 
-def _unfit() -> InvalidInput:
+def unfit() -> InvalidInput:
+    """The error for a value that no database takes, whichever error of Python's says so."""
     return InvalidInput(
         "a value does not fit the database: a number of more than 64 bits, or a text with a NUL or "
         "a lone surrogate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -158,6 +159,38 @@ def test_a_changed_number_of_a_record_is_found(
     assert (code, "payroll/pay-1" in said) == (5, True), said
 
 
+IN_INDEX = "collection = 'payroll' AND field = 'bank_account' AND kind = 'exact'"
+TOKEN_OF_PAY_2 = f"SELECT token FROM record_index WHERE {IN_INDEX} AND record = 'pay-2'"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE record_index SET token = x'00000000'",
+        f"UPDATE record_index SET token = ({TOKEN_OF_PAY_2})",
+        "DELETE FROM record_index",
+    ],
+    ids=["changed", "of-another", "gone"],
+)
+def test_a_changed_index_shows_no_other_data_and_is_found_by_the_check(
+    furnished: Furnished, change: str
+) -> None:
+    with furnished.installation.sql() as database:
+        changed = database.execute(f"{change} WHERE {IN_INDEX} AND record = 'pay-1'")
+        assert changed.rowcount == 1
+    code, said = furnished.read()
+    assert (code, KEPT["pay-1"] in said) == (0, True), said
+    found = furnished.installation.run(
+        *("records", "search", "payroll", "--ask", "bank_account", "--json"),
+        stdin=f"{KEPT['pay-2']}\n",
+        SECVAULT_TOKEN=furnished.token,
+    )
+    assert found.returncode == 0, found
+    assert [one["id"] for one in json.loads(found.stdout)["records"]] == ["pay-2"]
+    checked = furnished.installation.run("records", "check", "payroll")
+    assert (checked.returncode, "pay-1" in checked.stdout + checked.stderr) == (5, True), checked
+
+
 def test_a_flipped_bit_in_a_named_key_stops_its_use_and_names_it(furnished: Furnished) -> None:
     flip(furnished.installation, "named_key_version", "wrapped", "name = 'sums'")
     with furnished.installation.opened() as service, service.store.read() as connection:
@@ -254,7 +287,18 @@ def swap_collections_and_keys(installation: Installation) -> None:
     )
 
 
+def swap_subjects(installation: Installation) -> None:
+    """Put a record under the data key of somebody else."""
+    with installation.sql() as database:
+        database.execute(
+            "INSERT INTO data_key SELECT collection, 'nv-0043', wrapped, created_at FROM data_key "
+            f"WHERE {IN_PAYROLL}"
+        )
+        database.execute(f"UPDATE record SET subject = 'nv-0043' WHERE {IN_PAYROLL}")
+
+
 SWAPS = [
+    swap_subjects,
     swap_fields,
     swap_fields_of_two_records,
     swap_records,
@@ -279,7 +323,7 @@ def test_over_http_damage_is_a_problem_without_any_data(furnished: Furnished) ->
     swap_fields_of_two_records(furnished.installation)
     flip(furnished.installation, "record", "tag", "collection = 'contracts'")
     paths = ["payroll/pay-1", "payroll/pay-2", "payroll", "contracts/pay-1"]
-    paths += ["payroll/pay-1/fields/bank_account", "payroll/pay-1/fields/full_name"]
+    paths += ["payroll/pay-1/fields/month", "payroll/pay-1/fields/full_name"]
     with furnished.installation.serving():
         for path in paths:
             answer = furnished.installation.call("GET", f"/api/v1/records/{path}", furnished.token)

@@ -43,10 +43,16 @@ OF_DATA = (
     "config.",
     "data.",
     "drill.",
+    "erasure.",
+    "hold.",
+    "index.",
     "key.",
     "mount.",
     "record.",
+    "retention.",
     "root.",
+    "subject.",
+    "schema.",
     "vault.",
 )
 

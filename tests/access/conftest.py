@@ -48,7 +48,8 @@ def fields() -> Mapping[str, Mapping[str, str]]:
     }
     collections = (
         "invoices payments tax_filings employees contracts payroll insurance formulas work_orders "
-        "equipment inspections complaints datasets assets visitors shipments warehouse transactions"
+        "equipment inspections complaints datasets assets visitors shipments warehouse "
+        "transactions suppliers data_requests disputes"
     )
     return dict.fromkeys(collections.split(), every)
 

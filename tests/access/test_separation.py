@@ -20,7 +20,7 @@ from secvault.access.separation import (
     parse_separation,
 )
 from secvault.errors import ConfigurationError
-from secvault.records.collection import load_collections
+from secvault.records.collection_files import load_collections
 
 POLICIES = Path(__file__).parents[2] / "policies"
 HEAD = """id = "one"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from secvault.crypto.aead import Random, seal
 from secvault.crypto.canonical import JsonValue
-from secvault.crypto.field import FieldAddress, open_field, seal_field
+from secvault.crypto.field import FieldAddress, open_field, seal_field, seal_fields
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
 
@@ -47,6 +47,18 @@ def test_the_value_comes_back_with_its_type(at: FieldAddress, value: JsonValue) 
     back = open_field(seal_field(value, key, at), key, at)
 
     assert (type(back), back) == (type(value), value)
+
+
+@given(at=addresses, values=st.dictionaries(names, st.none() | st.integers(-99, 99) | names))
+def test_fields_sealed_together_are_sealed_as_each_alone(
+    at: FieldAddress, values: dict[str, JsonValue]
+) -> None:
+    key = Secret(bytes(32))
+    sealed = seal_fields(values, key, at.collection, at.record)
+    for name, value in values.items():
+        assert open_field(sealed[name], key, replace(at, field=name)) == value
+    assert list(sealed) == list(values)
+    assert len({envelope[1:13] for envelope in sealed.values()}) == len(values)
 
 
 @given(at=addresses, elsewhere=addresses)

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from secvault.crypto.canonical import canonical_json
 from secvault.errors import ConfigurationError, FieldError, InvalidInput
 from secvault.records.collection import (
-    NAME,
     Collection,
     Sensitivity,
-    load_collections,
-    load_departments,
     parse_record,
 )
+from secvault.records.collection_files import load_collections, load_departments
+from secvault.records.declared import NAME
 from secvault.records.mask import Mask
 from secvault.records.value import FieldType
 
@@ -83,14 +82,14 @@ def payroll(written: Callable[[str], Path]) -> Collection:
 def test_the_shipped_files_declare_every_collection_of_the_back_office() -> None:
     departments = load_departments(SHIPPED)
     assert {name: list(department.collections) for name, department in departments.items()} == {
-        "accounting": ["invoices", "payments", "tax_filings"],
+        "accounting": ["invoices", "payments", "tax_filings", "suppliers"],
         "administration": ["assets", "visitors"],
-        "analysis": ["datasets"],
+        "analysis": ["datasets", "data_requests"],
         "hr": ["employees", "contracts", "payroll", "insurance"],
         "logistics": ["shipments", "warehouse"],
         "production": ["formulas", "work_orders", "equipment"],
         "quality": ["inspections", "complaints"],
-        "settlement": ["transactions"],
+        "settlement": ["transactions", "disputes"],
     }
 
 

@@ -118,3 +118,29 @@ def test_the_benchmark_of_sign_ins_runs_to_its_end(tmp_path: Path) -> None:
     assert (latency["peer"], latency["budget"]) == ("quiet", 0.5)
     assert latency["ours"] > 0
     assert rate["ours"] > 0
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_benchmark_of_records_runs_to_its_end(postgresql_server: str, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.records", "--records", "400", "--rounds", "2",
+         "--lookups", "20", "--pages", "5", "--processes", "1", "--json", str(out)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "SVTEST_POSTGRESQL": postgresql_server,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = {row["name"]: row for row in json.loads(out.read_text("utf-8"))["rows"]}
+    for engine in ("SQLite", "PostgreSQL"):
+        assert rows[f"{engine}: import"]["ours"] > 0
+        assert rows[f"{engine}: other rows touched by it"]["ours"] == 0
+        assert rows[f"{engine}: an encrypted field"]["ours"] > 29
+        assert rows[f"{engine}: lookup by blind index"]["budget"] == 0.5

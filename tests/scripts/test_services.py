@@ -31,6 +31,7 @@ OF_EACH = {
         "SVTEST_PKCS11_PIN",
     ],
     "go": ["SVTEST_GO", "SVTEST_GO_SOURCES"],
+    "libreoffice": ["SVTEST_SOFFICE"],
 }
 
 # Each does something that only a working server can do and prints what came back.
@@ -90,6 +91,11 @@ env = {**os.environ, "GO111MODULE": "off", "GOPATH": os.environ["SVTEST_GO_SOURC
 command = [os.environ["SVTEST_GO"], "list", "golang.org/x/mod/sumdb/tlog"]
 subprocess.run(command, env=env, check=True)
 """,
+    "libreoffice": """
+import os, subprocess
+said = subprocess.check_output([os.environ["SVTEST_SOFFICE"], "--version"], text=True)
+print(said.split()[0])
+""",
 }
 ANSWERS = {
     "postgresql": "(True,)\n('200',)\n",
@@ -98,6 +104,7 @@ ANSWERS = {
     "openbao": "aGVsbG8=\n['main/']\n",
     "softhsm": "256\n",
     "go": "golang.org/x/mod/sumdb/tlog\n",
+    "libreoffice": "LibreOffice\n",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,15 @@ def more(row: str = BANK, bundle: Bundle = SHIPPED) -> Bundle:
     return changed({"roles.csv": lambda text: text + row}, bundle)
 
 
+def heads_read_accounts(service: Service) -> None:
+    """Let heads of hr read and search what they only reveal by the shipped policy, programs too."""
+    rows = "".join(
+        f"p,role:hr.head,hr,payroll,class:{one},record.read,always,allow,head-reads-{one}\n"
+        for one in ("bank", "salary")
+    )
+    forced(service, more(rows))
+
+
 def less(*words: str, bundle: Bundle = SHIPPED) -> Bundle:
     """The policy without the rows that contain one of these words."""
 
@@ -70,6 +80,18 @@ def changed(edits: Mapping[str, Callable[[str], str]], bundle: Bundle = SHIPPED)
         assert edited != texts[name], name
         texts[name] = edited
     return bundle_of(texts)
+
+
+def raised(text: str, collection: str) -> str:
+    """The file of a department with the version of one collection one higher."""
+    head, mark, tail = text.partition(f"[collections.{collection}]\n")
+    number = re.compile(r"^version = ([0-9]+)$", re.MULTILINE)
+    here, end, rest = tail.partition("\n\n")
+    found = number.search(here)
+    if found is None:
+        return f"{head}{mark}version = 2\n{tail}"
+    higher = number.sub(f"version = {int(found[1]) + 1}", here, count=1)
+    return f"{head}{mark}{higher}{end}{rest}"
 
 
 def applied(service: Service, caller: Caller, bundle: Bundle, **more: Any) -> Version:

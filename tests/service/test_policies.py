@@ -36,6 +36,7 @@ from tests.service.policy_house import (
     changed,
     less,
     more,
+    raised,
     without_policies,
     without_tests,
 )
@@ -169,7 +170,8 @@ def test_the_plan_says_who_gains_and_loses_and_applying_it_does_just_that(
 ) -> None:
     plan = policies.plan(service, operator, more())
     who = clerk.principal.subject
-    assert set(plan.gains) == {"role:hr.clerk", who}
+    gaining = {plan.names.get(one, one) for one in plan.gains}
+    assert gaining == {"role:hr.clerk", "role:hr.head", "clerk", "head"}
     assert plan.names[who] == "clerk"
     (gain,) = plan.gains[who]
     assert (gain.action, gain.fields, str(gain.after)) == ("record.read", ("bank_account",), "yes")
@@ -307,10 +309,16 @@ def test_a_field_may_change_its_class_and_what_is_stored_stays_readable(
     def reclassed(text: str) -> str:
         at = text.index("[collections.payroll.fields.working_days]")
         head, tail = text[:at], text[at:]
-        return head + tail.replace('class = "normal"', 'class = "salary"\nmask = "hidden"', 1)
+        return raised(
+            head + tail.replace('class = "normal"', 'class = "salary"\nmask = "hidden"', 1),
+            "payroll",
+        )
 
     plan = policies.plan(service, operator, changed({"collections/hr.toml": reclassed}))
-    assert plan.changes.collections == ("payroll.working_days: class normal, then salary",)
+    assert plan.changes.collections == (
+        "payroll: version 2, then 3",
+        "payroll.working_days: class normal, then salary; mask none, then hidden",
+    )
     assert any(
         change.fields == ("working_days",) and change.lost
         for change in plan.losses["role:hr.clerk"]

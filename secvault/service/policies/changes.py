@@ -10,6 +10,7 @@ from secvault.access.in_force import InForce
 from secvault.access.obligations import Obligations, Slot
 from secvault.access.rules import Rules
 from secvault.records.collection import Collection
+from secvault.records.schema_description import described, differences
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,22 @@ def _collections(old: Mapping[str, Collection], new: Mapping[str, Collection]) -
         elif was != will:
             if was.department != will.department:
                 yield f"{name}: of {was.department}, then of {will.department}"
-            yield from _fields(was, will)
+            yield from _schema(was, will)
 
 
-def _fields(old: Collection, new: Collection) -> Iterator[str]:
-    for name in sorted({*old.fields, *new.fields}):
-        was, will = old.fields.get(name), new.fields.get(name)
-        at = f"{new.name}.{name}"
-        if will is None:
-            yield f"{at}: removed"
-        elif was is None:
-            yield f"{at}: added, {will.type} of class {will.sensitivity}"
-        elif was != will:
-            said = []
-            if was.type != will.type:
-                said.append(f"type {was.type}, then {will.type}")
-            if was.sensitivity != will.sensitivity:
-                said.append(f"class {was.sensitivity}, then {will.sensitivity}")
-            yield f"{at}: {'; '.join(said) or 'title, mask or limits changed'}"
+def _schema(old: Collection, new: Collection) -> Iterator[str]:
+    if old.version != new.version:
+        yield f"{new.name}: version {old.version}, then {new.version}"
+    for field, text in differences(described(old), described(new)):
+        yield f"{new.name}.{field}: {text}" if field else f"{new.name}: {text}"
+    for name in _worded(old, new):
+        yield f"{name}: words changed"
+
+
+def _worded(old: Collection, new: Collection) -> Iterator[str]:
+    reasons = [one.retention.reason if one.retention else {} for one in (old, new)]
+    if old.title != new.title or reasons[0] != reasons[1]:
+        yield new.name
+    for name in sorted(old.fields.keys() & new.fields.keys()):
+        if old.fields[name].title != new.fields[name].title:
+            yield f"{new.name}.{name}"

@@ -13,6 +13,7 @@ from secvault.audit.log import AuditLog
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import ConfigurationError, Conflict
+from secvault.records.schema_versions import note_schemas
 from secvault.service.policies.published import parse_bundle
 from secvault.store import Store
 
@@ -51,7 +52,7 @@ def ensure_published(settings: Settings, store: Store, clock: Clock, audit: Audi
         if latest_version(connection) is not None:
             return
     bundle = read_folder(settings.policy_folder)
-    parse_bundle(bundle)
+    policy = parse_bundle(bundle)
     try:
         with store.write() as connection:
             version = publish(
@@ -62,6 +63,7 @@ def ensure_published(settings: Settings, store: Store, clock: Clock, audit: Audi
                 by="system:secvault",
                 note="the files that were there at the start",
             )
+            note_schemas(connection, policy.collections.values(), version.number)
             audit.enqueue(connection, _published(version))
     except Conflict:
         # Another process was first; what it published counts.

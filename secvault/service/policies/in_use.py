@@ -31,15 +31,14 @@ def blocked_by_records(
     for name, collection in old.items():
         kept = new.get(name)
         if kept is None:
-            if _has_records(connection, name):
+            if has_records(connection, name):
                 yield f"collection {name} has records; it cannot be removed before they are"
             continue
         for field in collection.fields.values():
-            if _fits(field, kept.fields.get(field.name)):
-                continue
-            if _has_values(connection, name, field.name):
-                what = "change its type" if field.name in kept.fields else "be removed"
-                yield f"field {name}.{field.name} has values; it cannot {what} before they are gone"
+            if not _fits(field, kept.fields.get(field.name)) and _has_values(
+                connection, name, field.name
+            ):
+                yield _kept_as_it_is(collection, field, kept.fields.get(field.name))
     paths = {path.partition("/")[0] for path in connection.execute(select(mount.c.path)).scalars()}
     for name in sorted(new.keys() - old.keys()):
         if name in paths:
@@ -89,7 +88,18 @@ def _fits(old: Field, new: Field | None) -> bool:
     return new is not None and new.type == old.type
 
 
-def _has_records(connection: Connection, collection: str) -> bool:
+def _kept_as_it_is(collection: Collection, old: Field, new: Field | None) -> str:
+    at = f"field {collection.name}.{old.name} has values"
+    if new is None:
+        return f"{at}; it cannot be removed: write retired = true on it, and they stay readable"
+    return (
+        f"{at}; it cannot change its type from {old.type} to {new.type}: add a field of that type "
+        "beside it, and write retired = true on this one"
+    )
+
+
+def has_records(connection: Connection, collection: str) -> bool:
+    """Whether a collection has any."""
     query = select(record.c.id).where(record.c.collection == collection).limit(1)
     return connection.execute(query).first() is not None
 

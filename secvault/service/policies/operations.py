@@ -15,7 +15,9 @@ from secvault.access.grants import close_run_out, read_live
 from secvault.access.publication import Version
 from secvault.errors import Conflict
 from secvault.identity import names
+from secvault.records import index_state
 from secvault.records.record import ensure_collection_keys
+from secvault.records.schema_versions import note_schemas
 from secvault.service.approval import Proposal, Terms
 from secvault.service.approvals.subjects import name_of
 from secvault.service.policies.first import PLACE, Folder, look_at_folder
@@ -189,12 +191,17 @@ def apply(
             note=said,
             proposal=proposal.digest,
         )
+        if not old.rescue:
+            # Of a policy from before schemas were noted.
+            note_schemas(connection, old.collections.values(), found.before.number)
+        note_schemas(connection, found.policy.collections.values(), version.number)
         close_run_out(connection, old.rules.roles - found.policy.rules.roles, at=at)
         ensure_collection_keys(
             connection,
             service.keyring,
             [one for name, one in found.policy.collections.items() if name not in old.collections],
         )
+        index_state.declare(connection, found.policy.collections.values(), at)
         service.approvers.notice(connection)
         detail = {**_detail(version), "from_version": found.before.number}
         return Outcome(version, detail=detail)

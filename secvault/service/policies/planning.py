@@ -41,6 +41,7 @@ from secvault.service.policies.in_use import (
 )
 from secvault.service.policies.published import parse_bundle
 from secvault.service.policies.quorum import unmet_quorums
+from secvault.service.policies.schemas import blocked_by_schemas, kept_otherwise
 from secvault.service.provided_roles import check_groups
 from secvault.service.service import Service
 
@@ -150,6 +151,7 @@ def make_plan(service: Service, connection: Connection, bundle: Bundle) -> Plan:
             *advise(policy.rules, policy.obligations),
             *advise_on_grants(policy.rules, policy.obligations, grants, at),
             *unmet_quorums(service.approvers, connection, policy),
+            *kept_otherwise(connection, in_force.collections, policy.collections),
         ),
         separation=apart,
         names=names,
@@ -189,6 +191,8 @@ def _blockers(
     at: int,
 ) -> Iterator[str]:
     yield from blocked_by_records(connection, in_force.collections, policy.collections)
+    known = {} if in_force.rescue else in_force.collections
+    yield from blocked_by_schemas(connection, known, policy.collections)
     yield from blocked_by_grants(policy, grants, at)
     # What stands in for a policy that cannot be read says nothing of who could do what.
     before, after = sights(in_force.rules, policy.rules)

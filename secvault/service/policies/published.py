@@ -27,7 +27,8 @@ from secvault.access.rules import Rules, assemble, check_model, parse_rules
 from secvault.access.separation import NOTHING_APART, Separation, parse_separation
 from secvault.config import shipped_policies
 from secvault.errors import ConfigurationError, FieldError, NotFound, Unavailable
-from secvault.records.collection import Collection, parse_collections
+from secvault.records.collection import Collection
+from secvault.records.collection_files import parse_collections
 
 KEPT = 8
 """How many parsed policies a process keeps; the oldest goes first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Table
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, text
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Integer, LargeBinary, Text
@@ -27,6 +27,8 @@ record = Table(
     Column("tag", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The version of the collection's schema that wrote it; 0 from before schemas had versions.
+    Column("schema_version", Integer, nullable=False, server_default=text("0")),
     # Whom and which team it is about, out of the plain fields, to be asked for; what is in `plain`
     # and under the tag decides. Null when the record does not say.
     Column("person", Text),
@@ -34,6 +36,15 @@ record = Table(
     # Which records of a collection are about somebody, or belong to a team, in order?
     Index(None, "collection", "person", "id"),
     Index(None, "collection", "team", "id"),
+    # Which records share the data key of a subject that is not the record itself?
+    Index(
+        None,
+        "collection",
+        "subject",
+        "id",
+        sqlite_where=text("subject <> id"),
+        postgresql_where=text("subject <> id"),
+    ),
 )
 
 # The fields that the two columns of `record` were filled from.

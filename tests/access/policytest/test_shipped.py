@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secvault.access.policytest import Report, check_policy_tests
-from secvault.records.collection import load_collections
+from secvault.records.collection_files import load_collections
 from tests.access.policytest.small import POLICIES, shipped_texts
 
 

@@ -1,0 +1,153 @@
+"""Excel by xlsxwriter, row by row: dates are dates, amounts are numbers, text is never a formula.
+
+Numbers that Excel would round (more than 15 significant digits), and days before its calendar, are
+written as text. Beyond 1,048,576 rows further sheets are begun. The sheet is collected in the
+scratch folder, in clear, and removed with the end of the export.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secvault.errors import InvalidInput
+from secvault.records.exports.column import Cell, Column, Kind
+from secvault.records.exports.writer import Rows, Style
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+    from xlsxwriter.format import Format as CellStyle
+    from xlsxwriter.worksheet import Worksheet
+
+MOST_ROWS = 1_048_576
+"""Of a sheet, its heading among them."""
+MOST_CHARACTERS = 32_767
+"""Of a cell, in UTF-16."""
+
+_EXACT_DIGITS = 15
+_FIRST_YEAR = 1901
+"""Excel counts a 29 February 1900 that there never was."""
+_PART = 1 << 20
+_WIDTHS = {Kind.TEXT: 24, Kind.DATETIME: 20}
+_NOT_IN_NAMES = str.maketrans("", "", "[]:*?/\\'")
+
+
+class XlsxFile:
+    """One workbook."""
+
+    def __init__(
+        self, columns: Sequence[Column], title: str, heads: Sequence[str], scratch: Path
+    ) -> None:
+        from xlsxwriter import Workbook  # noqa: PLC0415 - loaded where one is written
+
+        self._columns, self._heads = tuple(columns), tuple(heads)
+        self._title = title.translate(_NOT_IN_NAMES)[:24] or "records"
+        self._scratch = scratch
+        scratch.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self._file = scratch / "workbook.xlsx"
+        self._book: Workbook = Workbook(
+            str(self._file),
+            {
+                "constant_memory": True,
+                "tmpdir": str(scratch),
+                "strings_to_formulas": False,
+                "strings_to_numbers": False,
+                "strings_to_urls": False,
+                # Beyond 4 GiB as well.
+                "use_zip64": True,
+            },
+        )
+        self._heading: CellStyle = self._book.add_format({"bold": True, "text_wrap": True})
+        self._styles: dict[Kind, CellStyle] = {
+            Kind.TEXT: self._book.add_format({"num_format": "@"}),
+            Kind.DATE: self._book.add_format({"num_format": "yyyy-mm-dd"}),
+            Kind.DATETIME: self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+        }
+        self._number = 0
+        self._sheet = self._next_sheet()
+
+    def add(self, rows: Rows) -> bytes:
+        """Write the rows; the bytes come at the end."""
+        for row in rows:
+            if self._at == MOST_ROWS:
+                self._sheet = self._next_sheet()
+            for place, cell in enumerate(row):
+                if cell is not None:
+                    self._write(place, cell)
+            self._at += 1
+        return b""
+
+    def end(self) -> Iterator[bytes]:
+        """Put the workbook together, and give its bytes."""
+        self._book.close()
+        with self._file.open("rb") as made:
+            while part := made.read(_PART):
+                yield part
+
+    def drop(self) -> None:
+        """Remove the workbook and what it was made of."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _next_sheet(self) -> Worksheet:
+        self._number += 1
+        name = self._title if self._number == 1 else f"{self._title} ({self._number})"
+        sheet: Worksheet = self._book.add_worksheet(name)
+        for place, column in enumerate(self._columns):
+            sheet.set_column(place, place, _WIDTHS.get(column.kind, 14))
+        sheet.freeze_panes(1, 0)
+        for place, head in enumerate(self._heads):
+            sheet.write_string(0, place, head, self._heading)
+        self._at = 1
+        return sheet
+
+    def _write(self, place: int, cell: Cell) -> None:
+        sheet, at = self._sheet, self._at
+        if isinstance(cell, bool):
+            sheet.write_boolean(at, place, cell)
+        elif isinstance(cell, int | Decimal):
+            if _is_exact(cell):
+                sheet.write_number(at, place, float(cell))
+            else:
+                sheet.write_string(
+                    at, place, f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
+                )
+        elif isinstance(cell, datetime):
+            told = cell.astimezone(UTC).replace(tzinfo=None)
+            if told.year >= _FIRST_YEAR:
+                sheet.write_datetime(at, place, told, self._styles[Kind.DATETIME])
+            else:
+                sheet.write_string(at, place, f"{told.isoformat(sep=' ')}", self._styles[Kind.TEXT])
+        elif isinstance(cell, date):
+            if cell.year >= _FIRST_YEAR:
+                sheet.write_datetime(at, place, cell, self._styles[Kind.DATE])
+            else:
+                sheet.write_string(at, place, cell.isoformat(), self._styles[Kind.TEXT])
+        elif isinstance(cell, str):
+            self._write_text(place, cell)
+
+    def _write_text(self, place: int, cell: str) -> None:
+        if len(cell.encode("utf-16-le")) > 2 * MOST_CHARACTERS:
+            raise InvalidInput.at(
+                self._columns[place].name,
+                f"holds a text of more than {MOST_CHARACTERS} characters, which no cell of Excel "
+                "can hold; export it as csv, jsonl or parquet",
+            )
+        # As text also for whoever edits the cell: else Excel would read it anew, as a formula.
+        self._sheet.write_string(self._at, place, cell, self._styles[Kind.TEXT])
+
+
+def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> XlsxFile:
+    """An empty workbook with its heading."""
+    heads = [column.title if style.titles else column.name for column in columns]
+    return XlsxFile(columns, style.title, heads, scratch)
+
+
+def _is_exact(number: int | Decimal) -> bool:
+    """Whether Excel shows just this number."""
+    digits = "".join(map(str, Decimal(number).as_tuple().digits)).strip("0")
+    whole = Decimal(number).copy_abs() < 10**_EXACT_DIGITS
+    return len(digits) <= _EXACT_DIGITS and whole
