@@ -302,14 +302,12 @@ def test_without_an_entry_or_a_vault_there_is_no_answer(
     passage: Passage = lean._passage
     begin = warm.audit.begin
 
-    def begin_and_fail(event: Any) -> Any:
-        durable = begin(event)
-        if closes:
-            passage.is_open = False
-            return durable
-        failed = durable.get_loop().create_future()
-        failed.set_exception(AuditUnavailable("the disk is full"))
-        return failed
+    def begin_and_fail(event: Any, tell: Any) -> None:
+        if not closes:
+            begin(event, lambda _: tell(AuditUnavailable("the disk is full")))
+            return
+        begin(event, tell)
+        passage.is_open = False
 
     with monkeypatch.context() as patched:
         patched.setattr(warm, "audit", SimpleNamespace(begin=begin_and_fail))

@@ -141,12 +141,9 @@ class LeanPath:
         done = MANNERS[asked.action].run(body, ready.key, warm.messages, warm.nonces)
         if done is None:
             return False
-        durable = warm.audit.begin(ready.event(done.count))
-        self._passage.busy += 1
 
-        def finish(recorded: asyncio.Future[None]) -> None:
+        def finish(error: BaseException | None) -> None:
             self._passage.busy -= 1
-            error = recorded.exception()
             if isinstance(error, SecvaultError):
                 fail(error)
             elif error is not None:
@@ -157,7 +154,8 @@ class LeanPath:
                 send(asked.request_id, _answer(asked.request_id, done.data))
                 warm.note(ready, asked.mount, asked.name, done.versions)
 
-        durable.add_done_callback(finish)
+        warm.audit.begin(ready.event(done.count), finish)
+        self._passage.busy += 1
         return True
 
     async def answer(self, asked: Asked, body: PunctualBody, send: Send) -> Receive | None:
