@@ -54,7 +54,7 @@ class Gathering:
         await durable
 
     def begin(self, event: Event, tell: Told) -> None:
-        """Record as `record` does, and tell instead of letting the caller wait. Raises InvalidInput.
+        """Record as `record` does, and tell when it is done. Raises InvalidInput.
 
         It is told in the turn of the loop in which the group was written.
         """
@@ -114,8 +114,7 @@ class Gathering:
         for each in group:
             try:
                 each.tell(error)
-            except Exception as failed:
-                # The others of the group are told all the same.
+            except Exception as failed:  # noqa: BLE001 - the others of the group are told, too
                 told = {"message": "what waited for an audit entry failed", "exception": failed}
                 loop.call_exception_handler(told)
         if self._next:
