@@ -84,6 +84,8 @@ class WebProtocol(HttpToolsProtocol):
         self._waits_since: float | None = None
         self._head_bytes = 0
         self._body_is_whole = True
+        # Whether the bytes at hand ended a head or held a piece of a body.
+        self._moved = False
         self._thrown_away = 0
         self._lingering = False
         self._watch: asyncio.TimerHandle | None = None
@@ -106,7 +108,13 @@ class WebProtocol(HttpToolsProtocol):
         if self._lingering:
             return
         super().data_received(data)
-        if self._waits_since is not None and self._body_is_whole:
+        moved, self._moved = self._moved, False
+        if not self._body_is_whole:
+            # Lines between chunks and after the last one: nothing is done with them.
+            self._head_bytes = 0 if moved else self._head_bytes + len(data)
+            if self._head_bytes > LONGEST_HEAD:
+                self.transport.close()
+        elif self._waits_since is not None:
             self._head_bytes += len(data)
             if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
                 self.transport.write(_TOO_LONG)
@@ -116,14 +124,18 @@ class WebProtocol(HttpToolsProtocol):
         """Look whether the request may be plain; if not, the application gets it at once."""
         self._waits_since = None
         self._body_is_whole = False
+        self._moved = True
         self._asked = self._plain()
         if self._asked is None:
             super().on_headers_complete()
+            # Trailers are no headers of the request (RFC 9110, 6.5.1), which has its own list.
+            self.headers = []
         else:
             self._plain_body = b""
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body; what comes after the answer is thrown away, up to a limit."""
+        self._moved = True
         if self._asked is not None:
             self._plain_body += body
         elif self.cycle.response_complete:
@@ -148,8 +160,7 @@ class WebProtocol(HttpToolsProtocol):
         if lean is not None and lean.answer_at_once(asked, body, send, fail):
             self.cycle = in_work
             return
-        super().on_headers_complete()
-        super().on_body(body)
+        self._hand_on(body)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -157,6 +168,11 @@ class WebProtocol(HttpToolsProtocol):
         if not self.pipeline:
             self._wait_for_head()
         super().on_response_complete()
+
+    def _hand_on(self, body: bytes) -> None:
+        """Give the application what was kept from it."""
+        super().on_headers_complete()
+        super().on_body(body)
 
     def _plain(self) -> Asked | None:
         """What is asked, where it may be plain and short, and no answer is due before its own."""
@@ -189,7 +205,8 @@ class WebProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.transport.write(answer)
-        self._wait_for_head()
+        if not self.pipeline:
+            self._wait_for_head()
         if not in_work.keep_alive:
             self.transport.close()
         elif self.pipeline:
@@ -201,6 +218,12 @@ class WebProtocol(HttpToolsProtocol):
 
     def _look_at_head(self) -> None:
         # One timer for a connection: to set and cancel one for each request would cost more.
+        if self._asked is not None:
+            # The application knows how long a body may take.
+            self._asked = None
+            body, self._plain_body = self._plain_body, b""
+            self._hand_on(body)
+            self.headers = []
         seconds = self._served.head_seconds
         waited = 0.0 if self._waits_since is None else self.loop.time() - self._waits_since
         if waited >= seconds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import random
@@ -38,9 +39,13 @@ class Seen:
 
     app: Answering
     paths: list[str] = field(default_factory=list)
+    heads: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
+    takes: float = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
+        self.heads.append(scope["headers"])
+        await asyncio.sleep(self.takes)
         await self.app(scope, receive, send)
 
 
@@ -264,6 +269,60 @@ def test_a_slow_request_is_not_taken_for_one_that_does_not_come(place: Place) ->
             connection.sendall(whole[-5:])
             [(status, _, _)] = read(connection, 1)
             assert status == 200
+
+
+@pytest.mark.parametrize("token", ["known", "unknown"])
+def test_a_plain_body_that_does_not_come_holds_nothing_open(
+    place: Place, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setattr(place.seen.app, "_body_seconds", 0.5)
+    if token == "unknown":
+        monkeypatch.setattr(place, "token", "svt_nobodys")
+    with place.connected() as connection:
+        connection.sendall(place.request()[:-5])
+        [(status, _, _)] = read(connection, 1)
+        assert status == 408
+        assert is_closed(connection)
+    assert place.seen.paths == [KEY]
+
+
+def test_a_slow_answer_behind_a_plain_one_is_not_taken_for_a_head_that_does_not_come(
+    place: Place,
+) -> None:
+    place.seen.takes = HEAD_SECONDS + 1
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    answers = place.ask(place.request() + live, answers=2)
+    assert place.seen.paths == ["/health/live"]
+    assert [status for status, _, _ in answers] == [200, 200]
+
+
+def chunked(place: Place) -> bytes:
+    """A request whose body comes in chunks, to before the end of what comes after the last."""
+    body = json.dumps({"plaintext": PLAINTEXT}).encode()
+    lines = [f"POST {KEY} HTTP/1.1", "Host: x", f"X-Vault-Token: {place.token}"]
+    head = "\r\n".join([*lines, "Transfer-Encoding: chunked"]).encode()
+    return head + b"\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
+
+
+def test_what_comes_after_a_body_is_no_header(place: Place) -> None:
+    [(status, _, _), *_] = place.ask(chunked(place) + b"X-Ticket: late\r\n\r\n")
+    assert status == 200
+    assert b"x-vault-token" in dict(place.seen.heads[0])
+    assert b"x-ticket" not in dict(place.seen.heads[0])
+
+
+@pytest.mark.parametrize("line", [b"X-%d: %b\r\n", b"%d%b"], ids=["lines", "a line"])
+def test_what_comes_after_a_body_is_read_to_a_limit(place: Place, line: bytes) -> None:
+    with place.connected() as connection:
+        connection.sendall(chunked(place))
+        sent = 0
+        try:
+            while sent < 100 * LONGEST_HEAD:
+                sent += connection.send(line % (sent, b"a" * 4000))
+        except ConnectionError:
+            pass
+        else:
+            raise AssertionError("all of it was taken")
 
 
 def test_a_head_that_is_too_long_is_refused(place: Place) -> None:
