@@ -16,6 +16,7 @@ from secvault.records.reveal import LONGEST_REASON, keep_reason, reasons_of, rev
 from secvault.service.record_asking import collection_of, of_record, operation_on, require_still
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.store.engine import in_turn
 
 REVEAL, HISTORY = "record.reveal", "record.history"
 
@@ -57,6 +58,7 @@ def reveal_field(
     reveal, who = names.new_id(service.clock), caller.principal.subject
 
     def act(connection: Connection) -> Outcome[Revealed]:
+        in_turn(connection, f"reveals of {who}")
         # Held, so that its data key is still there when the reason is sealed under it.
         record = rows.read_to_change(connection, service.keyring, collection, record_id)
         require_still(service, caller, operation, connection, record, collection)

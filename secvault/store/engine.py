@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, ExceptionContext, Row, Table, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    Row,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -160,6 +170,16 @@ def insert_unless_there(connection: Connection, table: Table, values: Mapping[st
     # SQLAlchemy keeps the number of rows of an INSERT only where it is asked to.
     counted = statement.execution_options(preserve_rowcount=True)
     return connection.execute(counted).rowcount == 1
+
+
+def in_turn(connection: Connection, name: str) -> None:
+    """Have others who ask under the same name wait here until this transaction ends.
+
+    What is then counted holds what they did. On SQLite all writers wait for each other anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = func.hashtextextended(name, 0)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def row_held(connection: Connection, table: Table, values: Mapping[str, object]) -> Row[Any]:

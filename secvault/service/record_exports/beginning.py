@@ -17,6 +17,7 @@ from secvault.service.record_exports.reach import Reach
 from secvault.service.record_exports.underway import Begun
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
+from secvault.store.engine import in_turn
 
 _DIGITS = 2
 _DAY = 86_400
@@ -43,6 +44,7 @@ def begin(service: Service, caller: Caller, begun: Begun, within: Reach, count: 
         return max(0, least - register.taken(connection, subject, begun.at - register.DAY))
 
     def terms(connection: Connection) -> Terms | None:
+        in_turn(connection, f"exports of {subject}")
         if count <= left(connection):
             return None
         told: dict[str, JsonValue] = {
