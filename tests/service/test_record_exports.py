@@ -21,11 +21,12 @@ from secvault.errors import (
     ApprovalRequired,
     Damaged,
     InvalidInput,
+    NotAuthenticated,
     NotFound,
     Refused,
     StepUpRequired,
 )
-from secvault.identity import placement
+from secvault.identity import placement, sessions
 from secvault.identity.people import find_person
 from secvault.identity.placement import Placement
 from secvault.records.exports.column import cells_of
@@ -277,6 +278,27 @@ def test_a_right_that_ends_half_way_ends_the_export(
         taken()
     ended = events(service, "record.export")[0]
     assert (ended.outcome, ended.count) == ("denied", 2)
+
+
+def test_a_session_that_ends_half_way_ends_the_export(
+    service: Service, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "BATCH", 2)
+    head = caller(service, house, "head")
+    fill(service, head, 5)
+
+    def taken() -> None:
+        with export_records(service, head, PAYROLL) as export:
+            parts = export.parts()
+            next(parts)
+            with service.store.write() as connection:
+                sessions.end_all_sessions(connection, service.clock, head.principal.id)
+            list(parts)
+
+    with pytest.raises(NotAuthenticated):
+        taken()
+    ended = events(service, "record.export")[0]
+    assert (ended.outcome, ended.count) == ("error", 2)
 
 
 def _take_away(service: Service, who: Caller) -> None:

@@ -17,6 +17,7 @@ from secvault.records.collection import Collection
 from secvault.records.facts import Sort
 from secvault.records.search import Place, find_records
 from secvault.records.search_terms import Search
+from secvault.service import standing
 from secvault.service.asking import asker_of
 from secvault.service.record_search import where_in_clear
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
@@ -122,7 +123,8 @@ def views(
 ) -> Iterator[list[RecordView]]:
     """Everything within reach that is sought, in order, each as far as the caller may see it.
 
-    Rights are asked for again with every batch: what was taken away meanwhile ends it, as Refused.
+    Rights are asked for again with every batch: what was taken away meanwhile ends it, as Refused,
+    and a credential that was ended as NotAuthenticated.
     """
     asker = asker_of(caller.principal)
     after: Place | None = None
@@ -132,6 +134,7 @@ def views(
         allowed = {sort.about for sort in now.sorts}
         shown = Shown(service, caller, collection)
         with service.store.read() as connection:
+            standing.require_shown(connection, service.clock, caller.principal)
             of = now.count(connection, collection)
             found = find_records(
                 connection,
