@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from secvault.crypto.canonical import parse_canonical
-from secvault.errors import Conflict, InvalidInput, Refused
+from secvault.errors import Conflict, InvalidInput, NotAuthenticated, Refused
+from secvault.identity import sessions
 from secvault.records.exports.writer import Format
 from secvault.service import Service, records
 from secvault.service.record_exports.as_shown import export_records
@@ -18,7 +19,7 @@ from secvault.service.record_exports.asked import Anonymity, Wanted
 from secvault.service.record_exports.deidentified import export_deidentified
 from secvault.service.spine import Caller
 from tests.running_service import House, join, payslip
-from tests.service.test_record_exports import caller, events, lines, whole
+from tests.service.test_record_exports import caller, events, lines, take_away, whole
 
 PAYROLL = Wanted("payroll", Format.JSONL, reason="how wages move")
 CONTRACTS = replace(PAYROLL, collection="contracts")
@@ -102,6 +103,31 @@ def test_who_stands_out_makes_it_fail_when_nothing_may_be_left_out(
     assert "2026-11-17" not in str(refused.value)
     ended = events(service, "record.export_deidentified")[0]
     assert (ended.outcome, ended.count) == ("error", 0)
+
+
+@pytest.mark.usefixtures("slips")
+@pytest.mark.parametrize("what", ["right", "session"])
+def test_what_is_taken_away_while_it_is_made_leaves_nothing(
+    service: Service, analyst: Caller, what: str
+) -> None:
+    ended: list[object] = []
+
+    def end(_done: int, _of: int) -> None:
+        if not ended:
+            with service.store.write() as connection:
+                if what == "right":
+                    take_away(connection, service, analyst)
+                else:
+                    sessions.end_all_sessions(connection, service.clock, analyst.principal.id)
+            ended.append(what)
+
+    content = bytearray()
+    with export_deidentified(service, analyst, PAYROLL, PAY, end) as export:  # noqa: SIM117
+        with pytest.raises((Refused, NotAuthenticated)):
+            for part in export.parts():
+                content += part
+    assert ended == [what]
+    assert not content
 
 
 def test_where_fewer_than_k_people_are_there_is_nothing_to_give(

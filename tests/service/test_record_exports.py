@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from secvault.access.grants import revoke_grant
 from secvault.audit.query import Question, page
@@ -271,7 +271,8 @@ def test_a_right_that_ends_half_way_ends_the_export(
         with export_records(service, head, PAYROLL) as export:
             parts = export.parts()
             next(parts)
-            _take_away(service, head)
+            with service.store.write() as connection:
+                take_away(connection, service, head)
             list(parts)
 
     with pytest.raises(Refused):
@@ -301,14 +302,12 @@ def test_a_session_that_ends_half_way_ends_the_export(
     assert (ended.outcome, ended.count) == ("error", 2)
 
 
-def _take_away(service: Service, who: Caller) -> None:
-    with service.store.write() as connection:
-        grant = connection.execute(
-            select(tables.role_grant.c.id).where(
-                tables.role_grant.c.subject == who.principal.subject
-            )
-        ).scalar_one()
-        revoke_grant(connection, grant, at=service.clock.micros())
+def take_away(connection: Connection, service: Service, who: Caller) -> None:
+    """Take the one grant of somebody away."""
+    grant = connection.execute(
+        select(tables.role_grant.c.id).where(tables.role_grant.c.subject == who.principal.subject)
+    ).scalar_one()
+    revoke_grant(connection, grant, at=service.clock.micros())
 
 
 def test_who_may_not_export_is_refused_and_heads_show_a_factor_first(

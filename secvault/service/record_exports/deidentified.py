@@ -27,6 +27,7 @@ from secvault.records.exports.treatment import Treatment, how_of, treatment_of
 from secvault.records.exports.writer import Writer, open_writer
 from secvault.records.record import Record
 from secvault.records.schema_deidentify import Deidentify, How
+from secvault.service import standing
 from secvault.service.asking import asker_of
 from secvault.service.record_exports.asked import Anonymity, Wanted, reason_of
 from secvault.service.record_exports.beginning import begin, new_id, scratch_of
@@ -92,6 +93,10 @@ def export_deidentified(
     def parts() -> Iterator[tuple[bytes, int]]:
         with tempfile.TemporaryFile(dir=_folder(service)) as spool:
             verdict, records = made.whole(k, writer, spool, refuse=anonymity.refuse)
+            # Nothing has left yet, and it took a while.
+            reach(service, caller, collection, (ACTION,))
+            with service.store.read() as connection:
+                standing.require_shown(connection, service.clock, caller.principal)
             begun.more.update(_report(treatment, anonymity.project, verdict))
             spool.seek(0)
             yield b"", records
