@@ -180,9 +180,10 @@ def _days_between(by: str, first: str, last: str, at: str) -> tuple[str, ...]:
 
 
 def _steps_between(step: Decimal, first: Decimal, last: Decimal, at: str) -> tuple[str, ...]:
-    numbers = range(_step(step, first), _step(step, last) + 1)
-    _require_few(len(numbers), at)
-    return tuple(str(number) for number in numbers)
+    begin, end = _step(step, first), _step(step, last)
+    # Not the length of the range: there may be more than a length can be.
+    _require_few(end - begin + 1, at)
+    return tuple(str(number) for number in range(begin, end + 1))
 
 
 def _require_few(count: int, at: str) -> None:

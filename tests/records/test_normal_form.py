@@ -148,6 +148,8 @@ def test_a_range_that_cannot_be_listed_says_why() -> None:
     with pytest.raises(InvalidInput, match="both ends"):
         buckets_between(FieldType.DATE, "day", "2026-01-01", None, "f")
     with pytest.raises(InvalidInput, match="too wide"):
+        buckets_between(FieldType.DECIMAL, "0.01", "0", "999999999999999999", "f")
+    with pytest.raises(InvalidInput, match="too wide"):
         buckets_between(FieldType.DATE, "day", "2000-01-01", "2026-01-01", "f")
     with pytest.raises(InvalidInput, match="one currency"):
         buckets_between(FieldType.MONEY, "power10", VND, {"amount": "1.00", "currency": "EUR"}, "f")

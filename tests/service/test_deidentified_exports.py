@@ -121,13 +121,14 @@ def test_what_is_taken_away_while_it_is_made_leaves_nothing(
                     sessions.end_all_sessions(connection, service.clock, analyst.principal.id)
             ended.append(what)
 
-    content = bytearray()
-    with export_deidentified(service, analyst, PAYROLL, PAY, end) as export:  # noqa: SIM117
-        with pytest.raises((Refused, NotAuthenticated)):
-            for part in export.parts():
-                content += part
+    given: list[bytes] = []
+    with (
+        export_deidentified(service, analyst, PAYROLL, PAY, end) as export,
+        pytest.raises((Refused, NotAuthenticated)),
+    ):
+        given.extend(export.parts())
     assert ended == [what]
-    assert not content
+    assert not given
 
 
 def test_where_fewer_than_k_people_are_there_is_nothing_to_give(
