@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from secvault.crypto.canonical import parse_canonical
-from secvault.errors import Conflict, InvalidInput, NotAuthenticated, Refused
+from secvault.errors import ApprovalRequired, Conflict, InvalidInput, NotAuthenticated, Refused
 from secvault.identity import sessions
 from secvault.records.exports.writer import Format
 from secvault.service import Service, records
@@ -19,6 +19,7 @@ from secvault.service.record_exports.asked import Anonymity, Wanted
 from secvault.service.record_exports.deidentified import export_deidentified
 from secvault.service.spine import Caller
 from tests.running_service import House, join, payslip
+from tests.service.approval_house import staffed
 from tests.service.test_record_exports import caller, events, lines, take_away, whole
 
 PAYROLL = Wanted("payroll", Format.JSONL, reason="how wages move")
@@ -203,3 +204,19 @@ def test_what_a_killed_export_left_is_removed_after_a_day(
     with pytest.raises(Conflict):
         whole(export_deidentified(service, analyst, PAYROLL, PAY))
     assert {folder.name for folder in scratch.iterdir()} == {"export-new", "other"}
+
+
+def test_an_approval_is_of_how_few_are_alike(house: House) -> None:
+    bounded = replace(house, more={"SECVAULT_EXPORTS__APPROVAL_OVER": "0"})
+    with bounded.open() as service:
+        staff = staffed(service, bounded)
+        binh = staff.hire("binh")
+        analyst = replace(
+            join(service, bounded, "phuc", ("role:hr.researcher", "hr")), reason="wages"
+        )
+        with pytest.raises(ApprovalRequired) as required:
+            export_deidentified(service, analyst, PAYROLL, replace(PAY, k=9, quasi=("month",)))
+        staff.approve(binh, required.value.request)
+        for other in (replace(PAY, k=5, quasi=("month",)), replace(PAY, k=9)):
+            with pytest.raises(ApprovalRequired):
+                export_deidentified(service, analyst, PAYROLL, other)

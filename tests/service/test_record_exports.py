@@ -395,6 +395,24 @@ def test_many_records_need_a_second_person_and_so_do_few_again_and_again(bounded
         whole(export_records(service, staff.again("head"), few))
 
 
+def test_an_approval_is_of_one_search_and_tells_no_value_of_it(bounded: House) -> None:
+    with bounded.open() as service:
+        staff = staffed(service, bounded)
+        binh = staff.hire("binh")
+        head = replace(staff.again("head"), reason="the audit")
+        fill(service, head, 24)
+        one, another = (replace(PAYROLL, where={"employee": f"nv-{number}"}) for number in range(2))
+        with pytest.raises(ApprovalRequired) as required:
+            export_records(service, head, one)
+        staff.approve(binh, required.value.request)
+        with pytest.raises(ApprovalRequired):
+            export_records(service, head, another)
+        with service.store.read() as connection:
+            kept = connection.execute(select(tables.approval_request)).all()
+        assert "nv-0" not in str(kept)
+        whole(export_records(service, head, one))
+
+
 def test_a_killed_export_counts_with_what_it_was_about_to_take(bounded: House) -> None:
     with bounded.open() as service:
         staff = staffed(service, bounded)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hmac
+from collections.abc import Iterator, Mapping
 
 from secvault.access import Access
+from secvault.crypto.aead import KEY_BYTES, bind
+from secvault.crypto.canonical import JsonValue
+from secvault.crypto.derivation import derive
+from secvault.records.blind_index import IndexKeys
 from secvault.records.collection import Collection
 from secvault.records.exports.layout import Layout, Seen, layout_of
 from secvault.records.exports.writer import Writer, open_writer
@@ -61,6 +66,7 @@ def export_records(
         filters=search.fields,
         columns=tuple(column.name for column in layout.columns),
         fields={name: _how(name, layout) for name in collection.fields},
+        asked=_asked(service, collection, search),
     )
     scratch = scratch_of(service, begun.id)
     writer = open_writer(wanted.format, layout.columns, wanted.style(collection), scratch)
@@ -71,6 +77,16 @@ def export_records(
         raise
     found = views(service, caller, collection, ACTIONS, search, tell)
     return Underway(service, caller, begun, _parts(found, layout, writer), writer.drop)
+
+
+def _asked(service: Service, collection: Collection, search: Search) -> Mapping[str, JsonValue]:
+    """What tells this search from others in an approval, which must not tell its values."""
+    if not search.conditions:
+        return {}
+    with service.store.read() as connection:
+        root = IndexKeys.of(connection, service.keyring, collection).root
+    key = derive(root, bind("secvault/export-search", collection.name), KEY_BYTES)
+    return {"search": hmac.digest(key.expose(), search.digest(), "sha256").hex()}
 
 
 def _count(

@@ -51,6 +51,7 @@ def begin(service: Service, caller: Caller, begun: Begun, within: Reach, count: 
             "collection": begun.collection.name,
             "records": _rounded_up(count),
             "filters": [*begun.filters],
+            **begun.asked,
         }
         return {**told, "project": begun.project} if begun.project else told
 

@@ -25,8 +25,9 @@ from secvault.service.spine import Caller, Operation, Outcome
 class Begun:
     """What is known when an export begins. at: micros. most: records that it may take away.
 
-    project: of a de-identified one, else empty. fields: what becomes of each. columns: of the file.
-    more: what the manifest says of a de-identified one, filled in as its parts are made.
+    project: of a de-identified one, else empty. asked: what an approval is of, beside the number of
+    records, in names, numbers and keyed digests. fields: what becomes of each. columns: of the
+    file. more: what the manifest says of a de-identified one, filled in as its parts are made.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Begun:
     columns: tuple[str, ...]
     fields: Mapping[str, str]
     project: str = ""
+    asked: Mapping[str, JsonValue] = field(default_factory=dict)
     more: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
