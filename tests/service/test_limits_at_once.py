@@ -15,6 +15,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired, TooManyAttempts
 from secvault.records.exports import register
 from secvault.records.exports.writer import Format
+from secvault.records.reveal import reveals_since
 from secvault.service import Service, authentication, bootstrap, opening, records, reveals
 from secvault.service.record_exports.as_shown import export_records
 from secvault.service.record_exports.asked import Wanted
@@ -109,11 +110,11 @@ def test_exports_that_begin_together_count_each_other(
 def test_values_that_are_revealed_together_count_each_other(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reveals, "reveals_since", slowly(reveals.reveals_since))
+    monkeypatch.setattr(reveals, "reveals_since", slowly(reveals_since))
 
-    def reveal(number: int) -> None:
+    def show(number: int) -> None:
         reveals.reveal_field(
             desk.service, desk.head, "payroll", f"p-{number}", "bank_account", "asked by phone"
         )
 
-    assert done_at_once(reveal, TooManyAttempts) == MOST
+    assert done_at_once(show, TooManyAttempts) == MOST

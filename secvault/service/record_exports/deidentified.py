@@ -79,7 +79,7 @@ def export_deidentified(
         columns=tuple(column.name for column in treatment.columns),
         fields={name: _told(how_of(collection, one)) for name, one in collection.fields.items()},
         project=anonymity.project,
-        asked={"k": k, "quasi_identifiers": sorted(anonymity.quasi)},
+        asked={"k": k, "quasi_identifiers": [*sorted(anonymity.quasi)]},
     )
     scratch = scratch_of(service, begun.id)
     writer = open_writer(wanted.format, treatment.columns, wanted.style(collection), scratch)
