@@ -133,7 +133,7 @@ def _written(form: Form) -> _Text:
     return _Text(str(compiled), tuple(compiled.positiontup or ()), constants)
 
 
-def _question(form: Form, others: Iterable[ColumnElement[bool]]) -> Select[tuple[str]]:
+def _question(form: Form, others: Iterable[ColumnElement[bool]]) -> Select[str]:
     statement = select(record.c.id).where(
         record.c.collection == bindparam("collection"),
         *(record.c.id.in_(_records_with(at, sizes)) for at, sizes in enumerate(form.tokens)),
@@ -144,7 +144,7 @@ def _question(form: Form, others: Iterable[ColumnElement[bool]]) -> Select[tuple
     return statement.order_by(*_order(form)).limit(bindparam("limit", type_=Integer))
 
 
-def _records_with(at: int, sizes: Sequence[int]) -> Select[tuple[str]]:
+def _records_with(at: int, sizes: Sequence[int]) -> Select[str]:
     """The records that have one of the tokens of the condition at this place."""
     column = record_index.c
     of_any = or_(
@@ -163,7 +163,9 @@ def _records_with(at: int, sizes: Sequence[int]) -> Select[tuple[str]]:
 
 
 def _order(form: Form) -> list[ColumnElement[Any]]:
-    directed = [one.desc() if form.descending else one.asc() for one in _columns(form)]
+    directed: list[ColumnElement[Any]] = [
+        one.desc() if form.descending else one.asc() for one in _columns(form)
+    ]
     if form.by is None:
         return directed
     # False comes before true on both engines: what has no value comes last.
@@ -171,7 +173,7 @@ def _order(form: Form) -> list[ColumnElement[Any]]:
 
 
 def _after(form: Form) -> ColumnElement[bool]:
-    id_is = bindparam("id_is")
+    id_is: ColumnElement[Any] = bindparam("id_is")
     own = plain_column.after((record.c.id,), (id_is,), descending=form.descending)
     if form.by is None:
         return own
