@@ -232,8 +232,8 @@ def _notes(found: dict[str, Figures]) -> list[str]:
         "one of a column with an index in a plain table. The record opened: by what the service's",
         "search calls, verified and compared; beside the row of the plain table, and the same",
         "record found by the indexed column of ours that holds its person in clear, as pages are:",
-        "opened and verified too, and its id alone. Page: through the service with its decision and audit",
-        "entry, against a collection of ours in clear, and against a statement alone.",
+        "opened and verified too, and its id alone. Page: through the service, with decision and",
+        "audit entry, against a collection of ours in clear, and against a statement alone.",
         f"An encrypted field takes {more} bytes more than its value, with its row and index.",
         f"One write takes this disk {sync:.0f} us.",
     ]
