@@ -79,6 +79,22 @@ class NotFound(SecvaultError):
     status = 404
 
 
+class Erased(NotFound):
+    """The record was erased on purpose; what is left is the evidence."""
+
+    code = "erased"
+    title = "Erased"
+    status = 410
+
+
+class OnHold(SecvaultError):
+    """A legal hold forbids that this be erased."""
+
+    code = "on-hold"
+    title = "Kept by a legal hold"
+    status = 409
+
+
 class Conflict(SecvaultError):
     """The thing exists already, or is in a state that does not allow this."""
 
@@ -148,6 +164,27 @@ class BodyTooSlow(SecvaultError):
     code = "body-too-slow"
     title = "Request Timeout"
     status = 408
+
+
+class TooLarge(SecvaultError):
+    """What was sent is larger than what is taken; nothing of it is kept."""
+
+    code = "content-too-large"
+    title = "Content Too Large"
+    status = 413
+    exit_code = 2
+
+
+class RangeNotSatisfiable(SecvaultError):
+    """The part that was asked for lies outside of the content. size: of the whole, in bytes."""
+
+    code = "range-not-satisfiable"
+    title = "The content has no such part"
+    status = 416
+
+    def __init__(self, detail: str, *, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
 
 
 class Refused(SecvaultError):
@@ -229,6 +266,15 @@ class Sealed(SecvaultError):
 
     code = "sealed"
     title = "The vault is sealed"
+    status = 503
+    exit_code = 4
+
+
+class KeysApart(SecvaultError):
+    """The database was restored from a backup, and its data keys have not been brought back."""
+
+    code = "keys-apart"
+    title = "Restored, but not yet joined with its data keys"
     status = 503
     exit_code = 4
 

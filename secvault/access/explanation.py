@@ -15,7 +15,7 @@ from secvault.access.checked import Checked, checked
 from secvault.access.conditions import AccessContext, Outcome, fires, outcome
 from secvault.access.decide import AccessRequest, Decision
 from secvault.access.explain import ALLOW, Basis, covers, rules_about
-from secvault.access.near import Near, near_misses
+from secvault.access.near import READ, REVEAL, Near, near_misses
 from secvault.access.obligations import Slot
 from secvault.access.remedies import Remedy, may_ask_for
 from secvault.access.rows import Case
@@ -85,13 +85,19 @@ class Explanation:
 
     @property
     def own_remedies(self) -> tuple[Remedy, ...]:
-        """Those that the subject may know of, and use."""
-        return tuple(one for one in self.remedies if _is_theirs(one, self.own))
+        """Those that the subject may know of, and use, with all else that it takes beside them."""
+        return tuple(
+            one for one in self.remedies if _is_theirs(one, self.own) and self._leads_on(one)
+        )
+
+    def _leads_on(self, remedy: Remedy) -> bool:
+        taking = [miss.remedies for miss in self.near if remedy in miss.remedies]
+        return not taking or any(all(_is_theirs(one, self.own) for one in all_) for all_ in taking)
 
     def for_user(self, language: str = "en") -> str:
         """What the subject reads: the reason, and the first thing that they can do about it."""
         first = next(iter(self.own_remedies), None)
-        if first is None or first.type in _SAID:
+        if first is None or first.type in _SAID or self.kind in (SEALED, SUSPENDED):
             return self.reasons[language]
         return f"{self.reasons[language]} {first.text(language)}"
 
@@ -168,7 +174,9 @@ def _outcomes(
     basis: Basis, case: Case, context: AccessContext, decision: Decision
 ) -> Mapping[str, Outcome]:
     """How the conditions came out: as the decision saw them, else as they come out now."""
-    names = {rule.cond for rule in basis.rules.get(case.action, ())}
+    # What would let them reveal a field is a near miss of reading it.
+    actions = {case.action, *((REVEAL,) if case.action == READ else ())}
+    names = {rule.cond for action in actions for rule in basis.rules.get(action, ())}
     seen = dict(decision.outcomes)
     return {
         name: seen[name] if name in seen else outcome(basis.conditions.get(name), context)

@@ -45,6 +45,7 @@ _OF_FIELDS: Mapping[str, frozenset[str]] = {
     "record.list": frozenset({"record.read", "record.read_masked"}),
     "record.read": frozenset({"record.read"}),
     "record.read_masked": frozenset({"record.read_masked"}),
+    "record.reveal": frozenset({"record.reveal"}),
     "record.create": frozenset({"record.create"}),
     "record.update": frozenset({"record.update"}),
     "record.import": frozenset({"record.create", "record.update"}),

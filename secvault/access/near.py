@@ -26,7 +26,7 @@ from secvault.clock import timestamp
 MOST = 5
 """How many of one sort are named."""
 
-READ, READ_MASKED = "record.read", "record.read_masked"
+READ, READ_MASKED, REVEAL = "record.read", "record.read_masked", "record.reveal"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def near_misses(
         miss
         for sort in (_conditions, _times, _fields, _departments, _roles)
         for miss in islice(sort(about), MOST)
-    ]
+    ] or list(islice(_revealing(about), MOST))
     # Who lacks a condition only is not helped by a role that lacks one, too.
     only = any(miss.missing == "condition" for miss in found)
     return tuple(
@@ -146,7 +146,8 @@ def _at_home(about: _Asked, home: str) -> Iterator[Near]:
     if let := there.allows(case, there.ways):
         yield Near(let.id, "department", (move,))
         return
-    for miss in islice((*_conditions(there), *_fields(there), *_roles(there)), MOST):
+    found = (*_conditions(there), *_fields(there), *_roles(there)) or _revealing(there)
+    for miss in islice(found, MOST):
         yield Near(miss.rule, "department", (move, *miss.remedies))
 
 
@@ -204,6 +205,10 @@ def _fields(about: _Asked) -> Iterator[Near]:
     case = about.case
     if case.field == NO_FIELD:
         return
+    revealed = about.held_in(case._replace(action=REVEAL), about.ways)
+    if case.action == READ and all(rule.eft == "allow" for rule in revealed):
+        for rule in revealed[:1]:
+            yield Near(rule.id, "field", (Remedy("reveal"), *about.meeting(rule)))
     masked = case._replace(action=READ_MASKED)
     if case.action == READ and (let := about.allows(masked, about.ways)) is not None:
         yield Near(let.id, "field", (Remedy("read_masked"),))
@@ -242,6 +247,16 @@ def _roles(about: _Asked) -> Iterator[Near]:
             found.append((sum(rules[one] for one in every), role, let))
     for _size, role, rule in sorted(found, key=lambda one: one[:2]):
         yield Near(rule.id, "role", (request(role, case.department), *about.meeting(rule)))
+
+
+def _revealing(about: _Asked) -> Iterator[Near]:
+    """The roles by which a field that nobody reads in clear may be revealed."""
+    if about.case.action != READ or about.case.field == NO_FIELD:
+        return
+    there = replace(about, case=about.case._replace(action=REVEAL))
+    for miss in (*_times(there), *_roles(there)):
+        first, *rest = miss.remedies
+        yield Near(miss.rule, miss.missing, (first, Remedy("reveal"), *rest))
 
 
 def _let_by(about: _Asked, roles: Mapping[str, object]) -> Iterator[Rule]:

@@ -16,6 +16,7 @@ from secvault.access.vocabulary import (
     ACTIONS,
     CLASSES,
     DEPARTMENTS,
+    IN_CLEAR,
     RESERVED_ROLES,
     is_role,
 )
@@ -36,6 +37,8 @@ MAY_NEED_APPROVAL = frozenset(
         "grant.request",
         "grant.revoke",
         "hardware_token.assign",
+        "hold.lift",
+        "hold.place",
         "key.backup",
         "key.delete",
         "key.export",
@@ -47,6 +50,8 @@ MAY_NEED_APPROVAL = frozenset(
         "person.enable",
         "person.import",
         "person.place",
+        "record.erase",
+        "retention.run",
         "review.decide",
         "policy.apply",
         "record.export",
@@ -144,7 +149,7 @@ class Obligations:
         """Whether to give this role needs what `grant.add` needs."""
         return role in roles_with(rules, self.privileged_actions) or any(
             rule.eft == "allow"
-            and rule.act == "record.read"
+            and rule.act in IN_CLEAR
             and rule.fld.removeprefix("class:") in self.privileged_classes
             and rule.sub in _reached(rules, role)
             for rule in rules.rules

@@ -10,6 +10,7 @@ The types, and what each says beside its type:
     request               role, department: be given a role
     wait_until            moment: a grant starts then, or the business hours do
     use_other_department  department: what is asked for belongs there, or is allowed there
+    reveal                the field may be revealed, with a reason
     read_masked           the field may be read masked
     leave_out_field       field: the rest is allowed
     use_other_token       the system may, but not by this token

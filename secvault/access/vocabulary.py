@@ -61,14 +61,26 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "record.create": COLLECTION,
         "record.read": COLLECTION,
         "record.read_masked": COLLECTION,
+        "record.reveal": COLLECTION,
         "record.list": COLLECTION,
         "record.update": COLLECTION,
         "record.delete": COLLECTION,
         "record.approve": COLLECTION,
+        "record.history": COLLECTION,
         "record.export": COLLECTION,
         "record.export_deidentified": COLLECTION,
         "record.import": COLLECTION,
         "collection.read": COLLECTION,
+        "attachment.collect": "attachments",
+        "record.erase": COLLECTION,
+        "erasure.read": "erasures",
+        "hold.place": "holds",
+        "hold.lift": "holds",
+        "hold.read": "holds",
+        "retention.propose": "retention",
+        "retention.run": "retention",
+        "retention.read": "retention",
+        "subject.report": "subjects",
         "index.read": COLLECTION,
         "index.verify": COLLECTION,
         "index.rebuild": COLLECTION,
@@ -226,27 +238,33 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})
-_LOOKING = frozenset({"read", "read_role", "list", "status", "verify"}) | {
+_ERASING = "record.erase"
+_LOOKING = frozenset({"read", "read_role", "list", "report", "status", "verify"}) | {
     *("explain", "who_can", "what_can", "replay", "evaluate", "search"),
 }
 PRIVILEGED = frozenset(
     action
     for action, kind in ACTIONS.items()
     if kind != "session"
-    and action.partition(".")[0] not in _DAILY
+    and (action.partition(".")[0] not in _DAILY or action == _ERASING)
     and action.partition(".")[2] not in _LOOKING
 )
 """Administration: every action but the work with records and data, looking, and what people and
-systems do about themselves. A new action is one until it is named otherwise. None of them is done
-by a credential or a grant whose end has been answered; see `service.standing`."""
+systems do about themselves; and erasing, which nobody can take back. A new action is one until it
+is named otherwise. None of them is done by a credential or a grant whose end has been answered; see
+`service.standing`."""
 
-FIELD_ACTIONS = frozenset({"record.create", "record.read", "record.read_masked", "record.update"})
+FIELD_ACTIONS = frozenset(
+    {"record.create", "record.read", "record.read_masked", "record.reveal", "record.update"}
+)
 """The actions that may name a field."""
+IN_CLEAR = frozenset({"record.read", "record.reveal"})
+"""The actions that show the value of a field itself."""
 
 SIGNED_IN = "role:any.signed_in"
 """The role that every person and service account holds, by being signed in."""
 GRANTED_EVERYWHERE = frozenset(
-    {"role:it.approver", "role:it.auditor", "role:it.operator", "role:it.jobs"}
+    {"role:it.approver", "role:it.auditor", "role:it.operator", "role:it.jobs", "role:it.privacy"}
 )
 """The roles that may be granted for all departments at once, by the department `*`."""
 IN_ANY_DEPARTMENT = GRANTED_EVERYWHERE | {

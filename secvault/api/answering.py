@@ -32,7 +32,7 @@ class Answering:
         """lean: answers what is plain before it comes to the application."""
         self._app = app
         self._body_seconds = body_seconds
-        self._lean = lean
+        self.lean = lean
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -43,10 +43,10 @@ class Answering:
         body = PunctualBody(receive, self._body_seconds)
         app = self._app
         rest: Receive = body
-        asked = self._lean.asked(scope, request_id) if self._lean is not None else None
-        if self._lean is not None and asked is not None:
+        asked = self.lean.asked(scope, request_id) if self.lean is not None else None
+        if self.lean is not None and asked is not None:
             try:
-                unread = await self._lean.answer(asked, body, send)
+                unread = await self.lean.answer(asked, body, send)
             except SecvaultError as error:
                 app = problem_response(Request(scope), error)
             else:
@@ -54,7 +54,7 @@ class Answering:
                     return
                 rest = unread
         # A copy: what a server hands over may be shared between requests.
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id, "body": body}
         await _answer(app, scope, body, rest, send)
 
 

@@ -17,6 +17,7 @@ from secvault.api import (
     approle,
     approle_secrets,
     approvals,
+    attachments,
     audit,
     audit_proofs,
     auth_tokens,
@@ -25,10 +26,12 @@ from secvault.api import (
     break_glass,
     capabilities,
     eligibilities,
+    erasures,
     factors,
     grants,
     hardware_tokens,
     health,
+    holds,
     identities,
     idle,
     imports,
@@ -46,9 +49,12 @@ from secvault.api import (
     policy,
     problem,
     record_exports,
+    record_history,
+    record_reveals,
     record_search,
     records,
     resets,
+    retention_runs,
     reviews,
     rewraps,
     role_requests,
@@ -57,13 +63,14 @@ from secvault.api import (
     separation,
     session,
     sign_in_methods,
+    subjects,
     tokens,
     transit,
     userpass,
 )
 from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
-from secvault.api.entrance import HandedOver, HandingOver
+from secvault.api.entrance import HandingOver
 from secvault.api.entrance_socket import socket_in
 from secvault.api.gate import Gate, Passage
 from secvault.api.transit.lean import LeanPath
@@ -87,7 +94,7 @@ def application(
     body_seconds: float,
     node: Node,
     program: str = "web",
-) -> ASGIApp:
+) -> Answering:
     """The whole application, open and sealed at the word of the node's sealer; see `routes`.
 
     body_seconds: how long a body may take to arrive. program: what this process is: a web worker,
@@ -115,12 +122,11 @@ def application(
 
     passage = Passage()
     lean = LeanPath(lambda: app.state.warm, passage, max_body_bytes)
-    if program == "entrance":
-        return HandedOver(Answering(Gate(app, lifespan, follow, renewed, passage), body_seconds))
     inside: ASGIApp = app
-    if node.settings.server.entrance:
+    if program == "web" and node.settings.server.entrance:
         inside = HandingOver(app, socket_in(node.settings.data_folder))
-    return Answering(Gate(inside, lifespan, follow, renewed, passage), body_seconds, lean)
+    gate = Gate(inside, lifespan, follow, renewed, passage)
+    return Answering(gate, body_seconds, lean if program == "web" else None)
 
 
 def whole(app: FastAPI, max_body_bytes: int, body_seconds: float) -> ASGIApp:
@@ -202,6 +208,13 @@ def routes(
         not_offered,
         capabilities,
         records,
+        attachments,
+        record_reveals,
+        record_history,
+        erasures,
+        holds,
+        retention_runs,
+        subjects,
         record_exports,
         record_search,
         imports,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -12,6 +13,7 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.audit.event import Outcome
+from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.clock import timestamp
 from secvault.service import Service, audit_log
@@ -23,7 +25,11 @@ Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 
 
 class EventAnswer(BaseModel):
-    """One event of the log. decision: id of what it rests on, to be explained and replayed by."""
+    """One event of the log. decision: id of what it rests on, to be explained and replayed by.
+
+    reason: why a value was revealed, for whoever may see the history of the record, and as long as
+    that is kept. reason_damaged: it was changed in the store.
+    """
 
     seq: int
     id: str
@@ -39,6 +45,8 @@ class EventAnswer(BaseModel):
     decision: str
     request: str
     detail: dict[str, str | int | bool]
+    reason: str | None = None
+    reason_damaged: bool = False
 
 
 class EventPage(BaseModel):
@@ -75,8 +83,30 @@ class PublicKeys(BaseModel):
     evidence: str
 
 
+def event_answer(stored: StoredEvent, reasons: Mapping[str, str | None]) -> EventAnswer:
+    """The event as it is answered. reasons: why values were revealed, by event id."""
+    return EventAnswer(
+        seq=stored.seq,
+        id=stored.id,
+        time=timestamp(stored.t),
+        kind=stored.event.kind,
+        outcome=stored.event.outcome,
+        actor=stored.event.actor.subject,
+        resource=stored.event.resource,
+        department=stored.event.department,
+        fields=list(stored.event.fields),
+        count=stored.event.count,
+        rule=stored.event.decision.rule if stored.event.decision else "",
+        decision=stored.event.decision.id if stored.event.decision else "",
+        request=stored.event.request,
+        detail=dict(stored.event.detail),
+        reason=reasons.get(stored.id),
+        reason_damaged=stored.id in reasons and reasons[stored.id] is None,
+    )
+
+
 @router.get("/events")
-@operation("it/audit", "audit.read")
+@operation("it/audit", "audit.read", "record.history")
 def event_list(
     at: Authenticated,
     kind: Annotated[str, Query(max_length=64)] = "",
@@ -94,25 +124,7 @@ def event_list(
     )
     page = audit_log.read_events(service, who, question, after, limit)
     return EventPage(
-        events=[
-            EventAnswer(
-                seq=stored.seq,
-                id=stored.id,
-                time=timestamp(stored.t),
-                kind=stored.event.kind,
-                outcome=stored.event.outcome,
-                actor=stored.event.actor.subject,
-                resource=stored.event.resource,
-                department=stored.event.department,
-                fields=list(stored.event.fields),
-                count=stored.event.count,
-                rule=stored.event.decision.rule if stored.event.decision else "",
-                decision=stored.event.decision.id if stored.event.decision else "",
-                request=stored.event.request,
-                detail=dict(stored.event.detail),
-            )
-            for stored in page.events
-        ],
+        events=[event_answer(stored, page.reasons) for stored in page.events],
         next=page.next,
     )
 

@@ -26,6 +26,7 @@ from secvault.errors import (
     NotAuthenticated,
     Overloaded,
     ProvisioningRefused,
+    RangeNotSatisfiable,
     Refused,
     SecvaultError,
     SeparationOfDuties,
@@ -118,6 +119,9 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
             'error_description="A second factor must be shown again", '
             f'max_age="{error.max_age}"'
         )
+    if isinstance(error, RangeNotSatisfiable):
+        # RFC 9110, 14.4.
+        headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ProvisioningRefused):

@@ -11,10 +11,12 @@ from pydantic import JsonValue as AnyJson
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.idempotency import IdempotencyKey, key_of
 from secvault.api.problem import problem_responses
-from secvault.api.version import IfMatch, tag_of, version_of
+from secvault.api.version import IfMatch, IfNoneMatch, requires_none, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
+from secvault.errors import Conflict, VersionMismatch
 from secvault.records.collection import Collection
 from secvault.records.schema_retention import Retention
 from secvault.service import Service, records
@@ -63,6 +65,10 @@ class RecordAnswer(BaseModel):
     fields: dict[str, AnyJson]
     masked: dict[str, str] = Field(description="Shown in place of a value.")
     withheld: dict[str, str] = Field(description="Fields that are not shown, with the reason.")
+    revealable: list[str] = Field(
+        description="Those of the masked and withheld fields that you may reveal, each with a "
+        "reason and a second factor just shown."
+    )
     created_at: str
     updated_at: str
     release: ReleaseAnswer | None = Field(description="null where records are not approved.")
@@ -157,10 +163,18 @@ def record_create(
     collection: CollectionName,
     new: Annotated[NewRecord, Body()],
     response: Response,
+    idempotency_key: IdempotencyKey = None,
+    if_none_match: IfNoneMatch = None,
 ) -> RecordAnswer:
     """Store a new record."""
     service, who = at
-    view = records.create_record(service, who, collection, new.id, _values(new.fields))
+    only_new, key = requires_none(if_none_match), key_of(idempotency_key)
+    try:
+        view = records.create_record(service, who, collection, new.id, _values(new.fields), key)
+    except Conflict as error:
+        if only_new:
+            raise VersionMismatch(error.detail) from None
+        raise
     response.headers["Location"] = f"/api/v1/records/{view.collection}/{view.id}"
     return _tagged(view, response)
 
@@ -241,6 +255,7 @@ def answer_of(view: RecordView) -> RecordAnswer:
         fields=_json(view.fields),
         masked=dict(view.masked),
         withheld=dict(view.withheld),
+        revealable=list(view.revealable),
         created_at=timestamp(view.created_at),
         updated_at=timestamp(view.updated_at),
         release=_release(view),

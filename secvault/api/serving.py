@@ -1,65 +1,89 @@
-"""Serving over HTTP: the web server, set up by the settings.
-
-The server's own process loads none of the service; its workers do (`web_worker`).
-"""
+"""Serving over HTTP: the web server, set up by the settings."""
 
 from __future__ import annotations
 
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
+import logging
+import socket
+import ssl
+from collections.abc import Callable
 
+import uvicorn
+from starlette.types import ASGIApp
+
+from secvault.api.answering import Answering
 from secvault.api.entrance_socket import socket_in
+from secvault.api.transit.lean import LeanPath
+from secvault.api.web_protocol import Served
 from secvault.config import Settings
 
+_BACKLOG = 1024
+_FINISH_SECONDS = 30
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
+
+def serve(settings: Settings, app: Answering) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight are finished first.
+
+    Several processes may serve the same address: the kernel divides the connections among them.
+    """
     server = settings.server
-    Granian(
-        "secvault.api.web_worker:worker_application",
-        factory=True,
-        address=server.address,
-        port=server.port,
-        interface=Interfaces.ASGI,
-        # Where both versions are served, a client that sends nothing, or an HTTP/2 connection that
-        # lies idle, is waited for without end.
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=server.header_seconds * 1000),
-        workers=server.workers,
-        runtime_threads=1,
-        backlog=1024,
-        respawn_failed_workers=True,
-        respawn_interval=1.0,
-        workers_kill_timeout=30,
-        websockets=False,
-        log_access=False,
-        ssl_cert=server.tls_certificate,
-        ssl_key=server.tls_key,
-        ssl_protocol_min=SSLProtocols.tls13,
-    ).serve()
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((server.address, server.port))
+        _serve(settings, app, app.lean, listening, _tls(settings))
 
 
-def serve_entrance(settings: Settings) -> None:
+def serve_entrance(settings: Settings, app: ASGIApp) -> None:
     """Serve the sign-ins that web workers hand over, on a socket in the data folder; likewise.
 
     Only one `serve` runs over a data folder, so a socket that is there was left by a killed one.
     """
-    server, place = settings.server, socket_in(settings.data_folder)
+    place = socket_in(settings.data_folder)
     place.unlink(missing_ok=True)
-    Granian(
-        "secvault.api.web_worker:entrance_application",
-        factory=True,
-        uds=place,
-        uds_permissions=0o600,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=server.header_seconds * 1000),
-        runtime_threads=1,
-        backlog=1024,
-        respawn_failed_workers=True,
-        respawn_interval=1.0,
-        workers_kill_timeout=30,
-        websockets=False,
-        log_access=False,
-    ).serve()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        # Nobody can connect before it listens.
+        listening.bind(str(place))
+        place.chmod(0o600)
+        _serve(settings, app, None, listening, None)
+
+
+def _serve(
+    settings: Settings,
+    app: ASGIApp,
+    lean: LeanPath | None,
+    listening: socket.socket,
+    tls: Callable[..., ssl.SSLContext] | None,
+) -> None:
+    # What fails is logged by the application, without the message, which may hold a value.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
+    config = uvicorn.Config(
+        app,
+        http=Served(lean, settings.server.header_seconds),  # type: ignore[arg-type]
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=settings.server.header_seconds,
+        timeout_graceful_shutdown=_FINISH_SECONDS,
+        ssl_context_factory=tls,
+    )
+    uvicorn.Server(config).run([listening])
+
+
+def _tls(settings: Settings) -> Callable[..., ssl.SSLContext] | None:
+    server = settings.server
+    if server.tls_certificate is None:
+        return None
+
+    def context(*_: object) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+        made.load_cert_chain(str(server.tls_certificate), server.tls_key)
+        return made
+
+    return context

@@ -1,4 +1,4 @@
-"""Which version a change is based on: the ETag of what was seen, as If-Match."""
+"""Which version a change is based on: by the ETag of what was seen; or that there is none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ IfMatch = Annotated[
     ),
 ]
 
+IfNoneMatch = Annotated[
+    str | None,
+    Header(description="*: only when there is no such thing yet.", examples=["*"]),
+]
+
 
 def version_of(if_match: str | None) -> int:
     """The version in the header. Raises PreconditionRequired without one, InvalidInput."""
@@ -26,6 +31,13 @@ def version_of(if_match: str | None) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidInput.at("If-Match", 'give the version as in the ETag, for instance "3"')
     return int(text)
+
+
+def requires_none(if_none_match: str | None) -> bool:
+    """Whether there must be no such thing yet. Raises InvalidInput for anything but *."""
+    if if_none_match is not None and if_none_match.strip() != "*":
+        raise InvalidInput.at("If-None-Match", "only * is understood here: there is none yet")
+    return if_none_match is not None
 
 
 def tag_of(version: int) -> str:

@@ -1,22 +1,19 @@
-"""What the web server starts in each process: the application over a service of its own."""
+"""A process that answers requests: the application over a service of its own, and a server."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.types import ASGIApp
-
+from secvault.api import serving
+from secvault.api.answering import Answering
 from secvault.api.app import application
+from secvault.api.entrance import HandedOver
 from secvault.clock import system_clock
-from secvault.config import config_file, load
+from secvault.config import Settings
 from secvault.keyring.root import Root
-from secvault.log import configure_logging
-from secvault.process import die_with_parent, leave_no_core
 from secvault.service import Service, opening
 from secvault.service.sealing.access import BySealer
 from secvault.service.sealing.client import SealerClient
@@ -24,28 +21,23 @@ from secvault.service.seals import Node
 
 SWITCH_SECONDS = 0.0005
 """How long the event loop and the thread that writes the audit log may keep the interpreter from
-each other, and from the web server's threads, which bring the bodies.
+each other.
 
 Python's own 5 ms would be added to answers.
 """
 
 
-def worker_application() -> ASGIApp:
-    """The application of one worker process, with the settings that its environment names."""
-    return _application("web")
+def answer(settings: Settings) -> None:
+    """Answer requests until SIGTERM or SIGINT."""
+    serving.serve(settings, _application(settings, "web"))
 
 
-def entrance_application() -> ASGIApp:
-    """The application of the process that handles sign-ins, likewise."""
-    return _application("entrance")
+def answer_sign_ins(settings: Settings) -> None:
+    """Answer the sign-ins that web workers hand over, likewise."""
+    serving.serve_entrance(settings, HandedOver(_application(settings, "entrance")))
 
 
-def _application(program: str) -> ASGIApp:
-    parent = multiprocessing.parent_process()
-    die_with_parent(parent.pid if parent else None)
-    leave_no_core()
-    configure_logging(sys.stdout)
-    settings = load(config_file(None, os.environ), os.environ)
+def _application(settings: Settings, program: str) -> Answering:
     clock = system_clock()
     sys.setswitchinterval(SWITCH_SECONDS)
     sealer = SealerClient(settings.data_folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -11,11 +12,14 @@ from secvault.audit.leaf import Draft
 from secvault.audit.log import AuditLog
 from secvault.errors import AuditUnavailable, SecvaultError
 
+Told = Callable[[BaseException | None], None]
+"""Called once, in the event loop: with None when an event is durable, else with why it is not."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Awaited:
     draft: Draft
-    durable: asyncio.Future[None]
+    tell: Told
 
 
 class Gathering:
@@ -36,14 +40,31 @@ class Gathering:
         could not be made durable in time; the operation must then not be answered, though the
         event may still enter the log.
         """
+        durable = asyncio.get_running_loop().create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+        self.begin(event, settle)
+        await durable
+
+    def begin(self, event: Event, tell: Told) -> None:
+        """Record as `record` does, and tell when it is done. Raises InvalidInput.
+
+        It is told in the turn of the loop in which the group was written.
+        """
         loop = asyncio.get_running_loop()
-        awaited = _Awaited(self._log.draft(event), loop.create_future())
+        awaited = _Awaited(self._log.draft(event), tell)
         self._next.append(awaited)
         if not self._writing:
             self._writing = True
             # Not at once: the other requests that this turn of the loop reads join the group.
             loop.call_soon(self._write, loop)
-        await awaited.durable
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._next = self._next, []
@@ -91,12 +112,11 @@ class Gathering:
         error: BaseException | None,
     ) -> None:
         for each in group:
-            if each.durable.done():
-                continue
-            if error is None:
-                each.durable.set_result(None)
-            else:
-                each.durable.set_exception(error)
+            try:
+                each.tell(error)
+            except Exception as failed:  # noqa: BLE001 - the others of the group are told, too
+                told = {"message": "what waited for an audit entry failed", "exception": failed}
+                loop.call_exception_handler(told)
         if self._next:
             self._write(loop)
         else:

@@ -29,7 +29,8 @@ class Question:
     """Which events; what is empty does not restrict.
 
     kind: exactly this one. actor: `user:01920c3e`. resource: this one and all below it (`hr` or
-    `hr/employees/e-7`). since: at or after, until: before; microseconds UTC, by time of recording.
+    `hr/employees/e-7`); this one alone when `below` is not set. since: at or after, until: before;
+    microseconds UTC, by time of recording.
     """
 
     kind: str = ""
@@ -39,6 +40,7 @@ class Question:
     department: str = ""
     since: int | None = None
     until: int | None = None
+    below: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ def _statement(
     if question.actor:
         is_actor = audit_event.c.actor == question.actor
         return wanted.where(is_actor, *bounds, *_filters(question, connection, "actor"))
+    if question.resource and not question.below:
+        is_resource = audit_event.c.resource == _path(question.resource)
+        return wanted.where(is_resource, *bounds, *_filters(question, connection, "resource"))
     if question.resource:
         at_or_below = _at_or_below(audit_event.c.resource, question.resource, connection)
         if _few(connection, at_or_below):
@@ -163,7 +168,12 @@ def _filters(question: Question, connection: Connection, *done: str) -> list[Col
         if value and name not in done
     ]
     if question.resource and "resource" not in done:
-        filters.append(_at_or_below(_unindexed(row.resource), question.resource, connection))
+        resource = _unindexed(row.resource)
+        filters.append(
+            _at_or_below(resource, question.resource, connection)
+            if question.below
+            else resource == _path(question.resource)
+        )
     return filters
 
 
@@ -175,9 +185,13 @@ def _at_or_below(
     resource: ColumnElement[str], path: str, connection: Connection
 ) -> ColumnElement[bool]:
     # Compared byte by byte on either engine; "0" follows "/" in ASCII.
-    path = unicodedata.normalize("NFC", path).rstrip("/")
+    path = _path(path)
     column = resource.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
     return or_(column == path, and_(column > f"{path}/", column < f"{path}0"))
+
+
+def _path(resource: str) -> str:
+    return unicodedata.normalize("NFC", resource).rstrip("/")
 
 
 def _few(connection: Connection, condition: ColumnElement[bool]) -> bool:

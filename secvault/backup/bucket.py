@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from secvault.backup.repository import Repository, S3Location
+from secvault.backup.repository import Addressing, Repository, S3Credentials, S3Location
 from secvault.backup.repository_faults import (
     RepositoryDenied,
     RepositoryMissing,
@@ -111,25 +112,36 @@ class HeldByLock:
 
 def s3_client(repository: Repository) -> S3Client:
     """A client for the repository's server, with its credentials. Raises InvalidInput if local."""
-    import boto3  # noqa: PLC0415 - most commands talk to no bucket
-    from botocore.config import Config  # noqa: PLC0415
-
     place, credentials = repository.place, repository.credentials
     if not isinstance(place, S3Location) or credentials is None:
         raise InvalidInput.at("location", f"{repository.location} is not in an S3 bucket")
+    client: S3Client = connect(place, credentials, repository.addressing, repository.ca_file)
+    return client
+
+
+def connect(
+    place: S3Location,
+    credentials: S3Credentials,
+    addressing: Addressing = "path",
+    ca_file: Path | None = None,
+) -> Any:
+    """A client of boto3 for the server of a bucket; see `Repository` for what it takes."""
+    import boto3  # noqa: PLC0415 - most commands talk to no bucket
+    from botocore.config import Config  # noqa: PLC0415
+
     token = credentials.session_token
     styles = {"path": "path", "dns": "virtual", "auto": "auto"}
-    client: S3Client = boto3.client(
+    return boto3.client(
         "s3",
         endpoint_url=place.endpoint,
         region_name=credentials.region,
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key.text(),
         aws_session_token=None if token is None else token.text(),
-        verify=None if repository.ca_file is None else str(repository.ca_file),
+        verify=None if ca_file is None else str(ca_file),
         config=Config(
             signature_version="s3v4",
-            s3={"addressing_style": styles[repository.addressing]},
+            s3={"addressing_style": styles[addressing]},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -138,7 +150,6 @@ def s3_client(repository: Repository) -> S3Client:
             response_checksum_validation="when_required",
         ),
     )
-    return client
 
 
 def inspect_bucket(client: S3Client, bucket: str) -> BucketReport:

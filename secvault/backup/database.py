@@ -25,6 +25,8 @@ POSTGRESQL_COPY = "secvault.pgdump"
 # A migration that is under way holds its locks for a short time only.
 _LOCK_WAIT = "--lock-wait-timeout=60s"
 _SCRATCH = "secvault_drill_"
+# What no copy of the database has.
+_APART = ("data_key", "keys_here")
 # Parts of an address that no argument list may show.
 _SECRET_OPTIONS = frozenset({"password", "sslpassword"})
 
@@ -78,10 +80,18 @@ class PostgresqlPrograms:
             raise BackupFailed(f"{program} ended with {done.returncode}: {said}")
 
 
-def copy_database(store: Store, folder: Path, programs: PostgresqlPrograms) -> DatabaseCopy:
-    """Copy the whole database, as of one moment, into `folder` while others go on writing.
+def copy_database(
+    store: Store,
+    folder: Path,
+    programs: PostgresqlPrograms,
+    keep_keys: Callable[[Connection], None],
+) -> DatabaseCopy:
+    """Copy the database without its data keys, as of one moment, into `folder` while others go on
+    writing.
 
-    SQLite by its online backup; PostgreSQL by pg_dump in the custom format. Raises BackupFailed.
+    SQLite by its online backup; PostgreSQL by pg_dump in the custom format. keep_keys: called with
+    a connection that sees exactly what is copied, to keep the data keys elsewhere. A copy does not
+    open as a vault until they are back (`rejoin`). Raises BackupFailed.
     """
     if store.dialect == "sqlite":
         file = folder / SQLITE_COPY
@@ -91,17 +101,35 @@ def copy_database(store: Store, folder: Path, programs: PostgresqlPrograms) -> D
             closing(sqlite3.connect(file)) as copy,
         ):
             live.backup(copy, pages=-1)
+        file.chmod(0o600)
+        copied = open_store(f"sqlite:///{file}")
+        try:
+            with copied.read() as connection:
+                keep_keys(connection)
+        finally:
+            copied.close()
+        with closing(sqlite3.connect(file)) as copy:
             # One file without a log beside it, so that the copy is complete in itself.
             copy.execute("PRAGMA journal_mode=DELETE")
-        file.chmod(0o600)
+            # No pages of before on disk, neither in a journal nor left over in the file.
+            copy.execute("PRAGMA journal_mode=MEMORY")
+            copy.execute("PRAGMA secure_delete=ON")
+            for table in _APART:
+                copy.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            copy.commit()
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as copy:
             row = copy.execute("SELECT size FROM audit_head WHERE log = ?", (LOG,)).fetchone()
         return DatabaseCopy(file, "sqlite", row[0] if row else 0)
     file = folder / POSTGRESQL_COPY
     with store.read() as connection:
         size = audit_size(connection)
-    programs.run("pg_dump", store.writer.url, ["--format=custom", _LOCK_WAIT, f"--file={file}"])
-    file.chmod(0o600)
+        # What pg_dump sees is what this transaction sees.
+        state = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+        without = [f"--exclude-table-data={table}" for table in _APART]
+        options = ["--format=custom", _LOCK_WAIT, f"--snapshot={state}", *without]
+        programs.run("pg_dump", store.writer.url, [*options, f"--file={file}"])
+        file.chmod(0o600)
+        keep_keys(connection)
     return DatabaseCopy(file, "postgresql", size)
 
 

@@ -7,14 +7,14 @@ last proof. The finding is evidence: canonical JSON under a signed note.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import func, select, update
 
-from secvault.backup import manifest, run
+from secvault.backup import keys_apart, manifest, rejoin, run
 from secvault.backup.database import audit_size, drop_leftovers, opened_copy, scratch_database
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding, Step, document
@@ -69,13 +69,17 @@ class Drill:
 class Proofs(Protocol):
     """What is proven on the restored database beyond its files.
 
-    Both raise Damaged, or NotFound or InvalidInput for what the restored database lacks.
+    All raise Damaged, or NotFound or InvalidInput for what the restored database lacks.
 
     Each returns what it saw in words.
     """
 
     def audit_log(self, restored: Store) -> str:
         """Verify the restored audit log."""
+        ...
+
+    def data_keys(self, restored: Store, files: Sequence[Path]) -> str:
+        """Bring the data keys of these files back into the restored database."""
         ...
 
     def sample_of_fields(self, restored: Store) -> str:
@@ -284,6 +288,8 @@ def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Can
                 return
             lacking = (NotFound, InvalidInput)
             _heed(cancel)
+            work.prove("data keys", lambda: _rejoined(work, store, proofs, cancel), also=lacking)
+            _heed(cancel)
             work.prove("audit log", lambda: proofs.audit_log(store), also=lacking)
             _heed(cancel)
             work.prove("decrypted sample", lambda: proofs.sample_of_fields(store), also=lacking)
@@ -330,6 +336,17 @@ def _opened(work: _Work, store: Store) -> str:
         records = connection.execute(select(func.count()).select_from(tables.record)).scalar_one()
     migrated = "" if after == before else f", brought from schema {before} to {after}"
     return f"opened as {store.dialect}, {records} records{migrated}"
+
+
+def _rejoined(work: _Work, store: Store, proofs: Proofs, cancel: Cancel) -> str:
+    """The newest data keys, as a recovery would take them."""
+    engine = work.engine
+    with store.read() as connection:
+        if rejoin.has_keys(connection):
+            return "in the database itself, as in backups of before data keys were kept apart"
+    made_by = manifest.read(work.staged / manifest.NAME).run
+    files = keys_apart.fetch(engine, work.plan, made_by, work.folder / keys_apart.FOLDER, cancel)
+    return proofs.data_keys(store, files)
 
 
 def _audit_size(store: Store) -> int:

@@ -19,7 +19,13 @@ from sqlalchemy import Table, insert, or_, select, update
 from secvault.backup import bucket
 from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
-from secvault.backup.repository import Repository, S3Location, s3_credentials
+from secvault.backup.repository import (
+    KEYS,
+    Repository,
+    S3Location,
+    s3_credentials,
+    settings_for_keys,
+)
 from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
 from secvault.clock import Clock
@@ -27,6 +33,7 @@ from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
+from secvault.keyring import Keyring
 from secvault.store import Store, tables
 from secvault.store.engine import insert_unless_there
 
@@ -48,6 +55,8 @@ class BackupEngine:
     folder of ours, wiped at will. password_key: seals the repositories' passwords. node: this
     process, for the runs that it works on. environment: where S3 credentials may come from.
     settle: called before the database is copied; what was acknowledged until then is in it after.
+    contents: the folder of the files that records hold; None where they lie elsewhere.
+    keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
     """
 
     store: Store
@@ -63,7 +72,11 @@ class BackupEngine:
     node: str
     host: str
     environment: Mapping[str, str]
+    keyring: Keyring
+    keys_key: Secret
+    keys_days: int = 7
     random: aead.Random = os.urandom
+    contents: Path | None = None
     settle: Callable[[], object] = lambda: None
 
     def plan(self, name: str) -> PlanSettings:
@@ -79,8 +92,14 @@ class BackupEngine:
         return found
 
     def repository(self, name: str) -> Repository:
-        """The repository with its password, which is made at first use and kept sealed."""
-        settings = self.repository_settings(name)
+        """The repository with its password, which is made at first use and kept sealed.
+
+        name: as declared, or with `KEYS` behind it.
+        """
+        declared = name.removesuffix(KEYS)
+        settings = self.repository_settings(declared)
+        if declared != name:
+            settings = settings_for_keys(settings)
         table = tables.backup_repository
         kept = select(table.c.sealed_password).where(table.c.name == name)
         context = aead.bind("secvault/repository-password", name)

@@ -58,7 +58,10 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a snapshot holds. data_at: micros, the moment that the database copy shows."""
+    """What a snapshot holds. data_at: micros, the moment that the database copy shows.
+
+    keys_apart: whether its data keys lie in a repository of their own; False in older ones.
+    """
 
     format: str
     run: str
@@ -67,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True):
     audit_size: int
     database: str
     files: tuple[FileEntry, ...]
+    keys_apart: bool = False
 
 
 @dataclass(frozen=True)

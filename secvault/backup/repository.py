@@ -22,6 +22,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9!_.*'()=@+,-]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+-]*:")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
+KEYS = "/data-keys"
+"""The name of a repository, with this behind it, is that of the one for its data keys."""
+
 
 @dataclass(frozen=True)
 class LocalFolder:
@@ -123,6 +126,16 @@ def parse_location(text: str) -> LocalFolder | S3Location:
     raise InvalidInput.at(
         "location", "give an absolute folder such as /srv/backup, or s3:https://host/bucket/prefix"
     )
+
+
+def settings_for_keys(settings: RepositorySettings) -> RepositorySettings:
+    """Where the data keys of what is saved there lie: where the settings say, or beside it."""
+    beside = f"{settings.location.rstrip('/')}-data-keys"
+    place = parse_location(settings.location)
+    if isinstance(place, S3Location) and not place.prefix:
+        # The bucket itself is the repository; another bucket may not be ours to make.
+        beside = f"{settings.location.rstrip('/')}/secvault-data-keys"
+    return settings.model_copy(update={"location": settings.keys_location or beside})
 
 
 def s3_credentials(

@@ -2,6 +2,7 @@
 
 Each step can be done again after a kill without harm, so a durable workflow may repeat it. What
 counts is the snapshot whose id the run's row has: it is written after restic has read everything.
+The data keys are staged and saved apart from all else (`keys_apart`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import manifest, restic_faults
+from secvault.backup import keys_apart, manifest
 from secvault.backup.bucket import HeldByLock
+from secvault.backup.contents import CONTENTS, stage_contents
 from secvault.backup.database import copy_database
 from secvault.backup.engine import BackupEngine, in_words
-from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
+from secvault.backup.withdrawal import withdraw
 from secvault.config import PlanSettings
 from secvault.errors import Cancelled, ConfigurationError, Conflict, Damaged, NotFound
 from secvault.store import tables
@@ -77,9 +79,17 @@ def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
     folder = engine.fresh_folder(staging(run.plan))
     data_at = engine.clock.micros()
     engine.settle()
-    copy = copy_database(engine.store, folder, engine.postgresql)
+    copy = copy_database(
+        engine.store,
+        folder,
+        engine.postgresql,
+        lambda state: keys_apart.stage(engine, state, run.plan, run_id, data_at),
+    )
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)
+    # After the database: what it names was there by then, and is never written to again.
+    if engine.contents is not None and engine.contents.is_dir():
+        stage_contents(engine.contents, folder / CONTENTS)
     engine.mark(tables.backup_run, run_id, phase="hashing files")
     files: list[manifest.FileEntry] = []
     unreadable: list[str] = []
@@ -106,6 +116,7 @@ def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
             audit_size=copy.audit_size,
             database=copy.dialect,
             files=tuple(files),
+            keys_apart=True,
         ),
         folder / manifest.NAME,
     )
@@ -125,10 +136,13 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     if run.snapshot in made:
         return
     # Made by a process that was killed before it knew whether everything was read.
-    _withdraw(engine, repository, made)
+    withdraw(engine, repository, made)
     staged = engine.scratch / staging(run.plan)
-    if not _holds_copy_of(staged, run_id):
+    if not (_holds_copy_of(staged, run_id) and keys_apart.is_staged(engine, run.plan, run_id)):
         stage(engine, run_id, cancel)
+    # Before the rest: a backup of which the keys are missing opens nothing.
+    engine.mark(tables.backup_run, run_id, phase="saving the data keys")
+    keys_apart.save(engine, run.plan, run_id, cancel)
     engine.mark(tables.backup_run, run_id, phase="saving")
     try:
         summary = engine.restic.backup(
@@ -141,7 +155,7 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
             cancel=cancel,
         )
     except SourceUnreadable as error:
-        if error.snapshot_id is not None and not _withdraw(engine, repository, [error.snapshot_id]):
+        if error.snapshot_id is not None and not withdraw(engine, repository, [error.snapshot_id]):
             error.detail += (
                 f" (the storage keeps the incomplete snapshot {error.snapshot_id[:8]}; "
                 "do not restore from it)"
@@ -155,18 +169,6 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         bytes=summary.bytes_total,
         bytes_added=summary.bytes_added,
     )
-
-
-def _withdraw(engine: BackupEngine, repository: Repository, snapshots: list[str]) -> bool:
-    """Forget snapshots that must not count; False when the storage refuses to delete them."""
-    if not snapshots:
-        return True
-    command = engine.restic.command
-    status, _, complaints = command.run(repository, "forget", *snapshots)
-    refused = restic_faults.refused_removals(complaints)
-    if status != restic_faults.DONE and not refused:
-        command.fail(status, complaints, "removing an incomplete snapshot", repository)
-    return not refused
 
 
 def _sources(engine: BackupEngine, plan_name: str, plan: PlanSettings) -> tuple[Path, ...]:
@@ -206,14 +208,19 @@ def _holds_copy_of(staged: Path, run_id: str) -> bool:
 
 @dataclass(frozen=True)
 class Retained:
-    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten."""
+    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten.
+
+    keys, keys_held: the same of the data keys, which go sooner.
+    """
 
     forgotten: ForgetReport
     held: HeldByLock | None
+    keys: ForgetReport
+    keys_held: HeldByLock | None
 
 
 def retain(engine: BackupEngine, run_id: str) -> Retained:
-    """Forget the plan's snapshots that retention no longer keeps."""
+    """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
     plan = engine.plan(run.plan)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
@@ -227,7 +234,8 @@ def retain(engine: BackupEngine, run_id: str) -> Retained:
     repository = engine.opened_repository(plan.repository)
     tags = (f"plan={run.plan}",)
     forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
-    return Retained(forgotten, engine.held_by_lock(plan.repository))
+    keys, keys_held = keys_apart.retain(engine, run.plan)
+    return Retained(forgotten, engine.held_by_lock(plan.repository), keys, keys_held)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -247,6 +255,7 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
 def clear_staging(engine: BackupEngine, plan_name: str) -> None:
     """Remove the staged copy, which is worth something only while a run may be tried again."""
     engine.clear(engine.scratch / staging(plan_name))
+    engine.clear(engine.scratch / keys_apart.staging(plan_name))
 
 
 def run_backup(

@@ -25,6 +25,7 @@ _MENDS = {
     "request": "give, or let them ask for, {role} in {department}",
     "wait_until": "wait until {moment}",
     "use_other_department": "do it in the department {department}",
+    "reveal": "they may reveal it: secvault records reveal ... --reason REASON",
     "read_masked": "they may read the field masked",
     "leave_out_field": "leave {field} out; the rest is allowed",
     "use_other_token": "use a token of the system that is not limited so",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import opening, operations, outcome, show
+from secvault.cli import opening, operations, outcome, record_history, show
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
@@ -59,7 +59,10 @@ def events(
             until=micros_of(until, "--until"),
         )
         page = operations.audit_log.read_events(service, caller, question, after, limit)
-    rows = [_row(event) for event in page.events]
+    rows = [
+        {**_row(event), "reason": record_history.reason_of(event.id, page.reasons)}
+        for event in page.events
+    ]
     if as_json:
         show.document({"events": rows, "next": page.next})
         return
@@ -72,6 +75,8 @@ def events(
         "resource": "On",
         "detail": "Detail",
     }
+    if any(row["reason"] for row in rows):
+        columns["reason"] = "Reason"
     show.table(rows, columns, "No event fits.")
     if page.next is not None:
         show.talk(f"Older ones: the same with --after {page.next}")

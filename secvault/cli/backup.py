@@ -11,11 +11,12 @@ from secvault.cli import opening, operations, progress, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from secvault.backup.restic import Snapshot
+    from secvault.backup.bucket import HeldByLock
+    from secvault.backup.restic import ForgetReport, Snapshot
     from secvault.backup.run import Retained, Run
 
 app = typer.Typer(
-    no_args_is_help=True, help="Backups: run, list, snapshots, restore, bucket, password."
+    no_args_is_help=True, help="Backups: run, list, snapshots, restore, rejoin, bucket, password."
 )
 
 Plan = Annotated[
@@ -121,6 +122,7 @@ def restore(
         "files_checked": restored.comparison.checked,
         "bytes_checked": restored.comparison.bytes,
         "changed_while_saved": list(restored.comparison.changed_meanwhile),
+        "data_keys": [str(file) for file in restored.key_files],
     }
     if as_json:
         show.document(values)
@@ -134,19 +136,70 @@ def restore(
                 "checked": f"{restored.comparison.checked} files, "
                 f"{show.size(restored.comparison.bytes)}, every hash as it was",
                 "changed while saved": len(restored.comparison.changed_meanwhile),
+                "data keys": ", ".join(values["data_keys"]) or "in the database",
             }
         )
+        if restored.key_files:
+            show.talk("It serves nobody before `secvault backup rejoin` has brought the keys back.")
+
+
+@app.command(epilog="Example: secvault backup rejoin data-keys/*.jsonl")
+def rejoin(
+    context: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="The data keys that were restored.")
+    ],
+    without_deleted: Annotated[
+        bool,
+        typer.Option(
+            "--without-deleted", help="Leave out records whose key is in none of the files."
+        ),
+    ] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Bring data keys back into a restored vault, without whoever was erased since.
+
+    The settings name the restored vault. Until this is done it does not open. Name the newest data
+    keys that there are: erasures after them are not known to it.
+    """
+    with opening.vault(context, apart=True) as (service, caller):
+        done = operations.rejoining.rejoin(service, caller, files, without_deleted=without_deleted)
+    values = {
+        "known_until": show.time(done.taken_at),
+        "data_keys": done.keys,
+        "left_out_erased": done.erased,
+        "left_out_deleted": done.left_out,
+    }
+    if as_json:
+        show.document(values)
+        return
+    show.facts(
+        {
+            "data keys": done.keys,
+            "left out, erased since": f"{done.erased} records",
+            "left out, deleted since": f"{done.left_out} records",
+            "erasures known until": values["known_until"],
+        }
+    )
 
 
 @app.command(epilog="Example: secvault backup password nightly")
-def password(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
+def password(
+    context: typer.Context,
+    plan: Plan = None,
+    data_keys: Annotated[
+        bool, typer.Option("--data-keys", help="Of the repository where the data keys lie.")
+    ] = False,
+    as_json: show.AsJson = False,
+) -> None:
     """Show the password of the plan's repository, to keep with the seal key. It is audited.
 
-    Without it, and without this machine, nobody can open the backup.
+    Without it, and without this machine, nobody can open the backup; without that of --data-keys
+    nobody can open what is encrypted in it.
     """
     with opening.vault(context) as (service, caller):
         named = opening.the_plan(service.settings, plan)
-        access = operations.recovery.repository_access(service, caller, named)
+        access = operations.recovery.repository_access(service, caller, named, data_keys=data_keys)
     if as_json:
         show.document({"location": access.location, "password": access.password.text()})
         return
@@ -188,7 +241,13 @@ def bucket(
 
 
 def _retention(retained: Retained) -> dict[str, Any]:
-    report, held = retained.forgotten, retained.held
+    return {
+        **_forgotten(retained.forgotten, retained.held),
+        "data_keys": _forgotten(retained.keys, retained.keys_held),
+    }
+
+
+def _forgotten(report: ForgetReport, held: HeldByLock | None) -> dict[str, Any]:
     return {
         "kept": len(report.kept),
         "removed": [snapshot.id for snapshot in report.removed],
@@ -206,6 +265,9 @@ def _retention(retained: Retained) -> dict[str, Any]:
 
 
 def _words(retention: dict[str, Any]) -> str:
+    data_keys = retention.get("data_keys")
+    if data_keys is not None:
+        return f"{_words({**retention, 'data_keys': None})}; data keys: {_words(data_keys)}"
     words = f"{retention['kept']} snapshots kept, {len(retention['removed'])} removed"
     refused, held = len(retention["not_deleted"]), retention["held_by_lock"]
     if refused:

@@ -15,6 +15,7 @@ from secvault.cli import (
     account,
     approle,
     approvals,
+    attachments,
     audit,
     audit_proofs,
     backup,
@@ -24,10 +25,12 @@ from secvault.cli import (
     devices,
     drill,
     eligible,
+    erasures,
     factors,
     grants,
     hardware_tokens,
     help,  # noqa: A004 - the command's own name
+    holds,
     idle,
     init,
     invitations,
@@ -44,6 +47,7 @@ from secvault.cli import (
     record_indexes,
     record_search,
     records,
+    retention,
     reviews,
     rewraps,
     role_requests,
@@ -53,6 +57,7 @@ from secvault.cli import (
     session,
     sessions,
     show,
+    subject_report,
     systems,
     tokens,
 )
@@ -182,6 +187,15 @@ people.app.command("import", epilog="Example: secvault people import staff.csv -
 people.app.command("export", epilog="Example: secvault people export > staff.csv")(
     people_file.export
 )
+records.app.command(
+    epilog="Example: secvault records attach contracts ct-0001 document contract.pdf"
+)(attachments.attach)
+records.app.add_typer(attachments.app, name="attachments")
+records.app.command(epilog=erasures.ERASE_EXAMPLE)(erasures.erase)
+records.app.command(epilog=subject_report.EXAMPLE)(subject_report.report)
+records.app.add_typer(erasures.app, name="erasures")
+records.app.add_typer(holds.app, name="holds")
+records.app.add_typer(retention.app, name="retention")
 records.app.add_typer(record_exports.app, name="export")
 reviews.app.command(epilog="Example: secvault reviews dormant --days 90")(idle.dormant)
 reviews.app.command(epilog="Example: secvault reviews unused --days 90")(idle.unused)

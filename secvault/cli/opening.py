@@ -65,12 +65,17 @@ def require_vault(chosen: Settings) -> None:
 
 @contextmanager
 def opened(
-    chosen: Settings, access: RootAccess | None = None, *, drop_keys: bool = False
+    chosen: Settings,
+    access: RootAccess | None = None,
+    *,
+    drop_keys: bool = False,
+    apart: bool = False,
 ) -> Iterator[Service]:
     """The open service, in this process.
 
     access: the way to the root, of a vault that was made here. drop_keys: when the vault is sealed
-    meanwhile, drop the keys and go on; else the command ends then, with exit code 4.
+    meanwhile, drop the keys and go on; else the command ends then, with exit code 4. apart: also a
+    restored copy whose data keys are not back yet.
     """
     leave_no_core()
     # What a command prints belongs to whoever called it.
@@ -88,7 +93,13 @@ def opened(
     with (
         operations.visit.visiting(chosen.data_folder, sealed) as root,
         operations.opening.opened(
-            chosen, system_clock(), program="cli", access=access, root=root, mend=True
+            chosen,
+            system_clock(),
+            program="cli",
+            access=access,
+            root=root,
+            mend=True,
+            apart=apart,
         ) as service,
     ):
         inside.append(service)
@@ -100,13 +111,15 @@ def opened(
 
 
 @contextmanager
-def vault(context: typer.Context, *, drop_keys: bool = False) -> Iterator[tuple[Service, Caller]]:
+def vault(
+    context: typer.Context, *, drop_keys: bool = False, apart: bool = False
+) -> Iterator[tuple[Service, Caller]]:
     """The open service and the caller: of SECVAULT_TOKEN, else the operator of this machine.
 
     The operator, whoever can read the seal key, may administer but sees no record.
     Raises NotAuthenticated for a credential that is wrong, expired or revoked.
     """
-    with opened(settings(context), drop_keys=drop_keys) as service:
+    with opened(settings(context), drop_keys=drop_keys, apart=apart) as service:
         credential = os.environ.get("SECVAULT_TOKEN", "").strip()
         authentication = operations.authentication
         principal = (

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from secvault.identity import people as persons
     from secvault.jobs import cron
     from secvault.keyring.seals import configured as seal_files
-    from secvault.records import collection_files
+    from secvault.records import attachment, collection_files, content_type
+    from secvault.records import hold as hold_rows
+    from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
         access_documents,
         activation,
         approles,
+        attachment_collection,
+        attachment_upload,
+        attachments,
         audit_log,
         audit_proofs,
         authentication,
@@ -64,12 +69,15 @@ if TYPE_CHECKING:
         people,
         people_file,
         reauthentication,
+        record_history,
         record_indexes,
         record_search,
         records,
         recovery,
+        rejoining,
         replays,
         resets,
+        reveals,
         rewrap_runs,
         rewrapping,
         role_activation,
@@ -91,6 +99,9 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.erasing import erasures, holds, retention_runs, subject_report
+    from secvault.service.erasing import evidence as erasure_evidence
+    from secvault.service.erasing import target as erasure_target
     from secvault.service.policies import linting as policy_linting
     from secvault.service.policies import offline as policy_offline
     from secvault.service.policies import operations as policies
@@ -119,6 +130,10 @@ __all__ = [
     "activation",
     "approles",
     "approvals",
+    "attachment",
+    "attachment_collection",
+    "attachment_upload",
+    "attachments",
     "audit_log",
     "audit_proofs",
     "authentication",
@@ -131,6 +146,7 @@ __all__ = [
     "collection_files",
     "config",
     "contacts",
+    "content_type",
     "cron",
     "difference",
     "directory",
@@ -138,6 +154,9 @@ __all__ = [
     "eligibilities",
     "engine",
     "entitlements",
+    "erasure_evidence",
+    "erasure_target",
+    "erasures",
     "evidence",
     "explanations",
     "export_formats",
@@ -150,6 +169,8 @@ __all__ = [
     "federation",
     "grants",
     "hardware_tokens",
+    "hold_rows",
+    "holds",
     "import_running",
     "import_spec",
     "imports",
@@ -181,15 +202,20 @@ __all__ = [
     "qr",
     "query",
     "reauthentication",
+    "record_history",
     "record_indexes",
     "record_search",
     "records",
     "recovery",
     "recovery_by_seal",
+    "rejoining",
     "remedies",
     "replays",
     "repository",
     "resets",
+    "retention_rows",
+    "retention_runs",
+    "reveals",
     "review_campaigns",
     "review_decisions",
     "review_evidence",
@@ -217,6 +243,7 @@ __all__ = [
     "sessions",
     "spans",
     "spine",
+    "subject_report",
     "systems",
     "token_life",
     "token_policies",
@@ -231,15 +258,20 @@ __all__ = [
 # Where a room lies that is not a file of `secvault.service`.
 _ELSEWHERE = {
     "approvals": "secvault.service.approvals.operations",
+    "attachment": "secvault.records.attachment",
     "break_glass": "secvault.service.break_glass.operations",
     "bundle": "secvault.access.bundle",
     "canonical": "secvault.crypto.canonical",
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
+    "content_type": "secvault.records.content_type",
     "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
+    "erasure_evidence": "secvault.service.erasing.evidence",
+    "erasure_target": "secvault.service.erasing.target",
+    "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
     "export_formats": "secvault.records.exports.writer",
     "export_manifest": "secvault.records.exports.manifest",
@@ -247,6 +279,8 @@ _ELSEWHERE = {
     "exports_asked": "secvault.service.record_exports.asked",
     "exports_deidentified": "secvault.service.record_exports.deidentified",
     "fault_sheet": "secvault.service.record_imports.fault_sheet",
+    "hold_rows": "secvault.records.hold",
+    "holds": "secvault.service.erasing.holds",
     "import_running": "secvault.service.record_imports.running",
     "import_spec": "secvault.records.imports.spec",
     "imports": "secvault.service.record_imports.requests",
@@ -269,6 +303,8 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "retention_rows": "secvault.records.retention_run",
+    "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",
     "review_decisions": "secvault.service.reviews.decisions",
     "review_evidence": "secvault.service.reviews.evidence",
@@ -284,6 +320,7 @@ _ELSEWHERE = {
     "sealing": "secvault.service.sealing.client",
     "secret_ids": "secvault.identity.secret_ids",
     "selfcheck": "secvault.cli.selfcheck",
+    "subject_report": "secvault.service.erasing.subject_report",
     "totp": "secvault.identity.totp",
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",

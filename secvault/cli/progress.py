@@ -51,6 +51,23 @@ def of_bytes(title: str) -> Iterator[BytesSoFar]:
 
 
 @contextmanager
+def of_transfer(title: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes out of so many, with speed and remaining time; told of each piece's length."""
+    from rich import progress as parts  # noqa: PLC0415
+
+    columns = (
+        parts.TextColumn("{task.description}", markup=False),
+        parts.BarColumn(),
+        parts.DownloadColumn(binary_units=True),
+        parts.TransferSpeedColumn(),
+        parts.TimeRemainingColumn(),
+    )
+    with _bars(columns) as bars:
+        task = bars.add_task(show.cell(title), total=size)
+        yield lambda length: bars.advance(task, length)
+
+
+@contextmanager
 def of_count(title: str) -> Iterator[CountSoFar]:
     """A bar of things done out of so many."""
     from rich import progress as parts  # noqa: PLC0415

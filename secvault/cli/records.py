@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import ask, imports, opening, operations, sample, show
+from secvault.cli import (
+    ask,
+    imports,
+    opening,
+    operations,
+    record_history,
+    record_reveals,
+    sample,
+    show,
+)
+from secvault.cli.record_reveals import plain
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,8 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Records: list, search, show, add, change, approve, delete. Set SECVAULT_TOKEN to the "
-    "session or token of whoever asks; the operator of this machine sees no record.",
+    help="Records: list, search, show, add, change, approve, reveal, delete. Set SECVAULT_TOKEN to "
+    "the session or token of whoever asks; the operator of this machine sees no record.",
 )
 
 # The most columns of fields that a list shows to a person.
@@ -104,7 +114,7 @@ def field(
     if as_json:
         show.document({"collection": collection, "id": record_id, "field": name, "value": value})
     else:
-        show.out(show.cell(_plain(value)))
+        show.out(show.cell(plain(value)))
 
 
 @app.command(epilog="Example: secvault records add visitors --id v-77 --from visitor.json")
@@ -115,12 +125,20 @@ def add(
     record_id: Annotated[
         str | None, typer.Option("--id", help="The new record's id; made if left out.")
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="Your own name for this; for a day, nothing is added twice under it.",
+        ),
+    ] = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Add a record. Its values come from a file or stdin, never from the command's arguments."""
     values = ask.fields_from(source)
     with opening.vault(context) as (service, caller):
-        view = operations.records.create_record(service, caller, collection, record_id, values)
+        view = operations.records.create_record(service, caller, collection, record_id, values, key)
     if as_json:
         _print(view, as_json=True)
     else:
@@ -234,6 +252,12 @@ def table(views: Sequence[RecordView]) -> None:
         show.talk(f"Not shown: {', '.join(list(seen)[_SHOWN_FIELDS:])}; see `records show`.")
 
 
+app.command(
+    epilog="Example: secvault records reveal payroll pr-0001 bank_account --reason 'pay came back'"
+)(record_reveals.reveal)
+app.command(epilog="Example: secvault records history payroll pr-0001")(record_history.history)
+
+
 def _confirm(record_id: str) -> None:
     if not ask.at_terminal():
         raise InvalidInput.at("--yes", "deleting needs --yes when nobody can be asked")
@@ -286,6 +310,7 @@ def document_of(view: RecordView) -> dict[str, Any]:
         "fields": dict(view.fields),
         "masked": dict(view.masked),
         "withheld": dict(view.withheld),
+        "revealable": list(view.revealable),
         "release": _release(view),
     }
 
@@ -304,14 +329,7 @@ def _release(view: RecordView) -> dict[str, Any] | None:
 def _shown(view: RecordView, name: str) -> Any:
     if name in view.masked:
         return f"{view.masked[name]} (masked)"
-    return _plain(view.fields.get(name, "" if name not in view.withheld else "(withheld)"))
-
-
-def _plain(value: Any) -> Any:
-    """Money as people write it; anything else as it is."""
-    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        return f"{value['amount']} {value['currency']}"
-    return value
+    return plain(view.fields.get(name, "" if name not in view.withheld else "(withheld)"))
 
 
 def _print(view: RecordView, *, as_json: bool) -> None:
@@ -326,8 +344,11 @@ def _print(view: RecordView, *, as_json: bool) -> None:
         show.out("draft: waits for its approval by somebody who did not enter or change it")
     show.facts(
         {
-            **{name: _plain(value) for name, value in view.fields.items()},
+            **{name: plain(value) for name, value in view.fields.items()},
             **{name: f"{value}  (masked)" for name, value in view.masked.items()},
             **{name: f"withheld: {reason}" for name, reason in view.withheld.items()},
         }
     )
+    if view.revealable:
+        first = f"secvault records reveal {view.collection} {view.id} {view.revealable[0]}"
+        show.talk(f"May be revealed, with a reason: {', '.join(view.revealable)} ({first})")

@@ -45,6 +45,7 @@ class Listening:
     data: str
     waits: bool = False
     entrance: bool = True
+    workers: int = 1
 
     @property
     def url(self) -> str:
@@ -86,7 +87,7 @@ def serve(
         # Who starts the service anew wants what opens by itself to be open.
         (Path(listening.data) / SEALED_BY_HAND).unlink(missing_ok=True)
         code = keeper.keep(
-            {name: (*_PROGRAM, name) for name in _parts(listening)},
+            {name: (*_PROGRAM, part) for name, part in _parts(listening)},
             show.talk,
             environment=environment,
             each_turn=_announce_when_ready(listening),
@@ -113,6 +114,7 @@ def preflight(context: typer.Context) -> None:
         str(chosen.data_folder),
         waits=kind == "shares" or (kind == "passphrase" and chosen.seal.passphrase_file is None),
         entrance=server.entrance,
+        workers=server.workers,
     )
     show.out(json.dumps(vars(listening)))
 
@@ -122,7 +124,7 @@ def web(context: typer.Context) -> None:
     leave_no_core()
     chosen = _started_settings(context)
     # By name: the faces do not know each other, and `serve` is where one starts the other.
-    importlib.import_module("secvault.api.serving").serve(chosen)
+    importlib.import_module("secvault.api.web_worker").answer(chosen)
 
 
 def entrance(context: typer.Context) -> None:
@@ -131,7 +133,7 @@ def entrance(context: typer.Context) -> None:
     # Whoever signs in can wait a few milliseconds for a processor better than who encrypts.
     os.nice(5)
     chosen = _started_settings(context)
-    importlib.import_module("secvault.api.serving").serve_entrance(chosen)
+    importlib.import_module("secvault.api.web_worker").answer_sign_ins(chosen)
 
 
 def sealer(context: typer.Context) -> None:
@@ -148,9 +150,17 @@ def worker(context: typer.Context) -> None:
     operations.working.work(chosen, system_clock())
 
 
-def _parts(listening: Listening) -> tuple[str, ...]:
-    """The processes of the service; sign-ins have one of their own where the settings say so."""
-    return ("sealer", *(("entrance",) if listening.entrance else ()), "web", "worker")
+def _parts(listening: Listening) -> Iterator[tuple[str, str]]:
+    """The processes of the service, with their commands.
+
+    Sign-ins have one of their own where the settings say so.
+    """
+    yield "sealer", "sealer"
+    if listening.entrance:
+        yield "entrance", "entrance"
+    for number in range(1, listening.workers + 1):
+        yield f"web {number}", "web"
+    yield "worker", "worker"
 
 
 def _started_settings(context: typer.Context) -> Settings:

@@ -11,14 +11,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
+from secvault.config.attachments import AttachmentSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.retention import RetentionSettings
+from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Name, Section, UsablePath, Zone, file_content
+from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -28,12 +31,6 @@ _ORIGIN = (
     r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http://(localhost|127\.0\.0\.1)(:[1-9][0-9]{0,4})?"
 )
 _SEGMENTS = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"
-
-
-def _without_password(location: str) -> str:
-    if re.search(r"//[^/]*@", location):
-        raise ValueError("keys have no place here; give access_key_id and secret_access_key")
-    return location
 
 
 def _sealing_address(address: str) -> str:
@@ -219,7 +216,8 @@ class AuditSettings(Section):
 class RepositorySettings(Section):
     """One restic repository."""
 
-    location: Annotated[str, AfterValidator(_without_password)]
+    location: Location
+    keys_location: Location = ""
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -257,6 +255,7 @@ class BackupSettings(Section):
     restic: UsablePath = Path("restic")
     pg_bin: UsablePath | None = None
     drill_sample: int = Field(200, ge=1, le=100_000)
+    keys_days: int = Field(7, ge=0, le=90)
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 
@@ -292,11 +291,14 @@ class Settings(BaseSettings):
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()
+    attachments: AttachmentSettings = AttachmentSettings()
+    reveals: RevealSettings = RevealSettings()
     exports: ExportSettings = ExportSettings()
     imports: ImportSettings = ImportSettings()
     audit: AuditSettings = AuditSettings()
     backup: BackupSettings = BackupSettings()
     notifications: NotificationSettings = NotificationSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

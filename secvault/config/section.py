@@ -37,6 +37,13 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _without_password(location: str) -> str:
+    if re.search(r"//[^/]*@", location):
+        raise ValueError("keys have no place here; give access_key_id and secret_access_key")
+    return location
+
+
+Location = Annotated[str, AfterValidator(_without_password)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 UsablePath = Annotated[Path, AfterValidator(_usable_path)]
 Name = Annotated[str, AfterValidator(_name)]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import FieldError, InvalidInput
 from secvault.records.declared import NAME
-from secvault.records.mask import Mask
+from secvault.records.mask import Mask, is_masked
 from secvault.records.schema_deidentify import Deidentify, How
 from secvault.records.schema_index import Index
 from secvault.records.schema_retention import Retention
@@ -132,7 +132,7 @@ def parse_record(
     parsed: dict[str, JsonValue] = {}
     for name, field in collection.fields.items():
         if values.get(name) is not None:
-            if reason := _not_written(field):
+            if reason := _not_written(field, values[name]):
                 faults.append(FieldError(name, reason))
                 continue
             try:
@@ -149,11 +149,13 @@ def parse_record(
     return parsed
 
 
-def _not_written(field: Field) -> str:
+def _not_written(field: Field, value: JsonValue) -> str:
     if field.retired:
         return "is retired: what records hold in it stays readable, but nothing new is written"
     if field.type is FieldType.ATTACHMENT:
         return "is an attachment: store the record, then send the file to the field's own address"
+    if field.mask is not None and is_masked(value):
+        return "is what is shown in place of a value; leave the field out to keep what is there"
     return ""
 
 

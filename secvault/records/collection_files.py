@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from secvault.errors import ConfigurationError
 from secvault.records.collection import OWN_ID, Collection, Department, Field, Release, Sensitivity
+from secvault.records.content_type import KNOWN_TYPES, LARGEST_CONTENT
 from secvault.records.declared import (
     Table,
     bound,
@@ -68,6 +69,7 @@ _LIMIT_KEYS: Mapping[FieldType, frozenset[str]] = {
     FieldType.DECIMAL: frozenset({"minimum", "maximum", "decimals"}),
     FieldType.MONEY: frozenset({"minimum", "maximum", "decimals", "currency", "currencies"}),
     FieldType.CHOICE: frozenset({"choices"}),
+    FieldType.ATTACHMENT: frozenset({"max_bytes", "types"}),
 }
 
 _READABLE = [(type_, "normal") for type_ in (FieldType.TEXT, FieldType.CHOICE)]
@@ -290,6 +292,10 @@ def _limits(file: Path, at: str, type_: FieldType, table: Table) -> Limits:
             for code in texts(file, f"{at}.currencies", table.get("currencies", []))
         ),
         choices=texts(file, f"{at}.choices", table.get("choices", [])),
+        max_bytes=integer(file, f"{at}.max_bytes", table["max_bytes"], LARGEST_CONTENT)
+        if "max_bytes" in table
+        else None,
+        types=texts(file, f"{at}.types", table.get("types", [])),
     )
     if (low := limits.minimum) is not None and (high := limits.maximum) is not None and low > high:
         wrong(file, f"{at}.minimum", "is above the maximum")
@@ -297,4 +303,6 @@ def _limits(file: Path, at: str, type_: FieldType, table: Table) -> Limits:
         wrong(file, f"{at}.currency", "is not one of the currencies; add it there")
     if type_ is FieldType.CHOICE and not limits.choices:
         wrong(file, f"{at}.choices", 'is missing; write it like ["draft", "paid"]')
+    if unknown := sorted(set(limits.types) - KNOWN_TYPES.keys()):
+        wrong(file, f"{at}.types", f"{unknown[0]} is none of {', '.join(KNOWN_TYPES)}")
     return limits

@@ -7,6 +7,7 @@ keeps the same for ever.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
@@ -17,6 +18,16 @@ CREATE, UPDATE, APPROVE = "record.create", "record.update", "record.approve"
 MAKING = (CREATE, UPDATE)
 
 _COLUMNS = ("object", "version", "action", "subject", "owner", "at")
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody did to an object, which left it at this version. at: micros."""
+
+    action: str
+    version: int
+    subject: str
+    at: int
 
 
 def object_of(collection: str, record_id: str) -> str:
@@ -31,6 +42,17 @@ def note(
     owner = _owner(connection, subject)
     rows = [(one, version, action, subject, owner, at) for one in objects]
     insert_rows(connection, object_actor, _COLUMNS, rows)
+
+
+def deeds_of(connection: Connection, name: str) -> tuple[Deed, ...]:
+    """What made the object what it is, oldest first; nothing of one that is gone."""
+    column = object_actor.c
+    rows = connection.execute(
+        select(column.action, column.version, column.subject, column.at)
+        .where(column.object == name)
+        .order_by(column.at, column.version, column.action)
+    )
+    return tuple(Deed(*row) for row in rows)
 
 
 def makers_of(connection: Connection, name: str) -> frozenset[str]:

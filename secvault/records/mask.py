@@ -71,6 +71,14 @@ def masked(mask: Mask, value: JsonValue) -> str:
     return _SHOW[mask](value) if isinstance(value, str) else HIDDEN
 
 
+def is_masked(value: JsonValue) -> bool:
+    """Whether somebody sends what a mask showed them in place of a value.
+
+    Nobody types bullets; initials are all that a mask shows without one.
+    """
+    return isinstance(value, str) and HIDDEN[:2] in value
+
+
 def _last4(text: str) -> str:
     shown = _readable(text)[-4:]
     return HIDDEN + shown if _at_most_half(shown, text) else HIDDEN

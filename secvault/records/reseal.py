@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from secvault.crypto.aead import Random
 from secvault.keyring.keyring import Keyring
 from secvault.records import release
+from secvault.records.beside import move_beside
 from secvault.records.collection import Collection
 from secvault.records.record.changing import rewrite
 from secvault.records.record.form import Record
@@ -38,4 +39,5 @@ def reseal_record(
     after = rewrite(connection, keyring, collection, stale, {}, at, random)
     if approved is not None and after.data_key != before.data_key:
         release.rebind(connection, after, approved)
+    move_beside(connection, before, after, random)
     return after

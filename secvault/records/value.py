@@ -79,7 +79,8 @@ class Limits:
     integer, decimal, money: minimum and maximum, both allowed themselves.
     decimal, money: decimals, the most digits after the point (money: the currency's own if None).
     money: currency is taken where the input names none; currencies are the ones allowed, all
-    of ISO 4217 if empty. choice: the allowed texts.
+    of ISO 4217 if empty. choice: the allowed texts. attachment: max_bytes, beside the limit of the
+    installation; types, the allowed media types, the usual ones if empty.
     """
 
     max_length: int = 500
@@ -90,6 +91,8 @@ class Limits:
     currency: str | None = None
     currencies: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    max_bytes: int | None = None
+    types: tuple[str, ...] = ()
 
 
 _ATTACHMENT_KEYS = frozenset({"attachment", "name", "size", "type", "sha256"})

@@ -115,6 +115,32 @@ class Asking:
             narrowing=caller.principal.narrowing,
         )
 
+    def revealable(
+        self,
+        caller: Caller,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        about: About | None,
+    ) -> tuple[str, ...]:
+        """Those of the fields that the caller may reveal, people if need be with a fresh factor."""
+        decisions = self.policy.decide_fields(
+            caller.principal.subject,
+            department,
+            collection,
+            fields,
+            "record.reveal",
+            context=replace(self.context(caller), about=about),
+            narrowing=caller.principal.narrowing,
+        )
+        # A program shows no factor, however often it is asked to.
+        person = caller.principal.kind == "user"
+        return tuple(
+            field
+            for field, decision in decisions.items()
+            if decision.allowed or (person and decision.step_up is not None)
+        )
+
     def request(
         self,
         caller: Caller,

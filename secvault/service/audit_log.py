@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from secvault.audit import checkpoints, query
-from secvault.audit.query import Page, Question
+from secvault.audit.leaf import StoredEvent
+from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, verify
 from secvault.crypto.note import NoteVerifier
+from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import open_store
 
 LOG = Operation("audit.read", "it", "log", "it/audit")
 VERIFY = Operation("audit.verify", "it", "log", "it/audit")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Some events. next: the `after` of the next page; None at the end.
+
+    reasons: why values were revealed, by the id of the event, as far as the caller may see the
+    history of the record; None for one that was changed in the store, nothing for one that is gone.
+    """
+
+    events: tuple[StoredEvent, ...]
+    next: int | None
+    reasons: Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -26,14 +42,15 @@ class Keys:
 
 def read_events(
     service: Service, caller: Caller, question: Question, after: int | None, limit: int
-) -> Page:
+) -> Events:
     """A page of events, newest first; the first has all that was acknowledged before."""
 
-    def act(_: object) -> Outcome[Page]:
+    def act(_: object) -> Outcome[Events]:
         if after is None:
             service.audit.drain()
         found = query.page(service.store, question, after=after, limit=limit)
-        return Outcome(found, count=len(found.events))
+        known = Events(found.events, found.next, reasons_for(service, caller, found.events))
+        return Outcome(known, count=len(found.events))
 
     return service.spine.read(caller, LOG, act)
 

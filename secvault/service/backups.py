@@ -9,7 +9,7 @@ from pathlib import Path
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup import manifest, run
+from secvault.backup import key_file, keys_apart, manifest, run
 from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
@@ -22,12 +22,17 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore brought back, and how it compares with the manifest of the backup."""
+    """What a restore brought back, and how it compares with the manifest of the backup.
+
+    key_files: the data keys to join the copy with, which knows every erasure until now by them;
+    none for a copy of before data keys were kept apart, which has its own.
+    """
 
     snapshot: Snapshot
     target: Path
     summary: RestoreSummary
     comparison: manifest.Comparison
+    key_files: tuple[Path, ...]
 
 
 def run_backup(
@@ -116,7 +121,8 @@ def restore(
     on_progress: OnProgress,
     cancel: Cancel | None = None,
 ) -> Restored:
-    """Restore a snapshot (the newest when None) into an empty folder and check every file.
+    """Restore a snapshot (the newest when None) into an empty folder, check every file, and lay the
+    data keys beside it.
 
     Raises InvalidInput when the folder cannot be used or holds something, NotFound, Damaged.
     """
@@ -151,14 +157,29 @@ def restore(
         if not comparison.whole:
             first = (*comparison.missing, *comparison.different)[0]
             raise Damaged(f"the restored files are not what was backed up, first {first}")
+        key_files = _key_files(service, plan, staged, cancel or threading.Event())
         detail: dict[str, str | int | bool] = {
             "plan": plan,
             "snapshot": chosen.id,
             "files": summary.files,
         }
-        return Outcome(Restored(chosen, staged, summary, comparison), detail=detail)
+        return Outcome(Restored(chosen, staged, summary, comparison, key_files), detail=detail)
 
     return service.spine.work(caller, _operation("backup.restore", plan), act)
+
+
+def _key_files(service: Service, plan: str, staged: Path, cancel: Cancel) -> tuple[Path, ...]:
+    """The data keys of their repository, and of this vault, with what it erased until now."""
+    engine, made_by = service.backups, manifest.read(staged / manifest.NAME)
+    if not made_by.keys_apart:
+        return ()
+    folder = staged / keys_apart.FOLDER
+    files = keys_apart.fetch(engine, plan, made_by.run, folder, cancel)
+    present = folder / "present.jsonl"
+    head = key_file.Head(service.keyring.vault_id, "", plan, service.clock.micros())
+    with service.store.read() as connection:
+        key_file.write(connection, service.keyring, engine.keys_key, head, present, service.random)
+    return (*files, present)
 
 
 def run_detail(done: Run) -> dict[str, str | int | bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from secvault.backup import drill
 from secvault.backup.drill import Drill
 from secvault.backup.engine import in_words
 from secvault.backup.finding import Finding
+from secvault.backup.rejoin import rejoin
 from secvault.backup.report import WORDS, drill_page
 from secvault.backup.restic import Cancel, Progress
 from secvault.crypto.canonical import JsonValue
@@ -28,7 +29,9 @@ from secvault.store import Store, tables
 
 @dataclass(frozen=True)
 class _RestoredProofs:
-    """The proofs beyond files: the restored audit log verifies, restored fields decrypt."""
+    """The proofs beyond files: the restored audit log verifies, its data keys come back, restored
+    fields decrypt.
+    """
 
     service: Service
 
@@ -38,6 +41,22 @@ class _RestoredProofs:
         if not report.ok:
             raise Damaged(f"the restored audit log is damaged: {report.problems[0].what}")
         return f"{report.size} entries, whole"
+
+    def data_keys(self, restored: Store, files: Sequence[Path]) -> str:
+        keyring = self.service.keyring.over(restored)
+        with restored.write() as connection:
+            found = rejoin(
+                connection,
+                keyring,
+                files,
+                self.service.clock.micros(),
+                without_deleted=True,
+                random=self.service.random,
+            )
+        return (
+            f"{found.keys} data keys brought back; {found.erased} records left out that were "
+            f"erased since, {found.left_out} that were deleted since"
+        )
 
     def sample_of_fields(self, restored: Store) -> str:
         service, opened, records = self.service, 0, 0

@@ -22,6 +22,8 @@ from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
+from secvault.backup.key_file import PURPOSE as KEY_FILES
+from secvault.backup.rejoin import require_keys
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
@@ -53,6 +55,7 @@ from secvault.records.collection import Collection
 from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
+from secvault.service.attachment_place import attachment_storage, local_folder
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.federation import provider_settings
 from secvault.service.policies.first import PROGRAM, ensure_published
@@ -139,19 +142,23 @@ def opened(
     root: Root | None = None,
     approvals: Approvals | None = None,
     mend: bool = False,
+    apart: bool = False,
 ) -> Iterator[Service]:
     """The open service. program: what this process is (`web`, `worker`, `cli`), for the log.
 
     access: the way to the root; without it the sealer when one runs, else the seal. root: the
     root itself, when it is at hand. approvals: asked about what may need a second person;
     without it the policy's obligations. mend: open also when the published policy cannot be read
-    by this program, as far as it takes to publish another. When the block ends, this process can
-    open nothing any more. Raises StoreVersion, Sealed, ConfigurationError, Unavailable, Damaged.
+    by this program, as far as it takes to publish another. apart: open a restored copy also before
+    its data keys are back, to bring them. When the block ends, this process can open nothing any
+    more. Raises StoreVersion, KeysApart, Sealed, ConfigurationError, Unavailable, Damaged.
     """
     with ExitStack() as closing:
         store = open_store(settings.store_url)
         closing.callback(store.close)
         require_current(store)
+        if not apart:
+            _require_keys(store)
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
@@ -192,6 +199,7 @@ def opened(
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
+            attachments=attachment_storage(settings, environment),
             providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))
@@ -202,11 +210,12 @@ def opened(
 def check(settings: Settings) -> Wrapped:
     """Look at everything that opening needs but the root; the root as it is stored.
 
-    Raises StoreVersion, Sealed (no vault), ConfigurationError, Unavailable, Damaged.
+    Raises StoreVersion, KeysApart, Sealed (no vault), ConfigurationError, Unavailable, Damaged.
     """
     store = open_store(settings.store_url)
     try:
         require_current(store)
+        _require_keys(store)
         with store.read() as connection:
             wrapped = read_stored(connection).wrapped
             published = latest_version(connection) is not None
@@ -217,6 +226,11 @@ def check(settings: Settings) -> Wrapped:
         return wrapped
     finally:
         store.close()
+
+
+def _require_keys(store: Store) -> None:
+    with store.read() as connection:
+        require_keys(connection)
 
 
 def _present(source: Published, connection: Connection) -> InForce:
@@ -337,12 +351,16 @@ def _backups(
         plans=settings.backup.plans,
         repository_settings=settings.repository,
         own_folders=(settings.policy_folder,),
+        contents=local_folder(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
         password_key=keyring.internal("repository-passwords"),
         node=node,
         host=_host(),
         environment=environment,
+        keyring=keyring,
+        keys_key=keyring.internal(KEY_FILES),
+        keys_days=settings.backup.keys_days,
         random=random,
         settle=audit.drain,
     )

@@ -1,4 +1,4 @@
-"""From a record to the question that is asked about it: the ground of all that is done to them."""
+"""From a record to the question that is asked about it: where operations on records begin."""
 
 from __future__ import annotations
 

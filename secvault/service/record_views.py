@@ -25,8 +25,9 @@ class RecordView:
     """A record as one caller may see it.
 
     fields: values in clear. masked: what is shown instead of the value. withheld: why a field
-    that has a value is not shown at all. released: whether its collection has records approved.
-    approved: who approved it as it is; None for a draft. Times in micros.
+    that has a value is not shown at all. revealable: those of the masked and withheld fields that
+    the caller may reveal, each with a reason. released: whether its collection has records
+    approved. approved: who approved it as it is; None for a draft. Times in micros.
     """
 
     collection: str
@@ -39,6 +40,15 @@ class RecordView:
     updated_at: int
     released: bool = False
     approved: Approved | None = None
+    revealable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Rights:
+    """How each field of a sort of records is shown, and which may be revealed."""
+
+    access: Mapping[str, FieldAccess]
+    revealable: frozenset[str]
 
 
 class Shown:
@@ -49,7 +59,7 @@ class Shown:
         self._caller = caller
         self._collection = collection
         self._asker = asker_of(caller.principal)
-        self._known: dict[About, Mapping[str, FieldAccess]] = {}
+        self._known: dict[About, _Rights] = {}
 
     def view(
         self, record: rows.Record, approved: Mapping[str, Approved] = MappingProxyType({})
@@ -57,21 +67,22 @@ class Shown:
         """The record as far as the caller may see it. approved: see `approved_in`."""
         # Records that conditions see alike are shown alike.
         about = facts.sort_of(about_of(record, self._collection), self._asker)
-        return _view(record, self._collection, self.access_to(about), approved)
+        rights = self._rights_to(about)
+        return _view(record, self._collection, rights, approved)
 
     def access_to(self, about: About) -> Mapping[str, FieldAccess]:
         """How each field of the collection is shown in records of this sort (`facts.sort_of`)."""
-        access = self._known.get(about)
-        if access is None:
-            access = self._service.spine.field_access(
-                self._caller,
-                self._collection.department,
-                self._collection.name,
-                self._collection.fields,
-                about,
-            )
-            self._known[about] = access
-        return access
+        return self._rights_to(about).access
+
+    def _rights_to(self, about: About) -> _Rights:
+        rights = self._known.get(about)
+        if rights is None:
+            spine, of = self._service.spine, self._collection
+            access = spine.field_access(self._caller, of.department, of.name, of.fields, about)
+            hidden = [name for name, one in access.items() if one.access is not Access.CLEAR]
+            revealable = spine.revealable(self._caller, of.department, of.name, hidden, about)
+            rights = self._known[about] = _Rights(access, frozenset(revealable))
+        return rights
 
 
 def about_of(record: rows.Record, collection: Collection) -> About:
@@ -89,7 +100,7 @@ def approved_in(
 def _view(
     record: rows.Record,
     collection: Collection,
-    access: Mapping[str, FieldAccess],
+    rights: _Rights,
     approved: Mapping[str, Approved],
 ) -> RecordView:
     fields: dict[str, JsonValue] = {}
@@ -97,7 +108,7 @@ def _view(
     withheld: dict[str, str] = {}
     for name in record.field_names:
         field = collection.fields.get(name)
-        allowed = access.get(name)
+        allowed = rights.access.get(name)
         if field is None or allowed is None or allowed.access is Access.WITHHELD:
             withheld[name] = allowed.reason if allowed else "This field is no longer in use."
         elif allowed.access is Access.CLEAR:
@@ -115,4 +126,5 @@ def _view(
         record.updated_at,
         collection.release is not None,
         approved.get(record.id),
+        tuple(name for name in (*hidden, *withheld) if name in rights.revealable),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import uuid_utils
@@ -12,13 +12,23 @@ from secvault.access import About
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Conflict, InvalidInput, NotFound, VersionMismatch
 from secvault.identity.names import compared
-from secvault.records import facts, history, release
+from secvault.records import facts, history, once, release
 from secvault.records import record as rows
+from secvault.records.beside import move_beside
 from secvault.records.collection import Collection, parse_record
+from secvault.records.once import DoneAlready, Once
 from secvault.records.release import Approved
 from secvault.service.asking import asker_of
 from secvault.service.operation import Made
+from secvault.service.record_asking import collection_of as _collection
+from secvault.service.record_asking import known as _known
+from secvault.service.record_asking import of_record as _of_record
+from secvault.service.record_asking import operation_on as _operation
+from secvault.service.record_asking import require_still as _require_still
+from secvault.service.record_asking import sorts_of as _sorts
 from secvault.service.record_views import RecordView, Shown, about_of, approved_in
+from secvault.service.record_writing import require_no_masks, require_writable
+from secvault.service.records_made_once import answered
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -51,11 +61,30 @@ def create_record(
     collection_name: str,
     record_id: str | None,
     values: Mapping[str, JsonValue],
+    key: str = "",
 ) -> RecordView:
-    """Store a new record. record_id: chosen by the caller, or made when None."""
+    """Store a new record. record_id: chosen by the caller, or made when None.
+
+    key: the caller's own word for this request, for a day: the same request under the same key
+    makes nothing again, and is answered in the same way. Raises Conflict, Refused; InvalidInput,
+    also for another request under the same key.
+    """
     collection = _collection(service, collection_name)
     chosen = record_id if record_id is not None else uuid_utils.uuid7().hex
-    made = create_records(service, caller, collection_name, {chosen: values})
+    if not key:
+        made = create_records(service, caller, collection_name, {chosen: values})
+        return Shown(service, caller, collection).view(made[0])
+    said = Once(caller.principal.subject, once.check_key(key), collection.name, record_id)
+    before = answered(service, caller, collection, said, values)
+    if before is not None:
+        return before
+    try:
+        made = create_records(service, caller, collection_name, {chosen: values}, said)
+    except DoneAlready:
+        done = answered(service, caller, collection, said, values)
+        if done is None:
+            raise
+        return done
     return Shown(service, caller, collection).view(made[0])
 
 
@@ -64,8 +93,12 @@ def create_records(
     caller: Caller,
     collection_name: str,
     batch: Mapping[str, Mapping[str, JsonValue]],
+    said: Once | None = None,
 ) -> tuple[rows.Record, ...]:
-    """Store new records, id to values, all of them or none. Raises InvalidInput, Conflict."""
+    """Store new records, id to values, all of them or none. Raises InvalidInput, Conflict.
+
+    said: the key under which a single one is made.
+    """
     collection = _collection(service, collection_name)
     only = next(iter(batch), "") if len(batch) == 1 else ""
     operation = _operation("record.create", collection, rows.check_id(only) if only else "")
@@ -84,7 +117,7 @@ def create_records(
     for about, names in of_sort.items():
         of_these = replace(operation, about=_known(about))
         service.spine.decide(caller, of_these)
-        _require_writable(service, caller, of_these, sorted(names))
+        require_writable(service, caller, of_these, sorted(names))
     written = sorted({name for names in of_sort.values() for name in names})
 
     def act(connection: Connection) -> Outcome[tuple[rows.Record, ...]]:
@@ -96,12 +129,17 @@ def create_records(
         else:
             service.spine.require_fields(caller, operation, written, connection)
         at = service.clock.micros()
+        if said is not None:
+            once.claim(connection, said, only, at)
         made = rows.create_records(
             connection, service.keyring, collection, parsed, at, service.random
         )
         objects = [history.object_of(collection.name, record.id) for record in made]
         history.note(connection, objects, 1, history.CREATE, caller.principal.subject, at)
-        return Outcome(made, fields=tuple(written), count=len(made))
+        if said is not None:
+            once.keep(connection, said, made[0], parsed[only], service.random)
+        detail = {"version": made[0].version} if only else {}
+        return Outcome(made, fields=tuple(written), count=len(made), detail=detail)
 
     first = next(iter(of_about.values()), None)
     return service.spine.change(caller, replace(operation, about=_known(first)), act)
@@ -197,13 +235,14 @@ def update_record(
     if not changes:
         raise InvalidInput.at("fields", "name at least one field to change")
     parsed = parse_record(collection, changes, partial=True)
-    _require_writable(service, caller, operation, parsed)
+    require_writable(service, caller, operation, parsed)
 
     def act(connection: Connection) -> Outcome[rows.Record]:
         changed = change_in(
             service, caller, connection, operation, collection, record_id, parsed, expected_version
         )
-        return Outcome(changed, fields=tuple(parsed))
+        detail = {"from_version": changed.version - 1, "version": changed.version}
+        return Outcome(changed, fields=tuple(parsed), detail=detail)
 
     changed = service.spine.change(caller, operation, act)
     return Shown(service, caller, collection).view(changed)
@@ -228,6 +267,7 @@ def change_in(
     before = rows.read_to_change(connection, service.keyring, collection, record_id)
     _require_still(service, caller, operation, connection, before, collection, tuple(parsed))
     require_same_person(before, collection, parsed)
+    require_no_masks(service, caller, collection, before, parsed)
     changed = rows.update_record(
         connection,
         service.keyring,
@@ -241,6 +281,7 @@ def change_in(
     # Nobody hands a record to where they could not have changed it.
     _require_still(service, caller, operation, connection, changed, collection, tuple(parsed))
     release.void(connection, collection.name, record_id)
+    move_beside(connection, before, changed, service.random)
     name, who = history.object_of(collection.name, record_id), caller.principal.subject
     history.note(connection, [name], changed.version, history.UPDATE, who, at)
     return changed
@@ -308,57 +349,6 @@ def approve_record(
     return Shown(service, caller, collection).view(record, {record_id: given})
 
 
-def _collection(service: Service, name: str) -> Collection:
-    found = service.collections.get(name)
-    if found is None:
-        raise NotFound(f"there is no collection {name[:64]}")
-    return found
-
-
-def _operation(
-    action: str, collection: Collection, record_id: str = "", field: str = ""
-) -> Operation:
-    path = (collection.department, collection.name, record_id, field)
-    resource = "/".join(part for part in path if part)
-    if field:
-        return Operation(action, collection.department, collection.name, resource, field)
-    return Operation(action, collection.department, collection.name, resource)
-
-
-def _require_writable(
-    service: Service, caller: Caller, operation: Operation, fields: Iterable[str]
-) -> None:
-    for field in fields:
-        service.spine.decide(
-            caller, replace(operation, field=field, resource=f"{operation.resource}/{field}")
-        )
-
-
-def _sorts(caller: Caller, collection: Collection) -> tuple[About, ...]:
-    sorts = facts.sorts_of(collection, asker_of(caller.principal))
-    return tuple(sort.about for sort in sorts)
-
-
-def _known(about: About | None) -> Callable[[Connection], About] | None:
-    return None if about is None else lambda _connection: about
-
-
-def _of_record(
-    service: Service, operation: Operation, collection: Collection, record_id: str
-) -> Operation:
-    """The operation with where its record's facts are found.
-
-    A record that is not there is about nobody known: whoever may see only some records learns
-    nothing of it.
-    """
-
-    def about(connection: Connection) -> About:
-        found = rows.read_records(connection, service.keyring, collection, (record_id,))
-        return about_of(found[0], collection) if found else About()
-
-    return replace(operation, about=about)
-
-
 def require_same_person(
     before: rows.Record, collection: Collection, changes: Mapping[str, JsonValue]
 ) -> None:
@@ -374,20 +364,3 @@ def require_same_person(
         raise InvalidInput.at(
             field, "says whom the record is about, which stays; store a new record for another"
         )
-
-
-def _require_still(
-    service: Service,
-    caller: Caller,
-    operation: Operation,
-    connection: Connection,
-    record: rows.Record,
-    collection: Collection,
-    written: Sequence[str] = (),
-) -> None:
-    """Return when it is allowed to this record, and its fields, as it is in this transaction."""
-    of_this = replace(operation, about=_known(about_of(record, collection)))
-    if service.spine.looks_at_objects(operation.action):
-        service.spine.require(caller, of_this, connection)
-    if written:
-        service.spine.require_fields(caller, of_this, written, connection)

@@ -18,6 +18,7 @@ from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
 from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
+from secvault.records.attachment_storage import Storage
 from secvault.records.collection import Collection
 from secvault.service.approvals import Approvers
 from secvault.service.sealing.access import RootAccess
@@ -45,6 +46,7 @@ class Service:
     backups: BackupEngine
     spine: Spine
     root_access: RootAccess
+    attachments: Storage
     providers: Mapping[str, Provider] = field(default_factory=dict)
 
     @property

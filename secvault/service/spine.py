@@ -141,6 +141,17 @@ class Spine:
         """How each field of a record is shown to the caller. about: what the record is about."""
         return self._asking.field_access(caller, department, collection, fields, about)
 
+    def revealable(
+        self,
+        caller: Caller,
+        department: str,
+        collection: str,
+        fields: Iterable[str],
+        about: About | None = None,
+    ) -> tuple[str, ...]:
+        """Those of the fields that the caller may reveal; see `Asking.revealable`."""
+        return self._asking.revealable(caller, department, collection, fields, about)
+
     def read(
         self,
         caller: Caller,

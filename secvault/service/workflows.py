@@ -15,6 +15,8 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
+from secvault.service.erasing import retention_runs
+from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
@@ -32,7 +34,9 @@ NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, and conflicts are looked for."""
+    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, and what
+    has been kept for long enough is listed.
+    """
     plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
         for name, plan in service.settings.backup.plans.items()
@@ -42,7 +46,13 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
         Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)
         for name, chosen in service.settings.reviews.campaigns.items()
     )
-    return (*plans, *reviews, NIGHTLY)
+    due = service.settings.retention
+    proposals = (
+        (Schedule(PROPOSAL, "due", due.schedule, due.time_zone, due.missed),)
+        if due.schedule
+        else ()
+    )
+    return (*plans, *reviews, NIGHTLY, *proposals)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -66,6 +76,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(IMPORT, (Step("import", _in(service, _import), retries=6, wait=5.0),)),
         Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
+        Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
+        Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
@@ -189,6 +201,19 @@ def _migrate(service: Service, context: JobContext) -> JsonValue:
 def _start_review(service: Service, context: JobContext) -> JsonValue:
     begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
     return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
+
+
+def _propose_retention(service: Service, context: JobContext) -> JsonValue:
+    view = retention_runs.propose(service, _jobs_caller(), None, context.job)
+    return retention_runs.job_result(view)
+
+
+def _retain_records(service: Service, context: JobContext) -> JsonValue:
+    # The plan of the job is the run that was approved.
+    view = retention_runs.work(
+        service, _jobs_caller(), context.plan, lambda _done, _of: None, context.cancel
+    )
+    return retention_runs.job_result(view)
 
 
 def _unseen(_progress: Progress) -> None:

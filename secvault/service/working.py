@@ -20,6 +20,7 @@ from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
+from secvault.service.attachment_collection import collect_due
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.key_rotation import Told, rotate_due_keys
@@ -206,6 +207,7 @@ def _watch(
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
             _guarded(log, "grant.keeping_failed", lambda: keep_enough(service))
             _guarded(log, "grant.warning_failed", lambda: warn_of_ends(service))
+            _guarded(log, "attachment.collecting_failed", lambda: collect_due(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))

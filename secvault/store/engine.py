@@ -110,6 +110,18 @@ class Store:
             finally:
                 driver.execute("PRAGMA foreign_keys=ON")
 
+    @contextmanager
+    def aside(self) -> Iterator[Connection]:
+        """The writer's connection in its turn, outside of any transaction: for upkeep.
+
+        Raises Unavailable, Damaged.
+        """
+        engine = self.writer
+        if self.dialect == "postgresql":
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with _reachable(), engine.connect() as connection, self.turn():
+            yield connection
+
     def close(self) -> None:
         """Give all connections back."""
         self.reader.dispose()

@@ -24,7 +24,7 @@ from tests.acceptance.installation import (
 )
 
 # The keeper takes everything with it and starts slowest, so it is not killed as often.
-KILLS = {"keeper": 3, "web": 3, "web worker": 7, "worker": 7, "entrance": 2}
+KILLS = {"keeper": 3, "web": 8, "worker": 7, "entrance": 2}
 WRITERS = 4
 
 
@@ -162,8 +162,6 @@ def _roles(keeper: int) -> dict[int, str]:
         last = _command(pid)[-1:]
         if _parent(pid) == keeper and last in (["web"], ["worker"], ["entrance"]):
             roles[pid] = last[0]
-        elif roles.get(_parent(pid)) == "web" and last == ["web"]:
-            roles[pid] = "web worker"
     return roles
 
 

@@ -418,9 +418,7 @@ def child(keeper: int, name: str) -> int:
 
 def web_workers(keeper: int) -> list[int]:
     """The processes that answer requests."""
-    return [
-        pid for pid in children(child(keeper, "web")) if b"resource_tracker" not in command(pid)
-    ]
+    return [pid for pid in children(keeper) if command(pid).endswith(b"web")]
 
 
 def children(pid: int) -> list[int]:

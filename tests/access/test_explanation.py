@@ -258,14 +258,16 @@ def test_the_way_that_lasts_longest_is_named(shipped: Rules) -> None:
 
 def test_roles_of_departments_that_are_not_theirs_are_kept_from_them(explain: Explain) -> None:
     made = explain(_case(department="accounting", object="invoices"))
-    assert {one.type for one in made.remedies} == {"request"}
+    assert {one.type for one in made.remedies} == {"request", "step_up"}
     assert made.own_remedies == ()
     moved = explain(_case(who="minh", department="accounting", field="period"))
     assert [one.type for one in moved.remedies] == ["use_other_department", "request"]
     assert moved.own_remedies == ()
     own = explain(_case())
     assert [one.document for one in own.own_remedies] == [
-        {"type": "request", "role": "role:hr.head", "department": "hr"}
+        {"type": "request", "role": "role:hr.head", "department": "hr"},
+        {"type": "reveal"},
+        {"type": "step_up", "acr": "aal2", "max_age": 300},
     ]
     assert own.for_user("vi").endswith("Hãy xin vai trò role:hr.head ở bộ phận hr.")
 

@@ -151,7 +151,10 @@ def test_whoever_can_grant_approve_reset_or_take_keys_out_or_reads_what_hurts_is
     obligations = load_obligations(POLICIES)
     grantable = shipped.roles - {"role:it.operator", "role:it.jobs", "role:any.signed_in"}
     found = {role for role in grantable if obligations.is_privileged(shipped, role)}
-    own = ("admin", "approver", "break_glass", "break_glass_holder", "key_custodian", "provisioner")
+    own = (
+        *("admin", "approver", "break_glass", "break_glass_holder", "key_custodian"),
+        *("privacy", "provisioner"),
+    )
     of_it = {f"role:it.{name}" for name in own}
     assert {role for role in found if role.startswith("role:it.")} == of_it
     heads = {role for role in grantable if role.endswith(".head") and role != "role:it.head"}

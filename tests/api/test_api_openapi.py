@@ -11,7 +11,7 @@ from secvault.store.tables import metadata
 from tests.running_service import Front
 
 Operations = list[tuple[str, str, dict[str, Any]]]
-METHODS = {"get", "post", "put", "patch", "delete"}
+METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,10 @@ def test_auditors_see_what_is_in_force_and_what_was_and_staff_do_not(api: Api) -
 def test_a_policy_is_planned_applied_and_rolled_back(api: Api) -> None:
     plan = api.ok("POST", f"{PATH}/plan", "admin", {"files": body_of(more())})
     assert plan["rows"] == [f"+ {BANK.strip()}"]
-    assert {one["name"] for one in plan["gains"]} == {"role:hr.clerk", "clerk"}
+    assert {one["name"] for one in plan["gains"]} == {
+        *("role:hr.clerk", "clerk"),
+        *("role:hr.head", "head"),
+    }
     assert (plan["losses"], plan["blockers"]) == ([], [])
     given = {"files": body_of(more()), "note": "for the new bank", "plan": plan["plan"]}
     made = api.ok("POST", f"{PATH}/versions", "admin", given)
@@ -44,7 +47,10 @@ def test_a_policy_is_planned_applied_and_rolled_back(api: Api) -> None:
     payslip = api.ok("GET", "/api/v1/records/payroll/pay-0042", "clerk")
     assert "bank_account" in payslip["fields"]
     back = api.ok("POST", f"{PATH}/versions/1/plan", "admin")
-    assert {one["name"] for one in back["losses"]} == {"role:hr.clerk", "clerk"}
+    assert {one["name"] for one in back["losses"]} == {
+        *("role:hr.clerk", "clerk"),
+        *("role:hr.head", "head"),
+    }
     rollback = {"note": "too much", "plan": back["plan"]}
     assert api.ok("POST", f"{PATH}/versions/1/rollback", "admin", rollback)["number"] == 3
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from sqlalchemy import select
+
 from secvault.backup import drill, run
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding
+from secvault.backup.key_file import PURPOSE
 from secvault.backup.restic import ForgetReport, Progress, Snapshot, find_restic
 from secvault.backup.run import Run
 from secvault.clock import Clock, system_clock
@@ -22,7 +25,9 @@ from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
-from secvault.store import Store, migrate, open_store
+from secvault.keyring import FileSeal, Keyring
+from secvault.keyring.root import create_root, unseal
+from secvault.store import Store, migrate, open_store, tables
 
 PLAN = "nightly"
 NOON = 1_790_000_000
@@ -53,6 +58,10 @@ class Proven:
     def audit_log(self, restored: Store) -> str:
         self.hands.seconds += 60
         return f"{restored.dialect} log, whole"
+
+    def data_keys(self, restored: Store, files: Sequence[Path]) -> str:
+        assert all(file.is_file() for file in files)
+        return f"{len(files)} files"
 
     def sample_of_fields(self, restored: Store) -> str:
         self.hands.seconds += 30
@@ -112,6 +121,19 @@ class SmallVault:
         return sorted(one.name for one in scratch.iterdir()) if scratch.exists() else []
 
 
+def _keyring(store: Store, folder: Path, clock: Clock) -> Keyring:
+    """Of a root that is made unless the store is a copy that has one."""
+    seal = FileSeal(folder / "seal.key")
+    with store.write() as connection:
+        if connection.execute(select(tables.vault.c.id)).first() is None:
+            if not seal.file.exists():
+                seal.create()
+            root = create_root(connection, seal, clock, os.urandom)
+        else:
+            root = unseal(connection, seal)
+    return Keyring(store, clock, root)
+
+
 @contextmanager
 def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
     """A vault in this folder, new or a copy; on SQLite unless the address of a database is given.
@@ -133,6 +155,7 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     data = folder / "data"
+    keyring = _keyring(store, folder, hands.clock())
     engine = BackupEngine(
         store=store,
         clock=hands.clock(),
@@ -149,6 +172,8 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         node="test:1",
         host="vault-test",
         environment={},
+        keyring=keyring,
+        keys_key=keyring.internal(PURPOSE),
     )
     try:
         yield SmallVault(folder, hands, engine, documents)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from secvault.backup.database import (
     PostgresqlPrograms,
@@ -36,6 +36,23 @@ def add_nodes(store: Store, *names: str) -> None:
     with store.write() as connection:
         for name in names:
             connection.execute(insert(tables.node).values(id=name, started_at=1, beat_at=1))
+
+
+def kept_elsewhere(_state: Connection) -> None:
+    """For tests in which there are no data keys."""
+
+
+def add_data_key(store: Store, wrapped: bytes) -> None:
+    with store.write() as connection:
+        connection.execute(
+            insert(tables.data_key).values(
+                collection="payroll", subject="nv-1", wrapped=wrapped, created_at=1
+            )
+        )
+
+
+def data_keys(connection: Connection) -> list[bytes]:
+    return list(connection.execute(select(tables.data_key.c.wrapped)).scalars())
 
 
 def count(store: Store) -> int:
@@ -106,7 +123,7 @@ def test_the_copy_holds_whole_transactions_while_others_go_on_writing(
         for number in range(5):
             place = folder / str(number)
             place.mkdir()
-            copy_database(sqlite_store, place, PROGRAMS)
+            copy_database(sqlite_store, place, PROGRAMS, kept_elsewhere)
             assert opens(place, sqlite_store) % 2 == 1
     finally:
         stop.set()
@@ -114,15 +131,34 @@ def test_the_copy_holds_whole_transactions_while_others_go_on_writing(
 
 
 def test_the_copy_is_one_file_that_only_its_owner_reads(sqlite_store: Store, folder: Path) -> None:
-    made = copy_database(sqlite_store, folder, PROGRAMS)
+    made = copy_database(sqlite_store, folder, PROGRAMS, kept_elsewhere)
 
     assert (made.dialect, made.audit_size) == ("sqlite", 0)
     assert [one.name for one in folder.iterdir()] == ["secvault.db"]
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
 
 
+def test_no_data_key_is_in_the_copy_and_all_are_kept_elsewhere(
+    sqlite_store: Store, folder: Path
+) -> None:
+    wrapped = secrets.token_bytes(65)
+    add_data_key(sqlite_store, wrapped)
+    seen: list[bytes] = []
+    made = copy_database(
+        sqlite_store, folder, PROGRAMS, lambda state: seen.extend(data_keys(state))
+    )
+    assert seen == [wrapped]
+    assert [path.name for path in folder.iterdir()] == ["secvault.db"]
+    assert wrapped not in made.file.read_bytes()
+    with closing(sqlite3.connect(made.file)) as copy:
+        assert copy.execute("SELECT count(*) FROM data_key").fetchone() == (0,)
+        assert copy.execute("SELECT count(*) FROM keys_here").fetchone() == (0,)
+    with sqlite_store.read() as connection:
+        assert data_keys(connection) == [wrapped]
+
+
 def test_a_copy_with_changed_pages_is_named_damaged(sqlite_store: Store, folder: Path) -> None:
-    file = copy_database(sqlite_store, folder, PROGRAMS).file
+    file = copy_database(sqlite_store, folder, PROGRAMS, kept_elsewhere).file
     content = bytearray(file.read_bytes())
     content[4096 : len(content) // 2] = secrets.token_bytes(len(content) // 2 - 4096)
     file.write_bytes(content)
@@ -134,7 +170,7 @@ def test_a_copy_with_changed_pages_is_named_damaged(sqlite_store: Store, folder:
 def test_a_copy_whose_rows_refer_to_nothing_is_named_damaged(
     sqlite_store: Store, folder: Path
 ) -> None:
-    file = copy_database(sqlite_store, folder, PROGRAMS).file
+    file = copy_database(sqlite_store, folder, PROGRAMS, kept_elsewhere).file
     with closing(sqlite3.connect(file)) as copy, copy:
         copy.execute(
             "INSERT INTO record_field (collection, record, field, envelope)"
@@ -205,7 +241,7 @@ def test_a_postgresql_copy_comes_back_and_leaves_no_database(
     postgresql_store: Store, postgresql_url: str, folder: Path
 ) -> None:
     spy = Spy()
-    made = copy_database(postgresql_store, folder, PostgresqlPrograms(launch=spy))
+    made = copy_database(postgresql_store, folder, PostgresqlPrograms(launch=spy), kept_elsewhere)
     add_nodes(postgresql_store, "later")
     name = scratch_database(postgresql_store, "drill:nightly:2026-11-24T04:00:00Z")
     with opened_copy(folder, postgresql_store, PostgresqlPrograms(launch=spy), name) as copy:
@@ -224,10 +260,36 @@ def test_a_postgresql_copy_comes_back_and_leaves_no_database(
 
 
 @pytest.mark.real
+def test_a_postgresql_dump_has_no_data_key_and_what_is_kept_is_of_its_moment(
+    postgresql_store: Store, folder: Path
+) -> None:
+    add_data_key(postgresql_store, b"\x01" * 65)
+    seen: list[bytes] = []
+
+    def keep(state: Connection) -> None:
+        # Made after the dump began, and in neither.
+        with postgresql_store.write() as connection:
+            connection.execute(
+                insert(tables.data_key).values(
+                    collection="payroll", subject="nv-2", wrapped=b"\x02" * 65, created_at=2
+                )
+            )
+        seen.extend(data_keys(state))
+
+    copy_database(postgresql_store, folder, PROGRAMS, keep)
+    assert seen == [b"\x01" * 65]
+    name = scratch_database(postgresql_store, "drill-keys")
+    with opened_copy(folder, postgresql_store, PROGRAMS, name) as copy, copy.read() as connection:
+        assert data_keys(connection) == []
+        assert connection.execute(select(tables.keys_here)).all() == []
+        assert connection.execute(select(tables.record.c.id)).all() == []
+
+
+@pytest.mark.real
 def test_a_drills_database_is_dropped_when_the_drill_fails(
     postgresql_store: Store, postgresql_url: str, folder: Path
 ) -> None:
-    copy_database(postgresql_store, folder, PROGRAMS)
+    copy_database(postgresql_store, folder, PROGRAMS, kept_elsewhere)
 
     def look() -> None:
         with opened_copy(folder, postgresql_store, PROGRAMS, "secvault_drill_fails") as copy:
@@ -255,7 +317,7 @@ def test_a_damaged_dump_is_a_finding_and_leaves_no_database(
     folder: Path,
     damage: Callable[[bytes], bytes],
 ) -> None:
-    dump = copy_database(postgresql_store, folder, PROGRAMS).file
+    dump = copy_database(postgresql_store, folder, PROGRAMS, kept_elsewhere).file
     dump.write_bytes(damage(dump.read_bytes()))
     name = f"secvault_drill_{damage.__name__}"
 
@@ -286,7 +348,7 @@ def test_leftovers_of_killed_drills_go_and_no_others(
 def test_a_role_that_may_not_make_databases_is_told_what_it_lacks(
     postgresql_store: Store, postgresql_url: str, folder: Path
 ) -> None:
-    copy_database(postgresql_store, folder, PROGRAMS)
+    copy_database(postgresql_store, folder, PROGRAMS, kept_elsewhere)
     role, password = f"role_{secrets.token_hex(6)}", secrets.token_hex(8)
     at = urlsplit(postgresql_url)
     with psycopg.connect(postgresql_url, autocommit=True) as server:

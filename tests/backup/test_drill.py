@@ -23,7 +23,15 @@ from tests.backup.small_vault import NOON, PLAN, SIGNER, SmallVault, small_vault
 pytestmark = pytest.mark.real
 
 SCHEDULED = "drill:nightly:2026-11-24T04:00:00Z"
-ALL_STEPS = ["restore", "file hashes", "database", "audit log", "decrypted sample", "removal"]
+ALL_STEPS = [
+    "restore",
+    "file hashes",
+    "database",
+    "data keys",
+    "audit log",
+    "decrypted sample",
+    "removal",
+]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ HEAVY = (
     "casbin",
     "pydantic",
     "cryptography",
-    "granian",
+    "uvicorn",
     "structlog",
     "segno",
 )

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.running_service import STEP, Hands, House, copied, furnish, join, payslip
+from tests.service.policy_house import heads_read_accounts
 
 SALARY = "31500000"
 
@@ -100,6 +101,8 @@ def test_nothing_is_replaced_unless_it_is_forced_and_nothing_half_stays(
 def test_filters_come_from_a_file_and_not_from_the_arguments(
     head: Program, house: House, tmp_path: Path
 ) -> None:
+    with house.open() as service:
+        heads_read_accounts(service)
     file = tmp_path / "payroll.xlsx"
     where = json.dumps({"bank_account": "0071000123456"})
     arguments = ("records", "export", "payroll", "-o", str(file), "--reason", "x", "--from", "-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy import delete
 
 from secvault.store import tables
 from tests.cli.program import Program
+from tests.running_service import Hands, House
+from tests.service.policy_house import heads_read_accounts
 
 ACCOUNT = "99909551549{:02}"
 
@@ -19,6 +22,9 @@ ACCOUNT = "99909551549{:02}"
 def head(as_system: Callable[..., Program]) -> Program:
     """The program as a system that may do all that the head of HR may, with five payslips."""
     made = as_system("role:hr.head", "hr")
+    more = {"SECVAULT_DATA": str(made.data)}
+    with House(made.folder, Hands(time.time()), {}, {}, more).open() as service:
+        heads_read_accounts(service)
     for number in range(5):
         fields: dict[str, Any] = {
             "employee": "emp-0001",

@@ -54,13 +54,15 @@ def test_the_operator_of_the_machine_sees_no_record(vault: Program, payroll_line
         assert said.out == ""
 
 
-def test_a_head_sees_salary_and_bank_account_in_clear(head: Program, payroll_line: str) -> None:
+def test_a_program_sees_salary_and_account_masked_whatever_its_role(
+    head: Program, payroll_line: str
+) -> None:
     shown = head.ok("records", "show", "payroll", payroll_line, "--json").json
-    assert shown["fields"]["bank_account"] == PAYROLL["bank_account"]
-    assert shown["fields"]["gross_salary"] == PAYROLL["gross_salary"]
-    assert "55000000 VND" in head.ok("records", "show", "payroll", payroll_line).out
-    account = head.ok("records", "field", "payroll", payroll_line, "bank_account")
-    assert account.out == f"{PAYROLL['bank_account']}\n"
+    assert {"gross_salary", "bank_account"} <= set(shown["masked"])
+    assert shown["revealable"] == []
+    assert shown["fields"]["full_name"] == PAYROLL["full_name"]
+    name = head.ok("records", "field", "payroll", payroll_line, "full_name")
+    assert name.out == f"{PAYROLL['full_name']}\n"
 
 
 def test_a_clerk_sees_the_salary_masked_and_is_told_why_the_account_is_withheld(
@@ -97,13 +99,13 @@ def test_a_change_names_its_version_and_comes_too_late_when_somebody_was_faster(
     head: Program, payroll_line: str
 ) -> None:
     change = ("records", "set", "payroll", payroll_line, "--version", "1", "--from", "-")
-    first = head(*change, stdin='{"bank_account": "9990000000017"}')
+    first = head(*change, stdin='{"full_name": "Trần Thị Mai Anh"}')
     assert first.code == 0
-    late = head(*change, stdin='{"bank_account": "9990000000024"}')
+    late = head(*change, stdin='{"full_name": "Lê Thị Ba"}')
     assert late.code == 1
-    assert "9990000000024" not in late.err
-    account = head.ok("records", "field", "payroll", payroll_line, "bank_account", "--json").json
-    assert account["value"] == "9990000000017"
+    assert "Lê Thị Ba" not in late.err
+    name = head.ok("records", "field", "payroll", payroll_line, "full_name", "--json").json
+    assert name["value"] == "Trần Thị Mai Anh"
 
 
 def test_a_record_is_deleted_only_with_yes_where_nobody_can_be_asked(
@@ -153,3 +155,19 @@ def test_the_sample_is_loaded_once(vault: Program) -> None:
     assert again.code == 1
     [system] = vault.ok("systems", "list", "--json").json["systems"][:1]
     assert system["state"] == "disabled"
+
+
+def test_a_record_is_added_once_under_a_key(head: Program) -> None:
+    add = ("records", "add", "payroll", "--idempotency-key", "line-1", "--from", "-", "--json")
+    first, again = (head.ok(*add, stdin=json.dumps(PAYROLL)).json for _ in range(2))
+    assert first == again
+    other = json.dumps({**PAYROLL, "status": "draft"})
+    assert head(*add, stdin=other).code == 2
+
+
+def test_no_program_reveals_anything(head: Program, payroll_line: str) -> None:
+    asked = ("records", "reveal", "payroll", payroll_line, "bank_account")
+    refused = head(*asked, "--reason", "the bank asks")
+    assert refused.code == 3
+    assert PAYROLL["bank_account"] not in refused.out + refused.err
+    assert head(*asked).code == 2

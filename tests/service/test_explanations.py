@@ -27,6 +27,8 @@ from tests.running_service import House, system_token
 from tests.service.approval_house import staffed
 
 BANK = Asked("record.read", "hr", "payroll", "bank_account")
+# What the head alone may, always.
+DELETE = Asked("record.delete", "hr", "payroll")
 OWN_ONLY = "own_record and aal2_fresh:900"
 READ_BANK = Operation("record.read", "hr", "payroll", "hr/payroll/p/bank_account", "bank_account")
 
@@ -56,9 +58,13 @@ def test_administrators_and_auditors_learn_everything_about_anybody(
     assert (document["verdict"], document["kind"]) == ("may_not", "field_class")
     assert document["request"]["name"] == "clerk"
     assert document["full"]["near_misses"][0] == {
-        "rule": "hr-head-read-bank",
+        "rule": "hr-head-reveal-bank",
         "missing": "role",
-        "remedies": [{"type": "request", "role": "role:hr.head", "department": "hr"}],
+        "remedies": [
+            {"type": "request", "role": "role:hr.head", "department": "hr"},
+            {"type": "reveal"},
+            {"type": "step_up", "acr": "aal2", "max_age": 300},
+        ],
     }
     event = _last(service)
     assert (event.kind, event.outcome) == ("access.explain", "ok")
@@ -165,11 +171,11 @@ def test_the_past_is_explained_as_it_was(
     now = service.clock.micros()
 
     def kind(at: int | None) -> str:
-        asked = replace(BANK, subject="clerk", at=at)
+        asked = replace(DELETE, subject="clerk", at=at)
         return explanations.explain(service, callers["operator"], asked).explanation.kind
 
     assert [kind(at) for at in (before, between, disabled, now, None)] == [
-        "field_class",
+        "no_rule",
         "allow_rule",
         "subject_suspended",
         "grant_expired",
@@ -180,9 +186,8 @@ def test_the_past_is_explained_as_it_was(
         found = entitlements.who_can(
             service,
             callers["operator"],
-            action="record.read",
+            action="record.delete",
             object="payroll",
-            field="bank_account",
             at=at,
         )
         return {
@@ -203,7 +208,7 @@ def test_the_past_is_explained_as_it_was(
 def test_who_was_shut_out_then_and_who_is_now(
     service: Service, house: House, callers: dict[str, Caller]
 ) -> None:
-    asked = replace(BANK, subject="head")
+    asked = replace(DELETE, subject="head")
     people.disable_person(service, callers["operator"], "head")
     made = explanations.explain(service, callers["operator"], asked)
     document = access_documents.explanation(made)
@@ -238,7 +243,7 @@ def test_a_vault_that_was_sealed_then_is_the_reason(
     served = note("audit.started", "ok", program="web")
     kinds = [
         explanations.explain(
-            service, callers["operator"], replace(BANK, subject="head", at=at)
+            service, callers["operator"], replace(DELETE, subject="head", at=at)
         ).explanation.kind
         for at in (sealed, opened, again, by_hand, served)
     ]

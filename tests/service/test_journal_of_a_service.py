@@ -53,7 +53,7 @@ def test_a_verification_and_a_checkpoint_cover_it(
 
 def test_a_backup_of_the_database_has_it(service: Service, tmp_path: Path, kept: str) -> None:
     service.backups.settle()
-    copy = copy_database(service.store, tmp_path, PostgresqlPrograms())
+    copy = copy_database(service.store, tmp_path, PostgresqlPrograms(), lambda _: None)
     with closing(sqlite3.connect(copy.file)) as database:
         bodies = database.execute("SELECT body FROM audit_event WHERE kind = 'data.encrypt'")
         assert [kept.encode() in body for (body,) in bodies] == [True]

@@ -170,7 +170,8 @@ def test_the_plan_says_who_gains_and_loses_and_applying_it_does_just_that(
 ) -> None:
     plan = policies.plan(service, operator, more())
     who = clerk.principal.subject
-    assert set(plan.gains) == {"role:hr.clerk", who}
+    gaining = {plan.names.get(one, one) for one in plan.gains}
+    assert gaining == {"role:hr.clerk", "role:hr.head", "clerk", "head"}
     assert plan.names[who] == "clerk"
     (gain,) = plan.gains[who]
     assert (gain.action, gain.fields, str(gain.after)) == ("record.read", ("bank_account",), "yes")

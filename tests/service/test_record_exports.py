@@ -43,7 +43,7 @@ from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import PAYSLIP, House, join, payslip
 from tests.service.approval_house import staffed
-from tests.service.policy_house import forced, more
+from tests.service.policy_house import forced, heads_read_accounts, more
 
 PAYROLL = Wanted("payroll", Format.JSONL, reason="the audit of 2026")
 ROLE = ("role:hr.some", "hr")
@@ -336,6 +336,7 @@ def test_nobody_filters_by_what_they_do_not_see_in_clear(service: Service, house
 
 
 def test_filters_by_sealed_fields_find_what_the_list_has(service: Service, house: House) -> None:
+    heads_read_accounts(service)
     head = caller(service, house, "head")
     fill(service, head, 5)
     records.create_record(service, head, "payroll", "other", payslip(bank_account="9990001234567"))

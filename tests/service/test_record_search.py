@@ -17,7 +17,7 @@ from secvault.service import Service, authentication, record_search, records
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import PAYSLIP, House, join, payslip
-from tests.service.policy_house import forced, more
+from tests.service.policy_house import forced, heads_read_accounts, more
 
 MINE, OTHERS = "nv-0042", "nv-0043"
 GROSS = {"amount": "31500000", "currency": "VND"}
@@ -62,6 +62,7 @@ def found(
 def test_a_head_finds_by_any_field_and_sees_what_a_list_would_show(
     service: Service, house: House
 ) -> None:
+    heads_read_accounts(service)
     head = _as(service, house, "head")
     _pay(service, head)
     assert found(service, head, {"bank_account": "0071-0001-234 03"}) == ["p-3"]
@@ -167,6 +168,7 @@ def test_a_cursor_is_of_one_search_and_one_caller(service: Service, house: House
 def test_the_log_names_the_fields_and_the_count_and_no_value(
     service: Service, house: House
 ) -> None:
+    heads_read_accounts(service)
     head, clerk = _as(service, house, "head"), _as(service, house, "clerk")
     _pay(service, head)
     where = {"bank_account": "0071000123403", "month": "2026-01"}

@@ -260,7 +260,7 @@ def test_conditions_that_a_rule_joins_are_kept_one_by_one_and_come_out_so_again(
     records.read_field(service, admin, "payroll", PAYSLIP, "bank_account")
     assert note(_decisions(service)[-1][0]) == (
         "allow_rule",
-        {"aal2_fresh:900": HOLDS, "own_record": HOLDS},
+        {"aal2_fresh:300": HOLDS, "aal2_fresh:900": HOLDS, "own_record": HOLDS},
     )
     for who, record, error, fresh, own in (
         (stale, PAYSLIP, StepUpRequired, STALE, HOLDS),
@@ -271,7 +271,11 @@ def test_conditions_that_a_rule_joins_are_kept_one_by_one_and_come_out_so_again(
             records.read_field(service, who, "payroll", record, "bank_account")
         assert type(refused.value) is error
         _kind, conditions = note(refused.value.decision_id)
-        assert conditions == {"aal2_fresh:900": fresh, "own_record": own}
+        assert conditions == {
+            "aal2_fresh:300": fresh,
+            "aal2_fresh:900": fresh,
+            "own_record": own,
+        }
 
 
 def test_what_needs_an_approval_names_its_decision_and_replays_to_a_yes(

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import uuid_utils
 from starlette.types import Message, Receive, Scope, Send
 
 from secvault.api.body_time import PunctualBody
 from secvault.api.gate import Passage
 from secvault.api.private import PRIVATE
 from secvault.api.transit.plain import MANNERS, Done, Manner
-from secvault.errors import BodyTooSlow, SecvaultError
+from secvault.errors import BodyTooSlow, Sealed, SecvaultError
 from secvault.service.transit.warm import Ready, Warm
 
 LONGEST_BODY = 1024 * 1024
@@ -41,6 +42,8 @@ _BELIEVED_SECONDS = 0.05
 _TOKEN_HEADERS = frozenset({b"x-vault-token", b"authorization"})
 _UNUSUAL = frozenset({b"x-vault-wrap-ttl", b"x-ticket"})
 """Headers that only the routes know what to make of."""
+_NOT_AT_ONCE = frozenset({b"expect", b"transfer-encoding"})
+_LONGEST_DIGITS = 9
 _HEADERS = ((b"content-type", b"application/json"), *PRIVATE)
 
 
@@ -59,6 +62,8 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 _ENCODER = msgspec.json.Encoder()
 
+Headers = Iterable[tuple[bytes, bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -70,6 +75,11 @@ class Asked:
     token: str = field(repr=False)
     request_id: str
     address: str
+
+    @property
+    def path(self) -> str:
+        """Where it was asked."""
+        return f"/v1/{self.mount}/{self.action}/{self.name}"
 
     def find(self, warm: Warm) -> Ready | None:
         """What it needs, from memory."""
@@ -96,7 +106,57 @@ class LeanPath:
 
     def asked(self, scope: Scope, request_id: str) -> Asked | None:
         """What a request asks for, if it may be plain."""
-        return _asked(scope, request_id) if self._passage.is_open else None
+        if not self._passage.is_open or scope["query_string"]:
+            return None
+        return _asked(scope["method"], scope["path"], scope["headers"], _client(scope), request_id)
+
+    def asked_at_once(
+        self, method: str, target: bytes, headers: Headers, client: str
+    ) -> Asked | None:
+        """The same before there is an ASGI scope, where the whole body will come in one turn.
+
+        target: the path of the request's line, as it came. headers: with names in small letters.
+        client: the address.
+        """
+        if not self._passage.is_open or not _is_short(headers):
+            return None
+        return _asked(method, target.decode("latin-1"), headers, client, str(uuid_utils.uuid7()))
+
+    def answer_at_once(
+        self,
+        asked: Asked,
+        body: bytes,
+        send: Callable[[str, bytes], None],
+        fail: Callable[[SecvaultError], None],
+    ) -> bool:
+        """Answer without waiting for anything but the disk; False where the routes must.
+
+        send: takes the request's id and the body of the answer, fail: why there is none; one of
+        them is called when the audit entry is on disk, or cannot be.
+        """
+        warm = self._warm()
+        ready = asked.find(warm) if warm is not None else None
+        if warm is None or ready is None:
+            return False
+        done = MANNERS[asked.action].run(body, ready.key, warm.messages, warm.nonces)
+        if done is None:
+            return False
+
+        def finish(error: BaseException | None) -> None:
+            self._passage.busy -= 1
+            if isinstance(error, SecvaultError):
+                fail(error)
+            elif error is not None:
+                raise error
+            elif not self._passage.is_open:
+                fail(Sealed("the vault is sealed; whoever holds its key unseals it"))
+            else:
+                send(asked.request_id, _answer(asked.request_id, done.data))
+                warm.note(ready, asked.mount, asked.name, done.versions)
+
+        warm.audit.begin(ready.event(done.count), finish)
+        self._passage.busy += 1
+        return True
 
     async def answer(self, asked: Asked, body: PunctualBody, send: Send) -> Receive | None:
         """Answer it; else a `receive` that gives its whole body to somebody else.
@@ -134,14 +194,31 @@ class LeanPath:
         return None
 
 
-def _asked(scope: Scope, request_id: str) -> Asked | None:
-    if scope["method"] not in _METHODS or scope["query_string"]:
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _is_short(headers: Headers) -> bool:
+    """Whether a body comes without being asked for, of stated length, for one turn of the loop."""
+    length = -1
+    for name, value in headers:
+        if name == b"content-length":
+            # The parser has refused what is no number.
+            length = int(value) if len(value) <= _LONGEST_DIGITS else LONGEST_TURN + 1
+        elif name in _NOT_AT_ONCE:
+            return False
+    return 0 <= length <= LONGEST_TURN
+
+
+def _asked(method: str, path: str, headers: Headers, address: str, request_id: str) -> Asked | None:
+    if method not in _METHODS:
         return None
-    place = _PATH.fullmatch(scope["path"])
+    place = _PATH.fullmatch(path)
     if place is None:
         return None
     token = b""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name in _TOKEN_HEADERS:
             if token:
                 return None
@@ -151,8 +228,6 @@ def _asked(scope: Scope, request_id: str) -> Asked | None:
     if not token.startswith(b"svt_") or not token.isascii():
         return None
     mount, action, key = place.groups()
-    client = scope.get("client")
-    address = client[0] if client else ""
     return Asked(action, mount, key, token.decode(), request_id, address)
 
 

@@ -14,6 +14,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.crypto.field import seal_fields
 from secvault.errors import NotFound, VersionMismatch
 from secvault.keyring.keyring import Keyring
+from secvault.records import attachment_rows
 from secvault.records.collection import Collection
 from secvault.records.data_key import drop_unused_data_key, hold_alone, hold_data_keys
 from secvault.records.record.form import Record
@@ -91,6 +92,7 @@ def rewrite(
     rebuilt = record.schema_version != collection.version
     reindex_record(connection, keyring, collection, after, None if rebuilt else changes)
     if subject != record.subject:
+        attachment_rows.rewrap(connection, collection.name, record.id, record.data_key, key, random)
         drop_unused_data_key(connection, collection.name, record.subject)
     return after
 

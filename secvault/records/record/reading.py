@@ -12,12 +12,13 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, NotFound
+from secvault.errors import Damaged
 from secvault.keyring.keyring import RECORDS, Keyring
 from secvault.records.collection import Collection
 from secvault.records.data_key import open_data_key
 from secvault.records.record.form import Record
 from secvault.records.record.sealing import verify
+from secvault.records.tombstone import missing
 from secvault.store import tables
 from secvault.store.straight import straight
 
@@ -58,8 +59,11 @@ _FIELDS = (
 def read_record(
     connection: Connection, keyring: Keyring, collection: Collection, record_id: str
 ) -> Record:
-    """Return a record whose parts belong together. Raises NotFound or Damaged."""
-    return _only(collection, record_id, read_records(connection, keyring, collection, (record_id,)))
+    """Return a record whose parts belong together. Raises NotFound, Erased or Damaged."""
+    found = read_records(connection, keyring, collection, (record_id,))
+    if not found:
+        raise missing(connection, collection.name, record_id)
+    return found[0]
 
 
 def record_ids(
@@ -124,12 +128,6 @@ def read_records(
         _opened(row, sealed.get(row.id, {}), data_key, f"the record {collection.name}/{row.id}")
         for row in rows
     )
-
-
-def _only(collection: Collection, record_id: str, found: tuple[Record, ...]) -> Record:
-    if not found:
-        raise NotFound(f"there is no {collection.name}/{record_id}")
-    return found[0]
 
 
 _ANOTHER_TYPE = "a part of it is gone, or has not the type that was written"

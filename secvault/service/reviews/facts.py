@@ -96,6 +96,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 _RECORD = {
     "record.read": "reads {} data in clear",
+    "record.reveal": "reveals {} data, one value at a time",
     "record.create": "enters {} data",
     "record.update": "changes {} data",
 }

@@ -15,6 +15,7 @@ from secvault.store.tables.approval import (
     reset_code,
     reset_code_part,
 )
+from secvault.store.tables.attachments import attachment
 from secvault.store.tables.audit import (
     audit_checkpoint,
     audit_event,
@@ -25,6 +26,15 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
+from secvault.store.tables.erasure import (
+    erased_record,
+    erased_subject,
+    erasure,
+    keys_here,
+    legal_hold,
+    retention_item,
+    retention_run,
+)
 from secvault.store.tables.exports import record_export
 from secvault.store.tables.federation import (
     external_identity,
@@ -66,6 +76,7 @@ from secvault.store.tables.keys import (
 )
 from secvault.store.tables.notices import notice, notice_cursor, person_contact
 from secvault.store.tables.policy import policy_version
+from secvault.store.tables.reading import idempotency_key, record_reveal
 from secvault.store.tables.record_index import record_index, record_index_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
 from secvault.store.tables.reviews import (
@@ -89,6 +100,7 @@ __all__ = [
     "approval",
     "approval_latch",
     "approval_request",
+    "attachment",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
@@ -102,13 +114,19 @@ __all__ = [
     "data_key",
     "drill",
     "epoch",
+    "erased_record",
+    "erased_subject",
+    "erasure",
     "external_identity",
     "federated_session",
     "federation_step",
     "hardware_token",
+    "idempotency_key",
     "invitation",
     "job",
     "key_usage",
+    "keys_here",
+    "legal_hold",
     "metadata",
     "mfa_request",
     "migration_run",
@@ -134,10 +152,13 @@ __all__ = [
     "record_index",
     "record_index_version",
     "record_release",
+    "record_reveal",
     "recovery_code",
     "recovery_set",
     "reset_code",
     "reset_code_part",
+    "retention_item",
+    "retention_run",
     "retired_root",
     "review_campaign",
     "review_item",

@@ -90,7 +90,7 @@ def test_the_records_of_a_file_are_stored_as_if_entered_by_hand(
     assert (done.state, done.total, done.created, done.faults) == ("done", 1_203, 1_203, 0)
     seen = records.read_record(service, head, PAYROLL, "pr-00007")
     assert seen.fields["gross_salary"] == {"amount": "12000007", "currency": "VND"}
-    assert seen.fields["bank_account"] == "0071000000007"
+    assert seen.masked["bank_account"] == "•••0007"
     assert seen.version == 1
     with service.store.read() as connection:
         makers = connection.execute(

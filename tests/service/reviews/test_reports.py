@@ -122,11 +122,11 @@ def test_a_number_of_days_that_cannot_be_is_refused(office: Office, days: int) -
 
 def test_what_was_read_of_a_payslip_is_known_by_its_rules(office: Office) -> None:
     head = office.come("head")
-    records.read_field(office.service, head, "payroll", PAYSLIP, "bank_account")
+    records.read_field(office.service, head, "payroll", PAYSLIP, "net_salary")
     _follow(office)
     with office.service.store.read() as connection:
         days = last_use.read_uses(connection).days[head.principal.subject]
-    assert ("hr-head-read-bank", "hr") in days
+    assert ("hr-head-read-salary", "hr") in days
 
 
 def _eligible(office: Office, role: str, where: str = "it") -> Eligibility:

@@ -1,0 +1,219 @@
+"""HTTP/1.1 on one connection: plain encryption is answered where it was read.
+
+The parser is httptools, all else that a connection needs is uvicorn's. Added here: how long a head
+may take and how long it may be, an end to bodies that nobody reads, and the shortest way for the
+encryption API (`transit.lean`), with no task, queue or message between the socket and the cipher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from secvault.api.private import PRIVATE
+from secvault.api.problem import problem_response
+from secvault.api.transit.lean import Asked, Headers, LeanPath
+from secvault.errors import SecvaultError
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of a request's line and headers; no caller of ours needs a tenth of it."""
+
+_LINGER_SECONDS = 1.0
+_MOST_THROWN_AWAY = 1024 * 1024
+_TOO_LONG = STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+_OK = STATUS_LINE[200]
+_OURS = frozenset(name for name, _ in PRIVATE)
+_FIXED = b"content-type: application/json\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in PRIVATE)
+
+
+@dataclass(slots=True)
+class _InWork:
+    """A request that is answered here, as uvicorn sees one: those behind it wait."""
+
+    response_complete: bool = False
+    disconnected: bool = False
+    keep_alive: bool = True
+    message_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What all connections of a process share. head_seconds: how long a head may take to arrive."""
+
+    lean: LeanPath | None
+    head_seconds: float
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> WebProtocol:
+        """A new connection's protocol; uvicorn calls this."""
+        return WebProtocol(self, config, server_state, app_state, _loop)
+
+
+class WebProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    cycle: Any
+
+    def __init__(
+        self,
+        served: Served,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, loop)
+        self._served = served
+        self._asked: Asked | None = None
+        self._plain_body = b""
+        # When a head began to be waited for; None from its end to the end of its answer.
+        self._waits_since: float | None = None
+        self._head_bytes = 0
+        self._body_is_whole = True
+        self._thrown_away = 0
+        self._lingering = False
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._wait_for_head()
+        self._watch = self.loop.call_later(self._served.head_seconds, self._look_at_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._lingering:
+            return
+        super().data_received(data)
+        if self._waits_since is not None and self._body_is_whole:
+            self._head_bytes += len(data)
+            if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
+                self.transport.write(_TOO_LONG)
+                self._linger()
+
+    def on_headers_complete(self) -> None:
+        """Look whether the request may be plain; if not, the application gets it at once."""
+        self._waits_since = None
+        self._body_is_whole = False
+        self._asked = self._plain()
+        if self._asked is None:
+            super().on_headers_complete()
+        else:
+            self._plain_body = b""
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body; what comes after the answer is thrown away, up to a limit."""
+        if self._asked is not None:
+            self._plain_body += body
+        elif self.cycle.response_complete:
+            self._thrown_away += len(body)
+            if self._thrown_away > _MOST_THROWN_AWAY:
+                self._linger()
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer what is plain."""
+        self._body_is_whole = True
+        asked, self._asked = self._asked, None
+        if asked is None:
+            if self.cycle.response_complete:
+                self._wait_for_head()
+            super().on_message_complete()
+            return
+        body, self._plain_body = self._plain_body, b""
+        lean, in_work = self._served.lean, _InWork()
+        send, fail = partial(self._send, in_work), partial(self._fail, in_work, asked, self.headers)
+        if lean is not None and lean.answer_at_once(asked, body, send, fail):
+            self.cycle = in_work
+            return
+        super().on_headers_complete()
+        super().on_body(body)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        if not self.pipeline:
+            self._wait_for_head()
+        super().on_response_complete()
+
+    def _plain(self) -> Asked | None:
+        """What is asked, where it may be plain and short, and no answer is due before its own."""
+        lean, parser = self._served.lean, self.parser
+        if lean is None or not (self.cycle is None or self.cycle.response_complete):
+            return None
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return None
+        address = self.client[0] if self.client else ""
+        return lean.asked_at_once(parser.get_method().decode(), self.url, self.headers, address)
+
+    def _send(self, in_work: _InWork, request_id: str, body: bytes) -> None:
+        length = b"content-length: %d\r\nx-request-id: %b\r\n" % (len(body), request_id.encode())
+        self._end(in_work, b"".join((_OK, *self._dated(), _FIXED, length, b"\r\n", body)))
+
+    def _fail(self, in_work: _InWork, asked: Asked, headers: Headers, error: SecvaultError) -> None:
+        scope = {"type": "http", "method": "POST", "path": asked.path, "headers": headers}
+        response = problem_response(Request(scope), error)
+        theirs = (pair for pair in response.raw_headers if pair[0] not in _OURS)
+        lines = (b"%b: %b\r\n" % pair for pair in (*theirs, *PRIVATE))
+        id_line = b"x-request-id: %b\r\n" % asked.request_id.encode()
+        head = (STATUS_LINE[response.status_code], *self._dated(), *lines, id_line, b"\r\n")
+        self._end(in_work, b"".join((*head, bytes(response.body))))
+
+    def _dated(self) -> list[bytes]:
+        return [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+
+    def _end(self, in_work: _InWork, answer: bytes) -> None:
+        in_work.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        self._wait_for_head()
+        if not in_work.keep_alive:
+            self.transport.close()
+        elif self.pipeline:
+            super().on_response_complete()
+
+    def _wait_for_head(self) -> None:
+        self._waits_since = self.loop.time()
+        self._head_bytes = self._thrown_away = 0
+
+    def _look_at_head(self) -> None:
+        # One timer for a connection: to set and cancel one for each request would cost more.
+        seconds = self._served.head_seconds
+        waited = 0.0 if self._waits_since is None else self.loop.time() - self._waits_since
+        if waited >= seconds:
+            self.transport.close()
+            return
+        self._watch = self.loop.call_later(seconds - waited, self._look_at_head)
+
+    def _linger(self) -> None:
+        """Give the answer time to arrive: what is closed with bytes unread takes it back."""
+        if self._lingering:
+            return
+        self._lingering = True
+        self.flow.pause_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

@@ -1,0 +1,321 @@
+"""One connection: what is plain is answered where it was read, and nobody can hold it open."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httptools
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from secvault.api.answering import Answering
+from secvault.api.gate import Passage
+from secvault.api.transit.lean import LONGEST_TURN
+from secvault.api.web_protocol import LONGEST_HEAD, Served
+from secvault.errors import AuditUnavailable
+from tests.running_service import MAX_BODY, Api, House
+
+HEAD_SECONDS = 2
+KEY = "/v1/transit/encrypt/payroll"
+PLAINTEXT = base64.b64encode(b"0071000123456").decode()
+PATIENCE = 20
+
+
+@dataclass
+class Seen:
+    """The application behind the protocol, and what came to it."""
+
+    app: Answering
+    paths: list[str] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.paths.append(scope["path"])
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class Place:
+    """A real server over an open vault."""
+
+    port: int
+    seen: Seen
+    token: str
+
+    def request(self, body: bytes | None = None, *more: str, version: str = "1.1") -> bytes:
+        """The bytes of a request to encrypt."""
+        if body is None:
+            body = json.dumps({"plaintext": PLAINTEXT}).encode()
+        lines = [f"POST {KEY} HTTP/{version}", "Host: x", f"X-Vault-Token: {self.token}"]
+        lines += [f"Content-Length: {len(body)}", *more]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def connected(self) -> closing[socket.socket]:
+        """A new connection."""
+        return closing(socket.create_connection(("127.0.0.1", self.port), PATIENCE))
+
+    def ask(self, *pieces: bytes, answers: int = 1) -> list[tuple[int, dict[str, str], bytes]]:
+        """Send pieces on one connection; the answers, until so many or the end came."""
+        with self.connected() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return read(connection, answers)
+
+
+class _Answers:
+    """Reads answers as they come."""
+
+    def __init__(self) -> None:
+        self.whole: list[tuple[int, dict[str, str], bytes]] = []
+        self.parser = httptools.HttpResponseParser(self)
+
+    def on_message_begin(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode()] = value.decode()
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.whole.append((self.parser.get_status_code(), self.headers, self.body))
+
+
+def read(connection: socket.socket, count: int) -> list[tuple[int, dict[str, str], bytes]]:
+    """So many answers, or as many as came before the end."""
+    answers = _Answers()
+    while len(answers.whole) < count:
+        piece = connection.recv(65_536)
+        if not piece:
+            break
+        answers.parser.feed_data(piece)
+    return answers.whole
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side ends the connection, soon."""
+    try:
+        while connection.recv(65_536):
+            pass
+    except ConnectionResetError:
+        return True
+    return True
+
+
+@contextmanager
+def serving(app: Seen) -> Iterator[int]:
+    """A server in a thread of its own; its port."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            app,
+            http=Served(app.app.lean, HEAD_SECONDS),  # type: ignore[arg-type]
+            ws="none",
+            server_header=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=HEAD_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        port = int(listening.getsockname()[1])
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield port
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def place(house: House, api: Api) -> Iterator[Place]:
+    """The server, with all that it needs in memory."""
+    api.ok("POST", "/v1/transit/keys/payroll", "system")
+    app = api.client.app
+    assert isinstance(app, Answering)
+    seen = Seen(app)
+    with serving(seen) as port:
+        made = Place(port, seen, house.tokens["system"])
+        [(status, _, _)] = made.ask(made.request())
+        assert status == 200
+        seen.paths.clear()
+        yield made
+
+
+def encrypted(api: Api) -> int:
+    """How many encryptions the audit log has."""
+    answer = api.ok("GET", "/api/v1/audit/events?kind=data.encrypt&limit=500", "auditor")
+    return len(answer["events"])
+
+
+def test_what_is_plain_is_answered_without_the_application_and_audited(
+    place: Place, api: Api
+) -> None:
+    before = encrypted(api)
+    answers = []
+    with place.connected() as connection:
+        for _ in range(5):
+            connection.sendall(place.request())
+            answers += read(connection, 1)
+    assert place.seen.paths == []
+    assert [status for status, _, _ in answers] == [200] * 5
+    assert encrypted(api) == before + 5
+    _, headers, body = answers[0]
+    opened = {"ciphertext": json.loads(body)["data"]["ciphertext"]}
+    found = api.ok("POST", "/v1/transit/decrypt/payroll", "system", opened)
+    assert found["data"]["plaintext"] == PLAINTEXT
+    routed = api("POST", KEY, "system", {"plaintext": PLAINTEXT}).headers
+    assert headers.keys() - {"date"} == set(routed)
+    own = {"x-request-id", "content-length", "date"}
+    assert {(n, v) for n, v in headers.items() if n not in own} == {
+        (n, v) for n, v in routed.items() if n not in own
+    }
+    assert headers["x-request-id"] == json.loads(body)["request_id"]
+    assert len({headers["x-request-id"] for _, headers, _ in answers}) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "status"),
+    [
+        (b'{"plaintext": "%%%"}', (), 400),
+        (b'{"plaintext": 7}', (), 400),
+        (b"", (), 400),
+        (b"\xff\xfe", (), 400),
+        (None, ("Authorization: Bearer svt_another",), 403),
+        (None, ("X-Vault-Token: svt_another",), 200),
+        (None, ("Expect: 100-continue",), 200),
+        (None, ("X-Vault-Wrap-TTL: 60",), 400),
+        (json.dumps({"plaintext": "A" * LONGEST_TURN}).encode(), (), 200),
+    ],
+)
+def test_all_else_comes_whole_to_the_application(
+    place: Place, api: Api, body: bytes | None, more: Sequence[str], status: int
+) -> None:
+    answers = place.ask(place.request(body, *more), answers=1)
+    if answers[0][0] == 100:
+        answers = answers[1:] or place.ask(place.request(body))
+    assert place.seen.paths[:1] == [KEY]
+    assert answers[0][0] == status, answers
+
+
+def test_requests_on_one_connection_are_answered_in_their_order(place: Place) -> None:
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    wrong = place.request(b'{"plaintext": "%%%"}')
+    pieces = [place.request(), live, place.request(), place.request(), wrong, live, place.request()]
+    answers = place.ask(b"".join(pieces), answers=len(pieces))
+    assert [status for status, _, _ in answers] == [200, 200, 200, 200, 400, 200, 200]
+    kinds = ["ciphertext" in str(body) for _, _, body in answers]
+    assert kinds == [True, False, True, True, False, False, True]
+
+
+def test_a_request_may_come_in_any_pieces(place: Place) -> None:
+    chance = random.Random(3)
+    whole = place.request() * 3
+    for _ in range(30):
+        cuts = sorted(chance.sample(range(1, len(whole)), chance.randint(1, 12)))
+        ends = [*cuts, len(whole)]
+        pieces = [whole[a:b] for a, b in zip([0, *cuts], ends, strict=True)]
+        assert [status for status, _, _ in place.ask(*pieces, answers=3)] == [200] * 3
+
+
+def test_who_asks_for_it_is_answered_and_the_connection_closed(place: Place) -> None:
+    for asked in (place.request(None, "Connection: close"), place.request(version="1.0")):
+        with place.connected() as connection:
+            connection.sendall(asked)
+            [(status, _, _)] = read(connection, 1)
+            assert status == 200
+            assert is_closed(connection)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET /health/live HTTP/1.1\r\nX-A: ", b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ids=["nothing", "a head that does not end", "nothing after an answer"],
+)
+def test_a_connection_that_waits_for_a_head_is_closed(place: Place, begun: bytes) -> None:
+    began = time.monotonic()
+    with place.connected() as connection:
+        connection.sendall(begun)
+        assert is_closed(connection)
+    assert time.monotonic() - began >= HEAD_SECONDS / 2
+
+
+def test_a_slow_request_is_not_taken_for_one_that_does_not_come(place: Place) -> None:
+    whole = place.request()
+    with place.connected() as connection:
+        for _ in range(2):
+            connection.sendall(whole[:-5])
+            time.sleep(HEAD_SECONDS + 0.5)
+            connection.sendall(whole[-5:])
+            [(status, _, _)] = read(connection, 1)
+            assert status == 200
+
+
+def test_a_head_that_is_too_long_is_refused(place: Place) -> None:
+    with place.connected() as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+        for number in range(LONGEST_HEAD // 1000 + 2):
+            connection.sendall(b"X-%d: %b\r\n" % (number, b"a" * 1000))
+        [(status, _, _)] = read(connection, 1)
+        assert status == 431
+        assert is_closed(connection)
+    assert place.seen.paths == []
+
+
+def test_what_comes_after_a_refusal_is_read_to_a_limit(place: Place) -> None:
+    head = f"POST /v1/transit/keys/x HTTP/1.1\r\nHost: x\r\nContent-Length: {50 * MAX_BODY}\r\n\r\n"
+    with place.connected() as connection:
+        connection.sendall(head.encode())
+        sent = 0
+        try:
+            while sent < 40 * MAX_BODY:
+                sent += connection.send(b" " * 65_536)
+        except (ConnectionError, TimeoutError):
+            pass
+        else:
+            raise AssertionError("all of it was taken")
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["not on disk", "sealed meanwhile"])
+def test_without_an_entry_or_a_vault_there_is_no_answer(
+    place: Place, api: Api, monkeypatch: pytest.MonkeyPatch, closes: bool
+) -> None:
+    lean = place.seen.app.lean
+    assert lean is not None
+    warm = lean._warm()
+    assert warm is not None
+    passage: Passage = lean._passage
+    begin = warm.audit.begin
+
+    def begin_and_fail(event: Any, tell: Any) -> None:
+        if not closes:
+            begin(event, lambda _: tell(AuditUnavailable("the disk is full")))
+            return
+        begin(event, tell)
+        passage.is_open = False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(warm, "audit", SimpleNamespace(begin=begin_and_fail))
+        [(status, headers, body)] = place.ask(place.request())
+    assert status == 503
+    assert json.loads(body)["errors"]
+    assert headers["cache-control"] == "no-store"
+    assert b"vault:v1" not in body
+    assert passage.busy == 0
+    passage.is_open = True
+    assert place.ask(place.request())[0][0] == 200

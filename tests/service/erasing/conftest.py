@@ -1,0 +1,5 @@
+"""The office of these tests."""
+
+from tests.service.erasing.office import office
+
+__all__ = ["office"]
