@@ -15,6 +15,7 @@ from benchmarks.records_vault import (
     FIELDS,
     LOOKED_UP,
     OPEN,
+    PERSON,
     SEALED,
     SENSITIVE_FIELDS,
     TABLE,
@@ -22,15 +23,18 @@ from benchmarks.records_vault import (
     record_id,
     values,
 )
+from secvault.identity.names import compared
 from secvault.keyring.keyring import RECORDS
 from secvault.records.blind_index import IndexKeys, Kind, token_of
+from secvault.records.collection import Collection
 from secvault.records.normal_form import normal_form
+from secvault.records.record import read_records, record_ids
 from secvault.records.search import find_records
 from secvault.records.search_terms import parse_search
 from secvault.records.value import FieldType
 from secvault.service import Service, records, rewrapping
 from secvault.service.spine import Caller
-from secvault.store.tables import record_index
+from secvault.store.tables import record, record_index
 
 PAGE = 50
 _COLUMNS: list[ColumnClause[str]] = [column(name) for name in ("id", *FIELDS)]
@@ -62,16 +66,19 @@ class Taken:
 @dataclass(frozen=True)
 class LookedUp:
     """Finding the one record with a bank account. ids: from the value to the id. records: to the
-    whole record, ours opened, verified, and compared with what is sought.
+    whole record, ours opened, verified, and compared with what is sought. column: the same record
+    by its person, which stands in an indexed column of ours in clear, as pages of records are
+    read: `ours` opened and verified too, `bare` its id only.
     """
 
     ids: Taken = field(default_factory=Taken)
     records: Taken = field(default_factory=Taken)
+    column: Taken = field(default_factory=Taken)
 
 
 def lookups(service: Service, numbers: range, count: int, tell: _Tell) -> LookedUp:
-    """By the blind index and by the plain column, in turn. The whole records are found by the
-    function that the service's search calls.
+    """By the blind index and by plain columns, in turn. The whole records are found by what the
+    service's search and its pages call.
     """
     collection = service.collections[SEALED]
     index = collection.fields[LOOKED_UP].index
@@ -101,11 +108,14 @@ def lookups(service: Service, numbers: range, count: int, tell: _Tell) -> Looked
         def row(connection: Connection, sought: str = sought) -> list[str]:
             return [row.id for row in connection.execute(_BY_COLUMN, {"sought": sought})]
 
+        own, own_ids = _by_person(service, collection, number)
         for act, times in (
             (by_token, taken.ids.ours),
             (by_column, taken.ids.theirs),
             (found, taken.records.ours),
             (row, taken.records.theirs),
+            (own, taken.column.ours),
+            (own_ids, taken.column.bare),
         ):
             ids = _timed(times, lambda act=act: _reading(service, act))  # type: ignore[misc]
             # Another value may share the token of 32 bits; only opening tells.
@@ -113,6 +123,22 @@ def lookups(service: Service, numbers: range, count: int, tell: _Tell) -> Looked
                 raise SystemExit(f"looking up {number} found {ids}")
         tell(1)
     return taken
+
+
+def _by_person(
+    service: Service, collection: Collection, number: int
+) -> tuple[Callable[[Connection], list[str]], Callable[[Connection], list[str]]]:
+    """What finds the records about a person by our column in clear: opened, and their ids alone."""
+    about_it = record.c.person == compared(values(number)[PERSON])
+
+    def ids(connection: Connection) -> list[str]:
+        return list(record_ids(connection, collection, "", PAGE, about_it))
+
+    def opened(connection: Connection) -> list[str]:
+        found = read_records(connection, service.keyring, collection, ids(connection))
+        return [one.id for one in found]
+
+    return opened, ids
 
 
 def pages(service: Service, caller: Caller, among: range, count: int, tell: _Tell) -> Taken:

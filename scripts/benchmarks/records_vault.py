@@ -32,6 +32,9 @@ BARE = "bench_bare"
 PLAIN_FIELDS = ("employee", "month", "department", "position", "working_days", "bank", "status")
 SENSITIVE_FIELDS = ("full_name", "identity_number", "bank_account", "phone", "note")
 LOOKED_UP = "bank_account"
+PERSON = "employee"
+"""The field whose value stands in an indexed column in clear too."""
+
 FIELDS = (*PLAIN_FIELDS, *SENSITIVE_FIELDS)
 
 _CLASSES = {
@@ -138,7 +141,7 @@ def make_tables(service: Service) -> None:
 
 def _declared(collection: str) -> str:
     title = '{ en = "Measured", vi = "Đo" }'
-    tables = [f"\n[collections.{collection}]\ntitle = {title}\n"]
+    tables = [f'\n[collections.{collection}]\ntitle = {title}\nperson = "{PERSON}"\n']
     for name in FIELDS:
         kind, class_, mask, index = "text", "normal", "", ""
         if name in _CLASSES:

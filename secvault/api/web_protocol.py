@@ -25,6 +25,7 @@ from secvault.errors import SecvaultError
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's line and headers; no caller of ours needs a tenth of it."""
 
+_LIST, _STAND_IN = b"LIST ", b"LINK "
 _LINGER_SECONDS = 1.0
 _MOST_THROWN_AWAY = 1024 * 1024
 _TOO_LONG = STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
@@ -78,6 +79,10 @@ class WebProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, loop)
         self._served = served
+        self._begun = False
+        # The parser knows the methods of the register alone, and Vault's clients send one more.
+        self._lists = False
+        self._held = b""
         self._asked: Asked | None = None
         self._plain_body = b""
         # When a head began to be waited for; None from its end to the end of its answer.
@@ -107,6 +112,13 @@ class WebProtocol(HttpToolsProtocol):
         """Read what came."""
         if self._lingering:
             return
+        if not self._begun:
+            data = self._held + data
+            self._held = b""
+            if data.startswith(_LIST):
+                self._lists, data = True, _STAND_IN + data[len(_LIST) :]
+            elif _LIST.startswith(data):
+                self._held, data = data, b""
         super().data_received(data)
         moved, self._moved = self._moved, False
         if not self._body_is_whole:
@@ -120,6 +132,11 @@ class WebProtocol(HttpToolsProtocol):
                 self.transport.write(_TOO_LONG)
                 self._linger()
 
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._begun = True
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Look whether the request may be plain; if not, the application gets it at once."""
         self._waits_since = None
@@ -128,6 +145,8 @@ class WebProtocol(HttpToolsProtocol):
         self._asked = self._plain()
         if self._asked is None:
             super().on_headers_complete()
+            if self._lists:
+                self._lists, self.scope["method"] = False, "LIST"
             # Trailers are no headers of the request (RFC 9110, 6.5.1), which has its own list.
             self.headers = []
         else:
@@ -148,6 +167,7 @@ class WebProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer what is plain."""
         self._body_is_whole = True
+        self._begun = False
         asked, self._asked = self._asked, None
         if asked is None:
             if self.cycle.response_complete:

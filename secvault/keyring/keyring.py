@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from types import NoneType
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
@@ -27,6 +28,7 @@ from secvault.keyring.root import Root, earlier, read_stored
 from secvault.keyring.roots import Renew, Roots
 from secvault.store import Store, tables
 from secvault.store.engine import insert_unless_there
+from secvault.store.straight import straight
 
 # Mounts of our own. `internal` holds peppers and signing keys, `records` one key per collection.
 INTERNAL = "internal"
@@ -34,19 +36,13 @@ RECORDS = "records"
 TRANSIT = "transit"
 RESERVED_MOUNTS = frozenset({INTERNAL, RECORDS})
 
-# Made once: whoever reads a record or looks one up asks this each time.
+# Straight to the driver: whoever reads a record or looks one up asks this each time.
 _WRAPPED = (
-    select(tables.named_key_version.c.wrapped, tables.named_key.c.sealed_options)
-    .join(
-        tables.named_key,
-        (tables.named_key.c.mount == tables.named_key_version.c.mount)
-        & (tables.named_key.c.name == tables.named_key_version.c.name),
-    )
-    .where(
-        tables.named_key_version.c.mount == bindparam("mount_is"),
-        tables.named_key_version.c.name == bindparam("name_is"),
-        tables.named_key_version.c.version == bindparam("version_is"),
-    )
+    "SELECT named_key_version.wrapped, named_key.sealed_options FROM named_key_version "
+    "JOIN named_key ON named_key.mount = named_key_version.mount "
+    "AND named_key.name = named_key_version.name "
+    "WHERE named_key_version.mount = ? AND named_key_version.name = ? "
+    "AND named_key_version.version = ?"
 )
 
 
@@ -295,12 +291,15 @@ class Keyring:
         self, connection: Connection, mount: str, name: str, version: int
     ) -> Secret | None:
         at = (mount, name, version)
-        asked = {"mount_is": mount, "name_is": name, "version_is": version}
-        row = connection.execute(_WRAPPED, asked).one_or_none()
-        if row is None:
+        found = straight(connection, _WRAPPED, at)
+        if not found:
             return None
-        place = material_place(*at, bound=row.sealed_options is not None)
-        return self._binding.unwrap(*at, row.wrapped, place)
+        wrapped, options = found[0]
+        # The driver gives what it finds; see `store.written`.
+        if type(wrapped) is not bytes or type(options) not in (bytes, NoneType):
+            raise Damaged(f"version {version} of the key {mount}/{name} is damaged")
+        place = material_place(*at, bound=options is not None)
+        return self._binding.unwrap(*at, wrapped, place)
 
     def for_encryption(
         self, connection: Connection, key: NamedKey, version: int = 0

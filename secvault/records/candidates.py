@@ -1,14 +1,15 @@
-"""Which records may be what a search asks for: a question to the database, by tokens and in clear.
+"""Which records may be what a search asks for: by what tokens, and by what is kept in clear.
 
 Every record that is what a search asks for is a candidate. Some candidates are not: other values
-share a token, or a bucket; only opening them tells (`search`).
+share a token, or a bucket; only opening them tells (`search`). The question to the database is in
+`search_question`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_
 
 from secvault.errors import InvalidInput
 from secvault.records import plain_column
@@ -17,7 +18,7 @@ from secvault.records.collection import Collection, Field
 from secvault.records.normal_form import bucket_of, buckets_between, normal_form
 from secvault.records.schema_index import Index
 from secvault.records.search_terms import Condition, How, Search
-from secvault.store.tables import record, record_field, record_index
+from secvault.store.tables import record, record_field
 
 Sought = tuple[Kind, frozenset[str], int]
 """What kind of token, of what (see `blind_index.token_of`), and how many bits each has."""
@@ -79,34 +80,6 @@ def wanted_tokens(
         for one in search.conditions
         if one.field.sensitive
     )
-
-
-def having(collection: Collection, wanted: Iterable[frozenset[Token]]) -> list[ColumnElement[bool]]:
-    """Conditions on rows of `record`: that the record has one of the tokens of each set."""
-    column = record_index.c
-    found: list[ColumnElement[bool]] = []
-    for those in wanted:
-        by_index: dict[tuple[str, str, int], list[bytes]] = {}
-        for field, kind, version, token in sorted(those):
-            by_index.setdefault((field, kind.value, version), []).append(token)
-        of_any = or_(
-            false(),
-            *(
-                and_(
-                    column.field == field,
-                    column.kind == kind,
-                    column.version == version,
-                    column.token.in_(tokens),
-                )
-                for (field, kind, version), tokens in by_index.items()
-            ),
-        )
-        found.append(
-            record.c.id.in_(
-                select(column.record).where(column.collection == collection.name, of_any)
-            )
-        )
-    return found
 
 
 def in_clear(dialect: str, collection: Collection, search: Search) -> list[ColumnElement[bool]]:

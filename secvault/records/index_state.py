@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from types import NoneType
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, exists, false, or_, select, update
@@ -19,9 +21,17 @@ from secvault.errors import Conflict, Damaged
 from secvault.records.collection import Collection, Field
 from secvault.records.schema_index import Index
 from secvault.store.bulk import insert_rows
+from secvault.store.straight import straight
 from secvault.store.tables import record, record_index, record_index_version
 
 _COLUMNS = ("collection", "field", "version", "definition", "position", "built_at")
+
+# Straight to the driver, because every search asks it.
+_NOTED = (
+    "SELECT field, definition, position, built_at FROM record_index_version "
+    "WHERE collection = ? ORDER BY field, version DESC"
+)
+_NOTED_TYPES = frozenset({(str, bytes, str, int), (str, bytes, str, NoneType)})
 
 
 @dataclass(frozen=True)
@@ -205,15 +215,14 @@ def _differs(found: list[IndexVersion], collection: Collection) -> bool:
 
 
 def _versions(connection: Connection, collection: Collection) -> list[IndexVersion]:
-    column = record_index_version.c
-    rows = connection.execute(
-        select(record_index_version)
-        .where(column.collection == collection.name)
-        .order_by(column.field, column.version.desc())
-    )
-    return [
-        IndexVersion(row.field, _index(row.definition), row.position, row.built_at) for row in rows
-    ]
+    found = []
+    for row in straight(connection, _NOTED, (collection.name,)):
+        # The driver gives what it finds; see `store.written`.
+        if tuple(map(type, row)) not in _NOTED_TYPES:
+            raise _damaged()
+        field, definition, position, built_at = row
+        found.append(IndexVersion(field, _index(definition), position, built_at))
+    return found
 
 
 def _has_records(connection: Connection, collection: Collection) -> bool:
@@ -225,8 +234,13 @@ def _definition(index: Index) -> bytes:
     return canonical_json(asdict(index))
 
 
+@lru_cache(maxsize=256)
 def _index(definition: bytes) -> Index:
     try:
         return msgspec.json.decode(definition, type=Index)
     except msgspec.DecodeError:
-        raise Damaged("what is noted of an index is damaged; restore it from a backup") from None
+        raise _damaged() from None
+
+
+def _damaged() -> Damaged:
+    return Damaged("what is noted of an index is damaged; restore it from a backup")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, and_, case, cast, func, literal_column, or_
 
 from secvault.crypto.canonical import JsonValue
-from secvault.records.collection import Field
 from secvault.records.search_terms import Condition, How
 from secvault.records.value import FieldType
 from secvault.store.tables import record
@@ -29,12 +28,24 @@ _TEXTS_ONLY = frozenset(FieldType) - {
 Key = tuple[Any, ...]
 
 
-def missing(dialect: str, field: Field) -> ColumnElement[bool]:
+class Plain(Protocol):
+    """What SQL depends on of a plain field."""
+
+    @property
+    def name(self) -> str:
+        """Of the field."""
+
+    @property
+    def type(self) -> FieldType:
+        """Of its values."""
+
+
+def missing(dialect: str, field: Plain) -> ColumnElement[bool]:
     """Whether a record has no plain value of the field."""
     return _said(dialect, field.name).is_(None)
 
 
-def order(dialect: str, field: Field) -> tuple[ColumnElement[Any], ...]:
+def order(dialect: str, field: Plain) -> tuple[ColumnElement[Any], ...]:
     """What records are put in order by, most important first; exact, whatever the number."""
     if field.type is FieldType.MONEY:
         return (
@@ -53,7 +64,7 @@ def order(dialect: str, field: Field) -> tuple[ColumnElement[Any], ...]:
     return (_ordered(dialect, said),)
 
 
-def key_of(dialect: str, field: Field, value: JsonValue) -> Key:
+def key_of(dialect: str, field: Plain, value: JsonValue) -> Key:
     """The same of a stored value."""
     if isinstance(value, Mapping):
         return (str(value["currency"]), *_number_of(dialect, str(value["amount"])))

@@ -1,30 +1,26 @@
 """Finding records by what is in them, sealed or in clear, page by page.
 
-The database gives candidates in order (`candidates`); each is read, verified and opened as far as
-the search looks into it, and those that share a token with what is sought, but not the value, are
-dropped. So a page holds what comparing every record would find, and nothing else. Start at
-`find_records`.
+The database gives candidates in order (`candidates`, `search_question`); each is read, verified and
+opened as far as the search looks into it, and those that share a token with what is sought, but not
+the value, are dropped. So a page holds what comparing every record would find, and nothing else.
+Start at `find_records`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, false, or_, select, true
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy import ColumnElement, Connection, and_, case, false, true
 
-from secvault.crypto.canonical import JsonValue
-from secvault.errors import Damaged
 from secvault.keyring.keyring import Keyring
-from secvault.records import candidates, index_state, plain_column
+from secvault.records import candidates, index_state
 from secvault.records.blind_index import IndexKeys, Token
 from secvault.records.collection import Collection
 from secvault.records.index_rows import stored_tokens
 from secvault.records.record import Record, read_records
-from secvault.records.search_terms import Search, Sorting
-from secvault.store.tables import record
+from secvault.records.search_question import next_ids
+from secvault.records.search_terms import Place, Search, Sorting
 
 MOST_OPENED = 10_000
 """Candidates that are opened for one page; a page that has no more by then goes on after them."""
@@ -33,14 +29,6 @@ MOST_LOOKED = 100_000
 """Records that are looked at for one page where only some of the records count."""
 
 _MOST_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a page ended: a record, and its plain value of the field that is sorted by."""
-
-    id: str
-    value: JsonValue = None
 
 
 @dataclass(frozen=True)
@@ -63,21 +51,25 @@ def find_records(
     limit: int,
     after: Place | None = None,
     *,
+    keys: IndexKeys | None = None,
     among: ColumnElement[bool] | None = None,
     admits: Callable[[Record], bool] = lambda _record: True,
 ) -> Found:
     """The next `limit` records of the search, in its order.
 
-    among: the rows of `record` that count. admits: the same of a record as it was read. A page is
-    shorter than its limit only at the end, or where `MOST_OPENED` candidates were opened for it.
+    keys: of the collection's indexes, where the caller has them. among: the rows of `record` that
+    count. admits: the same of a record as it was read. A page is shorter than its limit only at the
+    end, or where `MOST_OPENED` candidates were opened for it.
     Raises InvalidInput (no index answers), Conflict (an index is not complete), Damaged.
     """
-    asked = _asked(connection, keyring, collection, search, among)
+    asked = _asked(connection, keyring, collection, search, keys, among)
     found: list[Record] = []
     opened, looked, place = 0, 0, after
     at_once = limit + 1
     while opened < MOST_OPENED and looked < MOST_LOOKED:
-        ids = _next_ids(connection, collection, search.sorting, asked.question, place, at_once)
+        ids = next_ids(
+            connection, collection, asked.tokens, asked.others, search.sorting, place, at_once
+        )
         likely = _having(connection, collection, ids, asked.among_these)
         read = {
             one.id: one
@@ -120,9 +112,12 @@ def _is_sought(search: Search, one: Record) -> bool:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The question to the database, and the tokens that are looked for among its answers."""
+    """tokens, others: the question to the database, see `search_question.next_ids`. among_these:
+    the tokens that are looked for among its answers.
+    """
 
-    question: ColumnElement[bool]
+    tokens: tuple[frozenset[Token], ...] = ()
+    others: tuple[ColumnElement[bool], ...] = ()
     among_these: tuple[frozenset[Token], ...] = ()
 
 
@@ -131,22 +126,22 @@ def _asked(
     keyring: Keyring,
     collection: Collection,
     search: Search,
+    keys: IndexKeys | None,
     among: ColumnElement[bool] | None,
 ) -> _Asked:
     indexed = candidates.indexed_fields(search)
     wanted: tuple[frozenset[Token], ...] = ()
     if indexed:
         versions = index_state.readable(connection, collection, indexed)
-        keys = IndexKeys.of(connection, keyring, collection)
+        keys = keys or IndexKeys.of(connection, keyring, collection)
         wanted = candidates.wanted_tokens(search, versions, keys)
     plain = candidates.in_clear(connection.dialect.name, collection, search)
-    here = record.c.collection == collection.name
     if among is None:
-        return _Asked(and_(here, *plain, *candidates.having(collection, wanted)))
+        return _Asked(wanted, tuple(plain))
     # Where only some records count, nothing is compared that the others hold: how long it takes
     # would tell of them. So the tokens are looked for among the records that count.
     compared = case((among, and_(true(), *plain)), else_=false())
-    return _Asked(and_(here, among, compared), wanted)
+    return _Asked(others=(among, compared), among_these=wanted)
 
 
 def _having(
@@ -160,59 +155,3 @@ def _having(
         return frozenset(ids)
     stored = stored_tokens(connection, collection, ids)
     return frozenset(id_ for id_ in ids if all(stored[id_] & those for those in wanted))
-
-
-def _next_ids(
-    connection: Connection,
-    collection: Collection,
-    sorting: Sorting,
-    question: ColumnElement[bool],
-    place: Place | None,
-    limit: int,
-) -> list[str]:
-    dialect = connection.dialect.name
-    statement = select(record.c.id).where(question)
-    if place is not None:
-        statement = statement.where(_after(dialect, sorting, place))
-    statement = statement.order_by(*_order(dialect, sorting)).limit(limit)
-    try:
-        return list(connection.execute(statement).scalars())
-    except DataError:
-        raise _damaged(collection) from None
-    except OperationalError as error:
-        if str(error.orig).startswith("malformed JSON"):
-            raise _damaged(collection) from None
-        raise
-
-
-def _order(dialect: str, sorting: Sorting) -> list[ColumnElement[Any]]:
-    columns: list[ColumnElement[Any]] = [record.c.id]
-    if sorting.field is not None:
-        columns = [*plain_column.order(dialect, sorting.field), *columns]
-    directed: list[ColumnElement[Any]] = [
-        one.desc() if sorting.descending else one.asc() for one in columns
-    ]
-    if sorting.field is None:
-        return directed
-    # False comes before true on both engines: what has no value comes last.
-    return [plain_column.missing(dialect, sorting.field).asc(), *directed]
-
-
-def _after(dialect: str, sorting: Sorting, place: Place) -> ColumnElement[bool]:
-    descending = sorting.descending
-    own = plain_column.after((record.c.id,), (place.id,), descending=descending)
-    if sorting.field is None:
-        return own
-    missing = plain_column.missing(dialect, sorting.field)
-    if place.value is None:
-        return and_(missing, own)
-    columns = (*plain_column.order(dialect, sorting.field), record.c.id)
-    key = (*plain_column.key_of(dialect, sorting.field, place.value), place.id)
-    return or_(missing, plain_column.after(columns, key, descending=descending))
-
-
-def _damaged(collection: Collection) -> Damaged:
-    return Damaged(
-        f"plain fields of a record of {collection.name} are damaged; "
-        f"`secvault records check {collection.name}` says which"
-    )

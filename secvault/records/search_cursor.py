@@ -16,8 +16,7 @@ from secvault.crypto.canonical import canonical_json, parse_canonical
 from secvault.crypto.derivation import derive
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
-from secvault.records.search import Place
-from secvault.records.search_terms import Search
+from secvault.records.search_terms import Place, Search
 
 LONGEST_CURSOR = 4096
 

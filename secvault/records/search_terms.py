@@ -103,6 +103,14 @@ class Sorting:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a page ended: a record, and its plain value of the field that is sorted by."""
+
+    id: str
+    value: JsonValue = None
+
+
+@dataclass(frozen=True)
 class Search:
     """All conditions must hold. Each is of another field."""
 

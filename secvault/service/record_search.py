@@ -132,8 +132,8 @@ def _found(
     among = facts.any_of(seen) if len(seen) < len(sorts) else None
 
     def act(connection: Connection) -> Outcome[SearchPage]:
-        root = IndexKeys.of(connection, service.keyring, collection).root
-        key = cursor_key(root, collection.name, caller.principal.subject)
+        keys = IndexKeys.of(connection, service.keyring, collection)
+        key = cursor_key(keys.root, collection.name, caller.principal.subject)
         found = find_records(
             connection,
             service.keyring,
@@ -141,6 +141,7 @@ def _found(
             search,
             limit,
             place_at(after, search, key) if after else None,
+            keys=keys,
             among=among,
             # The columns that were asked by are not under the tag; what is there decides.
             admits=lambda one: facts.sort_of(about_of(one, collection), asker) in allowed,

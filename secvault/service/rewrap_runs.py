@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from threading import Event
 
 from sqlalchemy import Connection
 
-from secvault.errors import Cancelled, InvalidInput
+from secvault.errors import Cancelled
 from secvault.jobs import queue
 from secvault.records import rewrap_run
 from secvault.records.rewrap import Batch
 from secvault.records.rewrap_run import RewrapRun, Stopped
+from secvault.service import collection_runs
 from secvault.service.rewrapping import operation_on_key, rewrap_all_of, rotate_collection_key
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 REWRAP = "rewrap"
-LOOK_SECONDS = 0.5
 
 
 def request_rewrapping(
@@ -82,34 +80,15 @@ def watch_run(
     Looking on is one entry in the log, however long it takes.
     """
     seen = read_run(service, caller, run)
-    tell(seen)
-    while not seen.ended:
-        service.clock.sleep(LOOK_SECONDS)
-        with service.store.read() as connection:
-            seen = rewrap_run.read_run(connection, run)
-        tell(seen)
-    return seen
+    return collection_runs.watch(
+        service, seen, lambda connection: rewrap_run.read_run(connection, run), tell
+    )
 
 
 def list_runs(service: Service, caller: Caller, limit: int) -> tuple[RewrapRun, ...]:
     """The newest runs of the collections whose keys the caller may list, newest first."""
-    if not 1 <= limit <= 500:
-        raise InvalidInput.at("limit", "use 1 to 500")
-    with service.store.read() as connection:
-        found = rewrap_run.newest_runs(connection, limit)
-    every = {known.department for known in service.collections.values()} | {"it"}
-    allowed = [
-        each for each in sorted(every) if service.spine.ask(caller, _list_operation(each)).allowed
-    ]
-    shown = tuple(each for each in found if _department(service, each.collection) in allowed)
-    # An entry for each department; who may list none of them is refused.
-    counted = Counter(_department(service, each.collection) for each in shown) or Counter(
-        {(allowed or ["it"])[0]: 0}
-    )
-    for department, count in sorted(counted.items()):
-        given = Outcome(None, count=count)
-        service.spine.read(caller, _list_operation(department), partial(_given, given))
-    return shown
+    newest = rewrap_run.newest_runs
+    return collection_runs.list_allowed(service, caller, newest, limit, _list_operation)
 
 
 def stop_run(service: Service, caller: Caller, run: str) -> RewrapRun:
@@ -163,14 +142,5 @@ def _operation_on_run(service: Service, action: str, run: str) -> Operation:
     return operation_on_key(service, action, found.collection)
 
 
-def _department(service: Service, collection: str) -> str:
-    known = service.collections.get(collection)
-    return known.department if known else "it"
-
-
 def _list_operation(department: str) -> Operation:
     return Operation("key.list", department, "*", f"{department}/records/*")
-
-
-def _given(outcome: Outcome[None], _connection: Connection) -> Outcome[None]:
-    return outcome

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from threading import Event
 
 from sqlalchemy import Connection
 
-from secvault.errors import Cancelled, InvalidInput
+from secvault.errors import Cancelled
 from secvault.jobs import queue
 from secvault.records import schema_migration_run
 from secvault.records.rewrap_run import Stopped
 from secvault.records.schema_migration import Batch
 from secvault.records.schema_migration_run import MigrationRun
+from secvault.service import collection_runs
 from secvault.service.schema_migrations import migrate_all_of, operation_on_schema
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 MIGRATE = "migrate"
-LOOK_SECONDS = 0.5
 
 
 def request_migration(service: Service, caller: Caller, collection: str) -> MigrationRun:
@@ -64,34 +62,15 @@ def watch_run(
     Looking on is one entry in the log, however long it takes.
     """
     seen = read_run(service, caller, run)
-    tell(seen)
-    while not seen.ended:
-        service.clock.sleep(LOOK_SECONDS)
-        with service.store.read() as connection:
-            seen = schema_migration_run.read_run(connection, run)
-        tell(seen)
-    return seen
+    return collection_runs.watch(
+        service, seen, lambda connection: schema_migration_run.read_run(connection, run), tell
+    )
 
 
 def list_runs(service: Service, caller: Caller, limit: int) -> tuple[MigrationRun, ...]:
     """The newest runs of the departments whose schemas the caller may read, newest first."""
-    if not 1 <= limit <= 500:
-        raise InvalidInput.at("limit", "use 1 to 500")
-    with service.store.read() as connection:
-        found = schema_migration_run.newest_runs(connection, limit)
-    every = {known.department for known in service.collections.values()} | {"it"}
-    allowed = [
-        each for each in sorted(every) if service.spine.ask(caller, _list_operation(each)).allowed
-    ]
-    shown = tuple(each for each in found if _department(service, each.collection) in allowed)
-    # An entry for each department; who may list none of them is refused.
-    counted = Counter(_department(service, each.collection) for each in shown) or Counter(
-        {(allowed or ["it"])[0]: 0}
-    )
-    for department, count in sorted(counted.items()):
-        given = Outcome(None, count=count)
-        service.spine.read(caller, _list_operation(department), partial(_given, given))
-    return shown
+    newest = schema_migration_run.newest_runs
+    return collection_runs.list_allowed(service, caller, newest, limit, _list_operation)
 
 
 def stop_run(service: Service, caller: Caller, run: str) -> MigrationRun:
@@ -146,14 +125,5 @@ def _operation_on_run(service: Service, action: str, run: str) -> Operation:
     return operation_on_schema(service, action, found.collection)
 
 
-def _department(service: Service, collection: str) -> str:
-    known = service.collections.get(collection)
-    return known.department if known else "it"
-
-
 def _list_operation(department: str) -> Operation:
     return Operation("schema.read", department, "*", f"{department}/*")
-
-
-def _given(outcome: Outcome[None], _connection: Connection) -> Outcome[None]:
-    return outcome

@@ -238,6 +238,24 @@ def test_a_request_may_come_in_any_pieces(place: Place) -> None:
         assert [status for status, _, _ in place.ask(*pieces, answers=3)] == [200] * 3
 
 
+def test_keys_are_listed_by_the_method_of_vaults_clients_in_any_pieces(place: Place) -> None:
+    asked = f"LIST /v1/transit/keys HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {place.token}\r\n\r\n"
+    link = asked.replace("LIST", "LINK").encode()
+    for cut in range(len("LIST /v1")):
+        pieces = (asked[:cut].encode(), asked[cut:].encode())
+        with place.connected() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for number in range(2):
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(0.01)
+                [(status, _, body)] = read(connection, 1)
+                assert (status, json.loads(body)["data"]["keys"]) == (200, ["payroll"]), number
+            connection.sendall(link)
+            [(status, _, _)] = read(connection, 1)
+            assert status == 405
+
+
 def test_who_asks_for_it_is_answered_and_the_connection_closed(place: Place) -> None:
     for asked in (place.request(None, "Connection: close"), place.request(version="1.0")):
         with place.connected() as connection:

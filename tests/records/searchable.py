@@ -20,8 +20,8 @@ from secvault.records.collection import Collection, Field
 from secvault.records.collection_files import parse_collections
 from secvault.records.record import create_records, ensure_collection_keys
 from secvault.records.schema_index import INDEX_TYPES
-from secvault.records.search import Place, find_records
-from secvault.records.search_terms import parse_search
+from secvault.records.search import find_records
+from secvault.records.search_terms import Place, parse_search
 from secvault.records.value import FieldType
 from secvault.store import Store, tables
 

@@ -6,9 +6,8 @@ import pytest
 
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
-from secvault.records.search import Place
 from secvault.records.search_cursor import cursor_key, cursor_of, place_at
-from secvault.records.search_terms import parse_search
+from secvault.records.search_terms import Place, parse_search
 from tests.records.searchable import THINGS
 
 

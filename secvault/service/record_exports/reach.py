@@ -15,8 +15,8 @@ from secvault.records import facts
 from secvault.records import record as rows
 from secvault.records.collection import Collection
 from secvault.records.facts import Sort
-from secvault.records.search import Place, find_records
-from secvault.records.search_terms import Search
+from secvault.records.search import find_records
+from secvault.records.search_terms import Place, Search
 from secvault.service import standing
 from secvault.service.asking import asker_of
 from secvault.service.record_search import where_in_clear
