@@ -39,12 +39,13 @@ _LARGEST_BODY = 64 * 1024
 _TIMEOUTS = {"timeout": {"connect": 0.5, "write": 60.0, "read": 60.0, "pool": 60.0}}
 _LOST = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException)
 _CONNECTIONS = 256
-# RFC 9110, 7.6.1; the body's length, which is said anew; and what only we may say.
+# RFC 9110, 7.6.1; the body's length and the date, which are said anew; and what only we may say.
 _LEFT_OUT = frozenset(
     {
         CAME,
         b"connection",
         b"content-length",
+        b"date",
         b"expect",
         b"keep-alive",
         b"proxy-authorization",
