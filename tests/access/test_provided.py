@@ -183,7 +183,7 @@ def test_only_roles_that_work_with_records_and_need_one_person_come_without_a_wo
     ordinary = {role for role in shipped.roles if not exceeds_records(shipped, role)}
     assert ordinary == {
         # Heads also have a say in who gets a role of their department.
-        f"role:{department}.clerk"
+        f"role:{department}.{rank}"
         for department in (
             "accounting",
             "hr",
@@ -194,8 +194,11 @@ def test_only_roles_that_work_with_records_and_need_one_person_come_without_a_wo
             "logistics",
             "settlement",
         )
-        for rank in ("clerk", "head")
-    } | {"role:analysis.analyst", "role:accounting.treasurer", "role:hr.team_lead"}
+        for rank in ("clerk", "researcher")
+    } | {
+        *("role:analysis.analyst", "role:accounting.treasurer"),
+        *("role:hr.payroll_clerk", "role:hr.team_lead"),
+    }
     check_mapped(shipped, obligations, "role:hr.clerk", "hr", privileged=False)
     check_mapped(shipped, obligations, "role:it.admin", "it", privileged=True)
     for role in ("role:it.admin", "role:it.auditor", "role:it.cryptor", "role:it.provisioner"):

@@ -41,6 +41,7 @@ SEES = {
     "accounting.clerk": "CCMM-.M-",
     "accounting.treasurer": "CC--M-C-",
     "hr.clerk": "CCMM-.M-",
+    "hr.payroll_clerk": "CCMM-.M-",
     "production.clerk": "CMMM-.M-",
     "quality.clerk": "CCMM-.M-",
     "analysis.clerk": "CMMM-.M-",
@@ -55,8 +56,10 @@ SEES = {
 }
 LETTERS = {"C": "clear", "M": "masked", "-": "withheld", ".": "withheld"}
 
+OF_CLERKS = {"record.list", "record.create", "record.import", "record.update", "record.read"}
 RECORD_ACTIONS = {
-    "clerk": {"record.list", "record.create", "record.import", "record.update", "record.read"},
+    "clerk": OF_CLERKS,
+    "payroll_clerk": OF_CLERKS,
     "head": {
         *("record.list", "record.create", "record.import"),
         *("record.update", "record.read", "record.delete", "record.history"),
@@ -337,6 +340,21 @@ def test_no_clerk_touches_bank_data(
         snapshot = build_snapshot(shipped, [granted(f"{home}.clerk", home)], epoch=1, at=AT)
         request = AccessRequest("user:1", home, collection, "bank_account", action, CONTEXT)
         assert not decide(snapshot, request).allowed
+
+
+def test_who_prepares_the_payroll_enters_accounts_there_and_sees_none(
+    shipped: Rules, fields: Mapping[str, Mapping[str, str]]
+) -> None:
+    snapshot = build_snapshot(shipped, [granted("hr.payroll_clerk", "hr")], epoch=1, at=AT)
+    touched = {
+        (collection, action)
+        for collection, home in COLLECTIONS.items()
+        for action in ("record.create", "record.read", "record.read_masked", "record.update")
+        if decide(
+            snapshot, AccessRequest("user:1", home, collection, "bank_account", action, CONTEXT)
+        ).allowed
+    }
+    assert touched == {("payroll", "record.create")}
 
 
 def _may(shipped: Rules, grants: list[Grant], subject: str, department: str) -> set[str]:
