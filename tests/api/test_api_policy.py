@@ -35,7 +35,7 @@ def test_a_policy_is_planned_applied_and_rolled_back(api: Api) -> None:
     plan = api.ok("POST", f"{PATH}/plan", "admin", {"files": body_of(more())})
     assert plan["rows"] == [f"+ {BANK.strip()}"]
     assert {one["name"] for one in plan["gains"]} == {
-        *("role:hr.clerk", "clerk"),
+        *("role:hr.clerk", "role:hr.payroll_clerk", "clerk"),
         *("role:hr.head", "head"),
     }
     assert (plan["losses"], plan["blockers"]) == ([], [])
@@ -48,7 +48,7 @@ def test_a_policy_is_planned_applied_and_rolled_back(api: Api) -> None:
     assert "bank_account" in payslip["fields"]
     back = api.ok("POST", f"{PATH}/versions/1/plan", "admin")
     assert {one["name"] for one in back["losses"]} == {
-        *("role:hr.clerk", "clerk"),
+        *("role:hr.clerk", "role:hr.payroll_clerk", "clerk"),
         *("role:hr.head", "head"),
     }
     rollback = {"note": "too much", "plan": back["plan"]}

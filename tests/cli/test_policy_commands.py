@@ -73,8 +73,10 @@ def test_files_are_edited_linted_planned_applied_and_taken_back(
     assert "number 1; the files differ" in program.ok("config", "check").out
     assert "0 faults, 0 warnings" in program.ok("policy", "lint").err
     planned = program.ok("policy", "plan", "--json").json
-    # Heads have what clerks have.
-    assert [one["who"] for one in planned["gains"]] == ["role:hr.clerk", "role:hr.head"]
+    # Heads, and whoever prepares the payroll, have what clerks have.
+    assert [one["who"] for one in planned["gains"]] == [
+        *("role:hr.clerk", "role:hr.head", "role:hr.payroll_clerk")
+    ]
     gain = planned["gains"][0]
     assert (gain["who"], gain["changes"][0]["fields"]) == ("role:hr.clerk", ["bank_account"])
     assert planned["losses"] == planned["blockers"] == []
@@ -171,6 +173,7 @@ def test_two_folders_are_compared_where_there_is_no_vault(
     assert [one["who"] for one in secvault.ok(*arguments, "--json").json["gains"]] == [
         "role:hr.clerk",
         "role:hr.head",
+        "role:hr.payroll_clerk",
     ]
     assert secvault(*arguments, "--fail-on-new-access").code == 1
     back = ("policy", "diff", str(other), str(one), "--fail-on-new-access")
@@ -189,7 +192,9 @@ def test_a_policy_of_the_past_is_shown_saved_and_compared(program: Program, file
     assert program("policy", "show", "--file", "nothing").code == 2
     add(files)
     said = program.ok("policy", "diff", "1", str(files), "--json").json
-    assert {one["who"] for one in said["gains"]} == {"role:hr.clerk", "role:hr.head"}
+    assert {one["who"] for one in said["gains"]} == {
+        *("role:hr.clerk", "role:hr.head", "role:hr.payroll_clerk")
+    }
     assert program("policy", "show", "9").code == 1
 
 
