@@ -48,15 +48,16 @@ def test_faults_of_all_files_and_of_all_their_parts_come_at_once_with_their_line
         f"collections/hr.toml:{gold}",
         f"collections/quality.toml:{line_of(bundle, 'collections/quality.toml', 'title')}",
         f"obligations.toml:{line_of(bundle, 'obligations.toml', '[[obligation]]')}",
-        f"obligations.toml:{_third_obligation(bundle)}",
+        f"obligations.toml:{_obligation_with(bundle, '"key.backups"')}",
         f"obligations.toml:{line_of(bundle, 'obligations.toml', 'classes')}",
     }
 
 
-def _third_obligation(bundle: Bundle) -> int:
+def _obligation_with(bundle: Bundle, action: str) -> int:
+    """The line that the obligation begins at which names the action."""
     lines = bundle.files["obligations.toml"].splitlines()
-    starts = [at for at, line in enumerate(lines, 1) if line == "[[obligation]]"]
-    return starts[2]
+    named = next(at for at, line in enumerate(lines, 1) if action in line)
+    return max(at for at, line in enumerate(lines[:named], 1) if line == "[[obligation]]")
 
 
 def test_faults_of_rows_have_their_lines() -> None:
