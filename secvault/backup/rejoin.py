@@ -144,9 +144,7 @@ def _in_order(connection: Connection, heads: Mapping[Path, Head]) -> list[Path]:
 def _bring_keys(
     connection: Connection, keyring: Keyring, file: Path, ledger: _Ledger, random: Random
 ) -> None:
-    # A key that was made after all that is here is of somebody's later records.
-    record = tables.record.c
-    bound = connection.execute(select(func.max(record.updated_at))).scalar_one() or 0
+    bound = _made_until(connection)
     rewrap = _Rewrapping(connection, keyring, random)
     lines = key_file.read(file)
     while some := tuple(islice(lines, _AT_ONCE)):
@@ -159,6 +157,21 @@ def _bring_keys(
                 if wrapped is not None:
                     rows.append((line.collection, line.subject, wrapped, line.created_at))
         insert_rows_unless_there(connection, tables.data_key, _KEY_COLUMNS, rows, "subject")
+
+
+def _made_until(connection: Connection) -> int:
+    """The last moment that this copy knows of: a key from after it is of somebody's later records.
+
+    Not the last change of a record: one that is stored anew, as by a migration, may get a key that
+    is younger than any.
+    """
+    record, run, head = tables.record.c, tables.backup_run.c, tables.audit_head.c
+    known = (
+        select(func.max(record.updated_at)),
+        select(func.max(run.started_at)).where(run.state == "running"),
+        select(func.max(head.last_t)),
+    )
+    return max(connection.execute(question).scalar_one() or 0 for question in known)
 
 
 class _Rewrapping:
