@@ -41,9 +41,7 @@ def come_apart(ledger: Ledger) -> None:
 
 def joined(ledger: Ledger, *files: Path, without: bool = False) -> rejoin.Rejoined:
     with ledger.store.write() as connection:
-        return rejoin.rejoin(
-            connection, ledger.keyring, files, LATER + 1, without_deleted=without
-        )
+        return rejoin.rejoin(connection, ledger.keyring, files, LATER + 1, without_deleted=without)
 
 
 def run_of_copy(ledger: Ledger, run: str, started_at: int) -> None:
