@@ -12,8 +12,10 @@ from sqlalchemy import delete, insert
 from secvault.backup import key_file, rejoin
 from secvault.backup.key_file import PURPOSE, Head
 from secvault.errors import Conflict
+from secvault.records.imports.source import make_key
 from secvault.records.record import create_records
 from secvault.store import Store, tables
+from secvault.store.engine import insert_unless_there
 from tests.records.ledger import CREATED, LATER, LEDGER, Ledger, entry, opened, values
 
 
@@ -108,3 +110,36 @@ def test_a_key_that_was_made_after_the_copy_opens_nothing_in_it(
     come_apart(ledger)
     with pytest.raises(Conflict, match="1 records, first ledger/pay-1"):
         joined(ledger, newest)
+
+
+def test_a_store_that_has_its_keys_keeps_those_of_files_that_wait_to_be_imported(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.create(pay_1=entry("nv-1"))
+    file = saved(ledger, tmp_path)
+    for name, ended_at in (("1", None), ("2", LATER)):
+        with ledger.store.write() as connection:
+            make_key(connection, ledger.keyring, "ledger", name, LATER, os.urandom)
+            connection.execute(
+                insert(tables.record_import).values(
+                    id=name,
+                    collection="ledger",
+                    requested_by="user:x",
+                    state="done" if ended_at else "receiving",
+                    goal="check",
+                    format="csv",
+                    on_conflict="refuse",
+                    created_at=LATER,
+                    changed_at=LATER,
+                    ended_at=ended_at,
+                )
+            )
+    with ledger.store.write() as connection:
+        insert_unless_there(connection, tables.keys_here, {"id": 1, "since": CREATED})
+    assert joined(ledger, file).left_out == 0
+    assert ledger.subjects() == ["IMPORT/1", "nv-1"]
+    # A copy gets none: what was erased since may stand in the file. It is sent anew.
+    own = saved(ledger, tmp_path, "run-2")
+    come_apart(ledger)
+    joined(ledger, own)
+    assert ledger.subjects() == ["nv-1"]
