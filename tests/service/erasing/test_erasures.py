@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import (
     ApprovalRequired,
+    Conflict,
     Damaged,
     Erased,
     InvalidInput,
@@ -23,7 +25,7 @@ from secvault.errors import (
     Refused,
     StepUpRequired,
 )
-from secvault.records.hold import HoldKind
+from secvault.records.hold import Held, HoldKind
 from secvault.service import Service, records
 from secvault.service.erasing import erasures, holds
 from secvault.service.erasing.target import Kind
@@ -175,6 +177,22 @@ def test_an_approval_of_fewer_records_is_none_of_more(office: Office) -> None:
     records.create_record(office.service, office.head, "payroll", "p-later", later)
     with pytest.raises(ApprovalRequired):
         office.erase(office.again("privacy"), Kind.PERSON, KIEU)
+    assert rows_of(office.service, KIEU)
+
+
+def test_what_came_between_the_approval_and_the_deed_is_not_erased_with_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on PostgreSQL, where each statement sees what others have committed before it."""
+    before, seen = erasures.records_of, []
+
+    def one_more_each_time(*asked: Any) -> tuple[Held, ...]:
+        seen.append(1)
+        return before(*asked)[: len(seen)]
+
+    monkeypatch.setattr(erasures, "records_of", one_more_each_time)
+    with pytest.raises(Conflict, match="at the same moment"):
+        office.erase_person()
     assert rows_of(office.service, KIEU)
 
 
