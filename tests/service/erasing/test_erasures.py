@@ -27,7 +27,7 @@ from secvault.errors import (
 )
 from secvault.records.hold import Held, HoldKind
 from secvault.service import Service, records
-from secvault.service.erasing import erasures, holds
+from secvault.service.erasing import erasures, holds, target
 from secvault.service.erasing.target import Kind
 from secvault.service.spine import Caller
 from secvault.store import tables
@@ -184,7 +184,7 @@ def test_what_came_between_the_approval_and_the_deed_is_not_erased_with_it(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on PostgreSQL, where each statement sees what others have committed before it."""
-    before, seen = erasures.records_of, []
+    before, seen = target.records_of, []
 
     def one_more_each_time(*asked: Any) -> tuple[Held, ...]:
         seen.append(1)
