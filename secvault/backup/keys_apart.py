@@ -85,7 +85,8 @@ def retain(engine: BackupEngine, plan_name: str) -> tuple[ForgetReport, HeldByLo
     retention = Retention(last=1)
     if days:
         retention = replace(retention, within=f"{days}d")
-    report = engine.restic.forget(repository, retention, tags=(f"plan={plan_name}",), prune=True)
+    tags = (f"plan={plan_name}",)
+    report = engine.restic.forget(repository, retention, tags=tags, prune=True, leave_nothing=True)
     return report, engine.held_by_lock(_repository(engine, plan_name))
 
 

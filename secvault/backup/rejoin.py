@@ -15,7 +15,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, delete, exists, func, select
+from sqlalchemy import Connection, and_, delete, exists, func, literal, select
 
 from secvault.backup import key_file
 from secvault.backup.key_file import ErasedRecord, ErasedSubject, Erasure, Head, Key, Version
@@ -30,6 +30,7 @@ from secvault.store import tables
 from secvault.store.bulk import insert_rows_unless_there
 from secvault.store.engine import insert_unless_there
 from secvault.store.record_rows import delete_records
+from secvault.store.tables.imports import SUBJECT
 
 _AT_ONCE = 1000
 _KEY_COLUMNS = ("collection", "subject", "wrapped", "created_at")
@@ -86,12 +87,13 @@ def rejoin(
     for file, head in heads.items():
         if head.vault != keyring.vault_id:
             raise InvalidInput.at("files", f"{file.name} is of another vault")
+    had_keys = has_keys(connection)
     ledger = _ledger(connection, heads)
     for file in _in_order(connection, heads):
         _bring_keys(connection, keyring, file, ledger, random)
     erased = _erase_again(connection, ledger, at)
     left_out = _leave_out(connection, at, without_deleted=without_deleted)
-    _drop_unused(connection)
+    _drop_unused(connection, imports=had_keys)
     row = {**_HERE, "since": at}
     insert_unless_there(connection, tables.keys_here, row)
     keys = connection.execute(select(func.count()).select_from(tables.data_key)).scalar_one()
@@ -144,9 +146,7 @@ def _in_order(connection: Connection, heads: Mapping[Path, Head]) -> list[Path]:
 def _bring_keys(
     connection: Connection, keyring: Keyring, file: Path, ledger: _Ledger, random: Random
 ) -> None:
-    # A key that was made after all that is here is of somebody's later records.
-    record = tables.record.c
-    bound = connection.execute(select(func.max(record.updated_at))).scalar_one() or 0
+    bound = _made_until(connection)
     rewrap = _Rewrapping(connection, keyring, random)
     lines = key_file.read(file)
     while some := tuple(islice(lines, _AT_ONCE)):
@@ -159,6 +159,21 @@ def _bring_keys(
                 if wrapped is not None:
                     rows.append((line.collection, line.subject, wrapped, line.created_at))
         insert_rows_unless_there(connection, tables.data_key, _KEY_COLUMNS, rows, "subject")
+
+
+def _made_until(connection: Connection) -> int:
+    """The last moment that this copy knows of: a key from after it is of somebody's later records.
+
+    Not the last change of a record: one that is stored anew, as by a migration, may get a key that
+    is younger than any.
+    """
+    record, run, head = tables.record.c, tables.backup_run.c, tables.audit_head.c
+    known = (
+        select(func.max(record.updated_at)),
+        select(func.max(run.started_at)).where(run.state == "running"),
+        select(func.max(head.last_t)),
+    )
+    return max(connection.execute(question).scalar_one() or 0 for question in known)
 
 
 class _Rewrapping:
@@ -267,11 +282,18 @@ def _leave_out(connection: Connection, at: int, *, without_deleted: bool) -> int
     return len(rows)
 
 
-def _drop_unused(connection: Connection) -> None:
-    """Data keys that no record here needs."""
-    record, key = tables.record.c, tables.data_key
-    of_it = and_(record.collection == key.c.collection, record.subject == key.c.subject)
-    connection.execute(delete(key).where(~exists().where(of_it)))
+def _drop_unused(connection: Connection, *, imports: bool) -> None:
+    """Data keys that no record here needs, nor, with `imports`, a file that waits to be imported.
+
+    A copy has none of the latter: what was erased since may stand in such a file. It is sent anew.
+    """
+    record, key, waiting = tables.record.c, tables.data_key, tables.record_import.c
+    of_record = and_(record.collection == key.c.collection, record.subject == key.c.subject)
+    of_file = and_(literal(SUBJECT) + waiting.id == key.c.subject, waiting.ended_at.is_(None))
+    unused = ~exists().where(of_record)
+    if imports:
+        unused &= ~exists().where(of_file)
+    connection.execute(delete(key).where(unused))
 
 
 def _chunks(

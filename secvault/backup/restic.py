@@ -224,12 +224,15 @@ class Restic:
         tags: Sequence[str],
         host: str | None = None,
         prune: bool,
+        leave_nothing: bool = False,
         cancel: Cancel = _NEVER,
     ) -> ForgetReport:
         """Forget the snapshots with all these tags that retention does not keep.
 
         At least one tag is needed, so that it is never a whole repository. They count as one
-        group, whatever their paths. prune: delete the data that nobody needs any more.
+        group, whatever their paths. prune: delete the data that nobody needs any more;
+        leave_nothing: all of it, where restic leaves up to a twentieth of everything in packs that
+        hold what is still needed.
         What the storage refuses to delete (Object Lock, credentials without delete) stands in
         the report and is no error. In a bucket with versions a deletion hides an object and the
         lock keeps its bytes: see `bucket.held_by_lock`.
@@ -237,7 +240,8 @@ class Restic:
         if not tags:
             raise InvalidInput.at("tags", "name the tag of the snapshots to choose from")
         rules = ("--group-by=", *arguments.only(tags, host), *retention.arguments())
-        act = ("forget", *rules, *(("--prune",) if prune else ()))
+        pruning = ("--prune", *(("--max-unused=0",) if leave_nothing else ())) if prune else ()
+        act = ("forget", *rules, *pruning)
         status, answer, complaints = self.command.run(repository, *act, cancel=cancel)
         refused = restic_faults.refused_removals(complaints)
         if restic_faults.tells_of_damage(complaints):

@@ -149,12 +149,17 @@ def rewrap(
     connection: Connection,
     collection: str,
     record: str,
+    fields: Group[str],
     old: Secret,
     new: Secret,
     random: Random = os.urandom,
 ) -> None:
-    """Wrap the keys of a record's contents under its new data key. Raises Damaged."""
+    """Wrap the keys of a record's contents under its new data key. Raises Damaged.
+
+    fields: that have a value. What lies under another is of an earlier record of the same id.
+    """
     here = (_row.c.collection == collection) & (_row.c.record == record)
+    here &= _row.c.field.in_(fields)
     kept = select(_row.c.id, _row.c.field, _row.c.wrapped_key).where(here, _row.c.state == KEPT)
     for row in connection.execute(kept).all():
         address = ContentAddress(collection, record, row.field, row.id)

@@ -54,6 +54,9 @@ def opened(
     """
     wrapping = cache(partial(_material, connection, keyring))
     of_record = (record.c.collection == table.c.collection) & (record.c.id == table.c.record)
+    if table is idempotency_key:
+        # What stays after its record is not of one that has the same id since.
+        of_record &= table.c.created_at >= record.c.created_at
     of_key = (data_key.c.collection == record.c.collection) & (
         data_key.c.subject == record.c.subject
     )
@@ -80,6 +83,8 @@ def move_beside(connection: Connection, before: Record, after: Record, random: R
         return
     for table, name_of in _NAMES.items():
         here = (table.c.collection == after.collection) & (table.c.record == after.id)
+        if table is idempotency_key:
+            here &= table.c.created_at >= after.created_at
         for row in connection.execute(select(table).where(here)).all():
             value = open_field(row.envelope, before.data_key, _place(row, name_of(row)))
             this = and_(*(column == getattr(row, column.name) for column in table.primary_key))

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select
 
-from secvault.errors import NotFound
+from secvault.errors import Conflict, NotFound
 from secvault.records.collection import OWN_ID, Collection
 from secvault.records.hold import Held
 from secvault.records.tombstone import missing
@@ -122,6 +122,27 @@ def subjects_of_person(collection: Collection, number: str) -> tuple[str, ...]:
     return (number,) if collection.person_field == names_person else ()
 
 
+def hold_records(connection: Connection, records: Iterable[Held]) -> tuple[Held, ...]:
+    """Those of the records that are there, as they are now; nobody changes or deletes them until
+    the caller's transaction ends.
+    """
+    found: list[Held] = []
+    # Before any data key, as whoever changes a record does, and in one order for everybody.
+    wanted = sorted({(one.collection, one.id) for one in records})
+    for collection, group in groupby(wanted, key=lambda one: one[0]):
+        ids = [record_id for _, record_id in group]
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            rows = connection.execute(
+                select(record.c.collection, record.c.id, record.c.subject, record.c.person)
+                .where(record.c.collection == collection, record.c.id.in_(some))
+                .order_by(record.c.id)
+                .with_for_update()
+            )
+            found += [Held(**row._asdict()) for row in rows]
+    return tuple(found)
+
+
 def erase_rows(
     connection: Connection,
     erasure_id: str,
@@ -132,14 +153,16 @@ def erase_rows(
     """Erase these records, and the data keys that none needs any more. at: micros.
 
     subjects: collection and data subject, whose keys are destroyed in copies of the database also
-    when none is here.
+    when none is here. Raises Conflict when one of the records is gone, or another subject's, since
+    it was looked up; nothing is erased then.
     """
     wanted = sorted(set(records), key=lambda one: (one.collection, one.subject, one.id))
+    _require_same(wanted, hold_records(connection, wanted))
     whole = set(subjects)
     fields = _count_fields(connection, wanted)
     keys: list[DestroyedKey] = []
     shared: list[Held] = []
-    # Locked first, so that nobody stores a record under a key that is about to go.
+    # So that nobody stores a record under a key that is about to go.
     touched = {(one.collection, one.subject) for one in wanted} | whole
     present = {pair: _locked_key(connection, *pair) for pair in sorted(touched)}
     for collection, group in groupby(wanted, key=lambda one: one.collection):
@@ -192,6 +215,16 @@ def evidence_of(connection: Connection, erasure_id: str) -> tuple[bytes, bytes]:
     if row is None:
         raise NotFound(f"there is no erasure {erasure_id[:64]}")
     return row.document, row.note
+
+
+def _require_same(wanted: Iterable[Held], present: Iterable[Held]) -> None:
+    there = {(one.collection, one.id): one.subject for one in present}
+    for one in wanted:
+        if there.get((one.collection, one.id)) != one.subject:
+            raise Conflict(
+                f"{one.collection}/{one.id} was changed or deleted at the same moment; nothing was "
+                "erased: look at what there is, then erase it"
+            )
 
 
 def _held(connection: Connection, here: ColumnElement[bool]) -> tuple[Held, ...]:

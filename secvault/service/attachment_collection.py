@@ -1,9 +1,9 @@
 """Removing the contents of attachments that no record names any more.
 
-What an upload left that was killed goes as soon as it was silent for an hour; what was replaced,
-deleted or erased after `attachments.keep_days`, so that a copy of the database from these days
-finds it. What lies in storage and is not known at all, as after the database was set back, goes
-only when a person asks for that.
+What an upload left that was killed goes as soon as it was silent for an hour; what was replaced or
+deleted after `attachments.keep_days`, so that a copy of the database from these days finds it; what
+was erased, at once. What lies in storage and is not known at all, as after the database was set
+back, goes only when a person asks for that.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from tests.acceptance.installation import (
     payslip,
     system_token,
 )
+from tests.service.policy_house import heads_read_accounts
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -73,6 +74,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     """Made once; each test damages a copy."""
     installation = new_installation(tmp_path_factory.mktemp("original"), keep_last=1)
     with installation.opened() as service:
+        heads_read_accounts(service)
         token = system_token(service, "payroll-sync", "hr", "role:hr.head")
         head = Caller(authenticate(service, token))
         for record, account in KEPT.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -338,6 +339,26 @@ def test_forgetting_keeps_what_the_rules_say_and_only_of_its_tag(
     assert [one.id for one in restic.snapshots(repository, tags=("plan=a", "run=2"))] == [second]
     assert restic.snapshots(repository, host="elsewhere") == ()
     restic.check(repository, read_data_subset="1/1")
+
+
+def test_what_is_forgotten_for_good_is_in_no_pack_however_little_of_it_that_is(
+    restic: Restic, repository: Repository, tmp_path: Path
+) -> None:
+    """restic itself leaves what is not needed where it is less than a twentieth of everything."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    content = bytearray(os.urandom(48 * 2**20))
+    for change in (b"first", b"other"):
+        content[20 * 2**20 : 20 * 2**20 + 5] = change
+        (folder / "file").write_bytes(content)
+        save(restic, repository, folder, tags=("plan=a",))
+    retention = Retention(last=1)
+    restic.forget(repository, retention, tags=("plan=a",), prune=True, leave_nothing=True)
+
+    _, listed, _ = restic.command.run(repository, "list", "blobs")
+    _, needed, _ = restic.command.run(repository, "stats", "--mode=raw-data", "--json")
+    assert len(listed.splitlines()) == json.loads(needed)["total_blob_count"]
+    assert restic.check(repository, read_all=True)
 
 
 def test_what_restic_would_misread_is_refused_before_it_starts(

@@ -115,6 +115,22 @@ def test_all_of_it_goes_when_the_record_goes(vault: Vault) -> None:
         vault.made()
 
 
+def test_what_an_earlier_record_of_the_same_id_left_is_not_the_present_ones(
+    vault: Vault,
+) -> None:
+    with vault.write() as connection:
+        delete_record(connection, PAYROLL, "pay-1", 1)
+    with vault.write() as connection:
+        create_record(connection, vault.keyring, PAYROLL, "pay-1", HOA, NOW + 1)
+    with pytest.raises(Conflict, match="gone"):
+        vault.made()
+    with vault.write() as connection:
+        by_employee = replace(PAYROLL, subject_field="employee", version=9)
+        reseal_record(connection, vault.keyring, by_employee, "pay-1", NOW + 2)
+    with pytest.raises(Conflict, match="gone"):
+        vault.made()
+
+
 def test_all_of_it_goes_with_the_data_key_of_the_person(vault: Vault) -> None:
     with vault.write() as connection:
         connection.execute(delete(data_key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from secvault.errors import Damaged
 from secvault.records import release
@@ -122,6 +122,29 @@ def test_another_subject_of_the_schema_moves_records_under_other_keys(ledger: Le
     each_own.reseal("pay-1")
     assert ledger.subjects() == ["2026-11", "pay-1"]
     assert values(each_own.read("pay-1")) == values(before)
+
+
+def test_a_content_of_an_earlier_record_of_the_same_id_is_left_alone(ledger: Ledger) -> None:
+    """It stays as kept until it is collected; its data key may be gone."""
+    ledger.delete("pay-2")
+    ledger.delete("pay-1", 2)
+    with ledger.store.write() as connection:
+        connection.execute(
+            insert(tables.attachment).values(
+                id="a" * 32,
+                collection="ledger",
+                record="pay-1",
+                field="note",
+                state="kept",
+                wrapped_key=b"under a data key that is gone",
+                changed_at=LATER,
+            )
+        )
+    before = ledger.rows(tables.attachment)
+    ledger.create(pay_1=entry("nv-1"))
+    by_month = ledger.under(replace(LEDGER, version=2, subject_field="month"))
+    assert by_month.reseal("pay-1").subject == "2026-11"
+    assert ledger.rows(tables.attachment) == before
 
 
 def test_resealing_twice_changes_nothing_more(ledger: Ledger) -> None:

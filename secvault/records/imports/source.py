@@ -24,11 +24,10 @@ from secvault.records.imports.reader_process import Parts
 from secvault.store import Store
 from secvault.store.tables import data_key
 from secvault.store.tables import record_import_part as _PART  # noqa: N812 - a constant here
+from secvault.store.tables.imports import SUBJECT
 
 MOST_PARTS = 10_000
 _PLACE = "secvault/import"
-# Subjects of records are folded to lower case, so none of them is ever the same.
-_SUBJECT = "IMPORT/"
 
 
 def make_key(
@@ -40,13 +39,13 @@ def make_key(
     random: Random,
 ) -> Secret:
     """The key of the import, made unless it is there; nobody destroys it in this transaction."""
-    subject = _SUBJECT + import_id
+    subject = SUBJECT + import_id
     return hold_data_keys(connection, keyring, collection, (subject,), at, random)[subject]
 
 
 def key_of(connection: Connection, keyring: Keyring, collection: str, import_id: str) -> Secret:
     """The key of the import. Raises Damaged when it is gone."""
-    subject = _SUBJECT + import_id
+    subject = SUBJECT + import_id
     wrapped = connection.execute(
         select(data_key.c.wrapped).where(
             data_key.c.collection == collection, data_key.c.subject == subject
@@ -58,7 +57,7 @@ def key_of(connection: Connection, keyring: Keyring, collection: str, import_id:
 
 def forget_source(connection: Connection, found: Import) -> None:
     """Destroy the key, and with it the file and its terms, and drop what it sealed."""
-    forget_data_key(connection, found.collection, _SUBJECT + found.id)
+    forget_data_key(connection, found.collection, SUBJECT + found.id)
     connection.execute(delete(_PART).where(_PART.c.import_id == found.id))
     import_row.forget_terms(connection, found.id)
 

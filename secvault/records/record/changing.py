@@ -92,7 +92,9 @@ def rewrite(
     rebuilt = record.schema_version != collection.version
     reindex_record(connection, keyring, collection, after, None if rebuilt else changes)
     if subject != record.subject:
-        attachment_rows.rewrap(connection, collection.name, record.id, record.data_key, key, random)
+        attachment_rows.rewrap(
+            connection, collection.name, record.id, record.sealed, record.data_key, key, random
+        )
         drop_unused_data_key(connection, collection.name, record.subject)
     return after
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import verify_evidence
-from secvault.errors import InvalidInput, NotFound, OnHold
+from secvault.errors import Conflict, InvalidInput, NotFound, OnHold
 from secvault.identity import names
 from secvault.records import erasure as rows
 from secvault.records.erasure import Erasure
@@ -79,21 +79,24 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
     """Erase for good what is kept under this target: rows, index, attachments' keys, data keys.
 
     A record whose data subject has others loses its rows; the data key goes with the last of them.
-    Raises NotFound when nothing is kept, Erased, OnHold, ApprovalRequired, Refused, InvalidInput.
+    Raises NotFound when nothing is kept, Erased, OnHold, ApprovalRequired, Refused, InvalidInput,
+    Conflict when records come or go at the same moment.
     """
     said = reason_of(reason)
     erasure_id, who = names.new_id(service.clock), caller.principal.subject
     operation = _operation(service, target)
+    asked: list[str] = []
 
     def terms(connection: Connection) -> Terms:
         records = records_of(service, connection, target)
+        asked.append(digest_of(records))
         affected = account_of(connection, target.name) if target.kind is Kind.PERSON else ""
         what: dict[str, JsonValue] = {
             "kind": str(target.kind),
             "target": str(target),
             "reason": said,
             "records": len(records),
-            "list": digest_of(records),
+            "list": asked[-1],
         }
         return {**what, "subject": affected} if affected else what
 
@@ -104,6 +107,10 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         require_no_hold(connection, target, records)
         if not records:
             raise NotFound(f"nothing is kept on {target}")
+        if digest_of(records) != asked[-1]:
+            raise Conflict(
+                f"what is kept on {target} changed at the same moment; look at it, then erase it"
+            )
         at = service.clock.micros()
         approvers = evidence.approvers_of(
             connection, service.clock, who, operation, terms(connection)

@@ -18,7 +18,8 @@ class Reach:
 
     known: whether every plan has saved data keys since, so that a restore leaves out what was
     erased. gone_after: when the last data keys from before may go; None while it is not known.
-    gone: whether a run of each plan since then has removed them.
+    gone: whether a run of each plan since then has removed them. Of the plans in the settings:
+    what others have left, nobody looks after.
     """
 
     known: bool
@@ -31,6 +32,7 @@ def reach_of(service: Service, connection: Connection, erased_at: int) -> Reach:
     days = service.settings.backup.keys_days
     firsts: list[int | None] = []
     removed: list[bool] = []
+    lasting: list[int] = []
     run = backup_run.c
     for plan in service.settings.backup.plans:
         # The oldest data keys without it are as old as the first run after it.
@@ -43,8 +45,18 @@ def reach_of(service: Service, connection: Connection, erased_at: int) -> Reach:
         newest = connection.execute(
             select(func.max(run.data_at)).where(run.plan == plan, run.state == "done")
         ).scalar_one()
-        removed.append(first is not None and newest > erased_at + days * DAY)
+        # Data keys copied before it may have been saved as late as that run's end, whether it
+        # failed afterwards or not; they are kept for so many days from then on.
+        copied_before = (run.plan == plan) & (run.started_at < erased_at)
+        last, begun, ended = connection.execute(
+            select(
+                func.max(run.finished_at), func.count(run.started_at), func.count(run.finished_at)
+            ).where(copied_before)
+        ).one()
+        lasting.append(max(erased_at, last or erased_at) + days * DAY)
+        removed.append(first is not None and begun == ended and newest > lasting[-1])
     known = [one for one in firsts if one is not None]
     if len(known) < len(firsts):
         return Reach(known=False, gone_after=None, gone=False)
-    return Reach(known=True, gone_after=erased_at + days * DAY, gone=all(removed))
+    gone_after = max(lasting, default=erased_at + days * DAY)
+    return Reach(known=True, gone_after=gone_after, gone=all(removed))

@@ -9,7 +9,7 @@ once more: what is held, or not due any more, stays. The end leaves signed evide
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -253,11 +253,12 @@ def _step(service: Service, connection: Connection, run_id: str) -> Outcome[RunV
     return Outcome(_view(connection, run), count=len(done.records), detail=detail)
 
 
-def _judged(service: Service, connection: Connection, items: Iterable[Item]) -> dict[Item, str]:
+def _judged(service: Service, connection: Connection, items: Sequence[Item]) -> dict[Item, str]:
     """What becomes of each: looked at once more, as it is in this transaction."""
     today = moment(service.clock.micros()).date()
     found: dict[Item, str] = {}
     due: dict[Held, Item] = {}
+    erasures.hold_records(connection, [_held(item) for item in items])
     for item in items:
         collection = service.collections.get(item.collection)
         try:

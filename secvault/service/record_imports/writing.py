@@ -51,12 +51,13 @@ def store_batch(
         )
         if ids_there(connection, collection.name, batch.asked) != batch.there:
             raise Moved("records of the file came or went at the same moment")
-        _create(service, caller, connection, collection, batch, at)
+        # The records that are there before any data key, as whoever changes or erases one does.
         updating = operation_on("record.update", collection)
         for record_id, values in sorted(batch.updates.items()):
             if not service.spine.looks_at_objects("record.update"):
                 service.spine.require(caller, updating, connection)
             change_in(service, caller, connection, updating, collection, record_id, values, None)
+        _create(service, caller, connection, collection, batch, at)
         written = {name for values in batch.creates.values() for name in values}
         written |= {name for values in batch.updates.values() for name in values}
         return Outcome(

@@ -7,6 +7,11 @@ from sqlalchemy import Column, ForeignKey, Index, Table, text
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Integer, LargeBinary, Text
 
+SUBJECT = "IMPORT/"
+"""With the id of an import, the subject of its data key. Subjects of records are folded to lower
+case, so none of them is ever the same.
+"""
+
 record_import = Table(
     "record_import",
     metadata,

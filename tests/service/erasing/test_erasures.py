@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import (
     ApprovalRequired,
+    Conflict,
     Damaged,
     Erased,
     InvalidInput,
@@ -23,13 +25,14 @@ from secvault.errors import (
     Refused,
     StepUpRequired,
 )
-from secvault.records.hold import HoldKind
+from secvault.records.hold import Held, HoldKind
 from secvault.service import Service, records
-from secvault.service.erasing import erasures, holds
+from secvault.service.erasing import erasures, holds, target
 from secvault.service.erasing.target import Kind
 from secvault.service.spine import Caller
 from secvault.store import tables
 from secvault.store.record_rows import tables_of_records
+from tests.running_service import payslip
 from tests.service.erasing.office import BINH, EMPLOYEE, KIEU, NAME, Office
 
 
@@ -78,7 +81,7 @@ def test_a_person_goes_from_every_collection_and_nobody_else_does(office: Office
             records.read_record(service, head, collection, record)
     kept = records.read_record(service, head, "employees", BINH)
     assert kept.fields["full_name"] == "Lê Văn Bình"
-    assert records.read_record(service, head, "payroll", "p-7").fields["bank_account"]
+    assert records.read_record(service, head, "payroll", "p-7").masked["bank_account"]
 
 
 def test_the_wrapped_key_is_in_no_file_of_the_database_afterwards(office: Office) -> None:
@@ -170,10 +173,26 @@ def test_an_approval_of_fewer_records_is_none_of_more(office: Office) -> None:
         office.erase(office.asking(office.again("privacy")), Kind.PERSON, KIEU)
     office.approved(asked.value, "chi")
     slip = records.read_record(office.service, office.again("hoa"), "payroll", "p-7").fields
-    later = {**slip, "employee": KIEU}
+    later = {**payslip(), **slip, "employee": KIEU}
     records.create_record(office.service, office.head, "payroll", "p-later", later)
     with pytest.raises(ApprovalRequired):
         office.erase(office.again("privacy"), Kind.PERSON, KIEU)
+    assert rows_of(office.service, KIEU)
+
+
+def test_what_came_between_the_approval_and_the_deed_is_not_erased_with_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on PostgreSQL, where each statement sees what others have committed before it."""
+    before, seen = target.records_of, []
+
+    def one_more_each_time(*asked: Any) -> tuple[Held, ...]:
+        seen.append(1)
+        return before(*asked)[: len(seen)]
+
+    monkeypatch.setattr(erasures, "records_of", one_more_each_time)
+    with pytest.raises(Conflict, match="at the same moment"):
+        office.erase_person()
     assert rows_of(office.service, KIEU)
 
 

@@ -23,6 +23,7 @@ from secvault.service.record_imports import requests
 from secvault.service.spine import Caller
 from secvault.store.tables import data_key, object_actor, record, record_field, record_import_part
 from tests.running_service import House, copied, furnish
+from tests.service.policy_house import heads_read_accounts
 from tests.service.record_imports.files import PAYROLL, as_csv, payroll_row, sent
 
 ROWS = 600
@@ -88,6 +89,7 @@ def test_an_import_that_is_killed_at_twenty_moments_stores_each_row_once(
     guarded: tuple[House, Service],
 ) -> None:
     house, service = guarded
+    heads_read_accounts(service)
     head = Caller(authentication.authenticate(service, house.tokens["head"]))
     content = as_csv(payroll_row(number) for number in range(ROWS))
     import_id = sent(service, head, content, part_bytes=50_000)
