@@ -48,7 +48,7 @@ def test_faults_of_all_files_and_of_all_their_parts_come_at_once_with_their_line
         f"collections/hr.toml:{gold}",
         f"collections/quality.toml:{line_of(bundle, 'collections/quality.toml', 'title')}",
         f"obligations.toml:{line_of(bundle, 'obligations.toml', '[[obligation]]')}",
-        f"obligations.toml:{_obligation_with(bundle, '"key.backups"')}",
+        f"obligations.toml:{_obligation_with(bundle, 'key.backups')}",
         f"obligations.toml:{line_of(bundle, 'obligations.toml', 'classes')}",
     }
 
