@@ -24,6 +24,7 @@ from secvault.service.spine import Caller
 from secvault.store.tables import record, record_field
 from tests.records.imports.sheets import xlsx
 from tests.running_service import House
+from tests.service.policy_house import heads_read_accounts
 from tests.service.record_imports.files import HEADING, PAYROLL, as_csv, imported, payroll_row
 from tests.service.record_imports.mutations import (
     CELLS,
@@ -44,6 +45,7 @@ WITH_DATE = (*HEADING, "paid_on")
 @pytest.fixture
 def head(service: Service, house: House) -> Caller:
     """Who may enter everything in hr."""
+    heads_read_accounts(service)
     return Caller(authentication.authenticate(service, house.tokens["head"]))
 
 
