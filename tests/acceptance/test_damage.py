@@ -90,7 +90,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
 @pytest.fixture
 def furnished(original: Furnished, tmp_path: Path) -> Furnished:
     """A copy of the vault, with its seal key and its repository, to be damaged."""
-    for name in ("vault", "repository"):
+    for name in ("vault", "repository", "repository-data-keys"):
         shutil.copytree(original.installation.folder / name, tmp_path / name)
     shutil.copy(original.installation.seal_key, tmp_path / "vault.key")
     settings = (original.installation.folder / "secvault.toml").read_text()
@@ -99,8 +99,9 @@ def furnished(original: Furnished, tmp_path: Path) -> Furnished:
     )
     copy = Installation(tmp_path, original.installation.port)
     with copy.sql() as database:
-        # The repository moved with the vault.
-        database.execute("UPDATE backup_repository SET location = ?", (str(copy.repository),))
+        # The repositories moved with the vault.
+        moved = "UPDATE backup_repository SET location = replace(location, ?, ?)"
+        database.execute(moved, (str(original.installation.folder), str(tmp_path)))
     return Furnished(copy, original.token, original.vkey)
 
 
