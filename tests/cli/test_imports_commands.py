@@ -48,7 +48,7 @@ def test_a_file_is_tried_and_imported(desk: Program, tmp_path: Path) -> None:
     said = desk.ok("records", "import", "visitors", file)
     assert said.out == "30 records of visitors stored\n"
     shown = desk.ok("records", "show", "visitors", "v-7", "--json").json
-    assert shown["fields"]["identity_number"] == "001203004567"
+    assert shown["masked"]["identity_number"].endswith("567")
     said = desk("records", "import", "visitors", file)
     assert said.code == 1
     assert "secvault: Nothing was imported: 30 faults in the file" in said.err
