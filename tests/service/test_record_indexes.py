@@ -22,10 +22,21 @@ from secvault.service import (
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import House, payslip
-from tests.service.policy_house import SHIPPED, changed, forced
+from tests.service.policy_house import (
+    changed,
+    forced,
+    heads_read_accounts,
+    reading_accounts,
+)
 
 EXACT = "index = { exact = 32, last = { length = 4, bits = 12 } }"
 ACCOUNT = tables.record_index.c.field == "bank_account"
+
+
+@pytest.fixture(autouse=True)
+def clear(service: Service) -> None:
+    """Heads search by the account."""
+    heads_read_accounts(service)
 
 
 def _as(service: Service, house: House, name: str) -> Caller:
@@ -66,7 +77,7 @@ def _publish(service: Service, edit: Callable[[str], str], version: int) -> None
         before, at, after = _of_accounts(edit)(text).partition("[collections.payroll]\n")
         return before + at + re.sub(r"version = \d+", f"version = {version}", after, count=1)
 
-    bundle = changed({"collections/hr.toml": raised}, SHIPPED)
+    bundle = changed({"collections/hr.toml": raised}, reading_accounts())
     forced(service, bundle)
     with service.store.write() as connection:
         index_state.declare(connection, service.collections.values(), service.clock.micros())
