@@ -181,6 +181,7 @@ def test_the_stored_form_stays_as_it_is(tmp_path: Path) -> None:
                 "raw_path": "L3Nydi9s/C50eHQ=",
             }
         ],
+        "keys_apart": False,
     }
     assert manifest.read(tmp_path / "manifest.json") == made
 
