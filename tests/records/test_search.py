@@ -142,6 +142,7 @@ def test_an_index_finds_exactly_what_comparing_the_values_finds(
     raws = data.draw(st.lists(st.none() | raw_of(field), max_size=8))
     there = [raw for raw in raws if raw is not None]
     asked = data.draw(conditions(field, there))
+    assume(is_a_question(field, asked))
     batch = {
         f"t-{number}": {field.name: stored(field, raw)} if raw is not None else {}
         for number, raw in enumerate(raws)
@@ -150,7 +151,7 @@ def test_an_index_finds_exactly_what_comparing_the_values_finds(
     expected = [
         id_
         for id_, kept in batch.items()
-        if plainly_or_skip(field, asked, kept) and id_ not in hidden
+        if plainly(field, asked, kept.get(field.name)) and id_ not in hidden
     ]
 
     def act(connection: Connection) -> None:
@@ -165,12 +166,12 @@ def test_an_index_finds_exactly_what_comparing_the_values_finds(
     undone(any_store, act)
 
 
-def plainly_or_skip(field: Field, asked: Mapping[str, Any], kept: Values) -> bool:
+def is_a_question(field: Field, asked: Mapping[str, Any]) -> bool:
     try:
         parse_search(THINGS, {field.name: asked})
     except InvalidInput:
-        assume(False)
-    return plainly(field, asked, kept.get(field.name))
+        return False
+    return True
 
 
 SORTED = [one for one in THINGS.fields.values() if not one.sensitive]
