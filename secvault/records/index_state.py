@@ -21,6 +21,7 @@ from secvault.errors import Conflict, Damaged
 from secvault.records.collection import Collection, Field
 from secvault.records.schema_index import Index
 from secvault.store.bulk import insert_rows
+from secvault.store.engine import in_turn
 from secvault.store.straight import straight
 from secvault.store.tables import record, record_index, record_index_version
 
@@ -60,8 +61,10 @@ def declare(connection: Connection, collections: Iterable[Collection], at: int) 
     """Note the indexes that the schemas ask for. at: micros.
 
     Those of a collection without records are complete at once. Those that no schema asks for any
-    more are incomplete from now on, as records are written without them.
+    more are incomplete from now on, as records are written without them. Nodes that start at the
+    same moment note them one after the other.
     """
+    in_turn(connection, "indexes")
     for collection in collections:
         before = _versions(connection, collection)
         if not _differs(before, collection):
