@@ -99,5 +99,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_record_has_the_actions_on_records_and_a_collection_those_on_itself_too() -> None:
     assert "collection.read" not in actions_of("record")
-    assert {*actions_of("record"), "collection.read"} == {*actions_of("collection")}
+    of_collections = {"collection.read", "schema.read", "schema.migrate"}
+    of_collections |= {"index.read", "index.verify", "index.rebuild"}
+    assert {*actions_of("record"), *of_collections} == {*actions_of("collection")}
     assert actions_of("spaceship") == ()
