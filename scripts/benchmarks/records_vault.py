@@ -95,6 +95,15 @@ def vault(folder: Path, postgresql: str | None) -> Iterator[Installation]:
     shutil.copytree(shipped_policies(), policies, ignore=shutil.ignore_patterns("tests"))
     hr = policies / "collections" / "hr.toml"
     hr.write_text(hr.read_text("utf-8") + _declared(SEALED) + _declared(OPEN), "utf-8")
+    # Both collections are read in clear, or they would not be the same work.
+    rows = [
+        f"p,role:hr.head,hr,{collection},class:{one},record.read,always,allow,"
+        f"{collection.replace('_', '-')}-{one}"
+        for collection in (SEALED, OPEN)
+        for one in ("bank", "salary", "identity", "health")
+    ]
+    with (policies / "roles.csv").open("a", encoding="utf-8") as roles:
+        roles.write("\n".join((*rows, "")))
     chosen = str(policies)
     if postgresql is None:
         yield new_installation(folder / "secvault", SECVAULT_POLICIES=chosen)
