@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -190,20 +189,6 @@ def test_nothing_stays_in_the_scratch_folder(
     for format_ in Format:
         whole(export_deidentified(service, analyst, replace(PAYROLL, format=format_), PAY))
     assert list((house.settings.data_folder / "scratch").glob("**/*")) == []
-
-
-def test_what_a_killed_export_left_is_removed_after_a_day(
-    service: Service, house: House, analyst: Caller
-) -> None:
-    scratch = house.settings.data_folder / "scratch"
-    for name, age in (("export-old", 86_401), ("export-new", 86_300), ("other", 90_000)):
-        (scratch / name).mkdir(parents=True)
-        (scratch / name / "workbook.xlsx").write_text("left")
-        at = house.hands.seconds - age
-        os.utime(scratch / name, (at, at))
-    with pytest.raises(Conflict):
-        whole(export_deidentified(service, analyst, PAYROLL, PAY))
-    assert {folder.name for folder in scratch.iterdir()} == {"export-new", "other"}
 
 
 def test_an_approval_is_of_how_few_are_alike(house: House) -> None:

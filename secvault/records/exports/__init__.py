@@ -2,5 +2,5 @@
 
 What comes in are rows of cells that somebody may see; nothing here decides about rights. Start at
 `writer.open_writer` for files, at `treatment.Treatment` for de-identified rows. Memory does not
-grow with the number of rows.
+grow with the number of rows but for Excel, whose workbooks have a limit; nothing lies on disk.
 """

@@ -13,7 +13,6 @@ import io
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from secvault.identity.people_file import guarded
 from secvault.records.exports.column import Cell, Column
@@ -42,9 +41,6 @@ class CsvFile:
         """What is left."""
         yield self._taken()
 
-    def drop(self) -> None:
-        """Nothing is on disk."""
-
     def _taken(self) -> bytes:
         taken = self._text.getvalue().encode()
         self._text.seek(0)
@@ -52,9 +48,8 @@ class CsvFile:
         return taken
 
 
-def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> CsvFile:
+def open_file(columns: Sequence[Column], style: Style) -> CsvFile:
     """An empty file with its heading."""
-    del scratch
     heads = [column.title if style.titles else column.name for column in columns]
     return CsvFile(heads, mark=style.mark)
 

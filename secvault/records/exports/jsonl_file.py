@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from secvault.records.exports.column import Cell, Column
 from secvault.records.exports.csv_file import moment_text
@@ -38,13 +37,10 @@ class JsonLinesFile:
         """Nothing more."""
         yield b""
 
-    def drop(self) -> None:
-        """Nothing is on disk."""
 
-
-def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> JsonLinesFile:
+def open_file(columns: Sequence[Column], style: Style) -> JsonLinesFile:
     """An empty file. Programs go by names: titles are not used."""
-    del style, scratch
+    del style
     return JsonLinesFile([column.name for column in columns])
 
 

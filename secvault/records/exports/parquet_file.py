@@ -6,7 +6,6 @@ Decimals are decimal128, moments are microseconds in UTC. Values are as they are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from secvault.errors import ConfigurationError, InvalidInput
@@ -47,10 +46,6 @@ class ParquetFile:
         self._written.close()
         yield self._out.take()
 
-    def drop(self) -> None:
-        """Nothing is on disk."""
-        self._written.close()
-
     def _write(self, rows: Rows) -> None:
         arrays = [
             self._array(column, [row[at] for row in rows], self._schema.field(at).type)
@@ -70,9 +65,9 @@ class ParquetFile:
             ) from None
 
 
-def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> ParquetFile:
+def open_file(columns: Sequence[Column], style: Style) -> ParquetFile:
     """An empty file. Raises ConfigurationError when pyarrow is not installed."""
-    del style, scratch
+    del style
     try:
         import pyarrow  # noqa: PLC0415 - an extra, and loading it takes a quarter of a second
         from pyarrow import parquet  # noqa: PLC0415

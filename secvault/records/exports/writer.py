@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol, cast
 
 from secvault.records.exports.column import Cell, Column
@@ -42,10 +41,6 @@ class Writer(Protocol):
         """The rest of the file, in parts. Nothing can be added after it."""
         ...
 
-    def drop(self) -> None:
-        """Remove what it keeps on disk, whether or not it came to its end."""
-        ...
-
 
 @dataclass(frozen=True)
 class Style:
@@ -61,16 +56,16 @@ class Style:
 
 
 class _Opening(Protocol):
-    def __call__(self, columns: Sequence[Column], style: Style, scratch: Path) -> Writer: ...
+    def __call__(self, columns: Sequence[Column], style: Style) -> Writer: ...
 
 
-def open_writer(format_: Format, columns: Sequence[Column], style: Style, scratch: Path) -> Writer:
+def open_writer(format_: Format, columns: Sequence[Column], style: Style) -> Writer:
     """A writer of an empty file.
 
-    scratch: a folder for what does not fit memory; made when it is needed. Raises
+    Nothing of it lies on disk, where what is in clear would outlive a kill. Raises
     ConfigurationError when the format needs a library that is not installed.
     """
     # Each brings a library that programs which never export do not load.
     room = importlib.import_module(f"secvault.records.exports.{format_}_file")
     opening = cast("_Opening", room.open_file)
-    return opening(columns, style, scratch)
+    return opening(columns, style)

@@ -1,17 +1,16 @@
 """Excel by xlsxwriter, row by row: dates are dates, amounts are numbers, text is never a formula.
 
 Numbers that Excel would round (more than 15 significant digits), and days before its calendar, are
-written as text. Beyond 1,048,576 rows further sheets are begun. The sheet is collected in the
-scratch folder, in clear, and removed with the end of the export.
+written as text. The workbook is put together in memory, because what is in clear has no place on
+disk; so it has an end long before Excel's own.
 """
 
 from __future__ import annotations
 
-import shutil
+import io
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secvault.errors import InvalidInput
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format as CellStyle
     from xlsxwriter.worksheet import Worksheet
 
-MOST_ROWS = 1_048_576
-"""Of a sheet, its heading among them."""
+MOST_RECORDS = 50_000
+"""Of a workbook; with a dozen fields it takes some 200 MB of memory while it is made."""
 MOST_CHARACTERS = 32_767
 """Of a cell, in UTF-16."""
 
@@ -39,26 +38,18 @@ _NOT_IN_NAMES = str.maketrans("", "", "[]:*?/\\'")
 class XlsxFile:
     """One workbook."""
 
-    def __init__(
-        self, columns: Sequence[Column], title: str, heads: Sequence[str], scratch: Path
-    ) -> None:
+    def __init__(self, columns: Sequence[Column], title: str, heads: Sequence[str]) -> None:
         from xlsxwriter import Workbook  # noqa: PLC0415 - loaded where one is written
 
-        self._columns, self._heads = tuple(columns), tuple(heads)
-        self._title = title.translate(_NOT_IN_NAMES)[:24] or "records"
-        self._scratch = scratch
-        scratch.mkdir(parents=True, mode=0o700, exist_ok=True)
-        self._file = scratch / "workbook.xlsx"
+        self._columns = tuple(columns)
+        self._file = io.BytesIO()
         self._book: Workbook = Workbook(
-            str(self._file),
+            self._file,
             {
-                "constant_memory": True,
-                "tmpdir": str(scratch),
+                "in_memory": True,
                 "strings_to_formulas": False,
                 "strings_to_numbers": False,
                 "strings_to_urls": False,
-                # Beyond 4 GiB as well.
-                "use_zip64": True,
             },
         )
         self._heading: CellStyle = self._book.add_format({"bold": True, "text_wrap": True})
@@ -67,14 +58,23 @@ class XlsxFile:
             Kind.DATE: self._book.add_format({"num_format": "yyyy-mm-dd"}),
             Kind.DATETIME: self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
         }
-        self._number = 0
-        self._sheet = self._next_sheet()
+        name = title.translate(_NOT_IN_NAMES)[:31] or "records"
+        self._sheet: Worksheet = self._book.add_worksheet(name)
+        for place, (column, head) in enumerate(zip(columns, heads, strict=True)):
+            self._sheet.set_column(place, place, _WIDTHS.get(column.kind, 14))
+            self._sheet.write_string(0, place, head, self._heading)
+        self._sheet.freeze_panes(1, 0)
+        self._at = 1
 
     def add(self, rows: Rows) -> bytes:
         """Write the rows; the bytes come at the end."""
         for row in rows:
-            if self._at == MOST_ROWS:
-                self._sheet = self._next_sheet()
+            if self._at > MOST_RECORDS:
+                raise InvalidInput.at(
+                    "format",
+                    f"an Excel file holds {MOST_RECORDS} records at most; export more as csv, "
+                    "jsonl or parquet",
+                )
             for place, cell in enumerate(row):
                 if cell is not None:
                     self._write(place, cell)
@@ -84,25 +84,9 @@ class XlsxFile:
     def end(self) -> Iterator[bytes]:
         """Put the workbook together, and give its bytes."""
         self._book.close()
-        with self._file.open("rb") as made:
-            while part := made.read(_PART):
-                yield part
-
-    def drop(self) -> None:
-        """Remove the workbook and what it was made of."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def _next_sheet(self) -> Worksheet:
-        self._number += 1
-        name = self._title if self._number == 1 else f"{self._title} ({self._number})"
-        sheet: Worksheet = self._book.add_worksheet(name)
-        for place, column in enumerate(self._columns):
-            sheet.set_column(place, place, _WIDTHS.get(column.kind, 14))
-        sheet.freeze_panes(1, 0)
-        for place, head in enumerate(self._heads):
-            sheet.write_string(0, place, head, self._heading)
-        self._at = 1
-        return sheet
+        self._file.seek(0)
+        while part := self._file.read(_PART):
+            yield part
 
     def _write(self, place: int, cell: Cell) -> None:
         sheet, at = self._sheet, self._at
@@ -140,10 +124,10 @@ class XlsxFile:
         self._sheet.write_string(self._at, place, cell, self._styles[Kind.TEXT])
 
 
-def open_file(columns: Sequence[Column], style: Style, scratch: Path) -> XlsxFile:
+def open_file(columns: Sequence[Column], style: Style) -> XlsxFile:
     """An empty workbook with its heading."""
     heads = [column.title if style.titles else column.name for column in columns]
-    return XlsxFile(columns, style.title, heads, scratch)
+    return XlsxFile(columns, style.title, heads)
 
 
 def _is_exact(number: int | Decimal) -> bool:

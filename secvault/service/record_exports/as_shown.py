@@ -15,7 +15,7 @@ from secvault.records.exports.layout import Layout, Seen, layout_of
 from secvault.records.exports.writer import Writer, open_writer
 from secvault.records.search_terms import Search, parse_search
 from secvault.service.record_exports.asked import Wanted, reason_of
-from secvault.service.record_exports.beginning import begin, new_id, scratch_of
+from secvault.service.record_exports.beginning import begin, new_id
 from secvault.service.record_exports.reach import (
     Reach,
     Tell,
@@ -68,15 +68,10 @@ def export_records(
         fields={name: _how(name, layout) for name in collection.fields},
         asked=_asked(service, collection, search),
     )
-    scratch = scratch_of(service, begun.id)
-    writer = open_writer(wanted.format, layout.columns, wanted.style(collection), scratch)
-    try:
-        begun = begin(service, caller, begun, within, count)
-    except BaseException:
-        writer.drop()
-        raise
+    writer = open_writer(wanted.format, layout.columns, wanted.style(collection))
+    begun = begin(service, caller, begun, within, count)
     found = views(service, caller, collection, ACTIONS, search, tell)
-    return Underway(service, caller, begun, _parts(found, layout, writer), writer.drop)
+    return Underway(service, caller, begun, _parts(found, layout, writer))
 
 
 def _asked(service: Service, collection: Collection, search: Search) -> Mapping[str, JsonValue]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import uuid_utils
 from sqlalchemy import Connection
@@ -20,7 +17,6 @@ from secvault.service.spine import Caller, Outcome
 from secvault.store.engine import in_turn
 
 _DIGITS = 2
-_DAY = 86_400
 
 
 def new_id() -> str:
@@ -82,20 +78,6 @@ def begin(service: Service, caller: Caller, begun: Begun, within: Reach, count: 
     about = within.sorts[0].about if within.sorts else None
     operation = replace(begun.operation, about=None if about is None else lambda _: about)
     return replace(begun, most=service.spine.change(caller, operation, act, terms))
-
-
-def scratch_of(service: Service, export: str) -> Path:
-    """The folder for what an export cannot keep in memory; it makes and removes it.
-
-    What killed exports have left there a day ago and before is removed.
-    """
-    scratch = service.settings.data_folder / "scratch"
-    before = service.clock.seconds() - _DAY
-    for left in scratch.glob("export-*"):
-        with suppress(FileNotFoundError):
-            if left.stat().st_mtime < before:
-                shutil.rmtree(left, ignore_errors=True)
-    return scratch / f"export-{export}"
 
 
 def _rounded_up(count: int) -> int:

@@ -30,7 +30,7 @@ from secvault.records.schema_deidentify import Deidentify, How
 from secvault.service import standing
 from secvault.service.asking import asker_of
 from secvault.service.record_exports.asked import Anonymity, Wanted, reason_of
-from secvault.service.record_exports.beginning import begin, new_id, scratch_of
+from secvault.service.record_exports.beginning import begin, new_id
 from secvault.service.record_exports.reach import (
     BATCH,
     Reach,
@@ -81,14 +81,9 @@ def export_deidentified(
         project=anonymity.project,
         asked={"k": k, "quasi_identifiers": [*sorted(anonymity.quasi)]},
     )
-    scratch = scratch_of(service, begun.id)
-    writer = open_writer(wanted.format, treatment.columns, wanted.style(collection), scratch)
-    try:
-        begun = begin(service, caller, begun, within, count)
-        pseudonyms = Pseudonyms(service.keyring.internal(purpose))
-    except BaseException:
-        writer.drop()
-        raise
+    writer = open_writer(wanted.format, treatment.columns, wanted.style(collection))
+    begun = begin(service, caller, begun, within, count)
+    pseudonyms = Pseudonyms(service.keyring.internal(purpose))
     made = _Made(service, caller, treatment, pseudonyms, within, tell)
 
     def parts() -> Iterator[tuple[bytes, int]]:
@@ -104,7 +99,7 @@ def export_deidentified(
             while part := spool.read(_PART):
                 yield part, 0
 
-    return Underway(service, caller, begun, parts(), writer.drop)
+    return Underway(service, caller, begun, parts())
 
 
 @dataclass(frozen=True)

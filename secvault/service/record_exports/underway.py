@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import TracebackType
@@ -69,12 +69,11 @@ class Underway:
         caller: Caller,
         begun: Begun,
         parts: Iterator[tuple[bytes, int]],
-        drop: Callable[[], None],
     ) -> None:
-        """parts: bytes, each with how many records more they bring. drop: called at the end."""
+        """parts: bytes, each with how many records more they bring."""
         self.begun = begun
         self._service, self._caller = service, caller
-        self._parts, self._drop = parts, drop
+        self._parts = parts
         self._digest = Digest()
         self._records = 0
         self._whole = self._ended = False
@@ -90,7 +89,6 @@ class Underway:
         trace: TracebackType | None,
     ) -> None:
         """Put on record how it ended, where `finish` has not."""
-        self._drop()
         if self._ended:
             return
         self._ended = True

@@ -57,10 +57,8 @@ def written(
     format_: Format, rows: Sequence[Sequence[Cell]], folder: Path, style: Style = STYLE
 ) -> Path:
     """A file of these rows, given in two batches."""
-    writer = open_writer(format_, COLUMNS, style, folder / "scratch")
+    writer = open_writer(format_, COLUMNS, style)
     content = writer.add(rows[:1]) + writer.add(rows[1:]) + b"".join(writer.end())
-    writer.drop()
-    assert not (folder / "scratch").exists()
     file = folder / f"out.{format_}"
     file.write_bytes(content)
     return file
@@ -86,7 +84,7 @@ def test_no_text_begins_like_a_formula_in_csv_and_every_text_comes_back(text: st
 def test_a_csv_file_has_the_cells_that_were_written_whatever_is_in_them(
     rows: list[list[str]],
 ) -> None:
-    writer = open_writer(Format.CSV, COLUMNS, STYLE, Path("unused"))
+    writer = open_writer(Format.CSV, COLUMNS, STYLE)
     content = (writer.add(rows) + b"".join(writer.end())).decode("utf-8-sig", "surrogatepass")
     read = list(csv.reader(io.StringIO(content, newline=""), strict=True))
     assert read[0] == [column.name for column in COLUMNS]
@@ -173,15 +171,17 @@ def test_a_text_that_no_cell_holds_is_refused_without_being_shown(tmp_path: Path
     assert "sss" not in str(refused.value)
 
 
-def test_more_rows_than_a_sheet_holds_go_on_in_the_next(
+def test_a_workbook_of_too_many_records_is_refused_with_what_to_take_instead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secvault.records.exports.xlsx_file.MOST_ROWS", 3)
-    rows = [(f"r{number}", *(None,) * 7) for number in range(5)]
-    book = excel(written(Format.XLSX, rows, tmp_path))
-    assert [[cell.value for cell in sheet["A"]] for sheet in book] == [
-        ["id", "r0", "r1"], ["id", "r2", "r3"], ["id", "r4"],
-    ]  # fmt: skip
+    monkeypatch.setattr("secvault.records.exports.xlsx_file.MOST_RECORDS", 3)
+    rows = [(f"r{number}", *(None,) * 7) for number in range(4)]
+    (sheet,) = excel(written(Format.XLSX, rows[:3], tmp_path))
+    assert [cell.value for cell in sheet["A"]] == ["id", "r0", "r1", "r2"]
+    more = tmp_path / "more"
+    more.mkdir()
+    with pytest.raises(InvalidInput, match="csv, jsonl or parquet"):
+        written(Format.XLSX, rows, more)
 
 
 def test_json_lines_have_every_column_and_no_rounded_number(tmp_path: Path) -> None:
