@@ -37,6 +37,10 @@ def configure_logging(out: TextIO) -> None:
     )
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(message)s", force=True)
     logging.getLogger("casbin").disabled = True
+    # What everybody can cause by a malformed request is no news; what fails in ours is.
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.ERROR)
+    server.addFilter(_without_message)
 
 
 def without_secrets(
@@ -47,6 +51,13 @@ def without_secrets(
         if key != "event" and any(name in key.lower() for name in SECRET_NAMES):
             event[key] = "***"
     return event
+
+
+def _without_message(record: logging.LogRecord) -> bool:
+    if record.exc_info and record.exc_info[0] is not None:
+        # A formatter takes this text where there is one.
+        record.exc_text = _where_only(record.exc_info)
+    return True
 
 
 def _where_only(

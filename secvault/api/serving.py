@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -55,8 +54,6 @@ def _serve(
     listening: socket.socket,
     tls: Callable[..., ssl.SSLContext] | None,
 ) -> None:
-    # What fails is logged by the application, without the message, which may hold a value.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
     config = uvicorn.Config(
         app,
         http=Served(lean, settings.server.header_seconds),  # type: ignore[arg-type]

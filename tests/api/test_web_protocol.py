@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import random
 import socket
@@ -352,6 +353,21 @@ def test_a_head_that_is_too_long_is_refused(place: Place) -> None:
         assert status == 431
         assert is_closed(connection)
     assert place.seen.paths == []
+
+
+def test_a_failure_of_ours_is_logged_by_its_place_and_without_its_words(
+    place: Place, log: io.StringIO
+) -> None:
+    class Broken(Seen):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            raise ValueError(PLAINTEXT)
+
+    with serving(Broken(place.seen.app)) as port:
+        [(status, _, body)] = Place(port, place.seen, "").ask(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert status == 500
+    told = log.getvalue()
+    assert "ValueError at test_web_protocol.py:" in told
+    assert PLAINTEXT not in told + body.decode()
 
 
 def test_what_comes_after_a_refusal_is_read_to_a_limit(place: Place) -> None:
