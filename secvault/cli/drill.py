@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secvault.cli import evidence as evidence_files
 from secvault.cli import opening, operations, outcome, progress, show
 from secvault.errors import InvalidInput
 
@@ -24,12 +25,6 @@ Plan = Annotated[
     typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
 DrillId = Annotated[str, typer.Argument(metavar="ID", help="From `secvault drill list`.")]
-KeyText = Annotated[
-    str,
-    typer.Option(
-        "--key", metavar="VKEY", help="The public key's text, from `secvault audit keys`."
-    ),
-]
 
 
 @app.command(epilog="Example: secvault drill run nightly")
@@ -103,7 +98,7 @@ def verify(
     *,
     document: Annotated[Path | None, typer.Option(help="The evidence's .json file.")] = None,
     note: Annotated[Path | None, typer.Option(help="The evidence's .note file.")] = None,
-    key: KeyText = "",
+    key: evidence_files.KeyText = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Check the signature on a drill's evidence: of this vault by id, or of files by a key.
@@ -115,11 +110,7 @@ def verify(
         with opening.vault(context) as (service, caller):
             verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
     elif document and note and key and drill_id is None:
-        verified = operations.evidence.verify_evidence(
-            _content(document, "--document"),
-            _content(note, "--note"),
-            operations.note.NoteVerifier.from_vkey(key.strip()),
-        )
+        verified = evidence_files.verified((document, "--document"), (note, "--note"), key)
     else:
         raise InvalidInput("give a drill's ID, or --document, --note and --key together")
     if as_json:
@@ -130,13 +121,6 @@ def verify(
             f"the evidence is genuine: drill {show.cell(verified.get('id'))} of plan "
             f"{show.cell(verified.get('plan'))} {verdict}"
         )
-
-
-def _content(file: Path, option: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidInput.at(option, f"{file} cannot be read: {error.strerror}") from None
 
 
 def _evidence(service: Service, drill_id: str) -> dict[str, str]:

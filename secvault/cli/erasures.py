@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from secvault.cli import ask, opening, operations, show
+from secvault.cli import evidence as evidence_files
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def list_(
 def evidence(
     context: typer.Context,
     erasure: ErasureId,
-    to: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to write it; else it is printed.")
-    ] = None,
+    to: evidence_files.Folder = None,
 ) -> None:
     """Take out the signed evidence of an erasure: a .json file and its signature, a .note file."""
     with opening.vault(context) as (service, caller):
@@ -111,43 +109,24 @@ def evidence(
     if to is None:
         show.out(document.decode())
         return
-    try:
-        to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for ending, content in ((".json", document), (".note", note)):
-            file = to / f"erasure-{erasure}{ending}"
-            file.touch(mode=0o600)
-            file.write_bytes(content)
-    except OSError as error:
-        raise InvalidInput.at("--to", f"{to} cannot be written: {error.strerror}") from None
-    show.out(str(to / f"erasure-{erasure}.json"))
+    files = evidence_files.write(to, f"erasure-{erasure}", {".json": document, ".note": note})
+    show.out(str(files[0]))
 
 
 @app.command(epilog="Example: secvault records erasures verify erasure.json --key 'acme/...'")
 def verify(
     context: typer.Context,  # noqa: ARG001 - needs no vault
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence's .json file.")],
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key", metavar="VKEY", help="The public key's text, from `secvault audit keys`."
-        ),
-    ],
-    note: Annotated[
-        Path | None, typer.Option(help="Its .note file; else the one beside it.")
-    ] = None,
+    file: evidence_files.File,
+    key: evidence_files.KeyText,
+    note: evidence_files.NoteFile = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Check the signature on an erasure's evidence; no vault is needed.
 
     Exit code 5 when the evidence was changed.
     """
-    verified = operations.evidence.verify_evidence(
-        _content(file, "FILE"),
-        _content(note or file.with_suffix(".note"), "--note"),
-        operations.note.NoteVerifier.from_vkey(key.strip()),
-    )
-    if verified.get("kind") != operations.erasure_evidence.KIND:
-        raise InvalidInput.at("FILE", "is evidence, but not of an erasure")
+    kind = operations.erasure_evidence.KIND
+    verified = evidence_files.verified_of(file, note, key, kind, "an erasure")
     if as_json:
         show.document({"genuine": True, "document": verified})
         return
@@ -224,10 +203,3 @@ def _backups(reach: Reach) -> dict[str, Any]:
         "backups_gone_after": show.time(reach.gone_after),
         "backups_gone": reach.gone,
     }
-
-
-def _content(file: Path, option: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidInput.at(option, f"{file} cannot be read: {error.strerror}") from None

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from secvault.cli import ask, opening, operations, progress, show
+from secvault.cli import evidence as evidence_files
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -148,12 +149,7 @@ def collection_(
 def verify(
     context: typer.Context,  # noqa: ARG001 - needs no vault
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The exported file.")],
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key", metavar="VKEY", help="The public key's text, from `secvault audit keys`."
-        ),
-    ],
+    key: evidence_files.KeyText,
     manifest: Annotated[
         Path | None, typer.Option(help="Its manifest; else the one beside it.")
     ] = None,
@@ -167,8 +163,8 @@ def verify(
     try:
         document = operations.export_manifest.verify_export(
             file,
-            _content(manifest or _beside(file, MANIFEST), "--manifest"),
-            _content(note or _beside(file, NOTE), "--note"),
+            evidence_files.content_of(manifest or _beside(file, MANIFEST), "--manifest"),
+            evidence_files.content_of(note or _beside(file, NOTE), "--note"),
             operations.note.NoteVerifier.from_vkey(key.strip()),
         )
     except OSError as error:
@@ -240,18 +236,6 @@ def _whole(place: Path, *, force: bool) -> Iterator[BinaryIO]:
 
 def _beside(file: Path, ending: str) -> Path:
     return file.with_name(file.name + ending)
-
-
-def _content(file: Path, option: str) -> bytes:
-    most = operations.export_manifest.LARGEST_BYTES
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(most + 1)
-    except OSError as error:
-        raise InvalidInput.at(option, f"{file} cannot be read: {error.strerror}") from None
-    if len(content) > most:
-        raise InvalidInput.at(option, f"{file} is too large for a manifest")
-    return content
 
 
 def _tell(document: Any, output: Path) -> None:

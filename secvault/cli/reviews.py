@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secvault.cli import evidence as evidence_files
 from secvault.cli import opening, operations, show
 from secvault.errors import InvalidInput
 
@@ -223,43 +224,24 @@ def evidence(
     if to is None:
         show.out(document.decode())
         return
-    try:
-        to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for ending, content in files.items():
-            file = to / f"review-{review}{ending}"
-            file.touch(mode=0o600)
-            file.write_bytes(content)
-            show.out(str(file))
-    except OSError as error:
-        raise InvalidInput.at("--to", f"cannot be written: {error.strerror}") from None
+    for file in evidence_files.write(to, f"review-{review}", files):
+        show.out(str(file))
 
 
 @app.command(epilog="Example: secvault reviews verify review.json --key 'acme/...'")
 def verify(
     context: typer.Context,  # noqa: ARG001 - needs no vault
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence's .json file.")],
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key", metavar="VKEY", help="The public key's text, from `secvault audit keys`."
-        ),
-    ],
-    note: Annotated[
-        Path | None, typer.Option(help="Its .note file; else the one beside it.")
-    ] = None,
+    file: evidence_files.File,
+    key: evidence_files.KeyText,
+    note: evidence_files.NoteFile = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Check the signature on a review's evidence; no vault is needed.
 
     Exit code 5 when the evidence was changed.
     """
-    verified = operations.evidence.verify_evidence(
-        _content(file, "FILE"),
-        _content(note or file.with_suffix(".note"), "--note"),
-        operations.note.NoteVerifier.from_vkey(key.strip()),
-    )
-    if verified.get("kind") != operations.review_evidence.KIND:
-        raise InvalidInput.at("FILE", "is evidence, but not of an access review")
+    kind = operations.review_evidence.KIND
+    verified = evidence_files.verified_of(file, note, key, kind, "an access review")
     if as_json:
         show.document({"genuine": True, "document": verified})
         return
@@ -359,10 +341,3 @@ def _opens(sensitive: list[str]) -> str:
     """The first few; --json has all."""
     more = len(sensitive) - SHOWN
     return ", ".join(sensitive[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _content(file: Path, option: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidInput.at(option, f"{file} cannot be read: {error.strerror}") from None
