@@ -13,13 +13,14 @@ from sqlalchemy import Connection, select
 
 from secvault.clock import Clock
 from secvault.crypto import aead, key_kind
-from secvault.crypto.derivation import HMAC_COUNTER, HMAC_KEY_BYTES
+from secvault.crypto.derivation import HMAC_COUNTER
 from secvault.crypto.key_kind import AES256_GCM96
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring import named_key
 from secvault.keyring.binding import Binding
 from secvault.keyring.key_options import check_options
+from secvault.keyring.key_version import make_version
 from secvault.keyring.message_count import counted_elsewhere
 from secvault.keyring.named_key import DEFAULT_OPTIONS, KeyOptions, NamedKey, StoredVersion
 from secvault.keyring.open_key import KeyVersion, OpenKey, Versions
@@ -151,7 +152,7 @@ class Keyring:
             kind = key_kind.kind_of(key.kind)
             material = key_kind.import_private(kind, material.expose())
         options = KeyOptions(kind=key.kind, key_size=key.key_size)
-        number = self._lock_latest(connection, key.mount, key.name) + 1
+        number = named_key.lock_latest(connection, key.mount, key.name) + 1
         return self._next_version(
             connection, key.mount, key.name, number, options, material, public
         )
@@ -192,7 +193,7 @@ class Keyring:
         Raises NotFound, and InvalidInput for an imported key that is only to have imported
         versions.
         """
-        latest = self._lock_latest(connection, mount, name)
+        latest = named_key.lock_latest(connection, mount, name)
         key = named_key.read_key(connection, mount, name)
         if key.imported and not key.allow_rotation:
             raise InvalidInput(
@@ -210,7 +211,7 @@ class Keyring:
 
         Raises NotFound.
         """
-        self._lock_latest(connection, mount, name)
+        named_key.lock_latest(connection, mount, name)
         key = named_key.read_key(connection, mount, name)
         if not due(key):
             return None
@@ -244,7 +245,7 @@ class Keyring:
 
     def update(self, connection: Connection, mount: str, name: str, **changes: object) -> NamedKey:
         """Change columns of the key's row, which are bound to it. Raises NotFound, Damaged."""
-        self._lock_latest(connection, mount, name)
+        named_key.lock_latest(connection, mount, name)
         bound = self._binding.ensure(connection, named_key.read_key(connection, mount, name))
         named_key.update_key(connection, mount, name, **changes)
         if bound:
@@ -364,17 +365,6 @@ class Keyring:
         stored = StoredVersion(1, wrapped, None, None, at)
         named_key.insert_version(connection, INTERNAL, purpose, stored)
 
-    def _lock_latest(self, connection: Connection, mount: str, name: str) -> int:
-        table = tables.named_key
-        latest = connection.execute(
-            select(table.c.latest_version)
-            .where(table.c.mount == mount, table.c.name == name)
-            .with_for_update()
-        ).scalar_one_or_none()
-        if latest is None:
-            raise NotFound(f"there is no key {mount}/{name}")
-        return int(latest)
-
     def _next_version(
         self,
         connection: Connection,
@@ -403,20 +393,9 @@ class Keyring:
         *,
         bound: bool = True,
     ) -> None:
-        kind = key_kind.kind_of(options.kind)
         imported = material is not None
-        if public is not None:
-            public = key_kind.public_text(key_kind.import_public(kind, public))
-        elif material is None:
-            material = key_kind.generate(kind, self._random, options.key_size)
-        if public is None and kind.signs and material is not None:
-            public = key_kind.public_text(key_kind.private_key(kind, material).public_key())
-        if kind.family == "hmac" and material is not None:
-            hmac_key = material
-        else:
-            hmac_key = Secret(aead.draw(HMAC_KEY_BYTES, self._random))
-        made = KeyVersion(version, kind, material, hmac_key, public, self._clock.micros())
+        made = make_version(version, options, material, public, self._random, self._clock.micros())
         stored = self._binding.wrap_version(connection, mount, name, made, bound=bound)
         if imported:
-            stored = replace(stored, messages=counted_elsewhere(kind))
+            stored = replace(stored, messages=counted_elsewhere(made.kind))
         named_key.insert_version(connection, mount, name, stored)

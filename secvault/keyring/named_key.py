@@ -189,6 +189,22 @@ class StoredVersion:
     certificate_chain: str | None = None
 
 
+def lock_latest(connection: Connection, mount: str, name: str) -> int:
+    """The number of the latest version, its key locked until the transaction ends.
+
+    Raises NotFound.
+    """
+    table = tables.named_key
+    latest = connection.execute(
+        select(table.c.latest_version)
+        .where(table.c.mount == mount, table.c.name == name)
+        .with_for_update()
+    ).scalar_one_or_none()
+    if latest is None:
+        raise NotFound(f"there is no key {mount}/{name}")
+    return int(latest)
+
+
 def insert_version(connection: Connection, mount: str, name: str, stored: StoredVersion) -> None:
     """Store a version and make it the latest."""
     connection.execute(

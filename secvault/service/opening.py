@@ -42,21 +42,17 @@ from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
 from secvault.keyring import FileSeal, Keyring, Seal
 from secvault.keyring.key_usage import KeyUsage
-from secvault.keyring.keyring import RECORDS, TRANSIT
+from secvault.keyring.keyring import TRANSIT
 from secvault.keyring.message_count import MessageCount
-from secvault.keyring.named_key import key_names
 from secvault.keyring.root import Root, create_root, read_stored
 from secvault.keyring.seals.configured import unattended
 from secvault.keyring.seals.pkcs11 import Pkcs11Seal
 from secvault.keyring.seals.seal import Wrapped
-from secvault.records import facts, index_state
-from secvault.records.blind_index import INDEX_ROOT
-from secvault.records.collection import Collection
-from secvault.records.record import ensure_collection_keys
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
 from secvault.service.attachment_place import attachment_storage, local_folder
 from secvault.service.circumstances import check_conditions, surroundings
+from secvault.service.collections_at_hand import make_room
 from secvault.service.federation import provider_settings
 from secvault.service.policies.first import PROGRAM, ensure_published
 from secvault.service.policies.published import Published, mending, parse_bundle
@@ -250,9 +246,7 @@ def _check_in_force(
     if not in_force.rescue:
         check_groups(settings, in_force.rules, in_force.obligations)
         check_conditions(settings, in_force.rules)
-        _ensure_keys(store, keyring, in_force.collections)
-        _fill_facts(store, in_force.collections)
-        _declare_indexes(store, keyring, in_force.collections, clock)
+        make_room(store, keyring, in_force.collections, clock)
 
 
 def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str, Provider]:
@@ -368,34 +362,6 @@ def _backups(
 
 def _has_vault(connection: Connection) -> bool:
     return connection.execute(select(tables.vault.c.id)).first() is not None
-
-
-def _ensure_keys(store: Store, keyring: Keyring, collections: Mapping[str, Collection]) -> None:
-    with store.read() as connection:
-        present = set(key_names(connection, RECORDS))
-    # Opening waits for no writer when there is nothing to make.
-    if not present.issuperset(collections):
-        with store.write() as connection:
-            ensure_collection_keys(connection, keyring, collections.values())
-
-
-def _fill_facts(store: Store, collections: Mapping[str, Collection]) -> None:
-    with store.read() as connection:
-        filled = facts.is_filled(connection, collections.values())
-    if not filled:
-        with store.write() as connection:
-            facts.fill(connection, collections.values())
-
-
-def _declare_indexes(
-    store: Store, keyring: Keyring, collections: Mapping[str, Collection], clock: Clock
-) -> None:
-    keyring.internal(INDEX_ROOT)
-    with store.read() as connection:
-        declared = index_state.is_declared(connection, collections.values())
-    if not declared:
-        with store.write() as connection:
-            index_state.declare(connection, collections.values(), clock.micros())
 
 
 def _host() -> str:
