@@ -94,6 +94,13 @@ def every(connection: Connection, kinds: Iterable[str], *, until: int) -> Iterat
         yield decode(found.body, seq=found.seq)
 
 
+def first_at_or_after(connection: Connection, moment: int) -> int | None:
+    """The number of the first event recorded at or after the moment; None when there is none."""
+    seq, t = audit_event.c.seq, audit_event.c.t
+    found: int | None = connection.scalar(select(func.min(seq)).where(t == _next_t(moment)))
+    return found
+
+
 def _newest(
     connection: Connection, kind: str, outcome: Outcome, until: int, holding: str
 ) -> Select[tuple[int, bytes]]:

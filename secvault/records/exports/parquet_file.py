@@ -10,7 +10,7 @@ from typing import Any
 
 from secvault.errors import ConfigurationError, InvalidInput
 from secvault.records.exports.column import Cell, Column, Kind
-from secvault.records.exports.outflow import Outflow
+from secvault.tabular.outflow import Outflow
 from secvault.records.exports.writer import Rows, Style
 
 GROUP_ROWS = 20_000
