@@ -95,7 +95,7 @@ def format_named(name: str) -> Format:
 def opened(file: Path) -> Iterator[BinaryIO]:
     """The file, new or emptied, for its owner alone. Raises InvalidInput for what the disk says."""
     try:
-        with file.open("wb", opener=_for_its_owner) as out:
+        with open(file, "wb", opener=_for_its_owner) as out:
             yield out
     except OSError as error:
         raise InvalidInput.at("file", f"{file} cannot be written: {error.strerror}") from None
