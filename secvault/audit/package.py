@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import importlib.resources
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.package_readme import readme
 from secvault.audit.pseudonyms import Pseudonyms
-from secvault.audit.query import Question
+from secvault.audit.question import Question, path
 from secvault.audit.range_file import Shown, Span, bodies, proof_lines
 from secvault.clock import moment, timestamp
 from secvault.crypto.canonical import JsonValue
@@ -163,7 +162,7 @@ class Package:
             "finished_at": timestamp(self._now()),
             "since": None if question.since is None else timestamp(question.since),
             "until": None if question.until is None else timestamp(question.until),
-            "question": question_document(question),
+            "question": _asked(question),
             "range": {"start": span.start, "end": span.end},
             "events": self.shown.count,
             "hidden": self.hidden,
@@ -178,25 +177,9 @@ class Package:
         return entry
 
 
-def question_document(question: Question) -> dict[str, JsonValue]:
-    """What restricts the question, by member; times in microseconds UTC."""
-    asked: dict[str, JsonValue] = {}
-    for member in fields(question):
-        value = getattr(question, member.name)
-        usual = member.default if member.default_factory is MISSING else member.default_factory()
-        if value != usual:
-            asked[member.name] = _plain(value)
-    if question.resource:
-        asked["resource"] = unicodedata.normalize("NFC", question.resource).rstrip("/")
-    return asked
-
-
-def _plain(value: object) -> JsonValue:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Iterable):
-        return [_plain(each) for each in value]
-    return str(value)
+def _asked(question: Question) -> dict[str, JsonValue]:
+    told = question.told()
+    return told | {"resource": path(question.resource)} if question.resource else told
 
 
 def _lines(entries: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ The root that they fold to is that of the checkpoint (see `crypto.range_proof`).
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -23,8 +23,8 @@ from sqlalchemy import Connection, select
 
 from secvault.audit.checkpoints import CHUNK
 from secvault.audit.nodes import hashes, range_hashes
-from secvault.audit.query import Question
-from secvault.audit.search import first_at_or_after
+from secvault.audit.question import Question
+from secvault.audit.reaching import first_at_or_after
 from secvault.crypto.merkle import Frontier
 from secvault.crypto.range_proof import range_ranges, root_beyond
 from secvault.errors import Damaged
@@ -78,14 +78,37 @@ class Shown:
 
 def span_of(connection: Connection, question: Question, size: int) -> Span:
     """The entries of the period in a log of `size`: what has to be proven of them."""
-    first, after = 0, size
-    if question.since is not None:
-        first = _place(connection, question.since, size)
-    if question.until is not None:
-        after = max(first, _place(connection, question.until, size))
-    start = first - 1 if question.since is not None and first > 0 else first
-    end = after + 1 if question.until is not None and after < size else after
+    first, begins = _edge(connection, question.since, question.first, size, 0, max)
+    after, ends = _edge(connection, question.until, question.end, size, size, min)
+    after = max(first, after)
+    start = first - 1 if begins and first > 0 else first
+    end = after + 1 if ends and after < size else after
+    if start == end < size:
+        # A proof is of one entry at least.
+        end += 1
+    elif start == end > 0:
+        start -= 1
     return Span(first, after, start, end)
+
+
+def _edge(
+    connection: Connection,
+    at: int | None,
+    number: int | None,
+    size: int,
+    usual: int,
+    narrower: Callable[[int, int], int],
+) -> tuple[int, bool]:
+    """Where the period has an edge, and whether a moment puts it there, which takes a neighbour to
+    be proven; a number needs none.
+    """
+    by_number = usual if number is None else min(number, size)
+    if at is None:
+        return by_number, False
+    found = first_at_or_after(connection, at)
+    by_moment = size if found is None else min(found, size)
+    edge = narrower(by_number, by_moment)
+    return edge, number is None or edge != by_number
 
 
 def proof_lines(
@@ -133,11 +156,6 @@ def bodies(connection: Connection, numbers: tuple[int, ...]) -> list[bytes]:
         select(audit_event.c.body).where(seq.in_(numbers)).order_by(seq)
     ).all()
     return [bytes(row.body) for row in rows]
-
-
-def _place(connection: Connection, moment: int, size: int) -> int:
-    found = first_at_or_after(connection, moment)
-    return size if found is None else min(found, size)
 
 
 def _line(mark: bytes, value: bytes) -> bytes:

@@ -32,7 +32,8 @@ from typing import Any
 WIDTH = 256
 LOST = "audit.lost"
 OUTCOMES = ("unknown", "ok", "denied", "error", "intent")
-KNOWN = {"kind", "outcome", "actor", "resource", "below", "department", "since", "until"}
+KNOWN = set("kind kinds outcome outcomes actor resource below department since until".split())
+KNOWN |= {"first", "end", "request", "decisions", "facts"}
 
 # Ed25519 (RFC 8032, 5.1): it holds no secret here, so that it may be slow and open to timing.
 P = 2**255 - 19
@@ -243,7 +244,8 @@ def check_range(
     shown = {mark: Shown(iter(()) if sealed else lines(pack, name)) for mark, name in files.items()}
     right: list[bytes] = []
     counts = {"+": 0, "-": 0, "|": 0}
-    begins, ends = start == 0, end == size
+    first, stop = question.get("first", 0), question.get("end", size)
+    begins, ends = start in (0, first), end in (size, stop)
     for line in proof:
         mark, leaf, at = line[:1].decode(), hash_in(line), walk.size
         if mark == ">":
@@ -257,8 +259,8 @@ def check_range(
             tell(found, "intact", f"entry {at} does not answer the question: inserted", at)
         elif mark == "|" and (event or sealed):
             since, until = question.get("since", 0), question.get("until", 2**63)
-            begins |= at == start and (sealed or event["t"] < since)
-            ends |= at == end - 1 and (sealed or event["t"] >= until)
+            begins |= at == start and (sealed or event["t"] < since or at < first)
+            ends |= at == end - 1 and (sealed or event["t"] >= until or at >= stop)
     if walk.size != end or size != found["entries"]:
         raise Wrong(f"range.proof is cut off or of another log; it ends at entry {walk.size}")
     for each in shown.values():
@@ -303,17 +305,34 @@ def add_notes(manifest: Found, beyond: list[int], found: Found) -> None:
 
 def answers(event: Any, question: Found) -> bool:
     """Whether an event is one that was asked for, as far as the filters are known."""
-    thing, actor, asked = event.get("x", {}), event["a"], question.get
-    path, resource = thing.get("i", ""), asked("resource", "")
-    below = question.get("below") is not False and path.startswith(resource + "/")
+    thing, asked = event.get("x", {}), question.get
+    actor, path, facts = "{t}:{i}".format(**event["a"]), thing.get("i", ""), thing.get("e", {})
+    below = asked("below") is not False and path.startswith(asked("resource", "") + "/")
+    outcome = OUTCOMES[event["o"]]
     return (
-        asked("kind", event["k"]) == event["k"]
-        and asked("outcome", OUTCOMES[event["o"]]) == OUTCOMES[event["o"]]
-        and asked("actor") in (None, f"{actor['t']}:{actor['i']}")
+        is_of(event["k"], asked("kind", ""), ".")
+        and any(is_of(event["k"], kind, ".") for kind in asked("kinds", [""]))
+        and asked("outcome", outcome) == outcome
+        and outcome in asked("outcomes", [outcome])
+        and is_of(actor, asked("actor", ""), ":")
+        and (asked("resource", path) == path or below)
         and asked("department") in (None, thing.get("d", ""))
-        and (not resource or path == resource or below)
+        and asked("request") in (None, event.get("c", {}).get("r", ""))
+        and ("decisions" not in question or event["p"].get("i") in question["decisions"])
+        and all(text_of(facts.get(key)) == value for key, value in asked("facts", {}).items())
         and asked("since", 0) <= event["t"] < asked("until", 2**63)
     )
+
+
+def is_of(name: str, asked: str, sign: str) -> bool:
+    """Whether a name is the one that was asked for, or begins with it where that ends so."""
+    asked = asked.rstrip("*")
+    return not asked or name == asked or (asked.endswith(sign) and name.startswith(asked))
+
+
+def text_of(fact: Any) -> str:
+    """A fact as questions name it."""
+    return str(fact).lower() if isinstance(fact, bool) else str(fact)
 
 
 def lines(pack: zipfile.ZipFile, name: str) -> Iterator[bytes]:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from secvault.records import hold as hold_rows
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
-    from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
@@ -124,6 +123,7 @@ if TYPE_CHECKING:
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
     from secvault.store import engine, migrate
+    from secvault.tabular import writer as export_formats
 
 __all__ = [
     "access_documents",
@@ -273,7 +273,7 @@ _ELSEWHERE = {
     "erasure_target": "secvault.service.erasing.target",
     "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
-    "export_formats": "secvault.records.exports.writer",
+    "export_formats": "secvault.tabular.writer",
     "export_manifest": "secvault.records.exports.manifest",
     "exports_as_shown": "secvault.service.record_exports.as_shown",
     "exports_asked": "secvault.service.record_exports.asked",

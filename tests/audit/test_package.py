@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from secvault.audit import Actor, AuditLog, Event, verify_export
+from secvault.audit import Actor, AuditLog, Event, query, verify_export
 from secvault.audit.checkpoints import StoredCheckpoint, sign_head
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.package import Contents, Package
 from secvault.audit.pseudonyms import Pseudonyms
-from secvault.audit.query import EVERYTHING, Question, page
+from secvault.audit.question import EVERYTHING, Question
 from secvault.audit.range_file import span_of
 from secvault.clock import Clock
 from secvault.crypto.checkpoint import Checkpoint
@@ -48,6 +48,8 @@ def happening(number: int) -> Event:
         actor=Actor("user", f"u-{number % 7}", f"s-{number % 11}"),
         resource=("hr/payroll", "accounting/payments/pay-1")[number % 2] + f"/x-{number % 13}",
         department=("hr", "accounting")[number % 2],
+        detail={"collection": f"c-{number % 4}"},
+        request=f"r-{number % 3}",
     )
 
 
@@ -94,7 +96,7 @@ class House:
         made = Package(
             self.store,
             contents,
-            lambda: answers(self.store, question),
+            lambda: query.events(self.store, question),
             (EVIDENCE, self.signer),
             lambda: STARTED,
         )
@@ -106,17 +108,6 @@ class House:
         file.write_bytes(pack)
         notes = [self.checkpoints[size].note for size in earlier]
         return verify_export.verify(file, key or self.vkey, notes)
-
-
-def answers(store: Store, question: Question) -> Iterator[StoredEvent]:
-    """All events that answer, the oldest first."""
-    after: int | None = None
-    while True:
-        found = page(store, question, after=after, limit=1_000, newest_first=False)
-        yield from found.events
-        if found.next is None:
-            return
-        after = found.next
 
 
 def as_text(events: Iterable[StoredEvent], file: Path) -> int:
@@ -146,7 +137,7 @@ def furnished(any_store: Store, stepping: Clock, signer: NoteSigner, tmp_path: P
         log.record_many(map(happening, range(size - 200, size)))
         checkpoints[size] = sign_head(any_store, stepping, signer, origin=ORIGIN)
     log.close()
-    moments = [stored.t for stored in answers(any_store, EVERYTHING)]
+    moments = [stored.t for stored in query.events(any_store, EVERYTHING)]
     return House(any_store, signer, tmp_path, checkpoints, moments)
 
 
@@ -182,9 +173,15 @@ def some_question(chosen: random.Random, moments: list[int]) -> Question:
     times = sorted(chosen.sample([*moments, moments[0] - 5, moments[-1] + 5], 2))
     bounds = [at + chosen.choice((0, 0, 1)) if chosen.random() < 0.8 else None for at in times]
     return Question(
-        kind=chosen.choice(("", "", *KINDS)),
+        kind=chosen.choice(("", "", "record.", *KINDS)),
+        kinds=chosen.choice(((), (), KINDS[:2])),
+        outcomes=chosen.choice(((), (), ("denied", "error"))),
+        facts=chosen.choice(((), (), (("collection", "c-2"),))),
+        request=chosen.choice(("", "", "", "r-1")),
+        first=chosen.choice((None, None, None, 0, 31, 250)),
+        end=chosen.choice((None, None, None, 390, 10_000)),
         outcome=chosen.choice((None, None, "ok", "denied")),
-        actor=chosen.choice(("", "", "user:u-3")),
+        actor=chosen.choice(("", "", "user:", "svc:", "user:u-3")),
         resource=chosen.choice(("", "", "hr", "hr/payroll/x-4", "accounting/payments")),
         department=chosen.choice(("", "", "hr", "accounting")),
         since=bounds[0],
@@ -220,7 +217,7 @@ def test_packages_of_any_period_and_filter_are_whole(any_house: House) -> None:
         shown = [json.loads(line) for line in files_of(pack)["events.jsonl"].splitlines()]
         wanted = [
             stored
-            for stored in answers(house.store, question)
+            for stored in query.events(house.store, question)
             if stored.seq < found["entries"]
         ]
         assert [event["id"] for event in shown] == [stored.id for stored in wanted]
