@@ -41,6 +41,12 @@ def moment(micros: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 
 
+def micros_of(at: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime."""
+    passed = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
 def timestamp(micros: int) -> str:
     """RFC 3339 text in UTC with microseconds, for instance 2026-11-03T10:00:00.000000Z."""
     return moment(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

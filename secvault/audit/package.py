@@ -83,6 +83,7 @@ class Package:
         self.shown = Shown(contents.span)
         self._store, self._events, self._signers, self._now = store, events, signers, now
         self._files: dict[str, JsonValue] = {}
+        self.done = 0
         self.manifest: SignedEvidence | None = None
 
     @property
@@ -113,7 +114,10 @@ class Package:
         contents, span = self.contents, self.contents.span
         for language, name in (("en", "README.txt"), ("vi", "README.vi.txt")):
             yield name, [readme(language, pseudonymised=bool(contents.pseudonyms)).encode()]
-        yield "verify.py", [(importlib.resources.files(__package__) / "verify_export.py").read_bytes()]
+        yield (
+            "verify.py",
+            [(importlib.resources.files(__package__) / "verify_export.py").read_bytes()],
+        )
         yield "keys.txt", ["".join(f"{key}\n" for key in contents.keys).encode()]
         yield "checkpoint", [contents.note]
         if contents.pseudonyms is None:
@@ -126,7 +130,7 @@ class Package:
                 pass
         signed = contents.checkpoint
         lines = proof_lines(self._store, span, signed.size, signed.root, self.shown)
-        yield "range.proof", lines
+        yield "range.proof", self._counted(lines)
         for name, write in contents.tables.items():
             with tempfile.TemporaryDirectory(dir=contents.scratch) as folder:
                 file = Path(folder) / name
@@ -142,7 +146,14 @@ class Package:
     def _answers(self) -> Iterator[StoredEvent]:
         span = self.contents.span
         begun = dropwhile(lambda stored: stored.seq < span.first, self._events())
-        return takewhile(lambda stored: stored.seq < span.after, begun)
+        for stored in takewhile(lambda stored: stored.seq < span.after, begun):
+            self.done += 1
+            yield stored
+
+    def _counted(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for part in lines:
+            self.done += part.count(b"\n")
+            yield part
 
     def _for_tables(self) -> Iterator[StoredEvent]:
         names = self.contents.pseudonyms

@@ -30,7 +30,7 @@ class Pseudonyms:
     """What people and their sessions are called in one package."""
 
     def __init__(self, key: bytes, people: Collection[str]) -> None:
-        """key: 32 random bytes, kept nowhere. people: ids of everybody who has or had an account."""
+        """key: 32 random bytes, kept nowhere. people: ids of all who have or had an account."""
         self._key = key
         self._people = frozenset(people)
 

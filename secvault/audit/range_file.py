@@ -1,7 +1,7 @@
 """`range.proof`: all leaf hashes of a stretch of the log as lines, and what proves them.
 
-The first line is `secvault/range-proof@v1 SIZE START END`: the tree's size, and the entries that the
-lines are of, END excluded. Each other line is a mark and a base64 hash:
+The first line is `secvault/range-proof@v1 SIZE START END`: the tree's size, and the entries that
+the lines are of, END excluded. Each other line is a mark and a base64 hash:
 
     <   a subtree left of the range, as many as START has one-bits, the largest first
     +   an entry that answers the question; its bytes are in `events.jsonl`
@@ -111,9 +111,7 @@ def _edge(
     return edge, number is None or edge != by_number
 
 
-def proof_lines(
-    store: Store, span: Span, size: int, root: bytes, shown: Shown
-) -> Iterator[bytes]:
+def proof_lines(store: Store, span: Span, size: int, root: bytes, shown: Shown) -> Iterator[bytes]:
     """The file, in pieces of many lines. Raises Damaged when the log does not bear it out: then
     what came so far proves nothing.
     """

@@ -32,8 +32,8 @@ from typing import Any
 WIDTH = 256
 LOST = "audit.lost"
 OUTCOMES = ("unknown", "ok", "denied", "error", "intent")
-KNOWN = set("kind kinds outcome outcomes actor resource below department since until".split())
-KNOWN |= {"first", "end", "request", "decisions", "facts"}
+KNOWN = {"kind", "kinds", "outcome", "outcomes", "actor", "resource", "below", "department"}
+KNOWN |= {"since", "until", "first", "end", "request", "decisions", "facts"}
 
 # Ed25519 (RFC 8032, 5.1): it holds no secret here, so that it may be slow and open to timing.
 P = 2**255 - 19
@@ -51,7 +51,15 @@ class Wrong(Exception):
 
 
 # With what reading a damaged file can raise.
-DAMAGE = (Wrong, OSError, ValueError, TypeError, LookupError, AttributeError, EOFError)
+DAMAGE: tuple[type[Exception], ...] = (
+    Wrong,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    EOFError,
+)
 DAMAGE += (zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, StopIteration)
 
 
@@ -119,7 +127,8 @@ class Walk:
             last = self.writers.get((host, run), number - 1 if self.start else -1)
             gap, told = number - last - 1, event["k"] == LOST and event["x"].get("n")
         except DAMAGE:
-            return tell(self.found, "intact", f"entry {at} is not an event", at)
+            tell(self.found, "intact", f"entry {at} is not an event", at)
+            return None
         if time < self.newest:
             tell(self.found, "intact", f"entry {at} was recorded before its predecessor", at)
         if gap < 0:
@@ -257,10 +266,9 @@ def check_range(
         event = walk.read(at, entry) if entry is not None else None
         if mark == "+" and event and not answers(event, question):
             tell(found, "intact", f"entry {at} does not answer the question: inserted", at)
-        elif mark == "|" and (event or sealed):
-            since, until = question.get("since", 0), question.get("until", 2**63)
-            begins |= at == start and (sealed or event["t"] < since or at < first)
-            ends |= at == end - 1 and (sealed or event["t"] >= until or at >= stop)
+        elif mark == "|":
+            begins |= at == start and (sealed or at < first or is_before(event, question))
+            ends |= at == end - 1 and (sealed or at >= stop or is_after(event, question))
     if walk.size != end or size != found["entries"]:
         raise Wrong(f"range.proof is cut off or of another log; it ends at entry {walk.size}")
     for each in shown.values():
@@ -269,10 +277,10 @@ def check_range(
         tell(found, "complete", f"nothing shows that the period begins at entry {start}", start)
     if not ends:
         tell(found, "complete", f"nothing shows that the period ends at entry {end - 1}", end)
-    for mark, key in (("+", "events"), ("-", "hidden")):
-        if counts[mark] != manifest[key]:
-            what = f"{counts[mark]} entries are marked {mark}, where {manifest[key]} were signed"
-            tell(found, "complete", what)
+    if (counts["+"], counts["-"]) != (manifest["events"], manifest["hidden"]):
+        what = f"{counts['+']} entries are shown and {counts['-']} hidden, where"
+        signed = f"{manifest['events']} and {manifest['hidden']} were signed"
+        tell(found, "complete", f"{what} {signed}")
     walk.pin(end, [] if end < size else right)
     walk.pin(size, right)
     add_notes(manifest, [old for old in pinned if old < start or end < old < size], found)
@@ -320,8 +328,18 @@ def answers(event: Any, question: Found) -> bool:
         and asked("request") in (None, event.get("c", {}).get("r", ""))
         and ("decisions" not in question or event["p"].get("i") in question["decisions"])
         and all(text_of(facts.get(key)) == value for key, value in asked("facts", {}).items())
-        and asked("since", 0) <= event["t"] < asked("until", 2**63)
+        and not (is_before(event, question) or is_after(event, question))
     )
+
+
+def is_before(event: Any, question: Found) -> bool:
+    """Whether an event is from before the period."""
+    return event is not None and event["t"] < question.get("since", 0)
+
+
+def is_after(event: Any, question: Found) -> bool:
+    """Whether an event is from after the period."""
+    return event is not None and event["t"] >= question.get("until", 2**63)
 
 
 def is_of(name: str, asked: str, sign: str) -> bool:

@@ -17,6 +17,7 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_export,
     audit_proofs,
     backup,
     break_glass,
@@ -164,6 +165,9 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(
+    epilog="Example: secvault audit export --since 2026-10-01 --until 2026-11-01 --out october.zip"
+)(audit_export.export)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)

@@ -6,10 +6,8 @@ of its manifest when all of them have been taken.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -74,6 +72,18 @@ class LogExport:
     def at(self) -> int:
         """When it was begun, microseconds UTC."""
         return self._package.contents.at
+
+    @property
+    def done(self) -> int:
+        """How many entries were written so far, each as often as it is written."""
+        return self._package.done
+
+    @property
+    def to_do(self) -> int:
+        """How many that will be at the most."""
+        contents = self._package.contents
+        of_period = contents.span.after - contents.span.first
+        return max(1, of_period * (2 + len(contents.tables)))
 
     def __enter__(self) -> LogExport:
         """Itself."""
@@ -160,9 +170,7 @@ def _formats(wanted: Wanted) -> tuple[str, ...]:
     return tuple(name for name in formats if name != EXACT)
 
 
-def _package(
-    service: Service, caller: Caller, wanted: Wanted, formats: tuple[str, ...]
-) -> Package:
+def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[str, ...]) -> Package:
     service.audit.drain()
     signing, store, question = service.signing, service.store, wanted.question
     log = signing.audit
@@ -171,7 +179,7 @@ def _package(
     with store.read() as connection:
         span = span_of(connection, question, signed.size)
     at = service.clock.micros()
-    facts = ExportFacts(log.name, at, service.settings.time_zone, question)
+    facts = ExportFacts(log.name, at, _zone(service), question)
     contents = Contents(
         id=uuid_utils.uuid7().hex,
         at=at,
@@ -183,7 +191,7 @@ def _package(
         tables={f"events{format_named(name).suffix}": _table(name, facts) for name in formats},
         facts=_facts(service, caller, at),
         scratch=_scratch(service),
-        pseudonyms=pseudonyms(store, secrets.token_bytes(_KEY_BYTES)) if wanted.pseudonyms else None,
+        pseudonyms=pseudonyms(store, service.random(_KEY_BYTES)) if wanted.pseudonyms else None,
     )
     return Package(
         store,
@@ -199,8 +207,8 @@ def _table(name: str, facts: ExportFacts) -> Table:
 
 
 def _facts(service: Service, caller: Caller, at: int) -> dict[str, JsonValue]:
-    who, zone = caller.principal, service.settings.time_zone
-    local = moment(at).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    who, zone = caller.principal, _zone(service)
+    local = moment(at).astimezone(ZoneInfo(zone))
     return {
         "vault": service.keyring.vault_id,
         "organisation": service.settings.organisation,
@@ -209,6 +217,10 @@ def _facts(service: Service, caller: Caller, at: int) -> dict[str, JsonValue]:
         "started_at_local": local.isoformat(),
         "time_zone": zone,
     }
+
+
+def _zone(service: Service) -> str:
+    return service.settings.conditions.business_hours.time_zone
 
 
 def _scratch(service: Service) -> Path:

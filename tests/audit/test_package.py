@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
@@ -25,7 +25,7 @@ from secvault.audit.pseudonyms import Pseudonyms
 from secvault.audit.question import EVERYTHING, Question
 from secvault.audit.range_file import span_of
 from secvault.clock import Clock
-from secvault.crypto.checkpoint import Checkpoint
+from secvault.crypto.checkpoint import Checkpoint, sign_checkpoint
 from secvault.crypto.evidence import sign_evidence
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
@@ -300,7 +300,9 @@ def test_what_the_proof_alone_tells_needs_no_manifest(house: House) -> None:
     """Somebody who has the keys of the evidence, and not the log's, cannot hide what is missing."""
     chosen = random.Random(9)
     for _ in range(60):
-        files = files_of(house.package(Question(since=house.moments[250], until=house.moments[320])))
+        files = files_of(
+            house.package(Question(since=house.moments[250], until=house.moments[320]))
+        )
         made = chosen.choice((left_out, put_in))(chosen, files)
         shown = made["range.proof"].count(b"\n+")
         hidden = made["range.proof"].count(b"\n-")
@@ -388,9 +390,9 @@ def test_a_log_that_was_rolled_back_or_rewritten_is_told_by_an_earlier_checkpoin
     assert "rolled back" in found["problems"][0]
     assert found["first_bad"] == 200
     other = Checkpoint(ORIGIN, 300, bytes(32))
-    from secvault.crypto.checkpoint import sign_checkpoint
-
-    house.checkpoints[300] = StoredCheckpoint(300, bytes(32), sign_checkpoint(other, house.signer), 0)
+    house.checkpoints[300] = StoredCheckpoint(
+        300, bytes(32), sign_checkpoint(other, house.signer), 0
+    )
     found = house.verdict(house.package(), 300)
     assert not found["intact"]
     assert "rewritten" in found["problems"][0]
@@ -456,9 +458,7 @@ def test_garbage_gets_a_verdict_and_never_a_traceback(house: House) -> None:
         assert not (found["intact"] and found["complete"])
 
 
-def test_the_verifier_in_the_package_needs_nothing_but_python(
-    house: House, tmp_path: Path
-) -> None:
+def test_the_verifier_in_the_package_needs_nothing_but_python(house: House, tmp_path: Path) -> None:
     pack, script, note = (tmp_path / name for name in ("a.zip", "verify.py", "early.note"))
     pack.write_bytes(house.package(Question(department="hr")))
     script.write_bytes(files_of(pack.read_bytes())["verify.py"])
