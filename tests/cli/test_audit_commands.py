@@ -208,3 +208,11 @@ def test_a_filtered_or_pseudonymised_export_says_what_its_proof_rests_on(
         assert vault("audit", "export", *wrong, "--out", str(tmp_path / "no.zip")).code == 2
     assert not (tmp_path / "no.zip").exists()
     assert vault("audit", "export", "--out", str(tmp_path / "no" / "no.zip")).code == 2
+
+
+def test_a_stretch_of_the_log_is_proven_whole(vault: Program) -> None:
+    found = vault.ok("audit", "range", "1", "4", "--json").json
+    assert len(found["leaves"]) == 3
+    assert "no others there" in vault.ok("audit", "range", "1", "4").out
+    assert vault("audit", "range", "4", "4").code == 2
+    assert vault("audit", "range", "1", "999999").code == 2
