@@ -51,16 +51,9 @@ class Wrong(Exception):
 
 
 # With what reading a damaged file can raise.
-DAMAGE: tuple[type[Exception], ...] = (
-    Wrong,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    EOFError,
-)
-DAMAGE += (zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, StopIteration)
+DAMAGE: tuple[type[Exception], ...] = (Wrong, OSError, ValueError, TypeError, LookupError)
+DAMAGE += (AttributeError, EOFError, StopIteration)
+DAMAGE += (zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
 
 
 def verify(path: Path, vkey: str, earlier: list[bytes]) -> Found:
@@ -116,7 +109,10 @@ class Walk:
             self.good = self.size
         else:
             what = f"the entries are not those that the checkpoint of size {size} was signed for"
-            tell(self.found, "intact", f"{what}: rewritten, from entry {self.good} on or later")
+            good = max(self.good, self.start)
+            # An entry that is named already says it more closely.
+            at = good if self.found["first_bad"] is None else None
+            tell(self.found, "intact", f"{what}: rewritten, at or after entry {good}", at)
             self.pinned = {}
 
     def read(self, at: int, entry: bytes) -> Any:
@@ -201,8 +197,8 @@ def check_folder(folder: Path, keys: list[Key], earlier: list[bytes], found: Fou
             entry = shown.next(at, leaf)
             if entry is not None:
                 walk.read(at, entry)
-    walk.pin(size, [])
     shown.end(size, found)
+    walk.pin(size, [])
     for level in range(1, size.bit_length() // 8 + 1):
         for at in range(size // WIDTH**level):
             high = tile(folder, level, at // WIDTH, size)[at % WIDTH]
@@ -249,8 +245,7 @@ def check_range(
     size, start, end = (int(word) for word in next(proof).split()[1:])
     walk = Walk(pinned, found, start, dense=not manifest["hidden"])
     walk.stack = [hash_in(next(proof)) for _ in range(bin(start).count("1"))]
-    files = {"+": "events.jsonl", "|": "bounds.jsonl"}
-    shown = {mark: Shown(iter(()) if sealed else lines(pack, name)) for mark, name in files.items()}
+    shown = {"+": Shown(lines(pack, "events.jsonl")), "|": Shown(lines(pack, "bounds.jsonl"))}
     right: list[bytes] = []
     counts = {"+": 0, "-": 0, "|": 0}
     first, stop = question.get("first", 0), question.get("end", size)
@@ -266,21 +261,24 @@ def check_range(
         event = walk.read(at, entry) if entry is not None else None
         if mark == "+" and event and not answers(event, question):
             tell(found, "intact", f"entry {at} does not answer the question: inserted", at)
-        elif mark == "|":
-            begins |= at == start and (sealed or at < first or is_before(event, question))
-            ends |= at == end - 1 and (sealed or at >= stop or is_after(event, question))
+        elif mark == "|" and (event or sealed):
+            before = at == start and (sealed or at < first or side(event, question) < 0)
+            after = at == end - 1 and (sealed or at >= stop or side(event, question) > 0)
+            begins, ends = begins or before, ends or after
+            if not (before or after):
+                tell(found, "intact", f"entry {at} is no neighbour of the period", at)
     if walk.size != end or size != found["entries"]:
         raise Wrong(f"range.proof is cut off or of another log; it ends at entry {walk.size}")
-    for each in shown.values():
-        each.end(end, found)
-    if not begins:
-        tell(found, "complete", f"nothing shows that the period begins at entry {start}", start)
-    if not ends:
-        tell(found, "complete", f"nothing shows that the period ends at entry {end - 1}", end)
-    if (counts["+"], counts["-"]) != (manifest["events"], manifest["hidden"]):
-        what = f"{counts['+']} entries are shown and {counts['-']} hidden, where"
-        signed = f"{manifest['events']} and {manifest['hidden']} were signed"
-        tell(found, "complete", f"{what} {signed}")
+    shown["+"].end(end, found)
+    shown["|"].end(end, found)
+    told, signed = [counts["+"], counts["-"]], [manifest["events"], manifest["hidden"]]
+    for holds, what, entry_at in (
+        (begins, f"nothing shows that the period begins at entry {start}", start),
+        (ends, f"nothing shows that the period ends at entry {end - 1}", end),
+        (told == signed, f"entries shown and hidden are {told}, where {signed} were signed", None),
+    ):
+        if not holds:
+            tell(found, "complete", what, entry_at)
     walk.pin(end, [] if end < size else right)
     walk.pin(size, right)
     add_notes(manifest, [old for old in pinned if old < start or end < old < size], found)
@@ -314,7 +312,9 @@ def add_notes(manifest: Found, beyond: list[int], found: Found) -> None:
 def answers(event: Any, question: Found) -> bool:
     """Whether an event is one that was asked for, as far as the filters are known."""
     thing, asked = event.get("x", {}), question.get
-    actor, path, facts = "{t}:{i}".format(**event["a"]), thing.get("i", ""), thing.get("e", {})
+    actor, path = "{t}:{i}".format(**event["a"]), thing.get("i", "")
+    said = thing.get("e", {}).items()
+    facts = {key: json.dumps(fact) if isinstance(fact, bool) else str(fact) for key, fact in said}
     below = asked("below") is not False and path.startswith(asked("resource", "") + "/")
     outcome = OUTCOMES[event["o"]]
     return (
@@ -327,19 +327,14 @@ def answers(event: Any, question: Found) -> bool:
         and asked("department") in (None, thing.get("d", ""))
         and asked("request") in (None, event.get("c", {}).get("r", ""))
         and ("decisions" not in question or event["p"].get("i") in question["decisions"])
-        and all(text_of(facts.get(key)) == value for key, value in asked("facts", {}).items())
-        and not (is_before(event, question) or is_after(event, question))
+        and all(facts.get(key) == value for key, value in asked("facts", {}).items())
+        and not side(event, question)
     )
 
 
-def is_before(event: Any, question: Found) -> bool:
-    """Whether an event is from before the period."""
-    return event is not None and event["t"] < question.get("since", 0)
-
-
-def is_after(event: Any, question: Found) -> bool:
-    """Whether an event is from after the period."""
-    return event is not None and event["t"] >= question.get("until", 2**63)
+def side(event: Any, question: Found) -> int:
+    """Where an event is by its time: -1 before the period, 1 after it, 0 within."""
+    return (event["t"] >= question.get("until", 2**63)) - (event["t"] < question.get("since", 0))
 
 
 def is_of(name: str, asked: str, sign: str) -> bool:
@@ -348,14 +343,11 @@ def is_of(name: str, asked: str, sign: str) -> bool:
     return not asked or name == asked or (asked.endswith(sign) and name.startswith(asked))
 
 
-def text_of(fact: Any) -> str:
-    """A fact as questions name it."""
-    return str(fact).lower() if isinstance(fact, bool) else str(fact)
-
-
 def lines(pack: zipfile.ZipFile, name: str) -> Iterator[bytes]:
-    """The lines of a file in the package, without their ends."""
-    return (line.rstrip(b"\n") for line in pack.open(name))
+    """The lines of a file in the package, without their ends; none where it is missing."""
+    if name in pack.namelist():
+        with pack.open(name) as file:
+            yield from (line.rstrip(b"\n") for line in file)
 
 
 def hash_in(line: bytes) -> bytes:
