@@ -181,10 +181,10 @@ def _rows(
 def _answering(rows: Iterator[_Found], question: Question) -> Iterator[StoredEvent]:
     """The events of the rows that answer what no index leads to."""
     after_hours = question.after_hours
-    for seq, t, body in rows:
+    for row in rows:
         # Cheaper than reading the event first; the time in its bytes is compared again.
-        if after_hours is not None and after_hours.is_open(t):
+        if after_hours is not None and after_hours.is_open(row.t):
             continue
-        stored = decode(body, seq=seq)
+        stored = decode(row.body, seq=row.seq)
         if answers(question, stored):
             yield stored
