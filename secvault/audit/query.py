@@ -51,7 +51,7 @@ class Page:
 
 
 _Statement = Callable[[Connection, Bounds, int], Reached]
-_Found = Row[tuple[int, int, bytes]]
+_Found = Row[int, int, bytes]
 
 
 def page(
@@ -181,10 +181,10 @@ def _rows(
 def _answering(rows: Iterator[_Found], question: Question) -> Iterator[StoredEvent]:
     """The events of the rows that answer what no index leads to."""
     after_hours = question.after_hours
-    for row in rows:
+    for seq, t, body in rows:
         # Cheaper than reading the event first; the time in its bytes is compared again.
-        if after_hours is not None and after_hours.is_open(row.t):
+        if after_hours is not None and after_hours.is_open(t):
             continue
-        stored = decode(row.body, seq=row.seq)
+        stored = decode(body, seq=seq)
         if answers(question, stored):
             yield stored

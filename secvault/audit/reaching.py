@@ -30,7 +30,7 @@ FEW = 20_000
 """Up to so many events of one resource are sorted for a page; more are met soon by going along."""
 
 Bounds = Sequence[ColumnElement[bool]]
-Reached = Select[tuple[int, int, bytes]]
+Reached = Select[int, int, bytes]
 
 _MOST_PAIRS = 400
 """Parts of one statement; SQLite takes 500."""
