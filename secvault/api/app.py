@@ -21,6 +21,7 @@ from secvault.api import (
     audit,
     audit_export,
     audit_proofs,
+    audit_questions,
     auth_tokens,
     authzen,
     backups,
@@ -227,6 +228,7 @@ def routes(
         audit,
         audit_export,
         audit_proofs,
+        audit_questions,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -51,7 +51,7 @@ class Page:
 
 
 _Statement = Callable[[Connection, Bounds, int], Reached]
-_Found = Row[tuple[int, int, bytes]]
+_Found = Row[int, int, bytes]
 
 
 def page(

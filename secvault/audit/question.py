@@ -23,11 +23,12 @@ class AfterHours:
     """When nobody should be at work.
 
     is_open: whether a moment, microseconds UTC, lies within the hours of work. said: those hours,
-    for whoever reads what was asked.
+    for whoever reads what was asked. zone: by whose clocks, of the IANA database.
     """
 
     is_open: Callable[[int], bool] = field(repr=False)
     said: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Question:
     kind: this one, or all that begin with it when it ends with a point (`record.`). kinds: any of
     these, read the same way. outcome: exactly this one; outcomes: any of these. actor:
     `user:01920c3e`, or all of a sort with what it begins with (`user:`, `svc:`). resource: this one
-    and all below it (`hr` or `hr/employees/e-7`); this one alone when `below` is not set. request:
+    and all below it (`hr` or `hr/employees/e-7`); this one alone when `below` is not set; also_at:
+    these, too, without what is below them. request:
     the id that the caller was given. decisions: ids of decisions. facts: names and values that the
     event's detail has. since: at or after, until: before; microseconds UTC, by time of recording.
     first, end: from this sequence number on, and before that one. after_hours: only what was
@@ -60,6 +62,7 @@ class Question:
     first: int | None = None
     end: int | None = None
     after_hours: AfterHours | None = None
+    also_at: tuple[str, ...] = ()
 
     def told(self) -> dict[str, JsonValue]:
         """The question as JSON that a manifest carries: only what restricts, moments as numbers."""
@@ -78,6 +81,8 @@ class Question:
             said["facts"] = dict(self.facts)
         if self.resource and not self.below:
             said["below"] = False
+        if self.resource and self.also_at:
+            said["also_at"] = list(self.also_at)
         if self.after_hours is not None:
             said["after_hours"] = self.after_hours.said
         return said
@@ -106,7 +111,7 @@ class Question:
 
     def checked(self) -> Question:
         """The question itself. Raises InvalidInput for one that cannot be asked."""
-        for name in ("kinds", "outcomes", "decisions", "facts"):
+        for name in ("kinds", "outcomes", "decisions", "facts", "also_at"):
             if len(getattr(self, name)) > MOST_LISTED:
                 raise InvalidInput.at(name, f"lists more than {MOST_LISTED}")
         for name, value in self.facts:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from secvault.audit.catalogue import KINDS
-from secvault.audit.event import OUTCOMES
+from secvault.audit.event import OUTCOMES, Outcome
 from secvault.audit.question import Question, path
 from secvault.audit.search import LATEST, holds
 from secvault.store.tables import audit_event
@@ -30,7 +30,7 @@ FEW = 20_000
 """Up to so many events of one resource are sorted for a page; more are met soon by going along."""
 
 Bounds = Sequence[ColumnElement[bool]]
-Reached = Select[tuple[int, int, bytes]]
+Reached = Select[int, int, bytes]
 
 _MOST_PAIRS = 400
 """Parts of one statement; SQLite takes 500."""
@@ -83,7 +83,7 @@ def first_at_or_after(connection: Connection, moment: int) -> int | None:
     return first
 
 
-def pairs_of(question: Question) -> list[tuple[str, str]] | None:
+def pairs_of(question: Question) -> list[tuple[str, Outcome]] | None:
     """The kinds and outcomes to look up, where they are what leads to the events soonest."""
     if question.actor or question.resource:
         return None
@@ -133,10 +133,10 @@ def _straight(connection: Connection, question: Question) -> tuple[ColumnElement
     row = audit_event.c
     if question.actor and not question.actor.endswith(":"):
         return row.actor == question.actor, "actor"
-    if question.resource and not question.below:
+    if question.resource and not question.below and not question.also_at:
         return row.resource == path(question.resource), "resource"
     sorted_soon = (
-        (_at_or_below(row.resource, question.resource, connection), "resource")
+        (_placed(row.resource, question, connection), "resource")
         if question.resource
         else (_of_sort(row.actor, question.actor, connection), "actor")
         if question.actor
@@ -207,12 +207,7 @@ def _filters(question: Question, connection: Connection, *done: str) -> list[Col
     if question.department:
         filters.append(_unindexed(row.department) == question.department)
     if question.resource and "resource" not in done:
-        resource = _unindexed(row.resource)
-        filters.append(
-            _at_or_below(resource, question.resource, connection)
-            if question.below
-            else resource == path(question.resource)
-        )
+        filters.append(_placed(_unindexed(row.resource), question, connection))
     sought = [question.request, *(value for _, value in question.facts)]
     filters += [holds(connection, text) for text in sought if text]
     if question.decisions:
@@ -222,6 +217,15 @@ def _filters(question: Question, connection: Connection, *done: str) -> list[Col
 
 def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     return column.concat("")
+
+
+def _placed(
+    resource: ColumnElement[str], question: Question, connection: Connection
+) -> ColumnElement[bool]:
+    asked = question.resource
+    at = _at_or_below(resource, asked, connection) if question.below else resource == path(asked)
+    also = [path(one) for one in question.also_at]
+    return or_(at, resource.in_(also)) if also else at
 
 
 def _at_or_below(

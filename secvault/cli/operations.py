@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         vocabulary,
     )
     from secvault.audit import leaf, proofs, query, verify_export
+    from secvault.audit.questions import own as own_questions
+    from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, note
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         audit_export,
         audit_log,
         audit_proofs,
+        audit_questions,
         authentication,
         backups,
         bootstrap,
@@ -138,6 +141,7 @@ __all__ = [
     "audit_export",
     "audit_log",
     "audit_proofs",
+    "audit_questions",
     "authentication",
     "backups",
     "bootstrap",
@@ -189,6 +193,7 @@ __all__ = [
     "notifications",
     "opening",
     "own_factors",
+    "own_questions",
     "passkey_sign_in",
     "past",
     "people",
@@ -232,6 +237,7 @@ __all__ = [
     "role_requests",
     "rules",
     "sample_data",
+    "saved_questions",
     "schema_migration_runs",
     "schema_migrations",
     "scope",
@@ -292,6 +298,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",
     "policies": "secvault.service.policies.operations",
@@ -316,6 +323,7 @@ _ELSEWHERE = {
     "review_starting": "secvault.service.reviews.starting",
     "reviews": "secvault.service.reviews.operations",
     "rules": "secvault.access.rules",
+    "saved_questions": "secvault.audit.questions.saved",
     "scope": "secvault.access.scope",
     "seal_files": "secvault.keyring.seals.configured",
     "sealer": "secvault.service.sealing.running",

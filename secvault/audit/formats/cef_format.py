@@ -7,6 +7,7 @@ custom strings, each with its label.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from secvault.audit.leaf import StoredEvent
 _SEVERITIES: Mapping[int, int] = {1: 2, 2: 4, 3: 6, 4: 8, 5: 10}
 """Of OCSF, as CEF counts them from 0 to 10."""
 
+_TO_ESCAPE = re.compile(r"[\\=\r\n]")
 _HEADER = str.maketrans({"\\": "\\\\", "|": "\\|", "\n": " ", "\r": " "})
 _VALUE = str.maketrans({"\\": "\\\\", "=": "\\=", "\n": "\\n", "\r": "\\r"})
 
@@ -66,6 +68,8 @@ def line(stored: StoredEvent, *, version: str, origin: str) -> str:
         if value:
             given[f"cs{number}"] = value
             given[f"cs{number}Label"] = label
-    return head + " ".join(
-        f"{key}={value.translate(_VALUE)}" for key, value in given.items() if value
-    )
+    return head + " ".join(f"{key}={_escaped(value)}" for key, value in given.items() if value)
+
+
+def _escaped(value: str) -> str:
+    return value.translate(_VALUE) if _TO_ESCAPE.search(value) else value

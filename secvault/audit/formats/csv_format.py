@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from secvault.audit.formats.cells import COLUMNS, row_of
@@ -12,31 +13,56 @@ from secvault.audit.formats.format import ExportFacts, opened
 from secvault.audit.formats.moments import MomentTexts
 from secvault.audit.leaf import StoredEvent
 from secvault.tabular.column import Cell
-from secvault.tabular.csv_file import BYTE_ORDER_MARK
-from secvault.tabular.guard import guarded
+from secvault.tabular.csv_file import BYTE_ORDER_MARK, plain_text
+
+_TOGETHER = 1 << 18
+"""Characters that are written at once."""
+
+_DETAIL = next(at for at, column in enumerate(COLUMNS) if column.name == "detail")
+_QUOTES = 2 * len(COLUMNS)
+
+# What `guard` looks for, behind a quotation mark. Texts within the detail are found too, which
+# costs time and nothing else.
+_PERHAPS_FORMULA = re.compile("\"'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def write(events: Iterable[StoredEvent], file: Path, *, facts: ExportFacts) -> int:
     """Write the events; see `format.Write`."""
     texts = MomentTexts(facts.zone)
-    written = 0
-
-    def rows() -> Iterator[list[Cell]]:
-        nonlocal written
-        for stored in events:
-            written += 1
-            # Ids begin with letters and digits: most cells are looked at no further.
-            yield [
-                guarded(cell) if type(cell) is str and cell and not cell[0].isalnum() else cell
-                for cell in row_of(stored, texts)
-            ]
-
+    written = length = 0
+    waiting = [BYTE_ORDER_MARK, _careful([column.name for column in COLUMNS])]
     with opened(file) as out:
-        text = io.TextIOWrapper(out, "utf-8", newline="", write_through=False)
-        text.write(BYTE_ORDER_MARK)
-        lines = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        lines.writerow([column.name for column in COLUMNS])
-        lines.writerows(rows())
-        text.flush()
-        text.detach()
+        for stored in events:
+            text = line(row_of(stored, texts))
+            waiting.append(text)
+            length += len(text)
+            written += 1
+            if length > _TOGETHER:
+                out.write("".join(waiting).encode())
+                waiting.clear()
+                length = 0
+        out.write("".join(waiting).encode())
     return written
+
+
+def line(cells: list[Cell]) -> str:
+    """The row with its end: every cell quoted, none a formula.
+
+    Nearly all events hold nothing that a quotation mark or a formula begins with, and are joined
+    as they are; it is ten times as quick as looking at each cell.
+    """
+    detail = cells[_DETAIL]
+    doubled = detail.replace('"', '""') if isinstance(detail, str) else ""
+    said = ["" if cell is None else str(cell) for cell in cells]
+    said[_DETAIL] = doubled
+    joined = '"' + '","'.join(said) + '"'
+    if joined.count('"') == _QUOTES + doubled.count('"') and not _PERHAPS_FORMULA.search(joined):
+        return f"{joined}\r\n"
+    return _careful(cells)
+
+
+def _careful(cells: list[Cell] | list[str]) -> str:
+    text = io.StringIO(newline="")
+    made = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    made.writerow([plain_text(cell) for cell in cells])
+    return text.getvalue()
