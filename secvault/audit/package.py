@@ -98,7 +98,7 @@ class Package:
             for name, content in self._members():
                 digest, size = sha256(), 0
                 with archive.open(self._entry(name), "w", force_zip64=True) as written:
-                    for part in content:
+                    for part in _gathered(content):
                         written.write(part)
                         digest.update(part)
                         size += len(part)
@@ -195,6 +195,19 @@ def _asked(question: Question) -> dict[str, JsonValue]:
 
 def _lines(entries: Iterable[bytes]) -> Iterator[bytes]:
     return (entry + b"\n" for entry in entries)
+
+
+def _gathered(content: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in large pieces: to hash, compress and send each line by itself takes longer."""
+    waiting: list[bytes] = []
+    length = 0
+    for part in content:
+        waiting.append(part)
+        length += len(part)
+        if length >= _PART:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    yield b"".join(waiting)
 
 
 def _content(file: Path) -> Iterator[bytes]:
