@@ -17,11 +17,13 @@ def test_the_list_says_what_each_question_goes_by(api: Api) -> None:
 
 
 def test_an_answer_is_a_table_that_goes_on(api: Api) -> None:
-    first = api.ok("GET", f"{QUESTIONS}/what-did/answer?who=user:admin&limit=1", "auditor")
+    for _ in range(2):
+        api.ok("GET", QUESTIONS, "auditor")
+    first = api.ok("GET", f"{QUESTIONS}/what-did/answer?who=user:auditor&limit=1", "auditor")
     [row] = first["rows"]
     assert set(row) == set(first["columns"])
     more = api.ok(
-        "GET", f"{QUESTIONS}/what-did/answer?who=user:admin&after={first['next']}", "auditor"
+        "GET", f"{QUESTIONS}/what-did/answer?who=user:auditor&after={first['next']}", "auditor"
     )
     assert more["rows"][0]["seq"] < row["seq"]
 
