@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
@@ -17,18 +18,37 @@ from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.clock import timestamp
 from secvault.service import Service, audit_log
+from secvault.service.audit_personal import Seen
 from secvault.service.spine import Caller
+
+NOTHING_PERSONAL: Mapping[str, Seen] = MappingProxyType({})
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 
 
+class PersonalAnswer(BaseModel):
+    """What is personal in an event. state: shown; masked, for whoever may not see it, but for the
+    network of the address; erased with the person; altered in the store.
+
+    address: where the request came from. agent: what the program there called itself. name: of the
+    person, at the time. reason: what they wrote about why.
+    """
+
+    state: Literal["shown", "masked", "erased", "altered"]
+    address: str
+    agent: str
+    name: str
+    reason: str
+
+
 class EventAnswer(BaseModel):
     """One event of the log. decision: id of what it rests on, to be explained and replayed by.
 
     reason: why a value was revealed, for whoever may see the history of the record, and as long as
-    that is kept. reason_damaged: it was changed in the store.
+    that is kept. reason_damaged: it was changed in the store. network: where a system's request
+    came from. personal: the same and more of a person's; null where there never was any.
     """
 
     seq: int
@@ -47,6 +67,8 @@ class EventAnswer(BaseModel):
     detail: dict[str, str | int | bool]
     reason: str | None = None
     reason_damaged: bool = False
+    network: str = ""
+    personal: PersonalAnswer | None = None
 
 
 class EventPage(BaseModel):
@@ -83,8 +105,15 @@ class PublicKeys(BaseModel):
     evidence: str
 
 
-def event_answer(stored: StoredEvent, reasons: Mapping[str, str | None]) -> EventAnswer:
-    """The event as it is answered. reasons: why values were revealed, by event id."""
+def event_answer(
+    stored: StoredEvent,
+    reasons: Mapping[str, str | None],
+    personal: Mapping[str, Seen] = NOTHING_PERSONAL,
+) -> EventAnswer:
+    """The event as it is answered. reasons: why values were revealed, by event id. personal: what
+    is shown of that, by event id.
+    """
+    seen = personal.get(stored.id)
     return EventAnswer(
         seq=stored.seq,
         id=stored.id,
@@ -102,11 +131,13 @@ def event_answer(stored: StoredEvent, reasons: Mapping[str, str | None]) -> Even
         detail=dict(stored.event.detail),
         reason=reasons.get(stored.id),
         reason_damaged=stored.id in reasons and reasons[stored.id] is None,
+        network=stored.event.network,
+        personal=None if seen is None else PersonalAnswer(**vars(seen)),
     )
 
 
 @router.get("/events")
-@operation("it/audit", "audit.read", "record.history")
+@operation("it/audit", "audit.read", "audit.personal", "record.history")
 def event_list(
     at: Authenticated,
     kind: Annotated[str, Query(max_length=64)] = "",
@@ -124,9 +155,18 @@ def event_list(
     )
     page = audit_log.read_events(service, who, question, after, limit)
     return EventPage(
-        events=[event_answer(stored, page.reasons) for stored in page.events],
+        events=[event_answer(stored, page.reasons, page.personal) for stored in page.events],
         next=page.next,
     )
+
+
+@router.get("/events/{seq}")
+@operation("it/audit", "audit.read", "audit.personal", "record.history")
+def event_read(at: Authenticated, seq: Annotated[int, Path(ge=0, le=2**53 - 1)]) -> EventAnswer:
+    """One event, by its number in the log."""
+    service, who = at
+    found = audit_log.read_event(service, who, seq)
+    return event_answer(found.events[0], found.reasons, found.personal)
 
 
 @router.post("/verification")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         scope,
         vocabulary,
     )
-    from secvault.audit import leaf, proofs, query, verify_export
+    from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, note
@@ -157,6 +157,7 @@ __all__ = [
     "erasure_evidence",
     "erasure_target",
     "erasures",
+    "event",
     "evidence",
     "explanations",
     "export_formats",
@@ -272,6 +273,7 @@ _ELSEWHERE = {
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
     "erasures": "secvault.service.erasing.erasures",
+    "event": "secvault.audit.event",
     "evidence": "secvault.crypto.evidence",
     "export_formats": "secvault.records.exports.writer",
     "export_manifest": "secvault.records.exports.manifest",
