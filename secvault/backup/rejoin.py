@@ -181,7 +181,9 @@ def _bring_log_keys(
     brought = {
         line.id: line for line in lines if isinstance(line, LogKey) and not ledger.has_erased(line)
     }
-    needed = connection.execute(select(column.distinct()).where(column.in_(sorted(brought))))
+    if not brought:
+        return
+    needed = connection.execute(select(column).distinct().where(column.in_(sorted(brought))))
     rows = [msgspec.structs.astuple(brought[id_]) for id_ in needed.scalars()]
     insert_rows_unless_there(
         connection, tables.audit_subject_key, LogKey.__struct_fields__, rows, "id"

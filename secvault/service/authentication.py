@@ -39,8 +39,9 @@ def sign_in(
     """Open a session for somebody who shows the password and a fresh code.
 
     method: the face that asks, for the audit log. address: where it comes from. agent: what the
-    program there calls itself. carrier: what the session's token is to travel in. Raises NotAuthenticated or TooManyAttempts, the same for every
-    cause; the audit log keeps the cause. The session and its audit entry are on disk together.
+    program there calls itself. carrier: what the session's token is to travel in. Raises
+    NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps the cause.
+    The session and its audit entry are on disk together.
     """
     origin = Origin(address, agent)
     with recording_refusals(service, request_id, origin=origin):

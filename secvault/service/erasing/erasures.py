@@ -132,6 +132,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
             connection, service.clock, who, operation, terms(connection)
         )
         logged = erase_personal(connection, known) if known else None
+        entries = logged.events if logged else 0
         done = rows.erase_rows(
             connection, erasure_id, records, at, _subjects(service, target), _of_log(logged, at)
         )
@@ -141,6 +142,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
             evidence.Deed(erasure_id, target, said, who, approvers, at),
             done,
             terms_digest=digest_of(records),
+            entries=entries,
         )
         signed = evidence.sign(service, document)
         made = Erasure(
@@ -158,7 +160,6 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         }
         if target.collection:
             detail["collection"] = target.collection
-        entries = logged.events if logged else 0
         if logged:
             detail |= {"subject": logged.subject, "entries": entries}
         return Outcome((done, entries), count=len(done.records), detail=detail)

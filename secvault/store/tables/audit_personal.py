@@ -1,4 +1,4 @@
-"""What is personal in the audit log, sealed beside its leaves, and the keys that it is sealed with."""
+"""What is personal in the audit log, sealed beside its leaves, and the keys that seal it."""
 
 from __future__ import annotations
 
