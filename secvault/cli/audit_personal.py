@@ -1,4 +1,4 @@
-"""`secvault audit event`, and how an event is shown: with what is personal in it, if it is there."""
+"""`secvault audit event`, and how an event is shown: with what is personal in it, if any."""
 
 from __future__ import annotations
 
