@@ -39,4 +39,4 @@ def _kinds() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(tables())  # noqa: T201 - its purpose
+    print(tables())
