@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from secvault.audit.event import Personal
 from secvault.audit.query import Question
+from secvault.audit.verify_export import verify_folder
+from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired, InvalidInput, NotAuthenticated, NotFound, OnHold
 from secvault.identity.people import find_person
 from secvault.records.hold import HoldKind
-from secvault.service import Service, audit_log, authentication
+from secvault.service import Service, audit_log, audit_proofs, authentication
 from secvault.service.audit_personal import Seen, masked, personal_for
 from secvault.service.erasing import erasures, holds
 from secvault.service.erasing.target import Kind, target_of
@@ -162,6 +165,29 @@ def test_who_is_only_in_the_log_is_erased_there_and_every_proof_still_holds(
     # A second time there is nothing.
     with pytest.raises(NotFound):
         erasures.erase(service, officer, target, "asked for it")
+
+
+def test_proofs_and_exports_from_before_an_erasure_hold_after_it_and_new_ones_do(
+    service: Service, house: House, tmp_path: Path
+) -> None:
+    for _ in range(5):
+        authentication.whoami(service, clerk(service, house))
+    auditor, officer = signed_in(service, house, "auditor"), privacy(service, house)
+    key, name = service.signing.audit.verifier(), service.signing.audit.name
+    earlier = audit_log.take_checkpoint(service, auditor)
+    size = verify_checkpoint(earlier, [key], name).size
+    before = [audit_proofs.prove_event(service, auditor, seq) for seq in range(size)]
+    erasures.erase(
+        service, officer, target_of(service, Kind.LOG, "", subject(service, "clerk")), "x"
+    )
+    audit_log.take_checkpoint(service, auditor)
+    after = [audit_proofs.prove_event(service, auditor, seq) for seq in range(size)]
+    for proof in (*before, *after):
+        proof.check([key], name)
+    assert [one.entry for one in before] == [one.entry for one in after]
+    audit_proofs.export_tiles(service, auditor, tmp_path / "tiles", lambda _: None)
+    found = verify_folder(tmp_path / "tiles", key.vkey, [earlier])
+    assert (found["intact"], found["complete"], found["problems"]) == (True, True, [])
 
 
 def employ(service: Service, name: str, number: str) -> None:
