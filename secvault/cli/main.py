@@ -17,6 +17,7 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_personal,
     audit_proofs,
     audit_questions,
     backup,
@@ -158,6 +159,7 @@ access.app.command(epilog="Example: secvault access conflicts --subject user:lan
 )
 access.app.command("separation", epilog="Example: secvault access separation")(separation.rules)
 access.app.add_typer(separation.exceptions, name="exceptions")
+audit.app.command(epilog="Example: secvault audit event 4711 --json")(audit_personal.event)
 audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
     audit_proofs.prove
 )
