@@ -122,7 +122,7 @@ def audit_question_list(at: Authenticated) -> QuestionList:
 
 
 @router.get("/questions/{name}/answer")
-@operation("it/audit", "audit.read")
+@operation("it/audit", "audit.read", "audit.personal")
 def audit_question_ask(
     at: Authenticated,
     name: Name,

@@ -18,6 +18,7 @@ from secvault.cli import (
     attachments,
     audit,
     audit_export,
+    audit_personal,
     audit_proofs,
     audit_questions,
     backup,
@@ -159,6 +160,7 @@ access.app.command(epilog="Example: secvault access conflicts --subject user:lan
 )
 access.app.command("separation", epilog="Example: secvault access separation")(separation.rules)
 access.app.add_typer(separation.exceptions, name="exceptions")
+audit.app.command(epilog="Example: secvault audit event 4711 --json")(audit_personal.event)
 audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
     audit_proofs.prove
 )

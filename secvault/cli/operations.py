@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         scope,
         vocabulary,
     )
-    from secvault.audit import leaf, proofs, query, verify_export
+    from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
@@ -163,6 +163,7 @@ __all__ = [
     "erasure_evidence",
     "erasure_target",
     "erasures",
+    "event",
     "evidence",
     "explanations",
     "export_formats",
@@ -280,6 +281,7 @@ _ELSEWHERE = {
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
     "erasures": "secvault.service.erasing.erasures",
+    "event": "secvault.audit.event",
     "evidence": "secvault.crypto.evidence",
     "export_formats": "secvault.tabular.writer",
     "export_manifest": "secvault.records.exports.manifest",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 
 from sqlalchemy import Connection
@@ -24,7 +25,6 @@ from secvault.audit.questions.saved import (
     Page,
     Row,
     SavedQuestion,
-    nowhere,
 )
 from secvault.audit.questions.shipped import DORMANT, SHIPPED
 from secvault.crypto.canonical import canonical_json
@@ -32,6 +32,7 @@ from secvault.errors import InvalidInput, NotFound
 from secvault.identity import names
 from secvault.service.audit_idle import idle_rows
 from secvault.service.audit_log import LOG
+from secvault.service.audit_personal import networks_for
 from secvault.service.circumstances import after_hours
 from secvault.service.grants import subject_of
 from secvault.service.service import Service
@@ -78,10 +79,11 @@ def ask(
         known = _completed(service, connection, asked)
         saved = _found(connection, name)
         wanted = saved.question(known)
+        networks = partial(networks_for, service, caller)
         if name == DORMANT:
             answer = _slice(saved, wanted, idle_rows(service, connection, known.days), page)
         elif saved.rows is not None:
-            answer = _slice(saved, wanted, saved.rows(service.store, wanted, nowhere), page)
+            answer = _slice(saved, wanted, saved.rows(service.store, wanted, networks), page)
         else:
             answer = _events(service, saved, wanted, page)
         detail = {"question": name, "digest": sha256(canonical_json(wanted.told())).hexdigest()}

@@ -10,7 +10,8 @@ from secvault.audit.query import Question, events
 from secvault.audit.questions.own import OwnQuestion
 from secvault.audit.questions.saved import Asked, Page
 from secvault.crypto.canonical import canonical_json
-from secvault.errors import InvalidInput, NotFound, Refused
+from secvault.crypto.secret import Secret
+from secvault.errors import InvalidInput, NotAuthenticated, NotFound, Refused
 from secvault.service import Service, audit_questions, authentication, people
 from secvault.service.spine import Caller
 from tests.running_service import House
@@ -167,3 +168,16 @@ def test_a_question_that_is_not_in_order_is_not_saved(
         audit_questions.keep_question(service, callers["auditor"], OwnQuestion(**given))  # type: ignore[arg-type]
     assert refused.value.fields[0].field == field
     assert audit_questions.list_questions(service, callers["auditor"]).own == ()
+
+
+def test_failed_sign_ins_name_the_network_that_they_came_from(
+    service: Service, callers: dict[str, Caller]
+) -> None:
+    for address in ("203.0.113.7", "203.0.113.8", "2001:db8::1"):
+        with pytest.raises(NotAuthenticated):
+            authentication.sign_in(
+                service, "clerk", Secret.of("wrong"), Secret.of("000000"), address=address
+            )
+    rows = audit_questions.ask(service, callers["auditor"], "failed-sign-ins", Asked()).rows
+    found = {row["network"]: row["failures"] for row in rows}
+    assert found == {"203.0.113.0/24": 2, "2001:db8::/48": 1}

@@ -24,6 +24,7 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_personal import audit_personal, audit_subject_key
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
@@ -108,7 +109,9 @@ __all__ = [
     "audit_journal",
     "audit_node",
     "audit_outbox",
+    "audit_personal",
     "audit_question",
+    "audit_subject_key",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

@@ -1,0 +1,100 @@
+"""Is what is personal in the log still what was recorded? Checked with the vault's own keys.
+
+Who has the log's public key alone cannot look into it; the leaves that bind it are proven as all
+are (`verify`). What was erased is no damage. What was changed, or is gone without an erasure, is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Row, or_, select
+
+from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.personal import read_personal
+from secvault.audit.personal_keys import SubjectKeys
+from secvault.audit.verify import MAX_PROBLEMS, AuditReport, Problem
+from secvault.errors import Damaged
+from secvault.store.engine import Store
+from secvault.store.tables import audit_event
+
+_CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalReport:
+    """What was found. here, erased, altered: how many events. problems: of the altered ones."""
+
+    here: int
+    erased: int
+    altered: int
+    problems: tuple[Problem, ...]
+
+    def added_to(self, report: AuditReport) -> AuditReport:
+        """The report of the log with these problems among the others."""
+        if not self.altered:
+            return report
+        every = sorted((*report.problems, *self.problems), key=_place)
+        return replace(
+            report,
+            problems=tuple(every[:MAX_PROBLEMS]),
+            problem_count=report.problem_count + self.altered,
+            intact=False,
+        )
+
+
+def check_personal(store: Store, keys: SubjectKeys) -> PersonalReport:
+    """Compare every part that is there with the commitment in its leaf. Memory is flat.
+
+    An event that cannot be read is passed over: `verify` names it.
+    """
+    counts: Counter[str] = Counter()
+    problems: list[Problem] = []
+    for events in _chunks(store):
+        found = read_personal(store, keys, events)
+        for stored in events:
+            kept = found.get(stored.id)
+            if kept is None:
+                continue
+            counts[kept.state] += 1
+            if kept.state == "altered" and len(problems) < MAX_PROBLEMS:
+                what = "the personal text beside the event is not what was recorded, or was removed"
+                problems.append(Problem(stored.seq, what))
+    return PersonalReport(counts["here"], counts["erased"], counts["altered"], tuple(problems))
+
+
+def _chunks(store: Store) -> Iterator[list[StoredEvent]]:
+    """The events of people, in order: no others have anything personal."""
+    after = -1
+    while True:
+        rows = _rows(store, after)
+        yield [event for row in rows for event in _decoded(row)]
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1].seq
+
+
+def _rows(store: Store, after: int) -> list[Row[int, bytes]]:
+    row = audit_event.c
+    # ";" follows ":" in ASCII.
+    people = or_(
+        *(((row.actor >= f"{kind}:") & (row.actor < f"{kind};")) for kind in ("user", "local"))
+    )
+    statement = (
+        select(row.seq, row.body).where(row.seq > after, people).order_by(row.seq).limit(_CHUNK)
+    )
+    with store.read() as connection:
+        return list(connection.execute(statement).all())
+
+
+def _decoded(row: Row[int, bytes]) -> Iterator[StoredEvent]:
+    try:
+        yield decode(bytes(row.body), seq=row.seq)
+    except (Damaged, TypeError):
+        return
+
+
+def _place(problem: Problem) -> int:
+    return -1 if problem.seq is None else problem.seq
