@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends
 from fastapi.responses import StreamingResponse
@@ -59,10 +59,16 @@ class NewAuditExport(BaseModel):
         description="Call people by pseudonyms; the exact bytes are then left out, and what is "
         "left of the proof is how many entries there are.",
     )
+    reports: list[Literal["en", "vi"]] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Languages of the access report on the same period, which then lies in the "
+        "package as PDF and Excel.",
+    )
 
 
 @router.post("/exports", response_class=StreamingResponse, responses=_RESPONSES)
-@operation("it/audit", "audit.read")
+@operation("it/audit", "audit.read", "audit.personal", "person.read")
 def audit_export(at: Authenticated, new: Annotated[NewAuditExport, Body()]) -> StreamingResponse:
     """Take away a period of the log with the proof that nothing in it was left out or added."""
     service, who = at
@@ -76,7 +82,9 @@ def audit_export(at: Authenticated, new: Annotated[NewAuditExport, Body()]) -> S
         since=None if new.since is None else micros_of(new.since),
         until=None if new.until is None else micros_of(new.until),
     )
-    export = export_log(service, who, Wanted(question, tuple(new.formats), new.pseudonyms))
+    reports = tuple(dict.fromkeys(new.reports))
+    wanted = Wanted(question, tuple(new.formats), new.pseudonyms, reports)
+    export = export_log(service, who, wanted)
     parts = _parts(export)
     # What goes wrong before anything has left is an answer of its own.
     first = next(parts)

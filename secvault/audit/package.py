@@ -12,7 +12,7 @@ import importlib.resources
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -52,6 +52,7 @@ class Contents:
     keys of the log and of evidence, for `keys.txt`. tables: by the names of their files.
     pseudonyms: people are called by these, and no bytes of an entry are handed out. facts: further
     members of the manifest, such as who exported it. scratch: a folder for tables as they are made.
+    reports: on the same period, by the names of their files.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Contents:
     facts: Mapping[str, JsonValue]
     scratch: Path
     pseudonyms: Pseudonyms | None = None
+    reports: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Package:
@@ -131,6 +133,8 @@ class Package:
         signed = contents.checkpoint
         lines = proof_lines(self._store, span, signed.size, signed.root, self.shown)
         yield "range.proof", self._counted(lines)
+        for name, report in contents.reports.items():
+            yield name, [report]
         for name, write in contents.tables.items():
             with tempfile.TemporaryDirectory(dir=contents.scratch) as folder:
                 file = Path(folder) / name

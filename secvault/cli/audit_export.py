@@ -47,6 +47,16 @@ def export(
             "--pseudonyms", help="Call people by pseudonyms; proves how many entries there are."
         ),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="With the access report on the period and department, PDF and Excel."
+        ),
+    ] = False,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the report: en or vi; more than once for both. Else en."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: show.AsJson = False,
 ) -> None:
@@ -70,7 +80,8 @@ def export(
         until=micros_of(until, "--until"),
     )
     chosen = tuple(formats) if formats else operations.audit_export.USUAL_FORMATS
-    wanted = operations.audit_export.Wanted(question, chosen, pseudonyms)
+    reports = tuple(dict.fromkeys(language or ("en",))) if report else ()
+    wanted = operations.audit_export.Wanted(question, chosen, pseudonyms, reports)
     with (
         opening.vault(context) as (service, caller),
         progress.of_count("Export the log") as so_far,

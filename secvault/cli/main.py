@@ -21,6 +21,7 @@ from secvault.cli import (
     audit_personal,
     audit_proofs,
     audit_questions,
+    audit_report,
     backup,
     break_glass,
     config,
@@ -174,6 +175,9 @@ audit.app.command("range", epilog="Example: secvault audit range 4000 4100 --jso
 audit.app.command(
     epilog="Example: secvault audit export --since 2026-10-01 --until 2026-11-01 --out october.zip"
 )(audit_export.export)
+audit.app.command(
+    epilog="Example: secvault audit report --month 2026-10 --language vi --out october.pdf"
+)(audit_report.report)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
 audit.app.command(

@@ -6,7 +6,7 @@ of its manifest when all of them have been taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -28,6 +28,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.crypto.checkpoint import Checkpoint
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import Cancelled, InvalidInput, SecvaultError
+from secvault.service.audit_reports import FORMATS, WantedReport, make_report
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -41,12 +42,14 @@ _KEY_BYTES = 32
 @dataclass(frozen=True)
 class Wanted:
     """What somebody takes away. formats: names of `audit.formats`; the exact bytes are there
-    without asking. pseudonyms: for people, in place of the exact bytes.
+    without asking. pseudonyms: for people, in place of the exact bytes. reports: languages in which
+    the access report on the period lies in the package, as PDF and Excel.
     """
 
     question: Question
     formats: tuple[str, ...] = USUAL_FORMATS
     pseudonyms: bool = False
+    reports: tuple[str, ...] = ()
 
 
 class LogExport:
@@ -154,9 +157,11 @@ def export_log(service: Service, caller: Caller, wanted: Wanted) -> LogExport:
     """
     question = wanted.question.checked()
     formats = _formats(wanted)
+    # Made before, so that the export has it on record.
+    reports = _reports(service, caller, wanted)
     decision = service.spine.announce(caller, EXPORT)
     with service.spine.concerning(caller, EXPORT, decision):
-        package = _package(service, caller, replace(wanted, question=question), formats)
+        package = _package(service, caller, replace(wanted, question=question), formats, reports)
     return LogExport(service, caller, decision, package, ".".join(sorted(formats)) or EXACT)
 
 
@@ -170,7 +175,30 @@ def _formats(wanted: Wanted) -> tuple[str, ...]:
     return tuple(name for name in formats if name != EXACT)
 
 
-def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[str, ...]) -> Package:
+def _reports(service: Service, caller: Caller, wanted: Wanted) -> Mapping[str, bytes]:
+    if not wanted.reports:
+        return {}
+    if wanted.pseudonyms:
+        raise InvalidInput.at("report", "names people by their ids, which pseudonyms are to hide")
+    question = wanted.question
+    asked = WantedReport(
+        since=question.since,
+        until=question.until,
+        department=question.department,
+        languages=wanted.reports,
+        formats=tuple(FORMATS),
+    )
+    made = make_report(service, caller, asked)
+    return {f"report.{file.language}.{file.format}": file.content for file in made}
+
+
+def _package(
+    service: Service,
+    caller: Caller,
+    wanted: Wanted,
+    formats: tuple[str, ...],
+    reports: Mapping[str, bytes],
+) -> Package:
     service.audit.drain()
     signing, store, question = service.signing, service.store, wanted.question
     log = signing.audit
@@ -192,6 +220,7 @@ def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[st
         facts=_facts(service, caller, at),
         scratch=_scratch(service),
         pseudonyms=pseudonyms(store, service.random(_KEY_BYTES)) if wanted.pseudonyms else None,
+        reports=reports,
     )
     return Package(
         store,

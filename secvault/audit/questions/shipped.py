@@ -226,6 +226,7 @@ _ALL = (
             "key.export",
             "key.backup",
             "audit.export",
+            "audit.report",
         ),
         {
             **_PLACED,

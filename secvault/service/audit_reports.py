@@ -1,0 +1,193 @@
+"""The access report over the log: made, and on record with what was made.
+
+Making it is reading the log, allowed to the same people. The intent is on record before it, the
+SHA-256 of the file after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from types import MappingProxyType
+
+from sqlalchemy import Connection
+
+from secvault.access.vocabulary import DEPARTMENTS
+from secvault.audit import checkpoints
+from secvault.audit.question import Question
+from secvault.audit.questions.saved import Asked
+from secvault.audit.range_file import span_of
+from secvault.audit.reports.controls import controls
+from secvault.audit.reports.document import Contents, Named, Outside, document
+from secvault.audit.reports.pdf import report_pdf
+from secvault.audit.reports.period import Period, month_of
+from secvault.audit.reports.table import Sources, make_tables
+from secvault.audit.reports.words import words
+from secvault.audit.reports.workbook import report_xlsx
+from secvault.audit.verify import verify
+from secvault.crypto.canonical import JsonValue
+from secvault.errors import InvalidInput
+from secvault.service.audit_idle import idle_rows
+from secvault.service.audit_personal import networks_for
+from secvault.service.circumstances import after_hours
+from secvault.service.reviews import population
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+
+REPORT = Operation("audit.read", "it", "log", "it/audit", kind="audit.report")
+_PEOPLE = Operation("person.read", "it", "people", "it/people")
+
+Render = Callable[[Mapping[str, JsonValue], str], bytes]
+
+FORMATS: Mapping[str, tuple[str, Render]] = MappingProxyType(
+    {
+        "pdf": ("application/pdf", report_pdf),
+        "xlsx": (
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            report_xlsx,
+        ),
+    }
+)
+"""By name: the media type, and what writes it."""
+
+
+@dataclass(frozen=True)
+class WantedReport:
+    """What somebody wants a report of.
+
+    month: such as 2026-10, by the clocks of the company; or since and until, microseconds UTC,
+    None for the ends of the log. department: empty for all. languages, formats: a file for each
+    of both. names: False leaves names of people out; else they are shown where the reader may see
+    them.
+    """
+
+    month: str = ""
+    since: int | None = None
+    until: int | None = None
+    department: str = ""
+    languages: tuple[str, ...] = ("en",)
+    formats: tuple[str, ...] = ("pdf",)
+    names: bool = True
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    """One file. name: to keep it under. digest: SHA-256, hexadecimal, as the log has it."""
+
+    name: str
+    format: str
+    language: str
+    media_type: str
+    content: bytes
+    digest: str
+
+
+def make_report(service: Service, caller: Caller, wanted: WantedReport) -> tuple[ReportFile, ...]:
+    """The report as files, each on record with its digest. It verifies the whole log on the way.
+
+    Raises Refused, InvalidInput, Damaged when the log contradicts its checkpoints.
+    """
+    period = _period(service, wanted)
+    if wanted.department and wanted.department not in DEPARTMENTS:
+        raise InvalidInput.at("department", f"must be one of {', '.join(DEPARTMENTS)}")
+    for language in wanted.languages:
+        words(language)
+    for name in wanted.formats:
+        if name not in FORMATS:
+            raise InvalidInput.at("format", f"must be one of {', '.join(FORMATS)}")
+    decision = service.spine.announce(caller, REPORT)
+    with service.spine.concerning(caller, REPORT, decision):
+        made_of = document(_contents(service, caller, wanted, period))
+        files = tuple(
+            _file(made_of, period, wanted, name, language)
+            for name in wanted.formats
+            for language in wanted.languages
+        )
+    for file in files:
+        detail: dict[str, str | int | bool] = {
+            "format": file.format,
+            "language": file.language,
+            "digest": file.digest,
+            "bytes": len(file.content),
+        }
+        if period.month:
+            detail["month"] = period.month
+        service.spine.conclude(caller, REPORT, decision, Outcome(None, detail=detail))
+    return files
+
+
+def _period(service: Service, wanted: WantedReport) -> Period:
+    zone = service.settings.conditions.business_hours.time_zone
+    if wanted.month:
+        if wanted.since is not None or wanted.until is not None:
+            raise InvalidInput.at("month", "give a month, or since and until, not both")
+        return month_of(wanted.month, zone)
+    since, until = wanted.since, wanted.until
+    if since is not None and until is not None and since >= until:
+        raise InvalidInput.at("until", "must be after since")
+    return Period(since, until, zone)
+
+
+def _file(
+    made_of: Mapping[str, JsonValue],
+    period: Period,
+    wanted: WantedReport,
+    name: str,
+    language: str,
+) -> ReportFile:
+    media_type, render = FORMATS[name]
+    content = render(made_of, language)
+    parts = ["access-report", period.month or "period", wanted.department]
+    stem = "-".join(part for part in parts if part)
+    digest = sha256(content).hexdigest()
+    return ReportFile(f"{stem}.{language}.{name}", name, language, media_type, content, digest)
+
+
+def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Period) -> Contents:
+    service.audit.drain()
+    settings, store, signer = service.settings, service.store, service.signing.audit
+    hours = after_hours(settings)
+    checked = verify(store, [signer.verifier()], origin=signer.name)
+    signed = (
+        checkpoints.sign_head(store, service.clock, signer, origin=signer.name)
+        if checked.intact
+        else checkpoints.newest_checkpoint(store)
+    )
+    asked = Asked(department=wanted.department, since=period.since, until=period.until, hours=hours)
+    with store.read() as connection:
+        idle = idle_rows(service, connection, None)
+        named = _named(service, caller, connection) if wanted.names else None
+        question = Question(since=period.since, until=period.until)
+        span = span_of(connection, question, checked.size)
+    sources = Sources(store, asked, idle, partial(networks_for, service, caller))
+    tables, totals = make_tables(sources)
+    return Contents(
+        organisation=settings.organisation,
+        vault=service.keyring.vault_id,
+        origin=signer.name,
+        period=period,
+        department=wanted.department,
+        hours=hours.said,
+        made_at=service.clock.micros(),
+        made_by=caller.principal.subject,
+        named=named,
+        checked=checked,
+        checkpoint=signed,
+        entries=(span.first, span.after),
+        tables=tables,
+        totals=totals,
+        outside=_outside(service),
+        controls=controls(),
+    )
+
+
+def _outside(_service: Service) -> tuple[Outside, ...]:
+    return ()
+
+
+def _named(service: Service, caller: Caller, connection: Connection) -> Named | None:
+    if not service.spine.ask(caller, _PEOPLE).allowed:
+        return None
+    return population.register(connection).display_name
