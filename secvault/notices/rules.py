@@ -14,6 +14,7 @@ from secvault.audit.leaf import StoredEvent
 from secvault.notices.review_rules import glass, review, reviewed
 from secvault.notices.telling import Rule, Telling
 
+_JOBS = "system:jobs"
 _DAY = 24 * 60 * 60 * 1_000_000
 PRIVILEGED = frozenset(
     {
@@ -267,6 +268,22 @@ def _policy(stored: StoredEvent) -> Telling | None:
     )
 
 
+def _report(stored: StoredEvent) -> Telling | None:
+    # The one that the calendar asks for; who makes one by hand knows it.
+    detail = stored.event.detail
+    if stored.event.actor.subject != _JOBS or "month" not in detail:
+        return None
+    # Once for all languages and formats, also when it was made again.
+    month = str(detail["month"])
+    return Telling(
+        "report_made",
+        f"report_made:{month}",
+        administrators=True,
+        auditors=True,
+        facts={"month": month},
+    )
+
+
 def _acting_person(stored: StoredEvent) -> str:
     actor = stored.event.actor
     return actor.id if actor.kind == "user" else ""
@@ -293,6 +310,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("person.disable", "ok"): _person_disabled,
         ("grant.add", "ok"): _grant,
         ("policy.apply", "ok"): _policy,
+        ("audit.report", "ok"): _report,
         ("grant.request", "ok"): _grant,
         ("grant.activate", "ok"): _activated,
         ("grant.warn", "ok"): _ends,

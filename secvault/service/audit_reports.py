@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import sha256
 from types import MappingProxyType
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from secvault.access.vocabulary import DEPARTMENTS
 from secvault.audit import checkpoints
@@ -20,7 +20,7 @@ from secvault.audit.question import Question
 from secvault.audit.questions.saved import Asked
 from secvault.audit.range_file import span_of
 from secvault.audit.reports.controls import controls
-from secvault.audit.reports.document import Contents, Named, Outside, document
+from secvault.audit.reports.document import Contents, Named, Outside, WorkingHours, document
 from secvault.audit.reports.pdf import report_pdf
 from secvault.audit.reports.period import Period, month_of
 from secvault.audit.reports.table import Sources, make_tables
@@ -33,8 +33,10 @@ from secvault.service.audit_idle import idle_rows
 from secvault.service.audit_personal import networks_for
 from secvault.service.circumstances import after_hours
 from secvault.service.reviews import population
+from secvault.service.reviews.population import Register
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.store.tables import token
 
 REPORT = Operation("audit.read", "it", "log", "it/audit", kind="audit.report")
 _PEOPLE = Operation("person.read", "it", "people", "it/people")
@@ -158,10 +160,12 @@ def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Pe
     asked = Asked(department=wanted.department, since=period.since, until=period.until, hours=hours)
     with store.read() as connection:
         idle = idle_rows(service, connection, None)
-        named = _named(service, caller, connection) if wanted.names else None
+        everybody = population.register(connection)
+        named = _named(service, caller, everybody) if wanted.names else None
+        held = len(everybody.people) + len(everybody.systems) + _tokens(connection)
         question = Question(since=period.since, until=period.until)
         span = span_of(connection, question, checked.size)
-    sources = Sources(store, asked, idle, partial(networks_for, service, caller))
+    sources = Sources(store, asked, idle, held, partial(networks_for, service, caller))
     tables, totals = make_tables(sources)
     return Contents(
         organisation=settings.organisation,
@@ -169,7 +173,7 @@ def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Pe
         origin=signer.name,
         period=period,
         department=wanted.department,
-        hours=hours.said,
+        hours=_working_hours(service),
         made_at=service.clock.micros(),
         made_by=caller.principal.subject,
         named=named,
@@ -187,7 +191,19 @@ def _outside(_service: Service) -> tuple[Outside, ...]:
     return ()
 
 
-def _named(service: Service, caller: Caller, connection: Connection) -> Named | None:
+def _working_hours(service: Service) -> WorkingHours:
+    said = service.settings.conditions.business_hours
+    return WorkingHours(tuple(said.days), tuple(said.hours), said.time_zone, len(said.holidays))
+
+
+def _tokens(connection: Connection) -> int:
+    found = connection.scalar(
+        select(func.count()).select_from(token).where(token.c.revoked_at.is_(None))
+    )
+    return int(found or 0)
+
+
+def _named(service: Service, caller: Caller, everybody: Register) -> Named | None:
     if not service.spine.ask(caller, _PEOPLE).allowed:
         return None
-    return population.register(connection).display_name
+    return everybody.display_name

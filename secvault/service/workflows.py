@@ -14,7 +14,14 @@ from secvault.backup.run import Run
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
-from secvault.service import authentication, backups, drills, notice_delivery, separation_review
+from secvault.service import (
+    audit_monthly,
+    authentication,
+    backups,
+    drills,
+    notice_delivery,
+    separation_review,
+)
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.record_imports.requests import IMPORT
@@ -28,14 +35,14 @@ from secvault.store import tables
 
 BACKUP = "backup"
 DRILL = "drill"
-SEPARATION, REVIEW = "separation", "review"
+SEPARATION, REVIEW, REPORT = "separation", "review", "report"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 """Who breaks a rule of separation by now, also by what only time has brought."""
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, and what
-    has been kept for long enough is listed.
+    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, what has
+    been kept for long enough is listed, and the log is reported on.
     """
     plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
@@ -52,7 +59,13 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
         if due.schedule
         else ()
     )
-    return (*plans, *reviews, NIGHTLY, *proposals)
+    report = service.settings.audit.reports
+    reports = (
+        (Schedule(REPORT, "monthly", report.schedule, report.time_zone, report.missed),)
+        if report.schedule
+        else ()
+    )
+    return (*plans, *reviews, NIGHTLY, *proposals, *reports)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -75,6 +88,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         # What keeps an import from going on is on its row; only a store out of reach is waited for.
         Workflow(IMPORT, (Step("import", _in(service, _import), retries=6, wait=5.0),)),
         Workflow(MIGRATE, (Step("migrate", _in(service, _migrate), retries=6, wait=5.0),)),
+        Workflow(REPORT, (Step("report", _in(service, _report), retries=4, wait=30.0),)),
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
         Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
@@ -201,6 +215,11 @@ def _migrate(service: Service, context: JobContext) -> JsonValue:
 def _start_review(service: Service, context: JobContext) -> JsonValue:
     begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
     return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
+
+
+def _report(service: Service, context: JobContext) -> JsonValue:
+    month, files = audit_monthly.report_month(service, _jobs_caller(), context.job)
+    return {"month": month, "files": [*files]}
 
 
 def _propose_retention(service: Service, context: JobContext) -> JsonValue:

@@ -24,7 +24,9 @@ MOST_PROBLEMS = 20
 LOG = "log"
 """What the verdict on the log is called as evidence of a control."""
 
-SUBJECTS = frozenset({"who", "subject", "asked_by", "approved_by", "refused_by", "done_by", "id"})
+SUBJECTS = frozenset(
+    {"who", "subject", "asked_by", "approved_by", "refused_by", "done_by", "id", "person"}
+)
 """Columns that name somebody."""
 MOMENTS = frozenset(
     {
@@ -62,6 +64,16 @@ class Outside:
 
 
 @dataclass(frozen=True)
+class WorkingHours:
+    """When the company works, as its settings say it. holidays: how many there are."""
+
+    days: tuple[str, ...]
+    spans: tuple[str, ...]
+    zone: str
+    holidays: int
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a report is made of.
 
@@ -76,7 +88,7 @@ class Contents:
     origin: str
     period: Period
     department: str
-    hours: str
+    hours: WorkingHours
     made_at: int
     made_by: str
     named: Named | None
@@ -103,7 +115,12 @@ def document(of: Contents) -> dict[str, JsonValue]:
         "until": None if period.until is None else told(period.until, zone),
         "zone": zone,
         "department": of.department,
-        "hours": of.hours,
+        "hours": {
+            "days": [*of.hours.days],
+            "spans": [*of.hours.spans],
+            "zone": of.hours.zone,
+            "holidays": of.hours.holidays,
+        },
         "made_at": told(of.made_at, zone),
         "made_by": _subject(of.made_by, of.named),
         "names": of.named is not None,
@@ -198,6 +215,8 @@ def _cell(column: str, value: Value, of: Contents) -> JsonValue:
         return ""
     if column in MOMENTS and isinstance(value, str):
         return dict(told(_micros(value), of.period.zone))
+    if column == "person":
+        return _subject(f"user:{value}", of.named)
     if column in SUBJECTS and isinstance(value, str):
         return ", ".join(_subject(one, of.named) for one in value.split(", "))
     return value

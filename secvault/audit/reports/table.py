@@ -53,12 +53,15 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
         "accounts": (
             Question(
                 kinds=(
+                    "activation.complete",
                     "person.create",
                     "person.disable",
                     "person.enable",
                     "service_account.create",
                     "service_account.disable",
                     "factor.enrol",
+                    "recovery.enrol",
+                    "recovery.make",
                     "factor.remove",
                     "factor.reset",
                     "password.reset",
@@ -71,7 +74,7 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
                 ),
                 outcome="ok",
             ),
-            ("seq", "time", "who", "what", "on", "approval", "reason"),
+            ("seq", "time", "who", "what", "person", "on", "approval", "reason"),
         ),
         "reviews": (
             Question(
@@ -151,12 +154,14 @@ class Table:
 class Sources:
     """What tables are made from. asked: the period, the department, the hours of work.
 
-    idle: who lies idle now, which the log alone does not know. networks: as saved questions take.
+    idle: who lies idle now, which the log alone does not know. held: of how many accounts and
+    tokens. networks: as saved questions take.
     """
 
     store: Store
     asked: Asked
     idle: Sequence[Row]
+    held: int
     networks: Networks
 
 
@@ -204,7 +209,7 @@ def _answered(key: str, name: str, sources: Sources) -> Table:
     saved = SHIPPED[name]
     question, columns = saved.question(sources.asked), tuple(saved.columns)
     if name == DORMANT:
-        table = _of_rows(key, columns, sources.idle, len(sources.idle))
+        table = _of_rows(key, columns, sources.idle, sources.held)
     elif saved.rows is None:
         # Local time stands beside each moment anyway.
         shown = tuple(column for column in columns if column != "local_time")

@@ -75,7 +75,7 @@ class _Book:
             "until": both(report["until"]) or said["now"],
             "zone": report["zone"],
             "department": report["department"] or said["all_departments"],
-            "hours": report["hours"],
+            "hours": hours_of(report["hours"], self._words),
             "made_at": both(report["made_at"]),
             "made_by": report["made_by"],
             "program": report["program"],
@@ -186,6 +186,16 @@ class _Book:
 
     def _said(self, value: JsonValue) -> JsonValue:
         return self._words["values"].get(value, value) if isinstance(value, str) else value
+
+
+def hours_of(hours: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """What counts as after hours."""
+    return str(said["report"]["outside_of"]).format(
+        days=", ".join(said["days"].get(day, day) for day in hours["days"]),
+        spans=", ".join(hours["spans"]),
+        zone=hours["zone"],
+        holidays=hours["holidays"],
+    )
 
 
 def both(moment: Any) -> str:
