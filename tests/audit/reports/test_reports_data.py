@@ -22,6 +22,8 @@ from secvault.audit.reports.words import LANGUAGES, words
 from secvault.clock import micros_of
 from secvault.errors import InvalidInput
 
+ALIKE = frozenset({"controls.pci", "report.question"})
+"""What has the same name in both languages."""
 _PLACES = re.compile(r"\{[a-z]+\}")
 _VIETNAMESE = re.compile("[ăâđêôơưĂÂĐÊÔƠƯ\u1ea0-\u1ef9àáãèéìíòóõùúýÀÁÃÈÉÌÍÒÓÕÙÚÝ]")
 
@@ -43,7 +45,7 @@ def test_every_text_has_its_vietnamese_with_the_same_places() -> None:
         assert text, key
         assert vietnamese[key], key
         assert sorted(_PLACES.findall(text)) == sorted(_PLACES.findall(vietnamese[key])), key
-        if len(text.split()) > 2 and "secvault audit ask" not in text:
+        if key not in ALIKE and len(text.split()) > 2:
             assert _VIETNAMESE.search(vietnamese[key]), key
             assert text != vietnamese[key], key
     with pytest.raises(InvalidInput):
