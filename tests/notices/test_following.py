@@ -20,6 +20,7 @@ from secvault.service import (
     provided_roles,
     systems,
 )
+from secvault.service.audit_reports import WantedReport, make_report
 from secvault.service.leaked_tokens import report_leak
 from secvault.service.spine import Caller
 from tests.notices.conftest import Office, office_of, told_by
@@ -284,4 +285,17 @@ def test_a_change_of_the_policy_is_told_to_administrators_and_auditors_and_its_f
     admin, auditor = (f"person:{person(office, name)}" for name in ("admin", "auditor"))
     assert sorted(noted(office)) == sorted(
         ("policy_changed", who) for who in (admin, auditor, "channel:ops")
+    )
+
+
+def test_auditors_and_administrators_are_told_once_of_the_report_by_the_calendar(
+    office: Office,
+) -> None:
+    month = WantedReport(month="2026-08", languages=("en", "vi"), names=False)
+    make_report(office.service, operator(office), month)
+    make_report(office.service, Caller(authentication.jobs()), month)
+    office.tell()
+    admin, auditor = (f"person:{person(office, name)}" for name in ("admin", "auditor"))
+    assert sorted(noted(office)) == sorted(
+        ("report_made", who) for who in (admin, auditor, "channel:ops")
     )

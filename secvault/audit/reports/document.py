@@ -214,7 +214,7 @@ def _cell(column: str, value: Value, of: Contents) -> JsonValue:
     if value in ("", None):
         return ""
     if column in MOMENTS and isinstance(value, str):
-        return dict(told(_micros(value), of.period.zone))
+        return told(_micros(value), of.period.zone)
     if column == "person":
         return _subject(f"user:{value}", of.named)
     if column in SUBJECTS and isinstance(value, str):

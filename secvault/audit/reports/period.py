@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from secvault.clock import micros_of, moment
+from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
@@ -44,7 +45,7 @@ def month_before(at: int, zone: str) -> str:
     return f"{first - timedelta(days=1):%Y-%m}"
 
 
-def told(micros: int, zone: str) -> dict[str, str]:
+def told(micros: int, zone: str) -> dict[str, JsonValue]:
     """A moment for people, to the second: by the clocks of the zone, and in UTC."""
     at = moment(micros)
     local = at.astimezone(ZoneInfo(zone)).isoformat(sep=" ", timespec="seconds")

@@ -243,7 +243,7 @@ def _log_use(sources: Sources) -> Table:
             at = (event.actor.subject, event.kind, event.outcome)
             used[at] += 1
             last[at] = stored.t
-    rows = [
+    rows: list[Row] = [
         {"who": who, "what": what, "outcome": ended, "times": times, "last": timestamp(last[at])}
         for at, times in sorted(used.items(), key=lambda one: (-one[1], one[0]))
         for who, what, ended in [at]
