@@ -7,13 +7,16 @@ much as the first and nothing moves under the reader.
 from __future__ import annotations
 
 import unicodedata
+from contextlib import closing
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, union_all
 
+from secvault.audit import entries
 from secvault.audit.catalogue import KINDS
 from secvault.audit.event import OUTCOMES, Outcome
 from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.windows import windows
 from secvault.errors import InvalidInput
 from secvault.store.engine import Store
 from secvault.store.tables import audit_event
@@ -70,10 +73,8 @@ def page(
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput.at("limit", f"must be from 1 to {MAX_PAGE}")
     with store.read() as connection:
-        bounds = _bounds(connection, question, after, newest_first=newest_first)
         # One more than asked for tells whether a next page exists.
-        statement = _statement(connection, question, bounds, limit + 1, newest_first=newest_first)
-        rows = connection.execute(statement).all()
+        rows = _rows(connection, question, after, limit + 1, newest_first=newest_first)
     events = tuple(decode(row.body, seq=row.seq) for row in rows[:limit])
     return Page(events, events[-1].seq if len(rows) > limit else None)
 
@@ -81,8 +82,33 @@ def page(
 def event_at(store: Store, seq: int) -> StoredEvent | None:
     """The event with this sequence number, or None. Raises Damaged if it cannot be read."""
     with store.read() as connection:
-        body = connection.scalar(select(audit_event.c.body).where(audit_event.c.seq == seq))
+        body = entries.body(connection, seq)
     return None if body is None else decode(body, seq=seq)
+
+
+def _rows(
+    connection: Connection,
+    question: Question,
+    after: int | None,
+    limit: int,
+    *,
+    newest_first: bool,
+) -> list[Row[tuple[int, bytes]]]:
+    rows: list[Row[tuple[int, bytes]]] = []
+    since, until = question.since, question.until
+    parts = windows(connection, newest_first=newest_first, after=after, since=since, until=until)
+    with closing(parts):
+        for part in parts:
+            asked = part.connection
+            bounds = _bounds(asked, question, after, newest_first=newest_first)
+            if part.start:
+                bounds.append(audit_event.c.seq >= part.start)
+            left = limit - len(rows)
+            statement = _statement(asked, question, bounds, left, newest_first=newest_first)
+            rows += asked.execute(statement).all()
+            if len(rows) == limit:
+                break
+    return rows
 
 
 def _bounds(

@@ -13,13 +13,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, TextClause, text
 
+from secvault.audit import verify_archives
 from secvault.audit.append import LOG, SERVING_COLUMNS, columns
 from secvault.audit.catalogue import LOST
 from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.verify_archives import ArchivedEntry, Fault, Unread
 from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import HASH_BYTES, Frontier, leaf_hash
 from secvault.crypto.note import NoteVerifier
@@ -30,6 +33,7 @@ MAX_PROBLEMS = 1_000
 """How many problems a report lists; the others are counted."""
 
 _CHUNK = 2_000
+_BEFORE_ALL = -(2**63)
 
 # As text, so that values of a wrong type, which SQLite stores without a word, arrive here as they
 # are and can be reported.
@@ -61,6 +65,8 @@ class AuditReport:
 
     size, root: of the events that are there. problems: the first 1,000 of `problem_count`.
     pending: events in the outbox, which enter the log next. checkpoints: how many were checked.
+    archived: events that lie in archives; unread: those of them of which only the hashes could be
+    checked, here.
     """
 
     size: int
@@ -71,6 +77,8 @@ class AuditReport:
     checkpoints: int
     intact: bool
     complete: bool
+    archived: int = 0
+    unread: int = 0
 
     @property
     def ok(self) -> bool:
@@ -100,11 +108,14 @@ def verify(
     with store.read() as connection:
         marks = _marks(connection, walk, published, tuple(verifiers), origin)
         mark = next(marks, None)
-        for row in _rows(connection, _EVENTS):
+        live = verify_archives.live_from(connection)
+        for row in chain(verify_archives.archived(connection), _events(connection, live)):
             while mark is not None and mark.size <= walk.size:
                 walk.check_root(mark)
                 mark = next(marks, None)
             walk.take(row)
+        for fault in verify_archives.left_behind(connection, live):
+            walk.take(fault)
         while mark is not None:
             walk.check_root(mark)
             mark = next(marks, None)
@@ -119,6 +130,8 @@ def verify(
         checkpoints=walk.checkpoints,
         intact=not walk.counts["integrity"],
         complete=not walk.counts["completeness"],
+        archived=live,
+        unread=walk.unread,
     )
 
 
@@ -139,7 +152,7 @@ class _Walk:
     """What one pass has seen so far. frontier: over the stored leaf hashes, each checked against
     its body. good: size at which the root was last found right, by who said so. whole: no root
     was wrong and no event missing yet, so that roots can still be compared. last_bad: the newest
-    event at fault.
+    event at fault. unread: archived events of which only the hashes were seen.
     """
 
     size: int = 0
@@ -152,6 +165,7 @@ class _Walk:
     problems: list[Problem] = field(default_factory=list)
     counts: dict[Verdict, int] = field(default_factory=lambda: {"integrity": 0, "completeness": 0})
     last_bad: int = -1
+    unread: int = 0
     cut: bool = False
 
     @property
@@ -165,8 +179,14 @@ class _Walk:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(seq, what, verdict))
 
-    def take(self, row: Row[Any]) -> None:
+    def take(self, row: Row[Any] | ArchivedEntry | Unread | Fault) -> None:
         """Check one event against itself and those before it."""
+        if isinstance(row, Fault):
+            self.report(row.seq, row.what, row.verdict)
+            return
+        if isinstance(row, Unread):
+            self._pass_over(row)
+            return
         if row.seq < self.size:
             self.report(row.seq, "an event was inserted before the first")
             return
@@ -187,6 +207,15 @@ class _Walk:
             return
         self._check_columns(row, event)
         self._check_order(event)
+
+    def _pass_over(self, unread: Unread) -> None:
+        """Go on with the leaf hash of an entry that was not read."""
+        if unread.seq != self.size:
+            self.report(self.size, f"{unread.seq - self.size} events were removed")
+            self.whole = False
+        self.frontier = self.frontier.push(unread.leaf)
+        self.size = unread.seq + 1
+        self.unread += 1
 
     def check_root(self, mark: _Mark) -> None:
         """Compare the tree with what it must be at this point."""
@@ -230,7 +259,7 @@ class _Walk:
         missing = counter - last - 1
         if missing < 0:
             self.report(event.seq, f"it is out of the order of its process {writer[1]}")
-        elif missing and (event.event.kind, event.event.count) != (LOST, missing):
+        elif missing > self.unread and (event.event.kind, event.event.count) != (LOST, missing):
             self.report(
                 event.seq,
                 f"{missing} earlier events of process {writer[1]} on {writer[0]} are missing",
@@ -297,9 +326,15 @@ def _check_head(connection: Connection, walk: _Walk) -> None:
         walk.report(None, "the time in the head of the log is not that of its newest event")
 
 
-def _rows(connection: Connection, statement: TextClause) -> Iterator[Row[Any]]:
+def _events(connection: Connection, live: int) -> Iterator[Row[Any]]:
+    """The rows of the store, without those that archives hold."""
+    return _rows(connection, _EVENTS, live - 1 if live else _BEFORE_ALL)
+
+
+def _rows(
+    connection: Connection, statement: TextClause, after: int = _BEFORE_ALL
+) -> Iterator[Row[Any]]:
     """All rows of a statement, in chunks by their first column."""
-    after = -(2**63)
     while True:
         rows = connection.execute(statement, {"after": after, "limit": _CHUNK}).all()
         yield from rows

@@ -24,6 +24,7 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_archive import audit_archive, audit_archiving, audit_leaves
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -101,10 +102,13 @@ __all__ = [
     "approval_latch",
     "approval_request",
     "attachment",
+    "audit_archive",
+    "audit_archiving",
     "audit_checkpoint",
     "audit_event",
     "audit_head",
     "audit_journal",
+    "audit_leaves",
     "audit_node",
     "audit_outbox",
     "backup_repository",
