@@ -6,7 +6,6 @@ What lies there came in once, whole, and does not change.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from secvault.errors import Conflict, Damaged, NotFound, Unavailable
-
-NAME = re.compile(r"entries-[0-9]{12,19}-[0-9]{12,19}-[0-9a-f]{16}(-[2-9])?\.sva")
-"""What an archive is called: its first entry, the one after its last, and what they hash to."""
+from secvault.errors import Damaged, Unavailable
 
 
 class ArchivePlace(Protocol):
     """Archives by name. Everything raises Unavailable when the place cannot be reached."""
 
-    def put_once(self, name: str, content: bytes, retain_until: int) -> None:
-        """Make it durable under a name that is new. retain_until: microseconds UTC, before which
-        nobody may remove it, where the place can forbid that. Raises Conflict when the name is
-        taken; what is there stays as it is.
+    def check(self) -> None:
+        """Return when the place is as it must be. Raises Conflict for a bucket that cannot lock."""
+
+    def put_once(self, name: str, content: bytes, retain_until: int) -> object:
+        """Put a file there for good, unless exactly it is there.
+
+        retain_until: microseconds UTC, before which nobody may remove it, where the place can
+        forbid that. Raises Damaged when something else is there, which stays as it is.
         """
 
-    def get(self, name: str) -> bytes:
-        """The whole content. Raises NotFound."""
+    def get(self, name: str) -> bytes | None:
+        """The file as it was first put there; None when it is not there."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,17 @@ class ArchiveFolder:
 
     folder: Path
 
-    def put_once(self, name: str, content: bytes, retain_until: int) -> None:  # noqa: ARG002
+    def check(self) -> None:
+        """See `ArchivePlace`."""
+        if not self.folder.is_dir():
+            raise Unavailable(f"the folder of the audit archives, {self.folder}, is not there")
+
+    def put_once(self, name: str, content: bytes, retain_until: int) -> object:  # noqa: ARG002
         """See `ArchivePlace`. A folder forbids nobody to remove a file."""
-        place = self._place(name)
+        self.check()
+        place = self.folder / name
         with self._named_faults():
-            self._require_folder()
-            beside = place.with_name(f"{name}.{secrets.token_hex(8)}.part")
+            beside = self.folder / f".{name}.{secrets.token_hex(8)}.part"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
                 with os.fdopen(os.open(beside, flags, 0o400), "wb") as file:
@@ -57,7 +62,8 @@ class ArchiveFolder:
                 # Unlike a renaming, it never takes the place of a file that is there.
                 place.hardlink_to(beside)
             except FileExistsError:
-                raise Conflict(f"{place} is there already") from None
+                if place.read_bytes() != content:
+                    raise Damaged(f"{place} holds something else") from None
             finally:
                 beside.unlink(missing_ok=True)
             handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -65,26 +71,15 @@ class ArchiveFolder:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+        return None
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str) -> bytes | None:
         """See `ArchivePlace`."""
-        place = self._place(name)
         with self._named_faults():
             try:
-                return place.read_bytes()
+                return (self.folder / name).read_bytes()
             except FileNotFoundError:
-                self._require_folder()
-                raise NotFound(f"there is no {place}") from None
-
-    def _place(self, name: str) -> Path:
-        # Whoever writes into the database shall not have the service read other files.
-        if not NAME.fullmatch(name):
-            raise Damaged("the database names an archive of the audit log that cannot be one")
-        return self.folder / name
-
-    def _require_folder(self) -> None:
-        if not self.folder.is_dir():
-            raise Unavailable(f"the folder of the audit archives, {self.folder}, is not there")
+                return None
 
     @contextmanager
     def _named_faults(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from secvault.audit.archive_rows import Archive
 from secvault.crypto.merkle import leaf_hash
 from secvault.crypto.secret import Secret
 from secvault.crypto.tiles import WIDTH
-from secvault.errors import Damaged, NotFound, Unavailable
+from secvault.errors import Damaged, Unavailable
+
+NAME = re.compile(r"entries-[0-9]{12,19}-[0-9]{12,19}-[0-9a-f]{16}(-[2-9])?\.sva")
+"""What an archive is called: its first entry, the one after its last, and what they hash to."""
 
 FILES = 2
 BUNDLES = 64
@@ -58,10 +62,13 @@ class Archives:
                 f"entries {archive.first} to {archive.stop - 1} of the audit log lie in archives; "
                 "set audit.retention.place to where"
             )
-        try:
-            content = self.place.get(archive.name)
-        except NotFound:
-            raise MissingArchive(f"{_named(archive)} is missing") from None
+        if not NAME.fullmatch(archive.name):
+            # Whoever writes into the database shall not have the service read other files.
+            raise Damaged(f"the database names an archive that cannot be one: {_named(archive)}")
+        content = self.place.get(archive.name)
+        if content is None:
+            self.place.check()
+            raise MissingArchive(f"{_named(archive)} is missing")
         try:
             header = archive_file.read_header(content)
             key = archive_file.open_key(header, self.key())

@@ -28,7 +28,7 @@ from secvault.crypto.merkle import leaf_hash
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.range_proof import verify_range
 from secvault.crypto.tiles import WIDTH
-from secvault.errors import ConfigurationError, Conflict, Damaged
+from secvault.errors import ConfigurationError, Damaged, Unavailable
 from secvault.store.engine import Store, in_turn
 from secvault.store.tables import audit_archive, audit_archiving, audit_event, audit_leaves
 
@@ -202,9 +202,11 @@ def _put(
     known = sha256(b"".join(leaves)).hexdigest()[:16]
     for suffix in ("", *(f"-{number}" for number in range(2, 10))):
         name = f"entries-{first:012d}-{stop:012d}-{known}{suffix}.sva"
-        with suppress(Conflict):
+        with suppress(Damaged):
             place.put_once(name, content, making.keep_until)
         lying = place.get(name)
+        if lying is None:
+            raise Unavailable(f"the archive {name} is not where it was put; try again")
         try:
             if check(lying, making, first, stop) == leaves:
                 return name, lying

@@ -57,33 +57,32 @@ def windows(
     if live:
         start = 0 if newest_first or after is None else after + 1
         stop = live if not newest_first or after is None else min(after, live)
-        found = archive_rows.archives(connection, start, stop, newest_first=newest_first)
-        for archive in found:
-            if since is not None and archive.last_t < since:
-                continue
-            if until is not None and archive.first_t >= until:
-                continue
-            yield from _copies(connection, archive, start, stop, newest_first=newest_first)
+        found = [
+            archive
+            for archive in archive_rows.archives(connection, start, stop, newest_first=newest_first)
+            if (since is None or archive.last_t >= since)
+            and (until is None or archive.first_t < until)
+        ]
+        with _in_memory() as copy:
+            for archive in found:
+                first, last = max(start, archive.first), min(stop, archive.stop)
+                places = range(first // WIDTH, -(-last // WIDTH), BUNDLES)
+                for at in reversed(places) if newest_first else places:
+                    end = min(at + BUNDLES, places.stop) * WIDTH
+                    _fill(copy, connection, archive, at * WIDTH, end)
+                    yield Window(copy, at * WIDTH)
     if not newest_first:
         yield Window(connection, live)
 
 
-def _copies(
-    connection: Connection, archive: Archive, start: int, stop: int, *, newest_first: bool
-) -> Generator[Window, None, None]:
-    first, last = max(start, archive.first) // WIDTH, -(-min(stop, archive.stop) // WIDTH)
-    places = range(first, last, BUNDLES)
-    with _in_memory() as copy:
-        for at in reversed(places) if newest_first else places:
-            copy.execute(delete(audit_event))
-            begin, end = at * WIDTH, min(at + BUNDLES, last) * WIDTH
-            for n, some in entries.archived(connection, archive, begin, end):
-                rows = (
-                    (*columns(found.seq, found.id, found.t, found.event), found.body)
-                    for found in (decode(body, seq=seq) for seq, body in enumerate(some, n * WIDTH))
-                )
-                copy.exec_driver_sql(_INSERT, list(rows))
-            yield Window(copy, begin)
+def _fill(
+    copy: Connection, connection: Connection, archive: Archive, start: int, stop: int
+) -> None:
+    copy.execute(delete(audit_event))
+    for n, bodies in entries.archived(connection, archive, start, stop):
+        events = (decode(body, seq=seq) for seq, body in enumerate(bodies, n * WIDTH))
+        rows = [(*columns(one.seq, one.id, one.t, one.event), one.body) for one in events]
+        copy.exec_driver_sql(_INSERT, rows)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.attachments import AttachmentSettings
+from secvault.config.audit_retention import AuditRetentionSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
@@ -211,6 +212,7 @@ class AuditSettings(Section):
 
     wait_seconds: float = Field(5.0, gt=0, le=60)
     checkpoint_seconds: int = Field(60, ge=1, le=86_400)
+    retention: AuditRetentionSettings = AuditRetentionSettings()
 
 
 class RepositorySettings(Section):

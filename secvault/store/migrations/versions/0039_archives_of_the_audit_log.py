@@ -77,7 +77,7 @@ _SQLITE = (
                 WHERE first <= OLD.seq ORDER BY first DESC LIMIT 1), 0)
             OR NOT coalesce((SELECT substr(hashes, OLD.seq % 256 * 32 + 1, 32) = OLD.leaf_hash
                 FROM audit_leaves WHERE n = OLD.seq / 256), 0)
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",  # noqa: S608
+        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
     f"""CREATE TRIGGER audit_archive_follows BEFORE INSERT ON audit_archive
         WHEN NEW.first <> (SELECT coalesce(max(stop), 0) FROM audit_archive)
         BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
