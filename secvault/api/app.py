@@ -19,6 +19,7 @@ from secvault.api import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_proofs,
     auth_tokens,
     authzen,
@@ -224,6 +225,7 @@ def routes(
         key_usage,
         backups,
         audit,
+        audit_archives,
         audit_proofs,
     )
     for router in (*(part.router for part in parts), *transit.routers()):

@@ -352,6 +352,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.read": "format digest seq size old",
         "audit.export": "format digest",
         "audit.verify": "passed size problems first_bad reason",
+        "audit.archive": "old size bytes digest target reason",
         "audit.checkpoint": "size origin target",
         # The vault as a whole
         "vault.init": "seal shares threshold",

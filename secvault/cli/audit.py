@@ -219,6 +219,8 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "root": report.root.hex(),
             "checkpoints": report.checkpoints,
             "pending": report.pending,
+            "archived": report.archived,
+            "unread": report.unread,
             "first_bad_seq": report.first_bad_seq,
             "problem_count": report.problem_count,
             "problems": problems,
@@ -233,6 +235,8 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "checkpoints checked": report.checkpoints,
             "unchanged": report.intact,
             "nothing missing": report.complete,
+            **({"in archives": report.archived} if report.archived else {}),
+            **({"of these by their hashes only": report.unread} if report.unread else {}),
             **({} if report.ok else {"first bad event": report.first_bad_seq}),
         }
     )

@@ -17,6 +17,7 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_proofs,
     backup,
     break_glass,
@@ -165,6 +166,11 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
+audit.app.command(epilog="Example: secvault audit archive")(audit_archives.archive)
+audit.app.command(epilog="Example: secvault audit archives --json")(audit_archives.archives)
+audit.app.command(
+    epilog="Example: secvault audit hold --since 2025-03-01 --reason 'lawsuit 12/2026'"
+)(audit_archives.hold)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

@@ -17,6 +17,7 @@ from secvault.access import Policy
 from secvault.access.bundle import read_folder
 from secvault.access.in_force import InForce
 from secvault.access.publication import latest_version
+from secvault.audit.entries import reaching
 from secvault.audit.event import Event
 from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
@@ -51,6 +52,7 @@ from secvault.keyring.seals.seal import Wrapped
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
 from secvault.service.attachment_place import attachment_storage, local_folder
+from secvault.service.audit_archives import archives_for
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.collections_at_hand import make_room
 from secvault.service.federation import provider_settings
@@ -158,6 +160,8 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
+        archives = archives_for(settings, keyring)
+        store = reaching(store, archives)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(
             store,
@@ -196,6 +200,7 @@ def opened(
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
             attachments=attachment_storage(settings, environment),
+            archives=archives,
             providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))

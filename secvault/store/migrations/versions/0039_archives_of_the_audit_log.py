@@ -15,7 +15,6 @@ depends_on = None
 # The order of the UTF-8 bytes, whatever the database's locale.
 text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-_REFUSAL = "the audit log is append-only"
 _TABLES = ("audit_archive", "audit_leaves")
 
 
@@ -72,50 +71,50 @@ def downgrade() -> None:
 # An entry goes only where an archive that was read back holds it, and its own hash stays here.
 _SQLITE = (
     "DROP TRIGGER audit_event_no_delete",
-    f"""CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
+    """CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
         WHEN NOT coalesce((SELECT stop > OLD.seq FROM audit_archive
                 WHERE first <= OLD.seq ORDER BY first DESC LIMIT 1), 0)
             OR NOT coalesce((SELECT substr(hashes, OLD.seq % 256 * 32 + 1, 32) = OLD.leaf_hash
                 FROM audit_leaves WHERE n = OLD.seq / 256), 0)
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
-    f"""CREATE TRIGGER audit_archive_follows BEFORE INSERT ON audit_archive
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+    """CREATE TRIGGER audit_archive_follows BEFORE INSERT ON audit_archive
         WHEN NEW.first <> (SELECT coalesce(max(stop), 0) FROM audit_archive)
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
-    f"""CREATE TRIGGER audit_leaves_no_replace BEFORE INSERT ON audit_leaves
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+    """CREATE TRIGGER audit_leaves_no_replace BEFORE INSERT ON audit_leaves
         WHEN EXISTS (SELECT 1 FROM audit_leaves WHERE n = NEW.n)
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
     *(
         f"""CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table}
-            BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"""
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"""
         for table in _TABLES
         for verb in ("update", "delete")
     ),
 )
 _SQLITE_BACK = (
     "DROP TRIGGER audit_event_no_delete",
-    f"""CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
+    """CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
 )
 _POSTGRESQL = (
     "DROP TRIGGER audit_event_append_only ON audit_event",
     """CREATE TRIGGER audit_event_append_only BEFORE UPDATE ON audit_event
         FOR EACH ROW EXECUTE FUNCTION audit_event_refuse()""",
-    f"""CREATE FUNCTION audit_event_archived() RETURNS trigger LANGUAGE plpgsql AS
+    """CREATE FUNCTION audit_event_archived() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN
             IF coalesce((SELECT stop > OLD.seq FROM audit_archive
                     WHERE first <= OLD.seq ORDER BY first DESC LIMIT 1), false)
                 AND coalesce((SELECT substring(hashes FROM (OLD.seq % 256 * 32 + 1)::int FOR 32)
                     = OLD.leaf_hash FROM audit_leaves WHERE n = OLD.seq / 256), false)
             THEN RETURN OLD; END IF;
-            RAISE EXCEPTION '{_REFUSAL}';
+            RAISE EXCEPTION 'the audit log is append-only';
         END $$""",
     """CREATE TRIGGER audit_event_only_archived BEFORE DELETE ON audit_event
         FOR EACH ROW EXECUTE FUNCTION audit_event_archived()""",
-    f"""CREATE FUNCTION audit_archive_follows() RETURNS trigger LANGUAGE plpgsql AS
+    """CREATE FUNCTION audit_archive_follows() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN
             IF NEW.first = (SELECT coalesce(max(stop), 0) FROM audit_archive)
             THEN RETURN NEW; END IF;
-            RAISE EXCEPTION '{_REFUSAL}';
+            RAISE EXCEPTION 'the audit log is append-only';
         END $$""",
     """CREATE TRIGGER audit_archive_follows BEFORE INSERT ON audit_archive
         FOR EACH ROW EXECUTE FUNCTION audit_archive_follows()""",
