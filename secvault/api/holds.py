@@ -39,8 +39,8 @@ class NewHold(BaseModel):
     target: str = Field(
         "",
         max_length=200,
-        description="A person's number, a data subject, a record's id, the moment from which on the "
-        "log is held (RFC 3339); empty for a collection.",
+        description="A person's number, a data subject, a record's id, the moment from which on "
+        "the log is held (RFC 3339); empty for a collection.",
     )
     reason: Reason
 

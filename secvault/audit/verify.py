@@ -243,7 +243,7 @@ class _Walk:
             return published
         return max(published, self.good.get("checkpoint", 0))
 
-    def _check_columns(self, row: Row[Any], event: StoredEvent) -> None:
+    def _check_columns(self, row: Row[Any] | ArchivedEntry, event: StoredEvent) -> None:
         said = columns(event.seq, event.id, event.t, event.event)
         for name, stored, right in zip(SERVING_COLUMNS, row, said, strict=False):
             if stored != right:

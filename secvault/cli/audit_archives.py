@@ -1,4 +1,4 @@
-"""`secvault audit archive`, `archives`, `hold`: old entries of the log, sealed and still provable."""
+"""`secvault audit archive`, `archives`, `hold`: old entries of the log, sealed and provable."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from secvault.store.tables import legal_hold
 
 
 class HoldKind(StrEnum):
-    """What a hold is on: somebody in every collection, one thing of a collection, or the audit log."""
+    """What a hold is on: somebody everywhere, one thing of a collection, or the audit log."""
 
     PERSON = "person"
     SUBJECT = "subject"

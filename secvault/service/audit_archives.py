@@ -1,4 +1,4 @@
-"""Operations on the archives of the audit log: move what is old enough there, list what is there."""
+"""Operations on the archives of the audit log: move there what is old enough, list them."""
 
 from __future__ import annotations
 
@@ -121,8 +121,9 @@ def _enter(service: Service, caller: Caller, written: Written) -> bool:
 
     # In one transaction with its audit entry: after a kill there are both or none.
     def act(connection: Connection) -> Outcome[bool]:
-        if not archiving.keep(connection, written):
-            return Outcome(False, count=0)
+        kept = archiving.keep(connection, written)
+        if not kept:
+            return Outcome(kept, count=0)
         detail: dict[str, str | int | bool] = {
             "old": archive.first,
             "size": archive.stop,
@@ -130,7 +131,7 @@ def _enter(service: Service, caller: Caller, written: Written) -> bool:
             "digest": archive.digest.hex(),
             "target": archive.name,
         }
-        return Outcome(True, count=archive.stop - archive.first, detail=detail)
+        return Outcome(kept, count=archive.stop - archive.first, detail=detail)
 
     return service.spine.change(caller, ARCHIVE, act)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import Connection, func, select, text
@@ -29,7 +34,7 @@ from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.crypto.tiles import Tile
 from secvault.errors import Damaged, SecvaultError, Unavailable
-from secvault.store import Store
+from secvault.store import Store, open_store
 from secvault.store.tables import audit_event
 from tests.audit.conftest import ORIGIN, STARTED
 from tests.audit.tampering import intrusion
@@ -368,9 +373,64 @@ def test_a_run_that_was_killed_while_it_removed_is_finished_and_doubles_nothing(
     assert house.verify().ok
 
 
+@pytest.mark.slow
+def test_whenever_a_run_is_killed_nothing_is_lost_or_doubled(house: House, any_url: str) -> None:
+    before = everything(house.store)
+    program = Path(__file__).with_name("archiving_process.py")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(program), any_url, str(house.folder)]
+    random = Random(7)
+    kills = 0
+    for _ in range(40):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"working\n"
+            try:
+                process.wait(random.uniform(0.0, 0.12))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+        house.archives.forget()
+        assert everything(house.store) == before
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0
+    assert kills >= 2
+    assert house.rows() == EVENTS - 1024
+    assert len([file for file in house.files() if not file.name.startswith(".")]) == 4
+    assert house.verify().ok
+
+
+def test_a_database_put_back_to_before_the_run_works_and_takes_the_same_archive(
+    log: AuditLog, house: House, tmp_path: Path
+) -> None:
+    if house.store.dialect != "sqlite":
+        pytest.skip("PostgreSQL is copied by its own programs")
+    copy = tmp_path / "copy.db"
+    with (
+        closing(sqlite3.connect(str(house.store.writer.url.database))) as live,
+        closing(sqlite3.connect(copy)) as other,
+    ):
+        live.backup(other)
+    before = everything(house.store)
+    assert house.archive(ALL) == 1
+    (file,) = house.files()
+    restored = open_store(f"sqlite:///{copy}")
+    house.archives.forget()
+    again = replace(house, store=reaching(restored, house.archives))
+    assert again.verify().ok
+    assert everything(again.store) == before
+    assert again.archive(ALL) == 1
+    assert again.files() == [file]
+    assert everything(again.store) == before
+    assert again.verify().ok
+    restored.close()
+
+
 def test_of_two_runs_at_once_one_enters_the_archive(house: House) -> None:
     one, other = house.write(ALL), house.write(ALL)
-    assert one is not None and other is not None
+    assert one is not None
+    assert other is not None
     assert house.enter(one)
     assert not house.enter(other)
     assert len(house.files()) == 1
@@ -458,7 +518,7 @@ def test_a_copy_without_its_archives_is_verified_by_the_hashes_that_it_kept(
     report = verify(any_store, [house.signer.verifier()], origin=ORIGIN)
     assert report.ok
     assert (report.size, report.archived, report.unread) == (EVENTS, 1024, 1024)
-    with pytest.raises(Unavailable, match="audit.retention.place"):
+    with pytest.raises(Unavailable, match=r"audit\.retention\.place"):
         event_at(any_store, 3)
 
 

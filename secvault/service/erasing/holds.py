@@ -26,8 +26,8 @@ def place(
 
     collection: empty for a person and for the log. target: a person's number, a data subject, a
     record's id; empty for a whole collection; for the audit log a date or time (UTC without a
-    zone), from which on its entries stay in the store and move to no archive. Nothing needs to be kept on it yet. Raises InvalidInput, NotFound,
-    Conflict, ApprovalRequired.
+    zone), from which on its entries stay in the store and move to no archive. Nothing needs to be
+    kept on it yet. Raises InvalidInput, NotFound, Conflict, ApprovalRequired.
     """
     rows.check_target(kind, collection, target)
     named = _named(service, kind, collection, target)
