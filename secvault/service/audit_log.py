@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from secvault.audit import checkpoints, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
-from secvault.audit.verify import AuditReport, verify
+from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
@@ -55,13 +55,17 @@ def read_events(
     return service.spine.read(caller, LOG, act)
 
 
-def verify_log(service: Service, caller: Caller) -> AuditReport:
+def verify_log(
+    service: Service, caller: Caller, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
 
     def act(_: object) -> Outcome[AuditReport]:
         service.audit.drain()
         signer = service.signing.audit
-        report = verify(service.store, [signer.verifier()], origin=signer.name)
+        report = verify(
+            service.store, [signer.verifier()], origin=signer.name, progress=progress
+        )
         detail: dict[str, str | int | bool] = {
             "passed": report.ok,
             "size": report.size,
@@ -74,11 +78,13 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
     return service.spine.read(caller, VERIFY, act)
 
 
-def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
+def verify_copy(
+    database: str, verifier: NoteVerifier, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
     store = open_store(database)
     try:
-        return verify(store, [verifier], origin=verifier.name)
+        return verify(store, [verifier], origin=verifier.name, progress=progress)
     finally:
         store.close()
 
