@@ -115,6 +115,11 @@ def drafts(count: int, random: Random) -> Iterator[Draft]:
 
 
 def _shape(random: Random, rare: str = "") -> Draft:
+    return draft(an_event(random, rare), id=event_id(STARTED), t=STARTED)
+
+
+def an_event(random: Random, rare: str = "") -> Event:
+    """One of the events that the log is made of. rare: a kind, instead of one drawn."""
     ((kind, outcome, _),) = random.choices(_KINDS, [weight for *_, weight in _KINDS])
     if rare:
         kind, outcome = rare, "ok"
@@ -128,8 +133,7 @@ def _shape(random: Random, rare: str = "") -> Draft:
         actor = Actor("user", f"u-{person}", f"s-{person}", ("password", "totp"), roles)
         resource = f"{department}/records/*" if kind == "record.read" else f"{department}/records"
     note = DecisionNote(f"{department}.rule", "ab" * 32, f"{random.getrandbits(128):032x}")
-    event = Event(kind, outcome, actor, resource, department, decision=note, request="0" * 32)
-    return draft(event, id=event_id(STARTED), t=STARTED)
+    return Event(kind, outcome, actor, resource, department, decision=note, request="0" * 32)
 
 
 def fill(store: Store, count: int, told: Told) -> None:

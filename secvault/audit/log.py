@@ -251,7 +251,7 @@ class AuditLog:
                 self._resolve_doubt(connection)
                 if self._journals is not None:
                     taking = self._journals.take(connection, others=others)
-                pending = take_from_outbox(connection, OUTBOX_ROWS)
+                pending = take_from_outbox(connection, OUTBOX_ROWS) if head.outbox else []
                 before = [*self._lost_event(), *taking.drafts, *pending]
                 self._append(connection, head, before, [d for w in live for d in w.drafts])
         except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
