@@ -267,7 +267,7 @@ class _Nodes:
             outside = straight(self.connection, _NODES, (level, -(2**62), 0))
             if beyond or outside:
                 what = f"there are stored hashes of level {level} over events that are not there"
-                self.walk.report(None, what, "inserted")
+                self.walk.report(self.walk.size, what, "truncated")
 
 
 def _marks(

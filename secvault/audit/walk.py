@@ -63,7 +63,9 @@ class Walk:
     """What one pass has seen so far. frontier: over the stored leaf hashes, each checked against
     its body. good: size at which the root was last found right, by who said so. whole: no root
     was wrong and no event missing yet, so that roots can still be compared. last_bad: the newest
-    event at fault. beyond: the largest mark that the log does not reach, by who said so.
+    event at fault. beyond: the largest mark that the log does not reach, by who said so. last_t,
+    last_t_at: the newest time so far, and which event has it. overtaken: the last that was found
+    to have been recorded after events that follow it.
     """
 
     size: int = 0
@@ -71,6 +73,8 @@ class Walk:
     good: dict[Source, int] = field(default_factory=dict)
     whole: bool = True
     last_t: int = 0
+    last_t_at: int = 0
+    overtaken: int = -1
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
     holes: dict[tuple[str, str], list[_Hole]] = field(default_factory=dict)
     checkpoints: int = 0
@@ -121,7 +125,7 @@ class Walk:
             self.frontier, self.size = reached, size
             for mark in marks.get(size, ()):
                 self.check_root(mark)
-        self.last_t = chunk.last_t
+        self.last_t, self.last_t_at = chunk.last_t, self.size - 1
         for node, begun, _, last in chunk.writers:
             self.counters[node, begun] = last
 
@@ -190,9 +194,12 @@ class Walk:
 
     def _check_order(self, seq: int, event: Outline) -> None:
         t = event.served[1]
-        if t < self.last_t:
-            self.report(seq, "it was recorded before its predecessor", "reordered")
-        self.last_t = max(self.last_t, t)
+        if t >= self.last_t:
+            self.last_t, self.last_t_at = t, seq
+        elif self.overtaken != self.last_t_at:
+            self.overtaken = self.last_t_at
+            what = "it was recorded after events that follow it"
+            self.report(self.last_t_at, what, "reordered")
         writer, counter = event.writer, event.counter
         last = self.counters.get(writer, -1)
         self.counters[writer] = max(counter, last)
