@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from secvault.audit import checkpoints, query
@@ -10,6 +11,7 @@ from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
+from secvault.errors import AuditUnavailable
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -43,11 +45,14 @@ class Keys:
 def read_events(
     service: Service, caller: Caller, question: Question, after: int | None, limit: int
 ) -> Events:
-    """A page of events, newest first; the first has all that was acknowledged before."""
+    """A page of events, newest first; the first has all that was acknowledged before.
+
+    While the log cannot be written (its disk is full), the newest may be missing from it.
+    """
 
     def act(_: object) -> Outcome[Events]:
         if after is None:
-            service.audit.drain()
+            _catch_up(service)
         found = query.page(service.store, question, after=after, limit=limit)
         known = Events(found.events, found.next, reasons_for(service, caller, found.events))
         return Outcome(known, count=len(found.events))
@@ -61,7 +66,7 @@ def verify_log(
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
 
     def act(_: object) -> Outcome[AuditReport]:
-        service.audit.drain()
+        _catch_up(service)
         signer = service.signing.audit
         report = verify(
             service.store, [signer.verifier()], origin=signer.name, progress=progress
@@ -76,6 +81,12 @@ def verify_log(
         return Outcome(report, detail=detail)
 
     return service.spine.read(caller, VERIFY, act)
+
+
+def _catch_up(service: Service) -> None:
+    """Have the log take what waits outside of it, unless it cannot be written now."""
+    with suppress(AuditUnavailable):
+        service.audit.drain()
 
 
 def verify_copy(
