@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import starmap
-from typing import Literal, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from secvault.audit import archive_rows
-from secvault.audit.append import columns
 from secvault.audit.archive_rows import Archive
 from secvault.audit.archives import Archives, MissingArchive, bundles_of
 from secvault.audit.entries import archives_of
-from secvault.audit.leaf import decode
+from secvault.audit.leaf import outline
+from secvault.audit.walk import Kind, Verdict
 from secvault.crypto.tiles import WIDTH
 from secvault.errors import Damaged
 from secvault.store.tables import audit_event
@@ -26,19 +26,8 @@ from secvault.store.tables import audit_event
 _NO_HASHES = bytes(archive_rows.BUNDLE_BYTES)
 
 
-class ArchivedEntry(NamedTuple):
-    """An entry as a row of the store would show it."""
-
-    seq: int
-    id: str
-    t: int
-    kind: str
-    outcome: str
-    actor: str
-    resource: str
-    department: str
-    body: bytes
-    leaf_hash: bytes
+Row = tuple[Any, ...]
+"""An entry as a row of the store would show it, in the order of `chunks.COLUMNS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +44,11 @@ class Fault:
 
     seq: int
     what: str
-    verdict: Literal["integrity", "completeness"] = "integrity"
+    kind: Kind = "altered"
+    verdict: Verdict = "integrity"
 
 
-def archived(connection: Connection) -> Iterator[ArchivedEntry | Unread | Fault]:
+def archived(connection: Connection) -> Iterator[Row | Unread | Fault]:
     """All that archives hold, in the order of the log, and what is wrong with it.
 
     Where the connection reaches no archives, as with a copy, all is unread and nothing wrong.
@@ -88,7 +78,7 @@ def left_behind(connection: Connection, live: int) -> Iterator[Fault]:
     row = audit_event.c
     known: dict[int, bytes] = {}
     for seq, found in connection.execute(
-        select(row.seq, row.leaf_hash).where(row.seq < live).order_by(row.seq)
+        select(row.seq, row.leaf_hash).where(row.seq >= 0, row.seq < live).order_by(row.seq)
     ):
         n = seq // WIDTH
         if n not in known:
@@ -99,7 +89,7 @@ def left_behind(connection: Connection, live: int) -> Iterator[Fault]:
 
 def _of_archive(
     connection: Connection, reader: Archives, archive: Archive
-) -> Iterator[ArchivedEntry | Unread | Fault]:
+) -> Iterator[Row | Unread | Fault]:
     wanted = bundles_of(archive, archive.first, archive.stop)
     known = dict(archive_rows.leaves(connection, wanted.start, wanted.stop))
     readable = reader.place is not None
@@ -108,7 +98,7 @@ def _of_archive(
             if not reader.opened(archive).whole:
                 yield Fault(archive.first, f"the archive {archive.name} was changed")
         except MissingArchive as error:
-            yield Fault(archive.first, error.detail, "completeness")
+            yield Fault(archive.first, error.detail, "missing", "completeness")
             readable = False
         except Damaged as error:
             yield Fault(archive.first, error.detail)
@@ -131,13 +121,11 @@ def _of_archive(
         yield from _rows(entries, leaves, n * WIDTH)
 
 
-def _rows(entries: list[bytes], leaves: list[bytes], first: int) -> Iterator[ArchivedEntry]:
+def _rows(entries: list[bytes], leaves: list[bytes], first: int) -> Iterator[Row]:
     for seq, (body, leaf) in enumerate(zip(entries, leaves, strict=True), first):
         try:
-            found = decode(body, seq=seq)
+            served = outline(body).served
         except Damaged:
             # Its bytes are those of the log; that they are no event is found where it is taken.
-            yield ArchivedEntry(seq, "", 0, "", "", "", "", "", body, leaf)
-            continue
-        said = columns(seq, found.id, found.t, found.event)
-        yield ArchivedEntry._make((*said, body, leaf))
+            served = ("", 0, "", "unknown", "", "", "")
+        yield seq, *served, body, leaf

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import opening, operations, outcome, record_history, show
+from secvault.cli import opening, operations, outcome, progress, record_history, show
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
@@ -109,14 +109,16 @@ def verify(
         _verify_export(export, copy, key, earlier or [], as_json=as_json)
         return
     if copy is None and not key:
-        with opening.vault(context) as (service, caller):
-            report = operations.audit_log.verify_log(service, caller)
+        with opening.vault(context) as (service, caller), progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_log(service, caller, so_far)
     elif copy is not None and key:
         if not copy.is_file():
             raise InvalidInput.at("--copy", f"{copy} is not a file")
-        report = operations.audit_log.verify_copy(
-            f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
-        )
+        verifier = operations.note.NoteVerifier.from_vkey(key.strip())
+        with progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_copy(
+                f"sqlite:///{copy.absolute()}", verifier, so_far
+            )
     else:
         raise InvalidInput.at("--key", "--copy or --export, and --key, go together")
     _print(report, as_json=as_json)
@@ -208,7 +210,8 @@ def _row(stored: StoredEvent) -> dict[str, Any]:
 
 def _print(report: AuditReport, *, as_json: bool) -> None:
     problems = [
-        {"seq": one.seq, "what": one.what, "verdict": one.verdict} for one in report.problems
+        {"seq": one.seq, "what": one.what, "verdict": one.verdict, "kind": one.kind}
+        for one in report.problems
     ]
     if as_json:
         values: dict[str, Any] = {
@@ -242,6 +245,6 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
     )
     for problem in problems[:_SHOWN_PROBLEMS]:
         where = "log" if problem["seq"] is None else f"event {problem['seq']}"
-        show.out(f"{where}: {show.cell(problem['what'])}")
+        show.out(f"{where}: {problem['kind']}: {show.cell(problem['what'])}")
     if report.problem_count > _SHOWN_PROBLEMS:
         show.out(f"and {report.problem_count - _SHOWN_PROBLEMS} more; see --json")

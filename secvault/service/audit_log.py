@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from secvault.audit import checkpoints, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
-from secvault.audit.verify import AuditReport, verify
+from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
+from secvault.errors import AuditUnavailable
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -43,11 +45,14 @@ class Keys:
 def read_events(
     service: Service, caller: Caller, question: Question, after: int | None, limit: int
 ) -> Events:
-    """A page of events, newest first; the first has all that was acknowledged before."""
+    """A page of events, newest first; the first has all that was acknowledged before.
+
+    While the log cannot be written (its disk is full), the newest may be missing from it.
+    """
 
     def act(_: object) -> Outcome[Events]:
         if after is None:
-            service.audit.drain()
+            _catch_up(service)
         found = query.page(service.store, question, after=after, limit=limit)
         known = Events(found.events, found.next, reasons_for(service, caller, found.events))
         return Outcome(known, count=len(found.events))
@@ -55,13 +60,15 @@ def read_events(
     return service.spine.read(caller, LOG, act)
 
 
-def verify_log(service: Service, caller: Caller) -> AuditReport:
+def verify_log(
+    service: Service, caller: Caller, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
 
     def act(_: object) -> Outcome[AuditReport]:
-        service.audit.drain()
+        _catch_up(service)
         signer = service.signing.audit
-        report = verify(service.store, [signer.verifier()], origin=signer.name)
+        report = verify(service.store, [signer.verifier()], origin=signer.name, progress=progress)
         detail: dict[str, str | int | bool] = {
             "passed": report.ok,
             "size": report.size,
@@ -74,11 +81,19 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
     return service.spine.read(caller, VERIFY, act)
 
 
-def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
+def _catch_up(service: Service) -> None:
+    """Have the log take what waits outside of it, unless it cannot be written now."""
+    with suppress(AuditUnavailable):
+        service.audit.drain()
+
+
+def verify_copy(
+    database: str, verifier: NoteVerifier, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
     store = open_store(database)
     try:
-        return verify(store, [verifier], origin=verifier.name)
+        return verify(store, [verifier], origin=verifier.name, progress=progress)
     finally:
         store.close()
 

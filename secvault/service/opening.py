@@ -168,7 +168,7 @@ def opened(
             clock,
             node=node,
             wait_seconds=settings.audit.wait_seconds,
-            journals=_journals(store, clock),
+            journals=_journals(store, clock, reserve=program == "web"),
         )
         closing.callback(audit.close)
         ensure_published(settings, store, clock, audit)
@@ -259,12 +259,12 @@ def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str,
     return {name: Provider(provider_settings(settings, name), clock, random) for name in declared}
 
 
-def _journals(store: Store, clock: Clock) -> Journals | None:
+def _journals(store: Store, clock: Clock, *, reserve: bool) -> Journals | None:
     """Where all processes of a vault are on one machine, as with SQLite, a file of each will do."""
     if store.dialect != "sqlite":
         return None
     database = Path(str(store.writer.url.database))
-    return Journals(database.with_name(f"{database.name}-audit"), clock)
+    return Journals(database.with_name(f"{database.name}-audit"), clock, reserve=reserve)
 
 
 def _lifecycle(kind: str, program: str) -> Event:
