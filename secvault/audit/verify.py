@@ -27,6 +27,7 @@ from secvault.audit.append import LOG
 from secvault.audit.chunks import CHUNK, COLUMNS, NODE, RANGE, Chunk
 from secvault.audit.looking import Piece, looked_over
 from secvault.audit.verify_archives import Fault, Unread
+from secvault.audit.verify_nodes import Nodes
 from secvault.audit.walk import MAX_PROBLEMS, Mark, Problem, Verdict, Walk
 from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import Frontier, root_of
@@ -42,7 +43,6 @@ __all__ = ["MAX_PROBLEMS", "AuditReport", "Problem", "Verdict", "verify"]
 _EVENTS = f"SELECT {COLUMNS} FROM audit_event WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 _BELOW = f"SELECT {COLUMNS} FROM audit_event WHERE seq < 0 ORDER BY seq LIMIT ?"  # noqa: S608
 _NEWEST = "SELECT max(seq) FROM audit_event"
-_NODES = "SELECT n, hash FROM audit_node WHERE level = ? AND n >= ? AND n < ?"
 _CHECKPOINTS = text(
     "SELECT size, root, note FROM audit_checkpoint WHERE size > :after ORDER BY size LIMIT :limit"
 )
@@ -170,7 +170,7 @@ def _pass(
         walk.take(row)
     total = _size(connection, live)
     end = min(total, _head_size(connection))
-    nodes = _Nodes(connection, walk)
+    nodes = Nodes(connection, walk)
     given: dict[int, list[Mark]] = {}
     begin = _archived(connection, walk, marks, nodes, live, end, lambda now: progress(now, total))
 
@@ -199,12 +199,7 @@ def _pass(
                     break
                 for mark in rest:
                     walk.check_root(mark)
-                hashes = [row[9] for row in rows]
-                if all(isinstance(one, bytes) for one in hashes):
-                    whole = range(0, len(hashes) - NODE + 1, NODE)
-                    nodes.take([root_of(hashes[at : at + NODE]) for at in whole])
-                else:
-                    nodes.stop()
+                nodes.take_rows(rows)
             progress(min(piece.end, total), total)
     nodes.finish()
     marks.give_back([mark for start in sorted(given) for mark in given[start]])
@@ -220,7 +215,7 @@ def _archived(
     connection: Connection,
     walk: Walk,
     marks: _Marks,
-    nodes: _Nodes,
+    nodes: Nodes,
     live: int,
     end: int,
     tell: Callable[[int], object],
@@ -277,53 +272,6 @@ def _go_on(
         marks.give_back(_walked(walk, rows, own))
         after = rows[-1][0]
         progress(min(after + 1, total), total)
-
-
-@dataclass(slots=True)
-class _Nodes:
-    """Compares the stored hashes of whole subtrees with those of the events, level by level."""
-
-    connection: Connection
-    walk: Walk
-    counts: list[int] = field(default_factory=list)
-    gathered: list[list[bytes]] = field(default_factory=list)
-    stopped: bool = False
-
-    def take(self, hashes: list[bytes], level: int = 1) -> None:
-        """The next nodes of a level, as the events have them."""
-        if not hashes or self.stopped:
-            return
-        while len(self.counts) < level:
-            self.counts.append(0)
-            self.gathered.append([])
-        start = self.counts[level - 1]
-        end = self.counts[level - 1] = start + len(hashes)
-        for n, stored in straight(self.connection, _NODES, (level, start, end)):
-            if stored != hashes[n - start]:
-                size = NODE**level
-                what = f"the stored hash over events {n * size} to {(n + 1) * size - 1} is not it"
-                self.walk.report(None, what)
-        gathered = self.gathered[level - 1]
-        gathered += hashes
-        while len(gathered) >= NODE:
-            whole, gathered[:NODE] = gathered[:NODE], []
-            self.take([root_of(whole)], level + 1)
-
-    def stop(self) -> None:
-        """Compare nothing more: the events themselves cannot be hashed."""
-        self.stopped = True
-
-    def finish(self) -> None:
-        """Report nodes that are over more events than there are."""
-        if self.stopped or not self.walk.whole or self.walk.problem_count:
-            return
-        for level in range(1, 9):
-            known = self.counts[level - 1] if level <= len(self.counts) else 0
-            beyond = straight(self.connection, _NODES, (level, known, 2**62))
-            outside = straight(self.connection, _NODES, (level, -(2**62), 0))
-            if beyond or outside:
-                what = f"there are stored hashes of level {level} over events that are not there"
-                self.walk.report(self.walk.size, what, "truncated")
 
 
 def _marks(

@@ -1,14 +1,14 @@
 """indexes of the audit log for what is frequent alone and rare together
 
 Revision: 0040
-Before: 0032
+Before: 0039
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0040"
-down_revision = "0032"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 
