@@ -11,8 +11,8 @@ from threading import Lock
 
 from secvault.audit import archive_file
 from secvault.audit.archive_file import ArchiveHeader
-from secvault.audit.archive_place import ArchivePlace
 from secvault.audit.archive_rows import Archive
+from secvault.audit.places import Place
 from secvault.crypto.merkle import leaf_hash
 from secvault.crypto.secret import Secret
 from secvault.crypto.tiles import WIDTH
@@ -43,7 +43,7 @@ class OpenArchive:
 class Archives:
     """The archives of one log. Safe for several threads."""
 
-    def __init__(self, place: ArchivePlace | None, key: Callable[[], Secret]) -> None:
+    def __init__(self, place: Place | None, key: Callable[[], Secret]) -> None:
         """place: None where the settings name none. key: the keyring's key, asked for at need."""
         self.place = place
         self.key = key

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from secvault.audit import archive_file, archive_rows, entries
 from secvault.audit.archive_file import Packing
-from secvault.audit.archive_place import ArchivePlace
 from secvault.audit.archive_rows import Archive
 from secvault.audit.archives import Archives
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.leaf import decode
+from secvault.audit.places import Place
 from secvault.audit.proofs import prove_stretch
 from secvault.crypto.aead import Random
 from secvault.crypto.checkpoint import verify_checkpoint
@@ -76,7 +76,7 @@ class Archiving:
     random: Random
 
     @property
-    def place(self) -> ArchivePlace:
+    def place(self) -> Place:
         """Raises ConfigurationError when the settings name none."""
         if self.archives.place is None:
             raise ConfigurationError("audit.retention.place: say where archives are to lie")
@@ -188,7 +188,7 @@ def check(content: bytes, making: Archiving, first: int, stop: int) -> tuple[byt
 
 
 def _put(
-    place: ArchivePlace,
+    place: Place,
     making: Archiving,
     content: bytes,
     leaves: tuple[bytes, ...],

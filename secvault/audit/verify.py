@@ -62,8 +62,8 @@ class AuditReport:
 
     size, root: of the events that are there. problems: the first 1,000 of `problem_count`.
     pending: events in the outbox, which enter the log next. checkpoints: how many were checked.
-    archived: events that lie in archives; unread: those of them of which only the hashes could be
-    checked, here.
+    archived: events that lie in archives. hashes_only: those of them of which no more than the
+    hashes could be checked here.
     """
 
     size: int
@@ -75,7 +75,7 @@ class AuditReport:
     intact: bool
     complete: bool
     archived: int = 0
-    unread: int = 0
+    hashes_only: int = 0
 
     @property
     def ok(self) -> bool:
@@ -128,7 +128,7 @@ def verify(
         intact=not walk.counts["integrity"],
         complete=not walk.counts["completeness"],
         archived=live,
-        unread=walk.unread,
+        hashes_only=walk.unread,
     )
 
 

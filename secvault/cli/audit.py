@@ -223,7 +223,7 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "checkpoints": report.checkpoints,
             "pending": report.pending,
             "archived": report.archived,
-            "unread": report.unread,
+            "hashes_only": report.hashes_only,
             "first_bad_seq": report.first_bad_seq,
             "problem_count": report.problem_count,
             "problems": problems,
@@ -239,7 +239,7 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "unchanged": report.intact,
             "nothing missing": report.complete,
             **({"in archives": report.archived} if report.archived else {}),
-            **({"of these by their hashes only": report.unread} if report.unread else {}),
+            **({"of these by their hashes only": report.hashes_only} if report.hashes_only else {}),
             **({} if report.ok else {"first bad event": report.first_bad_seq}),
         }
     )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, func, select, union_all
 
 from secvault.audit import archive_rows, archiving, checkpoints, nodes
-from secvault.audit.archive_place import ArchiveFolder, ArchivePlace
 from secvault.audit.archive_rows import Archive
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due, Written
-from secvault.backup.repository import LocalFolder, parse_location
+from secvault.audit.bucket_place import BucketPlace
+from secvault.audit.places import FolderPlace, Place
+from secvault.backup.bucket import connect
+from secvault.backup.repository import LocalFolder, parse_location, s3_credentials
 from secvault.clock import micros_of, moment
-from secvault.config import Settings
+from secvault.config import RepositorySettings, Settings
 from secvault.errors import ConfigurationError, InvalidInput
 from secvault.keyring import Keyring
 from secvault.records.hold import HoldKind, list_holds
@@ -51,9 +54,12 @@ class Shelf:
     live_from: int
 
 
-def archives_for(settings: Settings, keyring: Keyring) -> Archives:
-    """The archives where the settings say; nothing is reached yet. Raises ConfigurationError."""
-    return Archives(_place(settings), lambda: keyring.internal(KEY))
+def archives_for(settings: Settings, keyring: Keyring, environment: Mapping[str, str]) -> Archives:
+    """The archives where the settings say; nothing is reached yet.
+
+    environment: where AWS_ACCESS_KEY_ID and the like are looked for. Raises ConfigurationError.
+    """
+    return Archives(_place(settings, environment), lambda: keyring.internal(KEY))
 
 
 def archive_log(
@@ -163,14 +169,26 @@ def _due(service: Service) -> Due:
     return Due(before, held, None if read is None else read + 1)
 
 
-def _place(settings: Settings) -> ArchivePlace | None:
-    location = settings.audit.retention.place
+def _place(settings: Settings, environment: Mapping[str, str]) -> Place | None:
+    chosen = settings.audit.retention
+    location = chosen.place
     if not location:
         return None
     try:
         place = parse_location(location)
     except InvalidInput as error:
         raise ConfigurationError(f"audit.retention.place: {error.detail}") from None
-    if not isinstance(place, LocalFolder):
-        raise ConfigurationError("audit.retention.place: name a folder")
-    return ArchiveFolder(place.path)
+    if isinstance(place, LocalFolder):
+        return FolderPlace(place.path)
+    bucket = RepositorySettings(
+        location=location,
+        region=chosen.region,
+        access_key_id=chosen.access_key_id,
+        secret_access_key=chosen.secret_access_key,
+        secret_access_key_file=chosen.secret_access_key_file,
+    )
+    credentials = s3_credentials(bucket, environment)
+    if credentials is None:
+        raise AssertionError("a place without a folder is a bucket")
+    mode = "" if chosen.lock == "none" else chosen.lock.upper()
+    return BucketPlace(partial(connect, place, credentials), place.bucket, place.prefix, mode)

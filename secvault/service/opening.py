@@ -160,7 +160,7 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
-        archives = archives_for(settings, keyring)
+        archives = archives_for(settings, keyring, environment)
         store = reaching(store, archives)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 from secvault.audit import archiving
-from secvault.audit.archive_place import ArchiveFolder
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due
 from secvault.audit.checkpoints import newest_checkpoint
 from secvault.audit.entries import reaching
+from secvault.audit.places import FolderPlace
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.store import open_store
@@ -27,7 +27,7 @@ ORIGIN = "vault.example.com/audit"
 
 def main(url: str, folder: str) -> None:
     archiving.BUNDLES, archiving.AT_ONCE = 1, 20
-    archives = Archives(ArchiveFolder(Path(folder)), lambda: Secret(bytes(32)))
+    archives = Archives(FolderPlace(Path(folder)), lambda: Secret(bytes(32)))
     store = reaching(open_store(url), archives)
     signed = newest_checkpoint(store)
     assert signed is not None

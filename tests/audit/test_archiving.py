@@ -17,7 +17,6 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from secvault.audit import AuditLog, Event, archive_file, archive_rows, archiving, search
-from secvault.audit.archive_place import ArchiveFolder
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due
 from secvault.audit.checkpoints import StoredCheckpoint, newest_checkpoint, sign_head
@@ -25,6 +24,7 @@ from secvault.audit.entries import reaching
 from secvault.audit.export import export, tile_bytes
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.nodes import keep_nodes
+from secvault.audit.places import FolderPlace
 from secvault.audit.proofs import Inclusion, checkpoint_of_size, prove_consistency, prove_inclusion
 from secvault.audit.query import Question, event_at, page
 from secvault.audit.verify import AuditReport, verify
@@ -106,7 +106,7 @@ def house(
 ) -> House:
     folder = tmp_path / "archives"
     folder.mkdir()
-    archives = Archives(ArchiveFolder(folder), lambda: Secret(bytes(32)))
+    archives = Archives(FolderPlace(folder), lambda: Secret(bytes(32)))
     made = House(reaching(any_store, archives), folder, archives, signer, stepping)
     log.record_many(map(reading, range(300)))
     made.sign()
@@ -198,7 +198,7 @@ def test_an_auditor_sees_no_difference(house: House, tmp_path: Path) -> None:
     assert (found["intact"], found["complete"], found["entries"]) == (True, True, EVENTS)
     report = house.verify(signed.note)
     assert report.ok
-    assert (report.size, report.archived, report.unread) == (EVENTS, 1024, 0)
+    assert (report.size, report.archived, report.hashes_only) == (EVENTS, 1024, 0)
 
 
 def everything(store: Store) -> list[StoredEvent]:
@@ -239,7 +239,7 @@ def test_an_archive_alone_tells_nothing_and_with_its_key_proves_itself(house: Ho
     house.archive(ALL)
     (file,) = house.files()
     content = file.read_bytes()
-    assert file.stat().st_mode & 0o777 == 0o400
+    assert file.stat().st_mode & 0o222 == 0
     for word in (b"record.read", b"u-7", b"accounting", b"bank_account"):
         assert word not in content
     leaves = archiving.check(content, house.making(), 0, 1024)
@@ -310,7 +310,7 @@ class Cut(Exception):
 class CuttingPlace:
     """A folder at which the process is killed before or after something is put there."""
 
-    folder: ArchiveFolder
+    folder: FolderPlace
     where: str
 
     def put_once(self, name: str, content: bytes, retain_until: int) -> None:
@@ -340,7 +340,7 @@ def test_a_run_that_was_killed_is_taken_up_and_leaves_one_archive_of_each_entry(
 ) -> None:
     before = everything(house.store)
     place = house.archives.place
-    assert isinstance(place, ArchiveFolder)
+    assert isinstance(place, FolderPlace)
     house.archives.place = CuttingPlace(place, where)
     half = event_at(house.store, 600)
     assert half is not None
@@ -458,7 +458,7 @@ def test_a_damaged_archive_is_named_with_its_entries_and_hides_nothing_else(hous
     assert file.name in said[1][1]
     assert "entries 768 to 1023" in said[1][1]
     assert [seq for seq, _ in said[2:]] == [1_050]
-    assert report.unread == 256
+    assert report.hashes_only == 256
     with pytest.raises(Damaged, match="entries 768 to 1023"):
         event_at(house.store, 800)
     assert event_at(house.store, 700) is not None
@@ -521,7 +521,7 @@ def test_a_copy_without_its_archives_is_verified_by_the_hashes_that_it_kept(
     house.archive(ALL)
     report = verify(any_store, [house.signer.verifier()], origin=ORIGIN)
     assert report.ok
-    assert (report.size, report.archived, report.unread) == (EVENTS, 1024, 1024)
+    assert (report.size, report.archived, report.hashes_only) == (EVENTS, 1024, 1024)
     with pytest.raises(Unavailable, match=r"audit\.retention\.place"):
         event_at(any_store, 3)
 

@@ -21,6 +21,7 @@ from secvault.service.erasing import holds
 from secvault.service.spine import Caller
 from secvault.service.workflows import ARCHIVING, schedules
 from secvault.store.tables import audit_event
+from tests.conftest import S3Server
 from tests.running_service import House
 
 YEAR = 366 * 86_400
@@ -95,7 +96,7 @@ def test_what_is_old_enough_moves_is_logged_and_is_still_read_and_proven(
     assert entries_of(tile)[300 - 256] == proof.entry
     report = audit_log.verify_log(aged, auditor)
     assert report.ok
-    assert (report.archived, report.unread) == (archive.stop, 0)
+    assert (report.archived, report.hashes_only) == (archive.stop, 0)
     shelf = audit_archives.list_archives(aged, auditor)
     assert (shelf.archives, shelf.live_from) == ((archive,), archive.stop)
 
@@ -183,3 +184,36 @@ def test_months_are_those_of_the_calendar(months: int, moment: int) -> None:
 def test_the_last_day_of_a_longer_month_is_that_of_a_shorter_one() -> None:
     # From 31 March 2026 back to 28 February.
     assert months_before(1_774_915_200_000_000, 1) == 1_772_236_800_000_000
+
+
+@pytest.mark.real
+def test_archives_in_a_bucket_are_locked_and_outlive_a_deletion(
+    house: House, auditor: Caller, s3_server: S3Server
+) -> None:
+    bucket = s3_server.new_bucket(object_lock_days=1)
+    more = {
+        **house.more,
+        "SECVAULT_AUDIT__RETENTION__PLACE": f"s3:{s3_server.endpoint}/{bucket}/old",
+        "SECVAULT_AUDIT__RETENTION__ACCESS_KEY_ID": s3_server.access_key,
+        "SECVAULT_AUDIT__RETENTION__SECRET_ACCESS_KEY": s3_server.secret_key,
+    }
+    house = replace(house, more=more)
+    with house.open() as service:
+        read = Event("record.read", "ok", Actor("user", "u-old"), "hr/payroll/pay-0042", "hr")
+        service.audit.record_many([read] * OLD)
+    house.hands.seconds += 2 * YEAR + 3_600
+    with house.open() as service:
+        done = audit_archives.archive_log(service, Caller(authentication.local_operator(service)))
+        (archive,) = done.archives
+        client = s3_server.client()
+        key = f"old/{archive.name}"
+        found = client.head_object(Bucket=bucket, Key=key)
+        assert found["ObjectLockMode"] == "COMPLIANCE"
+        locked = found["ObjectLockRetainUntilDate"].timestamp()
+        assert abs(locked * 1_000_000 - archive.keep_until) < 2_000_000
+        # Whoever holds the keys can hide it, but not from who asks for its first version.
+        client.delete_object(Bucket=bucket, Key=key)
+        service.archives.forget()
+        report = audit_log.verify_log(service, auditor)
+        assert report.ok
+        assert (report.archived, report.hashes_only) == (archive.stop, 0)
