@@ -161,3 +161,24 @@ def test_the_log_is_exported_as_tiles_and_verified_without_the_vault(
     (folder / "checkpoint").write_bytes(b"x")
     assert elsewhere(*check).code == 5
     assert elsewhere(*check, "--copy", "x").code == 2
+
+
+def test_archiving_says_what_to_set_and_what_it_did(vault: Program, tmp_path: Path) -> None:
+    said = vault("audit", "archive")
+    assert said.code != 0
+    assert "audit.retention.place" in said.err
+    assert "all are in the store" in vault.ok("audit", "archives").err
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    placed = vault.with_(SECVAULT_AUDIT__RETENTION__PLACE=str(folder))
+    assert "nothing is old enough" in placed.ok("audit", "archive").out
+    assert placed.ok("audit", "archives", "--json").json == {"archives": [], "live_from": 0}
+
+
+def test_less_than_a_year_in_the_store_takes_a_reason(vault: Program) -> None:
+    short = vault.with_(SECVAULT_AUDIT__RETENTION__MONTHS="6")
+    said = short("audit", "archives")
+    assert said.code == 2
+    assert "shorter_because" in said.err
+    reasoned = short.with_(SECVAULT_AUDIT__RETENTION__SHORTER_BECAUSE="a test system")
+    reasoned.ok("audit", "archives")
