@@ -201,6 +201,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "access.search": "access",
         "audit.read": "log",
         "audit.verify": "log",
+        "audit.witness": "log",
         "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",

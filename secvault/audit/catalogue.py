@@ -353,6 +353,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.export": "format digest",
         "audit.verify": "passed size problems first_bad reason",
         "audit.checkpoint": "size origin target",
+        "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

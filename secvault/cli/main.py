@@ -18,6 +18,7 @@ from secvault.cli import (
     attachments,
     audit,
     audit_proofs,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -60,6 +61,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -164,6 +166,7 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
@@ -248,6 +251,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

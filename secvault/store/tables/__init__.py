@@ -24,6 +24,7 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -102,11 +103,13 @@ __all__ = [
     "approval_request",
     "attachment",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
     "audit_node",
     "audit_outbox",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",
