@@ -195,7 +195,7 @@ def test_a_proof_is_checked_by_a_policy_that_names_the_log_and_a_quorum(
 
 
 def test_declared_witnesses_are_shown_before_they_were_asked(vault: Program) -> None:
-    assert "No witness is declared" in vault.ok("audit", "witnesses").out
+    assert "No witness is declared" in vault.ok("audit", "witnesses").err
     vkey = WitnessSigner("witness.example.com", Secret(bytes(32))).verifier().vkey
     declared = vault.with_(
         SECVAULT_AUDIT__WITNESSES__HCM__URL="https://witness.example.com/",
