@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +113,7 @@ def serve(
             "--behind-proxy when a proxy in front speaks TLS",
         )
     leave_no_core()
+    operations.log.configure_logging(sys.stdout)
     signer = operations.witness_key.read_key(folder / KEY)
     logs = operations.witness_logs.read_logs(folder / LOGS)
     if not logs:

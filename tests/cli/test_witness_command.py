@@ -127,6 +127,7 @@ def test_it_cosigns_over_http_says_what_it_knows_and_ends_when_told(
         assert running.process.wait(timeout=30) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_remembered_whenever_it_is_killed(
     secvault: Program, made: tuple[Path, str]
 ) -> None:
@@ -163,6 +164,7 @@ def test_what_was_answered_is_remembered_whenever_it_is_killed(
         assert running.post(log.body(known, known + 5)).status_code == 200
 
 
+@pytest.mark.slow
 def test_of_many_at_once_and_two_processes_one_history_is_cosigned(
     secvault: Program, made: tuple[Path, str]
 ) -> None:
