@@ -211,6 +211,7 @@ LOCAL_MAY = {
         "audit.read",
         "audit.verify",
         "audit.archive",
+        "audit.witness",
         "vault.status",
     },
 }

@@ -25,6 +25,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.audit_archive import audit_archive, audit_archiving, audit_leaves
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -105,12 +106,14 @@ __all__ = [
     "audit_archive",
     "audit_archiving",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
     "audit_leaves",
     "audit_node",
     "audit_outbox",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

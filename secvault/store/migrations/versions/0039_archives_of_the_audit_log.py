@@ -1,14 +1,14 @@
 """archives of the audit log
 
 Revision: 0039
-Before: 0032
+Before: 0035
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0039"
-down_revision = "0032"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
