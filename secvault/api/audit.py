@@ -144,7 +144,10 @@ def audit_verify(at: Authenticated) -> Verdict:
         root=report.root.hex(),
         checkpoints=report.checkpoints,
         first_bad_seq=report.first_bad_seq,
-        problems=[ProblemFound(seq=found.seq, what=found.what, kind=found.kind) for found in report.problems],
+        problems=[
+            ProblemFound(seq=found.seq, what=found.what, kind=found.kind)
+            for found in report.problems
+        ],
     )
 
 

@@ -42,7 +42,7 @@ _APPEND_ARRAYS = f"""
     WITH head AS (
         UPDATE audit_head SET size = ?, frontier = ?, last_t = ? WHERE log = '{LOG}'
     )
-    INSERT INTO audit_event ({', '.join(_COLUMNS)})
+    INSERT INTO audit_event ({", ".join(_COLUMNS)})
     SELECT * FROM unnest(
         ?::bigint[], ?::text[], ?::bigint[], ?::text[], ?::text[],
         ?::text[], ?::text[], ?::text[], ?::bytea[], ?::bytea[]

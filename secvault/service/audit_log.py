@@ -68,9 +68,7 @@ def verify_log(
     def act(_: object) -> Outcome[AuditReport]:
         _catch_up(service)
         signer = service.signing.audit
-        report = verify(
-            service.store, [signer.verifier()], origin=signer.name, progress=progress
-        )
+        report = verify(service.store, [signer.verifier()], origin=signer.name, progress=progress)
         detail: dict[str, str | int | bool] = {
             "passed": report.ok,
             "size": report.size,

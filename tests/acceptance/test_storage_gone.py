@@ -280,7 +280,7 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """PostgreSQL, started for this test alone."""
     # Its account must be able to reach it.
-    folder = Path(f"/tmp/secvault-gone-{os.getpid()}")  # noqa: S108
+    folder = Path(f"/tmp/secvault-gone-{os.getpid()}")
     given = subprocess.run(
         [str(SERVICES), "start", "--dir", str(folder), "--only", "postgresql", "--json"],
         capture_output=True, text=True, check=True,

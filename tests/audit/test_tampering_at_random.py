@@ -355,9 +355,7 @@ def _put_back(connection: Connection, random: Random, long: Long) -> tuple[Kind,
     newest = (long.size - TAIL) // PUBLISHED_EVERY * PUBLISHED_EVERY
     seq = newest - random.randint(1, FAR)
     for table, column in (("event", "seq"), ("checkpoint", "size - 1")):
-        connection.execute(
-            text(f"DELETE FROM audit_{table} WHERE {column} >= :seq"), {"seq": seq}
-        )
+        connection.execute(text(f"DELETE FROM audit_{table} WHERE {column} >= :seq"), {"seq": seq})
     connection.execute(
         text("DELETE FROM audit_node WHERE (n + 1) * (CASE level WHEN 1 THEN 256 ELSE 65536 END) > :seq"),
         {"seq": seq},
