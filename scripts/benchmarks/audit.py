@@ -182,17 +182,16 @@ def _at_least(name: str, rate: float, asked: float) -> Compared:
 
 def _notes(found: dict[str, Figures]) -> list[str]:
     sync = fdatasync_seconds() * 1e6
+    told = ", ".join(f"{one.verified.told} times on {engine}" for engine, one in found.items())
     return [
-        "Appending: writers on one event loop, one event each at a time, as requests are, beside as",
-        "many rows in a transaction as there are writers; and groups of 1,000 by each writer, beside",
-        "inserts of 1,000. The peer's table has the log's columns and indexes. Measured until all is",
-        "in the log itself, the tree included. This PostgreSQL does not wait for its disk.",
+        "Appending: writers on one event loop, one event each at a time, as requests are, beside",
+        "as many rows in a transaction as there are writers; and groups of 1,000 by each writer,",
+        "beside inserts of 1,000. The peer's table has the log's columns and indexes. Measured",
+        "until all is in the log itself, its tree included. This PostgreSQL does not flush.",
         f"Pages: {COMBINATIONS} combinations of filters, values drawn from the log or made not to",
-        "fit each other, from anywhere, newest or oldest first. Verifying: by "
-        f"{len(os.sched_getaffinity(0))} processes;",
-        "told of its progress "
-        + ", ".join(f"{one.verified.told} times on {engine}" for engine, one in found.items())
-        + ". Exported: leaf bytes, one a line.",
+        "fit each other, from anywhere, newest or oldest first.",
+        f"Verifying: by {len(os.sched_getaffinity(0))} processes; told of its progress {told}.",
+        "Exported: leaf bytes, one a line.",
         f"One write takes this disk {sync:.0f} us.",
     ]
 

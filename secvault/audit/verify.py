@@ -174,12 +174,7 @@ def _pass(
         for piece, chunk in looked:
             own = given.pop(piece.start)
             if chunk is not None and walk.joins(piece.start, chunk):
-                by_size: dict[int, list[Mark]] = {}
-                for mark in own:
-                    by_size.setdefault(mark.size, []).append(mark)
-                for mark in by_size.get(piece.start, ()):
-                    walk.check_root(mark)
-                walk.join(piece.start, chunk, by_size)
+                _join(walk, piece, chunk, own)
                 nodes.take(chunk.nodes)
             else:
                 rows = straight(connection, RANGE, (piece.start, piece.end))
@@ -189,16 +184,20 @@ def _pass(
                     break
                 for mark in rest:
                     walk.check_root(mark)
-                hashes = [row[9] for row in rows]
-                if all(isinstance(one, bytes) for one in hashes):
-                    whole = range(0, len(hashes) - NODE + 1, NODE)
-                    nodes.take([root_of(hashes[at : at + NODE]) for at in whole])
-                else:
-                    nodes.stop()
+                nodes.take_rows(rows)
             progress(min(piece.end, total), total)
     nodes.finish()
     marks.give_back([mark for start in sorted(given) for mark in given[start]])
     _go_on(connection, walk, marks, progress, total)
+
+
+def _join(walk: Walk, piece: Piece, chunk: Chunk, marks: list[Mark]) -> None:
+    by_size: dict[int, list[Mark]] = {}
+    for mark in marks:
+        by_size.setdefault(mark.size, []).append(mark)
+    for mark in by_size.get(piece.start, ()):
+        walk.check_root(mark)
+    walk.join(piece.start, chunk, by_size)
 
 
 def _walked(walk: Walk, rows: Iterable[tuple[Any, ...]], marks: list[Mark]) -> list[Mark]:
@@ -253,9 +252,14 @@ class _Nodes:
             whole, gathered[:NODE] = gathered[:NODE], []
             self.take([root_of(whole)], level + 1)
 
-    def stop(self) -> None:
-        """Compare nothing more: the events themselves cannot be hashed."""
-        self.stopped = True
+    def take_rows(self, rows: list[tuple[Any, ...]]) -> None:
+        """The next events, by their stored hashes; nothing more is compared where one is none."""
+        hashes = [row[9] for row in rows]
+        if all(isinstance(one, bytes) for one in hashes):
+            whole = range(0, len(hashes) - NODE + 1, NODE)
+            self.take([root_of(hashes[at : at + NODE]) for at in whole])
+        else:
+            self.stopped = True
 
     def finish(self) -> None:
         """Report nodes that are over more events than there are."""

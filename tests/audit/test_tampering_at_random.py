@@ -51,14 +51,14 @@ FAR = 300
 """How far from the end events are moved in numbers, which takes the database its time."""
 
 
+_TOUCHES = {"INSERT": "(NEW.seq)", "DELETE": "(OLD.seq)", "UPDATE": "(OLD.seq), (NEW.seq)"}
 TOUCHED = (
     "CREATE TEMP TABLE touched (seq INTEGER)",
-    "CREATE TEMP TRIGGER touched_1 AFTER INSERT ON audit_event"
-    " BEGIN INSERT INTO touched VALUES (NEW.seq); END",
-    "CREATE TEMP TRIGGER touched_2 AFTER DELETE ON audit_event"
-    " BEGIN INSERT INTO touched VALUES (OLD.seq); END",
-    "CREATE TEMP TRIGGER touched_3 AFTER UPDATE ON audit_event"
-    " BEGIN INSERT INTO touched VALUES (OLD.seq), (NEW.seq); END",
+    *(
+        f"CREATE TEMP TRIGGER touched_by_{verb} AFTER {verb} ON audit_event"
+        f" BEGIN INSERT INTO touched VALUES {rows}; END"
+        for verb, rows in _TOUCHES.items()
+    ),
 )
 """Have the database itself note which events are touched."""
 
@@ -356,10 +356,11 @@ def _put_back(connection: Connection, random: Random, long: Long) -> tuple[Kind,
     seq = newest - random.randint(1, FAR)
     for table, column in (("event", "seq"), ("checkpoint", "size - 1")):
         connection.execute(text(f"DELETE FROM audit_{table} WHERE {column} >= :seq"), {"seq": seq})
-    connection.execute(
-        text("DELETE FROM audit_node WHERE (n + 1) * (CASE level WHEN 1 THEN 256 ELSE 65536 END) > :seq"),
-        {"seq": seq},
-    )  # fmt: skip
+    for level in (1, 2):
+        connection.execute(
+            text("DELETE FROM audit_node WHERE level = :level AND (n + 1) * :width > :seq"),
+            {"level": level, "width": 256**level, "seq": seq},
+        )
     _fit_head(connection, long.hashes[:seq])
     return "rolled back", seq
 
