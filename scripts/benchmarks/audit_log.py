@@ -34,6 +34,7 @@ ORIGIN = "bench.example/audit"
 RECORDS = 200_000
 SYSTEMS, PEOPLE = 12, 2_000
 BATCH = 20_000
+CHECKPOINTS = 10
 STARTED = 1_790_000_000_000_000
 STEP_MICROS = 1_000
 RARE = "break_glass.start"
@@ -136,8 +137,9 @@ def an_event(random: Random, rare: str = "") -> Event:
     return Event(kind, outcome, actor, resource, department, decision=note, request="0" * 32)
 
 
-def fill(store: Store, count: int, told: Told) -> None:
-    """Append so many events, with a checkpoint to come and all nodes kept."""
+def fill(store: Store, count: int, signing: Signing, told: Told) -> list[StoredCheckpoint]:
+    """Append so many events, and keep all nodes; the checkpoints, which are `CHECKPOINTS`."""
+    signed: list[StoredCheckpoint] = []
     with store.write() as connection:
         for index in audit_event.indexes:
             index.drop(connection)
@@ -149,6 +151,8 @@ def fill(store: Store, count: int, told: Told) -> None:
             writer = Number("bench", "fill", lock_head(connection).frontier.size)
             append(connection, lock_head(connection), batch, writer)
         done += len(batch)
+        if done * CHECKPOINTS // count > len(signed):
+            signed.append(signing.sign(store))
         told(done)
     with store.write() as connection:
         for index in audit_event.indexes:
@@ -156,3 +160,4 @@ def fill(store: Store, count: int, told: Told) -> None:
     with store.aside() as connection:
         connection.execute(text("ANALYZE audit_event"))
     keep_nodes(store)
+    return signed

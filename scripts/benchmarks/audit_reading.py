@@ -8,10 +8,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 
-from benchmarks.audit_log import RARE, RECORDS, Signing
+from benchmarks.audit_log import RARE, Signing
 from secvault.audit import proofs
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.query import Question, event_at, page

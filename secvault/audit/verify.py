@@ -184,12 +184,7 @@ def _pass(
         for piece, chunk in looked:
             own = given.pop(piece.start)
             if chunk is not None and walk.joins(piece.start, chunk):
-                by_size: dict[int, list[Mark]] = {}
-                for mark in own:
-                    by_size.setdefault(mark.size, []).append(mark)
-                for mark in by_size.get(piece.start, ()):
-                    walk.check_root(mark)
-                walk.join(piece.start, chunk, by_size)
+                _join(walk, piece, chunk, own)
                 nodes.take(chunk.nodes)
             else:
                 rows = straight(connection, RANGE, (piece.start, piece.end))
@@ -250,6 +245,15 @@ def _archived(
         return begin
     nodes.stop()
     return end
+
+
+def _join(walk: Walk, piece: Piece, chunk: Chunk, marks: list[Mark]) -> None:
+    by_size: dict[int, list[Mark]] = {}
+    for mark in marks:
+        by_size.setdefault(mark.size, []).append(mark)
+    for mark in by_size.get(piece.start, ()):
+        walk.check_root(mark)
+    walk.join(piece.start, chunk, by_size)
 
 
 def _walked(walk: Walk, rows: Iterable[tuple[Any, ...]], marks: list[Mark]) -> list[Mark]:
