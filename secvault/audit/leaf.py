@@ -242,13 +242,14 @@ class Outline(NamedTuple):
     """What verification looks at in an event, and nothing more: it sees millions of them.
 
     served: id, time, kind, outcome, actor, resource and department, as the columns have them.
-    writer: node and process start.
+    writer: node and process start. counter: its number in that process. many: of the things
+    concerned, or None.
     """
 
     served: tuple[str, int, str, Outcome, str, str, str]
     writer: tuple[str, str]
     counter: int
-    count: int | None
+    many: int | None
 
 
 def outline(body: bytes) -> Outline:

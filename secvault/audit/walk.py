@@ -217,7 +217,7 @@ class Walk:
         missing = counter - last - 1
         if missing < 0:
             self._check_late(seq, writer, counter)
-        elif missing > self.unread and (event.served[2], event.count) != (LOST, missing):
+        elif missing > self.unread and (event.served[2], event.many) != (LOST, missing):
             holes = self.holes.setdefault(writer, [])
             if len(holes) >= _MAX_HOLES:
                 self._report_hole(writer, holes.pop(0))
