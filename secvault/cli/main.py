@@ -20,6 +20,7 @@ from secvault.cli import (
     audit_personal,
     audit_proofs,
     audit_questions,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -62,6 +63,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -167,6 +169,7 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
 audit.app.command(
@@ -263,6 +266,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

@@ -218,6 +218,7 @@ LOCAL_MAY = {
         "schema.migrate",
         "audit.read",
         "audit.verify",
+        "audit.witness",
         "vault.status",
     },
 }

@@ -26,6 +26,7 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.audit_personal import audit_personal, audit_subject_key
 from secvault.store.tables.audit_questions import audit_question
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -104,6 +105,7 @@ __all__ = [
     "approval_request",
     "attachment",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
@@ -112,6 +114,7 @@ __all__ = [
     "audit_personal",
     "audit_question",
     "audit_subject_key",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",
