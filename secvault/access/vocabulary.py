@@ -200,8 +200,11 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "access.evaluate": "access",
         "access.search": "access",
         "audit.read": "log",
+        "audit.personal": "log",
         "audit.verify": "log",
         "audit.archive": "log",
+        "audit.keep_question": "log",
+        "audit.drop_question": "log",
         "audit.witness": "log",
         "scim.provision": "people",
         "session.read": "people",
@@ -242,7 +245,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
 _DAILY = frozenset({"record", "collection", "data"})
 _ERASING = "record.erase"
 _LOOKING = frozenset({"read", "read_role", "list", "report", "status", "verify"}) | {
-    *("explain", "who_can", "what_can", "replay", "evaluate", "search"),
+    *("personal", "explain", "who_can", "what_can", "replay", "evaluate", "search"),
+    # How the log is looked at.
+    *("keep_question", "drop_question"),
 }
 PRIVILEGED = frozenset(
     action

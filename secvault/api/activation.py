@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import address_of, service_of
+from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
@@ -143,4 +143,4 @@ def activation_complete(
 
 
 def _came(request: Request) -> From:
-    return From(address_of(request), request.state.request_id)
+    return From(address_of(request), request.state.request_id, agent_of(request))

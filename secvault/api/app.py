@@ -21,6 +21,7 @@ from secvault.api import (
     audit,
     audit_archives,
     audit_proofs,
+    audit_questions,
     audit_witnesses,
     auth_tokens,
     authzen,
@@ -228,6 +229,7 @@ def routes(
         audit,
         audit_archives,
         audit_proofs,
+        audit_questions,
         audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):

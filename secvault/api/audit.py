@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
@@ -17,18 +18,38 @@ from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.clock import timestamp
 from secvault.service import Service, audit_log
+from secvault.service.audit_personal import Seen
 from secvault.service.spine import Caller
+
+NOTHING_PERSONAL: Mapping[str, Seen] = MappingProxyType({})
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+Number = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
+
+
+class PersonalAnswer(BaseModel):
+    """What is personal in an event. state: shown; masked, for whoever may not see it, but for the
+    network of the address; erased with the person; altered in the store.
+
+    address: where the request came from. agent: what the program there called itself. name: of the
+    person, at the time. reason: what they wrote about why.
+    """
+
+    state: Literal["shown", "masked", "erased", "altered"]
+    address: str
+    agent: str
+    name: str
+    reason: str
 
 
 class EventAnswer(BaseModel):
     """One event of the log. decision: id of what it rests on, to be explained and replayed by.
 
     reason: why a value was revealed, for whoever may see the history of the record, and as long as
-    that is kept. reason_damaged: it was changed in the store.
+    that is kept. reason_damaged: it was changed in the store. network: where a system's request
+    came from. personal: the same and more of a person's; null where there never was any.
     """
 
     seq: int
@@ -47,13 +68,18 @@ class EventAnswer(BaseModel):
     detail: dict[str, str | int | bool]
     reason: str | None = None
     reason_damaged: bool = False
+    network: str = ""
+    personal: PersonalAnswer | None = None
 
 
 class EventPage(BaseModel):
-    """Events, newest first; `next` continues as `after`, null at the end."""
+    """Events, newest first; `next` continues as `after`, null at the end; `previous` goes back as
+    `before`, null at the beginning.
+    """
 
     events: list[EventAnswer]
     next: int | None
+    previous: int | None = None
 
 
 class ProblemFound(BaseModel):
@@ -84,8 +110,15 @@ class PublicKeys(BaseModel):
     evidence: str
 
 
-def event_answer(stored: StoredEvent, reasons: Mapping[str, str | None]) -> EventAnswer:
-    """The event as it is answered. reasons: why values were revealed, by event id."""
+def event_answer(
+    stored: StoredEvent,
+    reasons: Mapping[str, str | None],
+    personal: Mapping[str, Seen] = NOTHING_PERSONAL,
+) -> EventAnswer:
+    """The event as it is answered. reasons: why values were revealed, by event id. personal: what
+    is shown of that, by event id.
+    """
+    seen = personal.get(stored.id)
     return EventAnswer(
         seq=stored.seq,
         id=stored.id,
@@ -103,11 +136,13 @@ def event_answer(stored: StoredEvent, reasons: Mapping[str, str | None]) -> Even
         detail=dict(stored.event.detail),
         reason=reasons.get(stored.id),
         reason_damaged=stored.id in reasons and reasons[stored.id] is None,
+        network=stored.event.network,
+        personal=None if seen is None else PersonalAnswer(**vars(seen)),
     )
 
 
 @router.get("/events")
-@operation("it/audit", "audit.read", "record.history")
+@operation("it/audit", "audit.read", "audit.personal", "record.history")
 def event_list(
     at: Authenticated,
     kind: Annotated[str, Query(max_length=64)] = "",
@@ -115,19 +150,46 @@ def event_list(
     actor: Annotated[str, Query(max_length=200)] = "",
     resource: Annotated[str, Query(max_length=1024)] = "",
     department: Annotated[str, Query(max_length=63)] = "",
-    after: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
+    request: Annotated[str, Query(max_length=128)] = "",
+    decision: Annotated[str, Query(max_length=128)] = "",
+    since: Number = None,
+    until: Number = None,
+    after: Number = None,
+    before: Number = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> EventPage:
-    """A page of events; reading the log is itself an event."""
+    """A page of events; reading the log is itself an event.
+
+    kind: one, or all that begin with it (`record.`). actor: one, or all of a sort (`svc:`). since,
+    until: microseconds UTC, `until` not included.
+    """
     service, who = at
     question = Question(
-        kind=kind, outcome=outcome, actor=actor, resource=resource, department=department
+        kind=kind,
+        outcome=outcome,
+        actor=actor,
+        resource=resource,
+        department=department,
+        request=request,
+        decisions=(decision,) if decision else (),
+        since=since,
+        until=until,
     )
-    page = audit_log.read_events(service, who, question, after, limit)
+    page = audit_log.read_events(service, who, question, after, limit, before)
     return EventPage(
-        events=[event_answer(stored, page.reasons) for stored in page.events],
+        events=[event_answer(stored, page.reasons, page.personal) for stored in page.events],
         next=page.next,
+        previous=page.previous,
     )
+
+
+@router.get("/events/{seq}")
+@operation("it/audit", "audit.read", "audit.personal", "record.history")
+def event_read(at: Authenticated, seq: Annotated[int, Path(ge=0, le=2**53 - 1)]) -> EventAnswer:
+    """One event, by its number in the log."""
+    service, who = at
+    found = audit_log.read_event(service, who, seq)
+    return event_answer(found.events[0], found.reasons, found.personal)
 
 
 @router.post("/verification")

@@ -23,6 +23,7 @@ from secvault.identity import Principal
 from secvault.identity.csrf import HEADER_NAME
 from secvault.identity.sign_in import SignedIn
 from secvault.service import Service, authentication
+from secvault.service.origin import Origin
 from secvault.service.spine import Caller, actor_of
 
 COOKIE_NAME = "__Host-secvault"
@@ -149,5 +150,8 @@ def _record(request: Request, service: Service, principal: Principal) -> None:
         department="it",
         request=request.state.request_id,
         detail={"reason": ForeignPage.code},
+        personal=Origin(
+            request.client.host if request.client else "", request.headers.get("User-Agent", "")
+        ).personal(principal.name),
     )
     service.audit.record(refused)

@@ -144,6 +144,11 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def agent_of(request: Request) -> str:
+    """What the program that asks calls itself; empty when it does not say."""
+    return request.headers.get("User-Agent", "")
+
+
 def _authenticated(
     request: Request, credential: str | None, beside: Said
 ) -> tuple[Service, Caller]:
@@ -165,6 +170,7 @@ def _declared(request: Request, service: Service, principal: Principal, beside: 
         _plain(beside.reason),
         address_of(request),
         service.spine.ticket(beside.ticket, "X-Ticket"),
+        agent=agent_of(request),
     )
 
 

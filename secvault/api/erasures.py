@@ -25,14 +25,18 @@ ErasureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 class NewErasure(BaseModel):
-    """What is to be erased for good: a person in all collections, or a subject or record of one."""
+    """What is to be erased for good: a person in all collections and in the audit log, a subject or
+    record of one, or what is personal of one who acts in the log.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["person", "subject", "record"]
-    collection: str = Field("", max_length=63, description="Empty for a person.")
+    kind: Literal["person", "subject", "record", "log"]
+    collection: str = Field("", max_length=63, description="Empty for a person and for the log.")
     target: str = Field(
-        min_length=1, max_length=200, description="A person's number, a data subject, a record id."
+        min_length=1,
+        max_length=200,
+        description="A person's number, a data subject, a record id; of the log, `user:<id>`.",
     )
     reason: str = Field(max_length=1024, description=f"Why; 1 to {LONGEST_REASON} characters.")
 
@@ -50,7 +54,9 @@ class ReachAnswer(BaseModel):
 
 
 class ErasedAnswer(BaseModel):
-    """What was erased. shared: records whose data key stays, because others share it."""
+    """What was erased. shared: records whose data key stays, because others share it. entries: of
+    the audit log, of which what was personal is gone.
+    """
 
     id: str
     records: int
@@ -59,6 +65,7 @@ class ErasedAnswer(BaseModel):
     shared: int
     scrubbed: bool = Field(description="Whether nothing of it is left in the database's files.")
     backups: ReachAnswer
+    entries: int
 
 
 class ErasureAnswer(BaseModel):
@@ -101,6 +108,7 @@ def erasure_make(at: Authenticated, asked: Annotated[NewErasure, Body()]) -> Era
         shared=done.shared,
         scrubbed=done.scrubbed,
         backups=_reach(done.reach),
+        entries=done.entries,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.browser import refuse_other_pages, session_before
 from secvault.api.browser_step import browser_of, forget_browser, keep_browser
-from secvault.api.caller import address_of, service_of
+from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
@@ -100,6 +100,7 @@ def provider_second_factor(
         request.state.request_id,
         address_of(request),
         carrier,
+        agent_of(request),
     )
     return new_session(request, response, service, signed_in, carrier)
 
@@ -155,7 +156,10 @@ def provider_callback(
         Returned(back.state, back.code, back.iss, back.error),
         browser_of(request, back.state),
         Way(
-            federation.callback_of(service, provider), request.state.request_id, address_of(request)
+            federation.callback_of(service, provider),
+            request.state.request_id,
+            address_of(request),
+            agent_of(request),
         ),
     )
     if isinstance(completed, SecondFactorNeeded):

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import address_of, caller, service_of
+from secvault.api.caller import address_of, agent_of, caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
@@ -197,6 +197,7 @@ def own_device_first(
         _both(given),
         request_id=request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
     )
     return DeviceNamed(device=confirmed.id)
 
@@ -214,6 +215,7 @@ def own_device_resync(
         _both(given),
         request_id=request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
     )
     return DeviceNamed(device=found)
 

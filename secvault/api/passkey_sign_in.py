@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import address_of, service_of
+from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
@@ -65,7 +65,10 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
         raise InvalidInput.at("password", "goes with the name; give both or none")
     if given.name is None or given.password is None:
         open_to_anybody = passkey_sign_in.ask_anybody(
-            service, request.state.request_id, address=address_of(request)
+            service,
+            request.state.request_id,
+            address=address_of(request),
+            agent=agent_of(request),
         )
         return Options(public_key=dict(open_to_anybody))
     asked = passkey_sign_in.ask_after_password(
@@ -74,6 +77,7 @@ def passkey_ask(request: Request, given: Annotated[FirstFactor, Body()]) -> Opti
         secret_of(given.password),
         request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
     )
     return Options(public_key=dict(asked))
 
@@ -89,6 +93,7 @@ def passkey_open(request: Request, response: Response, given: Annotated[Shown, B
         given.credential.plain(),
         request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
         carrier=carrier,
     )
     return new_session(request, response, service, signed_in, carrier)
@@ -109,6 +114,7 @@ def recovery_open(
         secret_of(given.code),
         request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
         carrier=carrier,
     )
     opened = new_session(request, response, service, recovered.signed_in, carrier)

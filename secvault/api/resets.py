@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from secvault.api.caller import address_of, caller, service_of
+from secvault.api.caller import address_of, agent_of, caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import problem_responses
 from secvault.api.secret_text import SecretText, secret_of
@@ -76,6 +76,7 @@ def password_redeem(request: Request, given: Annotated[NewPassword, Body()]) -> 
         new=secret_of(given.new_password),
         request_id=request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
     )
 
 

@@ -13,7 +13,7 @@ from secvault.api.browser import (
     require_own_page,
     set_cookie,
 )
-from secvault.api.caller import address_of, caller, came_by_cookie, service_of
+from secvault.api.caller import address_of, agent_of, caller, came_by_cookie, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
@@ -124,6 +124,7 @@ def session_open(request: Request, response: Response, given: Annotated[SignIn, 
         secret_of(given.code),
         request.state.request_id,
         address=address_of(request),
+        agent=agent_of(request),
         carrier=carrier,
     )
     return new_session(request, response, service, signed_in, carrier)

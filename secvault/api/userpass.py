@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
 from secvault.api import token_answers
-from secvault.api.caller import address_of, refuse_wrapping, service_of
+from secvault.api.caller import address_of, agent_of, refuse_wrapping, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.token_answers import MFA_METHOD, MFA_NAME, MFA_WARNING
 from secvault.api.vault import body_of, read_body, vault_envelope, vault_responses, writes
@@ -60,7 +60,7 @@ def userpass_login(request: Request, name: PersonName, body: Body) -> Response:
     try:
         if request.headers.get(_HEADER) is None:
             step = authentication.begin_sign_in(
-                service, name, password, request_id, address_of(request)
+                service, name, password, request_id, address_of(request), agent_of(request)
             )
             needed = token_answers.mfa_needed(step.request.text())
             warnings = (*given.warnings, MFA_WARNING)
@@ -73,6 +73,7 @@ def userpass_login(request: Request, name: PersonName, body: Body) -> Response:
             request_id,
             method="userpass",
             address=address_of(request),
+            agent=agent_of(request),
         )
     except SignInRefused:
         # The peer's words, whatever was wrong: the code too, which it answers otherwise.
@@ -97,7 +98,7 @@ def mfa_validate(request: Request, body: Body) -> Response:
     code = Secret.of(codes[0].removeprefix("passcode=") if len(codes) == 1 else "")
     try:
         signed_in = authentication.complete_sign_in(
-            service, asked.mfa_request_id, code, request_id, address_of(request)
+            service, asked.mfa_request_id, code, request_id, address_of(request), agent_of(request)
         )
     except SignInRefused:
         raise NotAuthenticated(_WRONG_CODE) from None

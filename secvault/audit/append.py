@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, exists, insert, select
 
 from secvault.audit.event import Event
 from secvault.audit.leaf import Draft, Number, decode, draft_of, stamp
+from secvault.audit.personal import put_personal
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.errors import Damaged
 from secvault.store.bulk import insert_rows
@@ -87,11 +88,14 @@ def start_head(connection: Connection, log: str) -> None:
     )
 
 
-def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: Number) -> None:
+def append(
+    connection: Connection, head: Head, drafts: Sequence[Draft], writer: Number
+) -> frozenset[str]:
     """Append at least one draft, in their order, from seq `head.frontier.size` on; move the head.
 
     writer: the number of the first draft; the others count on from it. A draft made before the
     newest event in the log is recorded at that event's time: time in the log never goes back.
+    Returns the ids of keys that something personal was sealed under, and that are gone.
     """
     rows: list[tuple[object, ...]] = []
     hashes = []
@@ -111,6 +115,7 @@ def append(connection: Connection, head: Head, drafts: Sequence[Draft], writer: 
     else:
         insert_rows(connection, audit_event, _COLUMNS, rows)
         straight(connection, _MOVE_HEAD, moved)
+    return put_personal(connection, drafts)
 
 
 def columns(seq: int, id: str, t: int, event: Event) -> tuple[object, ...]:  # noqa: A002
@@ -127,7 +132,7 @@ def is_recorded_as(connection: Connection, id: str, number: Number) -> bool:  # 
 
 def put_into_outbox(connection: Connection, made: Draft) -> None:
     """Leave the draft to be appended after this transaction is committed, and only then."""
-    connection.execute(insert(audit_outbox).values(id=made.id, body=made.body))
+    connection.execute(insert(audit_outbox).values(id=made.id, body=made.kept))
 
 
 def take_from_outbox(connection: Connection, limit: int) -> list[Draft]:

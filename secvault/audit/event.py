@@ -1,8 +1,12 @@
-"""An event: who did what to which thing, and how it ended. Never a name, an address or a value."""
+"""An event: who did what to which thing, and how it ended. Never a value.
+
+Names and addresses of people are in `Personal` and nowhere else.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -52,6 +56,27 @@ class Actor:
         return f"{self.kind}:{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What is personal in an event: it lies beside the leaf, and can be erased (`personal`).
+
+    address: the network address that a person's request came from. agent: what their program
+    calls itself. name: theirs, as it was then. reason: what somebody wrote about why. Each may be
+    empty.
+    """
+
+    address: str = ""
+    agent: str = ""
+    name: str = ""
+    reason: str = ""
+
+
+MAX_PERSONAL: Mapping[str, int] = MappingProxyType(
+    {"address": 64, "agent": 256, "name": 200, "reason": 2_000}
+)
+"""How many characters each member of `Personal` may have."""
+
+
 class DecisionNote(msgspec.Struct, frozen=True):
     """What makes the decision explainable later, and lets it be made again.
 
@@ -89,8 +114,9 @@ class Event:
     department: may be empty. fields: names of the fields concerned, never values. count: of the
     things concerned, where one event stands for many. request: id that the caller was given.
     detail: facts that the catalogue lists for this kind, the ticket that the caller named, and the
-    reason of what was refused or failed. Other texts are identifiers (see
-    `catalogue.IDENTIFIER`) or empty.
+    reason of what was refused or failed. network: the address that a system's request came from;
+    that of a person is personal. personal: never in the leaf, which only commits to it. Other texts
+    are identifiers (see `catalogue.IDENTIFIER`) or empty.
     """
 
     kind: str
@@ -104,6 +130,8 @@ class Event:
     correlation: str = ""
     request: str = ""
     detail: Mapping[str, Fact] = field(default_factory=dict)
+    network: str = ""
+    personal: Personal | None = None
 
     @property
     def asked(self) -> tuple[str, str]:
@@ -142,6 +170,25 @@ def check(event: Event) -> None:
     if event.decision is not None and event.decision.at:
         _check_decision(event.decision)
     _check_facts(event)
+    if event.network and event.actor.kind != "svc":
+        raise InvalidInput.at("network", "may only be said of a system; a person's is personal")
+    if event.personal is not None:
+        _check_personal(event)
+
+
+def _check_personal(event: Event) -> None:
+    if event.actor.kind not in ("user", "local"):
+        raise InvalidInput.at("personal", "may only be said of a person")
+    for name, most in MAX_PERSONAL.items():
+        text = getattr(event.personal, name)
+        if len(text) > most or _CONTROL.search(text):
+            mend = f"must be at most {most} characters without control characters"
+            raise InvalidInput.at(f"personal.{name}", mend)
+
+
+def plain(text: str, most: int) -> str:
+    """The text without control characters, in normal form C, cut to this many characters."""
+    return unicodedata.normalize("NFC", _CONTROL.sub(" ", text[: 4 * most])).strip()[:most]
 
 
 def _check_decision(note: DecisionNote) -> None:
@@ -178,6 +225,7 @@ def _check_identifiers(event: Event) -> None:
         ("decision.id", decision.id),
         ("correlation", event.correlation),
         ("request", event.request),
+        ("network", event.network),
     )
     many = (
         ("actor.factors", actor.factors),

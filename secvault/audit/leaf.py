@@ -1,6 +1,7 @@
 """Leaf bytes: one event as the canonical JSON that is stored, hashed and proven.
 
-    v   version of this format: 2; of 1 are entries whose p has no more than r, d and i
+    v   version of this format: 3; of 2 are entries without q and a in c, of 1 entries whose p has
+        no more than r, d and i
     id  UUIDv7 of the event (RFC 9562); its time is the moment at which the event was made
     t   when it was recorded: microseconds since the epoch, UTC; never before its predecessor's
     k   kind, from the catalogue
@@ -11,9 +12,10 @@
         k kind of a no, a action, o object, f field, c conditions with their outcomes (0 fails,
         1 holds, 2 broken, 3 fails for want of a fresher second factor), s age of the second
         factor in seconds, n digest of a narrowing
-    c   context: e id of the intent event, r request id
+    c   context: e id of the intent event, r request id, a network address of a system
     n   writer: d node, s process start, c number of the event in that process, from 0
-    q   kept free for commitments to erasable parts
+    q   commitments to what is personal and can be erased: s slot, c commitment, 32 bytes in base64
+        (`personal_part`)
 
 Members that are empty are left out. Text is in Unicode normal form C; only the resource can hold
 more than ASCII. The bytes are canonical in the sense of RFC 8785 (checked by test against
@@ -23,7 +25,8 @@ more than ASCII. The bytes are canonical in the sense of RFC 8785 (checked by te
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,10 +35,11 @@ from uuid_utils import UUID, uuid7
 
 from secvault.audit.catalogue import Fact
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event, Outcome, check
+from secvault.audit.personal_part import Part
 from secvault.errors import Damaged, InvalidInput
 
-VERSION = 2
-_READABLE = frozenset({1, VERSION})
+VERSION = 3
+_READABLE = frozenset({1, 2, VERSION})
 MAX_BYTES = 60 * 1024
 
 # Room for the number and the time, which are only known when the event is appended.
@@ -83,6 +87,12 @@ class _Decision(_Part):
 class _Context(_Part):
     e: str = ""
     r: str = ""
+    a: str = ""
+
+
+class _Commitment(_Part):
+    s: str
+    c: bytes
 
 
 class _Writer(_Part):
@@ -102,6 +112,14 @@ class _Leaf(_Part):
     p: _Decision | None = None
     c: _Context | None = None
     n: _Writer | None = None
+    q: tuple[_Commitment, ...] = ()
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A draft with sealed parts, as outbox and journal keep it."""
+
+    body: bytes
+    parts: tuple[Part, ...]
 
 
 _NO_DECISION = DecisionNote()
@@ -109,6 +127,18 @@ _NO_DECISION = DecisionNote()
 # Sorted member names, no spaces: RFC 8785 for the values that a checked event can have.
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(_Leaf)
+_KEEPER = msgspec.msgpack.Encoder()
+_KEPT = msgspec.msgpack.Decoder(_Kept)
+
+# The leaf bytes alone begin so; what is kept with its parts is an array of MessagePack.
+_ALONE = b"{"
+
+Seal = Callable[[Event, str], Sequence[tuple[Part, bytes]]]
+"""Seals what is personal in an event of this id: parts with their commitments."""
+
+
+def _unsealed(_event: Event, _id: str) -> Sequence[tuple[Part, bytes]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +154,19 @@ class Number:
 class Draft:
     """An event that is checked and has an id, but no place in the log yet.
 
-    body: leaf bytes without the number, as outbox and journal keep them.
+    body: leaf bytes without the number. parts: what is personal in it, sealed.
     """
 
     id: str
     t: int
     body: bytes
     leaf: _Leaf
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def kept(self) -> bytes:
+        """The draft as outbox and journal keep it; `draft_of` reads it."""
+        return _KEEPER.encode(_Kept(self.body, self.parts)) if self.parts else self.body
 
     @property
     def served(self) -> tuple[str, Outcome, str, str, str]:
@@ -143,7 +179,7 @@ class Draft:
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event with its place. seq: index of the leaf, from 0. t: microseconds, UTC. body: the
-    exact leaf bytes.
+    exact leaf bytes. commitments: to what is personal, by slot, as the leaf has them.
     """
 
     seq: int
@@ -152,6 +188,7 @@ class StoredEvent:
     event: Event
     number: Number
     body: bytes
+    commitments: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def event_id(micros: int) -> str:
@@ -165,10 +202,17 @@ def event_id(micros: int) -> str:
     return str(UUID(int=random & ~(0xFFF << 64) | fraction << 64))
 
 
-def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field's own name
+def draft(
+    event: Event,
+    *,
+    id: str,  # noqa: A002 - the field's own name
+    t: int,
+    seal: Seal = _unsealed,
+) -> Draft:
     """The event, checked, ready to be numbered and appended.
 
-    Raises InvalidInput if it does not fit the catalogue or takes more than 60 KiB.
+    seal: of what is personal; without it that is left out. Raises InvalidInput if the event does
+    not fit the catalogue or takes more than 60 KiB, and what `seal` raises.
     """
     check(event)
     if not unicodedata.is_normalized("NFC", event.resource):
@@ -198,18 +242,29 @@ def draft(event: Event, *, id: str, t: int) -> Draft:  # noqa: A002 - the field'
             decision.factor_age,
             decision.narrowing,
         )
-    if event.correlation or event.request:
-        leaf.c = _Context(event.correlation, event.request)
+    if event.correlation or event.request or event.network:
+        leaf.c = _Context(event.correlation, event.request, event.network)
+    sealed = seal(event, id) if event.personal is not None else ()
+    if sealed:
+        leaf.q = tuple(_Commitment(part.slot, committed) for part, committed in sealed)
     body = _ENCODER.encode(leaf)
     if len(body) > MAX_BYTES - _STAMP_BYTES:
         raise InvalidInput.at("event", "takes more than 60 KiB; name fewer fields, give a count")
-    return Draft(id, t, body, leaf)
+    return Draft(id, t, body, leaf, tuple(part for part, _ in sealed))
 
 
-def draft_of(body: bytes) -> Draft:
-    """The draft whose body is this, read back from the outbox. Raises Damaged."""
+def draft_of(kept: bytes) -> Draft:
+    """The draft that was kept so, read back from outbox or journal. Raises Damaged."""
+    body: bytes = kept
+    parts: tuple[Part, ...] = ()
+    if not kept.startswith(_ALONE):
+        try:
+            found = _KEPT.decode(kept)
+        except msgspec.MsgspecError:
+            raise _not_a_leaf() from None
+        body, parts = found.body, found.parts
     leaf = _parse(body)
-    return Draft(leaf.id, leaf.t, body, leaf)
+    return Draft(leaf.id, leaf.t, body, leaf, parts)
 
 
 def stamp(made: Draft, *, t: int, number: Number) -> bytes:
@@ -235,7 +290,8 @@ def decode(body: bytes, *, seq: int) -> StoredEvent:
     if leaf.n is None:
         raise _not_a_leaf()
     number = Number(leaf.n.d, leaf.n.s, leaf.n.c)
-    return StoredEvent(seq, leaf.id, leaf.t, _event(leaf), number, body)
+    commitments = {each.s: each.c for each in leaf.q}
+    return StoredEvent(seq, leaf.id, leaf.t, _event(leaf), number, body, commitments)
 
 
 class Outline(NamedTuple):
@@ -284,6 +340,7 @@ def _event(leaf: _Leaf) -> Event:
         correlation=leaf.c.e if leaf.c else "",
         request=leaf.c.r if leaf.c else "",
         detail=leaf.x.e,
+        network=leaf.c.a if leaf.c else "",
     )
 
 
@@ -322,4 +379,4 @@ def _parse(body: bytes) -> _Leaf:
 
 
 def _not_a_leaf() -> Damaged:
-    return Damaged(f"The stored event is not a leaf of version 1 or {VERSION}; verify the log.")
+    return Damaged(f"The stored event is not a leaf of version 1 to {VERSION}; verify the log.")

@@ -22,8 +22,10 @@ from secvault.audit.event import Actor, Event
 from secvault.audit.intake import Intake, Waiting
 from secvault.audit.journals import Journals, Taking
 from secvault.audit.leaf import Draft, Number, draft, event_id
+from secvault.audit.personal_keys import SubjectKeys
+from secvault.audit.personal_part import Part
 from secvault.clock import Clock
-from secvault.errors import AuditUnavailable, InvalidInput, SecvaultError
+from secvault.errors import AuditUnavailable, InvalidInput, SecvaultError, Unavailable
 from secvault.store.engine import BUSY_SECONDS, Store
 
 NewId = Callable[[int], str]
@@ -69,12 +71,14 @@ class AuditLog:
         queue_limit: int = QUEUE_LIMIT,
         new_id: NewId = event_id,
         journals: Journals | None = None,
+        keys: SubjectKeys | None = None,
     ) -> None:
         """Start the writing thread and have it append what outbox and journals still hold.
 
         node: id of this machine, 1 to 128 characters of `catalogue.IDENTIFIER`. wait_seconds: how
         long an operation waits, the store's own wait for a lock included. journals: of a store on
-        this machine; without them `keep` does nothing. Raises InvalidInput.
+        this machine; without them `keep` does nothing. keys: to seal what is personal with; without
+        them it is left out. Raises InvalidInput.
         """
         if not IDENTIFIER.fullmatch(node):
             raise InvalidInput.at("node", "must be 1 to 128 ASCII letters, digits and _ . : * -")
@@ -88,6 +92,7 @@ class AuditLog:
         self._start = self._draft_id()
         self._intake = Intake(queue_limit)
         self._journals = journals
+        self._keys = keys
         # Below here: only the writing thread writes.
         self._next_counter = 0
         self._lost = 0
@@ -121,9 +126,22 @@ class AuditLog:
         waiting = [Waiting((self.draft(event),)) for event in events]
         return [self._settled(outcome) for outcome in self._submit(*waiting)]
 
-    def draft(self, event: Event) -> Draft:
-        """The event, checked, with its id and time. Raises InvalidInput as `record` does."""
-        return draft(event, id=self._draft_id(), t=self._clock.micros())
+    def draft(self, event: Event, connection: Connection | None = None) -> Draft:
+        """The event, checked, with its id and time, and what is personal sealed.
+
+        connection: the write transaction that the caller has open, if any. Raises InvalidInput as
+        `record` does, AuditUnavailable when there is no key to seal with.
+        """
+
+        def seal(said: Event, event_id: str) -> Sequence[tuple[Part, bytes]]:
+            return self._keys.seal(said, event_id, connection) if self._keys else ()
+
+        try:
+            return draft(event, id=self._draft_id(), t=self._clock.micros(), seal=seal)
+        except Unavailable as error:
+            raise AuditUnavailable(
+                f"the audit entry could not be sealed: {error.detail}"
+            ) from error
 
     def submit(self, drafts: Sequence[Draft]) -> Future[int]:
         """Queue drafts of `draft` for one transaction, without waiting for anything.
@@ -145,9 +163,14 @@ class AuditLog:
         if self._journals is None or not self._journals.quick:
             return False
         try:
-            return self._journals.keep([each.body for each in drafts])
+            return self._journals.keep([each.kept for each in drafts])
         finally:
             self._intake.linger()
+
+    @property
+    def keys(self) -> SubjectKeys | None:
+        """What seals and opens what is personal."""
+        return self._keys
 
     @property
     def wait_seconds(self) -> float:
@@ -173,7 +196,7 @@ class AuditLog:
         It enters the log exactly once if that transaction commits, and never if it does not.
         Call `kick` after the commit. Raises InvalidInput.
         """
-        made = self.draft(event)
+        made = self.draft(event, connection)
         put_into_outbox(connection, made)
         return made.id
 
@@ -256,7 +279,8 @@ class AuditLog:
                     taking = self._journals.take(connection, others=others)
                 pending = take_from_outbox(connection, OUTBOX_ROWS) if head.outbox else []
                 before = [*self._lost_event(), *taking.drafts, *pending]
-                self._append(connection, head, before, [d for w in live for d in w.drafts])
+                after = [draft for waiting in live for draft in waiting.drafts]
+                self._append(connection, head, before, after)
         except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
             reason = error.detail if isinstance(error, SecvaultError) else type(error).__name__
             self._trouble = f"the audit entry could not be written: {reason}"
@@ -302,13 +326,16 @@ class AuditLog:
     ) -> None:
         """Append those that nobody waits for, then those that somebody does."""
         every = [*before, *drafts]
-        if every:
-            # The numbers of lost events are skipped: the gap is what `audit.lost` explains.
-            counter = self._next_counter + self._lost
-            first = Number(self._node, self._start, counter)
-            append(connection, head, every, first)
-            lost = self._lost + len(drafts)
-            self._doubt = _Doubt(every[0].id, first, counter + len(every), lost)
+        if not every:
+            return
+        # The numbers of lost events are skipped: the gap is what `audit.lost` explains.
+        counter = self._next_counter + self._lost
+        first = Number(self._node, self._start, counter)
+        gone = append(connection, head, every, first)
+        lost = self._lost + len(drafts)
+        self._doubt = _Doubt(every[0].id, first, counter + len(every), lost)
+        if self._keys is not None:
+            self._keys.forget(gone)
 
     def _resolve_doubt(self, connection: Connection) -> None:
         if self._doubt is not None and is_recorded_as(

@@ -1,4 +1,4 @@
-"""Reading the log: pages of events, by what an auditor asks.
+"""Reading the log: pages of events and all of them, by what an auditor asks.
 
 Pages are cut by sequence number, never by counting rows off, so that the millionth page costs as
 much as the first and nothing moves under the reader.
@@ -6,69 +6,55 @@ much as the first and nothing moves under the reader.
 
 from __future__ import annotations
 
-import unicodedata
+import heapq
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    and_,
-    func,
-    literal_column,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import Connection, Row, func, select
 
 from secvault.audit import entries
-from secvault.audit.event import OUTCOMES, Outcome
+from secvault.audit.archive_rows import boundary
 from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.question import EVERYTHING, AfterHours, Question, answers
+from secvault.audit.reaching import (
+    Reached,
+    Span,
+    moments_of,
+    of_pair,
+    pairs_of,
+    span_of,
+    statement,
+)
 from secvault.audit.windows import windows
 from secvault.errors import InvalidInput
 from secvault.store.engine import Store
 from secvault.store.tables import audit_event
 
+__all__ = ("EVERYTHING", "AfterHours", "Page", "Question", "event_at", "events", "page")
+
 MAX_PAGE = 1_000
 
-FEW = 2_000
-"""Up to so many events of an index are all looked at for a page; more are met soon by going along
-in the order of the log."""
-
-FEW_BELOW = 20_000
-"""The same for a resource with all below it, whose index is not in the order of the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which events; what is empty does not restrict.
-
-    kind: exactly this one. actor: `user:01920c3e`. resource: this one and all below it (`hr` or
-    `hr/employees/e-7`); this one alone when `below` is not set. since: at or after, until: before;
-    microseconds UTC, by time of recording.
-    """
-
-    kind: str = ""
-    outcome: Outcome | None = None
-    actor: str = ""
-    resource: str = ""
-    department: str = ""
-    since: int | None = None
-    until: int | None = None
-    below: bool = True
+_CHUNK = 2_000
+_CHUNKS_TOGETHER = 20_000
+"""Rows held at once when events of many kinds are merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in the order asked for. next: the `after` of the next page; None at the end."""
+    """Events in the order asked for. next: the `after` of the next page; None at the end.
+
+    previous: the `before` of the page before; None at the beginning.
+    """
 
     events: tuple[StoredEvent, ...]
     next: int | None
+    previous: int | None = None
 
 
-EVERYTHING = Question()
+_Statement = Callable[[Connection, Span, int], Reached]
+_Found = Row[int, int, bytes]
 
 
 def page(
@@ -76,21 +62,59 @@ def page(
     question: Question = EVERYTHING,
     *,
     after: int | None = None,
+    before: int | None = None,
     limit: int = 100,
     newest_first: bool = True,
 ) -> Page:
     """One page of the events that answer the question.
 
-    after: sequence number of the last event seen. limit: 1 to 1,000. Raises InvalidInput, and
-    Damaged if a stored event cannot be read.
+    after: sequence number of the last event seen. before: of the first one seen, for the page that
+    precedes it in the same order; not both. limit: 1 to 1,000. Raises InvalidInput, and Damaged if
+    a stored event cannot be read.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput.at("limit", f"must be from 1 to {MAX_PAGE}")
+    if after is not None and before is not None:
+        raise InvalidInput.at("before", "give after or before, not both")
+    back = before is not None
+    along = newest_first is not back
+    question.checked()
     with store.read() as connection:
         # One more than asked for tells whether a next page exists.
-        rows = _rows(connection, question, after, limit + 1, newest_first=newest_first)
-    events = tuple(decode(row.body, seq=row.seq) for row in rows[:limit])
-    return Page(events, events[-1].seq if len(rows) > limit else None)
+        rows = _rows(connection, question, before if back else after, limit + 1, along=along)
+        with closing(rows):
+            found = list(islice(_answering(rows, question), limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    if back:
+        found.reverse()
+    if not found:
+        return Page((), None, None)
+    follows = True if back else more
+    precedes = more if back else after is not None
+    first, last = found[0].seq, found[-1].seq
+    return Page(tuple(found), last if follows else None, first if precedes else None)
+
+
+def events(
+    store: Store, question: Question = EVERYTHING, *, oldest_first: bool = True
+) -> Iterator[StoredEvent]:
+    """All events that answer the question and were in the log when the first is asked for.
+
+    Memory does not grow with their number: they are read some thousand at a time, each time by a
+    connection of its own. Raises Damaged if a stored event cannot be read.
+    """
+    question.checked()
+    along = not oldest_first
+    with store.read() as connection:
+        live = boundary(connection)
+        newest = connection.scalar(select(func.max(audit_event.c.seq)))
+    end = max(live, 0 if newest is None else newest + 1)
+    if question.end is not None:
+        end = min(end, question.end)
+    archived = _archived(store, question, Span(question.first, min(live, end)), along=along)
+    present = _present(store, question, live, end, along=along)
+    parts = chain(present, archived) if along else chain(archived, present)
+    return _answering(parts, question)
 
 
 def event_at(store: Store, seq: int) -> StoredEvent | None:
@@ -100,204 +124,103 @@ def event_at(store: Store, seq: int) -> StoredEvent | None:
     return None if body is None else decode(body, seq=seq)
 
 
+def _present(
+    store: Store, question: Question, live: int, end: int, *, along: bool
+) -> Iterator[_Found]:
+    """The rows of what is in the store itself, from `live` to below `end`."""
+    with store.read() as connection:
+        span = span_of(connection, question).within(live, end)
+
+    def reach(at: Connection, left: Span, rows: int) -> Reached:
+        return statement(at, question, left, rows, newest_first=along)
+
+    pairs = pairs_of(question)
+    if pairs is None:
+        return _read(store, reach, span, _CHUNK, along=along)
+    # Each pair is in the order of its index; merged, all are.
+    each = [
+        _read(store, _of(question, pair, along=along), span, chunk, along=along)
+        for chunk in [max(50, min(_CHUNK, _CHUNKS_TOGETHER // max(1, len(pairs))))]
+        for pair in pairs
+    ]
+    return heapq.merge(*each, key=lambda row: row.seq, reverse=along)
+
+
+def _archived(store: Store, question: Question, within: Span, *, along: bool) -> Iterator[_Found]:
+    """The rows of what is archived. A part at a time, so that no connection is held meanwhile."""
+    first, end = within.first or 0, within.end or 0
+    since, until = moments_of(question)
+    while first < end:
+        after = end if along else first - 1
+        with store.read() as connection:
+            parts = windows(connection, newest_first=along, after=after, since=since, until=until)
+            with closing(parts):
+                part = next((one for one in parts if one.connection is not connection), None)
+                if part is None:
+                    return
+                span = span_of(part.connection, question).within(max(first, part.start), end)
+                reached = statement(part.connection, question, span, None, newest_first=along)
+                rows = part.connection.execute(reached).all()
+        yield from rows
+        first, end = (first, part.start) if along else (part.stop, end)
+
+
+def _of(question: Question, pair: tuple[str, str], *, along: bool) -> _Statement:
+    return lambda at, left, rows: of_pair(at, question, pair, left, rows, newest_first=along)
+
+
+def _read(
+    store: Store, reach: _Statement, span: Span, chunk: int, *, along: bool
+) -> Iterator[_Found]:
+    after: int | None = None
+    while True:
+        with store.read() as connection:
+            left = span.beyond(after, newest_first=along)
+            rows = connection.execute(reach(connection, left, chunk)).all()
+        yield from rows
+        if len(rows) < chunk:
+            return
+        after = rows[-1].seq
+
+
 def _rows(
-    connection: Connection,
-    question: Question,
-    after: int | None,
-    limit: int,
-    *,
-    newest_first: bool,
-) -> list[Row[tuple[int, bytes]]]:
-    rows: list[Row[tuple[int, bytes]]] = []
-    since, until = question.since, question.until
-    parts = windows(connection, newest_first=newest_first, after=after, since=since, until=until)
+    connection: Connection, question: Question, after: int | None, chunk: int, *, along: bool
+) -> Generator[_Found, None, None]:
+    since, until = moments_of(question)
+    beyond = _beyond(question, after, along=along)
+    parts = windows(connection, newest_first=along, after=beyond, since=since, until=until)
     with closing(parts):
         for part in parts:
-            asked = part.connection
-            bounds = _bounds(asked, question, after, newest_first=newest_first)
-            if part.start:
-                bounds.append(audit_event.c.seq >= part.start)
-            left = limit - len(rows)
-            statement = _statement(asked, question, bounds, left, newest_first=newest_first)
-            rows += asked.execute(statement).all()
-            if len(rows) == limit:
-                break
-    return rows
+            asked, last = part.connection, after
+            if not along and question.end is not None and part.start >= question.end:
+                return
+            span = span_of(asked, question).within(part.start, None)
+            while True:
+                left = span.beyond(last, newest_first=along)
+                reached = statement(asked, question, left, chunk, newest_first=along)
+                rows = asked.execute(reached).all()
+                yield from rows
+                if len(rows) < chunk:
+                    break
+                last = rows[-1].seq
+            if along and question.first is not None and part.start <= question.first:
+                return
 
 
-def _bounds(
-    connection: Connection, question: Question, after: int | None, *, newest_first: bool
-) -> list[ColumnElement[bool]]:
-    """The sequence numbers to look at. Time grows with them, so moments become numbers too."""
-    seq = audit_event.c.seq
-    bounds: list[ColumnElement[bool]] = []
-    if after is not None:
-        bounds.append(seq < after if newest_first else seq > after)
-    for moment, is_start in ((question.since, True), (question.until, False)):
-        if moment is None:
+def _beyond(question: Question, after: int | None, *, along: bool) -> int | None:
+    """The cursor, moved to where the question begins, so that nothing before that is opened."""
+    edge = question.end if along else None if question.first is None else question.first - 1
+    known = [one for one in (after, edge) if one is not None]
+    return (min(known) if along else max(known)) if known else None
+
+
+def _answering(rows: Iterator[_Found], question: Question) -> Iterator[StoredEvent]:
+    """The events of the rows that answer what no index leads to."""
+    after_hours = question.after_hours
+    for seq, t, body in rows:
+        # Cheaper than reading the event first; the time in its bytes is compared again.
+        if after_hours is not None and after_hours.is_open(t):
             continue
-        first = _first_at_or_after(connection, moment)
-        if first is not None:
-            bounds.append(seq >= first if is_start else seq < first)
-        elif is_start:
-            bounds.append(seq < 0)
-    return bounds
-
-
-def _first_at_or_after(connection: Connection, moment: int) -> int | None:
-    t = audit_event.c.t
-    next_t = select(func.min(t)).where(t >= moment).scalar_subquery()
-    first: int | None = connection.scalar(select(func.min(audit_event.c.seq)).where(t == next_t))
-    return first
-
-
-def _statement(
-    connection: Connection,
-    question: Question,
-    bounds: list[ColumnElement[bool]],
-    limit: int,
-    *,
-    newest_first: bool,
-) -> Select[tuple[int, bytes]]:
-    """The page by the index that leads there soonest; the other conditions only filter.
-
-    Left to itself SQLite, which has no statistics, walks all reads of all people to find those
-    of one, or sorts half of the log to show a page of it; and either engine walks all of the log
-    for what two frequent things hardly ever have in common.
-    """
-    seq = audit_event.c.seq
-    order = seq.desc() if newest_first else seq.asc()
-    wanted = select(seq, audit_event.c.body).order_by(order).limit(limit)
-    paths = _paths(connection, question)
-    for path in paths:
-        filters = _filters(question, connection, *path.answers)
-        if path.in_order and not filters:
-            return wanted.where(path.condition, *bounds)
-        if _are_few(connection, path, bounds):
-            few = select(seq).where(path.condition, *bounds)
-            if not filters:
-                few = few.order_by(order).limit(limit)
-            found = few.cte("few").prefix_with("MATERIALIZED", dialect="postgresql")
-            return wanted.where(seq.in_(select(found.c.seq)), *filters)
-    # All are frequent, so that a page fills soon on the way along any one that is in order.
-    ordered = [path for path in paths if path.in_order]
-    if ordered:
-        filters = _filters(question, connection, *ordered[0].answers)
-        return wanted.where(ordered[0].condition, *bounds, *filters)
-    if question.kind:
-        return _of_each_outcome(connection, question, bounds, wanted, order, limit)
-    return wanted.where(*bounds, *_filters(question, connection))
-
-
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """A condition that an index leads to. answers: the members of the question that it covers.
-
-    in_order: the index gives the events in the order of the log. few: up to so many are looked at.
-    """
-
-    condition: ColumnElement[bool]
-    answers: tuple[str, ...]
-    in_order: bool = True
-    few: int = FEW
-
-
-def _paths(connection: Connection, question: Question) -> list[_Path]:
-    """The ways to the events of a question, those that tell most apart first."""
-    row = audit_event.c
-    actor, kind = row.actor == question.actor, row.kind == question.kind
-    outcome = row.outcome == question.outcome
-    paths: list[_Path] = []
-    if question.actor and question.kind:
-        paths.append(_Path(and_(actor, kind), ("actor", "kind")))
-    if question.resource and question.below:
-        below = _at_or_below(row.resource, question.resource, connection)
-        paths.append(_Path(below, ("resource",), in_order=False, few=FEW_BELOW))
-    elif question.resource:
-        paths.append(_Path(row.resource == _path(question.resource), ("resource",)))
-    if question.kind and question.outcome:
-        paths.append(_Path(and_(kind, outcome), ("kind", "outcome")))
-    elif question.kind:
-        paths.append(_Path(kind, ("kind",), in_order=False))
-    if question.outcome and question.outcome != "ok":
-        # In these words an index was made of what did not go well.
-        is_not_ok = row.outcome != literal_column("'ok'")
-        paths.append(_Path(and_(outcome, is_not_ok), ("outcome",)))
-    if question.actor:
-        paths.append(_Path(actor, ("actor",)))
-    if question.department:
-        paths.append(_Path(row.department == question.department, ("department",)))
-    return paths
-
-
-def _are_few(connection: Connection, path: _Path, bounds: list[ColumnElement[bool]]) -> bool:
-    """Whether so few events are on the path that all of them can be looked at."""
-    some = select(audit_event.c.seq).where(path.condition, *bounds).limit(path.few + 1).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= path.few
-
-
-def _of_each_outcome(
-    connection: Connection,
-    question: Question,
-    bounds: list[ColumnElement[bool]],
-    wanted: Select[tuple[int, bytes]],
-    order: ColumnElement[int],
-    limit: int,
-) -> Select[tuple[int, bytes]]:
-    """The first few of each outcome, merged, are the first few of all."""
-    seq = audit_event.c.seq
-    filters = _filters(question, connection, "kind")
-    each = [
-        select(seq)
-        .where(
-            audit_event.c.kind == question.kind,
-            audit_event.c.outcome == outcome,
-            *bounds,
-            *filters,
-        )
-        .order_by(order)
-        .limit(limit)
-        .subquery()
-        for outcome in OUTCOMES
-    ]
-    return wanted.where(seq.in_(union_all(*(select(one.c.seq) for one in each))))
-
-
-def _filters(question: Question, connection: Connection, *done: str) -> list[ColumnElement[bool]]:
-    """The conditions of the question except those done, out of the reach of any index."""
-    row = audit_event.c
-    filters = [
-        _unindexed(row[name]) == value
-        for name, value in (
-            ("kind", question.kind),
-            ("outcome", question.outcome),
-            ("actor", question.actor),
-            ("department", question.department),
-        )
-        if value and name not in done
-    ]
-    if question.resource and "resource" not in done:
-        resource = _unindexed(row.resource)
-        filters.append(
-            _at_or_below(resource, question.resource, connection)
-            if question.below
-            else resource == _path(question.resource)
-        )
-    return filters
-
-
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    return column.concat("")
-
-
-def _at_or_below(
-    resource: ColumnElement[str], path: str, connection: Connection
-) -> ColumnElement[bool]:
-    # Compared byte by byte on either engine; "0" follows "/" in ASCII.
-    path = _path(path)
-    column = resource.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
-    return or_(column == path, and_(column > f"{path}/", column < f"{path}0"))
-
-
-def _path(resource: str) -> str:
-    return unicodedata.normalize("NFC", resource).rstrip("/")
+        stored = decode(body, seq=seq)
+        if answers(question, stored):
+            yield stored

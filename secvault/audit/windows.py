@@ -32,11 +32,13 @@ _INSERT = (
 @dataclass(frozen=True, slots=True)
 class Window:
     """A part of the log. connection: has its entries, from `start` on, in `audit_event`; where it
-    is the store's own, older ones that are archived may still be there and do not count.
+    is the store's own, older ones that are archived may still be there and do not count. stop: it
+    ends before this one; of the store's own, 0.
     """
 
     connection: Connection
     start: int
+    stop: int = 0
 
 
 def windows(
@@ -70,7 +72,7 @@ def windows(
                 for at in reversed(places) if newest_first else places:
                     end = min(at + BUNDLES, places.stop) * WIDTH
                     _fill(copy, connection, archive, at * WIDTH, end)
-                    yield Window(copy, at * WIDTH)
+                    yield Window(copy, at * WIDTH, min(end, archive.stop))
     if not newest_first:
         yield Window(connection, live)
 

@@ -26,7 +26,7 @@ POSTGRESQL_COPY = "secvault.pgdump"
 _LOCK_WAIT = "--lock-wait-timeout=60s"
 _SCRATCH = "secvault_drill_"
 # What no copy of the database has.
-_APART = ("data_key", "keys_here")
+_APART = ("data_key", "audit_subject_key", "keys_here")
 # Parts of an address that no argument list may show.
 _SECRET_OPTIONS = frozenset({"password", "sslpassword"})
 

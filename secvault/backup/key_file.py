@@ -56,6 +56,15 @@ class Key(msgspec.Struct, frozen=True, array_like=True, tag="key"):
     created_at: int
 
 
+class LogKey(msgspec.Struct, frozen=True, array_like=True, tag="log key"):
+    """The key of a subject of the audit log, as the row of the database."""
+
+    id: str
+    subject: str
+    wrapped: bytes
+    created_at: int
+
+
 class ErasedSubject(msgspec.Struct, frozen=True, array_like=True, tag="erased subject"):
     """A data key that is no more, as the row of the database."""
 
@@ -95,7 +104,7 @@ class End(msgspec.Struct, frozen=True, array_like=True, tag="end"):
     lines: int
 
 
-Line: TypeAlias = Head | Version | Key | ErasedSubject | ErasedRecord | Erasure | End
+Line: TypeAlias = Head | Version | Key | LogKey | ErasedSubject | ErasedRecord | Erasure | End
 
 _DECODER = msgspec.json.Decoder(Line)
 
@@ -178,6 +187,7 @@ def _lines(
         yield Version(name, number, sealed)
     for table, line in (
         (tables.data_key, Key),
+        (tables.audit_subject_key, LogKey),
         (tables.erased_subject, ErasedSubject),
         (tables.erased_record, ErasedRecord),
         (tables.erasure, Erasure),

@@ -15,10 +15,20 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection, and_, delete, exists, func, literal, select
 
+from secvault.audit.personal import LOG_SUBJECTS, erase_again
 from secvault.backup import key_file
-from secvault.backup.key_file import ErasedRecord, ErasedSubject, Erasure, Head, Key, Version
+from secvault.backup.key_file import (
+    ErasedRecord,
+    ErasedSubject,
+    Erasure,
+    Head,
+    Key,
+    LogKey,
+    Version,
+)
 from secvault.crypto import datakey
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
@@ -108,8 +118,9 @@ class _Ledger:
     records: dict[tuple[str, str], int] = field(default_factory=dict)
     rows: list[ErasedSubject | ErasedRecord | Erasure] = field(default_factory=list)
 
-    def has_erased(self, key: Key) -> bool:
-        return key.created_at <= self.subjects.get((key.collection, key.subject), -1)
+    def has_erased(self, key: Key | LogKey) -> bool:
+        collection = key.collection if isinstance(key, Key) else LOG_SUBJECTS
+        return key.created_at <= self.subjects.get((collection, key.subject), -1)
 
 
 def _ledger(connection: Connection, files: Iterable[Path]) -> _Ledger:
@@ -151,6 +162,7 @@ def _bring_keys(
     lines = key_file.read(file)
     while some := tuple(islice(lines, _AT_ONCE)):
         rows = []
+        _bring_log_keys(connection, some, ledger)
         for line in some:
             if isinstance(line, Version):
                 rewrap.known[line.collection, line.version] = line
@@ -159,6 +171,23 @@ def _bring_keys(
                 if wrapped is not None:
                     rows.append((line.collection, line.subject, wrapped, line.created_at))
         insert_rows_unless_there(connection, tables.data_key, _KEY_COLUMNS, rows, "subject")
+
+
+def _bring_log_keys(
+    connection: Connection, lines: Sequence[key_file.Line], ledger: _Ledger
+) -> None:
+    """Those that something in this copy's log is sealed under: no other opens anything here."""
+    column = tables.audit_personal.c.key
+    brought = {
+        line.id: line for line in lines if isinstance(line, LogKey) and not ledger.has_erased(line)
+    }
+    if not brought:
+        return
+    needed = connection.execute(select(column).distinct().where(column.in_(sorted(brought))))
+    rows = [msgspec.structs.astuple(brought[id_]) for id_ in needed.scalars()]
+    insert_rows_unless_there(
+        connection, tables.audit_subject_key, LogKey.__struct_fields__, rows, "id"
+    )
 
 
 def _made_until(connection: Connection) -> int:
@@ -254,6 +283,14 @@ def _erase_again(connection: Connection, ledger: _Ledger, at: int) -> int:
                 key.c.created_at <= until,
             )
         )
+    erase_again(
+        connection,
+        {
+            subject: until
+            for (collection, subject), until in ledger.subjects.items()
+            if collection == LOG_SUBJECTS
+        },
+    )
     for row in ledger.rows:
         values = {name: getattr(row, name) for name in row.__struct_fields__}
         insert_unless_there(connection, _TABLES[type(row)], values)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import opening, operations, outcome, progress, record_history, show
+from secvault.cli import audit_personal, opening, operations, outcome, progress, show
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from secvault.audit.leaf import StoredEvent
     from secvault.audit.verify import AuditReport
 
 app = typer.Typer(
@@ -32,17 +31,26 @@ _SHOWN_PROBLEMS = 20
 def events(
     context: typer.Context,
     *,
-    kind: Annotated[str, typer.Option(help="Only this kind, such as record.read.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="Only this kind, such as record.read; record. for all of them.")
+    ] = "",
     ended: Annotated[Ended | None, typer.Option("--outcome", help="Only what ended so.")] = None,
-    actor: Annotated[str, typer.Option(help="Only by this one, such as user:<id>.")] = "",
+    actor: Annotated[
+        str, typer.Option(help="Only by this one, such as user:<id>; svc: for all systems.")
+    ] = "",
     resource: Annotated[
         str, typer.Option(help="Only this and what is below it, such as hr/employees.")
     ] = "",
     department: Annotated[str, typer.Option(help="Only of this department.")] = "",
+    request: Annotated[str, typer.Option(help="Only of the request with this id.")] = "",
+    decision: Annotated[str, typer.Option(help="Only what rests on this decision.")] = "",
     since: Moment = "",
     until: Moment = "",
     after: Annotated[
         int | None, typer.Option(help="Continue after this sequence number (older events).")
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(help="Go back before this sequence number (newer events).")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 50,
     as_json: show.AsJson = False,
@@ -55,17 +63,17 @@ def events(
             actor=actor,
             resource=resource,
             department=department,
+            request=request,
+            decisions=(decision,) if decision else (),
             since=micros_of(since, "--since"),
             until=micros_of(until, "--until"),
         )
-        page = operations.audit_log.read_events(service, caller, question, after, limit)
-    rows = [
-        {**_row(event), "reason": record_history.reason_of(event.id, page.reasons)}
-        for event in page.events
-    ]
+        page = operations.audit_log.read_events(service, caller, question, after, limit, before)
     if as_json:
-        show.document({"events": rows, "next": page.next})
+        rows = [audit_personal.row_of(event, page) for event in page.events]
+        show.document({"events": rows, "next": page.next, "previous": page.previous})
         return
+    rows = [audit_personal.line_of(event, page) for event in page.events]
     columns = {
         "seq": "Seq",
         "time": "Time",
@@ -75,8 +83,11 @@ def events(
         "resource": "On",
         "detail": "Detail",
     }
-    if any(row["reason"] for row in rows):
-        columns["reason"] = "Reason"
+    columns |= {
+        name: title
+        for name, title in {"name": "Name", "from": "From", "reason": "Reason"}.items()
+        if any(row[name] for row in rows)
+    }
     show.table(rows, columns, "No event fits.")
     if page.next is not None:
         show.talk(f"Older ones: the same with --after {page.next}")
@@ -185,27 +196,6 @@ def _verify_export(
             show.out(show.cell(problem))
     if not whole:
         raise typer.Exit(outcome.DAMAGE.number)
-
-
-def _row(stored: StoredEvent) -> dict[str, Any]:
-    event = stored.event
-    return {
-        "seq": stored.seq,
-        "id": stored.id,
-        "time": show.time(stored.t),
-        "kind": event.kind,
-        "outcome": event.outcome,
-        "actor": event.actor.subject,
-        "session": event.actor.session,
-        "resource": event.resource,
-        "department": event.department,
-        "fields": list(event.fields),
-        "count": event.count,
-        "rule": event.decision.rule if event.decision else "",
-        "decision": event.decision.id if event.decision else "",
-        "request": event.request,
-        "detail": dict(event.detail),
-    }
 
 
 def _print(report: AuditReport, *, as_json: bool) -> None:

@@ -38,17 +38,21 @@ def erase(
         str, typer.Option(help="All of one data subject of the collection, and its data key.")
     ] = "",
     record: Annotated[str, typer.Option(help="One record of the collection, by its id.")] = "",
+    actor: Annotated[
+        str, typer.Option(help="What the audit log keeps of one who acted, such as user:<id>.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Erase what is kept on a person, a data subject or a record, for good.
 
     Rows, index and data keys go, here at once and from the backups after some days; nobody can
-    bring them back. Needs a second person's approval (--ask). What is under legal hold is not
+    bring them back. Of a person also goes what is personal in the audit log: its entries stay, and
+    every proof of them. Needs a second person's approval (--ask). What is under legal hold is not
     erased.
     """
     with opening.vault(context) as (service, caller):
-        target = _target(service, person, collection, subject, record)
+        target = _target(service, person, collection, subject, record, actor)
         if not yes:
             _confirm(operations.erasures.look(service, caller, target))
         done = operations.erasures.erase(service, caller, target, reason)
@@ -63,6 +67,7 @@ def erase(
             "encrypted values": done.fields,
             "data keys destroyed": done.keys,
             "records whose key others share": done.shared,
+            "entries of the log made nobody's": done.entries,
             "in this database": "gone"
             if done.scrubbed
             else "gone, but its log is in use: what was there goes when it is next written out",
@@ -140,16 +145,19 @@ def verify(
 
 
 def _target(
-    service: Service, person: str | None, collection: str, subject: str, record: str
+    service: Service, person: str | None, collection: str, subject: str, record: str, actor: str
 ) -> Target:
     kinds = operations.erasure_target.Kind
-    if person is not None and not (collection or subject or record):
+    if actor and person is None and not (collection or subject or record):
+        return operations.erasure_target.target_of(service, kinds.LOG, "", actor)
+    if person is not None and not (collection or subject or record or actor):
         return operations.erasure_target.target_of(service, kinds.PERSON, "", person)
-    if person is None and collection and bool(subject) != bool(record):
+    if person is None and not actor and collection and bool(subject) != bool(record):
         kind = kinds.SUBJECT if subject else kinds.RECORD
         return operations.erasure_target.target_of(service, kind, collection, subject or record)
     raise InvalidInput(
-        "name a PERSON, or --collection with either --subject or --record: what is to be erased"
+        "name a PERSON, or --collection with either --subject or --record, or an --actor of the "
+        "audit log: what is to be erased"
     )
 
 
@@ -157,6 +165,9 @@ def _confirm(found: Found) -> None:
     if not ask.at_terminal():
         raise InvalidInput.at("--yes", "erasing needs --yes when nobody can be asked")
     listed = ", ".join(f"{count} of {name}" for name, count in sorted(found.by_collection.items()))
+    if found.entries:
+        logged = f"what is personal in {found.entries} entries of the audit log"
+        listed = f"{listed}, {logged}" if listed else logged
     show.talk(f"To be erased for good: {listed or 'nothing'}.")
     for hold in found.holds:
         show.talk(f"Under legal hold {hold.id}: {show.cell(hold.reason)}")
@@ -181,6 +192,7 @@ def _erased(done: Erased) -> dict[str, Any]:
         "keys": done.keys,
         "shared": done.shared,
         "scrubbed": done.scrubbed,
+        "entries": done.entries,
         **_backups(done.reach),
     }
 

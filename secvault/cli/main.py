@@ -18,7 +18,9 @@ from secvault.cli import (
     attachments,
     audit,
     audit_archives,
+    audit_personal,
     audit_proofs,
+    audit_questions,
     audit_witnesses,
     backup,
     break_glass,
@@ -160,6 +162,7 @@ access.app.command(epilog="Example: secvault access conflicts --subject user:lan
 )
 access.app.command("separation", epilog="Example: secvault access separation")(separation.rules)
 access.app.add_typer(separation.exceptions, name="exceptions")
+audit.app.command(epilog="Example: secvault audit event 4711 --json")(audit_personal.event)
 audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
     audit_proofs.prove
 )
@@ -174,6 +177,18 @@ audit.app.command(epilog="Example: secvault audit archives --json")(audit_archiv
 audit.app.command(
     epilog="Example: secvault audit hold --since 2025-03-01 --reason 'lawsuit 12/2026'"
 )(audit_archives.hold)
+audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
+audit.app.command(
+    epilog="Example: secvault audit ask who-saw --on hr/employees/e-7 --since 2026-11-01"
+)(audit_questions.ask)
+audit.app.command(
+    "save-question",
+    epilog="Example: secvault audit save-question night-exports --title 'Exports at night' "
+    "--kind record.export --after-hours",
+)(audit_questions.save)
+audit.app.command("forget-question", epilog="Example: secvault audit forget-question mine")(
+    audit_questions.forget
+)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from secvault.errors import InvalidInput, Sealed, Unavailable
 from secvault.process import leave_no_core
 
 if TYPE_CHECKING:
+    from secvault.audit.event import Personal
     from secvault.config import Settings
     from secvault.service.sealing.access import RootAccess
     from secvault.service.service import Service
@@ -129,7 +131,26 @@ def vault(
         )
         asked = context.find_object(Asked) or Asked(None)
         ticket = service.spine.ticket(asked.ticket, "--ticket")
-        yield service, operations.spine.Caller(principal, reason=asked.reason, ticket=ticket)
+        here = at_this_machine(os.environ)
+        yield (
+            service,
+            operations.spine.Caller(principal, reason=asked.reason, ticket=ticket, here=here),
+        )
+
+
+def at_this_machine(environment: Mapping[str, str]) -> Personal:
+    """Who runs the command, as far as the machine knows: the account, and where they come from.
+
+    It is what somebody who owns the machine can make it say; the log keeps it as no more than that.
+    """
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):
+        account = f"uid {os.getuid()}"
+    # By `sudo` it is root's command, and somebody else's hand.
+    name = environment.get("SUDO_USER") or account
+    address = environment.get("SSH_CONNECTION", "").partition(" ")[0]
+    return operations.event.Personal(address, f"secvault command line of {account}", name)
 
 
 def the_plan(chosen: Settings, named: str | None) -> str:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         scope,
         vocabulary,
     )
-    from secvault.audit import leaf, proofs, query, verify_export
+    from secvault.audit import event, leaf, proofs, query, verify_export
+    from secvault.audit.questions import own as own_questions
+    from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from secvault.records import hold as hold_rows
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
-    from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         audit_archives,
         audit_log,
         audit_proofs,
+        audit_questions,
         audit_witnesses,
         authentication,
         backups,
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
     from secvault.store import engine, migrate
+    from secvault.tabular import writer as export_formats
     from secvault.witness import answering as witness_answering
     from secvault.witness import key as witness_key
     from secvault.witness import logs as witness_logs
@@ -143,6 +146,7 @@ __all__ = [
     "audit_archives",
     "audit_log",
     "audit_proofs",
+    "audit_questions",
     "audit_witnesses",
     "authentication",
     "backups",
@@ -165,6 +169,7 @@ __all__ = [
     "erasure_evidence",
     "erasure_target",
     "erasures",
+    "event",
     "evidence",
     "explanations",
     "export_formats",
@@ -196,6 +201,7 @@ __all__ = [
     "notifications",
     "opening",
     "own_factors",
+    "own_questions",
     "passkey_sign_in",
     "past",
     "people",
@@ -239,6 +245,7 @@ __all__ = [
     "role_requests",
     "rules",
     "sample_data",
+    "saved_questions",
     "schema_migration_runs",
     "schema_migrations",
     "scope",
@@ -285,8 +292,9 @@ _ELSEWHERE = {
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
     "erasures": "secvault.service.erasing.erasures",
+    "event": "secvault.audit.event",
     "evidence": "secvault.crypto.evidence",
-    "export_formats": "secvault.records.exports.writer",
+    "export_formats": "secvault.tabular.writer",
     "export_manifest": "secvault.records.exports.manifest",
     "exports_as_shown": "secvault.service.record_exports.as_shown",
     "exports_asked": "secvault.service.record_exports.asked",
@@ -304,6 +312,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",
     "policies": "secvault.service.policies.operations",
@@ -328,6 +337,7 @@ _ELSEWHERE = {
     "review_starting": "secvault.service.reviews.starting",
     "reviews": "secvault.service.reviews.operations",
     "rules": "secvault.access.rules",
+    "saved_questions": "secvault.audit.questions.saved",
     "scope": "secvault.access.scope",
     "seal_files": "secvault.keyring.seals.configured",
     "sealer": "secvault.service.sealing.running",

@@ -149,18 +149,20 @@ def erase_rows(
     records: Iterable[Held],
     at: int,
     subjects: Iterable[tuple[str, str]] = (),
+    elsewhere: Iterable[DestroyedKey] = (),
 ) -> ErasedRows:
     """Erase these records, and the data keys that none needs any more. at: micros.
 
     subjects: collection and data subject, whose keys are destroyed in copies of the database also
-    when none is here. Raises Conflict when one of the records is gone, or another subject's, since
+    when none is here. elsewhere: keys that were destroyed in this transaction, to be left out of
+    copies like those. Raises Conflict when one of the records is gone, or another subject's, since
     it was looked up; nothing is erased then.
     """
     wanted = sorted(set(records), key=lambda one: (one.collection, one.subject, one.id))
     _require_same(wanted, hold_records(connection, wanted))
     whole = set(subjects)
     fields = _count_fields(connection, wanted)
-    keys: list[DestroyedKey] = []
+    keys: list[DestroyedKey] = [*elsewhere]
     shared: list[Held] = []
     # So that nobody stores a record under a key that is about to go.
     touched = {(one.collection, one.subject) for one in wanted} | whole

@@ -22,6 +22,7 @@ from secvault.identity.refusal import SignInDelayed, SignInRefused
 from secvault.service import provided_roles
 from secvault.service.authentication import record_refusal
 from secvault.service.bootstrap import DEPARTMENT, admit_first
+from secvault.service.origin import Origin
 from secvault.service.people import context_words
 from secvault.service.service import Service
 
@@ -44,6 +45,12 @@ class From:
 
     address: str = ""
     request_id: str = ""
+    agent: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from, for the audit log."""
+        return Origin(self.address, self.agent)
 
 
 NOWHERE = From()
@@ -101,7 +108,7 @@ def begin(
             random=service.random,
         )
     except SignInRefused as refusal:
-        record_refusal(service, refusal, came.request_id, kind)
+        record_refusal(service, refusal, came.request_id, kind, origin=came.origin)
         raise
     service.audit.kick()
     return begun
@@ -131,7 +138,7 @@ def complete(
             service.entrance, found, codes, admit=admit, record=record, random=service.random
         )
     except (SignInRefused, SignInDelayed) as refusal:
-        record_refusal(service, refusal, came.request_id, kind)
+        record_refusal(service, refusal, came.request_id, kind, origin=came.origin)
         raise
     service.audit.kick()
     return done
@@ -141,7 +148,7 @@ def _checked(service: Service, code: Secret, came: From, kind: str) -> Invitatio
     try:
         return activation.check(service.entrance, code, came.address)
     except (SignInRefused, SignInDelayed) as refusal:
-        record_refusal(service, refusal, came.request_id, kind)
+        record_refusal(service, refusal, came.request_id, kind, origin=came.origin)
         raise
 
 
@@ -165,4 +172,5 @@ def _event(kind: str, person: str | None, came: From, device: str = "") -> Event
         department="it",
         request=came.request_id,
         detail={"person": who, **({"device": device} if device else {})},
+        personal=came.origin.personal(),
     )

@@ -20,6 +20,7 @@ from secvault.identity.approles import AppRole, RoleSettings
 from secvault.identity.secret_ids import IssuedSecretId, NewSecretId, NoSecretId, SecretId
 from secvault.identity.service_accounts import ServiceAccount
 from secvault.service.approval import Terms
+from secvault.service.origin import network
 from secvault.service.privileged import credential_terms, listed
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -241,7 +242,9 @@ def log_in(service: Service, given: Presented, request_id: str = "") -> LoggedIn
 
     def record(connection: Connection, done: LoggedIn) -> None:
         detail = {"method": "approle", "session": done.issued.token.key_id}
-        event = _log_in_event("ok", done.role, request_id, detail, done.issued.token.key_id)
+        event = _log_in_event(
+            "ok", done.role, request_id, detail, given.address, done.issued.token.key_id
+        )
         service.audit.enqueue(connection, event)
 
     try:
@@ -249,14 +252,19 @@ def log_in(service: Service, given: Presented, request_id: str = "") -> LoggedIn
     except (LogInRefused, SignInDelayed) as refusal:
         role = refusal.role if isinstance(refusal, LogInRefused) else None
         detail = {"method": "approle", "reason": refusal.reason.value}
-        service.audit.record(_log_in_event("denied", role, request_id, detail))
+        service.audit.record(_log_in_event("denied", role, request_id, detail, given.address))
         raise
     service.audit.kick()
     return done
 
 
 def _log_in_event(
-    outcome: str, role: AppRole | None, request_id: str, detail: dict[str, str], session: str = ""
+    outcome: str,
+    role: AppRole | None,
+    request_id: str,
+    detail: dict[str, str],
+    address: str,
+    session: str = "",
 ) -> Event:
     name = role.name if role else "unknown"
     return Event(
@@ -267,6 +275,7 @@ def _log_in_event(
         department="it",
         request=request_id,
         detail=detail,
+        network=network(address),
     )
 
 

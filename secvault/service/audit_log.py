@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from secvault.audit import checkpoints, cosignatures, query
 from secvault.audit.leaf import StoredEvent
+from secvault.audit.personal_check import check_personal
 from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
-from secvault.errors import AuditUnavailable
+from secvault.errors import AuditUnavailable, NotFound
+from secvault.service.audit_personal import Seen, personal_for
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -23,15 +25,19 @@ VERIFY = Operation("audit.verify", "it", "log", "it/audit")
 
 @dataclass(frozen=True)
 class Events:
-    """Some events. next: the `after` of the next page; None at the end.
+    """Some events. next: the `after` of the next page; None at the end. previous: the `before` of
+    the page before; None at the beginning.
 
     reasons: why values were revealed, by the id of the event, as far as the caller may see the
     history of the record; None for one that was changed in the store, nothing for one that is gone.
+    personal: what the caller may see of what is personal in them, by event id.
     """
 
     events: tuple[StoredEvent, ...]
     next: int | None
     reasons: Mapping[str, str | None]
+    personal: Mapping[str, Seen]
+    previous: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,32 +49,66 @@ class Keys:
 
 
 def read_events(
-    service: Service, caller: Caller, question: Question, after: int | None, limit: int
+    service: Service,
+    caller: Caller,
+    question: Question,
+    after: int | None,
+    limit: int,
+    before: int | None = None,
 ) -> Events:
     """A page of events, newest first; the first has all that was acknowledged before.
 
-    While the log cannot be written (its disk is full), the newest may be missing from it.
+    after, before: as in `query.page`. While the log cannot be written (its disk is full), the
+    newest may be missing from it.
     """
 
     def act(_: object) -> Outcome[Events]:
         if after is None:
             _catch_up(service)
-        found = query.page(service.store, question, after=after, limit=limit)
-        known = Events(found.events, found.next, reasons_for(service, caller, found.events))
+        found = query.page(service.store, question, after=after, before=before, limit=limit)
+        known = _events(service, caller, found.events, found.next, found.previous)
         return Outcome(known, count=len(found.events))
 
     return service.spine.read(caller, LOG, act)
 
 
+def read_event(service: Service, caller: Caller, seq: int) -> Events:
+    """The one event with this number. Raises NotFound, Damaged."""
+
+    def act(_: object) -> Outcome[Events]:
+        _catch_up(service)
+        found = query.event_at(service.store, seq)
+        if found is None:
+            raise NotFound(f"the log has no event {seq}")
+        return Outcome(_events(service, caller, (found,), None), detail={"seq": seq})
+
+    return service.spine.read(caller, LOG, act)
+
+
+def _events(
+    service: Service,
+    caller: Caller,
+    events: tuple[StoredEvent, ...],
+    after: int | None,
+    before: int | None = None,
+) -> Events:
+    reasons = reasons_for(service, caller, events)
+    return Events(events, after, reasons, personal_for(service, caller, events), before)
+
+
 def verify_log(
     service: Service, caller: Caller, progress: Progress = lambda _done, _total: None
 ) -> AuditReport:
-    """Recompute the whole tree from the stored bytes and compare it with every checkpoint."""
+    """Recompute the whole tree from the stored bytes and compare it with every checkpoint, and what
+    is personal beside them with what they bind.
+    """
 
     def act(_: object) -> Outcome[AuditReport]:
         _catch_up(service)
         signer = service.signing.audit
         report = verify(service.store, [signer.verifier()], origin=signer.name, progress=progress)
+        if service.audit.keys is not None:
+            report = check_personal(service.store, service.audit.keys).added_to(report)
         detail: dict[str, str | int | bool] = {
             "passed": report.ok,
             "size": report.size,

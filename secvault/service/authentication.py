@@ -17,6 +17,7 @@ from secvault.identity.sessions import KnownSession
 from secvault.identity.sign_in import Credentials, SignedIn
 from secvault.identity.sign_in import sign_in as enter
 from secvault.identity.two_steps import FirstStep, begin, complete
+from secvault.service.origin import NOWHERE, Origin, network
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
 
@@ -33,30 +34,39 @@ def sign_in(
     method: str = "session",
     address: str = "",
     carrier: Carrier = HEADER,
+    agent: str = "",
 ) -> SignedIn:
     """Open a session for somebody who shows the password and a fresh code.
 
-    method: the face that asks, for the audit log. address: where it comes from. carrier: what the
-    session's token is to travel in. Raises NotAuthenticated or TooManyAttempts, the same for every
-    cause; the audit log keeps the cause. The session and its audit entry are on disk together.
+    method: the face that asks, for the audit log. address: where it comes from. agent: what the
+    program there calls itself. carrier: what the session's token is to travel in. Raises
+    NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps the cause.
+    The session and its audit entry are on disk together.
     """
-    with recording_refusals(service, request_id):
+    origin = Origin(address, agent)
+    with recording_refusals(service, request_id, origin=origin):
         signed_in = enter(
             service.entrance,
             Credentials(name, password, code, address, carrier),
-            record=recorder(service, request_id, method),
+            record=recorder(service, request_id, method, origin=origin),
         )
     service.audit.kick()
     return signed_in
 
 
 def begin_sign_in(
-    service: Service, name: str, password: Secret, request_id: str = "", address: str = ""
+    service: Service,
+    name: str,
+    password: Secret,
+    request_id: str = "",
+    address: str = "",
+    agent: str = "",
 ) -> FirstStep:
     """The first of two steps: the password of somebody who has a second factor.
 
     Raises as `sign_in` does. That a password was right is on disk before it is answered.
     """
+    origin = Origin(address, agent)
 
     def record(connection: Connection, step: FirstStep) -> None:
         event = Event(
@@ -67,28 +77,35 @@ def begin_sign_in(
             department="it",
             request=request_id,
             detail={"factor": "password", "method": "userpass"},
+            personal=origin.personal(name),
         )
         service.audit.enqueue(connection, event)
 
-    with recording_refusals(service, request_id):
+    with recording_refusals(service, request_id, origin=origin):
         step = begin(service.entrance, name, password, address=address, record=record)
     service.audit.kick()
     return step
 
 
 def complete_sign_in(
-    service: Service, request: str, code: Secret, request_id: str = "", address: str = ""
+    service: Service,
+    request: str,
+    code: Secret,
+    request_id: str = "",
+    address: str = "",
+    agent: str = "",
 ) -> SignedIn:
     """The second step: a session for somebody who shows a fresh code. Raises as `sign_in` does;
     InvalidInput when the first step is unknown, over or used.
     """
-    with recording_refusals(service, request_id):
+    origin = Origin(address, agent)
+    with recording_refusals(service, request_id, origin=origin):
         signed_in = complete(
             service.entrance,
             request,
             code,
             address=address,
-            record=recorder(service, request_id, "userpass"),
+            record=recorder(service, request_id, "userpass", origin=origin),
         )
     service.audit.kick()
     return signed_in
@@ -118,7 +135,7 @@ def authenticate(
         )
     except TokenRefused as refusal:
         if spend:
-            service.audit.record(_refused_token(refusal, request_id))
+            service.audit.record(_refused_token(refusal, request_id, address))
         raise
 
 
@@ -183,7 +200,7 @@ def jobs() -> Principal:
 
 
 def recorder(
-    service: Service, request_id: str, method: str, provider: str = ""
+    service: Service, request_id: str, method: str, provider: str = "", origin: Origin = NOWHERE
 ) -> Callable[[Connection, SignedIn], None]:
     """What puts the audit entry of a sign-in into the transaction that opens the session."""
 
@@ -204,6 +221,7 @@ def recorder(
                 **({"new_network": True} if signed_in.new_network else {}),
                 **({"provider": provider} if provider else {}),
             },
+            personal=origin.personal(who.name),
         )
         service.audit.enqueue(connection, event)
         # Whoever signs in for the first time may be the second who can approve.
@@ -214,13 +232,17 @@ def recorder(
 
 @contextmanager
 def recording_refusals(
-    service: Service, request_id: str, kind: str = "auth.sign_in", provider: str = ""
+    service: Service,
+    request_id: str,
+    kind: str = "auth.sign_in",
+    provider: str = "",
+    origin: Origin = NOWHERE,
 ) -> Iterator[None]:
     """Record that somebody was not let in in the block, and why, and let the refusal go on."""
     try:
         yield
     except (SignInRefused, SignInDelayed) as refusal:
-        record_refusal(service, refusal, request_id, kind, provider)
+        record_refusal(service, refusal, request_id, kind, provider, origin)
         raise
 
 
@@ -230,6 +252,7 @@ def record_refusal(
     request_id: str,
     kind: str = "auth.sign_in",
     provider: str = "",
+    origin: Origin = NOWHERE,
 ) -> None:
     """Put the cause of a refusal on disk, which its answer does not tell."""
     who = refusal.person or "unknown"
@@ -244,6 +267,8 @@ def record_refusal(
             "reason": refusal.reason.value,
             **({"provider": provider} if provider else {}),
         },
+        # Not the name that was typed: it may be a password in the wrong field.
+        personal=origin.personal(),
     )
     events = [denied]
     if isinstance(refusal, SignInRefused):
@@ -262,7 +287,7 @@ def record_refusal(
     service.audit.record_many(events)
 
 
-def _refused_token(refusal: TokenRefused, request_id: str) -> Event:
+def _refused_token(refusal: TokenRefused, request_id: str, address: str) -> Event:
     return Event(
         kind="token.refused",
         outcome="denied",
@@ -275,4 +300,5 @@ def _refused_token(refusal: TokenRefused, request_id: str) -> Event:
             "subject": f"svc:{refusal.account}",
             "reason": refusal.reason.value,
         },
+        network=network(address),
     )

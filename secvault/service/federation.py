@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, delete, select
 
@@ -30,6 +30,7 @@ from secvault.identity.refusal import Reason
 from secvault.identity.sign_in import SignedIn
 from secvault.service import provided_roles
 from secvault.service.authentication import recorder, recording_refusals
+from secvault.service.origin import Origin
 from secvault.service.provided_roles import PROGRAM
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome, actor_of
@@ -43,11 +44,17 @@ CALLBACK = "/api/v1/sign-in/oidc/{provider}/callback"
 
 @dataclass(frozen=True)
 class Way:
-    """How somebody comes back. redirect_uri: exactly as it was sent. address: theirs."""
+    """How somebody comes back. redirect_uri: exactly as it was sent. address, agent: theirs."""
 
     redirect_uri: str
     request_id: str = ""
     address: str = ""
+    agent: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The two together."""
+        return Origin(self.address, self.agent)
 
 
 def provider_settings(settings: Settings, name: str) -> ProviderSettings:
@@ -132,7 +139,7 @@ def complete(
     """
     provider = provider_of(service, name)
     mapped = service.settings.identity.oidc[name]
-    opened = recorder(service, way.request_id, "oidc", name)
+    opened = recorder(service, way.request_id, "oidc", name, way.origin)
     of_provider = {"provider": name}
 
     def admit(connection: Connection, person: str, found: Found) -> None:
@@ -181,9 +188,10 @@ def complete(
         else:
             kind, detail = "identity.link", {"person": person}
         entry = _entry(kind, who, person, way.request_id, {**detail, **of_provider})
+        entry = replace(entry, personal=way.origin.personal())
         service.audit.enqueue(connection, entry)
 
-    with recording_refusals(service, way.request_id, provider=name):
+    with recording_refusals(service, way.request_id, provider=name, origin=way.origin):
         completed = federation.complete(
             service.entrance,
             provider,
@@ -204,15 +212,18 @@ def show_second_factor(
     request_id: str = "",
     address: str = "",
     carrier: Carrier = HEADER,
+    agent: str = "",
 ) -> SignedIn:
     """The second step of somebody whom a provider has shown. Raises as `complete`; InvalidInput
     when the first step is unknown, over or used.
     """
 
     def record(connection: Connection, signed_in: SignedIn, provider: str) -> None:
-        recorder(service, request_id, "oidc", provider)(connection, signed_in)
+        recorder(service, request_id, "oidc", provider, Origin(address, agent))(
+            connection, signed_in
+        )
 
-    with recording_refusals(service, request_id):
+    with recording_refusals(service, request_id, origin=Origin(address, agent)):
         signed_in = federation.show_second_factor(
             service.entrance, request, code, address=address, carrier=carrier, record=record
         )

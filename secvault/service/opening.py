@@ -21,6 +21,7 @@ from secvault.audit.entries import reaching
 from secvault.audit.event import Event
 from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
+from secvault.audit.personal_keys import PERSONAL, SubjectKeys
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.key_file import PURPOSE as KEY_FILES
@@ -169,6 +170,7 @@ def opened(
             node=node,
             wait_seconds=settings.audit.wait_seconds,
             journals=_journals(store, clock, reserve=program == "web"),
+            keys=SubjectKeys(store, clock, keyring.internal(PERSONAL), random),
         )
         closing.callback(audit.close)
         ensure_published(settings, store, clock, audit)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from secvault.access import NO_FIELD, About
+from secvault.audit.event import Personal
 from secvault.identity.principal import Principal
 
 T = TypeVar("T")
@@ -32,7 +33,9 @@ class Caller:
     the request comes from, as the server's socket has it; empty for what comes by none. ticket:
     what the caller names as the cause, of a form that `Surroundings.is_ticket` knows; may be empty.
     commissioned: the program does now what this person asked for earlier; their session may have
-    ended since, but they must still be there, and hold the rights.
+    ended since, but they must still be there, and hold the rights. agent: what the program that
+    asks calls itself; may be empty. here: at the machine's own command line, what is known of who
+    runs it; for the log alone, for nobody has shown it.
     """
 
     principal: Principal
@@ -42,6 +45,8 @@ class Caller:
     address: str = ""
     ticket: str = ""
     commissioned: bool = False
+    agent: str = ""
+    here: Personal | None = None
 
 
 @dataclass(frozen=True)

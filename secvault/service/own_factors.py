@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from secvault.audit.event import Actor, Event
+from secvault.audit.event import Actor, Event, Personal
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, Refused
 from secvault.identity import (
@@ -23,6 +23,7 @@ from secvault.identity.enrolment import Enrolment
 from secvault.identity.sign_in import prove_password
 from secvault.identity.totp import COMMON, Shape
 from secvault.service.authentication import recording_refusals
+from secvault.service.origin import Origin
 from secvault.service.people import context_words
 from secvault.service.reauthentication import both_factors
 from secvault.service.service import Service
@@ -157,14 +158,16 @@ def confirm_first_device(
     *,
     request_id: str = "",
     address: str = "",
+    agent: str = "",
 ) -> Device:
     """Put the first device of somebody into use who cannot sign in yet: a token that was assigned.
 
     Whoever has a device in use is refused like somebody unknown. Opens nothing. Raises as `sign_in`
     does; InvalidInput when the codes are of no device that waits.
     """
-    entrance = service.entrance
-    with recording_refusals(service, request_id):
+    entrance, origin = service.entrance, Origin(address, agent)
+    said = origin.personal(name)
+    with recording_refusals(service, request_id, origin=origin):
         person = prove_password(entrance, name, password, address)
     with service.store.read() as connection:
         waiting = [
@@ -174,7 +177,9 @@ def confirm_first_device(
         ]
 
     def record(connection: Connection, device: Device) -> None:
-        service.audit.enqueue(connection, _event("totp.confirm", person.id, device.id, request_id))
+        service.audit.enqueue(
+            connection, _event("totp.confirm", person.id, device.id, request_id, said)
+        )
 
     refused = InvalidInput.at("codes", "there is no device that waits to be confirmed")
     for device_id in waiting:
@@ -205,16 +210,19 @@ def resync_device(
     *,
     request_id: str = "",
     address: str = "",
+    agent: str = "",
 ) -> str:
     """Follow the clock of a device that has run away; the device's id. Opens nothing.
 
     Raises as `sign_in` does.
     """
+    origin = Origin(address, agent)
+    said = origin.personal(name)
 
     def record(connection: Connection, person: str, device: str) -> None:
-        service.audit.enqueue(connection, _event("totp.resync", person, device, request_id))
+        service.audit.enqueue(connection, _event("totp.resync", person, device, request_id, said))
 
-    with recording_refusals(service, request_id):
+    with recording_refusals(service, request_id, origin=origin):
         found = resync.resync(
             service.entrance, name, password, codes, address=address, record=record
         )
@@ -232,7 +240,9 @@ def _operation(caller: Caller, action: str) -> Operation:
     return Operation(action, "it", "session", f"it/people/{_own_id(caller)}")
 
 
-def _event(kind: str, person: str, device: str, request_id: str) -> Event:
+def _event(
+    kind: str, person: str, device: str, request_id: str, personal: Personal | None
+) -> Event:
     return Event(
         kind=kind,
         outcome="ok",
@@ -241,4 +251,5 @@ def _event(kind: str, person: str, device: str, request_id: str) -> Event:
         department="it",
         request=request_id,
         detail={"device": device, "person": person},
+        personal=personal,
     )

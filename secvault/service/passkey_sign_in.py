@@ -16,6 +16,7 @@ from secvault.identity.principal import HEADER, Carrier
 from secvault.identity.relying_party import RelyingParty
 from secvault.identity.sign_in import SignedIn
 from secvault.service.authentication import recorder, recording_refusals
+from secvault.service.origin import Origin
 from secvault.service.service import Service
 
 
@@ -35,20 +36,30 @@ def party_of(service: Service) -> RelyingParty:
     )
 
 
-def ask_anybody(service: Service, request_id: str = "", *, address: str = "") -> Mapping[str, Any]:
+def ask_anybody(
+    service: Service, request_id: str = "", *, address: str = "", agent: str = ""
+) -> Mapping[str, Any]:
     """What the browser asks for to sign in without name and password.
 
     Raises TooManyAttempts when many were asked for from one network and not answered.
     """
-    with recording_refusals(service, request_id):
+    origin = Origin(address, agent)
+    with recording_refusals(service, request_id, origin=origin):
         asked = passkey_sign_in.ask_anybody(service.entrance, party_of(service), address)
     return asked.options
 
 
 def ask_after_password(
-    service: Service, name: str, password: Secret, request_id: str = "", *, address: str = ""
+    service: Service,
+    name: str,
+    password: Secret,
+    request_id: str = "",
+    *,
+    address: str = "",
+    agent: str = "",
 ) -> Mapping[str, Any]:
     """What the browser asks for after the password. Raises as `authentication.begin_sign_in`."""
+    origin = Origin(address, agent)
 
     def record(connection: Connection, asked: Asked) -> None:
         event = Event(
@@ -59,10 +70,11 @@ def ask_after_password(
             department="it",
             request=request_id,
             detail={"factor": "password", "method": "passkey"},
+            personal=origin.personal(name),
         )
         service.audit.enqueue(connection, event)
 
-    with recording_refusals(service, request_id):
+    with recording_refusals(service, request_id, origin=origin):
         asked = passkey_sign_in.ask_after_password(
             service.entrance, party_of(service), name, password, address=address, record=record
         )
@@ -77,19 +89,21 @@ def complete(
     *,
     address: str = "",
     carrier: Carrier = HEADER,
+    agent: str = "",
 ) -> SignedIn:
     """A session for whoever answers a challenge with their passkey.
 
     Raises NotAuthenticated, the same for every cause; the audit log keeps the cause.
     """
-    with recording_refusals(service, request_id):
+    origin = Origin(address, agent)
+    with recording_refusals(service, request_id, origin=origin):
         signed_in = passkey_sign_in.complete(
             service.entrance,
             party_of(service),
             answer,
             address=address,
             carrier=carrier,
-            record=recorder(service, request_id, "passkey"),
+            record=recorder(service, request_id, "passkey", origin=origin),
         )
     service.audit.kick()
     return signed_in
@@ -104,9 +118,11 @@ def recover(
     *,
     address: str = "",
     carrier: Carrier = HEADER,
+    agent: str = "",
 ) -> Recovered:
     """A session for enrolling a new factor. Raises as `authentication.sign_in`."""
-    with recording_refusals(service, request_id):
+    origin = Origin(address, agent)
+    with recording_refusals(service, request_id, origin=origin):
         signed_in = recovery_codes.sign_in(
             service.entrance,
             name,
@@ -114,7 +130,7 @@ def recover(
             code,
             address=address,
             carrier=carrier,
-            record=recorder(service, request_id, "recovery"),
+            record=recorder(service, request_id, "recovery", origin=origin),
         )
     service.audit.kick()
     with service.store.read() as connection:

@@ -10,6 +10,7 @@ from secvault.identity import Reason, SignInRefused, people, reauthentication
 from secvault.identity.reauthentication import Proof, ShownPassword
 from secvault.identity.sign_in import Credentials
 from secvault.service.authentication import recording_refusals
+from secvault.service.origin import origin_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller
 
@@ -19,7 +20,7 @@ def both_factors(
 ) -> Proof:
     """The caller's password and code, shown and right. Raises as `sign_in` does."""
     given = Credentials(caller.principal.name, password, code, address)
-    with recording_refusals(service, caller.request_id):
+    with recording_refusals(service, caller.request_id, origin=origin_of(caller)):
         proof = reauthentication.prove(service.entrance, given)
         _require_own(caller, proof.known.id)
         return proof
@@ -37,7 +38,7 @@ def password_again(
     if password is None:
         raise InvalidInput.at("password", "type your present password, too")
     name = caller.principal.name
-    with recording_refusals(service, caller.request_id):
+    with recording_refusals(service, caller.request_id, origin=origin_of(caller)):
         shown = reauthentication.show_password(service.entrance, name, password, address)
         _require_own(caller, shown.known.id)
         return shown

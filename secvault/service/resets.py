@@ -24,6 +24,7 @@ from secvault.identity.reset import Redemption
 from secvault.service.approval import Proposal, Terms
 from secvault.service.approvals import requests
 from secvault.service.authentication import recording_refusals
+from secvault.service.origin import Origin
 from secvault.service.people import context_words
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -84,12 +85,14 @@ def redeem_password(
     new: Secret,
     request_id: str = "",
     address: str = "",
+    agent: str = "",
 ) -> None:
     """Set a new password of one's own by the code of a reset; see `identity.reset.Redemption`.
 
     Raises NotAuthenticated or TooManyAttempts, the same for every cause; the audit log keeps it.
     """
 
+    origin = Origin(address, agent)
     if any(holds_code(new.text(), each.text()) for each in (code, second)):
         raise InvalidInput.at("new_password", "must not be the code of a reset")
 
@@ -106,11 +109,12 @@ def redeem_password(
             department="it",
             request=request_id,
             detail=detail,
+            personal=origin.personal(name),
         )
         service.audit.enqueue(connection, event)
 
     given = Redemption(name, code, second, new, words, address)
-    with recording_refusals(service, request_id):
+    with recording_refusals(service, request_id, origin=origin):
         reset.redeem_password(service.entrance, given, record=record)
     service.audit.kick()
 

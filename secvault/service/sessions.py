@@ -15,6 +15,7 @@ from secvault.identity.sessions import KnownSession
 from secvault.identity.sign_in import SignedIn
 from secvault.identity.step_up import Record
 from secvault.service.authentication import record_refusal
+from secvault.service.origin import origin_of
 from secvault.service.passkey_sign_in import party_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -94,7 +95,7 @@ def ask_step_up(service: Service, caller: Caller) -> Mapping[str, Any]:
     try:
         return step_up.ask(service.entrance, party_of(service), caller.principal).options
     except SignInRefused as refusal:
-        record_refusal(service, refusal, caller.request_id, "auth.step_up")
+        _record_refusal(service, caller, refusal)
         raise InvalidInput.at("code", "you have no passkey; give the code of a device") from None
 
 
@@ -153,13 +154,20 @@ def _stepped(
     try:
         renewed = show(record)
     except SignInRefused as refusal:
-        record_refusal(service, refusal, caller.request_id, "auth.step_up")
+        _record_refusal(service, caller, refusal)
         raise wrong from None
     except SignInDelayed as refusal:
-        record_refusal(service, refusal, caller.request_id, "auth.step_up")
+        _record_refusal(service, caller, refusal)
         raise
     service.audit.kick()
     return renewed
+
+
+def _record_refusal(
+    service: Service, caller: Caller, refusal: SignInRefused | SignInDelayed
+) -> None:
+    origin = origin_of(caller)
+    record_refusal(service, refusal, caller.request_id, "auth.step_up", origin=origin)
 
 
 def _stepping(caller: Caller) -> None:

@@ -36,6 +36,7 @@ from secvault.service.approval import Approvals, NothingRequired, Proposal, Term
 from secvault.service.asking import Asking, refusal, require_allowed
 from secvault.service.decision_note import note_of
 from secvault.service.operation import Caller, Operation, Outcome
+from secvault.service.origin import network_of, personal_of
 from secvault.store import Store
 
 T = TypeVar("T")
@@ -349,6 +350,8 @@ class Spine:
             "",
             caller.request_id,
             _with_more(caller, decision, detail),
+            network_of(caller),
+            personal_of(caller),
         )
         return _as_of_kind(event, operation.kind) if operation.kind else event
 

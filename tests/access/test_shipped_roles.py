@@ -141,15 +141,23 @@ MAY = {
     "it.break_glass": EVERYBODY
     | {"person.read", "person.disable", "person.unlock", "session.read", "session.end"}
     | {"grant.read", "backup.read", "backup.restore", "drill.read", "audit.read", "audit.verify"}
-    | {"vault.seal"},
+    | {"vault.seal", "audit.personal"},
     "it.auditor": EVERYBODY
     | ACCESS
     | REVIEWS
     | {"break_glass.read"}
-    | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
-    | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
+    | {"audit.read", "audit.verify", "audit.personal", "backup.read", "drill.read", "grant.read"}
+    | {
+        "person.read",
+        "session.read",
+        "key.read",
+        "key.list",
+        "mount.read",
+        "approval.read",
+        "separation.read",
+    }
     | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
-    | {"record.history"}
+    | {"record.history", "audit.keep_question", "audit.drop_question"}
     | ERASING_LOOKED_AT
     | ASKED,
     # With a factor shown just now also record.erase, hold.lift and retention.run.
@@ -190,6 +198,8 @@ LOCAL_MAY = {
     | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "audit.archive", "config.read", "vault.status"}
     | {"collection.read"}
+    | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
+    | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},

@@ -75,7 +75,7 @@ def fit_head(connection: Connection) -> None:
 
 def flipped(data: bytes) -> bytes:
     """The bytes with one bit changed that leaves the JSON readable: the last digit of a number."""
-    at = data.index(b'"v":2') - 2
+    at = data.index(b'"v":3') - 2
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 

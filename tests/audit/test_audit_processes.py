@@ -20,13 +20,17 @@ import pytest
 from sqlalchemy import select
 
 from secvault.audit import AuditLog
+from secvault.audit.event import Personal
 from secvault.audit.journals import Journals
 from secvault.audit.leaf import StoredEvent
+from secvault.audit.personal import Kept, read_personal
+from secvault.audit.personal_keys import SubjectKeys
 from secvault.audit.query import page
 from secvault.audit.verify import verify
 from secvault.clock import system_clock
 from secvault.store import Store
 from secvault.store.tables import schedule
+from tests.audit.writing_process import WRAPPING
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 FOR_EVER = 1_000_000
@@ -76,6 +80,13 @@ def _check(store: Store) -> list[str]:
     assert report.pending == 0
     events = _every(store)
     assert [event.seq for event in events] == list(range(report.size))
+    keys = SubjectKeys(store, system_clock(), WRAPPING)
+    found = read_personal(store, keys, events)
+    assert all(
+        found[event.id] == Kept("here", Personal("192.0.2.7", name=event.event.request))
+        for event in events
+        if event.event.request
+    )
     return [event.event.request for event in events]
 
 

@@ -39,7 +39,7 @@ GOLDEN_FULL = (
     '"p":{"a":"record.update","c":{"aal2_fresh:300":0,"recovering":1},'
     f'"d":"{"ab" * 32}","e":412,"f":"bank_account","i":"d-19","k":"condition_failed",'
     '"n":"0123456789abcdef","o":"payments","r":"payments.read","s":912,"t":1789999999999999},'
-    '"t":1790000000000000,"v":2,'
+    '"t":1790000000000000,"v":3,'
     '"x":{"d":"accounting","e":{"collection":"payments","version":3},"f":["bank_account"],'
     '"i":"accounting/payments/pay-19/bank_account","n":0}}'
 )
@@ -47,8 +47,15 @@ GOLDEN_SMALLEST = (
     '{"a":{"i":"node-1","t":"system"},"id":"01920c3e-7a11-7000-8000-000000000001",'
     '"k":"audit.started",'
     '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},"o":0,'
-    '"t":0,"v":2,"x":{}}'
+    '"t":0,"v":3,"x":{}}'
 )
+SYSTEM = (
+    '{"a":{"i":"pay","s":"t-1","t":"svc"},"c":{"a":"2001:db8::7","r":"r-1"},'
+    '"id":"01920c3e-7a11-7000-8000-000000000001","k":"data.encrypt",'
+    '"n":{"c":41,"d":"node-1","s":"01920c3e-0000-7000-8000-000000000000"},"o":1,'
+    '"t":7,"v":3,"x":{"i":"it/transit/k"}}'
+)
+SECOND_FORMAT = GOLDEN_FULL.replace('"v":3', '"v":2')
 # As the program before version 2 wrote it, and as it stays in the log.
 FIRST_FORMAT = (
     '{"a":{"i":"u-7","t":"user"},"id":"01920c3e-7a11-7000-8000-000000000001","k":"record.read",'
@@ -82,6 +89,14 @@ full = Event(
     correlation="01920c3e-7a11-7000-8000-00000000000f",
     request="r-19",
     detail={"version": 3, "collection": "payments"},
+)
+of_a_system = Event(
+    kind="data.encrypt",
+    outcome="ok",
+    actor=Actor("svc", "pay", "t-1"),
+    resource="it/transit/k",
+    request="r-1",
+    network="2001:db8::7",
 )
 smallest = Event("audit.started", "unknown", Actor("system", "node-1"), "")
 
@@ -148,7 +163,11 @@ def events(draw: st.DrawFn) -> Event:
 
 @pytest.mark.parametrize(
     ("event", "t", "golden"),
-    [(full, 1_790_000_000_000_000, GOLDEN_FULL), (smallest, 0, GOLDEN_SMALLEST)],
+    [
+        (full, 1_790_000_000_000_000, GOLDEN_FULL),
+        (smallest, 0, GOLDEN_SMALLEST),
+        (of_a_system, 7, SYSTEM),
+    ],
 )
 def test_the_leaf_bytes_of_an_event_never_change(event: Event, t: int, golden: str) -> None:
     assert encode(event, id=ID, t=t, number=NUMBER) == golden.encode()
@@ -164,6 +183,12 @@ def test_an_entry_of_the_first_format_is_read_as_it_was_written() -> None:
     )
     stamped = stamp(draft_of(left_in_the_outbox.encode()), t=1_790_000_000_000_000, number=NUMBER)
     assert stamped == FIRST_FORMAT.encode()
+
+
+def test_an_entry_of_the_second_format_is_read_as_it_was_written() -> None:
+    stored = decode(SECOND_FORMAT.encode(), seq=5)
+    assert (stored.event, stored.body) == (full, SECOND_FORMAT.encode())
+    assert stored.commitments == {}
 
 
 def test_what_a_decision_was_about_follows_from_the_event_where_nothing_else_is_said() -> None:
@@ -290,10 +315,10 @@ def test_the_largest_event_fits_with_the_longest_number() -> None:
         b"null",
         b"\xff",
         GOLDEN_FULL.encode()[:-1],
-        GOLDEN_FULL.replace('"v":2', '"v":3').encode(),
+        GOLDEN_FULL.replace('"v":3', '"v":4').encode(),
         GOLDEN_FULL.replace('"o":1', '"o":9').encode(),
         GOLDEN_FULL.replace('"t":"user"', '"t":"robot"').encode(),
-        GOLDEN_FULL.replace('"v":2', '"v":2,"z":1').encode(),
+        GOLDEN_FULL.replace('"v":3', '"v":3,"z":1').encode(),
         GOLDEN_FULL.replace(":1790000000000000", ":1.5").encode(),
         draft(full, id=ID, t=1).body,
     ],

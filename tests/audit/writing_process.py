@@ -16,18 +16,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from secvault.audit import Actor, AuditLog, Event
+from secvault.audit.event import Personal
 from secvault.audit.journals import Journals
+from secvault.audit.personal_keys import SubjectKeys
 from secvault.clock import system_clock
+from secvault.crypto.secret import Secret
 from secvault.store import Store, open_store
 from secvault.store.tables import schedule
 
 THREADS = 4
+WRAPPING = Secret(bytes(32))
 # Small: the ring comes round many times, and is now and then full.
 HALF_BYTES = 64 * 1024
 
 
 def _event(name: str) -> Event:
-    return Event("record.read", "ok", Actor("user", "u-7"), "hr/employees", "hr", request=name)
+    return Event(
+        "record.read",
+        "ok",
+        Actor("user", f"u-{name.partition('-')[0]}"),
+        "hr/employees",
+        "hr",
+        request=name,
+        personal=Personal("192.0.2.7", name=name),
+    )
 
 
 def _recording(_store: Store, log: AuditLog) -> Callable[[str], object]:
@@ -58,7 +70,8 @@ def main(url: str, mode: str, name: str, count: int) -> None:
     clock = system_clock()
     folder = Path(f"{store.writer.url.database}-audit")
     journals = Journals(folder, clock, half_bytes=HALF_BYTES) if mode == "keep" else None
-    log = AuditLog(store, clock, node=name, journals=journals)
+    keys = SubjectKeys(store, clock, WRAPPING)
+    log = AuditLog(store, clock, node=name, journals=journals, keys=keys)
     write = {"record": _recording, "change": _changing, "keep": _keeping}[mode](store, log)
 
     def write_all(thread: int) -> None:

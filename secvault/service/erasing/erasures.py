@@ -9,6 +9,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from secvault.audit.personal import (
+    LOG_SUBJECTS,
+    OF_PERSONAL,
+    ErasedPersonal,
+    count_personal,
+    erase_personal,
+    knows_subject,
+)
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import Conflict, InvalidInput, NotFound, OnHold
@@ -22,11 +30,12 @@ from secvault.service.erasing.reach import Reach
 from secvault.service.erasing.target import (
     Kind,
     Target,
-    account_of,
     collection_of,
     digest_of,
+    number_of,
     reason_of,
     records_of,
+    subject_in_log,
 )
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -39,11 +48,14 @@ LARGEST_PAGE = 500
 
 @dataclass(frozen=True)
 class Found:
-    """What an erasure would take. by_collection: how many of each. holds: what forbids it."""
+    """What an erasure would take. by_collection: how many of each. holds: what forbids it. entries:
+    of the audit log, of which what is personal goes.
+    """
 
     target: Target
     by_collection: Mapping[str, int]
     holds: tuple[Hold, ...]
+    entries: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class Erased:
     """What an erasure has done. shared: records whose data key stays, because others share it.
 
     scrubbed: whether nothing of it is left in the database's files. reach: when it has reached the
-    backups.
+    backups. entries: of the audit log, of which what was personal is gone.
     """
 
     id: str
@@ -61,6 +73,7 @@ class Erased:
     shared: int
     scrubbed: bool
     reach: Reach
+    entries: int = 0
 
 
 def look(service: Service, caller: Caller, target: Target) -> Found:
@@ -72,11 +85,13 @@ def look(service: Service, caller: Caller, target: Target) -> Found:
         for each in _by_collection(service, target, records):
             service.spine.require(caller, each, connection)
         holds = holding(connection, target, records)
-    return Found(target, dict(Counter(one.collection for one in records)), holds)
+        entries = count_personal(connection, subject_in_log(connection, target))
+    return Found(target, dict(Counter(one.collection for one in records)), holds, entries)
 
 
 def erase(service: Service, caller: Caller, target: Target, reason: str) -> Erased:
-    """Erase for good what is kept under this target: rows, index, attachments' keys, data keys.
+    """Erase for good what is kept under this target: rows, index, attachments' keys, data keys, and
+    of a person what is personal in the audit log, whose entries and proofs stay.
 
     A record whose data subject has others loses its rows; the data key goes with the last of them.
     Raises NotFound when nothing is kept, Erased, OnHold, ApprovalRequired, Refused, InvalidInput,
@@ -90,7 +105,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
     def terms(connection: Connection) -> Terms:
         records = records_of(service, connection, target)
         asked.append(digest_of(records))
-        affected = account_of(connection, target.name) if target.kind is Kind.PERSON else ""
+        affected = subject_in_log(connection, target)
         what: dict[str, JsonValue] = {
             "kind": str(target.kind),
             "target": str(target),
@@ -100,12 +115,13 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         }
         return {**what, "subject": affected} if affected else what
 
-    def act(connection: Connection) -> Outcome[rows.ErasedRows]:
+    def act(connection: Connection) -> Outcome[tuple[rows.ErasedRows, int]]:
         records = records_of(service, connection, target)
         for each in _by_collection(service, target, records):
             service.spine.require(caller, each, connection)
         require_no_hold(connection, target, records)
-        if not records:
+        known = subject_in_log(connection, target)
+        if not records and not (known and knows_subject(connection, known)):
             raise NotFound(f"nothing is kept on {target}")
         if digest_of(records) != asked[-1]:
             raise Conflict(
@@ -115,13 +131,18 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         approvers = evidence.approvers_of(
             connection, service.clock, who, operation, terms(connection)
         )
-        done = rows.erase_rows(connection, erasure_id, records, at, _subjects(service, target))
+        logged = erase_personal(connection, known) if known else None
+        entries = logged.events if logged else 0
+        done = rows.erase_rows(
+            connection, erasure_id, records, at, _subjects(service, target), _of_log(logged, at)
+        )
         document = evidence.of_erasure(
             service,
             connection,
             evidence.Deed(erasure_id, target, said, who, approvers, at),
             done,
             terms_digest=digest_of(records),
+            entries=entries,
         )
         signed = evidence.sign(service, document)
         made = Erasure(
@@ -139,10 +160,12 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         }
         if target.collection:
             detail["collection"] = target.collection
-        return Outcome(done, count=len(done.records), detail=detail)
+        if logged:
+            detail |= {"subject": logged.subject, "entries": entries}
+        return Outcome((done, entries), count=len(done.records), detail=detail)
 
-    done = service.spine.change(caller, operation, act, terms)
-    scrubbed = scrub(service.store, service.clock, names_of_tables())
+    done, entries = service.spine.change(caller, operation, act, terms)
+    scrubbed = scrub(service.store, service.clock, (*names_of_tables(), *OF_PERSONAL))
     with service.store.read() as connection:
         at = rows.read_erasure(connection, erasure_id).at
         reached = reach.reach_of(service, connection, at)
@@ -154,6 +177,7 @@ def erase(service: Service, caller: Caller, target: Target, reason: str) -> Eras
         len(done.shared),
         scrubbed,
         reached,
+        entries,
     )
 
 
@@ -202,8 +226,9 @@ def require_no_hold(connection: Connection, target: Target, records: Iterable[He
 def holding(connection: Connection, target: Target, records: Iterable[Held]) -> tuple[Hold, ...]:
     """The holds that forbid it, the oldest first."""
     found = {hold for by in holds_on(connection, records).values() for hold in by}
-    if target.kind is Kind.PERSON:
-        found |= set(holds_on_person(connection, target.name))
+    number = number_of(connection, target)
+    if number:
+        found |= set(holds_on_person(connection, number))
     return tuple(sorted(found, key=lambda hold: (hold.placed_at, hold.id)))
 
 
@@ -220,8 +245,16 @@ def _subjects(service: Service, target: Target) -> tuple[tuple[str, str], ...]:
     return ()
 
 
+def _of_log(logged: ErasedPersonal | None, at: int) -> tuple[rows.DestroyedKey, ...]:
+    """The keys of the audit log's subject, as they are buried; also where copies alone have one."""
+    if logged is None:
+        return ()
+    until = max(logged.until, at)
+    return (rows.DestroyedKey(LOG_SUBJECTS, logged.subject, logged.reference, until),)
+
+
 def _operation(service: Service, target: Target) -> Operation:
-    if target.kind is Kind.PERSON:
+    if target.kind in (Kind.PERSON, Kind.LOG):
         # Over all departments; what is found in each of them is asked for, too.
         return Operation("record.erase", "it", "*", "it/erasures")
     collection = collection_of(service, target.collection)

@@ -41,9 +41,17 @@ class Deed:
 
 
 def of_erasure(
-    service: Service, connection: Connection, deed: Deed, done: ErasedRows, terms_digest: str
+    service: Service,
+    connection: Connection,
+    deed: Deed,
+    done: ErasedRows,
+    *,
+    terms_digest: str,
+    entries: int,
 ) -> dict[str, JsonValue]:
-    """The evidence of an erasure that somebody asked for. terms_digest: as in its terms."""
+    """The evidence of an erasure that somebody asked for. terms_digest: as in its terms. entries:
+    of the audit log, of which what was personal is gone.
+    """
     shared = set(done.shared)
     return {
         **_begun(service, connection, deed.id, deed.by, deed.at),
@@ -57,6 +65,7 @@ def of_erasure(
         "approved_by": [_who(connection, one) for one in deed.approved_by],
         "records": [_record(one, key_destroyed=one not in shared) for one in done.records],
         "fields": done.fields,
+        "log_entries": entries,
         "keys": [
             {
                 "collection": one.collection,

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
+from secvault.audit.catalogue import IDENTIFIER
 from secvault.crypto.canonical import canonical_json
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import names
@@ -24,17 +25,20 @@ _LONGEST_SUBJECT = 200
 
 
 class Kind(StrEnum):
-    """A person over all collections, or one data subject or one record of a collection."""
+    """A person over all collections and in the log, one data subject or one record of a collection,
+    or what the audit log keeps of one who acts.
+    """
 
     PERSON = "person"
     SUBJECT = "subject"
     RECORD = "record"
+    LOG = "log"
 
 
 @dataclass(frozen=True)
 class Target:
     """What is meant. collection: empty for a person. name: a person's number or a data subject in
-    the form that is compared, or a record's id.
+    the form that is compared, or a record's id; of the log, the subject as it names them.
     """
 
     kind: Kind
@@ -51,6 +55,10 @@ def target_of(service: Service, kind: Kind, collection: str, name: str) -> Targe
         if collection:
             raise InvalidInput.at("collection", "a person is erased in all collections")
         return Target(kind, "", person_number(name))
+    if kind is Kind.LOG:
+        if collection:
+            raise InvalidInput.at("collection", "the log is of all collections")
+        return Target(kind, "", _actor(name))
     collection_of(service, collection)
     if kind is Kind.RECORD:
         return Target(kind, collection, check_id(name))
@@ -58,6 +66,13 @@ def target_of(service: Service, kind: Kind, collection: str, name: str) -> Targe
     if not said or len(said) > _LONGEST_SUBJECT or not said.isprintable():
         raise InvalidInput.at("subject", f"name the data subject, 1 to {_LONGEST_SUBJECT} letters")
     return Target(kind, collection, said)
+
+
+def _actor(text: str) -> str:
+    kind, _, identity = text.partition(":")
+    if kind not in ("user", "local") or not IDENTIFIER.fullmatch(identity):
+        raise InvalidInput.at("subject", "name who acted as the log does, such as user:0192...")
+    return text
 
 
 def person_number(text: str) -> str:
@@ -83,6 +98,8 @@ def collection_of(service: Service, name: str) -> Collection:
 
 def records_of(service: Service, connection: Connection, target: Target) -> tuple[Held, ...]:
     """The records that are meant, in order. Raises NotFound, Erased for a record."""
+    if target.kind is Kind.LOG:
+        return ()
     if target.kind is Kind.PERSON:
         return records_of_person(connection, service.collections.values(), target.name)
     collection = collection_of(service, target.collection)
@@ -95,6 +112,24 @@ def account_of(connection: Connection, number: str) -> str:
     """The subject of the person who is the employee with this number; empty for nobody."""
     found = connection.execute(select(person.c.id).where(person.c.employee == number)).scalar()
     return f"user:{found}" if found else ""
+
+
+def subject_in_log(connection: Connection, target: Target) -> str:
+    """Who of the audit log is meant, too; empty for nobody."""
+    if target.kind is Kind.LOG:
+        return target.name
+    return account_of(connection, target.name) if target.kind is Kind.PERSON else ""
+
+
+def number_of(connection: Connection, target: Target) -> str:
+    """The number of the employee that is meant, whatever they are named by; empty for nobody."""
+    if target.kind is Kind.PERSON:
+        return target.name
+    if target.kind is not Kind.LOG:
+        return ""
+    account = target.name.partition(":")[2]
+    question = select(person.c.employee).where(person.c.id == account)
+    return connection.execute(question).scalar() or ""
 
 
 def digest_of(records: Iterable[Held]) -> str:

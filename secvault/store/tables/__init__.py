@@ -25,6 +25,8 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.audit_archive import audit_archive, audit_archiving, audit_leaves
+from secvault.store.tables.audit_personal import audit_personal, audit_subject_key
+from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
@@ -113,6 +115,9 @@ __all__ = [
     "audit_leaves",
     "audit_node",
     "audit_outbox",
+    "audit_personal",
+    "audit_question",
+    "audit_subject_key",
     "audit_witness",
     "backup_repository",
     "backup_run",

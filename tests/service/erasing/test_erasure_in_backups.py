@@ -14,13 +14,24 @@ from threading import Event
 import pytest
 from sqlalchemy import select
 
+from secvault.audit.personal import read_personal
+from secvault.audit.query import Question, page
 from secvault.backup import key_file, keys_apart, rejoin
 from secvault.backup.repository import KEYS
 from secvault.clock import timestamp
 from secvault.errors import Conflict, Damaged, KeysApart, NotFound
 from secvault.records.record import read_record
-from secvault.service import Service, authentication, backups, opening, records, rejoining
+from secvault.service import (
+    Service,
+    audit_log,
+    authentication,
+    backups,
+    opening,
+    records,
+    rejoining,
+)
 from secvault.service.erasing import erasures
+from secvault.service.erasing.target import Kind
 from secvault.service.rewrapping import rewrap_all_of, rotate_collection_key
 from secvault.service.spine import Caller
 from secvault.store import open_store, tables
@@ -273,3 +284,43 @@ def test_when_an_erasure_has_reached_the_backups_is_said(office: Office, days: i
     back_up(service)
     ((_, reach),) = erasures.list_erasures(service, operator(service), 5)
     assert reach.gone
+
+
+def texts_of_the_log(service: Service, subject: str) -> set[tuple[str, str]]:
+    """State and address of every event of the subject that says something personal."""
+    service.audit.drain()
+    assert service.audit.keys is not None
+    events = page(service.store, Question(actor=subject), limit=1_000).events
+    found = read_personal(service.store, service.audit.keys, events)
+    return {(kept.state, kept.personal.address) for kept in found.values()}
+
+
+def test_a_restored_backup_does_not_bring_back_what_the_log_kept_of_somebody_erased(
+    office: Office, tmp_path: Path
+) -> None:
+    service = office.service
+    for name, address in (("hoa", "203.0.113.77"), ("privacy", "203.0.113.99")):
+        authentication.whoami(service, replace(office.again(name), address=address))
+    hoa, privacy = office.head.principal.subject, office.privacy.principal.subject
+    older = back_up(service)
+    texts = texts_of_the_log(service, hoa)
+    assert ("here", "203.0.113.77") in texts
+    assert {state for state, _ in texts} == {"here"}
+    office.erase(office.again("privacy"), Kind.LOG, hoa)
+    assert texts_of_the_log(service, hoa) == {("erased", "")}
+    newer = back_up(service)
+    column = tables.audit_subject_key.c
+    for number, snapshot in enumerate((older, newer)):
+        found = restored(service, snapshot, tmp_path / f"target-{number}")
+        copy = open_store(f"sqlite:///{found.target}/secvault.db")
+        with copy.read() as connection:
+            assert connection.execute(select(column.id)).all() == []
+            parts = connection.execute(select(tables.audit_personal.c.subject)).scalars().all()
+        copy.close()
+        assert (hoa in parts) is (snapshot == older)
+        machine = moved_in(found, office.house, tmp_path / f"machine-{number}")
+        join(machine, found.key_files)
+        with machine.open() as opened:
+            assert texts_of_the_log(opened, hoa) == {("erased", "")}
+            assert ("here", "203.0.113.99") in texts_of_the_log(opened, privacy)
+            assert audit_log.verify_log(opened, operator(opened)).ok

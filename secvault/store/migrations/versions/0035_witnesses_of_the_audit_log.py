@@ -1,14 +1,14 @@
 """what witnesses say of the audit log
 
 Revision: 0035
-Before: 0032
+Before: 0033
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0035"
-down_revision = "0032"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
