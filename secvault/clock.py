@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Sleep = Callable[[float], None]
 
@@ -39,6 +39,11 @@ def moment(micros: int) -> datetime:
     """Microseconds since the epoch as an aware datetime in UTC."""
     seconds, rest = divmod(micros, 1_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def micros_of(at: datetime) -> int:
+    """An aware datetime as microseconds since the epoch; `moment` gives it back."""
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def timestamp(micros: int) -> str:

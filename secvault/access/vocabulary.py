@@ -202,6 +202,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "audit.read": "log",
         "audit.personal": "log",
         "audit.verify": "log",
+        "audit.archive": "log",
+        "audit.witness": "log",
         "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",

@@ -19,7 +19,9 @@ from secvault.api import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_proofs,
+    audit_witnesses,
     auth_tokens,
     authzen,
     backups,
@@ -224,7 +226,9 @@ def routes(
         key_usage,
         backups,
         audit,
+        audit_archives,
         audit_proofs,
+        audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -83,6 +83,7 @@ class ProblemFound(BaseModel):
 
     seq: int | None
     what: str
+    kind: str
 
 
 class Verdict(BaseModel):
@@ -183,7 +184,10 @@ def audit_verify(at: Authenticated) -> Verdict:
         root=report.root.hex(),
         checkpoints=report.checkpoints,
         first_bad_seq=report.first_bad_seq,
-        problems=[ProblemFound(seq=found.seq, what=found.what) for found in report.problems],
+        problems=[
+            ProblemFound(seq=found.seq, what=found.what, kind=found.kind)
+            for found in report.problems
+        ],
     )
 
 

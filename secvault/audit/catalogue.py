@@ -353,7 +353,9 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.read": "format digest seq size old",
         "audit.export": "format digest",
         "audit.verify": "passed size problems first_bad reason",
+        "audit.archive": "old size bytes digest target reason",
         "audit.checkpoint": "size origin target",
+        "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from secvault.audit import entries
 from secvault.audit.append import LOG, start_head
 from secvault.clock import Clock
 from secvault.crypto.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
@@ -22,9 +23,6 @@ from secvault.store.engine import Store
 from secvault.store.tables import audit_checkpoint, audit_event, audit_head
 
 MAX_PAGE = 1_000
-
-CHUNK = 2_000
-"""How many events are read at a time, so that memory stays flat."""
 
 # The frontier at the last checkpoint. It needs no protection: it must fold to the signed root.
 _SIGNED = "main/checkpoint"
@@ -95,19 +93,11 @@ def checkpoints(
 
 
 def stored_bodies(connection: Connection, start: int, end: int) -> Iterator[bytes]:
-    """The leaf bytes that are there from sequence number `start` to below `end`."""
-    seq = audit_event.c.seq
-    while start < end:
-        rows = connection.execute(
-            select(seq, audit_event.c.body)
-            .where(seq >= start, seq < end)
-            .order_by(seq)
-            .limit(CHUNK)
-        ).all()
-        if not rows:
-            return
-        yield from (row.body for row in rows)
-        start = rows[-1].seq + 1
+    """The leaf bytes that are there from sequence number `start` to below `end`.
+
+    See `entries.bodies`.
+    """
+    return entries.bodies(connection, start, end)
 
 
 def _rebuild(connection: Connection, last: StoredCheckpoint | None, size: int) -> Frontier:

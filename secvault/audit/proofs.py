@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from secvault.audit import entries
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.nodes import range_hashes
 from secvault.crypto.checkpoint import Checkpoint, verify_checkpoint
@@ -25,7 +26,7 @@ from secvault.crypto.merkle import (
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.range_proof import range_ranges, verify_range
 from secvault.errors import Damaged, NotFound
-from secvault.store.tables import audit_checkpoint, audit_event
+from secvault.store.tables import audit_checkpoint
 
 _FIRST_LINE = "c2sp.org/tlog-proof@v1"
 
@@ -50,8 +51,15 @@ class Inclusion:
     def check(self, verifiers: Sequence[NoteVerifier], origin: str) -> Checkpoint:
         """The checkpoint, if the proof holds. Raises Damaged."""
         signed = verify_checkpoint(self.note, verifiers, origin)
-        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
+        self.verify(signed)
         return signed
+
+    def verify(self, signed: Checkpoint) -> None:
+        """Return if the proof leads to this checkpoint, whose signatures have been seen to.
+
+        Raises Damaged.
+        """
+        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ def prove_inclusion(connection: Connection, signed: StoredCheckpoint, seq: int) 
     """The proof for event `seq`. Raises NotFound when the checkpoint does not reach it; Damaged."""
     if not 0 <= seq < signed.size:
         raise NotFound(f"there is no event {seq} in the checkpoint of size {signed.size}")
-    entry = connection.scalar(select(audit_event.c.body).where(audit_event.c.seq == seq))
+    entry = entries.body(connection, seq)
     if entry is None:
         raise Damaged(f"event {seq} is missing; verify the log")
     proof = tuple(range_hashes(connection, inclusion_ranges(seq, signed.size)))

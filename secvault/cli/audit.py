@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import audit_personal, opening, operations, outcome, show
+from secvault.cli import audit_personal, opening, operations, outcome, progress, show
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
@@ -109,14 +109,16 @@ def verify(
         _verify_export(export, copy, key, earlier or [], as_json=as_json)
         return
     if copy is None and not key:
-        with opening.vault(context) as (service, caller):
-            report = operations.audit_log.verify_log(service, caller)
+        with opening.vault(context) as (service, caller), progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_log(service, caller, so_far)
     elif copy is not None and key:
         if not copy.is_file():
             raise InvalidInput.at("--copy", f"{copy} is not a file")
-        report = operations.audit_log.verify_copy(
-            f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
-        )
+        verifier = operations.note.NoteVerifier.from_vkey(key.strip())
+        with progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_copy(
+                f"sqlite:///{copy.absolute()}", verifier, so_far
+            )
     else:
         raise InvalidInput.at("--key", "--copy or --export, and --key, go together")
     _print(report, as_json=as_json)
@@ -187,7 +189,8 @@ def _verify_export(
 
 def _print(report: AuditReport, *, as_json: bool) -> None:
     problems = [
-        {"seq": one.seq, "what": one.what, "verdict": one.verdict} for one in report.problems
+        {"seq": one.seq, "what": one.what, "verdict": one.verdict, "kind": one.kind}
+        for one in report.problems
     ]
     if as_json:
         values: dict[str, Any] = {
@@ -198,6 +201,8 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "root": report.root.hex(),
             "checkpoints": report.checkpoints,
             "pending": report.pending,
+            "archived": report.archived,
+            "hashes_only": report.hashes_only,
             "first_bad_seq": report.first_bad_seq,
             "problem_count": report.problem_count,
             "problems": problems,
@@ -212,11 +217,13 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "checkpoints checked": report.checkpoints,
             "unchanged": report.intact,
             "nothing missing": report.complete,
+            **({"in archives": report.archived} if report.archived else {}),
+            **({"of these by their hashes only": report.hashes_only} if report.hashes_only else {}),
             **({} if report.ok else {"first bad event": report.first_bad_seq}),
         }
     )
     for problem in problems[:_SHOWN_PROBLEMS]:
         where = "log" if problem["seq"] is None else f"event {problem['seq']}"
-        show.out(f"{where}: {show.cell(problem['what'])}")
+        show.out(f"{where}: {problem['kind']}: {show.cell(problem['what'])}")
     if report.problem_count > _SHOWN_PROBLEMS:
         show.out(f"and {report.problem_count - _SHOWN_PROBLEMS} more; see --json")

@@ -17,8 +17,10 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_personal,
     audit_proofs,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -61,6 +63,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -166,7 +169,13 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
+audit.app.command(epilog="Example: secvault audit archive")(audit_archives.archive)
+audit.app.command(epilog="Example: secvault audit archives --json")(audit_archives.archives)
+audit.app.command(
+    epilog="Example: secvault audit hold --since 2025-03-01 --reason 'lawsuit 12/2026'"
+)(audit_archives.hold)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)
@@ -250,6 +259,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

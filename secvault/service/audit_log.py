@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from secvault.audit import checkpoints, query
+from secvault.audit import checkpoints, cosignatures, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.personal_check import check_personal
 from secvault.audit.query import Question
-from secvault.audit.verify import AuditReport, verify
+from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
-from secvault.errors import NotFound
+from secvault.errors import AuditUnavailable, NotFound
 from secvault.service.audit_personal import Seen, personal_for
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
@@ -48,11 +49,14 @@ class Keys:
 def read_events(
     service: Service, caller: Caller, question: Question, after: int | None, limit: int
 ) -> Events:
-    """A page of events, newest first; the first has all that was acknowledged before."""
+    """A page of events, newest first; the first has all that was acknowledged before.
+
+    While the log cannot be written (its disk is full), the newest may be missing from it.
+    """
 
     def act(_: object) -> Outcome[Events]:
         if after is None:
-            service.audit.drain()
+            _catch_up(service)
         found = query.page(service.store, question, after=after, limit=limit)
         known = _events(service, caller, found.events, found.next)
         return Outcome(known, count=len(found.events))
@@ -64,7 +68,7 @@ def read_event(service: Service, caller: Caller, seq: int) -> Events:
     """The one event with this number. Raises NotFound, Damaged."""
 
     def act(_: object) -> Outcome[Events]:
-        service.audit.drain()
+        _catch_up(service)
         found = query.event_at(service.store, seq)
         if found is None:
             raise NotFound(f"the log has no event {seq}")
@@ -80,15 +84,17 @@ def _events(
     return Events(events, after, reasons, personal_for(service, caller, events))
 
 
-def verify_log(service: Service, caller: Caller) -> AuditReport:
+def verify_log(
+    service: Service, caller: Caller, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Recompute the whole tree from the stored bytes and compare it with every checkpoint, and what
     is personal beside them with what they bind.
     """
 
     def act(_: object) -> Outcome[AuditReport]:
-        service.audit.drain()
+        _catch_up(service)
         signer = service.signing.audit
-        report = verify(service.store, [signer.verifier()], origin=signer.name)
+        report = verify(service.store, [signer.verifier()], origin=signer.name, progress=progress)
         if service.audit.keys is not None:
             report = check_personal(service.store, service.audit.keys).added_to(report)
         detail: dict[str, str | int | bool] = {
@@ -103,11 +109,19 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
     return service.spine.read(caller, VERIFY, act)
 
 
-def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
+def _catch_up(service: Service) -> None:
+    """Have the log take what waits outside of it, unless it cannot be written now."""
+    with suppress(AuditUnavailable):
+        service.audit.drain()
+
+
+def verify_copy(
+    database: str, verifier: NoteVerifier, progress: Progress = lambda _done, _total: None
+) -> AuditReport:
     """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
     store = open_store(database)
     try:
-        return verify(store, [verifier], origin=verifier.name)
+        return verify(store, [verifier], origin=verifier.name, progress=progress)
     finally:
         store.close()
 
@@ -119,7 +133,7 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
         service.audit.drain()
         signer = service.signing.audit
         signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
-        return Outcome(signed.note)
+        return Outcome(cosignatures.published_note(service.store, signed))
 
     return service.spine.read(caller, VERIFY, act)
 

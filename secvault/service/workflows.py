@@ -15,6 +15,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import authentication, backups, drills, notice_delivery, separation_review
+from secvault.service.audit_archives import archive_log
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.record_imports.requests import IMPORT
@@ -29,13 +30,14 @@ from secvault.store import tables
 BACKUP = "backup"
 DRILL = "drill"
 SEPARATION, REVIEW = "separation", "review"
+ARCHIVING = "audit-archiving"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 """Who breaks a rule of separation by now, also by what only time has brought."""
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, and what
-    has been kept for long enough is listed.
+    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, what has
+    been kept for long enough is listed, and old entries of the log move to archives.
     """
     plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
@@ -52,7 +54,13 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
         if due.schedule
         else ()
     )
-    return (*plans, *reviews, NIGHTLY, *proposals)
+    old = service.settings.audit.retention
+    archiving = (
+        (Schedule(ARCHIVING, "old-entries", old.schedule, old.time_zone, old.missed),)
+        if old.place and old.schedule
+        else ()
+    )
+    return (*plans, *reviews, NIGHTLY, *proposals, *archiving)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -78,6 +86,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
         Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
+        # Tried again for about an hour in all: what was archived so far stays so.
+        Workflow(ARCHIVING, (Step("archive", _in(service, _archive_log), retries=7, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
@@ -196,6 +206,11 @@ def _migrate(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
+
+
+def _archive_log(service: Service, context: JobContext) -> JsonValue:
+    done = archive_log(service, _jobs_caller(), stopped=context.cancel.is_set)
+    return {"archives": len(done.archives), "entries": done.entries}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:

@@ -196,7 +196,8 @@ LOCAL_MAY = {
     | GLASS
     | ERASING_LOOKED_AT
     | {"break_glass.recover"}
-    | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
+    | {"audit.read", "audit.verify", "audit.archive", "config.read", "vault.status"}
+    | {"collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
@@ -217,6 +218,8 @@ LOCAL_MAY = {
         "schema.migrate",
         "audit.read",
         "audit.verify",
+        "audit.archive",
+        "audit.witness",
         "vault.status",
     },
 }
