@@ -167,6 +167,34 @@ def test_the_log_is_exported_as_tiles_and_verified_without_the_vault(
     assert elsewhere(*check, "--copy", "x").code == 2
 
 
+def test_one_event_is_shown_and_of_the_operator_the_network_alone(vault: Program) -> None:
+    vault.ok("audit", "keys")
+    (newest,) = vault.ok(
+        "audit", "events", "--kind", "audit.verify", "--limit", "1", "--json"
+    ).json["events"]
+    assert newest["actor"] == "local:operator"
+    assert newest["personal"] == {
+        "state": "masked",
+        "address": "",
+        "agent": "",
+        "name": "",
+        "reason": "",
+    }
+    one = vault.ok("audit", "event", str(newest["seq"]), "--json").json
+    assert one == newest
+    said = vault.ok("audit", "event", str(newest["seq"])).out
+    assert re.search(r"^kind +audit\.verify$", said, re.M)
+    missing = vault("audit", "event", "99999")
+    assert (missing.code, "no event 99999" in missing.err) == (1, True)
+
+
+def test_what_is_erased_from_the_log_is_named_by_who_acted(vault: Program) -> None:
+    wrong = vault("records", "erase", "--actor", "svc:pay", "--reason", "left", "--yes")
+    assert wrong.code == 2
+    both = vault("records", "erase", "nv-1", "--actor", "user:x", "--reason", "left", "--yes")
+    assert (both.code, "--actor" in both.err) == (2, True)
+
+
 def test_archiving_says_what_to_set_and_what_it_did(vault: Program, tmp_path: Path) -> None:
     said = vault("audit", "archive")
     assert said.code != 0
