@@ -358,6 +358,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.checkpoint": "size origin target",
         "audit.keep_question": "question digest",
         "audit.drop_question": "question",
+        "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

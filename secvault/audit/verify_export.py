@@ -335,7 +335,7 @@ def answers(event: Any, question: Found) -> bool:
 def side(event: Any, question: Found) -> int:
     """Where an event is by its time: -1 before the period, 1 after it, 0 within."""
     time: int = event["t"]
-    return (time >= question.get("until", 2**63)) - (time < question.get("since", 0))
+    return int(time >= question.get("until", 2**63)) - int(time < question.get("since", 0))
 
 
 def is_of(name: str, asked: str, sign: str) -> bool:

@@ -20,6 +20,7 @@ from secvault.cli import (
     audit_export,
     audit_proofs,
     audit_questions,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -62,6 +63,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -172,6 +174,7 @@ audit.app.command("range", epilog="Example: secvault audit range 4000 4100 --jso
 audit.app.command(
     epilog="Example: secvault audit export --since 2026-10-01 --until 2026-11-01 --out october.zip"
 )(audit_export.export)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
 audit.app.command(
@@ -268,6 +271,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

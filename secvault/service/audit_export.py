@@ -18,6 +18,7 @@ import uuid_utils
 
 from secvault.access import Decision
 from secvault.audit import checkpoints, nodes, query
+from secvault.audit.cosignatures import published_note
 from secvault.audit.formats import ExportFacts, format_named
 from secvault.audit.package import Contents, Package, Table
 from secvault.audit.pseudonyms import pseudonyms
@@ -186,7 +187,7 @@ def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[st
         question=question,
         span=span,
         checkpoint=Checkpoint(log.name, signed.size, signed.root),
-        note=signed.note,
+        note=published_note(store, signed),
         keys=tuple(each.vkey for each in signing.verifiers),
         tables={f"events{format_named(name).suffix}": _table(name, facts) for name in formats},
         facts=_facts(service, caller, at),

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
+from secvault.service import audit_witnesses
 from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
@@ -27,6 +28,8 @@ class Readiness:
     """Whether no notice was given up of late. Requests can be served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
+    witnesses: bool = True
+    """Whether every witness co-signs the audit log, or failed only for moments."""
 
     @property
     def ready(self) -> bool:
@@ -51,6 +54,7 @@ def check(service: Service) -> Readiness:
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
         policy_files=database and _files_in_force(service),
+        witnesses=database and _witnesses_cosign(service),
     )
 
 
@@ -58,6 +62,13 @@ def _files_in_force(service: Service) -> bool:
     try:
         with service.store.read() as connection:
             return look_at_folder(service.settings, connection).same
+    except SecvaultError:
+        return False
+
+
+def _witnesses_cosign(service: Service) -> bool:
+    try:
+        return audit_witnesses.all_cosign(service)
     except SecvaultError:
         return False
 

@@ -25,6 +25,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.audit_questions import audit_question
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -103,12 +104,14 @@ __all__ = [
     "approval_request",
     "attachment",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
     "audit_node",
     "audit_outbox",
     "audit_question",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",
