@@ -19,6 +19,7 @@ from secvault.service.spine import Caller
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
+Position = Annotated[int, Query(ge=0, le=2**53 - 1)]
 Size = Annotated[int, Query(ge=1, le=2**53 - 1)]
 
 
@@ -43,6 +44,20 @@ class ConsistencyAnswer(BaseModel):
     old: str
     new: str
     hashes: list[str]
+
+
+class RangeAnswer(BaseModel):
+    """That these are all events from `start` to below `end`.
+
+    leaves: their hashes, base64, in order. hashes: those of the largest subtrees on either side,
+    left to right. checkpoint: the C2SP signed note whose root they all fold to.
+    """
+
+    start: int
+    end: int
+    leaves: list[str]
+    hashes: list[str]
+    checkpoint: str
 
 
 @router.get("/events/{seq}/proof")
@@ -72,6 +87,24 @@ def audit_consistency(at: Authenticated, old: Size, new: Size | None = None) -> 
         old=found.old.decode(),
         new=found.new.decode(),
         hashes=[base64.b64encode(each).decode() for each in found.hashes],
+    )
+
+
+@router.get("/range")
+@operation("it/audit", "audit.read")
+def audit_range(at: Authenticated, start: Position, end: Size) -> RangeAnswer:
+    """The proof that the log has these events from `start` to below `end`, and no others there.
+
+    At most 10,000; `/audit/exports` proves longer periods, and shows what happened in them.
+    """
+    service, who = at
+    found = audit_proofs.prove_range(service, who, start, end)
+    return RangeAnswer(
+        start=found.start,
+        end=found.end,
+        leaves=[base64.b64encode(each).decode() for each in found.leaves],
+        hashes=[base64.b64encode(each).decode() for each in found.hashes],
+        checkpoint=found.note.decode(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query
@@ -19,7 +18,7 @@ from secvault.access.separation import (
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
-from secvault.clock import timestamp
+from secvault.clock import micros_of, timestamp
 from secvault.service import Service
 from secvault.service import separation_review as separation
 from secvault.service.separation_review import ConflictView, ExceptionView
@@ -30,7 +29,6 @@ router = APIRouter(
 )
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class RuleAnswer(BaseModel):
@@ -149,10 +147,7 @@ def separation_conflicts(
 ) -> ConflictList:
     """Who breaks a rule, or will, by what they hold, inherit and have asked for."""
     service, who = at
-    micros = None
-    if moment is not None:
-        passed = moment - _EPOCH
-        micros = (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    micros = None if moment is None else micros_of(moment)
     found = separation.list_conflicts(service, who, subject=subject, at=micros)
     return ConflictList(conflicts=[_conflict(view) for view in found])
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from secvault.audit import entries
 from secvault.audit.checkpoints import StoredCheckpoint
-from secvault.audit.nodes import range_hashes
+from secvault.audit.nodes import hashes, range_hashes
 from secvault.crypto.checkpoint import Checkpoint, verify_checkpoint
 from secvault.crypto.merkle import (
     consistency_ranges,
@@ -25,8 +25,11 @@ from secvault.crypto.merkle import (
 )
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.range_proof import range_ranges, verify_range
-from secvault.errors import Damaged, NotFound
+from secvault.errors import Damaged, InvalidInput, NotFound
 from secvault.store.tables import audit_checkpoint
+
+LONGEST_STRETCH = 10_000
+"""How many events a stretch has at the most; `package` proves longer ones, with their bytes."""
 
 _FIRST_LINE = "c2sp.org/tlog-proof@v1"
 
@@ -82,10 +85,14 @@ class Consistency:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """That these are all events from `start` to below `end`. hashes: see `crypto.range_proof`."""
+    """That these are all events from `start` to below `end`.
+
+    leaves: their leaf hashes. hashes: see `crypto.range_proof`. note: the checkpoint.
+    """
 
     start: int
     end: int
+    leaves: tuple[bytes, ...]
     hashes: tuple[bytes, ...]
     note: bytes
 
@@ -127,15 +134,19 @@ def prove_consistency(
 
 
 def prove_stretch(
-    connection: Connection, signed: StoredCheckpoint, start: int, end: int, leaves: Sequence[bytes]
+    connection: Connection, signed: StoredCheckpoint, start: int, end: int
 ) -> Stretch:
-    """The proof that `leaves` are all leaf hashes from `start` to below `end`.
+    """The leaf hashes from `start` to below `end`, and the proof that they are all.
 
-    Raises InvalidInput for a range that is empty or beyond the checkpoint; Damaged.
+    Raises InvalidInput for a range that is empty, beyond the checkpoint, or of more than
+    `LONGEST_STRETCH` events; Damaged.
     """
     proof = tuple(range_hashes(connection, range_ranges(start, end, signed.size)))
+    if end - start > LONGEST_STRETCH:
+        raise InvalidInput.at("end", f"is more than {LONGEST_STRETCH} after the start; export it")
+    leaves = tuple(hashes(connection, 0, start, end))
     verify_range(leaves, start, signed.size, proof, signed.root)
-    return Stretch(start, end, proof, signed.note)
+    return Stretch(start, end, leaves, proof, signed.note)
 
 
 def checkpoint_of_size(connection: Connection, size: int) -> StoredCheckpoint:

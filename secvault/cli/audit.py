@@ -100,7 +100,11 @@ def verify(
         Path | None, typer.Option(help="A copy of the SQLite database, instead of this vault.")
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(help="A folder of `audit tiles`, instead of this vault.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A package of `audit export` or a folder of `audit tiles`, instead of this vault.",
+        ),
     ] = None,
     key: Annotated[
         str, typer.Option(metavar="VKEY", help="With --copy or --export: the log's public key.")
@@ -170,7 +174,7 @@ def keys(context: typer.Context, as_json: show.AsJson = False) -> None:
 
 
 def _verify_export(
-    folder: Path, copy: Path | None, key: str, earlier: list[Path], *, as_json: bool
+    place: Path, copy: Path | None, key: str, earlier: list[Path], *, as_json: bool
 ) -> None:
     if copy is not None or not key:
         raise InvalidInput.at("--export", "give --key beside it, and no --copy")
@@ -179,21 +183,23 @@ def _verify_export(
         notes = [file.read_bytes() for file in earlier]
     except OSError as error:
         raise InvalidInput.at("--earlier", f"{error.filename}: {error.strerror}") from None
-    found = operations.verify_export.verify_folder(folder, key.strip(), notes)
+    found = operations.verify_export.verify(place, key.strip(), notes)
     whole = found["intact"] and found["complete"]
     if as_json:
         show.document({"ok": whole, **found})
     else:
         show.out("the exported log is whole" if whole else "THE EXPORTED LOG IS DAMAGED")
+        bad = {} if found["first_bad"] is None else {"first bad event": found["first_bad"]}
         show.facts(
             {
-                "events": found["entries"],
+                "events of the log": found["entries"],
                 "unchanged": found["intact"],
                 "nothing missing": found["complete"],
+                **bad,
             }
         )
-        for problem in found["problems"][:_SHOWN_PROBLEMS]:
-            show.out(show.cell(problem))
+        for line in (*found["problems"][:_SHOWN_PROBLEMS], *found["notes"]):
+            show.out(show.cell(line))
     if not whole:
         raise typer.Exit(outcome.DAMAGE.number)
 

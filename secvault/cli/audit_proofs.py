@@ -108,6 +108,34 @@ def consistency(
     show.out(found.new.decode().rstrip("\n"))
 
 
+def range_(
+    context: typer.Context,
+    start: Annotated[int, typer.Argument(metavar="START", help="The first event's number.")],
+    end: Annotated[int, typer.Argument(metavar="END", help="The number after the last one's.")],
+    as_json: show.AsJson = False,
+) -> None:
+    """Prove which events the log has from START to below END: these, in this order, no others.
+
+    Prints the hash of each, and what leads from them to a signed checkpoint; at most 10,000.
+    `secvault audit export` proves longer periods, with what happened in them.
+    """
+    with opening.vault(context) as (service, caller):
+        found = operations.audit_proofs.prove_range(service, caller, start, end)
+    if as_json:
+        show.document(
+            {
+                "start": found.start,
+                "end": found.end,
+                "leaves": [each.hex() for each in found.leaves],
+                "hashes": [each.hex() for each in found.hashes],
+                "checkpoint": found.note.decode(),
+            }
+        )
+        return
+    show.out(f"the log has {end - start} events from {start} to {end - 1}, and no others there")
+    show.out(found.note.decode().rstrip("\n"))
+
+
 def tiles(
     context: typer.Context,
     folder: Annotated[

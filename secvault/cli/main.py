@@ -18,6 +18,7 @@ from secvault.cli import (
     attachments,
     audit,
     audit_archives,
+    audit_export,
     audit_personal,
     audit_proofs,
     audit_questions,
@@ -170,6 +171,12 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command("range", epilog="Example: secvault audit range 4000 4100 --json")(
+    audit_proofs.range_
+)
+audit.app.command(
+    epilog="Example: secvault audit export --since 2026-10-01 --until 2026-11-01 --out october.zip"
+)(audit_export.export)
 audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.command(epilog="Example: secvault audit archive")(audit_archives.archive)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import mkstemp
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from secvault.cli import ask, opening, operations, progress, show
 from secvault.cli import evidence as evidence_files
+from secvault.cli.whole_file import whole
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -195,43 +194,15 @@ def _written(export: Underway, output: Path, *, force: bool) -> SignedEvidence:
         for place in places:
             if os.path.lexists(place):
                 raise InvalidInput.at("--output", f"{place} is there already; say --force")
-    with _whole(places[0], force=force) as file:
+    with whole(places[0], "--output", force=force) as file:
         for part in export.parts():
             file.write(part)
         # Signed before the file has its name: a file without a manifest would be no export.
         evidence = export.finish()
         for place, content in zip(places[1:], (evidence.document, evidence.note), strict=True):
-            with _whole(place, force=force) as beside:
+            with whole(place, "--output", force=force) as beside:
                 beside.write(content)
     return evidence
-
-
-@contextmanager
-def _whole(place: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A file for its owner alone, under its name when the block ends and not at all when it raises.
-
-    Raises InvalidInput when it is there already, without force, or cannot be written.
-    """
-    made: Path | None = None
-    try:
-        number, name = mkstemp(dir=place.parent, prefix=f".{place.name}.")
-        made = Path(name)
-        with os.fdopen(number, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if force:
-            made.replace(place)
-        else:
-            # Fails where something is, also what came meanwhile.
-            place.hardlink_to(made)
-    except FileExistsError:
-        raise InvalidInput.at("--output", f"{place} is there already; say --force") from None
-    except OSError as error:
-        raise InvalidInput.at("--output", f"{place} cannot be written: {error.strerror}") from None
-    finally:
-        if made is not None:
-            made.unlink(missing_ok=True)
 
 
 def _beside(file: Path, ending: str) -> Path:

@@ -28,8 +28,8 @@ class SignedEvidence:
     note: bytes
 
 
-def sign_evidence(document: dict[str, JsonValue], signer: NoteSigner) -> SignedEvidence:
-    """The document's bytes and the note over them.
+def sign_evidence(document: dict[str, JsonValue], *signers: NoteSigner) -> SignedEvidence:
+    """The document's bytes and the note over them, signed by each of the keys.
 
     Raises InvalidInput if "kind" is not 1 to 64 lower-case letters and digits, in words joined by
     one of `._-`, or the document has no canonical form (see `canonical_json`).
@@ -38,7 +38,7 @@ def sign_evidence(document: dict[str, JsonValue], signer: NoteSigner) -> SignedE
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise InvalidInput.at("kind", "must be lower-case words joined by . _ or -, such as a.b")
     encoded = canonical_json(document)
-    return SignedEvidence(encoded, sign_note(_text(kind, encoded), signer))
+    return SignedEvidence(encoded, sign_note(_text(kind, encoded), *signers))
 
 
 def verify_evidence(document: bytes, note: bytes, *verifiers: NoteVerifier) -> dict[str, JsonValue]:

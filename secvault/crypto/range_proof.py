@@ -11,7 +11,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from secvault.crypto.merkle import HASH_BYTES, Range, largest_power_below, node_hash, root_of
+from secvault.crypto.merkle import (
+    HASH_BYTES,
+    Frontier,
+    Range,
+    fold,
+    largest_power_below,
+    node_hash,
+    root_of,
+)
 from secvault.errors import Damaged, InvalidInput
 
 
@@ -61,6 +69,30 @@ def verify_range(
 
     if not hmac.compare_digest(hash_of(0, size), root):
         raise _broken()
+
+
+def root_beyond(frontier: Frontier, size: int, after: Sequence[bytes]) -> bytes:
+    """The root of the tree of `size` that begins as `frontier` does, without holding its leaves.
+
+    after: the hashes of a range proof that lie right of the frontier, left to right. Raises Damaged
+    unless they are as many as that takes.
+    """
+    if not 0 < frontier.size <= size or any(len(each) != HASH_BYTES for each in after):
+        raise _broken()
+    low, high = 0, size
+    goes_right: list[bool] = []
+    while frontier.size < high:
+        split = low + largest_power_below(high - low)
+        goes_right.append(frontier.size > split)
+        low, high = (split, high) if frontier.size > split else (low, split)
+    depth = sum(goes_right)
+    left, waiting = list(frontier.stack[:depth]), list(reversed(after))
+    if len(waiting) != len(goes_right) - depth:
+        raise _broken()
+    root = fold(frontier.stack[depth:])
+    for is_right in reversed(goes_right):
+        root = node_hash(left.pop(), root) if is_right else node_hash(root, waiting.pop())
+    return root
 
 
 def _broken() -> Damaged:

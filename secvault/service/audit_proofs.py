@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from secvault.audit import checkpoints, cosignatures, export, nodes, proofs
 from secvault.audit.checkpoints import StoredCheckpoint
-from secvault.audit.proofs import Consistency, Inclusion
+from secvault.audit.proofs import Consistency, Inclusion, Stretch
 from secvault.crypto.tiles import CHECKPOINT, Tile
 from secvault.errors import NotFound
 from secvault.service.audit_log import LOG
@@ -52,6 +52,21 @@ def prove_growth(service: Service, caller: Caller, old: int, new: int | None) ->
             cosignatures.published(service.store, later),
         )
         return Outcome(found, detail={"old": earlier.size, "size": later.size})
+
+    return service.spine.read(caller, LOG, act)
+
+
+def prove_range(service: Service, caller: Caller, start: int, end: int) -> Stretch:
+    """That the hashes it has are of all events from `start` to below `end`, and of nothing else.
+
+    Raises InvalidInput for a range that is empty, too long or beyond the log; Damaged.
+    """
+
+    def act(_: object) -> Outcome[Stretch]:
+        signed = _reaching(service, end)
+        with service.store.read() as later:
+            found = proofs.prove_stretch(later, signed, start, end)
+        return Outcome(found, count=end - start, detail={"seq": start, "size": signed.size})
 
     return service.spine.read(caller, LOG, act)
 

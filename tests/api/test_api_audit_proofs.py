@@ -9,6 +9,8 @@ import pytest
 from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import leaf_hash, root_of, verify_inclusion
 from secvault.crypto.note import NoteVerifier
+from secvault.crypto.range_proof import verify_range
+from secvault.errors import Damaged
 from tests.running_service import Api
 
 AUDIT = "/api/v1/audit"
@@ -44,12 +46,26 @@ def test_tiles_make_the_root_of_the_checkpoint_beside_them(api: Api) -> None:
         assert root_of(leaves) == signed.root
 
 
+def test_a_stretch_is_proven_whole(api: Api) -> None:
+    key = NoteVerifier.from_vkey(api.ok("GET", f"{AUDIT}/keys", "auditor")["audit"])
+    found = api.ok("GET", f"{AUDIT}/range?start=2&end=9", "auditor")
+    signed = verify_checkpoint(found["checkpoint"].encode(), [key], key.name)
+    leaves, hashes = (
+        [base64.b64decode(each) for each in found[name]] for name in ("leaves", "hashes")
+    )
+    verify_range(leaves, 2, signed.size, hashes, signed.root)
+    with pytest.raises(Damaged):
+        verify_range(leaves[1:], 2, signed.size, hashes, signed.root)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
         ("events/999999/proof", 404),
         ("consistency?old=999999", 404),
         ("consistency?old=0", 422),
+        ("range?start=4&end=4", 422),
+        ("range?start=1&end=999999", 422),
         ("log/tile/0/x999/999", 404),
         ("log/tile/7/999", 404),
         ("log/tile/0/0", 422),
@@ -62,7 +78,8 @@ def test_what_is_not_there_is_said_so(api: Api, path: str, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["events/1/proof", "consistency?old=1", "log/checkpoint", "witnesses"]
+    "path",
+    ["events/1/proof", "consistency?old=1", "range?start=1&end=2", "log/checkpoint", "witnesses"],
 )
 def test_nobody_gets_a_proof_who_may_not_read_the_log(api: Api, path: str) -> None:
     assert api("GET", f"{AUDIT}/{path}", "clerk").status_code == 403

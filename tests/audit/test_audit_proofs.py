@@ -125,11 +125,20 @@ def test_a_stretch_is_all_there_was_and_a_thousand_omissions_are_noticed(filled:
         for _ in range(1_000):
             start = chosen.randrange(EVENTS - 1)
             end = min(EVENTS, start + 2 + chosen.randrange(40))
-            stretch = prove_stretch(connection, late, start, end, leaves[start:end])
+            stretch = prove_stretch(connection, late, start, end)
+            assert [*stretch.leaves] == leaves[start:end]
             left_out = chosen.randrange(start, end)
             kept = [*leaves[start:left_out], *leaves[left_out + 1 : end]]
             with pytest.raises(Damaged):
                 verify_range(kept, start, late.size, stretch.hashes, late.root)
+
+
+def test_a_stretch_that_is_empty_too_long_or_beyond_the_checkpoint_is_none(filled: Filled) -> None:
+    store, _, late = filled
+    with store.read() as connection:
+        for start, end in ((5, 5), (6, 5), (0, EVENTS + 1), (EVENTS, EVENTS + 1)):
+            with pytest.raises(InvalidInput):
+                prove_stretch(connection, late, start, end)
 
 
 @pytest.mark.parametrize("text", ["", "c2sp.org/tlog-proof@v1\nindex x\n\n", "x\nindex 1\n\nnote"])
@@ -146,7 +155,7 @@ def exported(filled: Filled, signer: NoteSigner, folder: Path) -> Path:
 
 def verdict(folder: Path, signer: NoteSigner, *earlier: StoredCheckpoint) -> dict[str, Any]:
     vkey = signer.verifier().vkey
-    return verify_export.verify_folder(folder, vkey, [each.note for each in earlier])
+    return verify_export.verify(folder, vkey, [each.note for each in earlier])
 
 
 def test_an_export_is_whole_by_the_key_and_earlier_checkpoints_alone(
@@ -154,7 +163,8 @@ def test_an_export_is_whole_by_the_key_and_earlier_checkpoints_alone(
 ) -> None:
     folder = exported(filled, signer, tmp_path / "log")
     found = verdict(folder, signer, filled[1])
-    assert found == {"intact": True, "complete": True, "entries": EVENTS, "problems": []}
+    assert (found["intact"], found["complete"], found["entries"]) == (True, True, EVENTS)
+    assert found["problems"] == found["notes"] == []
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     assert files == {"checkpoint", *(tile.path for tile in tiles_of(EVENTS))}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import zipfile
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,58 @@ def test_less_than_a_year_in_the_store_takes_a_reason(vault: Program) -> None:
     assert "shorter_because" in said.err
     reasoned = short.with_(SECVAULT_AUDIT__RETENTION__SHORTER_BECAUSE="a test system")
     reasoned.ok("audit", "archives")
+
+
+def test_a_period_is_exported_and_verified_without_the_vault(
+    vault: Program, tmp_path: Path
+) -> None:
+    pack, note = tmp_path / "pack.zip", tmp_path / "early.note"
+    vault.ok("audit", "checkpoint", "--out", str(note))
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    said = vault.ok("audit", "export", "--format", "csv", "--format", "ocsf", "--out", str(pack))
+    assert "entries are in" in said.out
+    assert vault("audit", "export", "--out", str(pack)).code == 2
+    elsewhere = vault.with_(SECVAULT_DATA=str(tmp_path / "nowhere"))
+    check = ("audit", "verify", "--export", str(pack), "--key", key, "--earlier", str(note))
+    assert "whole" in elsewhere.ok(*check).out
+    found = elsewhere.ok(*check, "--json").json
+    assert (found["intact"], found["complete"], found["first_bad"]) == (True, True, None)
+    assert elsewhere("audit", "verify", "--export", str(pack), "--key", f"{key}x").code == 2
+    [event] = vault.ok(
+        "audit", "events", "--kind", "audit.export", "--outcome", "ok", "--json"
+    ).json["events"]
+    with zipfile.ZipFile(pack) as archive:
+        names = archive.namelist()
+        manifest = archive.read("manifest.json")
+    assert {"events.csv", "events.ocsf.jsonl", "verify.py", "README.vi.txt"} <= {*names}
+    assert event["detail"]["digest"] == sha256(manifest).hexdigest()
+    assert event["count"] == json.loads(manifest)["events"]
+    pack.write_bytes(pack.read_bytes()[:-100])
+    assert elsewhere(*check).code == 5
+
+
+def test_a_filtered_or_pseudonymised_export_says_what_its_proof_rests_on(
+    vault: Program, tmp_path: Path
+) -> None:
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    for options in (("--kind", "vault."), ("--pseudonyms",)):
+        pack = tmp_path / f"{options[0]}.zip"
+        made = vault.ok("audit", "export", *options, "--out", str(pack), "--json").json
+        assert made["manifest"]["pseudonymised"] is ("--pseudonyms" in options)
+        found = vault.ok("audit", "verify", "--export", str(pack), "--key", key, "--json").json
+        assert found["notes"]
+    for wrong in (("--format", "pdf"), ("--pseudonyms", "--format", "jsonl"), ("--since", "x")):
+        assert vault("audit", "export", *wrong, "--out", str(tmp_path / "no.zip")).code == 2
+    assert not (tmp_path / "no.zip").exists()
+    assert vault("audit", "export", "--out", str(tmp_path / "no" / "no.zip")).code == 2
+
+
+def test_a_stretch_of_the_log_is_proven_whole(vault: Program) -> None:
+    found = vault.ok("audit", "range", "1", "4", "--json").json
+    assert len(found["leaves"]) == 3
+    assert "no others there" in vault.ok("audit", "range", "1", "4").out
+    assert vault("audit", "range", "4", "4").code == 2
+    assert vault("audit", "range", "1", "999999").code == 2
 
 
 def test_a_proof_is_checked_by_a_policy_that_names_the_log_and_a_quorum(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secvault.crypto.merkle import inclusion_ranges, leaf_hash, root_of
-from secvault.crypto.range_proof import range_ranges, verify_range
+from secvault.crypto.merkle import Frontier, inclusion_ranges, leaf_hash, root_of
+from secvault.crypto.range_proof import range_ranges, root_beyond, verify_range
 from secvault.errors import Damaged, InvalidInput
 
 LEAVES = [leaf_hash(number.to_bytes(2, "big")) for number in range(70)]
@@ -30,6 +30,26 @@ def test_every_range_of_every_small_tree_is_proven() -> None:
                 proof = proof_of(start, end, size)
                 verify_range(LEAVES[start:end], start, size, proof, root)
                 assert len(proof) <= 2 * size.bit_length()
+
+
+@given(stretches(), st.data())
+def test_a_root_is_reached_without_holding_the_leaves_and_by_no_other_hashes(
+    stretch: tuple[int, int, int], data: st.DataObject
+) -> None:
+    start, end, size = stretch
+    root, ranges = root_of(LEAVES[:size]), range_ranges(start, end, size)
+    proof = proof_of(start, end, size)
+    before = [each for each, at in zip(proof, ranges, strict=True) if at[1] <= start]
+    after = proof[len(before) :]
+    reached = Frontier(start, tuple(before)).extend(LEAVES[start:end])
+    assert root_beyond(reached, size, after) == root
+    for wrong in ([*after, LEAVES[0]], after[1:] if after else [b"short"]):
+        with pytest.raises(Damaged):
+            root_beyond(reached, size, wrong)
+    if after:
+        at = data.draw(st.integers(0, len(after) - 1))
+        changed = [*after[:at], LEAVES[69], *after[at + 1 :]]
+        assert root_beyond(reached, size, changed) != root
 
 
 @given(stretches(), st.data())
