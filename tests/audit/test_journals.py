@@ -20,7 +20,7 @@ from secvault.audit.journals import Journals
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import page
 from secvault.audit.verify import verify
-from secvault.clock import system_clock
+from secvault.clock import Clock, system_clock
 from secvault.errors import AuditUnavailable
 from secvault.store import Store
 
