@@ -21,7 +21,7 @@ from secvault.audit.archives import Archives
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.leaf import decode
 from secvault.audit.places import Place
-from secvault.audit.proofs import prove_stretch
+from secvault.audit.proofs import prove_leaves
 from secvault.crypto.aead import Random
 from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import leaf_hash
@@ -110,12 +110,12 @@ def write_next(store: Store, due: Due, making: Archiving) -> Written | None:
         if stop <= first:
             return None
         packing, leaves, times = _pack(connection, making, first, stop)
-        proof = prove_stretch(connection, signed, first, stop, leaves)
+        proof = prove_leaves(connection, signed, first, leaves)
     if begun is None:
         with store.write() as connection:
             connection.execute(delete(audit_archiving))
             connection.execute(insert(audit_archiving).values(first=first, stop=stop))
-    content = packing.close(wrapping, proof.note, proof.hashes)
+    content = packing.close(wrapping, signed.note, proof)
     name, lying = _put(place, making, content, leaves, first, stop)
     archive = Archive(
         first=first,

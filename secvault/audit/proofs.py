@@ -141,12 +141,24 @@ def prove_stretch(
     Raises InvalidInput for a range that is empty, beyond the checkpoint, or of more than
     `LONGEST_STRETCH` events; Damaged.
     """
-    proof = tuple(range_hashes(connection, range_ranges(start, end, signed.size)))
     if end - start > LONGEST_STRETCH:
         raise InvalidInput.at("end", f"is more than {LONGEST_STRETCH} after the start; export it")
+    proof = tuple(range_hashes(connection, range_ranges(start, end, signed.size)))
     leaves = tuple(hashes(connection, 0, start, end))
     verify_range(leaves, start, signed.size, proof, signed.root)
     return Stretch(start, end, leaves, proof, signed.note)
+
+
+def prove_leaves(
+    connection: Connection, signed: StoredCheckpoint, start: int, leaves: Sequence[bytes]
+) -> tuple[bytes, ...]:
+    """The hashes that prove these leaf hashes, at least one, to be all from `start` on. Raises
+    Damaged.
+    """
+    ranges = range_ranges(start, start + len(leaves), signed.size)
+    proof = tuple(range_hashes(connection, ranges))
+    verify_range(leaves, start, signed.size, proof, signed.root)
+    return proof
 
 
 def checkpoint_of_size(connection: Connection, size: int) -> StoredCheckpoint:

@@ -21,6 +21,7 @@ from secvault.audit.question import EVERYTHING, AfterHours, Question, answers
 from secvault.audit.reaching import (
     Reached,
     Span,
+    first_at_or_after,
     moments_of,
     of_pair,
     pairs_of,
@@ -163,6 +164,16 @@ def _archived(store: Store, question: Question, within: Span, *, along: bool) ->
                 rows = part.connection.execute(reached).all()
         yield from rows
         first, end = (first, part.start) if along else (part.stop, end)
+
+
+def first_since(connection: Connection, moment: int) -> int | None:
+    """The number of the first event recorded at or after the moment, wherever it lies by now; None
+    when there is none. Raises Damaged.
+    """
+    parts = windows(connection, newest_first=False, since=moment)
+    with closing(parts):
+        found = (first_at_or_after(part.connection, moment) for part in parts)
+        return next((one for one in found if one is not None), None)
 
 
 def _of(question: Question, pair: tuple[str, str], *, along: bool) -> _Statement:
