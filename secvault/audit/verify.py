@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Row, TextClause, text
 from secvault.audit.append import LOG, SERVING_COLUMNS, columns
 from secvault.audit.catalogue import LOST
 from secvault.audit.leaf import StoredEvent, decode
-from secvault.crypto.checkpoint import verify_checkpoint
+from secvault.audit.silence import SIGNS_OF_LIFE, Silences, Stop
+from secvault.crypto.checkpoint import Checkpoint, verify_by_name, verify_checkpoint
 from secvault.crypto.merkle import HASH_BYTES, Frontier, leaf_hash
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import Damaged
@@ -61,6 +62,8 @@ class AuditReport:
 
     size, root: of the events that are there. problems: the first 1,000 of `problem_count`.
     pending: events in the outbox, which enter the log next. checkpoints: how many were checked.
+    stops: times in which no worker ran, in the log's own words. unread: publications that could
+    not be compared, and why.
     """
 
     size: int
@@ -71,6 +74,8 @@ class AuditReport:
     checkpoints: int
     intact: bool
     complete: bool
+    stops: tuple[Stop, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,22 +94,27 @@ def verify(
     *,
     origin: str,
     published: Iterable[bytes] = (),
+    former: Sequence[NoteVerifier] = (),
 ) -> AuditReport:
     """Check every event, hash, number and checkpoint of one consistent state of the log.
 
-    verifiers: the keys that may sign checkpoints. published: checkpoint notes kept outside of
+    verifiers: the keys that may sign checkpoints. former: those that signed under the origins that
+    the log had before it was put back to an older state and went on. published: checkpoint notes kept outside of
     this store (S3, an auditor's disk), which show that it was put back to an older state. Works
     on a copy as well. Raises Damaged if the database itself cannot be read, Unavailable.
     """
     walk = _Walk()
     with store.read() as connection:
-        marks = _marks(connection, walk, published, tuple(verifiers), origin)
+        keys = _Keys(tuple(verifiers), origin, tuple(former))
+        marks = _marks(connection, walk, published, keys)
         mark = next(marks, None)
         for row in _rows(connection, _EVENTS):
             while mark is not None and mark.size <= walk.size:
                 walk.check_root(mark)
                 mark = next(marks, None)
             walk.take(row)
+        for silence in walk.silences.end(walk.last_t):
+            walk.report(walk.size - 1, silence, "completeness")
         while mark is not None:
             walk.check_root(mark)
             mark = next(marks, None)
@@ -119,7 +129,26 @@ def verify(
         checkpoints=walk.checkpoints,
         intact=not walk.counts["integrity"],
         complete=not walk.counts["completeness"],
+        stops=tuple(walk.silences.stops),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What checkpoints of this log are signed with, and under which origin."""
+
+    verifiers: tuple[NoteVerifier, ...]
+    origin: str
+    former: tuple[NoteVerifier, ...]
+
+    def opened(self, note: bytes) -> Checkpoint:
+        """The signed checkpoint. Raises Damaged."""
+        try:
+            return verify_checkpoint(note, self.verifiers, self.origin)
+        except Damaged:
+            if not self.former:
+                raise
+        return verify_by_name(note, self.former)
 
 
 Source = Literal["published checkpoint", "checkpoint", "head of the log"]
@@ -153,6 +182,7 @@ class _Walk:
     counts: dict[Verdict, int] = field(default_factory=lambda: {"integrity": 0, "completeness": 0})
     last_bad: int = -1
     cut: bool = False
+    silences: Silences = field(default_factory=Silences)
 
     @property
     def problem_count(self) -> int:
@@ -187,6 +217,9 @@ class _Walk:
             return
         self._check_columns(row, event)
         self._check_order(event)
+        if event.event.kind in SIGNS_OF_LIFE:
+            for silence in self.silences.take(event):
+                self.report(event.seq, silence, "completeness")
 
     def check_root(self, mark: _Mark) -> None:
         """Compare the tree with what it must be at this point."""
@@ -242,33 +275,30 @@ def _marks(
     connection: Connection,
     walk: _Walk,
     published: Iterable[bytes],
-    verifiers: Sequence[NoteVerifier],
-    origin: str,
+    keys: _Keys,
 ) -> Iterator[_Mark]:
     """All checkpoints whose signatures are right, in the order of their sizes."""
     outside: list[_Mark] = []
     for at, note in enumerate(published):
         walk.checkpoints += 1
         try:
-            signed = verify_checkpoint(note, verifiers, origin)
+            signed = keys.opened(note)
         except Damaged as error:
             walk.report(None, f"published checkpoint {at}: {error.detail}")
         else:
             outside.append(_Mark(signed.size, signed.root, "published checkpoint"))
-    stored = _stored_checkpoints(connection, walk, verifiers, origin)
+    stored = _stored_checkpoints(connection, walk, keys)
     return heapq.merge(
         stored, sorted(outside, key=lambda mark: mark.size), key=lambda mark: mark.size
     )
 
 
-def _stored_checkpoints(
-    connection: Connection, walk: _Walk, verifiers: Sequence[NoteVerifier], origin: str
-) -> Iterator[_Mark]:
+def _stored_checkpoints(connection: Connection, walk: _Walk, keys: _Keys) -> Iterator[_Mark]:
     for row in _rows(connection, _CHECKPOINTS):
         walk.checkpoints += 1
         try:
             note = row.note if isinstance(row.note, bytes) else b""
-            signed = verify_checkpoint(note, verifiers, origin)
+            signed = keys.opened(note)
         except Damaged as error:
             walk.report(None, f"the checkpoint of size {row.size}: {error.detail}")
             continue

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Verify an exported audit log with its public key alone.
 
-    python3 verify_export.py FOLDER --key 'NAME+ID+KEY' [--earlier NOTE ...]
+    python3 verify_export.py FOLDER --key 'NAME+ID+KEY' [--key ...] [--earlier NOTE ...]
 
 FOLDER is an export in the layout of c2sp.org/tlog-tiles. Needs Python 3.9 or newer and nothing
 else: no service, no database, no other library. Keep this file with the key, apart from the log.
+A log whose key was rotated has several; give those that you trust.
 
 It checks the checkpoint's signature, computes the root from the entries themselves (RFC 6962),
 compares every tile, and looks for gaps in the numbers of each process that wrote. An earlier
@@ -42,16 +43,16 @@ class Wrong(Exception):
     """What was found wrong, as a sentence."""
 
 
-def verify_folder(folder: Path, vkey: str, earlier: list[bytes]) -> dict[str, Any]:
+def verify_folder(folder: Path, vkeys: list[str], earlier: list[bytes]) -> dict[str, Any]:
     """The verdicts on an export; see the keys of the answer. Never raises for what is in it."""
     integrity: list[str] = []
     completeness: list[str] = []
     size = 0
     try:
-        _, size, root = open_checkpoint((folder / "checkpoint").read_bytes(), vkey)
+        _, size, root = open_checkpoint((folder / "checkpoint").read_bytes(), vkeys)
         marks = {size: root}
         for note in earlier:
-            _, old_size, old_root = open_checkpoint(note, vkey)
+            _, old_size, old_root = open_checkpoint(note, vkeys)
             if old_size > size:
                 integrity.append(f"entries {size} to {old_size - 1} were removed: {EARLIER}")
             elif marks.setdefault(old_size, old_root) != old_root:
@@ -191,22 +192,27 @@ def tile_path(level: str, n: int, width: int) -> str:
     return f"tile/{level}/{place}" + ("" if width == WIDTH else f".p/{width}")
 
 
-def open_checkpoint(note: bytes, vkey: str) -> tuple[str, int, bytes]:
+def open_checkpoint(note: bytes, vkeys: list[str]) -> tuple[str, int, bytes]:
     """Origin, size and root of a signed checkpoint (c2sp.org/signed-note, tlog-checkpoint)."""
-    name, key_id, key = read_vkey(vkey)
+    known = {(name, key_id): key for name, key_id, key in map(read_vkey, vkeys)}
+    signed_by = set()
     try:
         text, _, signatures = note.decode().rpartition("\n\n")
         text += "\n"
         for line in signatures.splitlines():
             signer, _, blob = line.removeprefix("\u2014 ").rpartition(" ")
             raw = base64.b64decode(blob, validate=True)
-            if (signer, raw[:4]) == (name, key_id):
-                if not verify_ed25519(key, text.encode(), raw[4:]):
-                    raise Wrong("the signature of the checkpoint is wrong")
-                origin, size, root, rest = text.split("\n")
-                if rest or origin != name or str(int(size)) != size:
-                    raise Wrong("the checkpoint is of another log or another form")
-                return origin, int(size), base64.b64decode(root, validate=True)
+            key = known.get((signer, raw[:4]))
+            if key is None:
+                continue
+            if not verify_ed25519(key, text.encode(), raw[4:]):
+                raise Wrong("the signature of the checkpoint is wrong")
+            signed_by.add(signer)
+        if signed_by:
+            origin, size, root, rest = text.split("\n")
+            if rest or origin not in signed_by or str(int(size)) != size:
+                raise Wrong("the checkpoint is of another log or another form")
+            return origin, int(size), base64.b64decode(root, validate=True)
     except (ValueError, UnicodeDecodeError) as error:
         raise Wrong("the checkpoint is malformed") from error
     raise Wrong("the checkpoint is not signed with this key")
@@ -293,7 +299,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the verdicts; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--key", required=True, help="the log's public key: NAME+ID+KEY")
+    parser.add_argument(
+        "--key", required=True, action="append", help="a public key of the log: NAME+ID+KEY"
+    )
     parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="earlier checkpoints")
     given = parser.parse_args(arguments)
     try:

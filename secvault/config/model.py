@@ -18,6 +18,7 @@ from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
 from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
+from secvault.config.publications import ShownSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
@@ -206,7 +207,7 @@ class KeySettings(Section):
         return self
 
 
-class AuditSettings(Section):
+class AuditSettings(ShownSettings):
     """The audit log."""
 
     wait_seconds: float = Field(5.0, gt=0, le=60)

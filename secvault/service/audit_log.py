@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from secvault.audit import checkpoints, query
+from secvault.audit import query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, verify
 from secvault.crypto.note import NoteVerifier
+from secvault.service import audit_places
+from secvault.service.log_signing import sign_now
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -60,8 +62,7 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
 
     def act(_: object) -> Outcome[AuditReport]:
         service.audit.drain()
-        signer = service.signing.audit
-        report = verify(service.store, [signer.verifier()], origin=signer.name)
+        report = _verified(service)
         detail: dict[str, str | int | bool] = {
             "passed": report.ok,
             "size": report.size,
@@ -74,11 +75,35 @@ def verify_log(service: Service, caller: Caller) -> AuditReport:
     return service.spine.read(caller, VERIFY, act)
 
 
-def verify_copy(database: str, verifier: NoteVerifier) -> AuditReport:
-    """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
+def _verified(service: Service) -> AuditReport:
+    """The report, with what was published compared as well, as far as it can be reached."""
+    published, unread = audit_places.published_notes(service)
+    known = service.signing.audit_verifiers
+    origin = known[0].name
+    report = verify(
+        service.store,
+        [each for each in known if each.name == origin],
+        origin=origin,
+        published=published,
+        former=[each for each in known if each.name != origin],
+    )
+    return replace(report, unread=unread)
+
+
+def verify_copy(database: str, verifiers: Sequence[NoteVerifier]) -> AuditReport:
+    """Verify the log in a copy of the database with the public keys alone; nothing is recorded.
+
+    verifiers: of the log, the newest first.
+    """
     store = open_store(database)
+    origin = verifiers[0].name
     try:
-        return verify(store, [verifier], origin=verifier.name)
+        return verify(
+            store,
+            [each for each in verifiers if each.name == origin],
+            origin=origin,
+            former=[each for each in verifiers if each.name != origin],
+        )
     finally:
         store.close()
 
@@ -88,9 +113,7 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
 
     def act(_: object) -> Outcome[bytes]:
         service.audit.drain()
-        signer = service.signing.audit
-        signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
-        return Outcome(signed.note)
+        return Outcome(sign_now(service).note)
 
     return service.spine.read(caller, VERIFY, act)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from secvault.audit import publication
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
 from secvault.service.policies.first import look_at_folder
@@ -27,6 +28,9 @@ class Readiness:
     """Whether no notice was given up of late. Requests can be served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
+
+    publications: bool = True
+    """Whether no publication of the audit log is broken, as people were told."""
 
     @property
     def ready(self) -> bool:
@@ -51,6 +55,7 @@ def check(service: Service) -> Readiness:
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
         policy_files=database and _files_in_force(service),
+        publications=database and _published(service),
     )
 
 
@@ -60,6 +65,16 @@ def _files_in_force(service: Service) -> bool:
             return look_at_folder(service.settings, connection).same
     except SecvaultError:
         return False
+
+
+def _published(service: Service) -> bool:
+    names = service.settings.audit.publications
+    try:
+        with service.store.read() as connection:
+            states = [publication.state_of(connection, name) for name in names]
+    except SecvaultError:
+        return False
+    return not any(state.told_at for state in states)
 
 
 def _notices_arrive(service: Service) -> bool:

@@ -146,7 +146,7 @@ def exported(filled: Filled, signer: NoteSigner, folder: Path) -> Path:
 
 def verdict(folder: Path, signer: NoteSigner, *earlier: StoredCheckpoint) -> dict[str, Any]:
     vkey = signer.verifier().vkey
-    return verify_export.verify_folder(folder, vkey, [each.note for each in earlier])
+    return verify_export.verify_folder(folder, [vkey], [each.note for each in earlier])
 
 
 def test_an_export_is_whole_by_the_key_and_earlier_checkpoints_alone(

@@ -24,6 +24,11 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_publication import (
+    audit_publication,
+    audit_published,
+    audit_signing_key,
+)
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -107,6 +112,9 @@ __all__ = [
     "audit_journal",
     "audit_node",
     "audit_outbox",
+    "audit_publication",
+    "audit_published",
+    "audit_signing_key",
     "backup_repository",
     "backup_run",
     "break_glass_incident",
