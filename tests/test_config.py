@@ -136,6 +136,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["conditions"].pop("networks") == {}
     assert set(values["reviews"].pop("campaigns")) == {"quarterly"}
     assert defaults["reviews"].pop("campaigns") == {}
+    assert set(values["audit"].pop("publications")) == {"offsite"}
+    assert defaults["audit"].pop("publications") == {}
     for kind in ("oidc", "scim"):
         assert set(values["identity"].pop(kind)) == {"corp"}
         assert defaults["identity"].pop(kind) == {}

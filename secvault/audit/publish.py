@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from secvault.audit import publication, rollback
 from secvault.audit.checkpoints import StoredCheckpoint
-from secvault.audit.export import tile_bytes
+from secvault.audit.export import Progress, tile_bytes
 from secvault.audit.places import Place, Placed
 from secvault.audit.publication import State
 from secvault.clock import Clock
@@ -55,18 +55,20 @@ def publish(
     signed: StoredCheckpoint,
     verifiers: Sequence[NoteVerifier],
     over: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda _: None,
 ) -> State:
     """Publish the checkpoint and all that it covers; how far the place has come then.
 
     signed: the newest checkpoint. verifiers: all keys of the log. over: asked between tiles; when
-    it says so, the rest is left to the next call. What fails is in the state, which is kept in
-    the store: a fault of the place is no error here. Raises Unavailable of the store.
+    it says so, the rest is left to the next call. progress: told how many events lie there. What
+    fails is in the state, which is kept in the store: a fault of the place is no error here.
+    Raises Unavailable of the store.
     """
     with store.read() as connection:
         before = publication.state_of(connection, target.name)
     now = clock.micros()
     try:
-        after = _publish(store, clock, target, before, signed, verifiers, over)
+        after = _publish(store, clock, target, before, signed, verifiers, over, progress)
     except SecvaultError as error:
         code = CONTRADICTED if isinstance(error, Damaged) else error.code
         after = replace(before, fault=code, detail=error.detail)
@@ -89,6 +91,7 @@ def _publish(
     signed: StoredCheckpoint,
     verifiers: Sequence[NoteVerifier],
     over: Callable[[], bool],
+    progress: Progress,
 ) -> State:
     head = verify_by_name(signed.note, verifiers)
     target.place.check()
@@ -104,7 +107,7 @@ def _publish(
     state = replace(before, origin=head.origin, tiles=start, size=there.size if there else 0)
     weakest = _Weakest(target, now)
     until = now + target.days * _DAY
-    state = _put_tiles(store, target, state, head.size, weakest, over)
+    state = _put_tiles(store, target, state, head.size, weakest, over, progress)
     if state.tiles < head.size - head.size % WIDTH or over():
         return replace(state, fault="", detail="")
     placed = _put_checkpoint(target, head, signed.note, until, verifiers)
@@ -141,6 +144,7 @@ def _put_tiles(
     size: int,
     weakest: _Weakest,
     over: Callable[[], bool],
+    progress: Progress,
 ) -> State:
     """Put all tiles there that a log of `size` has, beyond those that are; the state then."""
     while True:
@@ -156,6 +160,8 @@ def _put_tiles(
             path = f"{target.base}/{tile.path}"
             until = weakest.now + _days_of(target, full=full) * _DAY
             weakest.saw(target.place.put_once(path, content, until), full=full)
+            if tile.level is None:
+                progress(tile.n * WIDTH + tile.width)
         state = replace(state, tiles=end - end % WIDTH)
         if end == size:
             return state

@@ -99,9 +99,10 @@ def verify(
     """Check every event, hash, number and checkpoint of one consistent state of the log.
 
     verifiers: the keys that may sign checkpoints. former: those that signed under the origins that
-    the log had before it was put back to an older state and went on. published: checkpoint notes kept outside of
-    this store (S3, an auditor's disk), which show that it was put back to an older state. Works
-    on a copy as well. Raises Damaged if the database itself cannot be read, Unavailable.
+    the log had before it was put back to an older state and went on. published: checkpoint notes
+    kept outside of this store (S3, an auditor's disk), which show that it was put back to an older
+    state. Works on a copy as well. Raises Damaged if the database itself cannot be read,
+    Unavailable.
     """
     walk = _Walk()
     with store.read() as connection:

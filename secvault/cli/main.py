@@ -18,6 +18,7 @@ from secvault.cli import (
     attachments,
     audit,
     audit_proofs,
+    audit_publications,
     backup,
     break_glass,
     config,
@@ -165,6 +166,13 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
+audit.app.command(epilog="Example: secvault audit publications --json")(
+    audit_publications.publications
+)
+audit.app.command(epilog="Example: secvault audit publish offsite")(audit_publications.publish)
+audit.app.command("rotate-key", epilog="Example: secvault audit rotate-key --overlap-days 30")(
+    audit_publications.rotate_key
+)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

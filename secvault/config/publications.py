@@ -12,8 +12,8 @@ from secvault.config.section import Location, Name, Section, UsablePath
 class PublicationSettings(Section):
     """One place where checkpoints and tiles of the audit log are published."""
 
-    # A folder, or s3:https://host/bucket[/prefix].
-    location: Location
+    # A folder, or s3:https://host/bucket[/prefix]; off while empty.
+    location: Location = ""
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
@@ -39,3 +39,8 @@ class ShownSettings(Section):
 
     heartbeat_seconds: int = Field(300, ge=10, le=86_400)
     publications: dict[Name, PublicationSettings] = Field(default_factory=dict)
+
+    @property
+    def published(self) -> dict[str, PublicationSettings]:
+        """The publications that are not off."""
+        return {name: one for name, one in self.publications.items() if one.location}

@@ -1,4 +1,4 @@
-"""Rotating the key that signs the audit log, and showing all that ever signed it."""
+"""Rotating the key that signs the audit log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from secvault.audit import signing_keys as rows
 from secvault.audit.signing_keys import AuditKey
 from secvault.errors import InvalidInput
 from secvault.service.approval import Terms
-from secvault.service.audit_log import VERIFY
 from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -55,8 +54,3 @@ def rotate_key(service: Service, caller: Caller, overlap_days: int) -> RotatedKe
     rotated = service.spine.change(caller, ROTATE, act, lambda _: terms)
     sign_now(service)
     return rotated
-
-
-def list_keys(service: Service, caller: Caller) -> tuple[AuditKey, ...]:
-    """All keys that sign or signed the log, the newest first."""
-    return service.spine.read(caller, VERIFY, lambda _: Outcome(service.signing.audit_keys()))

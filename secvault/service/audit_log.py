@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from secvault.audit import query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
+from secvault.audit.signing_keys import AuditKey
 from secvault.audit.verify import AuditReport, verify
 from secvault.crypto.note import NoteVerifier
 from secvault.service import audit_places
@@ -36,10 +37,14 @@ class Events:
 
 @dataclass(frozen=True)
 class Keys:
-    """The public keys that verify this vault's checkpoints and evidence (C2SP vkey texts)."""
+    """The public keys that verify this vault's checkpoints and evidence (C2SP vkey texts).
+
+    audit: the one that signs now. audit_keys: all that ever signed the log, the newest first.
+    """
 
     audit: str
     evidence: str
+    audit_keys: tuple[AuditKey, ...]
 
 
 def read_events(
@@ -121,4 +126,5 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
 def public_keys(service: Service, caller: Caller) -> Keys:
     """The public keys that verify this vault's signatures."""
     audit, evidence = service.signing.verifiers
-    return service.spine.read(caller, VERIFY, lambda _: Outcome(Keys(audit.vkey, evidence.vkey)))
+    found = Keys(audit.vkey, evidence.vkey, service.signing.audit_keys())
+    return service.spine.read(caller, VERIFY, lambda _: Outcome(found))

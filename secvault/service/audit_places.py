@@ -60,7 +60,7 @@ def targets_of(
     base = publication.base_of(origin)
     return {
         name: Target(name, place_of(name, chosen, environment), base, chosen.days)
-        for name, chosen in sorted(settings.audit.publications.items())
+        for name, chosen in sorted(settings.audit.published.items())
     }
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from secvault.audit import checkpoints, nodes, publication
 from secvault.audit.event import Event
+from secvault.audit.export import Progress
 from secvault.audit.publication import Published, State
 from secvault.audit.publish import CONTRADICTED, EMPTIED, UNLOCKED, Target, lag, publish
+from secvault.clock import Clock
 from secvault.config.publications import PublicationSettings
 from secvault.errors import NotFound
 from secvault.service.audit_log import VERIFY
@@ -53,12 +55,12 @@ class Publisher:
         Raises Unavailable of the store, ConfigurationError.
         """
         service = self._service
-        if not service.settings.audit.publications:
+        if not service.settings.audit.published:
             return
         clock = service.clock
         due = [
             name
-            for name in service.settings.audit.publications
+            for name in service.settings.audit.published
             if clock.monotonic() >= self._due.get(name, 0.0)
         ]
         signed = checkpoints.newest_checkpoint(service.store) if due else None
@@ -66,16 +68,15 @@ class Publisher:
             return
         self._follow_origin()
         for name in due:
-            chosen = service.settings.audit.publications[name]
+            chosen = service.settings.audit.published[name]
             self._due[name] = clock.monotonic() + chosen.every_seconds
-            end = clock.monotonic() + TURN_SECONDS
             state = publish(
                 service.store,
                 clock,
                 self._targets[name],
                 signed,
                 service.signing.audit_verifiers,
-                lambda end=end: over() or clock.monotonic() >= end,
+                _so_long(clock, over),
             )
             if not state.fault and state.size < signed.size:
                 # It was cut off, and goes on as soon as the other duties were done.
@@ -91,6 +92,11 @@ class Publisher:
             self._origin = origin
 
 
+def _so_long(clock: Clock, over: Callable[[], bool]) -> Callable[[], bool]:
+    end = clock.monotonic() + TURN_SECONDS
+    return lambda: over() or clock.monotonic() >= end
+
+
 def list_publications(service: Service, caller: Caller) -> tuple[PublicationState, ...]:
     """Each publication that the settings name, and how far it has come."""
 
@@ -102,7 +108,7 @@ def list_publications(service: Service, caller: Caller) -> tuple[PublicationStat
 
 
 def publish_now(
-    service: Service, caller: Caller, name: str, over: Callable[[], bool] = lambda: False
+    service: Service, caller: Caller, name: str, progress: Progress = lambda _: None
 ) -> PublicationState:
     """Sign the log as it is and publish it to this place; how it went is in the state.
 
@@ -123,7 +129,7 @@ def publish_now(
             target,
             signed,
             service.signing.audit_verifiers,
-            over,
+            progress=progress,
         )
         _tell(service, state, _named(service)[name])
         detail: dict[str, str | int | bool] = {
@@ -138,7 +144,7 @@ def publish_now(
 
 
 def _named(service: Service) -> dict[str, PublicationSettings]:
-    return service.settings.audit.publications
+    return service.settings.audit.published
 
 
 def _present(service: Service, name: str) -> PublicationState:

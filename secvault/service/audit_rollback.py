@@ -134,6 +134,12 @@ def accept(
     return made
 
 
+def accept_here(service: Service, reason: str, looked: Looked) -> AuditKey:
+    """The same by whoever starts the service, at the machine itself."""
+    who = Caller(authentication.local_operator(service))
+    return accept(service, who, reason, looked.contradictions)
+
+
 def leave(settings: Settings, reason: str, found: Sequence[Contradiction]) -> None:
     """Leave the acceptance to the process that signs first, once people have unsealed the vault.
 

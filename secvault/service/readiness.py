@@ -68,7 +68,7 @@ def _files_in_force(service: Service) -> bool:
 
 
 def _published(service: Service) -> bool:
-    names = service.settings.audit.publications
+    names = service.settings.audit.published
     try:
         with service.store.read() as connection:
             states = [publication.state_of(connection, name) for name in names]

@@ -20,12 +20,12 @@ from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
-from secvault.service.audit_publications import Publisher
 from secvault.service.attachment_collection import collect_due
+from secvault.service.audit_publications import Publisher
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
-from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.heartbeats import beat
+from secvault.service.key_rotation import Told, rotate_due_keys
 from secvault.service.log_signing import sign_now
 from secvault.service.policies.first import look_at_folder
 from secvault.service.record_imports.requests import forget_stale

@@ -135,7 +135,7 @@ MAY = {
     | REVIEWS
     | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
-    | {"policy.read"},
+    | {"policy.read", "audit.publish", "audit.rotate_key"},
     "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse", "policy.read"},
     "it.break_glass_holder": EVERYBODY,
     "it.break_glass": EVERYBODY
@@ -190,6 +190,7 @@ LOCAL_MAY = {
     | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
+    | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore"})

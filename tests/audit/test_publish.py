@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,8 +17,11 @@ from secvault.audit.nodes import keep_nodes
 from secvault.audit.places import FolderPlace, Placed
 from secvault.audit.publication import State
 from secvault.audit.publish import CONTRADICTED, EMPTIED, UNLOCKED, Target, lock_fault, publish
+from secvault.backup.bucket import connect
+from secvault.backup.repository import S3Credentials, S3Location
 from secvault.clock import Clock, system_clock
 from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, Damaged, Unavailable
 from secvault.store import Store
 from secvault.store.tables import audit_publication
@@ -167,8 +169,9 @@ def test_a_tile_that_was_changed_in_the_folder_is_found(
     with pytest.raises(Damaged, match="something else"):
         place.put_once("a/b", b"two", 0)
     assert place.get("a/b") == b"one"
-    assert os.stat(place.path / "a/b").st_mode & 0o222 == 0
-    assert place.names("a") and place.get("a/c") is None
+    assert (place.path / "a/b").stat().st_mode & 0o222 == 0
+    assert list(place.names("a")) == ["a/b"]
+    assert place.get("a/c") is None
 
 
 def test_the_checkpoints_of_a_folder_are_found_in_the_order_of_their_sizes(
@@ -299,10 +302,6 @@ def test_a_lock_counts_as_it_was_read_back_and_not_as_it_was_asked_for(folder: T
 def test_a_server_that_is_away_is_a_fault_of_the_publication_and_no_error(
     sqlite_store: Store, grow: Grow, signer: NoteSigner
 ) -> None:
-    from secvault.backup.bucket import connect
-    from secvault.backup.repository import S3Credentials, S3Location
-    from secvault.crypto.secret import Secret
-
     place = BucketPlace(
         lambda: connect(
             S3Location("http://127.0.0.1:9", "bucket"),
