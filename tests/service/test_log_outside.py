@@ -1,4 +1,4 @@
-"""What the log has shown outside of its store holds it to its past, whoever rules over the store."""
+"""What the log has shown outside of its store holds it to its past, whoever rules the store."""
 
 from __future__ import annotations
 
