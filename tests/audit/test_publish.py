@@ -34,20 +34,27 @@ DAY = 86_400 * 1_000_000
 Grow = Callable[[int], StoredCheckpoint]
 
 
-@pytest.fixture
-def grow(
-    sqlite_store: Store, stepping: Clock, signer: NoteSigner, reading: Callable[[int], Event]
+def growing(
+    store: Store, clock: Clock, signer: NoteSigner, reading: Callable[[int], Event]
 ) -> Grow:
     """Record so many events and sign the log."""
 
     def more(events: int) -> StoredCheckpoint:
-        log = AuditLog(sqlite_store, stepping, node="node-1")
+        log = AuditLog(store, clock, node="node-1")
         log.record_many(reading(number) for number in range(events))
         log.close()
-        keep_nodes(sqlite_store)
-        return sign_head(sqlite_store, stepping, signer, origin=ORIGIN)
+        keep_nodes(store)
+        return sign_head(store, clock, signer, origin=ORIGIN)
 
     return more
+
+
+@pytest.fixture
+def grow(
+    sqlite_store: Store, stepping: Clock, signer: NoteSigner, reading: Callable[[int], Event]
+) -> Grow:
+    """The log of `sqlite_store` grows."""
+    return growing(sqlite_store, stepping, signer, reading)
 
 
 @pytest.fixture
@@ -70,17 +77,22 @@ def verdict(target: Target, signer: NoteSigner) -> dict[str, Any]:
 
 
 def test_what_is_published_is_a_log_that_anybody_verifies(
-    sqlite_store: Store, folder: Target, grow: Grow, signer: NoteSigner
+    any_store: Store,
+    folder: Target,
+    stepping: Clock,
+    signer: NoteSigner,
+    reading: Callable[[int], Event],
 ) -> None:
+    grow = growing(any_store, stepping, signer, reading)
     for events in (3, 300, 1, 700):
         signed = grow(events)
-        state = at(sqlite_store, folder, signed, signer)
+        state = at(any_store, folder, signed, signer)
         assert (state.fault, state.size) == ("", signed.size)
         found = verdict(folder, signer)
         assert (found["intact"], found["entries"]) == (True, signed.size), found["problems"]
     notes = list(publication.some_published(folder.place, BASE))
     assert [int(note.split(b"\n")[1]) for note in notes] == [3, 303, 304, 1004]
-    with sqlite_store.read() as connection:
+    with any_store.read() as connection:
         assert publication.state_of(connection, "second").size == 1004
 
 
