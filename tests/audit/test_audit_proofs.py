@@ -140,7 +140,7 @@ def test_a_text_that_is_no_proof_is_said_so(text: str) -> None:
 
 def exported(filled: Filled, signer: NoteSigner, folder: Path) -> Path:
     store, _, late = filled
-    export(store, late, folder, signer.verifier())
+    export(store, late, folder, [signer.verifier()])
     return folder
 
 
@@ -188,13 +188,13 @@ def test_an_export_is_completed_when_the_log_has_grown(
 ) -> None:
     store, early, late = filled
     folder = tmp_path / "log"
-    export(store, early, folder, signer.verifier())
+    export(store, early, folder, [signer.verifier()])
     first = (folder / Tile(None, 0).path).stat().st_mtime_ns
-    export(store, late, folder, signer.verifier())
+    export(store, late, folder, [signer.verifier()])
     assert (folder / Tile(None, 0).path).stat().st_mtime_ns == first
     assert verdict(folder, signer, early)["intact"]
     with pytest.raises(InvalidInput, match="later export"):
-        export(store, early, folder, signer.verifier())
+        export(store, early, folder, [signer.verifier()])
 
 
 def test_an_export_spoils_no_folder_that_holds_something_else(
@@ -203,14 +203,14 @@ def test_an_export_spoils_no_folder_that_holds_something_else(
     store, _, late = filled
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(InvalidInput):
-        export(store, late, tmp_path, signer.verifier())
+        export(store, late, tmp_path, [signer.verifier()])
     other = NoteSigner("other.example.com/audit", Secret(bytes(32)))
     exported(filled, signer, tmp_path / "log")
     with pytest.raises(InvalidInput, match="another log"):
         export(store, late, tmp_path / "log", other.verifier())
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput):
-        export(store, late, tmp_path / "file", signer.verifier())
+        export(store, late, tmp_path / "file", [signer.verifier()])
 
 
 def test_any_change_of_any_file_of_an_export_is_noticed(
@@ -258,7 +258,7 @@ def test_a_log_that_was_cut_contradicts_a_later_checkpoint(
     filled: Filled, signer: NoteSigner, tmp_path: Path
 ) -> None:
     store, early, late = filled
-    export(store, early, tmp_path / "log", signer.verifier())
+    export(store, early, tmp_path / "log", [signer.verifier()])
     found = verdict(tmp_path / "log", signer, late)
     assert not found["intact"]
     assert "removed" in found["problems"][0]
