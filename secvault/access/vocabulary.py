@@ -204,6 +204,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "audit.publish": "log",
         "audit.rotate_key": "log",
         "audit.accept_rollback": "log",
+        "audit.witness": "log",
         "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",

@@ -21,6 +21,7 @@ from secvault.api import (
     audit,
     audit_proofs,
     audit_publications,
+    audit_witnesses,
     auth_tokens,
     authzen,
     backups,
@@ -227,6 +228,7 @@ def routes(
         audit,
         audit_proofs,
         audit_publications,
+        audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

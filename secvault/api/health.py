@@ -37,6 +37,10 @@ class Ready(BaseModel):
         description="Whether no publication of the audit log is broken or lags for long; see "
         "`secvault audit publications`. Requests are served all the same."
     )
+    witnesses: bool = Field(
+        description="Whether every witness co-signs the audit log; if not, see `secvault audit "
+        "witnesses`. Requests are served all the same."
+    )
 
 
 @router.get("/health/live")
@@ -60,5 +64,6 @@ def health_ready(request: Request) -> Response:
         notifications=state.notifications,
         policy_files=state.policy_files,
         publications=state.publications,
+        witnesses=state.witnesses,
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)

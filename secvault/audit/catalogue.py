@@ -359,6 +359,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.rotate_key": "version from_version signer expires_at approval digest",
         "audit.accept_rollback": "version signer size old evidence",
         "log.heartbeat": "seconds",
+        "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

@@ -19,6 +19,7 @@ from secvault.cli import (
     audit,
     audit_proofs,
     audit_publications,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -61,6 +62,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -165,6 +167,7 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.command(epilog="Example: secvault audit publications --json")(
     audit_publications.publications
@@ -256,6 +259,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

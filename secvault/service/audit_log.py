@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from secvault.audit import query
+from secvault.audit import cosignatures, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.audit.signing_keys import AuditKey
@@ -118,7 +118,7 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
 
     def act(_: object) -> Outcome[bytes]:
         service.audit.drain()
-        return Outcome(sign_now(service).note)
+        return Outcome(cosignatures.published_note(service.store, sign_now(service)))
 
     return service.spine.read(caller, VERIFY, act)
 

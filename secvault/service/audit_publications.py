@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from secvault.audit import checkpoints, nodes, publication
+from secvault.audit import checkpoints, cosignatures, nodes, publication
 from secvault.audit.event import Event
 from secvault.audit.export import Progress
 from secvault.audit.publication import Published, State
@@ -66,6 +66,7 @@ class Publisher:
         signed = checkpoints.newest_checkpoint(service.store) if due else None
         if signed is None:
             return
+        signed = replace(signed, note=cosignatures.published_note(service.store, signed))
         self._follow_origin()
         for name in due:
             chosen = service.settings.audit.published[name]
@@ -121,6 +122,7 @@ def publish_now(
         service.audit.drain()
         signed = sign_now(service)
         nodes.keep_nodes(service.store)
+        signed = replace(signed, note=cosignatures.published_note(service.store, signed))
         origin = service.signing.audit_keys()[0].verifier.name
         target = targets_of(service.settings, origin, service.backups.environment)[name]
         state = publish(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from secvault.audit import publication
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
+from secvault.service import audit_witnesses
 from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
@@ -28,6 +29,8 @@ class Readiness:
     """Whether no notice was given up of late. Requests can be served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
+    witnesses: bool = True
+    """Whether every witness co-signs the audit log, or failed only for moments."""
 
     publications: bool = True
     """Whether no publication of the audit log is broken, as people were told."""
@@ -56,6 +59,7 @@ def check(service: Service) -> Readiness:
         notifications=database and _notices_arrive(service),
         policy_files=database and _files_in_force(service),
         publications=database and _published(service),
+        witnesses=database and _witnesses_cosign(service),
     )
 
 
@@ -75,6 +79,13 @@ def _published(service: Service) -> bool:
     except SecvaultError:
         return False
     return not any(state.told_at for state in states)
+
+
+def _witnesses_cosign(service: Service) -> bool:
+    try:
+        return audit_witnesses.all_cosign(service)
+    except SecvaultError:
+        return False
 
 
 def _notices_arrive(service: Service) -> bool:

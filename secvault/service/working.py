@@ -18,7 +18,7 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import notice_delivery, opening
+from secvault.service import audit_witnesses, notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.audit_publications import Publisher
@@ -136,6 +136,8 @@ def _work_with(
     access = BySealer(SealerClient(settings.data_folder))
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
+        # A key that is none is told before anything relies on it.
+        audit_witnesses.witnesses_of(settings)
         _warn_of_quorum(service, log.warning)
         _warn_of_files(service, log.warning)
         worker = Worker(
@@ -273,6 +275,7 @@ def _checkpoint(service: Service, log: Callable[..., object]) -> None:
     try:
         sign_now(service)
         nodes.keep_nodes(service.store)
+        audit_witnesses.have_head_cosigned(service)
     except SecvaultError as error:
         # The next turn tries again; a log that does not match its last checkpoint stays unsigned.
         log("audit.checkpoint_failed", code=error.code, detail=error.detail)

@@ -207,7 +207,7 @@ def test_an_export_spoils_no_folder_that_holds_something_else(
     other = NoteSigner("other.example.com/audit", Secret(bytes(32)))
     exported(filled, signer, tmp_path / "log")
     with pytest.raises(InvalidInput, match="another log"):
-        export(store, late, tmp_path / "log", other.verifier())
+        export(store, late, tmp_path / "log", [other.verifier()])
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput):
         export(store, late, tmp_path / "file", [signer.verifier()])
@@ -249,7 +249,7 @@ def test_a_log_rewritten_with_its_own_key_contradicts_the_earlier_checkpoint(
     leaves = leaves_of(store)
     note = sign_checkpoint(Checkpoint(ORIGIN, EVENTS, root_of(leaves)), signer)
     folder = tmp_path / "log"
-    export(store, StoredCheckpoint(EVENTS, root_of(leaves), note, 0), folder, signer.verifier())
+    export(store, StoredCheckpoint(EVENTS, root_of(leaves), note, 0), folder, [signer.verifier()])
     assert verdict(folder, signer)["intact"]
     assert not verdict(folder, signer, early)["intact"]
 

@@ -29,6 +29,7 @@ from secvault.store.tables.audit_publication import (
     audit_published,
     audit_signing_key,
 )
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -107,6 +108,7 @@ __all__ = [
     "approval_request",
     "attachment",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
@@ -115,6 +117,7 @@ __all__ = [
     "audit_publication",
     "audit_published",
     "audit_signing_key",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

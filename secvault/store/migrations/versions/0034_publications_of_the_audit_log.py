@@ -1,14 +1,14 @@
 """the keys of the audit log, and where it is published
 
 Revision: 0034
-Before: 0032
+Before: 0035
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0034"
-down_revision = "0032"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 

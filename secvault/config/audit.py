@@ -1,0 +1,17 @@
+"""Settings of the audit log."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from secvault.config.publications import ShownSettings
+from secvault.config.section import Name
+from secvault.config.witnesses import WitnessSettings
+
+
+class AuditSettings(ShownSettings):
+    """The audit log."""
+
+    wait_seconds: float = Field(5.0, gt=0, le=60)
+    checkpoint_seconds: int = Field(60, ge=1, le=86_400)
+    witnesses: dict[Name, WitnessSettings] = Field(default_factory=dict)
