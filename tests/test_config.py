@@ -138,6 +138,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["conditions"].pop("networks") == {}
     assert set(values["reviews"].pop("campaigns")) == {"quarterly"}
     assert defaults["reviews"].pop("campaigns") == {}
+    assert set(values["audit"].pop("publications")) == {"offsite"}
+    assert defaults["audit"].pop("publications") == {}
     assert set(values["audit"].pop("witnesses")) == {"branch"}
     assert defaults["audit"].pop("witnesses") == {}
     for kind in ("oidc", "scim"):

@@ -22,6 +22,7 @@ from secvault.api import (
     audit_archives,
     audit_export,
     audit_proofs,
+    audit_publications,
     audit_questions,
     audit_witnesses,
     auth_tokens,
@@ -232,6 +233,7 @@ def routes(
         audit_export,
         audit_proofs,
         audit_questions,
+        audit_publications,
         audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):

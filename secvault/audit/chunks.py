@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from secvault.audit.leaf import outline
+from secvault.audit.silence import SIGNS_OF_LIFE
 from secvault.crypto.merkle import perfect_subtrees, tree_over
 from secvault.errors import Damaged
 
@@ -35,7 +36,8 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 
     stacks: for each size that was asked for, and for its end, the hashes of the perfect subtrees
     from the start of the chunk to there, largest first. nodes: those of level 1, in order.
-    writers: node, process start, first and last number of each process that wrote in it.
+    writers: node, process start, first and last number of each process that wrote in it. signs:
+    number and bytes of each of `silence.SIGNS_OF_LIFE`, in order.
     """
 
     stacks: dict[int, list[bytes]]
@@ -43,6 +45,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     first_t: int
     last_t: int
     writers: list[tuple[str, str, int, int]]
+    signs: list[tuple[int, bytes]]
 
 
 def look_over(rows: Rows, start: int, end: int, sizes: Sequence[int] = ()) -> Chunk | None:
@@ -74,7 +77,8 @@ def look_over(rows: Rows, start: int, end: int, sizes: Sequence[int] = ()) -> Ch
     nodes = tree[8] if len(tree) > 8 else []
     first_t, last_t, writers = seen
     told = [(*writer, first, last) for writer, (first, last) in writers.items()]
-    return Chunk(stacks, nodes, first_t, last_t, told)
+    signs = [(row[0], row[8]) for row in rows if row[3] in SIGNS_OF_LIFE]
+    return Chunk(stacks, nodes, first_t, last_t, told, signs)
 
 
 def _outlined(rows: Rows) -> tuple[int, int, Mapping[tuple[str, str], tuple[int, int]]] | None:

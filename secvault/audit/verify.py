@@ -13,23 +13,23 @@ Chunks of events are looked over quickly (`chunks`), in processes of their own w
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, text
 
 from secvault.audit import verify_archives
 from secvault.audit.append import LOG
 from secvault.audit.chunks import CHUNK, COLUMNS, NODE, RANGE, Chunk
 from secvault.audit.looking import Piece, looked_over
+from secvault.audit.silence import Stop
 from secvault.audit.verify_archives import Fault, Unread
+from secvault.audit.verify_marks import Keys, marks_of
 from secvault.audit.verify_nodes import Nodes
 from secvault.audit.walk import MAX_PROBLEMS, Mark, Problem, Verdict, Walk
-from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.merkle import Frontier, root_of
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import Damaged
@@ -43,9 +43,6 @@ __all__ = ["MAX_PROBLEMS", "AuditReport", "Problem", "Verdict", "verify"]
 _EVENTS = f"SELECT {COLUMNS} FROM audit_event WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 _BELOW = f"SELECT {COLUMNS} FROM audit_event WHERE seq < 0 ORDER BY seq LIMIT ?"  # noqa: S608
 _NEWEST = "SELECT max(seq) FROM audit_event"
-_CHECKPOINTS = text(
-    "SELECT size, root, note FROM audit_checkpoint WHERE size > :after ORDER BY size LIMIT :limit"
-)
 _HEAD = text("SELECT size, frontier, last_t FROM audit_head WHERE log = :log")
 _OUTBOX = text("SELECT count(*) FROM audit_outbox")
 
@@ -63,7 +60,8 @@ class AuditReport:
     size, root: of the events that are there. problems: the first 1,000 of `problem_count`.
     pending: events in the outbox, which enter the log next. checkpoints: how many were checked.
     archived: events that lie in archives. hashes_only: those of them of which no more than the
-    hashes could be checked here.
+    hashes could be checked here. stops: times in which no worker ran, in the log's own words.
+    unread: publications that could not be compared, and why.
     """
 
     size: int
@@ -76,6 +74,8 @@ class AuditReport:
     complete: bool
     archived: int = 0
     hashes_only: int = 0
+    stops: tuple[Stop, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -98,19 +98,23 @@ def verify(
     verifiers: Sequence[NoteVerifier],
     *,
     origin: str,
+    former: Sequence[NoteVerifier] = (),
     published: Iterable[bytes] = (),
     progress: Progress = lambda _done, _total: None,
     looking: Looking = looked_over,
 ) -> AuditReport:
     """Check every event, hash, number and checkpoint of one consistent state of the log.
 
-    verifiers: the keys that may sign checkpoints. published: checkpoint notes kept outside of
-    this store (S3, an auditor's disk), which show that it was put back to an older state. Works
-    on a copy as well. Raises Damaged if the database itself cannot be read, Unavailable.
+    verifiers: the keys that may sign checkpoints. former: those that signed under the origins that
+    the log had before it was put back to an older state and went on. published: checkpoint notes
+    kept outside of this store (S3, an auditor's disk), which show that it was put back to an older
+    state. Works on a copy as well. Raises Damaged if the database itself cannot be read,
+    Unavailable.
     """
     walk = Walk()
     with store.read() as connection:
-        marks = _Marks(_marks(connection, walk, published, tuple(verifiers), origin))
+        keys = Keys(tuple(verifiers), origin, tuple(former))
+        marks = _Marks(marks_of(connection, walk, published, keys))
         live = verify_archives.live_from(connection)
         _pass(store, connection, walk, marks, live, progress, looking)
         for mark in marks.up_to(None):
@@ -129,6 +133,7 @@ def verify(
         complete=not walk.counts["completeness"],
         archived=live,
         hashes_only=walk.unread,
+        stops=tuple(walk.silences.stops),
     )
 
 
@@ -278,46 +283,6 @@ def _go_on(
         progress(min(after + 1, total), total)
 
 
-def _marks(
-    connection: Connection,
-    walk: Walk,
-    published: Iterable[bytes],
-    verifiers: Sequence[NoteVerifier],
-    origin: str,
-) -> Iterator[Mark]:
-    """All checkpoints whose signatures are right, in the order of their sizes."""
-    outside: list[Mark] = []
-    for at, note in enumerate(published):
-        walk.checkpoints += 1
-        try:
-            signed = verify_checkpoint(note, verifiers, origin)
-        except Damaged as error:
-            walk.report(None, f"published checkpoint {at}: {error.detail}")
-        else:
-            outside.append(Mark(signed.size, signed.root, "published checkpoint"))
-    stored = _stored_checkpoints(connection, walk, verifiers, origin)
-    return heapq.merge(
-        stored, sorted(outside, key=lambda mark: mark.size), key=lambda mark: mark.size
-    )
-
-
-def _stored_checkpoints(
-    connection: Connection, walk: Walk, verifiers: Sequence[NoteVerifier], origin: str
-) -> Iterator[Mark]:
-    for row in _rows(connection, _CHECKPOINTS):
-        walk.checkpoints += 1
-        try:
-            note = row.note if isinstance(row.note, bytes) else b""
-            signed = verify_checkpoint(note, verifiers, origin)
-        except Damaged as error:
-            walk.report(None, f"the checkpoint of size {row.size}: {error.detail}")
-            continue
-        if (signed.size, signed.root) == (row.size, row.root):
-            yield Mark(signed.size, signed.root, "checkpoint")
-        else:
-            walk.report(None, f"the checkpoint of size {row.size} is not what was signed")
-
-
 def _head_size(connection: Connection) -> int:
     """What the head says, as far as it says anything; `_check_head` reports what is wrong."""
     row = connection.execute(_HEAD, {"log": LOG}).one_or_none()
@@ -342,14 +307,3 @@ def _check_head(connection: Connection, walk: Walk) -> None:
     walk.check_root(Mark(head.size, head.root(), "head of the log"))
     if row.last_t != walk.last_t:
         walk.report(None, "the time in the head of the log is not that of its newest event")
-
-
-def _rows(connection: Connection, statement: TextClause) -> Iterator[Row[Any]]:
-    """All rows of a statement, in chunks by their first column."""
-    after = -(2**63)
-    while True:
-        rows = connection.execute(statement, {"after": after, "limit": 2_000}).all()
-        yield from rows
-        if len(rows) < 2_000:
-            return
-        after = rows[-1][0]

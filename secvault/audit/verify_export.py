@@ -4,7 +4,8 @@
     python3 verify.py PACK.zip|FOLDER --key 'NAME+ID+KEY' [--earlier NOTE ...]
 
 PACK.zip is from `secvault audit export`, FOLDER from `secvault audit tiles` (c2sp.org/tlog-tiles).
-Needs Python 3.9 or newer and nothing else. Keep this file with the key, apart from the log.
+Needs Python 3.9 or newer and nothing else. Keep this file with the key, apart from the log. A
+log whose key was rotated has several: give `--key` for each that you trust.
 
 Checked are the signatures, every entry against its hash, the root over all hashes (RFC 6962), the
 ends of the period by the entries just outside of it, the question against what is shown, and the

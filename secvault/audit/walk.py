@@ -9,7 +9,8 @@ from typing import Any, Literal
 from secvault.audit.append import SERVING_COLUMNS
 from secvault.audit.catalogue import LOST
 from secvault.audit.chunks import Chunk
-from secvault.audit.leaf import Outline, outline
+from secvault.audit.leaf import Outline, decode, outline
+from secvault.audit.silence import SIGNS_OF_LIFE, Silences
 from secvault.crypto.merkle import HASH_BYTES, Frontier, leaf_hash, perfect_subtrees
 from secvault.errors import Damaged
 
@@ -66,7 +67,7 @@ class Walk:
     event at fault. beyond: the largest mark that the log does not reach, by who said so. last_t,
     last_t_at: the newest time so far, and which event has it. overtaken: the last that was found
     to have been recorded after events that follow it. unread: archived events of which only the
-    hashes were seen, which may be those that numbers are missing of.
+    hashes were seen, which may be those that numbers are missing of. silences: see `silence`.
     """
 
     size: int = 0
@@ -84,6 +85,7 @@ class Walk:
     last_bad: int = -1
     unread: int = 0
     beyond: dict[Source, int] = field(default_factory=dict)
+    silences: Silences = field(default_factory=Silences)
 
     @property
     def problem_count(self) -> int:
@@ -130,6 +132,8 @@ class Walk:
         self.last_t, self.last_t_at = chunk.last_t, self.size - 1
         for node, begun, _, last in chunk.writers:
             self.counters[node, begun] = last
+        for seq, body in chunk.signs:
+            self._follow(seq, body)
 
     def take(self, row: tuple[Any, ...]) -> None:
         """Check one event against itself and those before it."""
@@ -157,6 +161,17 @@ class Walk:
             if said != right:
                 self.report(seq, f"the column {name} does not say what the event says")
         self._check_order(seq, event)
+        if event.served[2] in SIGNS_OF_LIFE:
+            self._follow(seq, body)
+
+    def _follow(self, seq: int, body: bytes) -> None:
+        try:
+            stored = decode(body, seq=seq)
+        except Damaged:
+            self.report(seq, "the stored bytes are not an event")
+            return
+        for silence in self.silences.take(stored):
+            self.report(seq, silence, "missing", verdict="completeness")
 
     def pass_over(self, seq: int, leaf: bytes) -> None:
         """Go on with the leaf hash of an event that was not read."""
@@ -166,6 +181,8 @@ class Walk:
         self.frontier = self.frontier.push(leaf)
         self.size = seq + 1
         self.unread += 1
+        # Whether a worker was silent among events that cannot be read is not known.
+        self.silences.forget()
 
     def check_root(self, mark: Mark) -> None:
         """Compare the tree with what it must be at this point."""
@@ -184,6 +201,8 @@ class Walk:
 
     def finish(self) -> None:
         """Report what only the end of the log shows."""
+        for silence in self.silences.end(self.last_t):
+            self.report(self.size - 1, silence, "missing", verdict="completeness")
         if self.beyond:
             outside = self.beyond.keys() == {"published checkpoint"}
             source, size = max(self.beyond.items(), key=lambda item: item[1])

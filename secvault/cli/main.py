@@ -21,6 +21,7 @@ from secvault.cli import (
     audit_export,
     audit_personal,
     audit_proofs,
+    audit_publications,
     audit_questions,
     audit_witnesses,
     backup,
@@ -195,6 +196,13 @@ audit.app.command(
 )(audit_questions.save)
 audit.app.command("forget-question", epilog="Example: secvault audit forget-question mine")(
     audit_questions.forget
+)
+audit.app.command(epilog="Example: secvault audit publications --json")(
+    audit_publications.publications
+)
+audit.app.command(epilog="Example: secvault audit publish offsite")(audit_publications.publish)
+audit.app.command("rotate-key", epilog="Example: secvault audit rotate-key --overlap-days 30")(
+    audit_publications.rotate_key
 )
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from secvault.config.audit_retention import AuditRetentionSettings
-from secvault.config.section import Name, Section
+from secvault.config.publications import ShownSettings
+from secvault.config.section import Name
 from secvault.config.witnesses import WitnessSettings
 
 
-class AuditSettings(Section):
+class AuditSettings(ShownSettings):
     """The audit log."""
 
     wait_seconds: float = Field(5.0, gt=0, le=60)

@@ -92,5 +92,16 @@ def verify_checkpoint(note: bytes, verifiers: Iterable[NoteVerifier], origin: st
     return checkpoint
 
 
+def verify_by_name(note: bytes, verifiers: Iterable[NoteVerifier]) -> Checkpoint:
+    """The checkpoint, signed by one of the verifiers that is named as its origin.
+
+    For a log that has had several keys, or origins. Raises Damaged as `verify_checkpoint` does.
+    """
+    known = tuple(verifiers)
+    origin = note.partition(b"\n")[0].decode("utf-8", "replace")
+    named = [each for each in known if each.name == origin]
+    return verify_checkpoint(note, named or known, origin)
+
+
 def _malformed() -> Damaged:
     return Damaged("The signed text is not a checkpoint: origin, size and base64 root, one a line.")

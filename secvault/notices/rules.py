@@ -268,6 +268,34 @@ def _policy(stored: StoredEvent) -> Telling | None:
     )
 
 
+def _publication(kind: str) -> Rule:
+    def told(stored: StoredEvent) -> Telling | None:
+        place = str(stored.event.detail.get("target", ""))
+        return _of_log(stored, kind, {"who": stored.event.actor.subject, "place": place})
+
+    return told
+
+
+def _log_key(stored: StoredEvent) -> Telling:
+    return _of_log(stored, "log_key_rotated", {"who": stored.event.actor.subject})
+
+
+def _rollback(stored: StoredEvent) -> Telling:
+    detail = stored.event.detail
+    facts: dict[str, str | int] = {
+        "who": stored.event.actor.subject,
+        "number": int(detail.get("size", 0)),
+        "former": int(detail.get("old", 0)),
+    }
+    return _of_log(stored, "log_rolled_back", facts)
+
+
+def _of_log(stored: StoredEvent, kind: str, facts: Mapping[str, str | int]) -> Telling:
+    return Telling(
+        kind, f"{kind}:{stored.id}", administrators=True, auditors=True, facts=dict(facts)
+    )
+
+
 def _acting_person(stored: StoredEvent) -> str:
     actor = stored.event.actor
     return actor.id if actor.kind == "user" else ""
@@ -294,6 +322,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("person.disable", "ok"): _person_disabled,
         ("grant.add", "ok"): _grant,
         ("policy.apply", "ok"): _policy,
+        ("audit.publication", "error"): _publication("publication_broken"),
+        ("audit.publication", "ok"): _publication("publication_mended"),
+        ("audit.rotate_key", "ok"): _log_key,
+        ("audit.accept_rollback", "ok"): _rollback,
         ("grant.request", "ok"): _grant,
         ("grant.activate", "ok"): _activated,
         ("grant.warn", "ok"): _ends,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from secvault.audit import checkpoints, cosignatures, query
+from secvault.audit import cosignatures, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.personal_check import check_personal
 from secvault.audit.query import Question
+from secvault.audit.signing_keys import AuditKey
 from secvault.audit.verify import AuditReport, Progress, verify
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import AuditUnavailable, NotFound
+from secvault.service import audit_places
 from secvault.service.audit_personal import Seen, personal_for
+from secvault.service.log_signing import sign_now
 from secvault.service.reveals import reasons_for
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -42,10 +45,14 @@ class Events:
 
 @dataclass(frozen=True)
 class Keys:
-    """The public keys that verify this vault's checkpoints and evidence (C2SP vkey texts)."""
+    """The public keys that verify this vault's checkpoints and evidence (C2SP vkey texts).
+
+    audit: the one that signs now. audit_keys: all that ever signed the log, the newest first.
+    """
 
     audit: str
     evidence: str
+    audit_keys: tuple[AuditKey, ...]
 
 
 def read_events(
@@ -105,8 +112,7 @@ def verify_log(
 
     def act(_: object) -> Outcome[AuditReport]:
         _catch_up(service)
-        signer = service.signing.audit
-        report = verify(service.store, [signer.verifier()], origin=signer.name, progress=progress)
+        report = _verified(service, progress)
         if service.audit.keys is not None:
             report = check_personal(service.store, service.audit.keys).added_to(report)
         detail: dict[str, str | int | bool] = {
@@ -127,13 +133,41 @@ def _catch_up(service: Service) -> None:
         service.audit.drain()
 
 
+def _verified(service: Service, progress: Progress) -> AuditReport:
+    """The report, with what was published compared as well, as far as it can be reached."""
+    published, unread = audit_places.published_notes(service)
+    known = service.signing.audit_verifiers
+    origin = known[0].name
+    report = verify(
+        service.store,
+        [each for each in known if each.name == origin],
+        origin=origin,
+        published=published,
+        former=[each for each in known if each.name != origin],
+        progress=progress,
+    )
+    return replace(report, unread=unread)
+
+
 def verify_copy(
-    database: str, verifier: NoteVerifier, progress: Progress = lambda _done, _total: None
+    database: str,
+    verifiers: Sequence[NoteVerifier],
+    progress: Progress = lambda _done, _total: None,
 ) -> AuditReport:
-    """Verify the log in a copy of the database with the public key alone; nothing is recorded."""
+    """Verify the log in a copy of the database with the public keys alone; nothing is recorded.
+
+    verifiers: of the log, the newest first.
+    """
     store = open_store(database)
+    origin = verifiers[0].name
     try:
-        return verify(store, [verifier], origin=verifier.name, progress=progress)
+        return verify(
+            store,
+            [each for each in verifiers if each.name == origin],
+            origin=origin,
+            former=[each for each in verifiers if each.name != origin],
+            progress=progress,
+        )
     finally:
         store.close()
 
@@ -143,9 +177,7 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
 
     def act(_: object) -> Outcome[bytes]:
         service.audit.drain()
-        signer = service.signing.audit
-        signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
-        return Outcome(cosignatures.published_note(service.store, signed))
+        return Outcome(cosignatures.published_note(service.store, sign_now(service)))
 
     return service.spine.read(caller, VERIFY, act)
 
@@ -153,4 +185,5 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
 def public_keys(service: Service, caller: Caller) -> Keys:
     """The public keys that verify this vault's signatures."""
     audit, evidence = service.signing.verifiers
-    return service.spine.read(caller, VERIFY, lambda _: Outcome(Keys(audit.vkey, evidence.vkey)))
+    found = Keys(audit.vkey, evidence.vkey, service.signing.audit_keys())
+    return service.spine.read(caller, VERIFY, lambda _: Outcome(found))

@@ -16,6 +16,7 @@ from secvault.audit.proofs import Consistency, Inclusion, Stretch
 from secvault.crypto.tiles import CHECKPOINT, Tile
 from secvault.errors import NotFound
 from secvault.service.audit_log import LOG
+from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
@@ -102,8 +103,8 @@ def export_tiles(
         service.audit.drain()
         signed = cosignatures.published(service.store, _signed_now(service))
         nodes.keep_nodes(service.store)
-        verifier = service.signing.audit.verifier()
-        export.export(service.store, signed, folder, verifier, progress=progress)
+        known = service.signing.audit_verifiers
+        export.export(service.store, signed, folder, known, progress=progress)
         return Outcome(signed, count=signed.size, detail={"size": signed.size})
 
     return service.spine.read(caller, LOG, act)
@@ -127,5 +128,4 @@ def _reaching(service: Service, size: int) -> StoredCheckpoint:
 
 
 def _signed_now(service: Service) -> StoredCheckpoint:
-    signer = service.signing.audit
-    return checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+    return sign_now(service)

@@ -197,7 +197,7 @@ def opened(
             policy=policy,
             approvers=approvers,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
-            signing=signing_keys(keyring, settings.organisation),
+            signing=signing_keys(keyring, settings.organisation, store, clock),
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,

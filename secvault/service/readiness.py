@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from secvault.audit import publication
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
 from secvault.service import audit_witnesses
@@ -31,6 +32,9 @@ class Readiness:
     witnesses: bool = True
     """Whether every witness co-signs the audit log, or failed only for moments."""
 
+    publications: bool = True
+    """Whether no publication of the audit log is broken, as people were told."""
+
     @property
     def ready(self) -> bool:
         """Whether requests can be served."""
@@ -54,6 +58,7 @@ def check(service: Service) -> Readiness:
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
         policy_files=database and _files_in_force(service),
+        publications=database and _published(service),
         witnesses=database and _witnesses_cosign(service),
     )
 
@@ -64,6 +69,16 @@ def _files_in_force(service: Service) -> bool:
             return look_at_folder(service.settings, connection).same
     except SecvaultError:
         return False
+
+
+def _published(service: Service) -> bool:
+    names = service.settings.audit.published
+    try:
+        with service.store.read() as connection:
+            states = [publication.state_of(connection, name) for name in names]
+    except SecvaultError:
+        return False
+    return not any(state.told_at for state in states)
 
 
 def _witnesses_cosign(service: Service) -> bool:

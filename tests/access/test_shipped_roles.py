@@ -135,7 +135,7 @@ MAY = {
     | REVIEWS
     | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
-    | {"policy.read"},
+    | {"policy.read", "audit.publish", "audit.rotate_key"},
     "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse", "policy.read"},
     "it.break_glass_holder": EVERYBODY,
     "it.break_glass": EVERYBODY
@@ -201,6 +201,7 @@ LOCAL_MAY = {
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
+    | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore"})

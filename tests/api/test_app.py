@@ -94,5 +94,6 @@ def test_readiness_says_which_part_does_not_work(api: Api) -> None:
     assert api.ok("GET", "/health/ready") == {
         "ready": True, "database": True, "audit": True, "unsealed": True,
         "notifications": True, "policy_files": True, "witnesses": True,
+        "publications": True,
     }  # fmt: skip
     assert api.ok("GET", "/health/live") == {"live": True}

@@ -28,7 +28,7 @@ from secvault.audit.places import FolderPlace
 from secvault.audit.proofs import Inclusion, checkpoint_of_size, prove_consistency, prove_inclusion
 from secvault.audit.query import Question, event_at, page
 from secvault.audit.verify import AuditReport, verify
-from secvault.audit.verify_export import verify_folder
+from secvault.audit.verify_export import verify as verify_export
 from secvault.clock import Clock
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
@@ -194,7 +194,7 @@ def test_an_auditor_sees_no_difference(house: House, tmp_path: Path) -> None:
         assert proofs_of(connection, signed) == proven
     out = tmp_path / "tiles"
     export(house.store, signed, out, house.signer.verifier())
-    found = verify_folder(out, house.signer.verifier().vkey, [])
+    found = verify_export(out, house.signer.verifier().vkey, [])
     assert (found["intact"], found["complete"], found["entries"]) == (True, True, EVENTS)
     report = house.verify(signed.note)
     assert report.ok

@@ -26,6 +26,11 @@ from secvault.store.tables.audit import (
 )
 from secvault.store.tables.audit_archive import audit_archive, audit_archiving, audit_leaves
 from secvault.store.tables.audit_personal import audit_personal, audit_subject_key
+from secvault.store.tables.audit_publication import (
+    audit_publication,
+    audit_published,
+    audit_signing_key,
+)
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
@@ -116,7 +121,10 @@ __all__ = [
     "audit_node",
     "audit_outbox",
     "audit_personal",
+    "audit_publication",
+    "audit_published",
     "audit_question",
+    "audit_signing_key",
     "audit_subject_key",
     "audit_witness",
     "backup_repository",
