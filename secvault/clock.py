@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Sleep = Callable[[float], None]
 
@@ -42,9 +42,8 @@ def moment(micros: int) -> datetime:
 
 
 def micros_of(at: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime."""
-    passed = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    """An aware datetime as microseconds since the epoch; `moment` gives it back."""
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def timestamp(micros: int) -> str:

@@ -318,6 +318,15 @@ class Damaged(SecvaultError):
     exit_code = 5
 
 
+class RolledBack(SecvaultError):
+    """The audit log does not continue what it has shown outside of the store."""
+
+    code = "rolled-back"
+    title = "The audit log was put back or rewritten"
+    status = 503
+    exit_code = 5
+
+
 class StoreVersion(SecvaultError):
     """The store was written by another version of the program, or half-way migrated."""
 

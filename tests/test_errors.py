@@ -56,6 +56,7 @@ MEANINGS = {
     "overloaded": (503, 4),
     "audit-unavailable": (503, 4),
     "damaged": (500, 5),
+    "rolled-back": (503, 5),
     "store-version": (503, 4),
     "backup-failed": (500, 1),
     "cancelled": (500, 1),

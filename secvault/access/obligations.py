@@ -29,6 +29,7 @@ MOST_PEOPLE = 9
 MAY_NEED_APPROVAL = frozenset(
     {
         "approle.write",
+        "audit.rotate_key",
         "exception.add",
         "eligibility.add",
         "factor.reset",

@@ -19,10 +19,13 @@ from secvault.api import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_export,
     audit_proofs,
+    audit_publications,
     audit_questions,
     audit_reports,
+    audit_witnesses,
     auth_tokens,
     authzen,
     backups,
@@ -227,10 +230,13 @@ def routes(
         key_usage,
         backups,
         audit,
+        audit_archives,
         audit_export,
         audit_proofs,
         audit_questions,
         audit_reports,
+        audit_publications,
+        audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
@@ -87,6 +87,16 @@ class ProblemFound(BaseModel):
 
     seq: int | None
     what: str
+    kind: str
+
+
+class StopFound(BaseModel):
+    """A time without a worker, and so without heartbeats. announced: it was stopped, not killed."""
+
+    start: str
+    end: str
+    seq: int
+    announced: bool
 
 
 class Verdict(BaseModel):
@@ -100,13 +110,29 @@ class Verdict(BaseModel):
     checkpoints: int
     first_bad_seq: int | None
     problems: list[ProblemFound]
+    stops: list[StopFound]
+    unread: list[str] = Field(description="Publications that could not be compared, and why.")
+
+
+class LogKey(BaseModel):
+    """A key that signs or signed the log. until: to when beside its successor; null for the newest.
+
+    reason: why the log goes on under another name with it; empty for a rotation.
+    """
+
+    number: int
+    key: str
+    since: str
+    until: str | None
+    reason: str
 
 
 class PublicKeys(BaseModel):
-    """Verifier keys in the C2SP form."""
+    """Verifier keys in the C2SP form. audit_keys: all of the log, the newest first."""
 
     audit: str
     evidence: str
+    audit_keys: list[LogKey]
 
 
 def event_answer(
@@ -205,7 +231,20 @@ def audit_verify(at: Authenticated) -> Verdict:
         root=report.root.hex(),
         checkpoints=report.checkpoints,
         first_bad_seq=report.first_bad_seq,
-        problems=[ProblemFound(seq=found.seq, what=found.what) for found in report.problems],
+        problems=[
+            ProblemFound(seq=found.seq, what=found.what, kind=found.kind)
+            for found in report.problems
+        ],
+        stops=[
+            StopFound(
+                start=timestamp(stop.start),
+                end=timestamp(stop.end),
+                seq=stop.seq,
+                announced=stop.announced,
+            )
+            for stop in report.stops
+        ],
+        unread=list(report.unread),
     )
 
 
@@ -227,4 +266,17 @@ def audit_keys(at: Authenticated) -> PublicKeys:
     """The public keys that verify checkpoints and evidence."""
     service, who = at
     found = audit_log.public_keys(service, who)
-    return PublicKeys(audit=found.audit, evidence=found.evidence)
+    return PublicKeys(
+        audit=found.audit,
+        evidence=found.evidence,
+        audit_keys=[
+            LogKey(
+                number=key.number,
+                key=key.vkey,
+                since=timestamp(key.since),
+                until=None if key.until is None else timestamp(key.until),
+                reason=key.reason,
+            )
+            for key in found.audit_keys
+        ],
+    )

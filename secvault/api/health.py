@@ -33,6 +33,14 @@ class Ready(BaseModel):
         description="Whether the policies folder holds the policy that is in force; if not, see "
         "`secvault policy plan`. Requests are served by the one in force all the same."
     )
+    publications: bool = Field(
+        description="Whether no publication of the audit log is broken or lags for long; see "
+        "`secvault audit publications`. Requests are served all the same."
+    )
+    witnesses: bool = Field(
+        description="Whether every witness co-signs the audit log; if not, see `secvault audit "
+        "witnesses`. Requests are served all the same."
+    )
 
 
 @router.get("/health/live")
@@ -55,5 +63,7 @@ def health_ready(request: Request) -> Response:
         unsealed=state.unsealed,
         notifications=state.notifications,
         policy_files=state.policy_files,
+        publications=state.publications,
+        witnesses=state.witnesses,
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)

@@ -27,16 +27,20 @@ Reason = Annotated[
 
 
 class NewHold(BaseModel):
-    """What must not be erased: a person in all collections, or something of one, or all of it."""
+    """What must not be erased: a person in all collections, or something of one, or all of it.
+
+    Or the audit log, whose entries from a moment on must stay in the store.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["person", "subject", "record", "collection"]
-    collection: str = Field("", max_length=63, description="Empty for a person.")
+    kind: Literal["person", "subject", "record", "collection", "log"]
+    collection: str = Field("", max_length=63, description="Empty for a person and for the log.")
     target: str = Field(
         "",
         max_length=200,
-        description="A person's number, a data subject, a record's id; empty for a collection.",
+        description="A person's number, a data subject, a record's id, the moment from which on "
+        "the log is held (RFC 3339); empty for a collection.",
     )
     reason: Reason
 

@@ -16,6 +16,7 @@ from secvault.audit.leaf import Draft, Number, decode, draft_of, stamp
 from secvault.audit.personal import put_personal
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.errors import Damaged
+from secvault.store.bulk import insert_rows
 from secvault.store.engine import insert_unless_there
 from secvault.store.straight import straight
 from secvault.store.tables import audit_event, audit_head, audit_outbox
@@ -26,34 +27,41 @@ LOG = "main"
 SERVING_COLUMNS = ("seq", "id", "t", "kind", "outcome", "actor", "resource", "department")
 """The columns beside the leaf bytes that serve queries."""
 
-# One statement for many rows. SQLite's driver lets other threads run during each statement, and
-# waits until they let it go on; PostgreSQL plans and answers once.
-_INSERT_ROWS = """
-    INSERT INTO audit_event
-        (seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash)
-    VALUES """
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ROWS_AT_ONCE = 64
-_INSERT_ARRAYS = """
-    INSERT INTO audit_event
-        (seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash)
+_COLUMNS = (*SERVING_COLUMNS, "body", "leaf_hash")
+
+_AT_ONCE = 128
+"""Up to so many events, one statement with the head's own change is the quickest on PostgreSQL."""
+
+# The outbox is mostly empty, and asking for it alone takes a journey to the server. What enters it
+# while this waits for the head is taken by whoever put it there.
+_READ_HEAD = f"""
+    SELECT size, frontier, last_t, EXISTS (SELECT 1 FROM audit_outbox)
+    FROM audit_head WHERE log = '{LOG}'
+"""  # noqa: S608
+_MOVE_HEAD = f"UPDATE audit_head SET size = ?, frontier = ?, last_t = ? WHERE log = '{LOG}'"  # noqa: S608
+_APPEND_ARRAYS = f"""
+    WITH head AS (
+        UPDATE audit_head SET size = ?, frontier = ?, last_t = ? WHERE log = '{LOG}'
+    )
+    INSERT INTO audit_event ({", ".join(_COLUMNS)})
     SELECT * FROM unnest(
         ?::bigint[], ?::text[], ?::bigint[], ?::text[], ?::text[],
         ?::text[], ?::text[], ?::text[], ?::bytea[], ?::bytea[]
     )
-"""
-
-_READ_HEAD = f"SELECT size, frontier, last_t FROM audit_head WHERE log = '{LOG}'"  # noqa: S608
-_MOVE_HEAD = f"UPDATE audit_head SET size = ?, frontier = ?, last_t = ? WHERE log = '{LOG}'"  # noqa: S608
+"""  # noqa: S608
 _READ_OUTBOX = "SELECT id, body FROM audit_outbox ORDER BY id LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far the log has come. last_t: time of its newest event, microseconds UTC."""
+    """How far the log has come. last_t: time of its newest event, microseconds UTC.
+
+    outbox: whether the outbox held something when the head was read.
+    """
 
     frontier: Frontier
     last_t: int
+    outbox: bool = True
 
 
 def lock_head(connection: Connection) -> Head:
@@ -69,8 +77,8 @@ def lock_head(connection: Connection) -> Head:
             raise Damaged("the head of the audit log is missing; verify the log, then restore it")
         start_head(connection, LOG)
         rows = straight(connection, lock)
-    ((size, frontier, last_t),) = rows
-    return Head(Frontier.from_bytes(size, bytes(frontier)), last_t)
+    ((size, frontier, last_t, outbox),) = rows
+    return Head(Frontier.from_bytes(size, bytes(frontier)), last_t, bool(outbox))
 
 
 def start_head(connection: Connection, log: str) -> None:
@@ -100,14 +108,13 @@ def append(
         place = (head.frontier.size + at, made.id, last_t)
         rows.append((*place, *made.served, body, hashes[-1]))
     frontier = head.frontier.extend(hashes)
-    if connection.dialect.name == "postgresql":
-        straight(connection, _INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
+    moved = (frontier.size, frontier.to_bytes(), last_t)
+    if connection.dialect.name == "postgresql" and len(rows) <= _AT_ONCE:
+        arrays = [list(column) for column in zip(*rows, strict=True)]
+        straight(connection, _APPEND_ARRAYS, (*moved, *arrays))
     else:
-        for at in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[at : at + _ROWS_AT_ONCE]
-            statement = _INSERT_ROWS + ", ".join([_ROW] * len(some))
-            straight(connection, statement, [value for row in some for value in row])
-    straight(connection, _MOVE_HEAD, (frontier.size, frontier.to_bytes(), last_t))
+        insert_rows(connection, audit_event, _COLUMNS, rows)
+        straight(connection, _MOVE_HEAD, moved)
     return put_personal(connection, drafts)
 
 

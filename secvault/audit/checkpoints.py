@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from secvault.audit import entries
 from secvault.audit.append import LOG, start_head
 from secvault.clock import Clock
-from secvault.crypto.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
+from secvault.crypto.checkpoint import Checkpoint, sign_checkpoint, verify_by_name
 from secvault.crypto.merkle import Frontier, leaf_hash
 from secvault.crypto.note import NoteSigner, NoteVerifier
 from secvault.errors import Damaged, InvalidInput
@@ -22,9 +23,6 @@ from secvault.store.engine import Store
 from secvault.store.tables import audit_checkpoint, audit_event, audit_head
 
 MAX_PAGE = 1_000
-
-CHUNK = 2_000
-"""How many events are read at a time, so that memory stays flat."""
 
 # The frontier at the last checkpoint. It needs no protection: it must fold to the signed root.
 _SIGNED = "main/checkpoint"
@@ -47,10 +45,12 @@ def sign_head(
     *,
     origin: str,
     earlier: Sequence[NoteVerifier] = (),
+    beside: Sequence[NoteSigner] = (),
 ) -> StoredCheckpoint:
     """The signed checkpoint of the log as it is now; the last one if nothing was appended since.
 
-    signer: by custom named as the origin. earlier: keys that signed before the present one.
+    signer: by custom named as the origin. earlier: keys that signed before the present one, also
+    under another origin. beside: those of them that sign as well, while they are being replaced.
     Hashes the events since the last checkpoint. Raises Damaged, and signs nothing, if the log
     does not continue the last checkpoint: it was changed, cut, or put back to an older state.
     """
@@ -59,7 +59,7 @@ def sign_head(
         last = _newest(connection)
         head = _frontier(connection, LOG)
         if last is not None:
-            _check_note(last, verifiers, origin)
+            _check_note(last, verifiers)
             if last.size > head.size:
                 raise _contradicts(last, f"the log has only {head.size} events")
         rebuilt = _rebuild(connection, last, head.size)
@@ -69,7 +69,7 @@ def sign_head(
     if last is not None and last.size == head.size:
         return last
     checkpoint = Checkpoint(origin, head.size, head.root())
-    note = sign_checkpoint(checkpoint, signer)
+    note = sign_checkpoint(checkpoint, signer, *beside)
     made = StoredCheckpoint(head.size, checkpoint.root, note, clock.micros())
     with store.write() as connection:
         return _keep(connection, made, head)
@@ -95,19 +95,11 @@ def checkpoints(
 
 
 def stored_bodies(connection: Connection, start: int, end: int) -> Iterator[bytes]:
-    """The leaf bytes that are there from sequence number `start` to below `end`."""
-    seq = audit_event.c.seq
-    while start < end:
-        rows = connection.execute(
-            select(seq, audit_event.c.body)
-            .where(seq >= start, seq < end)
-            .order_by(seq)
-            .limit(CHUNK)
-        ).all()
-        if not rows:
-            return
-        yield from (row.body for row in rows)
-        start = rows[-1].seq + 1
+    """The leaf bytes that are there from sequence number `start` to below `end`.
+
+    See `entries.bodies`.
+    """
+    return entries.bodies(connection, start, end)
 
 
 def _rebuild(connection: Connection, last: StoredCheckpoint | None, size: int) -> Frontier:
@@ -152,8 +144,8 @@ def _frontier(connection: Connection, log: str) -> Frontier:
     return Frontier() if row is None else Frontier.from_bytes(row.size, row.frontier)
 
 
-def _check_note(stored: StoredCheckpoint, verifiers: Sequence[NoteVerifier], origin: str) -> None:
-    signed = verify_checkpoint(stored.note, verifiers, origin)
+def _check_note(stored: StoredCheckpoint, verifiers: Sequence[NoteVerifier]) -> None:
+    signed = verify_by_name(stored.note, verifiers)
     if (signed.size, signed.root) != (stored.size, stored.root):
         raise _contradicts(stored, "its row says something else than its signature")
 

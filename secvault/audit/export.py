@@ -7,14 +7,14 @@ last, so that a folder whose export was cut off still holds what its old checkpo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from secvault.audit.checkpoints import StoredCheckpoint, stored_bodies
 from secvault.audit.nodes import hashes
-from secvault.crypto.checkpoint import Checkpoint, verify_checkpoint
+from secvault.crypto.checkpoint import Checkpoint, verify_by_name
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.tiles import CHECKPOINT, WIDTH, Tile, bundle, tiles_of
 from secvault.errors import Damaged, InvalidInput
@@ -40,16 +40,16 @@ def export(
     store: Store,
     signed: StoredCheckpoint,
     folder: Path,
-    verifier: NoteVerifier,
+    verifiers: Sequence[NoteVerifier],
     *,
     progress: Progress = lambda _: None,
 ) -> int:
     """Write all that the checkpoint covers below `folder`; how many files were written.
 
-    folder: new, empty, or an earlier export of the same log. Raises InvalidInput when it holds
-    something else or cannot be written, Damaged.
+    folder: new, empty, or an earlier export of the same log. verifiers: its keys. Raises
+    InvalidInput when it holds something else or cannot be written, Damaged.
     """
-    there = _earlier(folder, verifier)
+    there = _earlier(folder, verifiers)
     if there is not None and there.size > signed.size:
         raise InvalidInput.at("folder", f"holds a later export, of {there.size} events")
     written = 0
@@ -64,10 +64,10 @@ def export(
     return written + 1
 
 
-def _earlier(folder: Path, verifier: NoteVerifier) -> Checkpoint | None:
+def _earlier(folder: Path, verifiers: Sequence[NoteVerifier]) -> Checkpoint | None:
     try:
         if (folder / CHECKPOINT).is_file():
-            return verify_checkpoint((folder / CHECKPOINT).read_bytes(), [verifier], verifier.name)
+            return verify_by_name((folder / CHECKPOINT).read_bytes(), verifiers)
         if folder.exists() and any(each.name != "tile" for each in folder.iterdir()):
             raise InvalidInput.at("folder", f"{folder} holds other things; name a new folder")
     except OSError as error:

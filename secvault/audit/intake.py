@@ -22,11 +22,13 @@ class Waiting:
     """Events that go into one transaction, or a request to empty the outbox (no drafts), and
     whoever waits for it.
 
+    reserve: they may be kept in the reserve when the log cannot be written.
     outcome: the sequence number of the first event; or how many events of outbox and journals were
     appended, below zero when there are more.
     """
 
     drafts: tuple[Draft, ...] = ()
+    reserve: bool = False
     outcome: Future[int] = field(default_factory=Future)
 
 

@@ -35,7 +35,14 @@ from secvault.store.straight import straight
 EVENTS_AT_ONCE = 4_096
 """About how many events one transaction takes."""
 
+RESERVE_HALF_BYTES = 128 * 1024
+"""Of the reserve: room for some hundred events, on disk before it is needed."""
+
+RESERVE = "-reserve"
+"""How the name of a reserve ends. What it holds may have entered the log by the other way."""
+
 _AGAIN_SECONDS = 1.0
+_RESERVE_AGAIN_SECONDS = 30.0
 
 _TAKEN = "SELECT taken FROM audit_journal WHERE name = ?"
 _EVERY_NAME = "SELECT name FROM audit_journal"
@@ -43,6 +50,7 @@ _SET_TAKEN = (
     "INSERT INTO audit_journal (name, taken) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET taken = excluded.taken"
 )
+_IS_THERE = "SELECT 1 FROM audit_event WHERE id = ?"
 _FORGET = "DELETE FROM audit_journal WHERE name = ?"
 
 
@@ -72,8 +80,12 @@ class Journals:
         half_bytes: int = HALF_BYTES,
         write: Write = os.pwrite,
         sync: Sync = os.fdatasync,
+        reserve: bool = False,
     ) -> None:
-        """folder: of this database alone; made, with mode 0700, when it is first needed."""
+        """folder: of this database alone; made, with mode 0700, when it is first needed.
+
+        reserve: make one at once, which `keep_in_reserve` writes.
+        """
         self._folder = folder
         self._clock = clock
         self._half_bytes = half_bytes
@@ -81,6 +93,9 @@ class Journals:
         self._sync = sync
         self._lock = Lock()
         self._own: Journal | None = None
+        self._reserve: Journal | None = None
+        self._reserve_wanted = reserve
+        self._reserve_from = float("-inf")
         self._retired: list[Journal] = []
         self._lost = 0
         self._wanted = False
@@ -112,8 +127,25 @@ class Journals:
                 self._lost += len(bodies)
             raise
 
+    def keep_in_reserve(self, bodies: Sequence[bytes]) -> bool:
+        """Put the bodies of drafts on a disk that may be full; True once they are there.
+
+        For what must be possible when the log itself cannot be written: to read it. False, with
+        nothing done, when there is no reserve, or no room left in it.
+        """
+        reserve = self._reserve
+        if reserve is None or reserve.broken:
+            return False
+        try:
+            return reserve.append(bodies)
+        except AuditUnavailable as error:
+            self.trouble = error.detail
+            return False
+
     def prepare(self) -> None:
         """Make this process's journal where one is wanted; what hinders it is in `trouble`."""
+        if self._reserve_wanted and not self._closed:
+            self._make_reserve()
         if self._own is not None and self._own.broken:
             self._retired.append(self._own)
             self._own = None
@@ -123,19 +155,31 @@ class Journals:
         self._wanted = False
         self._wanted_from = now + _AGAIN_SECONDS
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._own = Journal(
-                self._folder,
-                event_id(self._clock.micros()),
-                self._clock,
-                half_bytes=self._half_bytes,
-                write=self._write,
-                sync=self._sync,
-            )
+            self._own = self._made(self._half_bytes)
         except OSError as error:
             self.trouble = f"no audit journal can be made in {self._folder}: {error.strerror}"
         else:
             self.trouble = None
+
+    def _make_reserve(self) -> None:
+        now = self._clock.monotonic()
+        if self._reserve is not None or now < self._reserve_from:
+            return
+        self._reserve_from = now + _RESERVE_AGAIN_SECONDS
+        # Where it cannot be made, the disk is full already, and other things tell.
+        with suppress(OSError):
+            self._reserve = self._made(RESERVE_HALF_BYTES, RESERVE)
+
+    def _made(self, half_bytes: int, ending: str = "") -> Journal:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        return Journal(
+            self._folder,
+            f"{event_id(self._clock.micros())}{ending}",
+            self._clock,
+            half_bytes=half_bytes,
+            write=self._write,
+            sync=self._sync,
+        )
 
     def lost(self) -> int:
         """How many events could not be kept since the last call."""
@@ -182,10 +226,11 @@ class Journals:
     def stop(self) -> None:
         """Keep nothing more."""
         self._closed = True
-        own, self._own = self._own, None
-        if own is not None:
-            own.retire()
-            self._retired.append(own)
+        for journal in (self._own, self._reserve):
+            if journal is not None:
+                journal.retire()
+                self._retired.append(journal)
+        self._own = self._reserve = None
 
     def close(self) -> None:
         """After `stop`: let go of what could not be taken; the next process takes it."""
@@ -194,7 +239,8 @@ class Journals:
         self._retired.clear()
 
     def _mine(self) -> list[Journal]:
-        return [*self._retired, *([self._own] if self._own is not None else [])]
+        writing = (self._own, self._reserve)
+        return [*self._retired, *(journal for journal in writing if journal is not None)]
 
     def _delete(self, journal: Journal) -> None:
         try:
@@ -252,7 +298,11 @@ def _take(
         if len(taking.drafts) >= EVENTS_AT_ONCE:
             taking.more, whole = True, False
             break
-        taking.drafts += [draft_of(body) for body in frame.bodies]
+        drafts = [draft_of(body) for body in frame.bodies]
+        if reading.name.endswith(RESERVE):
+            # The log may have it all the same: its commit had failed, or had only seemed to.
+            drafts = [one for one in drafts if not straight(connection, _IS_THERE, (one.id,))]
+        taking.drafts += drafts
         end = frame.end
     if end != start:
         straight(connection, _SET_TAKEN, (reading.name, end))

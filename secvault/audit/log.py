@@ -103,15 +103,18 @@ class AuditLog:
         self._intake.wake()
         self._thread.start()
 
-    def record(self, event: Event) -> int:
+    def record(self, event: Event, *, reserve: bool = False) -> int:
         """Return the event's sequence number once it is durable.
+
+        reserve: when the log cannot be written, keep the event in this process's reserve, where
+        there is one; the answer is -1 then, and the event enters the log when it can be written.
 
         Call it outside any write transaction of the same store: it waits for one of its own.
         Raises InvalidInput for an event that does not fit the catalogue, AuditUnavailable if the
         event could not be made durable in time; the operation must then not be answered, though
         the event may still enter the log.
         """
-        (outcome,) = self._submit(Waiting((self.draft(event),)))
+        (outcome,) = self._submit(Waiting((self.draft(event),), reserve))
         return self._settled(outcome)
 
     def record_many(self, events: Iterable[Event]) -> list[int]:
@@ -274,17 +277,18 @@ class AuditLog:
                 self._resolve_doubt(connection)
                 if self._journals is not None:
                     taking = self._journals.take(connection, others=others)
-                pending = take_from_outbox(connection, OUTBOX_ROWS)
+                pending = take_from_outbox(connection, OUTBOX_ROWS) if head.outbox else []
                 before = [*self._lost_event(), *taking.drafts, *pending]
                 after = [draft for waiting in live for draft in waiting.drafts]
                 self._append(connection, head, before, after)
         except Exception as error:  # noqa: BLE001 - this thread serves all others; it must not end
-            self._lost += _events(live)
             reason = error.detail if isinstance(error, SecvaultError) else type(error).__name__
             self._trouble = f"the audit entry could not be written: {reason}"
             if self._journals is not None:
                 self._journals.abandon(taking)
-            for waiting in live:
+            refused = self._without_kept(live)
+            self._lost += _events(refused)
+            for waiting in refused:
                 refusal = AuditUnavailable(self._trouble)
                 refusal.__cause__ = error
                 waiting.outcome.set_exception(refusal)
@@ -305,6 +309,17 @@ class AuditLog:
         for waiting in live:
             waiting.outcome.set_result(seq if waiting.drafts else drained)
             seq += len(waiting.drafts)
+
+    def _without_kept(self, live: list[Waiting]) -> list[Waiting]:
+        """Keep what may be in the reserve; the others."""
+        kept = [w for w in live if w.reserve and self._kept_in_reserve(w)]
+        for waiting in kept:
+            waiting.outcome.set_result(-1)
+        return [waiting for waiting in live if waiting not in kept]
+
+    def _kept_in_reserve(self, waiting: Waiting) -> bool:
+        bodies = [each.body for each in waiting.drafts]
+        return self._journals is not None and self._journals.keep_in_reserve(bodies)
 
     def _append(
         self, connection: Connection, head: Head, before: list[Draft], drafts: list[Draft]

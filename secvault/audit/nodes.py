@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
+from secvault.audit import archive_rows
 from secvault.audit.append import LOG
 from secvault.crypto.merkle import Range, fold, perfect_subtrees, root_of
 from secvault.crypto.tiles import WIDTH
@@ -47,17 +48,29 @@ def keep_nodes(store: Store) -> int:
 def hashes(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
     """The nodes of a level from `start` to below `end`, all of which the log must have filled."""
     if level == 0:
-        seq = audit_event.c.seq
-        rows = connection.execute(
-            select(audit_event.c.leaf_hash).where(seq >= start, seq < end).order_by(seq)
-        )
-        return [bytes(row.leaf_hash) for row in rows]
+        return _leaves(connection, start, end)
     n = audit_node.c.n
     rows = connection.execute(
         select(n, audit_node.c.hash).where(audit_node.c.level == level, n >= start, n < end)
     )
     stored = {row.n: bytes(row.hash) for row in rows}
     return [stored.get(at) or _node(connection, level, at) for at in range(start, end)]
+
+
+def _leaves(connection: Connection, start: int, end: int) -> list[bytes]:
+    live = archive_rows.boundary(connection)
+    stop = min(end, live)
+    found: list[bytes] = []
+    if start < stop:
+        kept = archive_rows.leaves(connection, start // WIDTH, -(-stop // WIDTH))
+        for n, hashes in kept:
+            first = n * WIDTH
+            found += archive_rows.cut(hashes)[max(start - first, 0) : stop - first]
+    seq = audit_event.c.seq
+    rows = connection.execute(
+        select(audit_event.c.leaf_hash).where(seq >= max(start, live), seq < end).order_by(seq)
+    )
+    return [*found, *(bytes(row.leaf_hash) for row in rows)]
 
 
 def range_hash(connection: Connection, at: Range) -> bytes:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from secvault.audit.event import Personal
 from secvault.audit.leaf import Draft, StoredEvent
@@ -134,11 +135,14 @@ def _kept(stored: StoredEvent, parts: Mapping[str, Part], known: _Known) -> Kept
 def _parts(connection: Connection, events: Sequence[str]) -> dict[str, dict[str, Part]]:
     found: dict[str, dict[str, Part]] = {}
     column = audit_personal.c
-    columns = (column.event, column.slot, column.subject, column.key, column.envelope)
+    # As it is stored, so that a value of a wrong type is found to be altered.
+    envelope = type_coerce(column.envelope, NullType()).label("envelope")
+    columns = (column.event, column.slot, column.subject, column.key, envelope)
     for start in range(0, len(events), _AT_ONCE):
         some = events[start : start + _AT_ONCE]
         for row in connection.execute(select(*columns).where(column.event.in_(some))):
-            part = Part(row.slot, row.subject, row.key, bytes(row.envelope))
+            sealed = row.envelope if isinstance(row.envelope, bytes) else b""
+            part = Part(row.slot, row.subject, row.key, sealed)
             found.setdefault(row.event, {})[row.slot] = part
     return found
 

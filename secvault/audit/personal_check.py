@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, text
 
 from secvault.audit.leaf import StoredEvent, decode
 from secvault.audit.personal import read_personal
 from secvault.audit.personal_keys import SubjectKeys
 from secvault.audit.verify import MAX_PROBLEMS, AuditReport, Problem
+from secvault.audit.windows import windows
 from secvault.errors import Damaged
 from secvault.store.engine import Store
-from secvault.store.tables import audit_event
 
 _CHUNK = 2_000
+
+# As text, so that a value of a wrong type arrives as it is. ";" follows ":" in ASCII.
+_OF_PEOPLE = text(
+    "SELECT seq, body FROM audit_event WHERE seq > :after"
+    " AND (actor >= 'user:' AND actor < 'user;' OR actor >= 'local:' AND actor < 'local;')"
+    " ORDER BY seq LIMIT :limit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +78,27 @@ def _chunks(store: Store) -> Iterator[list[StoredEvent]]:
     """The events of people, in order: no others have anything personal."""
     after = -1
     while True:
-        rows = _rows(store, after)
+        with store.read() as connection:
+            parts = windows(connection, newest_first=False, after=after)
+            with closing(parts):
+                part = next(parts)
+                since = {"after": max(after, part.start - 1), "limit": _CHUNK}
+                # An archived part is short enough to be read as a whole.
+                asked = since if not part.stop else {**since, "limit": part.stop - part.start}
+                rows = part.connection.execute(_OF_PEOPLE, asked).all()
         yield [event for row in rows for event in _decoded(row)]
-        if len(rows) < _CHUNK:
+        if part.stop:
+            after = part.stop - 1
+        elif len(rows) < _CHUNK:
             return
-        after = rows[-1].seq
+        else:
+            after = rows[-1].seq
 
 
-def _rows(store: Store, after: int) -> list[Row[int, bytes]]:
-    row = audit_event.c
-    # ";" follows ":" in ASCII.
-    people = or_(
-        *(((row.actor >= f"{kind}:") & (row.actor < f"{kind};")) for kind in ("user", "local"))
-    )
-    statement = (
-        select(row.seq, row.body).where(row.seq > after, people).order_by(row.seq).limit(_CHUNK)
-    )
-    with store.read() as connection:
-        return list(connection.execute(statement).all())
-
-
-def _decoded(row: Row[int, bytes]) -> Iterator[StoredEvent]:
+def _decoded(row: Row[Any]) -> Iterator[StoredEvent]:
     try:
-        yield decode(bytes(row.body), seq=row.seq)
-    except (Damaged, TypeError):
+        yield decode(row.body if isinstance(row.body, bytes) else b"", seq=row.seq)
+    except Damaged:
         return
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from secvault.audit import entries
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.nodes import hashes, range_hashes
 from secvault.crypto.checkpoint import Checkpoint, verify_checkpoint
@@ -25,7 +26,7 @@ from secvault.crypto.merkle import (
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.range_proof import range_ranges, verify_range
 from secvault.errors import Damaged, InvalidInput, NotFound
-from secvault.store.tables import audit_checkpoint, audit_event
+from secvault.store.tables import audit_checkpoint
 
 LONGEST_STRETCH = 10_000
 """How many events a stretch has at the most; `package` proves longer ones, with their bytes."""
@@ -53,8 +54,15 @@ class Inclusion:
     def check(self, verifiers: Sequence[NoteVerifier], origin: str) -> Checkpoint:
         """The checkpoint, if the proof holds. Raises Damaged."""
         signed = verify_checkpoint(self.note, verifiers, origin)
-        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
+        self.verify(signed)
         return signed
+
+    def verify(self, signed: Checkpoint) -> None:
+        """Return if the proof leads to this checkpoint, whose signatures have been seen to.
+
+        Raises Damaged.
+        """
+        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def prove_inclusion(connection: Connection, signed: StoredCheckpoint, seq: int) 
     """The proof for event `seq`. Raises NotFound when the checkpoint does not reach it; Damaged."""
     if not 0 <= seq < signed.size:
         raise NotFound(f"there is no event {seq} in the checkpoint of size {signed.size}")
-    entry = connection.scalar(select(audit_event.c.body).where(audit_event.c.seq == seq))
+    entry = entries.body(connection, seq)
     if entry is None:
         raise Damaged(f"event {seq} is missing; verify the log")
     proof = tuple(range_hashes(connection, inclusion_ranges(seq, signed.size)))
@@ -133,12 +141,24 @@ def prove_stretch(
     Raises InvalidInput for a range that is empty, beyond the checkpoint, or of more than
     `LONGEST_STRETCH` events; Damaged.
     """
-    proof = tuple(range_hashes(connection, range_ranges(start, end, signed.size)))
     if end - start > LONGEST_STRETCH:
         raise InvalidInput.at("end", f"is more than {LONGEST_STRETCH} after the start; export it")
+    proof = tuple(range_hashes(connection, range_ranges(start, end, signed.size)))
     leaves = tuple(hashes(connection, 0, start, end))
     verify_range(leaves, start, signed.size, proof, signed.root)
     return Stretch(start, end, leaves, proof, signed.note)
+
+
+def prove_leaves(
+    connection: Connection, signed: StoredCheckpoint, start: int, leaves: Sequence[bytes]
+) -> tuple[bytes, ...]:
+    """The hashes that prove these leaf hashes, at least one, to be all from `start` on. Raises
+    Damaged.
+    """
+    ranges = range_ranges(start, start + len(leaves), signed.size)
+    proof = tuple(range_hashes(connection, ranges))
+    verify_range(leaves, start, signed.size, proof, signed.root)
+    return proof
 
 
 def checkpoint_of_size(connection: Connection, size: int) -> StoredCheckpoint:

@@ -7,29 +7,33 @@ much as the first and nothing moves under the reader.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from sqlalchemy import Connection, Row, func, select
 
+from secvault.audit import entries
+from secvault.audit.archive_rows import boundary
 from secvault.audit.leaf import StoredEvent, decode
 from secvault.audit.question import EVERYTHING, AfterHours, Question, answers
 from secvault.audit.reaching import (
-    FEW,
-    Bounds,
     Reached,
     Span,
+    first_at_or_after,
+    moments_of,
     of_pair,
     pairs_of,
     span_of,
     statement,
 )
+from secvault.audit.windows import windows
 from secvault.errors import InvalidInput
 from secvault.store.engine import Store
 from secvault.store.tables import audit_event
 
-__all__ = ("EVERYTHING", "FEW", "AfterHours", "Page", "Question", "event_at", "events", "page")
+__all__ = ("EVERYTHING", "AfterHours", "Page", "Question", "event_at", "events", "page")
 
 MAX_PAGE = 1_000
 
@@ -50,7 +54,7 @@ class Page:
     previous: int | None = None
 
 
-_Statement = Callable[[Connection, Bounds, int], Reached]
+_Statement = Callable[[Connection, Span, int], Reached]
 _Found = Row[int, int, bytes]
 
 
@@ -75,15 +79,12 @@ def page(
         raise InvalidInput.at("before", "give after or before, not both")
     back = before is not None
     along = newest_first is not back
+    question.checked()
     with store.read() as connection:
-        span = span_of(connection, question.checked())
-
-        def reach(at: Connection, bounds: Bounds, rows: int) -> Reached:
-            return statement(at, question, bounds, rows, newest_first=along)
-
         # One more than asked for tells whether a next page exists.
-        rows = _rows(connection, reach, span, before if back else after, limit + 1, along=along)
-        found = list(islice(_answering(rows, question), limit + 1))
+        rows = _rows(connection, question, before if back else after, limit + 1, along=along)
+        with closing(rows):
+            found = list(islice(_answering(rows, question), limit + 1))
     more, found = len(found) > limit, found[:limit]
     if back:
         found.reverse()
@@ -103,47 +104,80 @@ def events(
     Memory does not grow with their number: they are read some thousand at a time, each time by a
     connection of its own. Raises Damaged if a stored event cannot be read.
     """
-    with store.read() as connection:
-        span = _closed(connection, span_of(connection, question.checked()))
+    question.checked()
     along = not oldest_first
+    with store.read() as connection:
+        live = boundary(connection)
+        newest = connection.scalar(select(func.max(audit_event.c.seq)))
+    end = max(live, 0 if newest is None else newest + 1)
+    if question.end is not None:
+        end = min(end, question.end)
+    archived = _archived(store, question, Span(question.first, min(live, end)), along=along)
+    present = _present(store, question, live, end, along=along)
+    parts = chain(present, archived) if along else chain(archived, present)
+    return _answering(parts, question)
+
+
+def event_at(store: Store, seq: int) -> StoredEvent | None:
+    """The event with this sequence number, or None. Raises Damaged if it cannot be read."""
+    with store.read() as connection:
+        body = entries.body(connection, seq)
+    return None if body is None else decode(body, seq=seq)
+
+
+def _present(
+    store: Store, question: Question, live: int, end: int, *, along: bool
+) -> Iterator[_Found]:
+    """The rows of what is in the store itself, from `live` to below `end`."""
+    with store.read() as connection:
+        span = span_of(connection, question).within(live, end)
+
+    def reach(at: Connection, left: Span, rows: int) -> Reached:
+        return statement(at, question, left, rows, newest_first=along)
+
     pairs = pairs_of(question)
     if pairs is None:
-        return _answering(
-            _read(
-                store,
-                lambda at, bounds, rows: statement(at, question, bounds, rows, newest_first=along),
-                span,
-                _CHUNK,
-                along=along,
-            ),
-            question,
-        )
+        return _read(store, reach, span, _CHUNK, along=along)
     # Each pair is in the order of its index; merged, all are.
     each = [
         _read(store, _of(question, pair, along=along), span, chunk, along=along)
         for chunk in [max(50, min(_CHUNK, _CHUNKS_TOGETHER // max(1, len(pairs))))]
         for pair in pairs
     ]
-    merged = heapq.merge(*each, key=lambda row: row.seq, reverse=along)
-    return _answering(merged, question)
+    return heapq.merge(*each, key=lambda row: row.seq, reverse=along)
 
 
-def event_at(store: Store, seq: int) -> StoredEvent | None:
-    """The event with this sequence number, or None. Raises Damaged if it cannot be read."""
-    with store.read() as connection:
-        body = connection.scalar(select(audit_event.c.body).where(audit_event.c.seq == seq))
-    return None if body is None else decode(body, seq=seq)
+def _archived(store: Store, question: Question, within: Span, *, along: bool) -> Iterator[_Found]:
+    """The rows of what is archived. A part at a time, so that no connection is held meanwhile."""
+    first, end = within.first or 0, within.end or 0
+    since, until = moments_of(question)
+    while first < end:
+        after = end if along else first - 1
+        with store.read() as connection:
+            parts = windows(connection, newest_first=along, after=after, since=since, until=until)
+            with closing(parts):
+                part = next((one for one in parts if one.connection is not connection), None)
+                if part is None:
+                    return
+                span = span_of(part.connection, question).within(max(first, part.start), end)
+                reached = statement(part.connection, question, span, None, newest_first=along)
+                rows = part.connection.execute(reached).all()
+        yield from rows
+        first, end = (first, part.start) if along else (part.stop, end)
+
+
+def first_since(connection: Connection, moment: int) -> int | None:
+    """The number of the first event recorded at or after the moment, wherever it lies by now; None
+    when there is none. Raises Damaged.
+    """
+    parts = windows(connection, newest_first=False, since=moment)
+    with closing(parts):
+        found = (first_at_or_after(part.connection, moment) for part in parts)
+        return next((one for one in found if one is not None), None)
 
 
 def _of(question: Question, pair: tuple[str, str], *, along: bool) -> _Statement:
-    return lambda at, bounds, rows: of_pair(at, question, pair, bounds, rows, newest_first=along)
-
-
-def _closed(connection: Connection, span: Span) -> Span:
-    """The span up to what is there now, so that reading it ends while the log grows."""
-    newest = connection.scalar(select(func.max(audit_event.c.seq)))
-    size = 0 if newest is None else newest + 1
-    return Span(span.first, size if span.end is None else min(size, span.end))
+    return lambda at, left, rows: of_pair(at, question, pair, left, rows, newest_first=along)
 
 
 def _read(
@@ -152,8 +186,8 @@ def _read(
     after: int | None = None
     while True:
         with store.read() as connection:
-            bounds = span.bounds(after, newest_first=along)
-            rows = connection.execute(reach(connection, bounds, chunk)).all()
+            left = span.beyond(after, newest_first=along)
+            rows = connection.execute(reach(connection, left, chunk)).all()
         yield from rows
         if len(rows) < chunk:
             return
@@ -161,21 +195,34 @@ def _read(
 
 
 def _rows(
-    connection: Connection,
-    reach: _Statement,
-    span: Span,
-    after: int | None,
-    chunk: int,
-    *,
-    along: bool,
-) -> Iterator[_Found]:
-    while True:
-        bounds = span.bounds(after, newest_first=along)
-        rows = connection.execute(reach(connection, bounds, chunk)).all()
-        yield from rows
-        if len(rows) < chunk:
-            return
-        after = rows[-1].seq
+    connection: Connection, question: Question, after: int | None, chunk: int, *, along: bool
+) -> Generator[_Found, None, None]:
+    since, until = moments_of(question)
+    beyond = _beyond(question, after, along=along)
+    parts = windows(connection, newest_first=along, after=beyond, since=since, until=until)
+    with closing(parts):
+        for part in parts:
+            asked, last = part.connection, after
+            if not along and question.end is not None and part.start >= question.end:
+                return
+            span = span_of(asked, question).within(part.start, None)
+            while True:
+                left = span.beyond(last, newest_first=along)
+                reached = statement(asked, question, left, chunk, newest_first=along)
+                rows = asked.execute(reached).all()
+                yield from rows
+                if len(rows) < chunk:
+                    break
+                last = rows[-1].seq
+            if along and question.first is not None and part.start <= question.first:
+                return
+
+
+def _beyond(question: Question, after: int | None, *, along: bool) -> int | None:
+    """The cursor, moved to where the question begins, so that nothing before that is opened."""
+    edge = question.end if along else None if question.first is None else question.first - 1
+    known = [one for one in (after, edge) if one is not None]
+    return (min(known) if along else max(known)) if known else None
 
 
 def _answering(rows: Iterator[_Found], question: Question) -> Iterator[StoredEvent]:

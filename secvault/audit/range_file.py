@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from secvault.audit.checkpoints import CHUNK
+from secvault.audit import entries
+from secvault.audit.entries import CHUNK
 from secvault.audit.nodes import hashes, range_hashes
+from secvault.audit.query import first_since
 from secvault.audit.question import Question
-from secvault.audit.reaching import first_at_or_after
 from secvault.crypto.merkle import Frontier
 from secvault.crypto.range_proof import range_ranges, root_beyond
 from secvault.errors import Damaged
 from secvault.store.engine import Store
-from secvault.store.tables import audit_event
 
 TITLE = "secvault/range-proof@v1"
 
@@ -105,7 +105,7 @@ def _edge(
     by_number = usual if number is None else min(number, size)
     if at is None:
         return by_number, False
-    found = first_at_or_after(connection, at)
+    found = first_since(connection, at)
     by_moment = size if found is None else min(found, size)
     edge = narrower(by_number, by_moment)
     return edge, number is None or edge != by_number
@@ -149,11 +149,8 @@ def proof_lines(store: Store, span: Span, size: int, root: bytes, shown: Shown) 
 
 def bodies(connection: Connection, numbers: tuple[int, ...]) -> list[bytes]:
     """The leaf bytes of these few events."""
-    seq = audit_event.c.seq
-    rows = connection.execute(
-        select(audit_event.c.body).where(seq.in_(numbers)).order_by(seq)
-    ).all()
-    return [bytes(row.body) for row in rows]
+    found = (entries.body(connection, number) for number in numbers)
+    return [body for body in found if body is not None]
 
 
 def _line(mark: bytes, value: bytes) -> bytes:

@@ -6,7 +6,6 @@ or sorts half of the log to show a page of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -15,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     func,
+    literal_column,
     or_,
     select,
     union_all,
@@ -26,10 +26,12 @@ from secvault.audit.question import Question, path
 from secvault.audit.search import LATEST, holds
 from secvault.store.tables import audit_event
 
-FEW = 20_000
-"""Up to so many events of one resource are sorted for a page; more are met soon by going along."""
+FEW = 2_000
+"""Up to so many events that an index leads to are looked at one by one for a page."""
 
-Bounds = Sequence[ColumnElement[bool]]
+FEW_BELOW = 20_000
+"""The same below a resource: to find out that there are more costs little."""
+
 Reached = Select[int, int, bytes]
 
 _MOST_PAIRS = 400
@@ -46,22 +48,30 @@ class Span:
     first: int | None
     end: int | None
 
-    def bounds(self, after: int | None, *, newest_first: bool) -> list[ColumnElement[bool]]:
-        """The span as conditions, going on after the number `after`."""
-        seq = audit_event.c.seq
+    def beyond(self, after: int | None, *, newest_first: bool) -> Span:
+        """What of the span follows the number `after` in this order."""
+        if after is None:
+            return self
+        return self.within(0, after) if newest_first else self.within(after + 1, None)
+
+    def of(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """The span as conditions."""
         found: list[ColumnElement[bool]] = []
-        if self.first is not None:
+        if self.first:
             found.append(seq >= self.first)
         if self.end is not None:
             found.append(seq < self.end)
-        if after is not None:
-            found.append(seq < after if newest_first else seq > after)
         return found
+
+    def within(self, first: int, end: int | None) -> Span:
+        """What of the span is at or after `first`, and before `end`."""
+        ends = [one for one in (self.end, end) if one is not None]
+        return Span(max(first, self.first or 0), min(ends, default=None))
 
 
 def span_of(connection: Connection, question: Question) -> Span:
     """Where the question looks. Time grows with the numbers, so moments become numbers too."""
-    since, until = _moments(question)
+    since, until = moments_of(question)
     first, end = question.first, question.end
     if since is not None:
         start = first_at_or_after(connection, since)
@@ -99,17 +109,37 @@ def pairs_of(question: Question) -> list[tuple[str, Outcome]] | None:
 
 
 def statement(
-    connection: Connection, question: Question, bounds: Bounds, limit: int, *, newest_first: bool
+    connection: Connection,
+    question: Question,
+    span: Span,
+    limit: int | None,
+    *,
+    newest_first: bool,
 ) -> Reached:
-    """The first so many events within the bounds, by the index that leads there soonest."""
+    """The first so many events of the span, by the index that leads there soonest.
+
+    limit: None for all of them.
+    """
     seq = audit_event.c.seq
     order = seq.desc() if newest_first else seq.asc()
     wanted = select(seq, audit_event.c.t, audit_event.c.body).order_by(order).limit(limit)
-    straight = _straight(connection, question)
-    if straight is not None:
-        condition, done = straight
-        return wanted.where(condition, *bounds, *_filters(question, connection, done))
-    pairs = pairs_of(question)
+    bounds, paths = span.of(seq), _paths(connection, question)
+    for one in paths:
+        filters = _filters(question, connection, *one.answers)
+        if one.in_order and not filters:
+            return wanted.where(one.condition, *bounds)
+        if _are_few(connection, one, span):
+            few = select(seq).where(one.condition, *one.within(span))
+            if not filters:
+                few = few.order_by(order).limit(limit)
+            found = few.cte("few").prefix_with("MATERIALIZED", dialect="postgresql")
+            return wanted.where(seq.in_(select(found.c.seq)), *filters)
+    # All are frequent, so that a page fills soon on the way along any one that is in order.
+    ordered = [one for one in paths if one.in_order]
+    if ordered:
+        filters = _filters(question, connection, *ordered[0].answers)
+        return wanted.where(ordered[0].condition, *bounds, *filters)
+    pairs = pairs_of(question) if limit is not None else None
     if pairs is None:
         return wanted.where(*bounds, *_filters(question, connection))
     if not pairs:
@@ -128,28 +158,72 @@ def statement(
     return wanted.where(seq.in_(union_all(*(select(one.c.seq) for one in each))))
 
 
-def _straight(connection: Connection, question: Question) -> tuple[ColumnElement[bool], str] | None:
-    """The one condition that an index answers in the order of the log, or nearly; and its name."""
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A condition that an index leads to. answers: the members of the question that it covers.
+
+    in_order: the index gives the events in the order of the log. few: up to so many are looked at.
+    """
+
+    condition: ColumnElement[bool]
+    answers: tuple[str, ...]
+    in_order: bool = True
+    few: int = FEW
+
+    def within(self, span: Span) -> list[ColumnElement[bool]]:
+        """The span, put so that SQLite does not go along all of it instead of the index."""
+        seq = audit_event.c.seq
+        return span.of(seq if self.in_order else seq + 0)
+
+
+def _paths(connection: Connection, question: Question) -> list[_Path]:
+    """The ways to the events of a question, those that tell most apart first."""
     row = audit_event.c
-    if question.actor and not question.actor.endswith(":"):
-        return row.actor == question.actor, "actor"
-    if question.resource and not question.below and not question.also_at:
-        return row.resource == path(question.resource), "resource"
-    sorted_soon = (
-        (_placed(row.resource, question, connection), "resource")
-        if question.resource
-        else (_of_sort(row.actor, question.actor, connection), "actor")
-        if question.actor
-        else None
-    )
-    return sorted_soon if sorted_soon and _few(connection, sorted_soon[0]) else None
+    kinds, outcomes = question.wanted_kinds(), question.wanted_outcomes()
+    kind = kinds[0] if kinds and len(kinds) == 1 else None
+    outcome = outcomes[0] if outcomes and len(outcomes) == 1 else None
+    one_actor = bool(question.actor) and not question.actor.endswith(":")
+    actor = row.actor == question.actor
+    paths: list[_Path] = []
+    if one_actor and kind:
+        paths.append(_Path(and_(actor, row.kind == kind), ("actor", "kind")))
+    if question.resource:
+        placed = _placed(row.resource, question, connection)
+        exact = not question.below and not question.also_at
+        few = FEW if exact else FEW_BELOW
+        paths.append(_Path(placed, ("resource",), in_order=exact, few=few))
+    if kind and outcome:
+        pair = and_(row.kind == kind, row.outcome == outcome)
+        paths.append(_Path(pair, ("kind", "outcome")))
+    elif kinds:
+        paths.append(_Path(row.kind.in_(kinds), ("kind",), in_order=False))
+    if outcome and outcome != "ok":
+        # In these words an index was made of what did not go well.
+        is_not_ok = row.outcome != literal_column("'ok'")
+        paths.append(_Path(and_(row.outcome == outcome, is_not_ok), ("outcome",)))
+    if one_actor:
+        paths.append(_Path(actor, ("actor",)))
+    elif question.actor:
+        of_sort = _of_sort(row.actor, question.actor, connection)
+        paths.append(_Path(of_sort, ("actor",), in_order=False))
+    if question.department:
+        at = row.department == question.department
+        paths.append(_Path(at, ("department",)))
+    return paths
+
+
+def _are_few(connection: Connection, path: _Path, span: Span) -> bool:
+    """Whether so few events are on the path that all of them can be looked at."""
+    each = select(audit_event.c.seq).where(path.condition, *path.within(span))
+    some = each.limit(path.few + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= path.few
 
 
 def of_pair(
     connection: Connection,
     question: Question,
     pair: tuple[str, str],
-    bounds: Bounds,
+    span: Span,
     limit: int,
     *,
     newest_first: bool,
@@ -161,7 +235,7 @@ def of_pair(
         .where(
             row.kind == pair[0],
             row.outcome == pair[1],
-            *bounds,
+            *span.of(row.seq),
             *_filters(question, connection, "kind", "outcome"),
         )
         .order_by(row.seq.desc() if newest_first else row.seq.asc())
@@ -169,7 +243,7 @@ def of_pair(
     )
 
 
-def _moments(question: Question) -> tuple[int | None, int | None]:
+def moments_of(question: Question) -> tuple[int | None, int | None]:
     """Since when and until when: what was asked for, narrowed by ids that begin with a time."""
     sinces = [question.since] if question.since is not None else []
     untils = [question.until] if question.until is not None else []
@@ -204,7 +278,7 @@ def _filters(question: Question, connection: Connection, *done: str) -> list[Col
             if question.actor.endswith(":")
             else actor == question.actor
         )
-    if question.department:
+    if question.department and "department" not in done:
         filters.append(_unindexed(row.department) == question.department)
     if question.resource and "resource" not in done:
         filters.append(_placed(_unindexed(row.resource), question, connection))
@@ -245,9 +319,3 @@ def _of_sort(actor: ColumnElement[str], sort: str, connection: Connection) -> Co
 
 def _by_byte(column: ColumnElement[str], connection: Connection) -> ColumnElement[str]:
     return column.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
-
-
-def _few(connection: Connection, condition: ColumnElement[bool]) -> bool:
-    """Whether so few events fulfil the condition that sorting them is quicker than the log."""
-    some = select(audit_event.c.seq).where(condition).limit(FEW + 1).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,6 +18,7 @@ from sqlalchemy import (
 
 from secvault.audit.event import Outcome
 from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.windows import Window, windows
 from secvault.errors import InvalidInput
 from secvault.store.tables import audit_event
 
@@ -42,18 +44,24 @@ def of_decision(connection: Connection, decision: str) -> StoredEvent | None:
     # Time never goes back along the log, so a span of time is a span of sequence numbers.
     first = select(func.min(row.seq)).where(row.t == _next_t(moment)).scalar_subquery()
     after = select(func.min(row.seq)).where(row.t == _next_t(moment + LATEST)).scalar_subquery()
-    statement = (
-        select(row.seq, row.body)
-        .where(
-            row.seq >= first,
-            row.seq < func.coalesce(after, 2**62),
-            holds(connection, f'"i":"{decision}"'),
-        )
-        .order_by(row.seq)
-        .limit(1)
-    )
-    found = connection.execute(statement).first()
-    return None if found is None else decode(found.body, seq=found.seq)
+    parts = windows(connection, newest_first=False, since=moment, until=moment + LATEST + 1)
+    with closing(parts):
+        for part in parts:
+            statement = (
+                select(row.seq, row.body)
+                .where(
+                    row.seq >= part.start,
+                    row.seq >= first,
+                    row.seq < func.coalesce(after, 2**62),
+                    holds(part.connection, f'"i":"{decision}"'),
+                )
+                .order_by(row.seq)
+                .limit(1)
+            )
+            found = part.connection.execute(statement).first()
+            if found is not None:
+                return decode(found.body, seq=found.seq)
+    return None
 
 
 def newest(
@@ -68,15 +76,19 @@ def newest(
     holding: a piece of its bytes, such as `"program":"web"`. None when there is none. Raises
     Damaged.
     """
-    found = [
-        row
-        for kind, outcome in kinds
-        for row in connection.execute(_newest(connection, kind, outcome, until, holding))
-    ]
-    if not found:
-        return None
-    last = max(found, key=lambda row: row.seq)
-    return decode(last.body, seq=last.seq)
+    wanted = tuple(kinds)
+    parts = windows(connection, newest_first=True, until=until + 1)
+    with closing(parts):
+        for part in parts:
+            found = [
+                row
+                for kind, outcome in wanted
+                for row in part.connection.execute(_newest(part, kind, outcome, until, holding))
+            ]
+            if found:
+                last = max(found, key=lambda row: row.seq)
+                return decode(last.body, seq=last.seq)
+    return None
 
 
 def every(connection: Connection, kinds: Iterable[str], *, until: int) -> Iterator[StoredEvent]:
@@ -84,24 +96,32 @@ def every(connection: Connection, kinds: Iterable[str], *, until: int) -> Iterat
 
     For kinds that are rare. Raises Damaged.
     """
-    row = audit_event.c
-    statement = (
-        select(row.seq, row.body)
-        .where(row.kind.in_(list(kinds)), row.outcome == "ok", row.t <= until)
-        .order_by(row.seq)
-    )
-    for found in connection.execute(statement):
-        yield decode(found.body, seq=found.seq)
+    row, wanted = audit_event.c, list(kinds)
+    parts = windows(connection, newest_first=False, until=until + 1)
+    with closing(parts):
+        for part in parts:
+            statement = (
+                select(row.seq, row.body)
+                .where(
+                    row.seq >= part.start,
+                    row.kind.in_(wanted),
+                    row.outcome == "ok",
+                    row.t <= until,
+                )
+                .order_by(row.seq)
+            )
+            for found in part.connection.execute(statement):
+                yield decode(found.body, seq=found.seq)
 
 
 def _newest(
-    connection: Connection, kind: str, outcome: Outcome, until: int, holding: str
+    part: Window, kind: str, outcome: Outcome, until: int, holding: str
 ) -> Select[tuple[int, bytes]]:
     # One pair at a time is in the order of the index that leads there.
     row = audit_event.c
-    wanted = [row.kind == kind, row.outcome == outcome, row.t <= until]
+    wanted = [row.seq >= part.start, row.kind == kind, row.outcome == outcome, row.t <= until]
     if holding:
-        wanted.append(holds(connection, holding))
+        wanted.append(holds(part.connection, holding))
     return select(row.seq, row.body).where(*wanted).order_by(row.seq.desc()).limit(1)
 
 

@@ -6,53 +6,51 @@ its numbers breaks it, unless an `audit.lost` event in the log itself accounts f
 
 A change that is newer than the newest checkpoint, made by somebody who recomputes every hash,
 shows in neither: publish checkpoints often, and outside of this store.
+
+Chunks of events are looked over quickly (`chunks`), in processes of their own where there are many
+(`looking`); a chunk in which anything is odd is walked event by event (`walk`).
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import chain
+from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, text
 
-from secvault.audit.append import LOG, SERVING_COLUMNS, columns
-from secvault.audit.catalogue import LOST
-from secvault.audit.leaf import StoredEvent, decode
-from secvault.crypto.checkpoint import verify_checkpoint
-from secvault.crypto.merkle import HASH_BYTES, Frontier, leaf_hash
+from secvault.audit import verify_archives
+from secvault.audit.append import LOG
+from secvault.audit.chunks import CHUNK, COLUMNS, NODE, RANGE, Chunk
+from secvault.audit.looking import Piece, looked_over
+from secvault.audit.silence import Stop
+from secvault.audit.verify_archives import Fault, Unread
+from secvault.audit.verify_marks import Keys, marks_of
+from secvault.audit.verify_nodes import Nodes
+from secvault.audit.walk import MAX_PROBLEMS, Mark, Problem, Verdict, Walk
+from secvault.crypto.merkle import Frontier, root_of
 from secvault.crypto.note import NoteVerifier
 from secvault.errors import Damaged
 from secvault.store.engine import Store
+from secvault.store.straight import straight
 
-MAX_PROBLEMS = 1_000
-"""How many problems a report lists; the others are counted."""
-
-_CHUNK = 2_000
+__all__ = ["MAX_PROBLEMS", "AuditReport", "Problem", "Verdict", "verify"]
 
 # As text, so that values of a wrong type, which SQLite stores without a word, arrive here as they
 # are and can be reported.
-_EVENTS = text(
-    "SELECT seq, id, t, kind, outcome, actor, resource, department, body, leaf_hash"
-    " FROM audit_event WHERE seq > :after ORDER BY seq LIMIT :limit"
-)
-_CHECKPOINTS = text(
-    "SELECT size, root, note FROM audit_checkpoint WHERE size > :after ORDER BY size LIMIT :limit"
-)
+_EVENTS = f"SELECT {COLUMNS} FROM audit_event WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+_BELOW = f"SELECT {COLUMNS} FROM audit_event WHERE seq < 0 ORDER BY seq LIMIT ?"  # noqa: S608
+_NEWEST = "SELECT max(seq) FROM audit_event"
 _HEAD = text("SELECT size, frontier, last_t FROM audit_head WHERE log = :log")
 _OUTBOX = text("SELECT count(*) FROM audit_outbox")
 
-Verdict = Literal["integrity", "completeness"]
+Progress = Callable[[int, int], object]
+"""Told how many events of how many have been checked."""
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it was recorded. seq: the event at fault, None if it is not one."""
-
-    seq: int | None
-    what: str
-    verdict: Verdict = "integrity"
+Looking = Callable[[Store, Connection, Iterable[Piece]], Iterator[tuple[Piece, Chunk | None]]]
+"""Looks over pieces of the log, in their order; None where one has to be walked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,9 @@ class AuditReport:
 
     size, root: of the events that are there. problems: the first 1,000 of `problem_count`.
     pending: events in the outbox, which enter the log next. checkpoints: how many were checked.
+    archived: events that lie in archives. hashes_only: those of them of which no more than the
+    hashes could be checked here. stops: times in which no worker ran, in the log's own words.
+    unread: publications that could not be compared, and why.
     """
 
     size: int
@@ -71,6 +72,10 @@ class AuditReport:
     checkpoints: int
     intact: bool
     complete: bool
+    archived: int = 0
+    hashes_only: int = 0
+    stops: tuple[Stop, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -82,33 +87,40 @@ class AuditReport:
         """The first event at fault. Where only a root tells, the first that may be."""
         return min((p.seq for p in self.problems if p.seq is not None), default=None)
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What was done to the log; see `walk.Kind`."""
+        return frozenset(problem.kind for problem in self.problems)
+
 
 def verify(
     store: Store,
     verifiers: Sequence[NoteVerifier],
     *,
     origin: str,
+    former: Sequence[NoteVerifier] = (),
     published: Iterable[bytes] = (),
+    progress: Progress = lambda _done, _total: None,
+    looking: Looking = looked_over,
 ) -> AuditReport:
     """Check every event, hash, number and checkpoint of one consistent state of the log.
 
-    verifiers: the keys that may sign checkpoints. published: checkpoint notes kept outside of
-    this store (S3, an auditor's disk), which show that it was put back to an older state. Works
-    on a copy as well. Raises Damaged if the database itself cannot be read, Unavailable.
+    verifiers: the keys that may sign checkpoints. former: those that signed under the origins that
+    the log had before it was put back to an older state and went on. published: checkpoint notes
+    kept outside of this store (S3, an auditor's disk), which show that it was put back to an older
+    state. Works on a copy as well. Raises Damaged if the database itself cannot be read,
+    Unavailable.
     """
-    walk = _Walk()
+    walk = Walk()
     with store.read() as connection:
-        marks = _marks(connection, walk, published, tuple(verifiers), origin)
-        mark = next(marks, None)
-        for row in _rows(connection, _EVENTS):
-            while mark is not None and mark.size <= walk.size:
-                walk.check_root(mark)
-                mark = next(marks, None)
-            walk.take(row)
-        while mark is not None:
+        keys = Keys(tuple(verifiers), origin, tuple(former))
+        marks = _Marks(marks_of(connection, walk, published, keys))
+        live = verify_archives.live_from(connection)
+        _pass(store, connection, walk, marks, live, progress, looking)
+        for mark in marks.up_to(None):
             walk.check_root(mark)
-            mark = next(marks, None)
         _check_head(connection, walk)
+        walk.finish()
         pending = connection.execute(_OUTBOX).scalar_one()
     return AuditReport(
         size=walk.size,
@@ -119,166 +131,165 @@ def verify(
         checkpoints=walk.checkpoints,
         intact=not walk.counts["integrity"],
         complete=not walk.counts["completeness"],
+        archived=live,
+        hashes_only=walk.unread,
+        stops=tuple(walk.silences.stops),
     )
-
-
-Source = Literal["published checkpoint", "checkpoint", "head of the log"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """What the root of the log must be at some size, and who says so."""
-
-    size: int
-    root: bytes
-    source: Source
 
 
 @dataclass(slots=True)
-class _Walk:
-    """What one pass has seen so far. frontier: over the stored leaf hashes, each checked against
-    its body. good: size at which the root was last found right, by who said so. whole: no root
-    was wrong and no event missing yet, so that roots can still be compared. last_bad: the newest
-    event at fault.
-    """
+class _Marks:
+    """Marks in the order of their sizes, taken as far as the pass has come."""
 
-    size: int = 0
-    frontier: Frontier = field(default_factory=Frontier)
-    good: dict[Source, int] = field(default_factory=dict)
-    whole: bool = True
-    last_t: int = 0
-    counters: dict[tuple[str, str], int] = field(default_factory=dict)
-    checkpoints: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    counts: dict[Verdict, int] = field(default_factory=lambda: {"integrity": 0, "completeness": 0})
-    last_bad: int = -1
-    cut: bool = False
+    rest: Iterator[Mark]
+    held: list[Mark] = field(default_factory=list)
 
-    @property
-    def problem_count(self) -> int:
-        return sum(self.counts.values())
+    def up_to(self, size: int | None) -> Iterator[Mark]:
+        """Those of at most `size` (None: all), each once."""
+        for mark in chain(self._given_back(), self.rest):
+            if size is not None and mark.size > size:
+                self.held.insert(0, mark)
+                return
+            yield mark
 
-    def report(self, seq: int | None, what: str, verdict: Verdict = "integrity") -> None:
-        self.counts[verdict] += 1
-        if seq is not None and verdict == "integrity":
-            self.last_bad = max(self.last_bad, seq)
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(seq, what, verdict))
+    def give_back(self, marks: list[Mark]) -> None:
+        """Have them given out again, before the others."""
+        self.held[:0] = marks
 
-    def take(self, row: Row[Any]) -> None:
-        """Check one event against itself and those before it."""
-        if row.seq < self.size:
-            self.report(row.seq, "an event was inserted before the first")
-            return
-        if row.seq > self.size:
-            self.report(self.size, f"{row.seq - self.size} events were removed")
-            self.whole = False
-        body = row.body if isinstance(row.body, bytes) else b""
-        computed = leaf_hash(body)
-        if row.leaf_hash != computed:
-            self.report(row.seq, "the bytes of the event and their stored hash do not fit")
-        usable = isinstance(row.leaf_hash, bytes) and len(row.leaf_hash) == HASH_BYTES
-        self.frontier = self.frontier.push(row.leaf_hash if usable else computed)
-        self.size = row.seq + 1
-        try:
-            event = decode(body, seq=row.seq)
-        except Damaged:
-            self.report(row.seq, "the stored bytes are not an event")
-            return
-        self._check_columns(row, event)
-        self._check_order(event)
-
-    def check_root(self, mark: _Mark) -> None:
-        """Compare the tree with what it must be at this point."""
-        if mark.size > self.size:
-            if not self.cut:
-                what = f"the newest events were removed: the {mark.source} has {mark.size}"
-                self.report(self.size, what)
-            self.cut = True
-        elif not self.whole:
-            return
-        elif self.frontier.root() == mark.root:
-            self.good[mark.source] = mark.size
-        else:
-            self.whole = False
-            first = self._good_for(mark.source)
-            if self.last_bad < first:
-                where = f"an event from {first} to {mark.size - 1}"
-                self.report(first, f"{where} does not fit the {mark.source} of size {mark.size}")
-
-    def _good_for(self, source: Source) -> int:
-        # Where a published checkpoint is contradicted, somebody had the log's key as well, and the
-        # checkpoints in the store prove nothing.
-        published = self.good.get("published checkpoint", 0)
-        if source == "published checkpoint":
-            return published
-        return max(published, self.good.get("checkpoint", 0))
-
-    def _check_columns(self, row: Row[Any], event: StoredEvent) -> None:
-        said = columns(event.seq, event.id, event.t, event.event)
-        for name, stored, right in zip(SERVING_COLUMNS, row, said, strict=False):
-            if stored != right:
-                self.report(event.seq, f"the column {name} does not say what the event says")
-
-    def _check_order(self, event: StoredEvent) -> None:
-        if event.t < self.last_t:
-            self.report(event.seq, "it was recorded before its predecessor")
-        self.last_t = max(self.last_t, event.t)
-        writer = (event.number.node, event.number.start)
-        counter, last = event.number.counter, self.counters.get(writer, -1)
-        self.counters[writer] = max(counter, last)
-        missing = counter - last - 1
-        if missing < 0:
-            self.report(event.seq, f"it is out of the order of its process {writer[1]}")
-        elif missing and (event.event.kind, event.event.count) != (LOST, missing):
-            self.report(
-                event.seq,
-                f"{missing} earlier events of process {writer[1]} on {writer[0]} are missing",
-                "completeness",
-            )
+    def _given_back(self) -> Iterator[Mark]:
+        while self.held:
+            yield self.held.pop(0)
 
 
-def _marks(
+def _pass(
+    store: Store,
     connection: Connection,
-    walk: _Walk,
-    published: Iterable[bytes],
-    verifiers: Sequence[NoteVerifier],
-    origin: str,
-) -> Iterator[_Mark]:
-    """All checkpoints whose signatures are right, in the order of their sizes."""
-    outside: list[_Mark] = []
-    for at, note in enumerate(published):
-        walk.checkpoints += 1
-        try:
-            signed = verify_checkpoint(note, verifiers, origin)
-        except Damaged as error:
-            walk.report(None, f"published checkpoint {at}: {error.detail}")
-        else:
-            outside.append(_Mark(signed.size, signed.root, "published checkpoint"))
-    stored = _stored_checkpoints(connection, walk, verifiers, origin)
-    return heapq.merge(
-        stored, sorted(outside, key=lambda mark: mark.size), key=lambda mark: mark.size
-    )
+    walk: Walk,
+    marks: _Marks,
+    live: int,
+    progress: Progress,
+    looking: Looking,
+) -> None:
+    """Take all events and compare the tree with the marks that they reach."""
+    for row in straight(connection, _BELOW, (MAX_PROBLEMS,)):
+        walk.take(row)
+    total = _size(connection, live)
+    end = min(total, _head_size(connection))
+    nodes = Nodes(connection, walk)
+    given: dict[int, list[Mark]] = {}
+    begin = _archived(connection, walk, marks, nodes, live, end, lambda now: progress(now, total))
+
+    def pieces() -> Iterator[Piece]:
+        for start in range(begin, end, CHUNK):
+            here = min(start + CHUNK, end)
+            given[start] = list(marks.up_to(here))
+            yield Piece(start, here, sorted({m.size for m in given[start] if m.size > start}))
+
+    with closing(looking(store, connection, pieces())) as looked:  # type: ignore[type-var]
+        for piece, chunk in looked:
+            own = given.pop(piece.start)
+            if chunk is not None and walk.joins(piece.start, chunk):
+                _join(walk, piece, chunk, own)
+                nodes.take(chunk.nodes)
+            else:
+                rows = straight(connection, RANGE, (piece.start, piece.end))
+                rest = _walked(walk, rows, own)
+                if walk.frontier.size != piece.end:
+                    given[piece.start] = rest
+                    break
+                for mark in rest:
+                    walk.check_root(mark)
+                nodes.take_rows(rows)
+            progress(min(piece.end, total), total)
+    nodes.finish()
+    marks.give_back([mark for start in sorted(given) for mark in given[start]])
+    _go_on(connection, walk, marks, progress, total)
 
 
-def _stored_checkpoints(
-    connection: Connection, walk: _Walk, verifiers: Sequence[NoteVerifier], origin: str
-) -> Iterator[_Mark]:
-    for row in _rows(connection, _CHECKPOINTS):
-        walk.checkpoints += 1
-        try:
-            note = row.note if isinstance(row.note, bytes) else b""
-            signed = verify_checkpoint(note, verifiers, origin)
-        except Damaged as error:
-            walk.report(None, f"the checkpoint of size {row.size}: {error.detail}")
+def _size(connection: Connection, live: int) -> int:
+    ((newest,),) = straight(connection, _NEWEST)
+    return max(0 if newest is None else newest + 1, live, 1)
+
+
+def _archived(
+    connection: Connection,
+    walk: Walk,
+    marks: _Marks,
+    nodes: Nodes,
+    live: int,
+    end: int,
+    tell: Callable[[int], object],
+) -> int:
+    """Take what archives hold, and the events behind it up to where a chunk begins.
+
+    Returns where that is; `end` when an event before it is missing.
+    """
+    begin = max(live, min(-(-live // CHUNK) * CHUNK, end))
+    leaves: list[bytes] = []
+    behind = straight(connection, RANGE, (live, begin)) if live else []
+    for item in chain(verify_archives.archived(connection) if live else (), behind):
+        for mark in marks.up_to(walk.size):
+            walk.check_root(mark)
+        if isinstance(item, Fault):
+            walk.report(item.seq, item.what, item.kind, verdict=item.verdict)
             continue
-        if (signed.size, signed.root) == (row.size, row.root):
-            yield _Mark(signed.size, signed.root, "checkpoint")
+        if isinstance(item, Unread):
+            walk.pass_over(item.seq, item.leaf)
+            leaves.append(item.leaf)
         else:
-            walk.report(None, f"the checkpoint of size {row.size} is not what was signed")
+            walk.take(item)
+            leaves.append(item[9] if isinstance(item[9], bytes) else b"")
+        if len(leaves) == NODE:
+            nodes.take([root_of(leaves)])
+            leaves = []
+        if walk.size % CHUNK == 0:
+            tell(walk.size)
+    for fault in verify_archives.left_behind(connection, live) if live else ():
+        walk.report(fault.seq, fault.what, fault.kind, verdict=fault.verdict)
+    if walk.frontier.size == walk.size == begin:
+        return begin
+    nodes.stop()
+    return end
 
 
-def _check_head(connection: Connection, walk: _Walk) -> None:
+def _join(walk: Walk, piece: Piece, chunk: Chunk, marks: list[Mark]) -> None:
+    by_size: dict[int, list[Mark]] = {}
+    for mark in marks:
+        by_size.setdefault(mark.size, []).append(mark)
+    for mark in by_size.get(piece.start, ()):
+        walk.check_root(mark)
+    walk.join(piece.start, chunk, by_size)
+
+
+def _walked(walk: Walk, rows: Iterable[tuple[Any, ...]], marks: list[Mark]) -> list[Mark]:
+    """Take the rows one by one; the marks that they do not reach."""
+    rest = list(marks)
+    for row in rows:
+        while rest and rest[0].size <= walk.size:
+            walk.check_root(rest.pop(0))
+        walk.take(row)
+    return rest
+
+
+def _go_on(
+    connection: Connection, walk: Walk, marks: _Marks, progress: Progress, total: int
+) -> None:
+    """Take what follows an event that is missing, or what lies beyond the head, one by one."""
+    after = walk.size - 1
+    while rows := straight(connection, _EVENTS, (after, CHUNK)):
+        own = list(marks.up_to(rows[-1][0]))
+        marks.give_back(_walked(walk, rows, own))
+        after = rows[-1][0]
+        progress(min(after + 1, total), total)
+
+
+def _head_size(connection: Connection) -> int:
+    """What the head says, as far as it says anything; `_check_head` reports what is wrong."""
+    row = connection.execute(_HEAD, {"log": LOG}).one_or_none()
+    return row.size if row is not None and isinstance(row.size, int) else 0
+
+
+def _check_head(connection: Connection, walk: Walk) -> None:
     row = connection.execute(_HEAD, {"log": LOG}).one_or_none()
     if row is None:
         if walk.size:
@@ -290,19 +301,9 @@ def _check_head(connection: Connection, walk: _Walk) -> None:
         walk.report(None, "the head of the log cannot be read")
         return
     if head.size < walk.size:
-        walk.report(head.size, f"the head of the log has only {head.size} events")
+        what = f"the head of the log has only {head.size} events"
+        walk.report(head.size, what, "inserted")
         return
-    walk.check_root(_Mark(head.size, head.root(), "head of the log"))
+    walk.check_root(Mark(head.size, head.root(), "head of the log"))
     if row.last_t != walk.last_t:
         walk.report(None, "the time in the head of the log is not that of its newest event")
-
-
-def _rows(connection: Connection, statement: TextClause) -> Iterator[Row[Any]]:
-    """All rows of a statement, in chunks by their first column."""
-    after = -(2**63)
-    while True:
-        rows = connection.execute(statement, {"after": after, "limit": _CHUNK}).all()
-        yield from rows
-        if len(rows) < _CHUNK:
-            return
-        after = rows[-1][0]

@@ -4,7 +4,8 @@
     python3 verify.py PACK.zip|FOLDER --key 'NAME+ID+KEY' [--earlier NOTE ...]
 
 PACK.zip is from `secvault audit export`, FOLDER from `secvault audit tiles` (c2sp.org/tlog-tiles).
-Needs Python 3.9 or newer and nothing else. Keep this file with the key, apart from the log.
+Needs Python 3.9 or newer and nothing else. Keep this file with the key, apart from the log. A
+log whose key was rotated has several: give `--key` for each that you trust.
 
 Checked are the signatures, every entry against its hash, the root over all hashes (RFC 6962), the
 ends of the period by the entries just outside of it, the question against what is shown, and the
@@ -335,7 +336,7 @@ def answers(event: Any, question: Found) -> bool:
 def side(event: Any, question: Found) -> int:
     """Where an event is by its time: -1 before the period, 1 after it, 0 within."""
     time: int = event["t"]
-    return (time >= question.get("until", 2**63)) - (time < question.get("since", 0))
+    return int(time >= question.get("until", 2**63)) - int(time < question.get("since", 0))
 
 
 def is_of(name: str, asked: str, sign: str) -> bool:

@@ -124,6 +124,10 @@ def connect(
     credentials: S3Credentials,
     addressing: Addressing = "path",
     ca_file: Path | None = None,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    read_seconds: float = READ_SECONDS,
+    attempts: int = ATTEMPTS,
 ) -> Any:
     """A client of boto3 for the server of a bucket; see `Repository` for what it takes."""
     import boto3  # noqa: PLC0415 - most commands talk to no bucket
@@ -142,9 +146,9 @@ def connect(
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": styles[addressing]},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=connect_seconds,
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             # Many servers that speak S3 are older than checksums in trailers.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import audit_personal, opening, operations, outcome, show
+from secvault.cli import audit_personal, opening, operations, outcome, progress, show
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
@@ -25,6 +25,7 @@ Moment = Annotated[
 
 # How many problems a person is shown; `--json` has them all.
 _SHOWN_PROBLEMS = 20
+_SHOWN_STOPS = 5
 
 
 @app.command(epilog="Example: secvault audit events --outcome denied --since 2026-11-01")
@@ -107,8 +108,12 @@ def verify(
         ),
     ] = None,
     key: Annotated[
-        str, typer.Option(metavar="VKEY", help="With --copy or --export: the log's public key.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="VKEY",
+            help="With --copy or --export: the log's public key; all of them, the newest first.",
+        ),
+    ] = None,
     earlier: Annotated[
         list[Path] | None,
         typer.Option(metavar="NOTE", help="With --export: an earlier checkpoint, kept elsewhere."),
@@ -117,21 +122,26 @@ def verify(
 ) -> None:
     """Recompute the whole log from its stored bytes and compare it with every checkpoint.
 
+    Also with what was published of it, as far as that can be reached.
+
     With --copy or --export, and --key, no vault is needed: an auditor trusts the key alone. Exit
     code 5 when something was changed or is missing.
     """
+    keys = [each.strip() for each in key or ()]
     if export is not None:
-        _verify_export(export, copy, key, earlier or [], as_json=as_json)
+        _verify_export(export, copy, keys, earlier or [], as_json=as_json)
         return
-    if copy is None and not key:
-        with opening.vault(context) as (service, caller):
-            report = operations.audit_log.verify_log(service, caller)
-    elif copy is not None and key:
+    if copy is None and not keys:
+        with opening.vault(context) as (service, caller), progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_log(service, caller, so_far)
+    elif copy is not None and keys:
         if not copy.is_file():
             raise InvalidInput.at("--copy", f"{copy} is not a file")
-        report = operations.audit_log.verify_copy(
-            f"sqlite:///{copy.absolute()}", operations.note.NoteVerifier.from_vkey(key.strip())
-        )
+        verifiers = [operations.note.NoteVerifier.from_vkey(each) for each in keys]
+        with progress.of_count("verifying") as so_far:
+            report = operations.audit_log.verify_copy(
+                f"sqlite:///{copy.absolute()}", verifiers, so_far
+            )
     else:
         raise InvalidInput.at("--key", "--copy or --export, and --key, go together")
     _print(report, as_json=as_json)
@@ -165,23 +175,40 @@ def keys(context: typer.Context, as_json: show.AsJson = False) -> None:
     with opening.vault(context) as (service, caller):
         public = operations.audit_log.public_keys(service, caller)
     values = {"audit": public.audit, "evidence": public.evidence}
+    rows = [
+        {
+            "number": key.number,
+            "key": key.vkey,
+            "since": show.time(key.since),
+            "until": show.time(key.until),
+            "reason": key.reason,
+        }
+        for key in public.audit_keys
+    ]
     if as_json:
-        show.document(values)
-    else:
-        show.facts(values)
+        show.document({**values, "audit_keys": rows})
+        return
+    show.facts(values)
+    if len(rows) > 1:
+        show.out("keys of the log, the newest first:")
+        for row in rows:
+            until = f", beside its successor until {row['until']}" if row["until"] else ""
+            why = f" (the log was put back: {row['reason']})" if row["reason"] else ""
+            show.out(f"  {row['key']} since {row['since']}{until}{show.cell(why)}")
 
 
 def _verify_export(
-    place: Path, copy: Path | None, key: str, earlier: list[Path], *, as_json: bool
+    place: Path, copy: Path | None, keys: list[str], earlier: list[Path], *, as_json: bool
 ) -> None:
-    if copy is not None or not key:
+    if copy is not None or not keys:
         raise InvalidInput.at("--export", "give --key beside it, and no --copy")
-    operations.note.NoteVerifier.from_vkey(key.strip())
+    for each in keys:
+        operations.note.NoteVerifier.from_vkey(each)
     try:
         notes = [file.read_bytes() for file in earlier]
     except OSError as error:
         raise InvalidInput.at("--earlier", f"{error.filename}: {error.strerror}") from None
-    found = operations.verify_export.verify(place, key.strip(), notes)
+    found = operations.verify_export.verify(place, " ".join(keys), notes)
     whole = found["intact"] and found["complete"]
     if as_json:
         show.document({"ok": whole, **found})
@@ -204,7 +231,8 @@ def _verify_export(
 
 def _print(report: AuditReport, *, as_json: bool) -> None:
     problems = [
-        {"seq": one.seq, "what": one.what, "verdict": one.verdict} for one in report.problems
+        {"seq": one.seq, "what": one.what, "verdict": one.verdict, "kind": one.kind}
+        for one in report.problems
     ]
     if as_json:
         values: dict[str, Any] = {
@@ -215,9 +243,21 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "root": report.root.hex(),
             "checkpoints": report.checkpoints,
             "pending": report.pending,
+            "archived": report.archived,
+            "hashes_only": report.hashes_only,
             "first_bad_seq": report.first_bad_seq,
             "problem_count": report.problem_count,
             "problems": problems,
+            "stops": [
+                {
+                    "start": show.time(stop.start),
+                    "end": show.time(stop.end),
+                    "seq": stop.seq,
+                    "announced": stop.announced,
+                }
+                for stop in report.stops
+            ],
+            "unread": list(report.unread),
         }
         show.document(values)
         return
@@ -229,11 +269,19 @@ def _print(report: AuditReport, *, as_json: bool) -> None:
             "checkpoints checked": report.checkpoints,
             "unchanged": report.intact,
             "nothing missing": report.complete,
+            **({"in archives": report.archived} if report.archived else {}),
+            **({"of these by their hashes only": report.hashes_only} if report.hashes_only else {}),
             **({} if report.ok else {"first bad event": report.first_bad_seq}),
         }
     )
     for problem in problems[:_SHOWN_PROBLEMS]:
         where = "log" if problem["seq"] is None else f"event {problem['seq']}"
-        show.out(f"{where}: {show.cell(problem['what'])}")
+        show.out(f"{where}: {problem['kind']}: {show.cell(problem['what'])}")
+    for stop in report.stops[-_SHOWN_STOPS:]:
+        how = "stopped" if stop.announced else "ended without a word"
+        span = f"{show.time(stop.start)} to {show.time(stop.end)}"
+        show.out(f"no worker ran from {span}: it was {how}")
+    for unread in report.unread:
+        show.talk(f"not compared with the publication {show.cell(unread)}")
     if report.problem_count > _SHOWN_PROBLEMS:
         show.out(f"and {report.problem_count - _SHOWN_PROBLEMS} more; see --json")

@@ -92,8 +92,14 @@ def lift(
 
 
 def _what(hold: Hold) -> str:
-    where = hold.collection or "the person"
-    joined = {"person": " ", "subject": ", all of ", "record": "/", "collection": ", all of it"}
+    where = hold.collection or f"the {hold.kind}"
+    joined = {
+        "person": " ",
+        "subject": ", all of ",
+        "record": "/",
+        "collection": ", all of it",
+        "log": " from ",
+    }
     return f"{where}{joined[str(hold.kind)]}{show.cell(hold.target) if hold.target else ''}"
 
 

@@ -17,11 +17,14 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_archives,
     audit_export,
     audit_personal,
     audit_proofs,
+    audit_publications,
     audit_questions,
     audit_report,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -64,6 +67,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -178,7 +182,13 @@ audit.app.command(
 audit.app.command(
     epilog="Example: secvault audit report --month 2026-10 --language vi --out october.pdf"
 )(audit_report.report)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
+audit.app.command(epilog="Example: secvault audit archive")(audit_archives.archive)
+audit.app.command(epilog="Example: secvault audit archives --json")(audit_archives.archives)
+audit.app.command(
+    epilog="Example: secvault audit hold --since 2025-03-01 --reason 'lawsuit 12/2026'"
+)(audit_archives.hold)
 audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
 audit.app.command(
     epilog="Example: secvault audit ask who-saw --on hr/employees/e-7 --since 2026-11-01"
@@ -190,6 +200,13 @@ audit.app.command(
 )(audit_questions.save)
 audit.app.command("forget-question", epilog="Example: secvault audit forget-question mine")(
     audit_questions.forget
+)
+audit.app.command(epilog="Example: secvault audit publications --json")(
+    audit_publications.publications
+)
+audit.app.command(epilog="Example: secvault audit publish offsite")(audit_publications.publish)
+audit.app.command("rotate-key", epilog="Example: secvault audit rotate-key --overlap-days 30")(
+    audit_publications.rotate_key
 )
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
@@ -274,6 +291,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import canonical, evidence, note
+    from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
@@ -43,11 +43,16 @@ if TYPE_CHECKING:
         attachment_collection,
         attachment_upload,
         attachments,
+        audit_archives,
         audit_export,
+        audit_keys,
         audit_log,
         audit_proofs,
+        audit_publications,
         audit_questions,
         audit_reports,
+        audit_rollback,
+        audit_witnesses,
         authentication,
         backups,
         bootstrap,
@@ -129,6 +134,10 @@ if TYPE_CHECKING:
     from secvault.service.sealing import visit
     from secvault.store import engine, migrate
     from secvault.tabular import writer as export_formats
+    from secvault.witness import answering as witness_answering
+    from secvault.witness import key as witness_key
+    from secvault.witness import logs as witness_logs
+    from secvault.witness import state as witness_state
 
 __all__ = [
     "access_documents",
@@ -139,11 +148,16 @@ __all__ = [
     "attachment_collection",
     "attachment_upload",
     "attachments",
+    "audit_archives",
     "audit_export",
+    "audit_keys",
     "audit_log",
     "audit_proofs",
+    "audit_publications",
     "audit_questions",
     "audit_reports",
+    "audit_rollback",
+    "audit_witnesses",
     "authentication",
     "backups",
     "bootstrap",
@@ -189,6 +203,7 @@ __all__ = [
     "leaf",
     "leaked_tokens",
     "log",
+    "log_policy",
     "matcher",
     "migrate",
     "networks",
@@ -263,6 +278,10 @@ __all__ = [
     "verify_export",
     "visit",
     "vocabulary",
+    "witness_answering",
+    "witness_key",
+    "witness_logs",
+    "witness_state",
     "working",
 ]
 
@@ -298,6 +317,7 @@ _ELSEWHERE = {
     "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
+    "log_policy": "secvault.crypto.log_policy",
     "matcher": "secvault.access.matcher",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
@@ -339,6 +359,10 @@ _ELSEWHERE = {
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",
     "vocabulary": "secvault.access.vocabulary",
+    "witness_answering": "secvault.witness.answering",
+    "witness_key": "secvault.witness.key",
+    "witness_logs": "secvault.witness.logs",
+    "witness_state": "secvault.witness.state",
 }
 
 if not TYPE_CHECKING:

@@ -26,6 +26,7 @@ from secvault.process import leave_no_core
 
 if TYPE_CHECKING:
     from secvault.config import Settings
+    from secvault.service.audit_rollback import Looked
 
 _PROGRAM = (sys.executable, "-m", "secvault.cli")
 _ANSWER_SECONDS = 0.5
@@ -61,10 +62,18 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that answer requests.", min=1, max=64)
     ] = None,
+    accept_rollback: Annotated[
+        str,
+        typer.Option(
+            metavar="REASON",
+            help="Start on an audit log that was put back to an older state, and say why.",
+        ),
+    ] = "",
 ) -> None:
     """Run the service until Ctrl-C: the API, and the worker of schedules, backups and drills.
 
-    A process that dies is started again. Settings come from --config, SECVAULT_* variables and
+    A process that dies is started again. It does not start on an audit log that contradicts what
+    was published of it. Settings come from --config, SECVAULT_* variables and
     these options, which win.
     """
     chosen = {"PORT": port, "ADDRESS": address, "WORKERS": workers}
@@ -78,7 +87,10 @@ def serve(
     # What is checked opens the vault, in a process of its own: this one stays small, and keeps
     # nothing that its children would inherit.
     checked = subprocess.run(
-        (*_PROGRAM, "preflight"), env=environment, stdout=subprocess.PIPE, check=False
+        (*_PROGRAM, "preflight", f"--accept-rollback={accept_rollback}"),
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=False,
     )
     if checked.returncode != 0:
         raise typer.Exit(checked.returncode if checked.returncode > 0 else 1)
@@ -95,18 +107,24 @@ def serve(
     raise typer.Exit(code)
 
 
-def preflight(context: typer.Context) -> None:
+def preflight(context: typer.Context, accept_rollback: str = "") -> None:
     """Check everything that would keep the service from starting; print where it will listen."""
     chosen = opening.settings(context)
     server = chosen.server
     opening.require_vault(chosen)
     kind = operations.opening.check(chosen).kind
+    looked = _continued(chosen, accept_rollback)
     if kind == "file":
         # Its key is at hand: that it opens is known before anything is started.
-        with opening.opened(chosen):
+        with opening.opened(chosen) as service:
             _require_free(server.address, server.port)
+            if looked.contradictions:
+                operations.audit_rollback.accept_here(service, accept_rollback, looked)
     else:
         _require_free(server.address, server.port)
+        if looked.contradictions:
+            # Nothing can be put on record before people have unsealed the vault.
+            operations.audit_rollback.leave(chosen, accept_rollback, looked.contradictions)
     listening = Listening(
         server.address,
         server.port,
@@ -117,6 +135,23 @@ def preflight(context: typer.Context) -> None:
         workers=server.workers,
     )
     show.out(json.dumps(vars(listening)))
+
+
+def _continued(chosen: Settings, accepted: str) -> Looked:
+    """What the log is compared with at a start; without contradictions, unless they are accepted.
+
+    Raises RolledBack.
+    """
+    looked = operations.audit_rollback.look(chosen, os.environ)
+    for unread in looked.unread:
+        show.talk(f"secvault: not compared with the publication {unread}")
+    if not accepted:
+        looked.require_none()
+    elif looked.contradictions:
+        operations.audit_rollback.check_reason(accepted)
+    else:
+        show.talk("secvault: nothing contradicts the audit log; there is no rollback to accept")
+    return looked
 
 
 def web(context: typer.Context) -> None:

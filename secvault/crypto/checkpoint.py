@@ -61,6 +61,17 @@ class Checkpoint:
         raise _malformed()
 
 
+def head_of(text: str) -> Checkpoint:
+    """The tree head that a checkpoint of any log states, whatever extension lines follow it.
+
+    Raises Damaged for text that is no checkpoint.
+    """
+    lines = text.split("\n")
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+        raise _malformed()
+    return Checkpoint.parse("".join(f"{line}\n" for line in lines[:3]))
+
+
 def sign_checkpoint(checkpoint: Checkpoint, *signers: NoteSigner) -> bytes:
     """The checkpoint as a note, with one signature line per signer.
 
@@ -79,6 +90,17 @@ def verify_checkpoint(note: bytes, verifiers: Iterable[NoteVerifier], origin: st
     if checkpoint.origin != origin:
         raise Damaged(f"The checkpoint is of another log than {origin}.")
     return checkpoint
+
+
+def verify_by_name(note: bytes, verifiers: Iterable[NoteVerifier]) -> Checkpoint:
+    """The checkpoint, signed by one of the verifiers that is named as its origin.
+
+    For a log that has had several keys, or origins. Raises Damaged as `verify_checkpoint` does.
+    """
+    known = tuple(verifiers)
+    origin = note.partition(b"\n")[0].decode("utf-8", "replace")
+    named = [each for each in known if each.name == origin]
+    return verify_checkpoint(note, named or known, origin)
 
 
 def _malformed() -> Damaged:

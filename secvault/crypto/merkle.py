@@ -71,6 +71,19 @@ class Frontier:
             size += 1
         return Frontier(size, tuple(stack))
 
+    def join(self, subtree: bytes, leaves: int) -> Frontier:
+        """The frontier after a whole subtree, given by its root.
+
+        leaves: of the subtree; a power of two, of which `size` is a multiple.
+        """
+        if leaves.bit_count() != 1 or self.size % leaves:
+            raise InvalidInput.at("leaves", "must be a power of two that divides the size")
+        stack, top, carry = list(self.stack), subtree, self.size // leaves
+        while carry & 1:
+            top = node_hash(stack.pop(), top)
+            carry >>= 1
+        return Frontier(self.size + leaves, (*stack, top))
+
     def root(self) -> bytes:
         """The root of the tree of `size` leaves."""
         return fold(self.stack)
@@ -95,7 +108,22 @@ class Frontier:
 
 def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     """The root over all these leaf hashes."""
-    return Frontier().extend(leaf_hashes).root()
+    levels = tree_over([*leaf_hashes])
+    return fold([level[-1] for level in reversed(levels) if len(level) & 1])
+
+
+def tree_over(leaf_hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """The hashes of all perfect subtrees that begin at a multiple of their size, smallest first.
+
+    Element `n` of list `k` is over leaves `n * 2**k` to below `(n + 1) * 2**k`.
+    """
+    levels = [list(leaf_hashes)]
+    while len(levels[-1]) > 1:
+        below = iter(levels[-1])
+        levels.append(
+            [sha256(b"\x01" + one + two).digest() for one, two in zip(below, below, strict=False)]
+        )
+    return levels
 
 
 def perfect_subtrees(start: int, end: int) -> list[Range]:

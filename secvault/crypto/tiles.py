@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from secvault.errors import InvalidInput
+from secvault.errors import Damaged, InvalidInput
 
 WIDTH = 256
 """Hashes in a full tile, and entries in a full bundle; the format's tile height of 8."""
@@ -87,3 +87,16 @@ def bundle(entries: Iterable[bytes]) -> bytes:
             raise InvalidInput.at("entry", f"is longer than {LARGEST_ENTRY} bytes")
         parts += [len(entry).to_bytes(2, "big"), entry]
     return b"".join(parts)
+
+
+def entries_of(content: bytes) -> list[bytes]:
+    """The entries of a bundle. Raises Damaged when it is cut off."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(content):
+        start = at + 2
+        at = start + int.from_bytes(content[at:start], "big")
+        if at > len(content) or start > len(content):
+            raise Damaged("the bundle of entries is cut off")
+        found.append(content[start:at])
+    return found

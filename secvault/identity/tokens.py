@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, insert, select, update
@@ -12,7 +13,7 @@ from secvault.crypto import token as token_format
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.crypto.token import MintedToken
-from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from secvault.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, Unavailable
 from secvault.identity import names, service_accounts
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.layers import Layers, layers_of, text_of
@@ -201,7 +202,9 @@ def authenticate(
     if row.uses_left is not None and spend:
         _spend(store, shown.key_id)
     if row.last_used_at is None or now - row.last_used_at >= USED_EVERY:
-        _write_last_used(store, shown.key_id, now, network_of(address))
+        # Who may read the log must be let in also while the database cannot be written.
+        with suppress(Unavailable):
+            _write_last_used(store, shown.key_id, now, network_of(address))
     return Principal(
         subject=f"svc:{row.id}",
         kind="svc",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from secvault.audit.catalogue import Fact
 from secvault.audit.leaf import StoredEvent
+from secvault.notices.log_rules import witness
 from secvault.notices.review_rules import glass, review, reviewed
 from secvault.notices.telling import Rule, Telling
 
@@ -284,6 +285,34 @@ def _report(stored: StoredEvent) -> Telling | None:
     )
 
 
+def _publication(kind: str) -> Rule:
+    def told(stored: StoredEvent) -> Telling | None:
+        place = str(stored.event.detail.get("target", ""))
+        return _of_log(stored, kind, {"who": stored.event.actor.subject, "place": place})
+
+    return told
+
+
+def _log_key(stored: StoredEvent) -> Telling:
+    return _of_log(stored, "log_key_rotated", {"who": stored.event.actor.subject})
+
+
+def _rollback(stored: StoredEvent) -> Telling:
+    detail = stored.event.detail
+    facts: dict[str, str | int] = {
+        "who": stored.event.actor.subject,
+        "number": int(detail.get("size", 0)),
+        "former": int(detail.get("old", 0)),
+    }
+    return _of_log(stored, "log_rolled_back", facts)
+
+
+def _of_log(stored: StoredEvent, kind: str, facts: Mapping[str, str | int]) -> Telling:
+    return Telling(
+        kind, f"{kind}:{stored.id}", administrators=True, auditors=True, facts=dict(facts)
+    )
+
+
 def _acting_person(stored: StoredEvent) -> str:
     actor = stored.event.actor
     return actor.id if actor.kind == "user" else ""
@@ -311,6 +340,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("grant.add", "ok"): _grant,
         ("policy.apply", "ok"): _policy,
         ("audit.report", "ok"): _report,
+        ("audit.publication", "error"): _publication("publication_broken"),
+        ("audit.publication", "ok"): _publication("publication_mended"),
+        ("audit.rotate_key", "ok"): _log_key,
+        ("audit.accept_rollback", "ok"): _rollback,
         ("grant.request", "ok"): _grant,
         ("grant.activate", "ok"): _activated,
         ("grant.warn", "ok"): _ends,
@@ -333,6 +366,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("break_glass.lapse", "ok"): glass("glass_unreviewed"),
         ("break_glass.warn", "ok"): glass("glass_unreviewed"),
         ("break_glass.recover", "ok"): glass("recovery_opened"),
+        ("audit.witness", "ok"): witness,
         ("approval.give", "ok"): _approved,
         ("approval.give_role", "ok"): _approved,
         ("approval.refuse", "ok"): _role_refused,

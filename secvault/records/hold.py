@@ -19,12 +19,13 @@ from secvault.store.tables import legal_hold
 
 
 class HoldKind(StrEnum):
-    """What a hold is on: somebody in every collection, or one thing of a collection."""
+    """What a hold is on: somebody everywhere, one thing of a collection, or the audit log."""
 
     PERSON = "person"
     SUBJECT = "subject"
     RECORD = "record"
     COLLECTION = "collection"
+    LOG = "log"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Held:
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold. collection: empty for a person. target: empty for a collection; a person's number
-    in the form that is compared. Times in micros; the last three None while it is in force.
+    """A hold. collection: empty for a person and for the log. target: empty for a collection; a
+    person's number in the form that is compared; for the log the moment (RFC 3339) from which on
+    its entries stay in the store. Times in micros; the last three None while it is in force.
     """
 
     id: str
@@ -58,6 +60,8 @@ class Hold:
         """Whether this record must stay because of it, while it is in force."""
         if self.kind is HoldKind.PERSON:
             return self.target in (held.person, compared(held.subject))
+        if self.kind is HoldKind.LOG:
+            return False
         if self.collection != held.collection:
             return False
         if self.kind is HoldKind.COLLECTION:
@@ -127,8 +131,8 @@ def holds_on_person(connection: Connection, number: str) -> tuple[Hold, ...]:
 
 def check_target(kind: HoldKind, collection: str, target: str) -> None:
     """Return when the words fit the kind. Raises InvalidInput."""
-    if (kind is HoldKind.PERSON) == bool(collection):
-        mend = "a person is held in all collections" if collection else "name the collection"
+    if (kind in (HoldKind.PERSON, HoldKind.LOG)) == bool(collection):
+        mend = f"a {kind} is held in all collections" if collection else "name the collection"
         raise InvalidInput.at("collection", mend)
     if (kind is HoldKind.COLLECTION) == bool(target):
         mend = "a collection is held as a whole" if target else "name whom or what is held"

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 import uuid_utils
 
 from secvault.access import Decision
-from secvault.audit import checkpoints, nodes, query
+from secvault.audit import nodes, query
+from secvault.audit.cosignatures import published_note
 from secvault.audit.formats import ExportFacts, format_named
 from secvault.audit.package import Contents, Package, Table
 from secvault.audit.pseudonyms import pseudonyms
@@ -29,6 +30,7 @@ from secvault.crypto.checkpoint import Checkpoint
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import Cancelled, InvalidInput, SecvaultError
 from secvault.service.audit_reports import FORMATS, WantedReport, make_report
+from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -202,7 +204,7 @@ def _package(
     service.audit.drain()
     signing, store, question = service.signing, service.store, wanted.question
     log = signing.audit
-    signed = checkpoints.sign_head(store, service.clock, log, origin=log.name)
+    signed = sign_now(service)
     nodes.keep_nodes(store)
     with store.read() as connection:
         span = span_of(connection, question, signed.size)
@@ -214,7 +216,7 @@ def _package(
         question=question,
         span=span,
         checkpoint=Checkpoint(log.name, signed.size, signed.root),
-        note=signed.note,
+        note=published_note(store, signed),
         keys=tuple(each.vkey for each in signing.verifiers),
         tables={f"events{format_named(name).suffix}": _table(name, facts) for name in formats},
         facts=_facts(service, caller, at),

@@ -15,23 +15,25 @@ from types import MappingProxyType
 from sqlalchemy import Connection, func, select
 
 from secvault.access.vocabulary import DEPARTMENTS
-from secvault.audit import checkpoints
+from secvault.audit.checkpoints import newest_checkpoint
 from secvault.audit.question import Question
 from secvault.audit.questions.saved import Asked
 from secvault.audit.range_file import span_of
 from secvault.audit.reports.controls import controls
-from secvault.audit.reports.document import Contents, Named, Outside, WorkingHours, document
+from secvault.audit.reports.document import Contents, Named, WorkingHours, document
 from secvault.audit.reports.pdf import report_pdf
 from secvault.audit.reports.period import Period, month_of
 from secvault.audit.reports.table import Sources, make_tables
 from secvault.audit.reports.words import words
 from secvault.audit.reports.workbook import report_xlsx
-from secvault.audit.verify import verify
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.service.audit_idle import idle_rows
+from secvault.service.audit_log import checked
+from secvault.service.audit_outside import outside_of
 from secvault.service.audit_personal import networks_for
 from secvault.service.circumstances import after_hours
+from secvault.service.log_signing import sign_now
 from secvault.service.reviews import population
 from secvault.service.reviews.population import Register
 from secvault.service.service import Service
@@ -148,15 +150,11 @@ def _file(
 
 
 def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Period) -> Contents:
-    service.audit.drain()
-    settings, store, signer = service.settings, service.store, service.signing.audit
+    settings, store = service.settings, service.store
     hours = after_hours(settings)
-    checked = verify(store, [signer.verifier()], origin=signer.name)
-    signed = (
-        checkpoints.sign_head(store, service.clock, signer, origin=signer.name)
-        if checked.intact
-        else checkpoints.newest_checkpoint(store)
-    )
+    found = checked(service)
+    # What contradicts itself is not signed; the newest checkpoint that there is tells how far it was.
+    signed = sign_now(service) if found.intact else newest_checkpoint(store)
     asked = Asked(department=wanted.department, since=period.since, until=period.until, hours=hours)
     with store.read() as connection:
         idle = idle_rows(service, connection, None)
@@ -164,31 +162,27 @@ def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Pe
         named = _named(service, caller, everybody) if wanted.names else None
         held = len(everybody.people) + len(everybody.systems) + _tokens(connection)
         question = Question(since=period.since, until=period.until)
-        span = span_of(connection, question, checked.size)
+        span = span_of(connection, question, found.size)
     sources = Sources(store, asked, idle, held, partial(networks_for, service, caller))
     tables, totals = make_tables(sources)
     return Contents(
         organisation=settings.organisation,
         vault=service.keyring.vault_id,
-        origin=signer.name,
+        origin=service.signing.audit.name,
         period=period,
         department=wanted.department,
         hours=_working_hours(service),
         made_at=service.clock.micros(),
         made_by=caller.principal.subject,
         named=named,
-        checked=checked,
+        checked=found,
         checkpoint=signed,
         entries=(span.first, span.after),
         tables=tables,
         totals=totals,
-        outside=_outside(service),
+        outside=outside_of(service),
         controls=controls(),
     )
-
-
-def _outside(_service: Service) -> tuple[Outside, ...]:
-    return ()
 
 
 def _working_hours(service: Service) -> WorkingHours:

@@ -36,8 +36,14 @@ class _RestoredProofs:
     service: Service
 
     def audit_log(self, restored: Store) -> str:
-        signer = self.service.signing.audit
-        report = verify_audit(restored, [signer.verifier()], origin=signer.name)
+        known = self.service.signing.audit_verifiers
+        origin = known[0].name
+        report = verify_audit(
+            restored,
+            [each for each in known if each.name == origin],
+            origin=origin,
+            former=[each for each in known if each.name != origin],
+        )
         if not report.ok:
             raise Damaged(f"the restored audit log is damaged: {report.problems[0].what}")
         return f"{report.size} entries, whole"

@@ -17,6 +17,7 @@ from secvault.access import Policy
 from secvault.access.bundle import read_folder
 from secvault.access.in_force import InForce
 from secvault.access.publication import latest_version
+from secvault.audit.entries import reaching
 from secvault.audit.event import Event
 from secvault.audit.journals import Journals
 from secvault.audit.log import AuditLog
@@ -52,6 +53,7 @@ from secvault.keyring.seals.seal import Wrapped
 from secvault.service.approval import Approvals
 from secvault.service.approvals import Approvers, ByPolicy
 from secvault.service.attachment_place import attachment_storage, local_folder
+from secvault.service.audit_archives import archives_for
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.collections_at_hand import make_room
 from secvault.service.federation import provider_settings
@@ -159,13 +161,15 @@ def opened(
         way = access or root_access(settings, store, random)
         keyring = Keyring(store, clock, root or way.root(), random, way.root)
         closing.callback(keyring.roots.close)
+        archives = archives_for(settings, keyring, environment)
+        store = reaching(store, archives)
         node = f"{_host()}:{program}:{random(6).hex()}"
         audit = AuditLog(
             store,
             clock,
             node=node,
             wait_seconds=settings.audit.wait_seconds,
-            journals=_journals(store, clock),
+            journals=_journals(store, clock, reserve=program == "web"),
             keys=SubjectKeys(store, clock, keyring.internal(PERSONAL), random),
         )
         closing.callback(audit.close)
@@ -193,11 +197,12 @@ def opened(
             policy=policy,
             approvers=approvers,
             entrance=_entrance(settings, clock, store, keyring, hashing, slots, random),
-            signing=signing_keys(keyring, settings.organisation),
+            signing=signing_keys(keyring, settings.organisation, store, clock),
             backups=_backups(settings, clock, store, keyring, audit, node, environment, random),
             spine=Spine(store, clock, policy, audit, asked, surroundings(settings)),
             root_access=way,
             attachments=attachment_storage(settings, environment),
+            archives=archives,
             providers=_providers(settings, clock, random),
         )
         audit.record(_lifecycle("audit.started", program))
@@ -256,12 +261,12 @@ def _providers(settings: Settings, clock: Clock, random: Random) -> Mapping[str,
     return {name: Provider(provider_settings(settings, name), clock, random) for name in declared}
 
 
-def _journals(store: Store, clock: Clock) -> Journals | None:
+def _journals(store: Store, clock: Clock, *, reserve: bool) -> Journals | None:
     """Where all processes of a vault are on one machine, as with SQLite, a file of each will do."""
     if store.dialect != "sqlite":
         return None
     database = Path(str(store.writer.url.database))
-    return Journals(database.with_name(f"{database.name}-audit"), clock)
+    return Journals(database.with_name(f"{database.name}-audit"), clock, reserve=reserve)
 
 
 def _lifecycle(kind: str, program: str) -> Event:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from secvault.audit import publication
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
+from secvault.service import audit_witnesses
 from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
@@ -27,6 +29,11 @@ class Readiness:
     """Whether no notice was given up of late. Requests can be served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
+    witnesses: bool = True
+    """Whether every witness co-signs the audit log, or failed only for moments."""
+
+    publications: bool = True
+    """Whether no publication of the audit log is broken, as people were told."""
 
     @property
     def ready(self) -> bool:
@@ -51,6 +58,8 @@ def check(service: Service) -> Readiness:
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
         policy_files=database and _files_in_force(service),
+        publications=database and _published(service),
+        witnesses=database and _witnesses_cosign(service),
     )
 
 
@@ -58,6 +67,23 @@ def _files_in_force(service: Service) -> bool:
     try:
         with service.store.read() as connection:
             return look_at_folder(service.settings, connection).same
+    except SecvaultError:
+        return False
+
+
+def _published(service: Service) -> bool:
+    names = service.settings.audit.published
+    try:
+        with service.store.read() as connection:
+            states = [publication.state_of(connection, name) for name in names]
+    except SecvaultError:
+        return False
+    return not any(state.told_at for state in states)
+
+
+def _witnesses_cosign(service: Service) -> bool:
+    try:
+        return audit_witnesses.all_cosign(service)
     except SecvaultError:
         return False
 

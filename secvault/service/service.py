@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from secvault.access import Policy
 from secvault.access.authzen import Names
 from secvault.access.separation import Separation
+from secvault.audit.archives import Archives
 from secvault.audit.log import AuditLog
 from secvault.backup.engine import BackupEngine
 from secvault.clock import Clock
@@ -47,6 +48,7 @@ class Service:
     spine: Spine
     root_access: RootAccess
     attachments: Storage
+    archives: Archives
     providers: Mapping[str, Provider] = field(default_factory=dict)
 
     @property

@@ -22,6 +22,7 @@ from secvault.service import (
     notice_delivery,
     separation_review,
 )
+from secvault.service.audit_archives import archive_log
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.record_imports.requests import IMPORT
@@ -36,13 +37,15 @@ from secvault.store import tables
 BACKUP = "backup"
 DRILL = "drill"
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
+ARCHIVING = "audit-archiving"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 """Who breaks a rule of separation by now, also by what only time has brought."""
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
     """When plans are backed up and drilled, access is reviewed, conflicts are looked for, what has
-    been kept for long enough is listed, and the log is reported on.
+    been kept for long enough is listed, old entries of the log move to archives, and the log is
+    reported on.
     """
     plans = (
         Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
@@ -65,7 +68,13 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
         if report.schedule
         else ()
     )
-    return (*plans, *reviews, NIGHTLY, *proposals, *reports)
+    old = service.settings.audit.retention
+    archiving = (
+        (Schedule(ARCHIVING, "old-entries", old.schedule, old.time_zone, old.missed),)
+        if old.place and old.schedule
+        else ()
+    )
+    return (*plans, *reviews, NIGHTLY, *proposals, *archiving, *reports)
 
 
 def workflows(service: Service) -> tuple[Workflow, ...]:
@@ -92,6 +101,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(SEPARATION, (Step("find", _in(service, _find_conflicts), retries=2, wait=30.0),)),
         Workflow(PROPOSAL, (Step("propose", _in(service, _propose_retention), retries=2),)),
         Workflow(RETENTION, (Step("erase", _in(service, _retain_records), retries=6, wait=5.0),)),
+        # Tried again for about an hour in all: what was archived so far stays so.
+        Workflow(ARCHIVING, (Step("archive", _in(service, _archive_log), retries=7, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
     )
@@ -210,6 +221,11 @@ def _migrate(service: Service, context: JobContext) -> JsonValue:
         service, _jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
+
+
+def _archive_log(service: Service, context: JobContext) -> JsonValue:
+    done = archive_log(service, _jobs_caller(), stopped=context.cancel.is_set)
+    return {"archives": len(done.archives), "entries": done.entries}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:

@@ -12,18 +12,21 @@ from types import FrameType
 import structlog
 
 from secvault.access import last_use
-from secvault.audit import checkpoints, nodes
+from secvault.audit import nodes
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import notice_delivery, opening
+from secvault.service import audit_witnesses, notice_delivery, opening
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
+from secvault.service.audit_publications import Publisher
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
+from secvault.service.heartbeats import beat
 from secvault.service.key_rotation import Told, rotate_due_keys
+from secvault.service.log_signing import sign_now
 from secvault.service.policies.first import look_at_folder
 from secvault.service.record_imports.requests import forget_stale
 from secvault.service.reviews import lapsing
@@ -133,6 +136,8 @@ def _work_with(
     access = BySealer(SealerClient(settings.data_folder))
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
+        # A key that is none is told before anything relies on it.
+        audit_witnesses.witnesses_of(settings)
         _warn_of_quorum(service, log.warning)
         _warn_of_files(service, log.warning)
         worker = Worker(
@@ -189,6 +194,8 @@ def _watch(
     clock = service.clock
     due = rotation = hourly = clock.monotonic()
     told = Told()
+    publisher = Publisher(service)
+    alive = clock.monotonic() + service.settings.audit.heartbeat_seconds
     while not _waited(turns):
         failure = worker.failure()
         if failure is not None:
@@ -196,6 +203,10 @@ def _watch(
         if clock.monotonic() >= due:
             due = clock.monotonic() + service.settings.audit.checkpoint_seconds
             _checkpoint(service, log)
+        if clock.monotonic() >= alive:
+            alive = clock.monotonic() + service.settings.audit.heartbeat_seconds
+            _guarded(log, "audit.heartbeat_failed", lambda: beat(service))
+        _guarded(log, "audit.publishing_failed", lambda: publisher.turn(turns.over))
         if clock.monotonic() >= rotation:
             rotation = clock.monotonic() + ROTATION_SECONDS
             _rotate(service, told, log)
@@ -262,9 +273,9 @@ def _place(data: Path) -> Place:
 
 def _checkpoint(service: Service, log: Callable[..., object]) -> None:
     try:
-        signer = service.signing.audit
-        checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+        sign_now(service)
         nodes.keep_nodes(service.store)
+        audit_witnesses.have_head_cosigned(service)
     except SecvaultError as error:
         # The next turn tries again; a log that does not match its last checkpoint stays unsigned.
         log("audit.checkpoint_failed", code=error.code, detail=error.detail)

@@ -49,6 +49,8 @@ _MEND = "store.url: give sqlite:////absolute/path.db or postgresql://user@host/d
 _BROKEN = frozenset({"XX001", "XX002"})
 # A standby or a reading connection that is asked to write; no right to a table.
 _BARRED = frozenset({"25006", "42501"})
+_READ_ONLY = frozenset({"25006"})
+_FULL = "53100"
 
 
 @dataclass(frozen=True)
@@ -306,11 +308,31 @@ def _named(error: DBAPIError) -> Exception:
     if reason.startswith("Could not decode to UTF-8"):
         # The rest of the reason is the value.
         return _unreadable()
+    mend = _mend_of(error.orig, state)
+    if mend:
+        return Unavailable(mend)
     if isinstance(error, OperationalError | InterfaceError) or state in _BARRED:
         return Unavailable(f"the database did not answer: {reason}")
     if error.statement is None:
         return ConfigurationError(f"store.url: the database cannot be opened: {reason}")
     return error
+
+
+def _mend_of(fault: object, state: str | None) -> str:
+    """What to do where the database's own words do not say it."""
+    code = getattr(fault, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary == sqlite3.SQLITE_FULL or state == _FULL:
+        return (
+            "the disk of the database is full; make room on it. Nothing that was answered is lost, "
+            "and the service goes on by itself"
+        )
+    if primary == sqlite3.SQLITE_READONLY or state in _READ_ONLY:
+        return (
+            "the database cannot be written: its disk or server is read-only; have it writable "
+            "again. Nothing that was answered is lost, and the service goes on by itself"
+        )
+    return ""
 
 
 def _unreadable() -> Damaged:

@@ -135,7 +135,7 @@ MAY = {
     | REVIEWS
     | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
-    | {"policy.read"},
+    | {"policy.read", "audit.publish", "audit.rotate_key"},
     "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse", "policy.read"},
     "it.break_glass_holder": EVERYBODY,
     "it.break_glass": EVERYBODY
@@ -196,9 +196,12 @@ LOCAL_MAY = {
     | GLASS
     | ERASING_LOOKED_AT
     | {"break_glass.recover"}
+    | {"audit.read", "audit.verify", "audit.archive", "config.read", "vault.status"}
+    | {"collection.read"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
+    | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore"})
@@ -218,6 +221,8 @@ LOCAL_MAY = {
         "schema.migrate",
         "audit.read",
         "audit.verify",
+        "audit.archive",
+        "audit.witness",
         "vault.status",
     },
 }

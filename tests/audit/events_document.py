@@ -6,8 +6,11 @@ python -m tests.audit.events_document    # prints them, to be put into the docum
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from secvault.audit.catalogue import DIGEST, FACTS, FLAG, ID, KINDS, NAMES, NUMBER, WORD, FactType
+
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/audit-events.md"
 
 _FORMS: tuple[tuple[FactType, str], ...] = (
     (ID, "id"),
@@ -39,4 +42,6 @@ def _kinds() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(tables())
+    before, first, _ = DOCUMENT.read_text("utf-8").partition("| fact | form |")
+    assert first, "the document has no table of facts any more"
+    DOCUMENT.write_text(f"{before}{tables()}\n", "utf-8")

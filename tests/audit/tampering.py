@@ -21,6 +21,7 @@ GUARDS = {
     ),
     "postgresql": (
         "DROP TRIGGER IF EXISTS audit_event_append_only ON audit_event",
+        "DROP TRIGGER IF EXISTS audit_event_only_archived ON audit_event",
         "DROP TRIGGER IF EXISTS audit_event_no_truncate ON audit_event",
     ),
 }

@@ -1,20 +1,27 @@
-"""Several processes write to one log, and are killed while they do."""
+"""Several processes write to one log, and are killed while they do.
+
+SVTEST_KILLS: how many are killed, at random moments, while four of them write.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import pytest
 from sqlalchemy import select
 
 from secvault.audit import AuditLog
 from secvault.audit.event import Personal
+from secvault.audit.journals import Journals
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.personal import Kept, read_personal
 from secvault.audit.personal_keys import SubjectKeys
@@ -27,6 +34,9 @@ from tests.audit.writing_process import WRAPPING
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 FOR_EVER = 1_000_000
+KILLS = int(os.environ.get("SVTEST_KILLS", "8"))
+AT_ONCE = 4
+MODES = ("record", "change", "keep")
 
 
 @contextmanager
@@ -152,3 +162,74 @@ def test_processes_that_are_killed_do_not_disturb_those_that_live(
     assert len(requests) == len(set(requests))
     assert {*killed, *lived} <= set(requests)
     assert len(lived) == 500
+
+
+@dataclass
+class _Running:
+    """A writer, and what it has acknowledged: read beside it, so that it waits for no reader."""
+
+    process: subprocess.Popen[bytes]
+    acknowledged: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.endswith(b"\n"):
+                self.acknowledged.append(line.decode().strip())
+
+    def kill(self) -> list[str]:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        return self.acknowledged
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_kills_at_random_moments_leave_each_acknowledged_event_in_the_log_once(
+    any_url: str, any_store: Store
+) -> None:
+    random = Random(int(os.environ.get("SVTEST_SEED", "1")))
+    modes = ["record", "change"] if any_store.dialect == "postgresql" else [*MODES]
+    acknowledged: list[str] = []
+    with ExitStack() as stack:
+
+        def start(number: int) -> _Running:
+            mode = random.choice(modes)
+            return _Running(
+                stack.enter_context(_writer(any_url, mode, f"{mode}{number}", FOR_EVER))
+            )
+
+        running = [start(number) for number in range(AT_ONCE)]
+        for number in range(AT_ONCE, AT_ONCE + KILLS):
+            victim = random.choice(running)
+            _wait_until(lambda: all(each.acknowledged for each in running))
+            time.sleep(random.uniform(0, 0.3))
+            acknowledged += victim.kill()
+            running.remove(victim)
+            running.append(start(number))
+        for each in running:
+            acknowledged += each.kill()
+    folder = Path(f"{any_store.writer.url.database}-audit")
+    journals = Journals(folder, system_clock()) if any_store.dialect == "sqlite" else None
+    log = AuditLog(any_store, system_clock(), node="after", journals=journals)
+    log.drain()
+    log.close()
+    requests = _check(any_store)
+    assert len(requests) == len(set(requests))
+    assert set(acknowledged) <= set(requests)
+    assert len(acknowledged) >= KILLS
+    with any_store.read() as connection:
+        changed = {row.id for row in connection.execute(select(schedule.c.id))}
+    assert changed == {name for name in requests if name.startswith("change")}
+
+
+def _wait_until(fulfilled: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not fulfilled():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

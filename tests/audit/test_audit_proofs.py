@@ -149,7 +149,7 @@ def test_a_text_that_is_no_proof_is_said_so(text: str) -> None:
 
 def exported(filled: Filled, signer: NoteSigner, folder: Path) -> Path:
     store, _, late = filled
-    export(store, late, folder, signer.verifier())
+    export(store, late, folder, [signer.verifier()])
     return folder
 
 
@@ -198,13 +198,13 @@ def test_an_export_is_completed_when_the_log_has_grown(
 ) -> None:
     store, early, late = filled
     folder = tmp_path / "log"
-    export(store, early, folder, signer.verifier())
+    export(store, early, folder, [signer.verifier()])
     first = (folder / Tile(None, 0).path).stat().st_mtime_ns
-    export(store, late, folder, signer.verifier())
+    export(store, late, folder, [signer.verifier()])
     assert (folder / Tile(None, 0).path).stat().st_mtime_ns == first
     assert verdict(folder, signer, early)["intact"]
     with pytest.raises(InvalidInput, match="later export"):
-        export(store, early, folder, signer.verifier())
+        export(store, early, folder, [signer.verifier()])
 
 
 def test_an_export_spoils_no_folder_that_holds_something_else(
@@ -213,14 +213,14 @@ def test_an_export_spoils_no_folder_that_holds_something_else(
     store, _, late = filled
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(InvalidInput):
-        export(store, late, tmp_path, signer.verifier())
+        export(store, late, tmp_path, [signer.verifier()])
     other = NoteSigner("other.example.com/audit", Secret(bytes(32)))
     exported(filled, signer, tmp_path / "log")
     with pytest.raises(InvalidInput, match="another log"):
-        export(store, late, tmp_path / "log", other.verifier())
+        export(store, late, tmp_path / "log", [other.verifier()])
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput):
-        export(store, late, tmp_path / "file", signer.verifier())
+        export(store, late, tmp_path / "file", [signer.verifier()])
 
 
 def test_any_change_of_any_file_of_an_export_is_noticed(
@@ -259,7 +259,7 @@ def test_a_log_rewritten_with_its_own_key_contradicts_the_earlier_checkpoint(
     leaves = leaves_of(store)
     note = sign_checkpoint(Checkpoint(ORIGIN, EVENTS, root_of(leaves)), signer)
     folder = tmp_path / "log"
-    export(store, StoredCheckpoint(EVENTS, root_of(leaves), note, 0), folder, signer.verifier())
+    export(store, StoredCheckpoint(EVENTS, root_of(leaves), note, 0), folder, [signer.verifier()])
     assert verdict(folder, signer)["intact"]
     assert not verdict(folder, signer, early)["intact"]
 
@@ -268,7 +268,7 @@ def test_a_log_that_was_cut_contradicts_a_later_checkpoint(
     filled: Filled, signer: NoteSigner, tmp_path: Path
 ) -> None:
     store, early, late = filled
-    export(store, early, tmp_path / "log", signer.verifier())
+    export(store, early, tmp_path / "log", [signer.verifier()])
     found = verdict(tmp_path / "log", signer, late)
     assert not found["intact"]
     assert "removed" in found["problems"][0]

@@ -20,7 +20,7 @@ from secvault.audit.journals import Journals
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import page
 from secvault.audit.verify import verify
-from secvault.clock import system_clock
+from secvault.clock import Clock, system_clock
 from secvault.errors import AuditUnavailable
 from secvault.store import Store
 
@@ -345,3 +345,33 @@ def test_rows_of_journals_that_are_gone_are_forgotten(
     _log(sqlite_store, folder).close()
     with sqlite_store.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM audit_journal")).scalar_one() == 0
+
+
+def test_what_the_reserve_keeps_enters_the_log_once_when_it_can_be_written(
+    sqlite_store: Store, stepping: Clock, reading: Reading, tmp_path: Path
+) -> None:
+    journals = Journals(tmp_path / "audit", stepping, reserve=True)
+    log = AuditLog(sqlite_store, stepping, node="node-1", journals=journals)
+    log.drain()
+    with sqlite_store.aside() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        (allowed,) = connection.exec_driver_sql("PRAGMA max_page_count").one()
+    kept = 0
+    for number in range(200):
+        try:
+            kept += log.record(reading(number), reserve=True) == -1
+        except AuditUnavailable as error:
+            raise AssertionError(f"{number} was refused") from error
+        if kept:
+            break
+    assert kept == 1
+    with pytest.raises(AuditUnavailable, match="make room"):
+        log.record(reading(500))
+    with sqlite_store.aside() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {allowed * 100}")
+    log.drain()
+    log.close()
+    requests = [event.event.request for event in page(sqlite_store, limit=500).events]
+    assert requests.count(f"r-{number}") == 1
+    assert "r-500" not in requests
+    assert verify(sqlite_store, (), origin="any").ok

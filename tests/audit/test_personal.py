@@ -261,6 +261,18 @@ def change_text(store: Store) -> None:
         )
 
 
+def change_type(store: Store) -> None:
+    """SQLite stores a value of any type."""
+    if store.dialect == "sqlite":
+        event_id = every(store)[0].id
+        with store.write() as connection:
+            connection.exec_driver_sql(
+                "UPDATE audit_personal SET envelope = 'text' WHERE event = ?", (event_id,)
+            )
+    else:
+        change_text(store)
+
+
 def remove_text(store: Store) -> None:
     last = every(store)[-1].id
     with store.write() as connection:
@@ -277,6 +289,7 @@ def change_key(store: Store) -> None:
     [
         (change_text, 1),
         (swap, 1),
+        (change_type, 1),
         (remove_text, 1),
         (change_key, 3),
     ],

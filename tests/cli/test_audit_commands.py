@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from secvault.crypto.cosignature import WitnessSigner
+from secvault.crypto.note import take_apart
+from secvault.crypto.secret import Secret
 from tests.cli.program import Program
 
 
@@ -166,6 +169,55 @@ def test_the_log_is_exported_as_tiles_and_verified_without_the_vault(
     assert elsewhere(*check, "--copy", "x").code == 2
 
 
+def test_one_event_is_shown_and_of_the_operator_the_network_alone(vault: Program) -> None:
+    vault.ok("audit", "keys")
+    (newest,) = vault.ok(
+        "audit", "events", "--kind", "audit.verify", "--limit", "1", "--json"
+    ).json["events"]
+    assert newest["actor"] == "local:operator"
+    assert newest["personal"] == {
+        "state": "masked",
+        "address": "",
+        "agent": "",
+        "name": "",
+        "reason": "",
+    }
+    one = vault.ok("audit", "event", str(newest["seq"]), "--json").json
+    assert one == newest
+    said = vault.ok("audit", "event", str(newest["seq"])).out
+    assert re.search(r"^kind +audit\.verify$", said, re.M)
+    missing = vault("audit", "event", "99999")
+    assert (missing.code, "no event 99999" in missing.err) == (1, True)
+
+
+def test_what_is_erased_from_the_log_is_named_by_who_acted(vault: Program) -> None:
+    wrong = vault("records", "erase", "--actor", "svc:pay", "--reason", "left", "--yes")
+    assert wrong.code == 2
+    both = vault("records", "erase", "nv-1", "--actor", "user:x", "--reason", "left", "--yes")
+    assert (both.code, "--actor" in both.err) == (2, True)
+
+
+def test_archiving_says_what_to_set_and_what_it_did(vault: Program, tmp_path: Path) -> None:
+    said = vault("audit", "archive")
+    assert said.code != 0
+    assert "audit.retention.place" in said.err
+    assert "all are in the store" in vault.ok("audit", "archives").err
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    placed = vault.with_(SECVAULT_AUDIT__RETENTION__PLACE=str(folder))
+    assert "nothing is old enough" in placed.ok("audit", "archive").out
+    assert placed.ok("audit", "archives", "--json").json == {"archives": [], "live_from": 0}
+
+
+def test_less_than_a_year_in_the_store_takes_a_reason(vault: Program) -> None:
+    short = vault.with_(SECVAULT_AUDIT__RETENTION__MONTHS="6")
+    said = short("audit", "archives")
+    assert said.code == 2
+    assert "shorter_because" in said.err
+    reasoned = short.with_(SECVAULT_AUDIT__RETENTION__SHORTER_BECAUSE="a test system")
+    reasoned.ok("audit", "archives")
+
+
 def test_a_period_is_exported_and_verified_without_the_vault(
     vault: Program, tmp_path: Path
 ) -> None:
@@ -216,3 +268,44 @@ def test_a_stretch_of_the_log_is_proven_whole(vault: Program) -> None:
     assert "no others there" in vault.ok("audit", "range", "1", "4").out
     assert vault("audit", "range", "4", "4").code == 2
     assert vault("audit", "range", "1", "999999").code == 2
+
+
+def test_a_proof_is_checked_by_a_policy_that_names_the_log_and_a_quorum(
+    vault: Program, tmp_path: Path
+) -> None:
+    proof, policy = tmp_path / "event.json", tmp_path / "policy.txt"
+    vault.ok("audit", "prove", "1", "--out", str(proof))
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    policy.write_text(f"log {key}\nquorum none\n")
+    checked = vault.ok("audit", "check", str(proof), "--policy", str(policy), "--json").json
+    assert (checked["seq"], checked["cosigned"]) == (1, {})
+    signer = WitnessSigner("witness.example.com", Secret(bytes(32)))
+    policy.write_text(f"log {key}\nwitness w {signer.verifier().vkey}\nquorum w\n")
+    few = vault("audit", "check", str(proof), "--policy", str(policy))
+    assert (few.code, "too few" in few.err) == (5, True)
+    document = json.loads(proof.read_text())
+    note = document["proof"].partition("\n\n")[2].encode()
+    line = signer.cosign(take_apart(note)[0], 1_790_000_000).format()
+    proof.write_text(json.dumps({**document, "proof": document["proof"] + line}))
+    cosigned = vault.ok("audit", "check", str(proof), "--policy", str(policy))
+    assert "co-signed by w" in cosigned.out
+    assert vault("audit", "check", str(proof), "--key", key).code == 0
+    both = vault("audit", "check", str(proof), "--key", key, "--policy", str(policy))
+    assert (both.code, vault("audit", "check", str(proof)).code) == (2, 2)
+    policy.write_text("quorum w\n")
+    wrong = vault("audit", "check", str(proof), "--policy", str(policy))
+    assert (wrong.code, "policy line 1" in wrong.err) == (2, True)
+
+
+def test_declared_witnesses_are_shown_before_they_were_asked(vault: Program) -> None:
+    assert "No witness is declared" in vault.ok("audit", "witnesses").err
+    vkey = WitnessSigner("witness.example.com", Secret(bytes(32))).verifier().vkey
+    declared = vault.with_(
+        SECVAULT_AUDIT__WITNESSES__HCM__URL="https://witness.example.com/",
+        SECVAULT_AUDIT__WITNESSES__HCM__VKEY=vkey,
+    )
+    (one,) = declared.ok("audit", "witnesses", "--json").json["witnesses"]
+    assert (one["name"], one["url"], one["size"]) == ("hcm", "https://witness.example.com", 0)
+    plain = declared.with_(SECVAULT_AUDIT__WITNESSES__HCM__URL="http://witness.example.com")
+    refused = plain("audit", "witnesses")
+    assert (refused.code, "https" in refused.err) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -79,3 +80,37 @@ def test_a_sealed_vault_is_refused_early_with_4(vault: Program) -> None:
     said = vault.in_a_process()("serve", "--port", str(free_port()))
     assert said.code == 4
     assert "sealed" in said.err
+
+
+def test_a_log_that_was_put_back_is_not_served_until_somebody_says_why(
+    vault: Program, tmp_path: Path
+) -> None:
+    place = tmp_path / "published"
+    place.mkdir()
+    shown = vault.with_(SECVAULT_AUDIT__PUBLICATIONS__SECOND__LOCATION=str(place))
+    copy = tmp_path / "copy.db"
+    shutil.copy(vault.data / "secvault.db", copy)
+    assert "events are published" in shown.ok("audit", "publish").err
+    assert shown.ok("audit", "publications", "--json").json["publications"][0]["fault"] == ""
+    for file in vault.data.glob("secvault.db*"):
+        if file.is_file():
+            file.unlink()
+    shutil.copy(copy, vault.data / "secvault.db")
+
+    said = shown.in_a_process()("serve", "--port", str(free_port()))
+    assert said.code == 5
+    assert "the publication second" in said.err
+    assert "--accept-rollback" in said.err
+    said = shown.in_a_process()("audit", "publish", "second")
+    assert said.code == 5
+    assert shown.in_a_process()("preflight", "--accept-rollback", " ").code == 2
+    assert shown("audit", "verify").code == 5
+
+    shown.in_a_process().ok("preflight", "--accept-rollback", "restored on purpose")
+    shown.in_a_process().ok("preflight")
+    keys = shown.ok("audit", "keys", "--json").json["audit_keys"]
+    assert [key["reason"] for key in keys] == ["restored on purpose", ""]
+    shown.ok("audit", "publish")
+    assert "restored on purpose" in shown.ok("audit", "keys").out
+    assert shown.ok("audit", "verify", "--json").json["unread"] == []
+    assert sorted(each.name for each in (place.glob("*/audit/*"))) != []

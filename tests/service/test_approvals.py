@@ -17,7 +17,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import ApprovalRequired
 from secvault.jobs import JobContext, Place, Step, Worker, Workflow, queue
 from secvault.keyring.seals.file import FileSeal
-from secvault.service import Service, authentication, recovery, seals, transit
+from secvault.service import Service, audit_keys, authentication, recovery, seals, transit
 from secvault.service.approval import NOT_REQUIRED, Asked, NothingRequired, Proposal
 from secvault.service.spine import Caller, Operation, Outcome, Spine
 from secvault.store import tables
@@ -99,6 +99,10 @@ WEIGHTY: Mapping[str, tuple[str, Callable[[Hand], object]]] = {
     "restore over a key": (
         "key.restore",
         lambda it: transit.restore_key(*it.held(), it.backup, force=True),
+    ),
+    "rotate the log's key": (
+        "audit.rotate_key",
+        lambda it: audit_keys.rotate_key(it.service, it.operator, 30),
     ),
     "rotate the root": ("root.rotate", lambda it: seals.rotate_root(it.service, it.operator)),
     "change the seal": ("vault.reseal", _reseal),

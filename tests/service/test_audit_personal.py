@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from secvault.audit.event import Personal
 from secvault.audit.query import Question
-from secvault.audit.verify_export import verify_folder
+from secvault.audit.verify_export import verify as verify_export
 from secvault.crypto.checkpoint import verify_checkpoint
 from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired, InvalidInput, NotAuthenticated, NotFound, OnHold
@@ -186,7 +186,7 @@ def test_proofs_and_exports_from_before_an_erasure_hold_after_it_and_new_ones_do
         proof.check([key], name)
     assert [one.entry for one in before] == [one.entry for one in after]
     audit_proofs.export_tiles(service, auditor, tmp_path / "tiles", lambda _: None)
-    found = verify_folder(tmp_path / "tiles", key.vkey, [earlier])
+    found = verify_export(tmp_path / "tiles", key.vkey, [earlier])
     assert (found["intact"], found["complete"], found["problems"]) == (True, True, [])
 
 

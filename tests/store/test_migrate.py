@@ -122,6 +122,7 @@ def test_checks_of_the_tables_are_in_the_database_too(empty: Store) -> None:
         }
     assert found == {
         ("vault", "ck_vault_one"),
+        ("audit_archive", "ck_audit_archive_whole_bundles"),
         ("approval", "ck_approval_nobody_approves_their_own"),
         ("separation_exception", "ck_separation_exception_nobody_excepts_themselves"),
         ("separation_exception", "ck_separation_exception_ends_after_its_start"),

@@ -168,6 +168,10 @@ def _log(of: Contents) -> dict[str, JsonValue]:
         "root": found.root.hex(),
         "checkpoints": found.checkpoints,
         "pending": found.pending,
+        "archived": found.archived,
+        "hashes_only": found.hashes_only,
+        "unread": [*found.unread],
+        "stops": len(found.stops),
         "problem_count": found.problem_count,
         "problems": [
             {"seq": one.seq, "what": one.what, "verdict": one.verdict}

@@ -96,8 +96,18 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
             ("seq", "time", "who", "what", "on", "count", "approval", "reason"),
         ),
         "log_runs": (
-            Question(kinds=("audit.started", "audit.stopped", "audit.lost")),
-            ("seq", "time", "what", "outcome", "program", "node", "reason"),
+            Question(
+                kinds=(
+                    "audit.started",
+                    "audit.stopped",
+                    "audit.lost",
+                    "audit.archive",
+                    "audit.publication",
+                    "audit.rotate_key",
+                    "audit.accept_rollback",
+                )
+            ),
+            ("seq", "time", "what", "outcome", "program", "node", "target", "reason"),
         ),
     }
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import Connection
 
+from secvault.clock import micros_of, timestamp
 from secvault.crypto.canonical import JsonValue
+from secvault.errors import InvalidInput
 from secvault.identity import names
 from secvault.records import hold as rows
 from secvault.records.hold import Hold, HoldKind
@@ -20,9 +24,10 @@ def place(
 ) -> Hold:
     """Forbid that this be erased, until somebody lifts the hold.
 
-    collection: empty for a person. target: a person's number, a data subject, a record's id; empty
-    for a whole collection. Nothing needs to be kept on it yet. Raises InvalidInput, NotFound,
-    Conflict, ApprovalRequired.
+    collection: empty for a person and for the log. target: a person's number, a data subject, a
+    record's id; empty for a whole collection; for the audit log a date or time (UTC without a
+    zone), from which on its entries stay in the store and move to no archive. Nothing needs to be
+    kept on it yet. Raises InvalidInput, NotFound, Conflict, ApprovalRequired.
     """
     rows.check_target(kind, collection, target)
     named = _named(service, kind, collection, target)
@@ -78,10 +83,22 @@ def list_holds(service: Service, caller: Caller, *, lifted: bool = False) -> tup
 def _named(service: Service, kind: HoldKind, collection: str, target: str) -> str:
     if kind is HoldKind.PERSON:
         return person_number(target)
+    if kind is HoldKind.LOG:
+        return _moment_of(target)
     collection_of(service, collection)
     if kind is HoldKind.RECORD:
         return check_id(target)
     return names.compared(target)
+
+
+def _moment_of(text: str) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput.at(
+            "target", "write a date or time such as 2026-11-03 or 2026-11-03T10:00:00+07:00"
+        ) from None
+    return timestamp(micros_of(at if at.tzinfo else at.replace(tzinfo=UTC)))
 
 
 def _detail(hold: Hold) -> dict[str, str | int | bool]:

@@ -117,6 +117,7 @@ _ACTIONS = {
     "key.update": "lowers the protection of keys",
     "mount.delete": "removes mounts with their keys",
     "password.reset": "resets other people's passwords",
+    "audit.rotate_key": "replaces the key of the audit log",
     "person.disable": "shuts people out",
     "person.enable": "lets people back in",
     "root.rotate": "replaces the root key",

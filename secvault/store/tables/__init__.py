@@ -24,8 +24,15 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_archive import audit_archive, audit_archiving, audit_leaves
 from secvault.store.tables.audit_personal import audit_personal, audit_subject_key
+from secvault.store.tables.audit_publication import (
+    audit_publication,
+    audit_published,
+    audit_signing_key,
+)
 from secvault.store.tables.audit_questions import audit_question
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -103,15 +110,23 @@ __all__ = [
     "approval_latch",
     "approval_request",
     "attachment",
+    "audit_archive",
+    "audit_archiving",
     "audit_checkpoint",
+    "audit_cosignature",
     "audit_event",
     "audit_head",
     "audit_journal",
+    "audit_leaves",
     "audit_node",
     "audit_outbox",
     "audit_personal",
+    "audit_publication",
+    "audit_published",
     "audit_question",
+    "audit_signing_key",
     "audit_subject_key",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, text
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Integer, LargeBinary, Text
@@ -41,6 +41,18 @@ audit_event = Table(
     Index(None, "kind", "outcome", "seq"),
     # What happened between two moments?
     Index(None, "t"),
+    # Did this person or system do this? Both may be frequent, and never together.
+    Index(None, "actor", "kind", "seq"),
+    # What happened in this department?
+    Index(None, "department", "seq"),
+    # What did not go well? What did is nearly everything, and needs no index.
+    Index(
+        "ix_audit_event_not_ok",
+        "outcome",
+        "seq",
+        sqlite_where=text("outcome <> 'ok'"),
+        postgresql_where=text("outcome <> 'ok'"),
+    ),
 )
 
 audit_outbox = Table(

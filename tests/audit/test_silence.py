@@ -1,0 +1,167 @@
+"""Silence is a gap where a worker ran, and told where none did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from secvault.audit import Actor, AuditLog, Event
+from secvault.audit.verify import AuditReport, verify
+from secvault.clock import Clock
+from secvault.store import Store
+from tests.audit.conftest import ORIGIN, STARTED
+
+SECOND = 1_000_000
+INTERVAL = 300
+
+Worker = Callable[..., AuditLog]
+
+
+class Story:
+    """A log that is written at the times that a test says."""
+
+    def __init__(self, store: Store) -> None:
+        self.seconds = 0
+        self._store = store
+        self._clock = Clock(
+            wall=lambda: STARTED + self.seconds * SECOND,
+            monotonic=lambda: float(self.seconds),
+            sleep=lambda _: None,
+        )
+        self._logs: dict[str, AuditLog] = {}
+
+    def says(self, who: str, kind: str, after: int = 0, **detail: str | int) -> None:
+        """Let so much time pass, then have a process record something."""
+        self.seconds += after
+        if who not in self._logs:
+            self._logs[who] = AuditLog(self._store, self._clock, node=who)
+        event = Event(
+            kind=kind,
+            outcome="ok",
+            actor=Actor("system", "secvault"),
+            resource="it/audit",
+            detail=detail,
+        )
+        self._logs[who].record(event)
+
+    def starts(self, who: str, seconds: int = 0, program: str = "worker") -> None:
+        """A process starts."""
+        self.says(who, "audit.started", seconds, program=program)
+
+    def stops(self, who: str, seconds: int = 0) -> None:
+        """It says that it stops."""
+        self.says(who, "audit.stopped", seconds, program="worker")
+
+    def beats(self, who: str, times: int = 1, seconds: int = INTERVAL) -> None:
+        """Heartbeats, each after so many seconds."""
+        for _ in range(times):
+            self.says(who, "log.heartbeat", seconds, seconds=INTERVAL)
+
+    def verified(self) -> AuditReport:
+        """What verification says of it."""
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        return verify(self._store, (), origin=ORIGIN)
+
+
+@pytest.fixture
+def story(sqlite_store: Store) -> Story:
+    """Nothing was written yet."""
+    return Story(sqlite_store)
+
+
+def test_a_log_with_its_heartbeats_is_complete_however_little_happens(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 50)
+    story.stops("a:worker:1", 60)
+    report = story.verified()
+    assert report.ok, report.problems
+    assert report.stops == ()
+
+
+@pytest.mark.parametrize(("seconds", "gap"), [(2 * INTERVAL, False), (2 * INTERVAL + 1, True)])
+def test_more_than_two_intervals_without_a_heartbeat_are_a_gap(
+    story: Story, seconds: int, gap: bool
+) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 3)
+    story.beats("a:worker:1", 1, seconds)
+    report = story.verified()
+    assert (report.intact, report.complete) == (True, not gap)
+    if gap:
+        assert (report.problems[0].verdict, report.problems[0].seq) == ("completeness", 4)
+        assert "no heartbeat from" in report.problems[0].what
+
+
+def test_a_silence_that_goes_on_at_the_end_is_found_when_others_still_record(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 2)
+    story.says("a:web:1", "audit.started", 5000, program="web")
+    report = story.verified()
+    assert (report.intact, report.complete) == (True, False)
+
+
+def test_a_time_for_which_the_worker_was_stopped_is_told_and_no_gap(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 2)
+    story.stops("a:worker:1", 60)
+    story.says("a:web:1", "audit.started", 5000, program="web")
+    story.starts("a:worker:2", 5000)
+    story.beats("a:worker:2", 2)
+    report = story.verified()
+    assert report.ok, report.problems
+    assert [(stop.end - stop.start, stop.announced) for stop in report.stops] == [
+        (10_000 * SECOND, True)
+    ]
+
+
+def test_a_worker_that_was_killed_ends_without_a_word_and_the_log_stays_complete(
+    story: Story,
+) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 2)
+    story.starts("a:worker:2", 9000)
+    story.beats("a:worker:2", 2)
+    report = story.verified()
+    assert report.ok, report.problems
+    assert [(stop.end - stop.start, stop.announced) for stop in report.stops] == [
+        (9000 * SECOND, False)
+    ]
+
+
+def test_a_crash_that_is_started_anew_at_once_is_worth_no_word(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 2)
+    story.starts("a:worker:2", 3)
+    assert story.verified().stops == ()
+
+
+def test_of_two_workers_one_is_enough(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.starts("b:worker:1")
+    story.beats("a:worker:1", 2)
+    story.stops("a:worker:1", 1)
+    story.beats("b:worker:1", 5)
+    story.starts("a:worker:2", 10)
+    report = story.verified()
+    assert report.ok, report.problems
+    assert report.stops == ()
+
+
+def test_a_worker_whose_machine_never_came_back_is_missed(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.beats("a:worker:1", 2)
+    story.starts("b:worker:1", 10)
+    story.beats("b:worker:1", 2)
+    story.stops("b:worker:1", 1)
+    story.says("b:web:1", "audit.started", 5000, program="web")
+    # By the log's own words that of machine a still runs.
+    assert not story.verified().complete
+
+
+def test_a_log_from_before_heartbeats_has_no_gaps(story: Story) -> None:
+    story.starts("a:worker:1")
+    story.says("a:web:1", "audit.started", 900_000, program="web")
+    assert story.verified().ok
