@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection, func, select, union_all
 
-from secvault.audit import archive_rows, archiving, checkpoints, nodes
+from secvault.audit import archive_rows, archiving, nodes
 from secvault.audit.archive_rows import Archive
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due, Written
@@ -24,6 +24,7 @@ from secvault.errors import ConfigurationError, InvalidInput
 from secvault.keyring import Keyring
 from secvault.records.hold import HoldKind, list_holds
 from secvault.service.audit_log import VERIFY
+from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store.tables import notice_cursor, use_cursor
@@ -144,15 +145,14 @@ def _enter(service: Service, caller: Caller, written: Written) -> bool:
 
 def _making(service: Service) -> Archiving:
     service.audit.drain()
-    signer = service.signing.audit
-    signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+    signed = sign_now(service)
     nodes.keep_nodes(service.store)
     now = service.clock.micros()
     years = service.settings.audit.retention.keep_years
     return Archiving(
         archives=service.archives,
         signed=signed,
-        verifier=signer.verifier(),
+        verifiers=service.signing.audit_verifiers,
         keep_until=months_before(now, -12 * years),
         now=now,
         random=service.random,

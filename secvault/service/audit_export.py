@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import uuid_utils
 
 from secvault.access import Decision
-from secvault.audit import checkpoints, nodes, query
+from secvault.audit import nodes, query
 from secvault.audit.cosignatures import published_note
 from secvault.audit.formats import ExportFacts, format_named
 from secvault.audit.package import Contents, Package, Table
@@ -29,6 +29,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.crypto.checkpoint import Checkpoint
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import Cancelled, InvalidInput, SecvaultError
+from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -175,7 +176,7 @@ def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[st
     service.audit.drain()
     signing, store, question = service.signing, service.store, wanted.question
     log = signing.audit
-    signed = checkpoints.sign_head(store, service.clock, log, origin=log.name)
+    signed = sign_now(service)
     nodes.keep_nodes(store)
     with store.read() as connection:
         span = span_of(connection, question, signed.size)
@@ -188,7 +189,7 @@ def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[st
         span=span,
         checkpoint=Checkpoint(log.name, signed.size, signed.root),
         note=published_note(store, signed),
-        keys=tuple(each.vkey for each in signing.verifiers),
+        keys=tuple(each.vkey for each in (*signing.audit_verifiers, signing.evidence.verifier())),
         tables={f"events{format_named(name).suffix}": _table(name, facts) for name in formats},
         facts=_facts(service, caller, at),
         scratch=_scratch(service),
@@ -198,7 +199,7 @@ def _package(service: Service, caller: Caller, wanted: Wanted, formats: tuple[st
         store,
         contents,
         lambda: query.events(store, question),
-        (signing.evidence, log),
+        (signing.evidence, log, *signing.audit_beside),
         service.clock.micros,
     )
 
