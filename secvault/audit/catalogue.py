@@ -353,6 +353,13 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.export": "format digest",
         "audit.verify": "passed size problems first_bad reason",
         "audit.checkpoint": "size origin target",
+        "audit.stream": "target state reason seq",
+        "audit.control": "target state",
+        "audit.alert": "rule subject seq threshold state",
+        "stream.read": "",
+        "stream.test": "target state",
+        "alert.read": "",
+        "alert.acknowledge": "rule subject",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

@@ -6,11 +6,11 @@ called once, by the program's entry; everything else is handed the values it nee
 stands in config.example.toml with its default. Start reading at `secvault.config.model`.
 """
 
+from secvault.config.audit import AuditSettings
 from secvault.config.federation import MappedGroups, OidcSettings, ScimSettings
 from secvault.config.keys import named_tables, setting_keys
 from secvault.config.load import config_file, load, settings_with_origin
 from secvault.config.model import (
-    AuditSettings,
     BackupSettings,
     IdentitySettings,
     KeySettings,

@@ -8,6 +8,7 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
+from secvault.config.audit import AuditSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.model import PREFIX, BackupSettings, IdentitySettings, Settings
 from secvault.config.notifications import NotificationSettings
@@ -33,6 +34,7 @@ def named_tables() -> dict[str, type[BaseModel]]:
     return {
         f"{table}.{name}": get_args(field.annotation)[1]
         for table, model in (
+            ("audit", AuditSettings),
             ("backup", BackupSettings),
             ("conditions", ConditionSettings),
             ("identity", IdentitySettings),

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.attachments import AttachmentSettings
+from secvault.config.audit import AuditSettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
@@ -204,13 +205,6 @@ class KeySettings(Section):
         if self.warn_messages >= self.rotate_messages:
             raise ValueError("warn_messages must be less than rotate_messages, or nobody is warned")
         return self
-
-
-class AuditSettings(Section):
-    """The audit log."""
-
-    wait_seconds: float = Field(5.0, gt=0, le=60)
-    checkpoint_seconds: int = Field(60, ge=1, le=86_400)
 
 
 class RepositorySettings(Section):

@@ -18,7 +18,7 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import notice_delivery, opening
+from secvault.service import notice_delivery, opening, stream_delivery
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.break_glass import watching
@@ -40,6 +40,8 @@ LOOKS = 20
 ROTATION_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
 FOLLOW_SECONDS = 5.0
+JOBS_AT_ONCE = 2
+"""Beside one for each stream, so that a long backup does not hold one up."""
 
 
 class Turns:
@@ -142,6 +144,7 @@ def _work_with(
             _place(settings.data_folder),
             log.info,
             schedules=schedules(service),
+            capacity=JOBS_AT_ONCE + len(service.settings.audit.streams),
         )
         worker.start()
         failure: BaseException | None = None
@@ -210,7 +213,9 @@ def _watch(
             _guarded(log, "attachment.collecting_failed", lambda: collect_due(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
+            _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
+        _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
 
@@ -235,6 +240,10 @@ def _note_uses(service: Service, turns: Turns) -> int:
 
 def _forget_deliveries(worker: Worker) -> int:
     return worker.forget_ended(notice_delivery.KIND, keep=notice_delivery.KEPT_JOBS)
+
+
+def _forget_sendings(worker: Worker) -> int:
+    return worker.forget_ended(stream_delivery.KIND, keep=stream_delivery.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -94,6 +94,13 @@ from secvault.store.tables.separation import (
     separation_exception,
     separation_finding,
 )
+from secvault.store.tables.streams import (
+    audit_alert,
+    audit_control,
+    audit_count,
+    audit_stream,
+    audit_watch,
+)
 
 __all__ = [
     "approle",
@@ -101,12 +108,17 @@ __all__ = [
     "approval_latch",
     "approval_request",
     "attachment",
+    "audit_alert",
     "audit_checkpoint",
+    "audit_control",
+    "audit_count",
     "audit_event",
     "audit_head",
     "audit_journal",
     "audit_node",
     "audit_outbox",
+    "audit_stream",
+    "audit_watch",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

@@ -1,0 +1,18 @@
+"""Settings of the audit log."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from secvault.config.detection import DetectionSettings
+from secvault.config.section import Name, Section
+from secvault.config.streams import StreamSettings
+
+
+class AuditSettings(Section):
+    """The audit log."""
+
+    wait_seconds: float = Field(5.0, gt=0, le=60)
+    checkpoint_seconds: int = Field(60, ge=1, le=86_400)
+    streams: dict[Name, StreamSettings] = Field(default_factory=dict)
+    detection: DetectionSettings = DetectionSettings()
