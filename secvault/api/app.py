@@ -20,6 +20,7 @@ from secvault.api import (
     attachments,
     audit,
     audit_proofs,
+    audit_streams,
     auth_tokens,
     authzen,
     backups,
@@ -225,6 +226,7 @@ def routes(
         backups,
         audit,
         audit_proofs,
+        audit_streams,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -17,7 +17,9 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_alerts,
     audit_proofs,
+    audit_streams,
     backup,
     break_glass,
     config,
@@ -165,6 +167,8 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
+audit.app.add_typer(audit_streams.app, name="streams")
+audit.app.add_typer(audit_alerts.app, name="alerts")
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

@@ -6,7 +6,7 @@ import os
 import platform
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from secvault.audit.streams import place
 from secvault.audit.streams.batch import Batch, Destination, Undelivered
 from secvault.audit.streams.bucket import Bucket
 from secvault.audit.streams.place import Place
-from secvault.audit.streams.syslog import Syslog, trust_of
+from secvault.audit.streams.syslog import Syslog, transport, trust_of
 from secvault.audit.streams.webhook import Webhook, signing_key
 from secvault.backup.bucket import connect
 from secvault.backup.repository import LocalFolder, parse_location, s3_credentials
@@ -112,7 +112,7 @@ def standing(service: Service, connection: Connection) -> tuple[Stream, ...]:
     size, now = place.log_size(connection), service.clock.micros()
     return tuple(
         _stream(connection, name, chosen.get(name), known.get(name), size, now)
-        for name in sorted(chosen | known)
+        for name in sorted({*chosen, *known})
     )
 
 
@@ -123,11 +123,9 @@ def destination(service: Service, name: str, chosen: StreamSettings) -> Destinat
         return _bucket(key, chosen)
     if chosen.target == "webhook":
         return _webhook(service, key, name, chosen)
-    if chosen.scheme not in ("tls", "tcp", "udp"):
-        raise AssertionError("the settings let no other address pass")
     return Syslog(
         name,
-        chosen.scheme,
+        transport(chosen.scheme),
         chosen.host,
         chosen.port,
         platform.node(),
@@ -195,11 +193,11 @@ def _stream(
     size: int,
     now: int,
 ) -> Stream:
-    facts = {}
+    blank = Stream(name, "new")
     if chosen is not None:
-        facts = {"target": chosen.target, "address": chosen.address, "format": chosen.format}
+        blank = replace(blank, target=chosen.target, address=chosen.address, format=chosen.format)
     if known is None:
-        return Stream(name, "new", **facts)
+        return blank
     waiting = place.oldest_waiting(connection, known)
     state: State = "running"
     if chosen is None:
@@ -208,10 +206,9 @@ def _stream(
         state = "stalled"
     elif known.failing_since is not None:
         state = "failing"
-    return Stream(
-        name,
-        state,
-        **facts,
+    return replace(
+        blank,
+        state=state,
         lag_events=max(0, size - 1 - known.acknowledged_seq),
         lag_seconds=0 if waiting is None else max(0, now - waiting) // place.MICROS,
         acknowledged_seq=known.acknowledged_seq if known.acknowledged_seq >= 0 else None,

@@ -90,13 +90,8 @@ def deliver(service: Service, name: str, cancelled: Callable[[], bool] = lambda:
             if batch is None:
                 break
             receiver.deliver(batch)
-        except Undelivered as failed:
-            sent.reason = str(failed)
-        except ConfigurationError:
-            sent.reason = "misconfigured"
-        except LookupError:
-            sent.reason = "entries_gone"
-        if sent.reason:
+        except (Undelivered, ConfigurationError, LookupError) as failed:
+            sent.reason = _reason(failed)
             _failed(service, at, chosen, sent.reason)
             break
         moved = _acknowledged(service, at, batch)
@@ -123,6 +118,12 @@ def _acknowledged(service: Service, at: Place, batch: Batch) -> Place | None:
     if at.stalled_at is not None:
         service.audit.kick()
     return moved
+
+
+def _reason(failed: Undelivered | ConfigurationError | LookupError) -> str:
+    if isinstance(failed, Undelivered):
+        return str(failed)
+    return "misconfigured" if isinstance(failed, ConfigurationError) else "entries_gone"
 
 
 def _failed(service: Service, at: Place, chosen: StreamSettings, reason: str) -> None:

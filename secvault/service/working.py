@@ -18,7 +18,7 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import notice_delivery, opening, stream_delivery
+from secvault.service import controls, detecting, notice_delivery, opening, stream_delivery
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.break_glass import watching
@@ -205,6 +205,7 @@ def _watch(
             _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
             _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
+            _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -215,6 +216,7 @@ def _watch(
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
             _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
+        _guarded(log, "audit.detection_failed", lambda: _detect(service, turns))
         _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
@@ -236,6 +238,16 @@ def _note_uses(service: Service, turns: Turns) -> int:
         return turns.over() or service.clock.monotonic() >= end
 
     return last_use.follow(service.store, service.clock, service.policy, over)
+
+
+def _detect(service: Service, turns: Turns) -> bool:
+    """Look on in the log, but not so long that the worker's other duties wait."""
+    end = service.clock.monotonic() + FOLLOW_SECONDS
+
+    def over() -> bool:
+        return turns.over() or service.clock.monotonic() >= end
+
+    return detecting.look_after(service, over)
 
 
 def _forget_deliveries(worker: Worker) -> int:

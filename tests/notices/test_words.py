@@ -28,6 +28,10 @@ VALUES = {
     "code": "sva_x_y",
     "until": "2026-09-24 14:13",
     "incident": "g0123456789abcdef0123",
+    "subject": "stream:siem",
+    "threshold": "3",
+    "stream": "siem",
+    "why": "timeout",
 }
 # Recorded by parts that come with the branches that bring them.
 AWAITED = {"identity.link", "identity.unlink"}

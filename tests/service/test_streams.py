@@ -1,4 +1,4 @@
-"""Streams of a vault: a receiver that loses its connection, its mind or its power misses nothing."""
+"""Streams of a vault: a receiver that loses its connection or its memory misses nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from secvault.audit.query import Question
 from secvault.audit.streams import place
 from secvault.config.audit import AuditSettings
 from secvault.config.streams import StreamSettings
-from secvault.crypto.secret import Secret
 from secvault.errors import NotFound, Refused
 from secvault.jobs import queue
 from secvault.service import Service, audit_streams, authentication, readiness, stream_delivery
@@ -273,6 +272,6 @@ def test_streams_are_listed_with_their_lag_and_tried_out_by_those_who_may(
         assert numbers(receiver) == [tried.seq]
         with pytest.raises(NotFound):
             audit_streams.test_stream(service, operator, "other")
-        clerk = Caller(authentication.authenticate(service, Secret.of(house.tokens["clerk"])))
+        clerk = Caller(authentication.authenticate(service, house.tokens["clerk"]))
         with pytest.raises(Refused):
             audit_streams.list_streams(service, clerk)

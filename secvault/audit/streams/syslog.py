@@ -30,6 +30,9 @@ PEN = 32473
 """The enterprise number of examples (RFC 5612): we have none of our own."""
 MOST_BYTES_OF_UDP = 65_507
 
+Transport = Literal["tls", "tcp", "udp"]
+
+_TRANSPORTS: dict[str, Transport] = {"tls": "tls", "tcp": "tcp", "udp": "udp"}
 _SEVERITIES: dict[Outcome, int] = {"ok": 6, "intent": 6, "unknown": 5, "denied": 4, "error": 3}
 _ALERT, _ALERT_SEVERITY = "audit.alert", 2
 _NO_PRINT = re.compile(r"[^\x21-\x7e]")
@@ -64,7 +67,7 @@ class Syslog:
     """A syslog receiver. name: of the stream, for errors. ours: name of this machine."""
 
     name: str
-    transport: Literal["tls", "tcp", "udp"]
+    transport: Transport
     host: str
     port: int
     ours: str
@@ -119,6 +122,11 @@ class Syslog:
     def context(self) -> ssl.SSLContext:
         """Whom the receiver's certificate must come from. Raises ConfigurationError."""
         return trust_of(self.name, self.ca_file, self.certificate_file, self.key_file)
+
+
+def transport(scheme: str) -> Transport:
+    """What an address of this scheme is reached by; the settings let no other scheme pass."""
+    return _TRANSPORTS[scheme]
 
 
 def trust_of(

@@ -42,7 +42,7 @@ audit_count = Table(
     Column("measure", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("slot", BigInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
     # Which are too old to be kept?
     Index(None, "slot"),
 )
@@ -69,7 +69,7 @@ audit_alert = Table(
     # The event that raised it; null for one that no event did.
     Column("seq", BigInteger),
     # What was counted and what was too much; null where nothing is counted.
-    Column("count", BigInteger),
+    Column("counted", BigInteger),
     Column("threshold", BigInteger),
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", Text),

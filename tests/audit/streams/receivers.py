@@ -1,4 +1,4 @@
-"""Receivers of streams on loopback: syslog over TLS or TCP that can misbehave, and an HTTP server."""
+"""Receivers of streams on loopback: syslog that can misbehave, and an HTTP server."""
 
 from __future__ import annotations
 

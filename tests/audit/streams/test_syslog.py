@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from secvault.audit.event import Outcome
 from secvault.audit.leaf import Number, StoredEvent
 from secvault.audit.streams.batch import Batch, Undelivered, hash_of
 from secvault.audit.streams.syslog import Syslog, message
@@ -19,7 +20,8 @@ Stored = Callable[[int], StoredEvent]
 
 RFC_5424 = re.compile(
     rb"<(\d{1,3})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([\x21-\x7e]{1,255}) secvault "
-    rb'([\x21-\x7e]{1,128}) ([\x21-\x7e]{1,32}) (\[secvault@32473(?: [a-z]+="(?:[^"\\\]]|\\["\\\]])*")+\]) '
+    rb"([\x21-\x7e]{1,128}) ([\x21-\x7e]{1,32}) "
+    rb'(\[secvault@32473(?: [a-z]+="(?:[^"\\\]]|\\["\\\]])*")+\]) '
     rb"(.*)",
     re.DOTALL,
 )
@@ -60,7 +62,7 @@ def test_a_message_has_the_parts_of_the_rfc_and_the_exact_leaf(stored: Stored) -
     ("outcome", "severity"), [("ok", 6), ("denied", 4), ("error", 3), ("unknown", 5)]
 )
 def test_the_severity_follows_the_outcome_and_an_alert_is_critical(
-    stored: Stored, outcome: str, severity: int
+    stored: Stored, outcome: Outcome, severity: int
 ) -> None:
     event = stored(0)
     changed = replace(event, event=replace(event.event, outcome=outcome))

@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("measure", text, nullable=False),
         sa.Column("subject", text, nullable=False),
         sa.Column("slot", sa.BigInteger(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("measure", "subject", "slot", name=op.f("pk_audit_count")),
     )
     op.create_index(op.f("ix_audit_count_slot"), "audit_count", ["slot"])
@@ -62,7 +62,7 @@ def upgrade() -> None:
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("times", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=True),
-        sa.Column("count", sa.BigInteger(), nullable=True),
+        sa.Column("counted", sa.BigInteger(), nullable=True),
         sa.Column("threshold", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_by", text, nullable=True),
