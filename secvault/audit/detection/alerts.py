@@ -21,8 +21,8 @@ MINUTE = 60 * 1_000_000
 class RaisedAlert:
     """An alert. times: how often the same was seen since. Moments in microseconds, UTC.
 
-    seq: the event that raised it. counted, threshold: see `Alert`. acknowledged_by: who has looked at
-    it, a subject.
+    seq: the event that raised it. counted, threshold: see `Alert`. acknowledged_by: who has looked
+    at it, a subject.
     """
 
     id: str

@@ -169,7 +169,7 @@ def _news(connection: Connection, after: int) -> tuple[Sight, ...]:
     found = connection.execute(
         select(
             row.seq,
-            row.t,
+            row.t.label("at"),
             row.kind,
             row.outcome,
             row.actor,
@@ -195,7 +195,7 @@ def _sight(row: Any) -> Sight:
         count, detail = leaf.x.n, leaf.x.e
     return Sight(
         row.seq,
-        row.t,
+        row.at,
         row.kind,
         row.outcome,
         row.actor,
