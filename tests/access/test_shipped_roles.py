@@ -86,6 +86,7 @@ ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
 ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
+NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
@@ -149,7 +150,7 @@ MAY = {
     | {"audit.read", "audit.verify", "backup.read", "drill.read", "grant.read", "person.read"}
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
     | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
-    | {"record.history"}
+    | {"record.history", "stream.read", "alert.read", "alert.acknowledge"}
     | ERASING_LOOKED_AT
     | ASKED,
     # With a factor shown just now also record.erase, hold.lift and retention.run.
@@ -187,7 +188,7 @@ LOCAL_MAY = {
     | REVIEWS
     | GLASS
     | ERASING_LOOKED_AT
-    | {"break_glass.recover"}
+    | {"break_glass.recover", "alert.acknowledge"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
