@@ -201,6 +201,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "access.search": "access",
         "audit.read": "log",
         "audit.verify": "log",
+        "audit.keep_question": "log",
+        "audit.drop_question": "log",
         "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",
@@ -245,6 +247,8 @@ _DAILY = frozenset({"record", "collection", "data"})
 _ERASING = "record.erase"
 _LOOKING = frozenset({"read", "read_role", "list", "report", "status", "verify"}) | {
     *("explain", "who_can", "what_can", "replay", "evaluate", "search"),
+    # How the log is looked at.
+    *("keep_question", "drop_question"),
 }
 PRIVILEGED = frozenset(
     action

@@ -20,6 +20,7 @@ from secvault.api import (
     attachments,
     audit,
     audit_proofs,
+    audit_questions,
     audit_streams,
     auth_tokens,
     authzen,
@@ -227,6 +228,7 @@ def routes(
         audit,
         audit_proofs,
         audit_streams,
+        audit_questions,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -15,13 +15,13 @@ from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import moment
 from secvault.records.exports.package import packaged
-from secvault.records.exports.writer import Format
 from secvault.service import Service
 from secvault.service.record_exports.as_shown import export_records
 from secvault.service.record_exports.asked import Anonymity, Wanted
 from secvault.service.record_exports.deidentified import export_deidentified
 from secvault.service.record_exports.underway import Underway
 from secvault.service.spine import Caller
+from secvault.tabular.writer import Format
 
 router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
 

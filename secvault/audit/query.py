@@ -1,4 +1,4 @@
-"""Reading the log: pages of events, by what an auditor asks.
+"""Reading the log: pages of events and all of them, by what an auditor asks.
 
 Pages are cut by sequence number, never by counting rows off, so that the millionth page costs as
 much as the first and nothing moves under the reader.
@@ -6,52 +6,52 @@ much as the first and nothing moves under the reader.
 
 from __future__ import annotations
 
-import unicodedata
+import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union_all
+from sqlalchemy import Connection, Row, func, select
 
-from secvault.audit.catalogue import KINDS
-from secvault.audit.event import OUTCOMES, Outcome
 from secvault.audit.leaf import StoredEvent, decode
+from secvault.audit.question import EVERYTHING, AfterHours, Question, answers
+from secvault.audit.reaching import (
+    FEW,
+    Bounds,
+    Reached,
+    Span,
+    of_pair,
+    pairs_of,
+    span_of,
+    statement,
+)
 from secvault.errors import InvalidInput
 from secvault.store.engine import Store
 from secvault.store.tables import audit_event
 
+__all__ = ("EVERYTHING", "FEW", "AfterHours", "Page", "Question", "event_at", "events", "page")
+
 MAX_PAGE = 1_000
 
-FEW = 20_000
-"""Up to so many events of one resource are sorted for a page; more are met soon by going along."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which events; what is empty does not restrict.
-
-    kind: exactly this one. actor: `user:01920c3e`. resource: this one and all below it (`hr` or
-    `hr/employees/e-7`); this one alone when `below` is not set. since: at or after, until: before;
-    microseconds UTC, by time of recording.
-    """
-
-    kind: str = ""
-    outcome: Outcome | None = None
-    actor: str = ""
-    resource: str = ""
-    department: str = ""
-    since: int | None = None
-    until: int | None = None
-    below: bool = True
+_CHUNK = 2_000
+_CHUNKS_TOGETHER = 20_000
+"""Rows held at once when events of many kinds are merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in the order asked for. next: the `after` of the next page; None at the end."""
+    """Events in the order asked for. next: the `after` of the next page; None at the end.
+
+    previous: the `before` of the page before; None at the beginning.
+    """
 
     events: tuple[StoredEvent, ...]
     next: int | None
+    previous: int | None = None
 
 
-EVERYTHING = Question()
+_Statement = Callable[[Connection, Bounds, int], Reached]
+_Found = Row[tuple[int, int, bytes]]
 
 
 def page(
@@ -59,23 +59,73 @@ def page(
     question: Question = EVERYTHING,
     *,
     after: int | None = None,
+    before: int | None = None,
     limit: int = 100,
     newest_first: bool = True,
 ) -> Page:
     """One page of the events that answer the question.
 
-    after: sequence number of the last event seen. limit: 1 to 1,000. Raises InvalidInput, and
-    Damaged if a stored event cannot be read.
+    after: sequence number of the last event seen. before: of the first one seen, for the page that
+    precedes it in the same order; not both. limit: 1 to 1,000. Raises InvalidInput, and Damaged if
+    a stored event cannot be read.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput.at("limit", f"must be from 1 to {MAX_PAGE}")
+    if after is not None and before is not None:
+        raise InvalidInput.at("before", "give after or before, not both")
+    back = before is not None
+    along = newest_first is not back
     with store.read() as connection:
-        bounds = _bounds(connection, question, after, newest_first=newest_first)
+        span = span_of(connection, question.checked())
+
+        def reach(at: Connection, bounds: Bounds, rows: int) -> Reached:
+            return statement(at, question, bounds, rows, newest_first=along)
+
         # One more than asked for tells whether a next page exists.
-        statement = _statement(connection, question, bounds, limit + 1, newest_first=newest_first)
-        rows = connection.execute(statement).all()
-    events = tuple(decode(row.body, seq=row.seq) for row in rows[:limit])
-    return Page(events, events[-1].seq if len(rows) > limit else None)
+        rows = _rows(connection, reach, span, before if back else after, limit + 1, along=along)
+        found = list(islice(_answering(rows, question), limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    if back:
+        found.reverse()
+    if not found:
+        return Page((), None, None)
+    follows = True if back else more
+    precedes = more if back else after is not None
+    first, last = found[0].seq, found[-1].seq
+    return Page(tuple(found), last if follows else None, first if precedes else None)
+
+
+def events(
+    store: Store, question: Question = EVERYTHING, *, oldest_first: bool = True
+) -> Iterator[StoredEvent]:
+    """All events that answer the question and were in the log when the first is asked for.
+
+    Memory does not grow with their number: they are read some thousand at a time, each time by a
+    connection of its own. Raises Damaged if a stored event cannot be read.
+    """
+    with store.read() as connection:
+        span = _closed(connection, span_of(connection, question.checked()))
+    along = not oldest_first
+    pairs = pairs_of(question)
+    if pairs is None:
+        return _answering(
+            _read(
+                store,
+                lambda at, bounds, rows: statement(at, question, bounds, rows, newest_first=along),
+                span,
+                _CHUNK,
+                along=along,
+            ),
+            question,
+        )
+    # Each pair is in the order of its index; merged, all are.
+    each = [
+        _read(store, _of(question, pair, along=along), span, chunk, along=along)
+        for chunk in [max(50, min(_CHUNK, _CHUNKS_TOGETHER // max(1, len(pairs))))]
+        for pair in pairs
+    ]
+    merged = heapq.merge(*each, key=lambda row: row.seq, reverse=along)
+    return _answering(merged, question)
 
 
 def event_at(store: Store, seq: int) -> StoredEvent | None:
@@ -85,116 +135,56 @@ def event_at(store: Store, seq: int) -> StoredEvent | None:
     return None if body is None else decode(body, seq=seq)
 
 
-def _bounds(
-    connection: Connection, question: Question, after: int | None, *, newest_first: bool
-) -> list[ColumnElement[bool]]:
-    """The sequence numbers to look at. Time grows with them, so moments become numbers too."""
-    seq = audit_event.c.seq
-    bounds: list[ColumnElement[bool]] = []
-    if after is not None:
-        bounds.append(seq < after if newest_first else seq > after)
-    for moment, is_start in ((question.since, True), (question.until, False)):
-        if moment is None:
-            continue
-        first = _first_at_or_after(connection, moment)
-        if first is not None:
-            bounds.append(seq >= first if is_start else seq < first)
-        elif is_start:
-            bounds.append(seq < 0)
-    return bounds
+def _of(question: Question, pair: tuple[str, str], *, along: bool) -> _Statement:
+    return lambda at, bounds, rows: of_pair(at, question, pair, bounds, rows, newest_first=along)
 
 
-def _first_at_or_after(connection: Connection, moment: int) -> int | None:
-    t = audit_event.c.t
-    next_t = select(func.min(t)).where(t >= moment).scalar_subquery()
-    first: int | None = connection.scalar(select(func.min(audit_event.c.seq)).where(t == next_t))
-    return first
+def _closed(connection: Connection, span: Span) -> Span:
+    """The span up to what is there now, so that reading it ends while the log grows."""
+    newest = connection.scalar(select(func.max(audit_event.c.seq)))
+    size = 0 if newest is None else newest + 1
+    return Span(span.first, size if span.end is None else min(size, span.end))
 
 
-def _statement(
+def _read(
+    store: Store, reach: _Statement, span: Span, chunk: int, *, along: bool
+) -> Iterator[_Found]:
+    after: int | None = None
+    while True:
+        with store.read() as connection:
+            bounds = span.bounds(after, newest_first=along)
+            rows = connection.execute(reach(connection, bounds, chunk)).all()
+        yield from rows
+        if len(rows) < chunk:
+            return
+        after = rows[-1].seq
+
+
+def _rows(
     connection: Connection,
-    question: Question,
-    bounds: list[ColumnElement[bool]],
-    limit: int,
+    reach: _Statement,
+    span: Span,
+    after: int | None,
+    chunk: int,
     *,
-    newest_first: bool,
-) -> Select[tuple[int, bytes]]:
-    """The page by the index that leads there soonest; the other conditions only filter.
-
-    Left to itself SQLite, which has no statistics, walks all reads of all people to find those
-    of one, or sorts half of the log to show a page of it.
-    """
-    seq = audit_event.c.seq
-    order = seq.desc() if newest_first else seq.asc()
-    wanted = select(seq, audit_event.c.body).order_by(order).limit(limit)
-    if question.actor:
-        is_actor = audit_event.c.actor == question.actor
-        return wanted.where(is_actor, *bounds, *_filters(question, connection, "actor"))
-    if question.resource and not question.below:
-        is_resource = audit_event.c.resource == _path(question.resource)
-        return wanted.where(is_resource, *bounds, *_filters(question, connection, "resource"))
-    if question.resource:
-        at_or_below = _at_or_below(audit_event.c.resource, question.resource, connection)
-        if _few(connection, at_or_below):
-            return wanted.where(at_or_below, *bounds, *_filters(question, connection, "resource"))
-    if not question.kind and question.outcome is None:
-        return wanted.where(*bounds, *_filters(question, connection))
-    # The index on (kind, outcome, seq) is in the order of seq within one kind and outcome only:
-    # the first few of each pair, merged, are the first few of all.
-    filters = _filters(question, connection, "kind", "outcome")
-    each = [
-        select(seq)
-        .where(audit_event.c.kind == kind, audit_event.c.outcome == outcome, *bounds, *filters)
-        .order_by(order)
-        .limit(limit)
-        .subquery()
-        for kind in ([question.kind] if question.kind else sorted(KINDS))
-        for outcome in ([question.outcome] if question.outcome else OUTCOMES)
-    ]
-    return wanted.where(seq.in_(union_all(*(select(one.c.seq) for one in each))))
+    along: bool,
+) -> Iterator[_Found]:
+    while True:
+        bounds = span.bounds(after, newest_first=along)
+        rows = connection.execute(reach(connection, bounds, chunk)).all()
+        yield from rows
+        if len(rows) < chunk:
+            return
+        after = rows[-1].seq
 
 
-def _filters(question: Question, connection: Connection, *done: str) -> list[ColumnElement[bool]]:
-    """The conditions of the question except those done, out of the reach of any index."""
-    row = audit_event.c
-    filters = [
-        _unindexed(row[name]) == value
-        for name, value in (
-            ("kind", question.kind),
-            ("outcome", question.outcome),
-            ("actor", question.actor),
-            ("department", question.department),
-        )
-        if value and name not in done
-    ]
-    if question.resource and "resource" not in done:
-        resource = _unindexed(row.resource)
-        filters.append(
-            _at_or_below(resource, question.resource, connection)
-            if question.below
-            else resource == _path(question.resource)
-        )
-    return filters
-
-
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    return column.concat("")
-
-
-def _at_or_below(
-    resource: ColumnElement[str], path: str, connection: Connection
-) -> ColumnElement[bool]:
-    # Compared byte by byte on either engine; "0" follows "/" in ASCII.
-    path = _path(path)
-    column = resource.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
-    return or_(column == path, and_(column > f"{path}/", column < f"{path}0"))
-
-
-def _path(resource: str) -> str:
-    return unicodedata.normalize("NFC", resource).rstrip("/")
-
-
-def _few(connection: Connection, condition: ColumnElement[bool]) -> bool:
-    """Whether so few events fulfil the condition that sorting them is quicker than the log."""
-    some = select(audit_event.c.seq).where(condition).limit(FEW + 1).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+def _answering(rows: Iterator[_Found], question: Question) -> Iterator[StoredEvent]:
+    """The events of the rows that answer what no index leads to."""
+    after_hours = question.after_hours
+    for row in rows:
+        # Cheaper than reading the event first; the time in its bytes is compared again.
+        if after_hours is not None and after_hours.is_open(row.t):
+            continue
+        stored = decode(row.body, seq=row.seq)
+        if answers(question, stored):
+            yield stored

@@ -47,7 +47,7 @@ def of_decision(connection: Connection, decision: str) -> StoredEvent | None:
         .where(
             row.seq >= first,
             row.seq < func.coalesce(after, 2**62),
-            _holds(connection, f'"i":"{decision}"'),
+            holds(connection, f'"i":"{decision}"'),
         )
         .order_by(row.seq)
         .limit(1)
@@ -101,16 +101,18 @@ def _newest(
     row = audit_event.c
     wanted = [row.kind == kind, row.outcome == outcome, row.t <= until]
     if holding:
-        wanted.append(_holds(connection, holding))
+        wanted.append(holds(connection, holding))
     return select(row.seq, row.body).where(*wanted).order_by(row.seq.desc()).limit(1)
 
 
-def _holds(connection: Connection, text: str) -> ColumnElement[bool]:
-    """Whether the bytes of an event hold this text, which is ASCII without `%`, `_` and `\\`."""
+def holds(connection: Connection, text: str) -> ColumnElement[bool]:
+    """Whether the bytes of an event hold this text."""
     body, sought = audit_event.c.body, text.encode()
     if connection.dialect.name == "sqlite":
         # Where SQLite was built so, LIKE matches no blobs.
         return func.instr(body, literal(sought, LargeBinary)) > 0
+    for sign in (b"\\", b"%", b"_"):
+        sought = sought.replace(sign, b"\\" + sign)
     return body.op("LIKE", is_comparison=True)(literal(b"%" + sought + b"%", LargeBinary))
 
 

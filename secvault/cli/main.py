@@ -19,6 +19,7 @@ from secvault.cli import (
     audit,
     audit_alerts,
     audit_proofs,
+    audit_questions,
     audit_streams,
     backup,
     break_glass,
@@ -169,6 +170,18 @@ audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proof
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.add_typer(audit_streams.app, name="streams")
 audit.app.add_typer(audit_alerts.app, name="alerts")
+audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
+audit.app.command(
+    epilog="Example: secvault audit ask who-saw --on hr/employees/e-7 --since 2026-11-01"
+)(audit_questions.ask)
+audit.app.command(
+    "save-question",
+    epilog="Example: secvault audit save-question night-exports --title 'Exports at night' "
+    "--kind record.export --after-hours",
+)(audit_questions.save)
+audit.app.command("forget-question", epilog="Example: secvault audit forget-question mine")(
+    audit_questions.forget
+)
 keys.app.command("rotate-root", epilog="Example: secvault keys rotate-root")(seal.rotate_root)
 keys.app.command(epilog="Example: secvault keys rewrap payroll --rotate")(rewraps.rewrap)
 keys.app.command(epilog="Example: secvault keys usage payments --version 1")(key_usage.usage)

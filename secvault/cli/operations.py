@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         vocabulary,
     )
     from secvault.audit import leaf, proofs, query, verify_export
+    from secvault.audit.questions import own as own_questions
+    from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, note
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from secvault.records import hold as hold_rows
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
-    from secvault.records.exports import writer as export_formats
     from secvault.records.imports import spec as import_spec
     from secvault.service import (
         access_documents,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         attachments,
         audit_log,
         audit_proofs,
+        audit_questions,
         audit_streams,
         authentication,
         backups,
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from secvault.service.sealing import running as sealer
     from secvault.service.sealing import visit
     from secvault.store import engine, migrate
+    from secvault.tabular import writer as export_formats
 
 __all__ = [
     "access_documents",
@@ -138,6 +141,7 @@ __all__ = [
     "attachments",
     "audit_log",
     "audit_proofs",
+    "audit_questions",
     "audit_streams",
     "authentication",
     "backups",
@@ -191,6 +195,7 @@ __all__ = [
     "notifications",
     "opening",
     "own_factors",
+    "own_questions",
     "passkey_sign_in",
     "past",
     "people",
@@ -234,6 +239,7 @@ __all__ = [
     "role_requests",
     "rules",
     "sample_data",
+    "saved_questions",
     "schema_migration_runs",
     "schema_migrations",
     "scope",
@@ -277,7 +283,7 @@ _ELSEWHERE = {
     "erasure_target": "secvault.service.erasing.target",
     "erasures": "secvault.service.erasing.erasures",
     "evidence": "secvault.crypto.evidence",
-    "export_formats": "secvault.records.exports.writer",
+    "export_formats": "secvault.tabular.writer",
     "export_manifest": "secvault.records.exports.manifest",
     "exports_as_shown": "secvault.service.record_exports.as_shown",
     "exports_asked": "secvault.service.record_exports.asked",
@@ -294,6 +300,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",
     "policies": "secvault.service.policies.operations",
@@ -318,6 +325,7 @@ _ELSEWHERE = {
     "review_starting": "secvault.service.reviews.starting",
     "reviews": "secvault.service.reviews.operations",
     "rules": "secvault.access.rules",
+    "saved_questions": "secvault.audit.questions.saved",
     "scope": "secvault.access.scope",
     "seal_files": "secvault.keyring.seals.configured",
     "sealer": "secvault.service.sealing.running",

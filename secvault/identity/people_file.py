@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from secvault.errors import FieldError, InvalidInput
 from secvault.identity.people import NewPerson
 from secvault.identity.placement import Placement
+from secvault.tabular.guard import guarded, unguarded
 
 MOST_ROWS = 5_000
 MOST_FAULTS = 50
@@ -27,10 +27,6 @@ GIVEN = ("name", "display_name", "department", "contact", "language", "notes", *
 """The columns that a file may give."""
 SHOWN = ("status", "factors", "recovery_codes_left", "last_sign_in_at", "created_at")
 """The columns that are written beside, and passed over when they are read."""
-
-# With the wide forms of the four signs, which spreadsheets fold, and what ends a cell early
-# (OWASP, CSV Injection).
-_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 
 
 @dataclass(frozen=True)
@@ -83,16 +79,6 @@ def write_people(rows: Iterable[Mapping[str, str]]) -> str:
     for row in rows:
         written.writerow([guarded(row.get(column, "")) for column in (*GIVEN, *SHOWN)])
     return out.getvalue()
-
-
-def guarded(cell: str) -> str:
-    """The cell as no spreadsheet takes it for a formula; `unguarded` gives it back."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def unguarded(cell: str) -> str:
-    """What `guarded` was given; other cells stay as they are."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:

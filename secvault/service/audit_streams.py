@@ -92,7 +92,7 @@ def test_stream(service: Service, caller: Caller, name: str) -> Tried:
         service.audit.drain()
         chosen = _declared(service, name)
         newest = query.page(service.store, limit=1).events
-        batch = Batch(name, newest, chosen.format)
+        batch = Batch(name, newest, chosen.format, service.signing.audit.name)
         reason = ""
         try:
             destination(service, name, chosen).deliver(batch)

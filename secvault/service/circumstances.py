@@ -15,6 +15,7 @@ from secvault.access.surroundings import (
     read_spans,
     read_zone,
 )
+from secvault.audit.question import AfterHours
 from secvault.config import Settings
 from secvault.errors import ConfigurationError, FieldError
 
@@ -35,6 +36,20 @@ def surroundings(settings: Settings) -> Surroundings:
     except ValueError as error:
         raise ConfigurationError(f"{at}: {error}") from None
     return Surroundings(hours, frozenset(chosen.holidays), MappingProxyType(networks), tickets)
+
+
+def after_hours(settings: Settings) -> AfterHours:
+    """When nobody should be at work. Raises ConfigurationError that names the key."""
+    known, said = surroundings(settings), settings.conditions.business_hours
+    hours = known.hours
+    if hours is None:
+        raise ConfigurationError("conditions.business_hours: no hours of work are configured")
+    told = f"not {','.join(said.days)} {','.join(said.hours)} {said.time_zone}"
+    return AfterHours(
+        lambda at: hours.open_at(at, known.holidays),
+        f"{told}, {len(known.holidays)} holidays",
+        said.time_zone,
+    )
 
 
 def check_conditions(settings: Settings, rules: Rules) -> None:

@@ -86,7 +86,13 @@ def deliver(service: Service, name: str, cancelled: Callable[[], bool] = lambda:
         try:
             receiver = receiver or destination(service, name, chosen)
             with service.store.read() as connection:
-                batch = place.next_batch(connection, at, at_once=chosen.at_once, form=chosen.format)
+                batch = place.next_batch(
+                    connection,
+                    at,
+                    at_once=chosen.at_once,
+                    form=chosen.format,
+                    origin=service.signing.audit.name,
+                )
             if batch is None:
                 break
             receiver.deliver(batch)

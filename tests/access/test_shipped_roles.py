@@ -151,6 +151,7 @@ MAY = {
     | {"session.read", "key.read", "key.list", "mount.read", "approval.read", "separation.read"}
     | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
     | {"record.history", "stream.read", "alert.read", "alert.acknowledge"}
+    | {"record.history", "audit.keep_question", "audit.drop_question"}
     | ERASING_LOOKED_AT
     | ASKED,
     # With a factor shown just now also record.erase, hold.lift and retention.run.
@@ -190,6 +191,7 @@ LOCAL_MAY = {
     | ERASING_LOOKED_AT
     | {"break_glass.recover", "alert.acknowledge"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
+    | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},

@@ -13,8 +13,6 @@ from typing import Any
 from secvault.errors import Refused
 from secvault.records.collection import Collection
 from secvault.records.exports.column import cells_of, columns_of
-from secvault.records.exports.jsonl_file import JsonLinesFile
-from secvault.records.exports.writer import Format
 from secvault.records.value import FieldType
 from secvault.service import Service, attachments, record_search, records
 from secvault.service.erasing import subject_report
@@ -22,6 +20,8 @@ from secvault.service.record_exports.as_shown import export_records
 from secvault.service.record_exports.asked import Wanted
 from secvault.service.record_views import RecordView, about_of
 from secvault.service.spine import Caller
+from secvault.tabular.jsonl_file import JsonLinesFile
+from secvault.tabular.writer import Format
 from tests.service.reading_house import CONTENTS, Masked, Shown, is_mask, record_of
 from tests.service.test_record_exports import lines, whole
 

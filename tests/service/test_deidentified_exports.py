@@ -11,12 +11,12 @@ import pytest
 from secvault.crypto.canonical import parse_canonical
 from secvault.errors import ApprovalRequired, Conflict, InvalidInput, NotAuthenticated, Refused
 from secvault.identity import sessions
-from secvault.records.exports.writer import Format
 from secvault.service import Service, records
 from secvault.service.record_exports.as_shown import export_records
 from secvault.service.record_exports.asked import Anonymity, Wanted
 from secvault.service.record_exports.deidentified import export_deidentified
 from secvault.service.spine import Caller
+from secvault.tabular.writer import Format
 from tests.running_service import House, join, payslip
 from tests.service.approval_house import staffed
 from tests.service.test_record_exports import caller, events, lines, take_away, whole

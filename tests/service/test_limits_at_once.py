@@ -14,12 +14,12 @@ import pytest
 from secvault.crypto.secret import Secret
 from secvault.errors import ApprovalRequired, TooManyAttempts
 from secvault.records.exports import register
-from secvault.records.exports.writer import Format
 from secvault.records.reveal import reveals_since
 from secvault.service import Service, authentication, bootstrap, opening, records, reveals
 from secvault.service.record_exports.as_shown import export_records
 from secvault.service.record_exports.asked import Wanted
 from secvault.service.spine import Caller
+from secvault.tabular.writer import Format
 from tests.running_service import PASSWORD, SEED, STEP, Hands, House, join, payslip, signed_in
 from tests.service.approval_house import staffed
 

@@ -21,7 +21,6 @@ from secvault.errors import Conflict, Refused
 from secvault.records import record as rows
 from secvault.records.collection import Collection
 from secvault.records.exports.treatment import hows
-from secvault.records.exports.writer import Format
 from secvault.records.imports.spec import Form, OnConflict
 from secvault.records.schema_deidentify import Deidentify, How
 from secvault.records.value import FieldType
@@ -31,6 +30,7 @@ from secvault.service.record_exports.deidentified import export_deidentified
 from secvault.service.record_imports import requests
 from secvault.service.record_imports.running import do_import
 from secvault.service.spine import Caller
+from secvault.tabular.writer import Format
 from tests.running_service import House, furnish
 from tests.service.reading_house import (
     MORE,

@@ -30,9 +30,7 @@ from secvault.identity import placement, sessions
 from secvault.identity.people import find_person
 from secvault.identity.placement import Placement
 from secvault.records.exports.column import cells_of
-from secvault.records.exports.jsonl_file import JsonLinesFile
 from secvault.records.exports.manifest import verify_export
-from secvault.records.exports.writer import Format
 from secvault.records.record import read_record
 from secvault.service import Service, authentication, records
 from secvault.service.record_exports import reach as reaching
@@ -42,6 +40,8 @@ from secvault.service.record_exports.underway import Underway
 from secvault.service.record_views import RecordView, about_of
 from secvault.service.spine import Caller
 from secvault.store import tables
+from secvault.tabular.jsonl_file import JsonLinesFile
+from secvault.tabular.writer import Format
 from tests.running_service import PAYSLIP, House, join, payslip
 from tests.service.approval_house import staffed
 from tests.service.policy_house import forced, heads_read_accounts, more

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
+import msgspec
+
+from secvault import __version__
 from secvault.audit.leaf import StoredEvent
 from secvault.crypto.merkle import leaf_hash
-from secvault.errors import ConfigurationError
+
+FormName: TypeAlias = Literal["json", "ocsf", "cef"]
 
 MOST_BYTES = 4 * 2**20
 """Of the leaves of one batch, unless a single one is larger."""
@@ -19,23 +21,17 @@ class Undelivered(Exception):
     """The receiver did not acknowledge. Its text is a code, for instance `unreachable`."""
 
 
-class Form(Protocol):
-    """How one event is written: one line of text, UTF-8, without its end."""
-
-    def __call__(self, stored: StoredEvent, /) -> bytes:
-        """The line."""
-
-
 @dataclass(frozen=True)
 class Batch:
     """Events without a gap between them, at least one, and what each is sent as.
 
-    stream: its name. form: see `FORMS`.
+    stream: its name. form: json (the exact leaf), ocsf or cef. origin: the log's name.
     """
 
     stream: str
     events: tuple[StoredEvent, ...]
-    form: str
+    form: FormName
+    origin: str = ""
 
     @property
     def first(self) -> int:
@@ -48,9 +44,25 @@ class Batch:
         return self.events[-1].seq
 
     def lines(self) -> list[bytes]:
-        """Each event in the batch's form. Raises ConfigurationError."""
-        written = form_of(self.form)
-        return [written(stored) for stored in self.events]
+        """Each event in the batch's form: one line of UTF-8 without its end."""
+        if self.form == "json":
+            # The very bytes that are stored, hashed and proven.
+            return [stored.body for stored in self.events]
+        # Loaded only where a stream asks for it.
+        if self.form == "cef":
+            from secvault.audit.formats import cef_format  # noqa: PLC0415
+
+            return [
+                cef_format.line(stored, version=__version__, origin=self.origin).encode()
+                for stored in self.events
+            ]
+        from secvault.audit.formats import ocsf_format  # noqa: PLC0415
+
+        product = {"name": "secvault", "vendor_name": "secvault", "version": __version__}
+        return [
+            msgspec.json.encode(ocsf_format.document(stored, origin=self.origin, product=product))
+            for stored in self.events
+        ]
 
 
 class Destination(Protocol):
@@ -66,20 +78,3 @@ class Destination(Protocol):
 def hash_of(stored: StoredEvent) -> str:
     """The leaf's hash in the log's tree (RFC 6962), hexadecimal: what a copy is checked by."""
     return leaf_hash(stored.body).hex()
-
-
-def exact_leaf(stored: StoredEvent) -> bytes:
-    """The very bytes that are stored, hashed and proven."""
-    return stored.body
-
-
-FORMS: Mapping[str, Form] = MappingProxyType({"json": exact_leaf})
-"""By the name in the settings."""
-
-
-def form_of(name: str) -> Form:
-    """The form of this name. Raises ConfigurationError."""
-    form = FORMS.get(name)
-    if form is None:
-        raise ConfigurationError(f"format: this program does not write {name}; use json")
-    return form

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from secvault.audit.leaf import StoredEvent, decode
-from secvault.audit.streams.batch import MOST_BYTES, Batch
+from secvault.audit.streams.batch import MOST_BYTES, Batch, FormName
 from secvault.store.engine import insert_unless_there, row_held
 from secvault.store.tables import audit_event, audit_stream
 
@@ -75,7 +75,9 @@ def oldest_waiting(connection: Connection, place: Place) -> int | None:
     return t
 
 
-def next_batch(connection: Connection, place: Place, *, at_once: int, form: str) -> Batch | None:
+def next_batch(
+    connection: Connection, place: Place, *, at_once: int, form: FormName, origin: str = ""
+) -> Batch | None:
     """What is to be sent next; None when there is nothing. Raises Damaged.
 
     It ends before a gap; a gap where it would begin gives LookupError: something that was never
@@ -96,7 +98,7 @@ def next_batch(connection: Connection, place: Place, *, at_once: int, form: str)
                 raise LookupError(place.name)
             break
         found.append(decode(row.body, seq=row.seq))
-    return Batch(place.name, tuple(found), form) if found else None
+    return Batch(place.name, tuple(found), form, origin) if found else None
 
 
 def acknowledge(connection: Connection, place: Place, batch: Batch, now: int) -> Place | None:

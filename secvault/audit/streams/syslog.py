@@ -20,7 +20,7 @@ from typing import Literal
 
 from secvault.audit.event import Outcome
 from secvault.audit.leaf import StoredEvent
-from secvault.audit.streams.batch import Batch, Undelivered, form_of, hash_of
+from secvault.audit.streams.batch import Batch, Undelivered, hash_of
 from secvault.clock import timestamp
 from secvault.errors import ConfigurationError
 
@@ -78,8 +78,10 @@ class Syslog:
 
     def deliver(self, batch: Batch) -> None:
         """See `Destination`."""
-        form = form_of(batch.form)
-        messages = [message(stored, form(stored), self.ours) for stored in batch.events]
+        messages = [
+            message(stored, line, self.ours)
+            for stored, line in zip(batch.events, batch.lines(), strict=True)
+        ]
         try:
             if self.transport == "udp":
                 self._by_datagrams(messages)

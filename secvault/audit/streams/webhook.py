@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from secvault.audit.leaf import StoredEvent
-from secvault.audit.streams.batch import Batch, Undelivered, form_of, hash_of
+from secvault.audit.streams.batch import Batch, Undelivered, hash_of
 from secvault.clock import Clock, timestamp
 from secvault.crypto.secret import Secret
 from secvault.errors import ConfigurationError
@@ -51,7 +51,7 @@ def signature(key: Secret, message_id: str, seconds: int, body: bytes) -> str:
 
 def body_of(batch: Batch) -> bytes:
     """The JSON that is sent. Each event keeps the exact bytes of its form."""
-    form = form_of(batch.form)
+    written = zip(batch.events, batch.lines(), strict=True)
     return msgspec.json.encode(
         {
             "type": TYPE,
@@ -61,7 +61,7 @@ def body_of(batch: Batch) -> bytes:
                 "format": batch.form,
                 "first": batch.first,
                 "last": batch.last,
-                "events": [_entry(stored, form(stored)) for stored in batch.events],
+                "events": [_entry(stored, line) for stored, line in written],
             },
         }
     )

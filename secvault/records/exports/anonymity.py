@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from secvault.errors import InvalidInput
-from secvault.records.exports.column import Cell
+from secvault.tabular.column import Cell
 
 LEAST_K, MOST_K = 2, 1000
 MOST_GROUPS = 200_000

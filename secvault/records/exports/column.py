@@ -1,21 +1,18 @@
-"""Columns of exported files, and the cells that the values of a record become."""
+"""The columns of a field in exported files, and the cells that its values become."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import TypeAlias
 
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Damaged
 from secvault.records.collection import Field
 from secvault.records.currency import CURRENCY_DECIMALS
 from secvault.records.value import FieldType, Limits
-
-Cell: TypeAlias = str | int | bool | Decimal | date | datetime | None
+from secvault.tabular.column import Cell, Column, Kind
 
 ENGLISH = "en"
 CURRENCY, SHA256 = "_currency", "_sha256"
@@ -32,30 +29,6 @@ SUFFIXES: Mapping[str, Mapping[str, str]] = {
     "_from": {"en": "from", "vi": "từ"},
 }
 """What is behind the name of a field in that of a column, and the words for it in titles."""
-
-
-class Kind(StrEnum):
-    """What a column holds: str, int, Decimal, bool, date, or datetime in UTC."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    DECIMAL = "decimal"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    DATETIME = "datetime"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column. name: ASCII, for programs. title: for people, in the language asked for.
-
-    scale: digits after the point of a decimal.
-    """
-
-    name: str
-    title: str
-    kind: Kind
-    scale: int = 0
 
 
 _KINDS: Mapping[FieldType, Kind] = {

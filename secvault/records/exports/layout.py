@@ -15,15 +15,13 @@ from secvault.clock import moment
 from secvault.crypto.canonical import JsonValue
 from secvault.records.collection import Collection
 from secvault.records.exports.column import (
-    Cell,
-    Column,
-    Kind,
     cells_of,
     columns_of,
     distinct,
     text_column,
     titled,
 )
+from secvault.tabular.column import Cell, Column, Kind
 
 MASKED = "_masked"
 

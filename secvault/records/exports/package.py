@@ -8,8 +8,8 @@ from datetime import datetime
 
 from secvault.crypto.evidence import SignedEvidence
 from secvault.records.exports.manifest import MANIFEST, NOTE
-from secvault.records.exports.outflow import Outflow
-from secvault.records.exports.writer import Format
+from secvault.tabular.outflow import Outflow
+from secvault.tabular.writer import Format
 
 _MODE = 0o600 << 16
 

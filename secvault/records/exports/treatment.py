@@ -21,9 +21,6 @@ from secvault.identity.names import compared
 from secvault.records.collection import OWN_ID, Collection, Field, Sensitivity
 from secvault.records.exports.column import (
     CURRENCY,
-    Cell,
-    Column,
-    Kind,
     cells_of,
     columns_of,
     distinct,
@@ -35,6 +32,7 @@ from secvault.records.exports.pseudonym import Pseudonyms
 from secvault.records.mask import Mask, masked
 from secvault.records.schema_deidentify import Deidentify, How
 from secvault.records.value import FieldType
+from secvault.tabular.column import Cell, Column, Kind
 
 PEOPLE = "employee"
 """The domain of the numbers of people, where the schema names no other: the same person is the same

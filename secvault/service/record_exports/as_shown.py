@@ -12,7 +12,6 @@ from secvault.crypto.derivation import derive
 from secvault.records.blind_index import IndexKeys
 from secvault.records.collection import Collection
 from secvault.records.exports.layout import Layout, Seen, layout_of
-from secvault.records.exports.writer import Writer, open_writer
 from secvault.records.search_terms import Search, parse_search
 from secvault.service.record_exports.asked import Wanted, reason_of
 from secvault.service.record_exports.beginning import begin, new_id
@@ -30,6 +29,7 @@ from secvault.service.record_exports.underway import Begun, Underway
 from secvault.service.record_views import RecordView
 from secvault.service.service import Service
 from secvault.service.spine import Caller
+from secvault.tabular.writer import Writer, open_writer
 
 ACTIONS = ("record.list", "record.export")
 

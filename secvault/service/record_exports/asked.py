@@ -10,7 +10,7 @@ from secvault.errors import InvalidInput
 from secvault.identity import names
 from secvault.records.collection import Collection
 from secvault.records.exports.column import ENGLISH
-from secvault.records.exports.writer import Format, Style
+from secvault.tabular.writer import Format, Style
 
 LONGEST_REASON = 200
 NAMED, TITLED = "names", "titles"

@@ -20,11 +20,9 @@ from secvault.errors import Conflict, InvalidInput
 from secvault.records import facts
 from secvault.records import record as rows
 from secvault.records.exports.anonymity import MOST_K, Groups, Verdict
-from secvault.records.exports.column import Cell
 from secvault.records.exports.pseudonym import Pseudonyms, purpose_of
 from secvault.records.exports.shuffle import Shuffle
 from secvault.records.exports.treatment import Treatment, how_of, treatment_of
-from secvault.records.exports.writer import Writer, open_writer
 from secvault.records.record import Record
 from secvault.records.schema_deidentify import Deidentify, How
 from secvault.service import standing
@@ -44,6 +42,8 @@ from secvault.service.record_exports.underway import Begun, Underway
 from secvault.service.record_views import about_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller
+from secvault.tabular.column import Cell
+from secvault.tabular.writer import Writer, open_writer
 
 ACTION = "record.export_deidentified"
 _PART = 1 << 20

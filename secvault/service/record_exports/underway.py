@@ -16,9 +16,9 @@ from secvault.errors import Cancelled, Conflict, Refused, SecvaultError
 from secvault.records.collection import Collection
 from secvault.records.exports import manifest, register
 from secvault.records.exports.manifest import Digest
-from secvault.records.exports.writer import Format
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.tabular.writer import Format
 
 
 @dataclass(frozen=True)

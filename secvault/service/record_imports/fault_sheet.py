@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable
 
-from secvault.identity.people_file import guarded
 from secvault.records.imports.import_row import FaultOfRow
+from secvault.tabular.guard import guarded
 
 
 def as_csv(faults: Iterable[FaultOfRow]) -> bytes:

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from secvault.clock import moment, timestamp
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import SignedEvidence, sign_evidence, verify_evidence
-from secvault.identity.people_file import guarded
 from secvault.service.reviews import campaigns, population, views
 from secvault.service.reviews.campaigns import Campaign, Item
 from secvault.service.reviews.facts import Eligible
@@ -25,6 +24,7 @@ from secvault.service.reviews.pace import Pace, pace
 from secvault.service.reviews.population import Reading, Register
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
+from secvault.tabular.guard import guarded
 
 KIND, VERSION = "access-review", 1
 _DAY = 86_400 * 1_000_000

@@ -77,22 +77,28 @@ def dormant(service: Service, caller: Caller, days: int | None = None) -> tuple[
     What was made within these days is left out. days: None for `reviews.dormant_days`. Raises
     InvalidInput.
     """
-    chosen = _days(service, days)
+    chosen = dormant_days(service, days)
 
     def act(connection: Connection) -> Outcome[tuple[Dormant, ...]]:
-        before = service.clock.micros() - chosen * DAY
-        everybody = population.register(connection)
-        held: dict[str, int] = {}
-        for grant in population.standing_grants(connection, service.clock.micros()):
-            held[grant.subject] = held.get(grant.subject, 0) + 1
-        found = (
-            *_people(everybody, held, before),
-            *_systems(everybody, held, before),
-            *_tokens(connection, everybody, before, service.clock.micros()),
-        )
+        found = idle(service, connection, chosen)
         return Outcome(found, count=len(found))
 
     return service.spine.read(caller, views.operation("review.read", "dormant"), act)
+
+
+def idle(service: Service, connection: Connection, days: int) -> tuple[Dormant, ...]:
+    """What `dormant` answers, for whoever decides otherwise who may know it."""
+    now = service.clock.micros()
+    before = now - days * DAY
+    everybody = population.register(connection)
+    held: dict[str, int] = {}
+    for grant in population.standing_grants(connection, now):
+        held[grant.subject] = held.get(grant.subject, 0) + 1
+    return (
+        *_people(everybody, held, before),
+        *_systems(everybody, held, before),
+        *_tokens(connection, everybody, before, now),
+    )
 
 
 def unused(service: Service, caller: Caller, days: int | None = None) -> UnusedReport:
@@ -102,7 +108,7 @@ def unused(service: Service, caller: Caller, days: int | None = None) -> UnusedR
     are known for a shorter time.
     Where a smaller role would have been enough for what was used, it is named. Raises InvalidInput.
     """
-    chosen = _days(service, days)
+    chosen = dormant_days(service, days)
 
     def act(connection: Connection) -> Outcome[UnusedReport]:
         now = service.clock.micros()
@@ -221,7 +227,8 @@ def _tokens(
             yield Dormant("token", row.key_id, name, row.created_at, row.last_used_at, note, 0)
 
 
-def _days(service: Service, days: int | None) -> int:
+def dormant_days(service: Service, days: int | None) -> int:
+    """The days, or those of the settings. Raises InvalidInput."""
     chosen = service.settings.reviews.dormant_days if days is None else days
     if not 1 <= chosen <= LONGEST_DAYS:
         raise InvalidInput.at("days", f"use 1 to {LONGEST_DAYS}")

@@ -24,6 +24,7 @@ from secvault.store.tables.audit import (
     audit_node,
     audit_outbox,
 )
+from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -117,6 +118,7 @@ __all__ = [
     "audit_journal",
     "audit_node",
     "audit_outbox",
+    "audit_question",
     "audit_stream",
     "audit_watch",
     "backup_repository",

@@ -11,7 +11,7 @@ import pytest
 
 from secvault.audit.event import Outcome
 from secvault.audit.leaf import Number, StoredEvent
-from secvault.audit.streams.batch import Batch, Undelivered, hash_of
+from secvault.audit.streams.batch import Batch, FormName, Undelivered, hash_of
 from secvault.audit.streams.syslog import Syslog, message
 from secvault.errors import ConfigurationError
 from tests.audit.streams.receivers import Identity, SyslogReceiver, syslog_receiver
@@ -148,3 +148,19 @@ def test_over_udp_each_message_is_a_datagram(stored: Stored) -> None:
         Syslog("lab", "udp", "127.0.0.1", receiver.getsockname()[1], "vault-1").deliver(sent)
         got = [receiver.recv(65_535) for _ in range(3)]
     assert got == [message(each, each.body, "vault-1") for each in sent.events]
+
+
+@pytest.mark.parametrize(("form", "begins"), [("cef", b"CEF:0|secvault|"), ("ocsf", b"{")])
+def test_other_forms_are_those_of_the_exports(
+    tls: SyslogReceiver,
+    receiver_identity: Identity,
+    stored: Stored,
+    form: FormName,
+    begins: bytes,
+) -> None:
+    sent = replace(batch(stored, 2), form=form, origin="vault.example.com/audit")
+    over_tls(tls, receiver_identity).deliver(sent)
+    for got, line, event in zip(tls.got, sent.lines(), sent.events, strict=True):
+        assert line.startswith(begins)
+        assert got.endswith(line)
+        assert hash_of(event).encode() in line, "what a copy is checked by"

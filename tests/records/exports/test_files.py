@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from secvault.errors import InvalidInput
-from secvault.identity.people_file import guarded, unguarded
-from secvault.records.exports.column import Cell, Column, Kind, distinct
-from secvault.records.exports.csv_file import plain_text
-from secvault.records.exports.writer import Format, Style, open_writer
-from secvault.records.exports.xlsx_file import MOST_CHARACTERS
+from secvault.records.exports.column import distinct
+from secvault.tabular.column import Cell, Column, Kind
+from secvault.tabular.csv_file import plain_text
+from secvault.tabular.guard import guarded, unguarded
+from secvault.tabular.writer import Format, Style, open_writer
+from secvault.tabular.xlsx_file import MOST_CHARACTERS
 
 COLUMNS = (
     Column("id", "Id", Kind.TEXT),
@@ -174,7 +175,7 @@ def test_a_text_that_no_cell_holds_is_refused_without_being_shown(tmp_path: Path
 def test_a_workbook_of_too_many_records_is_refused_with_what_to_take_instead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secvault.records.exports.xlsx_file.MOST_RECORDS", 3)
+    monkeypatch.setattr("secvault.tabular.xlsx_file.MOST_RECORDS", 3)
     rows = [(f"r{number}", *(None,) * 7) for number in range(4)]
     (sheet,) = excel(written(Format.XLSX, rows[:3], tmp_path))
     assert [cell.value for cell in sheet["A"]] == ["id", "r0", "r1", "r2"]

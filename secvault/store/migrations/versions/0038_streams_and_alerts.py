@@ -1,14 +1,14 @@
 """streams of the audit log, and detection
 
 Revision: 0038
-Before: 0032
+Before: 0037
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0038"
-down_revision = "0032"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, cast
 
-from secvault.records.exports.column import Cell, Column
+from secvault.tabular.column import Cell, Column
 
 Rows = Sequence[Sequence[Cell]]
 
@@ -66,6 +66,6 @@ def open_writer(format_: Format, columns: Sequence[Column], style: Style) -> Wri
     ConfigurationError when the format needs a library that is not installed.
     """
     # Each brings a library that programs which never export do not load.
-    room = importlib.import_module(f"secvault.records.exports.{format_}_file")
+    room = importlib.import_module(f"secvault.tabular.{format_}_file")
     opening = cast("_Opening", room.open_file)
     return opening(columns, style)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from secvault.records.exports.column import Cell, Column
-from secvault.records.exports.csv_file import moment_text
-from secvault.records.exports.writer import Rows, Style
+from secvault.tabular.column import Cell, Column
+from secvault.tabular.csv_file import moment_text
+from secvault.tabular.writer import Rows, Style
 
 
 class JsonLinesFile:

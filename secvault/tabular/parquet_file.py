@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from secvault.errors import ConfigurationError, InvalidInput
-from secvault.records.exports.column import Cell, Column, Kind
-from secvault.records.exports.outflow import Outflow
-from secvault.records.exports.writer import Rows, Style
+from secvault.tabular.column import Cell, Column, Kind
+from secvault.tabular.outflow import Outflow
+from secvault.tabular.writer import Rows, Style
 
 GROUP_ROWS = 20_000
 """Rows that are written together, which is what the file can be read by."""

@@ -1,6 +1,6 @@
 """CSV (RFC 4180) in UTF-8, which no spreadsheet takes formulas from.
 
-Text that begins like a formula has an apostrophe before it (`people_file.guarded`, after OWASP's
+Text that begins like a formula has an apostrophe before it (`guard.guarded`, after OWASP's
 CSV Injection), which programs take off again by `unguarded`; numbers and dates are written bare, by
 this program alone, and can hold nothing else. Lines end with CR LF; every cell is quoted, so that
 no separator in a text begins a cell of its own.
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from secvault.identity.people_file import guarded
-from secvault.records.exports.column import Cell, Column
-from secvault.records.exports.writer import Rows, Style
+from secvault.tabular.column import Cell, Column
+from secvault.tabular.guard import guarded
+from secvault.tabular.writer import Rows, Style
 
 BYTE_ORDER_MARK = "\ufeff"
 """By which Excel knows UTF-8."""
