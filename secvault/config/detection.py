@@ -32,10 +32,10 @@ class DetectionSettings(Section):
     enabled: bool = True
     off: tuple[RuleName, ...] = ()
     cool_down_minutes: int = Field(60, ge=1, le=10_080)
-    many_reads_people: int = Field(500, ge=1, le=10_000_000)
+    many_reads_people: int = Field(2_000, ge=1, le=10_000_000)
     many_reads_systems: int = Field(1_000_000, ge=1, le=1_000_000_000)
     usual_times: int = Field(10, ge=2, le=1_000)
-    unusual_from: int = Field(100, ge=1, le=10_000_000)
+    unusual_from: int = Field(200, ge=1, le=10_000_000)
     many_refusals: int = Field(30, ge=1, le=1_000_000)
     many_refusals_all: int = Field(500, ge=1, le=10_000_000)
     volume_percent: int = Field(20, ge=1, le=90)

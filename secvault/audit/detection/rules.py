@@ -24,8 +24,12 @@ READS, REFUSALS, LOG = "reads", "refusals", "log"
 EVERYBODY = ""
 """The subject of counts over all."""
 
+# A record that is looked at whole is an event of the kind record.list, as a page of many is.
 _READING = frozenset(
-    {"data.decrypt", "field.reveal", "record.export", "record.read", "record.reveal"}
+    {
+        *("data.decrypt", "field.reveal", "record.export", "record.list"),
+        *("record.read", "record.reveal", "record.search"),
+    }
 )
 _OPENING = _READING - {"data.decrypt"}
 _GLASS = frozenset({"break_glass.start", "break_glass.recover"})

@@ -96,7 +96,8 @@ def test_after_hours_is_about_people_and_sensitive_collections_outside_the_hours
     by_system = sight("record.read", actor="svc:erp", resource="hr/payroll/p", department="hr")
     assert rule_of(by_system) is None
     listed = sight("record.list", resource="hr/payroll", department="hr")
-    assert rule_of(listed) is None
+    assert rule_of(listed) == "after_hours"
+    assert rule_of(sight("record.create", resource="hr/payroll/p", department="hr")) is None
 
 
 def test_what_counts() -> None:
