@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from pydantic import SecretStr
 
@@ -30,7 +27,7 @@ def set_to(service: Service, **changed: Any) -> None:
 
 
 @pytest.fixture
-def watched(service: Service) -> Iterator[Service]:
+def watched(service: Service) -> Service:
     channel = ChannelSettings(url=SecretStr("json://127.0.0.1:9/"))
     set_to(
         service,
@@ -38,7 +35,7 @@ def watched(service: Service) -> Iterator[Service]:
         notifications=NotificationSettings(channels={"ops": channel}),
     )
     turn(service)
-    yield service
+    return service
 
 
 def turn(service: Service) -> None:
