@@ -99,6 +99,8 @@ def as_in_toml(value: object) -> object:
 
 # What the example has to make up: these have no default.
 MADE_UP = {
+    "audit.witnesses.<name>.url",
+    "audit.witnesses.<name>.vkey",
     "backup.repositories.<name>.location",
     "conditions.networks.<name>.blocks",
     "identity.oidc.<name>.issuer",
@@ -138,6 +140,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["conditions"].pop("networks") == {}
     assert set(values["reviews"].pop("campaigns")) == {"quarterly"}
     assert defaults["reviews"].pop("campaigns") == {}
+    assert set(values["audit"].pop("witnesses")) == {"branch"}
+    assert defaults["audit"].pop("witnesses") == {}
     for kind in ("oidc", "scim"):
         assert set(values["identity"].pop(kind)) == {"corp"}
         assert defaults["identity"].pop(kind) == {}

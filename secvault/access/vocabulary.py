@@ -203,6 +203,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "audit.verify": "log",
         "audit.keep_question": "log",
         "audit.drop_question": "log",
+        "audit.witness": "log",
         "scim.provision": "people",
         "session.read": "people",
         "session.end": "people",

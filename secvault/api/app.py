@@ -22,6 +22,7 @@ from secvault.api import (
     audit_proofs,
     audit_questions,
     audit_streams,
+    audit_witnesses,
     auth_tokens,
     authzen,
     backups,
@@ -229,6 +230,7 @@ def routes(
         audit_proofs,
         audit_streams,
         audit_questions,
+        audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
         app.include_router(router)

@@ -36,6 +36,10 @@ class Ready(BaseModel):
         description="Whether the policies folder holds the policy that is in force; if not, see "
         "`secvault policy plan`. Requests are served by the one in force all the same."
     )
+    witnesses: bool = Field(
+        description="Whether every witness co-signs the audit log; if not, see `secvault audit "
+        "witnesses`. Requests are served all the same."
+    )
 
 
 @router.get("/health/live")
@@ -59,5 +63,6 @@ def health_ready(request: Request) -> Response:
         notifications=state.notifications,
         streams=state.streams,
         policy_files=state.policy_files,
+        witnesses=state.witnesses,
     )
     return JSONResponse(body.model_dump(), 200 if state.ready else 503)

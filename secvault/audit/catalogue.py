@@ -363,6 +363,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "alert.acknowledge": "rule subject",
         "audit.keep_question": "question digest",
         "audit.drop_question": "question",
+        "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",

@@ -50,8 +50,15 @@ class Inclusion:
     def check(self, verifiers: Sequence[NoteVerifier], origin: str) -> Checkpoint:
         """The checkpoint, if the proof holds. Raises Damaged."""
         signed = verify_checkpoint(self.note, verifiers, origin)
-        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
+        self.verify(signed)
         return signed
+
+    def verify(self, signed: Checkpoint) -> None:
+        """Return if the proof leads to this checkpoint, whose signatures have been seen to.
+
+        Raises Damaged.
+        """
+        verify_inclusion(leaf_hash(self.entry), self.seq, signed.size, self.hashes, signed.root)
 
 
 @dataclass(frozen=True, slots=True)

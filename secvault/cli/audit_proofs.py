@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secvault.cli import opening, operations, progress, show
+from secvault.cli import audit_policy, opening, operations, progress, show
 from secvault.errors import InvalidInput
 
 _KEY = typer.Option("--key", metavar="VKEY", help="The log's public key; see `audit keys`.")
@@ -41,11 +41,17 @@ def prove(
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `audit prove` wrote.")],
     *,
-    key: Annotated[str, _KEY],
+    key: Annotated[str, _KEY] = "",
+    policy: Annotated[Path | None, audit_policy.POLICY] = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """Check a proof with the public key alone. Exit code 5 when it does not hold."""
-    verifier = operations.note.NoteVerifier.from_vkey(key.strip())
+    """Check a proof with the public key alone. Exit code 5 when it does not hold.
+
+    With --policy instead of --key, the policy names the log's key, and the proof holds only if so
+    many witnesses co-signed its checkpoint as the policy demands.
+    """
+    if bool(key) == (policy is not None):
+        raise InvalidInput.at("--key", "give either --key or --policy")
     try:
         document: Any = json.loads(file.read_bytes())
         entry, proof = document["entry"].encode(), document["proof"]
@@ -54,7 +60,13 @@ def check(
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput.at("FILE", f"{file} is not what `audit prove` writes") from None
     found = operations.proofs.parse_inclusion(proof, entry)
-    signed = found.check([verifier], verifier.name)
+    if policy is not None:
+        judged = audit_policy.read(policy).check(found.note)
+        found.verify(judged.checkpoint)
+        signed, cosigned = judged.checkpoint, audit_policy.shown(judged)
+    else:
+        verifier = operations.note.NoteVerifier.from_vkey(key.strip())
+        signed, cosigned = found.check([verifier], verifier.name), {}
     event = operations.leaf.decode(entry, seq=found.seq)
     facts = {
         "seq": found.seq,
@@ -66,10 +78,10 @@ def check(
         "size": signed.size,
     }
     if as_json:
-        show.document(facts)
+        show.document({**facts, **({"cosigned": cosigned} if policy is not None else {})})
         return
     show.out(f"the log {signed.origin} has this event")
-    show.facts(facts)
+    show.facts({**facts, **{f"co-signed by {name}": at for name, at in cosigned.items()}})
 
 
 def consistency(

@@ -21,6 +21,7 @@ from secvault.cli import (
     audit_proofs,
     audit_questions,
     audit_streams,
+    audit_witnesses,
     backup,
     break_glass,
     config,
@@ -63,6 +64,7 @@ from secvault.cli import (
     subject_report,
     systems,
     tokens,
+    witness,
 )
 from secvault.cli.opening import Asked
 from secvault.cli.outcome import run_to_exit_code
@@ -167,6 +169,7 @@ audit.app.command(epilog="Example: secvault audit check event-4711.json --key 'a
     audit_proofs.check
 )
 audit.app.command(epilog="Example: secvault audit consistency 4000")(audit_proofs.consistency)
+audit.app.command(epilog="Example: secvault audit witnesses --json")(audit_witnesses.witnesses)
 audit.app.command(epilog="Example: secvault audit tiles /mnt/auditor/log")(audit_proofs.tiles)
 audit.app.add_typer(audit_streams.app, name="streams")
 audit.app.add_typer(audit_alerts.app, name="alerts")
@@ -265,6 +268,7 @@ for _name, _noun, _panel in (
     ("drill", drill, RECOVERY),
     ("seal", seal, PROOF),
     ("audit", audit, PROOF),
+    ("witness", witness, PROOF),
     ("notifications", notifications, PROOF),
     ("config", config, PROOF),
     ("db", db, PROOF),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository
     from secvault.cli import selfcheck
-    from secvault.crypto import canonical, evidence, note
+    from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
     from secvault.jobs import cron
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         audit_proofs,
         audit_questions,
         audit_streams,
+        audit_witnesses,
         authentication,
         backups,
         bootstrap,
@@ -129,6 +130,10 @@ if TYPE_CHECKING:
     from secvault.service.sealing import visit
     from secvault.store import engine, migrate
     from secvault.tabular import writer as export_formats
+    from secvault.witness import answering as witness_answering
+    from secvault.witness import key as witness_key
+    from secvault.witness import logs as witness_logs
+    from secvault.witness import state as witness_state
 
 __all__ = [
     "access_documents",
@@ -143,6 +148,7 @@ __all__ = [
     "audit_proofs",
     "audit_questions",
     "audit_streams",
+    "audit_witnesses",
     "authentication",
     "backups",
     "bootstrap",
@@ -188,6 +194,7 @@ __all__ = [
     "leaf",
     "leaked_tokens",
     "log",
+    "log_policy",
     "matcher",
     "migrate",
     "networks",
@@ -262,6 +269,10 @@ __all__ = [
     "verify_export",
     "visit",
     "vocabulary",
+    "witness_answering",
+    "witness_key",
+    "witness_logs",
+    "witness_state",
     "working",
 ]
 
@@ -296,6 +307,7 @@ _ELSEWHERE = {
     "imports": "secvault.service.record_imports.requests",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
+    "log_policy": "secvault.crypto.log_policy",
     "matcher": "secvault.access.matcher",
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
@@ -337,6 +349,10 @@ _ELSEWHERE = {
     "verify_export": "secvault.audit.verify_export",
     "visit": "secvault.service.sealing.visit",
     "vocabulary": "secvault.access.vocabulary",
+    "witness_answering": "secvault.witness.answering",
+    "witness_key": "secvault.witness.key",
+    "witness_logs": "secvault.witness.logs",
+    "witness_state": "secvault.witness.state",
 }
 
 if not TYPE_CHECKING:

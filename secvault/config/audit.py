@@ -7,6 +7,7 @@ from pydantic import Field
 from secvault.config.detection import DetectionSettings
 from secvault.config.section import Name, Section
 from secvault.config.streams import StreamSettings
+from secvault.config.witnesses import WitnessSettings
 
 
 class AuditSettings(Section):
@@ -16,3 +17,4 @@ class AuditSettings(Section):
     checkpoint_seconds: int = Field(60, ge=1, le=86_400)
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
     detection: DetectionSettings = DetectionSettings()
+    witnesses: dict[Name, WitnessSettings] = Field(default_factory=dict)

@@ -61,6 +61,17 @@ class Checkpoint:
         raise _malformed()
 
 
+def head_of(text: str) -> Checkpoint:
+    """The tree head that a checkpoint of any log states, whatever extension lines follow it.
+
+    Raises Damaged for text that is no checkpoint.
+    """
+    lines = text.split("\n")
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+        raise _malformed()
+    return Checkpoint.parse("".join(f"{line}\n" for line in lines[:3]))
+
+
 def sign_checkpoint(checkpoint: Checkpoint, *signers: NoteSigner) -> bytes:
     """The checkpoint as a note, with one signature line per signer.
 

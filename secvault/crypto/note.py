@@ -19,6 +19,7 @@ import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -31,9 +32,38 @@ PUBLIC_KEY_BYTES = 32
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 
+KEY_ID_BYTES = 4
+
 _ED25519 = b"\x01"
-_KEY_ID_BYTES = 4
 _LEAD = "\u2014 "
+
+
+class Verifier(Protocol):
+    """A key that a note can be opened with, whatever it says by its signature."""
+
+    @property
+    def name(self) -> str:
+        """The name it signs under."""
+
+    @property
+    def key_id(self) -> bytes:
+        """The 4 bytes that, with the name, stand for the key in a note."""
+
+    def verify(self, text: str, signature: bytes) -> bool:
+        """Whether `signature` is this key's over `text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """One signature of a note, not verified. blob: what follows the key id."""
+
+    name: str
+    key_id: bytes
+    blob: bytes
+
+    def format(self) -> str:
+        """The line as it stands in the note, with its newline."""
+        return f"{_LEAD}{self.name} {base64.b64encode(self.key_id + self.blob).decode()}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +78,19 @@ class NoteVerifier:
     public_key: bytes
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.public_key) != PUBLIC_KEY_BYTES:
             raise InvalidInput.at("public_key", f"must be {PUBLIC_KEY_BYTES} bytes long")
 
     @property
     def key_id(self) -> bytes:
         """The 4 bytes that, with the name, stand for this key in a note."""
-        named = self.name.encode() + b"\n" + _ED25519 + self.public_key
-        return sha256(named).digest()[:_KEY_ID_BYTES]
+        return key_id(self.name, _ED25519 + self.public_key)
 
     @property
     def vkey(self) -> str:
         """The key as one line of text, to hand to an auditor."""
-        key = base64.b64encode(_ED25519 + self.public_key).decode()
-        return f"{self.name}+{self.key_id.hex()}+{key}"
+        return format_vkey(self.name, _ED25519 + self.public_key)
 
     @classmethod
     def from_vkey(cls, text: str) -> NoteVerifier:
@@ -70,12 +98,9 @@ class NoteVerifier:
 
         Raises InvalidInput for another algorithm, a key id that does not fit, or any other text.
         """
-        parts = text.split("+", 2)
-        key = _strict_base64(parts[-1])
-        if len(parts) == 3 and len(key) == 1 + PUBLIC_KEY_BYTES and key[:1] == _ED25519:
-            verifier = cls(parts[0], key[1:])
-            if verifier.vkey == text:
-                return verifier
+        name, key = parse_vkey(text)
+        if len(key) == 1 + PUBLIC_KEY_BYTES and key[:1] == _ED25519:
+            return cls(name, key[1:])
         raise InvalidInput.at(
             "vkey", "must be <name>+<key id>+<key> with an Ed25519 key; copy the whole line"
         )
@@ -101,7 +126,7 @@ class NoteSigner:
     seed: Secret
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.seed.expose()) != SEED_BYTES:
             raise InvalidInput.at("seed", f"must be {SEED_BYTES} bytes long")
 
@@ -139,7 +164,7 @@ def sign_note(text: str, *signers: NoteSigner) -> bytes:
     return note
 
 
-def open_note(note: bytes, verifiers: Iterable[NoteVerifier]) -> str:
+def open_note(note: bytes, verifiers: Iterable[Verifier]) -> str:
     """The text of the note, signed by at least one of the verifiers.
 
     Signatures of other keys are ignored, also when they share the name or the key id of a known
@@ -147,23 +172,22 @@ def open_note(note: bytes, verifiers: Iterable[NoteVerifier]) -> str:
     key signed. Raises InvalidInput if two different verifiers have the same name and key id.
     """
     known = _by_name_and_id(verifiers)
-    text, signatures = _take_apart(note)
+    text, lines = take_apart(note)
     signed = False
-    for name, blob in signatures:
-        verifier = known.get((name, blob[:_KEY_ID_BYTES]))
+    for line in lines:
+        verifier = known.get((line.name, line.key_id))
         if verifier is None:
             continue
-        if not verifier.verify(text, blob[_KEY_ID_BYTES:]):
-            raise Damaged(
-                f"The note's signature by {name} is wrong: the note was changed after signing."
-            )
+        if not verifier.verify(text, line.blob):
+            raise wrong_signature(line.name)
         signed = True
     if not signed:
         raise Damaged("The note is not signed by a known key; check the verifier keys given.")
     return text
 
 
-def _take_apart(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+def take_apart(note: bytes) -> tuple[str, list[SignatureLine]]:
+    """The text of a note and its signature lines, none of them verified. Raises Damaged."""
     if len(note) > MAX_NOTE_BYTES:
         raise _malformed()
     try:
@@ -179,16 +203,40 @@ def _take_apart(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     return whole[: blank + 1], [_signature(line) for line in lines]
 
 
-def _signature(line: str) -> tuple[str, bytes]:
+def _signature(line: str) -> SignatureLine:
     name, _, encoded = line.removeprefix(_LEAD).partition(" ")
-    blob = _strict_base64(encoded)
-    if not line.startswith(_LEAD) or not _is_name(name) or len(blob) <= _KEY_ID_BYTES:
+    blob = strict_base64(encoded)
+    if not line.startswith(_LEAD) or not _is_name(name) or len(blob) <= KEY_ID_BYTES:
         raise _malformed()
-    return name, blob
+    return SignatureLine(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
 
 
-def _by_name_and_id(verifiers: Iterable[NoteVerifier]) -> dict[tuple[str, bytes], NoteVerifier]:
-    known: dict[tuple[str, bytes], NoteVerifier] = {}
+def key_id(name: str, key: bytes) -> bytes:
+    """The key id of a key. key: the byte that names the algorithm, then the public key."""
+    return sha256(name.encode() + b"\n" + key).digest()[:KEY_ID_BYTES]
+
+
+def format_vkey(name: str, key: bytes) -> str:
+    """The verifier key text. key: as in `key_id`."""
+    return f"{name}+{key_id(name, key).hex()}+{base64.b64encode(key).decode()}"
+
+
+def parse_vkey(text: str) -> tuple[str, bytes]:
+    """Name and key, as `format_vkey` takes them, of any algorithm. Raises InvalidInput."""
+    parts = text.split("+", 2)
+    key = strict_base64(parts[-1])
+    if len(parts) == 3 and key and _is_name(parts[0]) and format_vkey(parts[0], key) == text:
+        return parts[0], key
+    raise InvalidInput.at("vkey", "must be <name>+<key id>+<key>; copy the whole line")
+
+
+def wrong_signature(name: str) -> Damaged:
+    """The error for a known key's signature that does not verify."""
+    return Damaged(f"The note's signature by {name} is wrong: the note was changed after signing.")
+
+
+def _by_name_and_id(verifiers: Iterable[Verifier]) -> dict[tuple[str, bytes], Verifier]:
+    known: dict[tuple[str, bytes], Verifier] = {}
     for verifier in verifiers:
         if known.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
             raise InvalidInput.at(
@@ -197,7 +245,7 @@ def _by_name_and_id(verifiers: Iterable[NoteVerifier]) -> dict[tuple[str, bytes]
     return known
 
 
-def _strict_base64(text: str) -> bytes:
+def strict_base64(text: str) -> bytes:
     """The bytes, or none for text that is not the one spelling of any."""
     try:
         decoded = base64.b64decode(text, validate=True)
@@ -222,7 +270,8 @@ def _is_name(name: str) -> bool:
     )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise InvalidInput for a name that no key of a note can have."""
     if not _is_name(name):
         raise InvalidInput.at(
             "name", "must not be empty or contain spaces, plus signs or control characters"

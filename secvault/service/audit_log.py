@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from secvault.audit import checkpoints, query
+from secvault.audit import checkpoints, cosignatures, query
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
 from secvault.audit.verify import AuditReport, verify
@@ -90,7 +90,7 @@ def take_checkpoint(service: Service, caller: Caller) -> bytes:
         service.audit.drain()
         signer = service.signing.audit
         signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
-        return Outcome(signed.note)
+        return Outcome(cosignatures.published_note(service.store, signed))
 
     return service.spine.read(caller, VERIFY, act)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from secvault.audit import checkpoints, export, nodes, proofs
+from secvault.audit import checkpoints, cosignatures, export, nodes, proofs
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.proofs import Consistency, Inclusion
 from secvault.crypto.tiles import CHECKPOINT, Tile
@@ -21,13 +21,15 @@ from secvault.service.spine import Caller, Outcome
 
 
 def prove_event(service: Service, caller: Caller, seq: int) -> Inclusion:
-    """That the log has event `seq`, by the newest checkpoint, which is signed now if need be.
+    """That the log has event `seq`, by the newest checkpoint that a witness co-signed.
+
+    Where none that reaches it is, by the newest of all, which is signed now if need be.
 
     Raises NotFound; Damaged when the log does not bear it out.
     """
 
     def act(_: object) -> Outcome[Inclusion]:
-        signed = _reaching(service, seq + 1)
+        signed = cosignatures.published(service.store, _reaching(service, seq + 1))
         with service.store.read() as later:
             found = proofs.prove_inclusion(later, signed, seq)
         return Outcome(found, detail={"seq": seq, "size": signed.size})
@@ -44,7 +46,11 @@ def prove_growth(service: Service, caller: Caller, old: int, new: int | None) ->
     def act(connection: Connection) -> Outcome[Consistency]:
         earlier = proofs.checkpoint_of_size(connection, old)
         later = newest(service) if new is None else proofs.checkpoint_of_size(connection, new)
-        found = proofs.prove_consistency(connection, earlier, later)
+        found = proofs.prove_consistency(
+            connection,
+            cosignatures.published(service.store, earlier),
+            cosignatures.published(service.store, later),
+        )
         return Outcome(found, detail={"old": earlier.size, "size": later.size})
 
     return service.spine.read(caller, LOG, act)
@@ -60,7 +66,8 @@ def read_tile(service: Service, caller: Caller, path: str) -> bytes:
     def act(connection: Connection) -> Outcome[bytes]:
         signed = newest(service)
         if tile is None:
-            return Outcome(signed.note, detail={"size": signed.size})
+            note = cosignatures.note_with_cosignatures(connection, signed)
+            return Outcome(note, detail={"size": signed.size})
         if not tile.fits(signed.size):
             raise NotFound(f"the checkpoint of size {signed.size} does not reach this tile")
         return Outcome(export.tile_bytes(connection, tile), count=tile.width)
@@ -78,7 +85,7 @@ def export_tiles(
 
     def act(_: object) -> Outcome[StoredCheckpoint]:
         service.audit.drain()
-        signed = _signed_now(service)
+        signed = cosignatures.published(service.store, _signed_now(service))
         nodes.keep_nodes(service.store)
         verifier = service.signing.audit.verifier()
         export.export(service.store, signed, folder, verifier, progress=progress)
@@ -93,6 +100,10 @@ def newest(service: Service) -> StoredCheckpoint:
 
 
 def _reaching(service: Service, size: int) -> StoredCheckpoint:
+    with service.store.read() as connection:
+        cosigned = cosignatures.newest_cosigned(connection)
+    if cosigned is not None and cosigned.size >= size:
+        return cosigned
     signed = newest(service)
     if signed.size < size:
         service.audit.drain()

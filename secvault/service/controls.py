@@ -68,6 +68,7 @@ def _of_settings(settings: Settings) -> dict[str, int]:
         "mail": int(told.mail.given),
     }
     found |= {f"channel:{name}": 1 for name, each in told.channels.items() if each.given}
+    found |= {f"witness:{name}": 1 for name in settings.audit.witnesses}
     return found | {f"plan:{name}": 1 for name in settings.backup.plans}
 
 

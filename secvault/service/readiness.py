@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
-from secvault.service import stream_delivery
+from secvault.service import audit_witnesses, stream_delivery
 from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
@@ -30,6 +30,8 @@ class Readiness:
     """Whether no stream of the audit log stands still. Requests are served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
+    witnesses: bool = True
+    """Whether every witness co-signs the audit log, or failed only for moments."""
 
     @property
     def ready(self) -> bool:
@@ -55,6 +57,7 @@ def check(service: Service) -> Readiness:
         notifications=database and _notices_arrive(service),
         streams=database and _streams_flow(service),
         policy_files=database and _files_in_force(service),
+        witnesses=database and _witnesses_cosign(service),
     )
 
 
@@ -70,6 +73,13 @@ def _streams_flow(service: Service) -> bool:
     try:
         with service.store.read() as connection:
             return not stream_delivery.any_stalled(service, connection)
+    except SecvaultError:
+        return False
+
+
+def _witnesses_cosign(service: Service) -> bool:
+    try:
+        return audit_witnesses.all_cosign(service)
     except SecvaultError:
         return False
 

@@ -18,7 +18,14 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import controls, detecting, notice_delivery, opening, stream_delivery
+from secvault.service import (
+    audit_witnesses,
+    controls,
+    detecting,
+    notice_delivery,
+    opening,
+    stream_delivery,
+)
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.break_glass import watching
@@ -135,6 +142,8 @@ def _work_with(
     access = BySealer(SealerClient(settings.data_folder))
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
+        # A key that is none is told before anything relies on it.
+        audit_witnesses.witnesses_of(settings)
         _warn_of_quorum(service, log.warning)
         _warn_of_files(service, log.warning)
         worker = Worker(
@@ -286,6 +295,7 @@ def _checkpoint(service: Service, log: Callable[..., object]) -> None:
         signer = service.signing.audit
         checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
         nodes.keep_nodes(service.store)
+        audit_witnesses.have_head_cosigned(service)
     except SecvaultError as error:
         # The next turn tries again; a log that does not match its last checkpoint stays unsigned.
         log("audit.checkpoint_failed", code=error.code, detail=error.detail)

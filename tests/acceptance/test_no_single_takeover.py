@@ -460,6 +460,8 @@ def test_one_administrator_gets_neither_the_account_nor_its_roles(
             "account": "robot",
             "key_id": "0" * 10,
             "notice": "0" * 32,
+            "stream": "siem",
+            "alert": "0" * 32,
             "version": "1",
             "role": "robot",
             "path": "token",

@@ -144,7 +144,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 # Commands that make nobody of anybody: about data, backups, the log and the vault itself, or about
 # this program.
 OTHER_COMMANDS = {
-    *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal"),
+    *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal", "witness"),
     *(
         "entrance",
         "preflight",

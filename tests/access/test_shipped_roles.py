@@ -212,6 +212,7 @@ LOCAL_MAY = {
         "schema.migrate",
         "audit.read",
         "audit.verify",
+        "audit.witness",
         "vault.status",
     },
 }

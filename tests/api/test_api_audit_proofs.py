@@ -61,7 +61,13 @@ def test_what_is_not_there_is_said_so(api: Api, path: str, status: int) -> None:
     assert api("GET", f"{AUDIT}/{path}", "auditor").status_code == status
 
 
-@pytest.mark.parametrize("path", ["events/1/proof", "consistency?old=1", "log/checkpoint"])
+@pytest.mark.parametrize(
+    "path", ["events/1/proof", "consistency?old=1", "log/checkpoint", "witnesses"]
+)
 def test_nobody_gets_a_proof_who_may_not_read_the_log(api: Api, path: str) -> None:
     assert api("GET", f"{AUDIT}/{path}", "clerk").status_code == 403
     assert api("GET", f"{AUDIT}/{path}").status_code == 401
+
+
+def test_auditors_see_that_no_witness_is_declared(api: Api) -> None:
+    assert api.ok("GET", f"{AUDIT}/witnesses", "auditor") == {"witnesses": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from secvault.crypto.cosignature import WitnessSigner
+from secvault.crypto.note import take_apart
+from secvault.crypto.secret import Secret
 from tests.cli.program import Program
 
 
@@ -161,3 +165,44 @@ def test_the_log_is_exported_as_tiles_and_verified_without_the_vault(
     (folder / "checkpoint").write_bytes(b"x")
     assert elsewhere(*check).code == 5
     assert elsewhere(*check, "--copy", "x").code == 2
+
+
+def test_a_proof_is_checked_by_a_policy_that_names_the_log_and_a_quorum(
+    vault: Program, tmp_path: Path
+) -> None:
+    proof, policy = tmp_path / "event.json", tmp_path / "policy.txt"
+    vault.ok("audit", "prove", "1", "--out", str(proof))
+    key = vault.ok("audit", "keys", "--json").json["audit"]
+    policy.write_text(f"log {key}\nquorum none\n")
+    checked = vault.ok("audit", "check", str(proof), "--policy", str(policy), "--json").json
+    assert (checked["seq"], checked["cosigned"]) == (1, {})
+    signer = WitnessSigner("witness.example.com", Secret(bytes(32)))
+    policy.write_text(f"log {key}\nwitness w {signer.verifier().vkey}\nquorum w\n")
+    few = vault("audit", "check", str(proof), "--policy", str(policy))
+    assert (few.code, "too few" in few.err) == (5, True)
+    document = json.loads(proof.read_text())
+    note = document["proof"].partition("\n\n")[2].encode()
+    line = signer.cosign(take_apart(note)[0], 1_790_000_000).format()
+    proof.write_text(json.dumps({**document, "proof": document["proof"] + line}))
+    cosigned = vault.ok("audit", "check", str(proof), "--policy", str(policy))
+    assert "co-signed by w" in cosigned.out
+    assert vault("audit", "check", str(proof), "--key", key).code == 0
+    both = vault("audit", "check", str(proof), "--key", key, "--policy", str(policy))
+    assert (both.code, vault("audit", "check", str(proof)).code) == (2, 2)
+    policy.write_text("quorum w\n")
+    wrong = vault("audit", "check", str(proof), "--policy", str(policy))
+    assert (wrong.code, "policy line 1" in wrong.err) == (2, True)
+
+
+def test_declared_witnesses_are_shown_before_they_were_asked(vault: Program) -> None:
+    assert "No witness is declared" in vault.ok("audit", "witnesses").err
+    vkey = WitnessSigner("witness.example.com", Secret(bytes(32))).verifier().vkey
+    declared = vault.with_(
+        SECVAULT_AUDIT__WITNESSES__HCM__URL="https://witness.example.com/",
+        SECVAULT_AUDIT__WITNESSES__HCM__VKEY=vkey,
+    )
+    (one,) = declared.ok("audit", "witnesses", "--json").json["witnesses"]
+    assert (one["name"], one["url"], one["size"]) == ("hcm", "https://witness.example.com", 0)
+    plain = declared.with_(SECVAULT_AUDIT__WITNESSES__HCM__URL="http://witness.example.com")
+    refused = plain("audit", "witnesses")
+    assert (refused.code, "https" in refused.err) == (2, True)

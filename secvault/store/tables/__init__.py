@@ -25,6 +25,7 @@ from secvault.store.tables.audit import (
     audit_outbox,
 )
 from secvault.store.tables.audit_questions import audit_question
+from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -112,6 +113,7 @@ __all__ = [
     "audit_alert",
     "audit_checkpoint",
     "audit_control",
+    "audit_cosignature",
     "audit_count",
     "audit_event",
     "audit_head",
@@ -121,6 +123,7 @@ __all__ = [
     "audit_question",
     "audit_stream",
     "audit_watch",
+    "audit_witness",
     "backup_repository",
     "backup_run",
     "break_glass_incident",

@@ -1,14 +1,14 @@
 """questions about the audit log that an installation saved
 
 Revision: 0037
-Before: 0032
+Before: 0035
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0037"
-down_revision = "0032"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
