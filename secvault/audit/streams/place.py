@@ -45,8 +45,11 @@ def log_size(connection: Connection) -> int:
 
 
 def begin(connection: Connection, name: str, *, history: bool) -> Place:
-    """The stream's place; a new one begins at the log's first event, or behind its last."""
-    start = 0 if history else log_size(connection)
+    """The stream's place; a new one begins at the first event at hand, or behind the last one."""
+    start = log_size(connection)
+    if history:
+        first = select(func.min(audit_event.c.seq))
+        start = connection.execute(first).scalar_one_or_none() or 0
     fresh = Place(name, start, start - 1, start)
     insert_unless_there(connection, audit_stream, vars(fresh))
     return _place(row_held(connection, audit_stream, vars(fresh)))
