@@ -24,6 +24,7 @@ from secvault.api import (
     audit_proofs,
     audit_publications,
     audit_questions,
+    audit_streams,
     audit_witnesses,
     auth_tokens,
     authzen,
@@ -234,6 +235,7 @@ def routes(
         audit_proofs,
         audit_questions,
         audit_publications,
+        audit_streams,
         audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):
