@@ -218,6 +218,13 @@ def soffice() -> Iterator[str]:
         yield variables["SVTEST_SOFFICE"]
 
 
+@pytest.fixture(scope="session")
+def rsyslogd() -> Iterator[str]:
+    """The program of rsyslog, with its driver for TLS."""
+    with _served("rsyslog", "SVTEST_RSYSLOGD") as variables:
+        yield variables["SVTEST_RSYSLOGD"]
+
+
 @contextmanager
 def _served(service: str, *names: str) -> Iterator[Mapping[str, str]]:
     """The variables that say where a service is; it is started if the environment has them not.

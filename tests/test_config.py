@@ -134,6 +134,8 @@ def test_the_example_is_valid_as_it_is() -> None:
     assert defaults["backup"].pop("repositories") == {}
     assert set(values["notifications"].pop("channels")) == {"security"}
     assert defaults["notifications"].pop("channels") == {}
+    assert set(values["audit"].pop("streams")) == {"siem"}
+    assert defaults["audit"].pop("streams") == {}
     assert set(values["conditions"].pop("networks")) == {"office"}
     assert defaults["conditions"].pop("networks") == {}
     assert set(values["reviews"].pop("campaigns")) == {"quarterly"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
@@ -38,6 +39,11 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog": "golang-golang-x-mod-dev",
     },
     "libreoffice": {"soffice": "libreoffice-calc"},
+    "rsyslog": {
+        "rsyslogd": "rsyslog",
+        # Its driver for TLS.
+        f"/usr/lib/{platform.machine()}-linux-gnu/rsyslog/lmnsd_ossl.so": "rsyslog-openssl",
+    },
 }
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from throwaway import ceph, golang, libreoffice, mariadb, openbao, postgresql, softhsm
+from throwaway import ceph, golang, libreoffice, mariadb, openbao, postgresql, rsyslog, softhsm
 from throwaway.site import (
     REGISTER,
     Cancelled,
@@ -30,6 +30,7 @@ SERVICES: Mapping[str, Callable[[Site], dict[str, str]]] = {
     "softhsm": softhsm.start,
     "go": golang.start,
     "libreoffice": libreoffice.start,
+    "rsyslog": rsyslog.start,
 }
 
 # Says that `start` owns the folder; without it nothing in a folder is ended or removed.

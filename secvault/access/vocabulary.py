@@ -241,6 +241,10 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "vault.reseal": "vault",
         "root.rotate": "vault",
         "config.read": "config",
+        "stream.read": "streams",
+        "stream.test": "streams",
+        "alert.read": "alerts",
+        "alert.acknowledge": "alerts",
         "notification.read": "notifications",
         "notification.test": "notifications",
     }

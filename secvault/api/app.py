@@ -25,6 +25,7 @@ from secvault.api import (
     audit_publications,
     audit_questions,
     audit_reports,
+    audit_streams,
     audit_witnesses,
     auth_tokens,
     authzen,
@@ -236,6 +237,7 @@ def routes(
         audit_questions,
         audit_reports,
         audit_publications,
+        audit_streams,
         audit_witnesses,
     )
     for router in (*(part.router for part in parts), *transit.routers()):

@@ -29,6 +29,9 @@ class Ready(BaseModel):
     notifications: bool = Field(
         description="Whether no notice was given up within a day; requests are served all the same."
     )
+    streams: bool = Field(
+        description="Whether no stream of the audit log stands still; see `secvault audit streams`."
+    )
     policy_files: bool = Field(
         description="Whether the policies folder holds the policy that is in force; if not, see "
         "`secvault policy plan`. Requests are served by the one in force all the same."
@@ -62,6 +65,7 @@ def health_ready(request: Request) -> Response:
         audit=state.audit,
         unsealed=state.unsealed,
         notifications=state.notifications,
+        streams=state.streams,
         policy_files=state.policy_files,
         publications=state.publications,
         witnesses=state.witnesses,

@@ -23,7 +23,7 @@ from secvault.audit.leaf import decode
 from secvault.audit.places import Place
 from secvault.audit.proofs import prove_leaves
 from secvault.crypto.aead import Random
-from secvault.crypto.checkpoint import verify_checkpoint
+from secvault.crypto.checkpoint import verify_by_name
 from secvault.crypto.merkle import leaf_hash
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.range_proof import verify_range
@@ -64,13 +64,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """What an archive is made with. signed: a checkpoint that covers what is due. verifier: the key
-    that signed it, by custom named as the origin. keep_until, now: microseconds UTC.
+    """What an archive is made with. signed: a checkpoint that covers what is due. verifiers: the
+    keys that ever signed the log, the newest first. keep_until, now: microseconds UTC.
     """
 
     archives: Archives
     signed: StoredCheckpoint
-    verifier: NoteVerifier
+    verifiers: tuple[NoteVerifier, ...]
     keep_until: int
     now: int
     random: Random
@@ -176,13 +176,14 @@ def check(content: bytes, making: Archiving, first: int, stop: int) -> tuple[byt
     out. Raises Damaged.
     """
     header = archive_file.read_header(content)
-    if (header.first, header.stop, header.origin) != (first, stop, making.verifier.name):
+    names = {each.name for each in making.verifiers}
+    if (header.first, header.stop) != (first, stop) or header.origin not in names:
         raise Damaged("it is of other entries, or of another log")
     key = archive_file.open_key(header, making.archives.key())
     found: list[bytes] = []
     for n in range(first // WIDTH, stop // WIDTH):
         found += map(leaf_hash, archive_file.open_bundle(content, header, key, n))
-    signed = verify_checkpoint(header.note, [making.verifier], making.verifier.name)
+    signed = verify_by_name(header.note, making.verifiers)
     verify_range(found, first, signed.size, header.proof, signed.root)
     return tuple(found)
 
@@ -239,7 +240,7 @@ def _pack(
     connection: Connection, making: Archiving, first: int, stop: int
 ) -> tuple[Packing, tuple[bytes, ...], tuple[int, int]]:
     """The entries, their leaf hashes, and the times of the first and the last."""
-    packing = Packing(making.verifier.name, first, stop, making.random)
+    packing = Packing(making.verifiers[0].name, first, stop, making.random)
     leaves: list[bytes] = []
     times: list[int] = []
     bodies = entries.bodies(connection, first, stop)

@@ -369,6 +369,13 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "audit.rotate_key": "version from_version signer expires_at approval digest",
         "audit.accept_rollback": "version signer size old evidence",
         "log.heartbeat": "seconds",
+        "audit.stream": "target state reason seq",
+        "audit.control": "target state",
+        "audit.alert": "rule subject seq threshold state",
+        "stream.read": "",
+        "stream.test": "target state",
+        "alert.read": "",
+        "alert.acknowledge": "rule subject",
         "audit.witness": "target state reason size",
         # The vault as a whole
         "vault.init": "seal shares threshold",

@@ -17,6 +17,7 @@ from secvault.cli import (
     approvals,
     attachments,
     audit,
+    audit_alerts,
     audit_archives,
     audit_export,
     audit_personal,
@@ -24,6 +25,7 @@ from secvault.cli import (
     audit_publications,
     audit_questions,
     audit_report,
+    audit_streams,
     audit_witnesses,
     backup,
     break_glass,
@@ -189,6 +191,8 @@ audit.app.command(epilog="Example: secvault audit archives --json")(audit_archiv
 audit.app.command(
     epilog="Example: secvault audit hold --since 2025-03-01 --reason 'lawsuit 12/2026'"
 )(audit_archives.hold)
+audit.app.add_typer(audit_streams.app, name="streams")
+audit.app.add_typer(audit_alerts.app, name="alerts")
 audit.app.command(epilog="Example: secvault audit questions --json")(audit_questions.questions)
 audit.app.command(
     epilog="Example: secvault audit ask who-saw --on hr/employees/e-7 --since 2026-11-01"

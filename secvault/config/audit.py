@@ -6,8 +6,10 @@ from pydantic import Field
 
 from secvault.config.audit_reports import AuditReportSettings
 from secvault.config.audit_retention import AuditRetentionSettings
+from secvault.config.detection import DetectionSettings
 from secvault.config.publications import ShownSettings
 from secvault.config.section import Name
+from secvault.config.streams import StreamSettings
 from secvault.config.witnesses import WitnessSettings
 
 
@@ -18,4 +20,6 @@ class AuditSettings(ShownSettings):
     checkpoint_seconds: int = Field(60, ge=1, le=86_400)
     reports: AuditReportSettings = AuditReportSettings()
     retention: AuditRetentionSettings = AuditRetentionSettings()
+    streams: dict[Name, StreamSettings] = Field(default_factory=dict)
+    detection: DetectionSettings = DetectionSettings()
     witnesses: dict[Name, WitnessSettings] = Field(default_factory=dict)

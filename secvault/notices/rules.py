@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from secvault.audit.catalogue import Fact
 from secvault.audit.leaf import StoredEvent
+from secvault.notices.alert_rules import alert, stream
 from secvault.notices.log_rules import witness
 from secvault.notices.review_rules import glass, review, reviewed
 from secvault.notices.telling import Rule, Telling
@@ -371,6 +372,8 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("approval.give_role", "ok"): _approved,
         ("approval.refuse", "ok"): _role_refused,
         ("approval.refuse_role", "ok"): _role_refused,
+        ("audit.alert", "ok"): alert,
+        ("audit.stream", "error"): stream,
     }
 )
 """By kind and outcome of the event."""

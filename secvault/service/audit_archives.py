@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection, func, select, union_all
 
-from secvault.audit import archive_rows, archiving, checkpoints, nodes
+from secvault.audit import archive_rows, archiving, nodes
 from secvault.audit.archive_rows import Archive
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due, Written
@@ -23,10 +23,12 @@ from secvault.config import RepositorySettings, Settings
 from secvault.errors import ConfigurationError, InvalidInput
 from secvault.keyring import Keyring
 from secvault.records.hold import HoldKind, list_holds
+from secvault.service import audit_streams
 from secvault.service.audit_log import VERIFY
+from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
-from secvault.store.tables import notice_cursor, use_cursor
+from secvault.store.tables import audit_stream, audit_watch, notice_cursor, use_cursor
 
 ARCHIVE = Operation("audit.archive", "it", "log", "it/audit")
 KEY = "audit-archives"
@@ -144,27 +146,40 @@ def _enter(service: Service, caller: Caller, written: Written) -> bool:
 
 def _making(service: Service) -> Archiving:
     service.audit.drain()
-    signer = service.signing.audit
-    signed = checkpoints.sign_head(service.store, service.clock, signer, origin=signer.name)
+    signed = sign_now(service)
     nodes.keep_nodes(service.store)
     now = service.clock.micros()
     years = service.settings.audit.retention.keep_years
     return Archiving(
         archives=service.archives,
         signed=signed,
-        verifier=signer.verifier(),
+        verifiers=service.signing.audit_verifiers,
         keep_until=months_before(now, -12 * years),
         now=now,
         random=service.random,
     )
 
 
+def _read_by_all(service: Service, connection: Connection) -> int | None:
+    """Up to which event all that follow the log have read it; None when nothing follows it yet."""
+    sent = select(audit_stream.c.next_seq - 1).where(
+        audit_stream.c.name.in_(audit_streams.declared(service))
+    )
+    cursors = union_all(
+        select(use_cursor.c.seq),
+        select(notice_cursor.c.seq),
+        select(audit_watch.c.value).where(audit_watch.c.name == "events"),
+        sent,
+    ).subquery()
+    read: int | None = connection.scalar(select(func.min(cursors.c[0])))
+    return read
+
+
 def _due(service: Service) -> Due:
     before = months_before(service.clock.micros(), service.settings.audit.retention.months)
     with service.store.read() as connection:
         holds = [one for one in list_holds(connection) if one.kind is HoldKind.LOG]
-        cursors = union_all(select(use_cursor.c.seq), select(notice_cursor.c.seq)).subquery()
-        read = connection.scalar(select(func.min(cursors.c.seq)))
+        read = _read_by_all(service, connection)
     held = min((micros_of(datetime.fromisoformat(one.target)) for one in holds), default=None)
     return Due(before, held, None if read is None else read + 1)
 

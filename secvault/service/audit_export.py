@@ -217,7 +217,7 @@ def _package(
         span=span,
         checkpoint=Checkpoint(log.name, signed.size, signed.root),
         note=published_note(store, signed),
-        keys=tuple(each.vkey for each in signing.verifiers),
+        keys=tuple(each.vkey for each in (*signing.audit_verifiers, signing.evidence.verifier())),
         tables={f"events{format_named(name).suffix}": _table(name, facts) for name in formats},
         facts=_facts(service, caller, at),
         scratch=_scratch(service),
@@ -228,7 +228,7 @@ def _package(
         store,
         contents,
         lambda: query.events(store, question),
-        (signing.evidence, log),
+        (signing.evidence, log, *signing.audit_beside),
         service.clock.micros,
     )
 

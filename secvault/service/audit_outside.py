@@ -1,4 +1,4 @@
-"""The places outside of this installation that hold the log's checkpoints, as a report tells them."""
+"""The places outside of this installation that hold the log's checkpoints, for reports."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Pe
     settings, store = service.settings, service.store
     hours = after_hours(settings)
     found = checked(service)
-    # What contradicts itself is not signed; the newest checkpoint that there is tells how far it was.
+    # What contradicts itself is not signed.
     signed = sign_now(service) if found.intact else newest_checkpoint(store)
     asked = Asked(department=wanted.department, since=period.since, until=period.until, hours=hours)
     with store.read() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from secvault.audit import publication
 from secvault.errors import SecvaultError
 from secvault.notices import outbox
-from secvault.service import audit_witnesses
+from secvault.service import audit_witnesses, stream_delivery
 from secvault.service.policies.first import look_at_folder
 from secvault.service.service import Service
 from secvault.store import tables
@@ -27,6 +27,8 @@ class Readiness:
     unsealed: bool = True
     notifications: bool = True
     """Whether no notice was given up of late. Requests can be served all the same."""
+    streams: bool = True
+    """Whether no stream of the audit log stands still. Requests are served all the same."""
     policy_files: bool = True
     """Whether the policies folder holds what is in force, which is served in any case."""
     witnesses: bool = True
@@ -57,6 +59,7 @@ def check(service: Service) -> Readiness:
         database=database,
         audit=service.audit.trouble is None,
         notifications=database and _notices_arrive(service),
+        streams=database and _streams_flow(service),
         policy_files=database and _files_in_force(service),
         publications=database and _published(service),
         witnesses=database and _witnesses_cosign(service),
@@ -79,6 +82,14 @@ def _published(service: Service) -> bool:
     except SecvaultError:
         return False
     return not any(state.told_at for state in states)
+
+
+def _streams_flow(service: Service) -> bool:
+    try:
+        with service.store.read() as connection:
+            return not stream_delivery.any_stalled(service, connection)
+    except SecvaultError:
+        return False
 
 
 def _witnesses_cosign(service: Service) -> bool:

@@ -21,6 +21,7 @@ from secvault.service import (
     drills,
     notice_delivery,
     separation_review,
+    stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
 from secvault.service.erasing import retention_runs
@@ -105,6 +106,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(ARCHIVING, (Step("archive", _in(service, _archive_log), retries=7, wait=30.0),)),
         # What fails stays in the outbox, where its next turn is written down.
         Workflow(notice_delivery.KIND, (Step("deliver", _in(service, _deliver_notices)),)),
+        # As with notices: the stream's row knows when its next turn is.
+        Workflow(stream_delivery.KIND, (Step("send", _in(service, _send_stream)),)),
     )
 
 
@@ -198,6 +201,11 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:
     done = notice_delivery.deliver(service, context.cancel.is_set)
     return {"delivered": done.delivered, "failed": done.failed, "given_up": done.given_up}
+
+
+def _send_stream(service: Service, context: JobContext) -> JsonValue:
+    done = stream_delivery.deliver(service, context.plan, context.cancel.is_set)
+    return {"events": done.events, "batches": done.batches, "reason": done.reason}
 
 
 def _find_conflicts(service: Service, _context: JobContext) -> JsonValue:

@@ -18,7 +18,14 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Place, Worker
 from secvault.keyring.root import Root
-from secvault.service import audit_witnesses, notice_delivery, opening
+from secvault.service import (
+    audit_witnesses,
+    controls,
+    detecting,
+    notice_delivery,
+    opening,
+    stream_delivery,
+)
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.audit_publications import Publisher
@@ -43,6 +50,8 @@ LOOKS = 20
 ROTATION_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
 FOLLOW_SECONDS = 5.0
+JOBS_AT_ONCE = 2
+"""Beside one for each stream, so that a long backup does not hold one up."""
 
 
 class Turns:
@@ -147,6 +156,7 @@ def _work_with(
             _place(settings.data_folder),
             log.info,
             schedules=schedules(service),
+            capacity=JOBS_AT_ONCE + len(service.settings.audit.streams),
         )
         worker.start()
         failure: BaseException | None = None
@@ -213,6 +223,7 @@ def _watch(
             _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
             _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
+            _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -221,7 +232,10 @@ def _watch(
             _guarded(log, "attachment.collecting_failed", lambda: collect_due(service))
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
+            _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
+        _guarded(log, "audit.detection_failed", lambda: _detect(service, turns))
+        _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
         _guarded(log, "notice.following_failed", lambda: notice_delivery.tell(service))
     return None
 
@@ -244,8 +258,22 @@ def _note_uses(service: Service, turns: Turns) -> int:
     return last_use.follow(service.store, service.clock, service.policy, over)
 
 
+def _detect(service: Service, turns: Turns) -> bool:
+    """Look on in the log, but not so long that the worker's other duties wait."""
+    end = service.clock.monotonic() + FOLLOW_SECONDS
+
+    def over() -> bool:
+        return turns.over() or service.clock.monotonic() >= end
+
+    return detecting.look_after(service, over)
+
+
 def _forget_deliveries(worker: Worker) -> int:
     return worker.forget_ended(notice_delivery.KIND, keep=notice_delivery.KEPT_JOBS)
+
+
+def _forget_sendings(worker: Worker) -> int:
+    return worker.forget_ended(stream_delivery.KIND, keep=stream_delivery.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -86,6 +86,7 @@ ACCOUNTS = {f"service_account.{what}" for what in ("create", "read", "update", "
 TOKENS = {f"token.{what}" for what in ("issue", "revoke", "rotate", "read", "extend")}
 ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
+NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
@@ -157,6 +158,7 @@ MAY = {
         "separation.read",
     }
     | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
+    | {"record.history", "stream.read", "alert.read", "alert.acknowledge"}
     | {"record.history", "audit.keep_question", "audit.drop_question"}
     | ERASING_LOOKED_AT
     | ASKED,
@@ -198,6 +200,7 @@ LOCAL_MAY = {
     | {"break_glass.recover"}
     | {"audit.read", "audit.verify", "audit.archive", "config.read", "vault.status"}
     | {"collection.read"}
+    | {"break_glass.recover", "alert.acknowledge"}
     | {"audit.read", "audit.verify", "config.read", "vault.status", "collection.read"}
     | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}

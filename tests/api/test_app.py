@@ -93,7 +93,7 @@ def test_every_request_has_an_id_of_its_own_which_the_caller_cannot_choose(api: 
 def test_readiness_says_which_part_does_not_work(api: Api) -> None:
     assert api.ok("GET", "/health/ready") == {
         "ready": True, "database": True, "audit": True, "unsealed": True,
-        "notifications": True, "policy_files": True, "witnesses": True,
+        "notifications": True, "streams": True, "policy_files": True, "witnesses": True,
         "publications": True,
     }  # fmt: skip
     assert api.ok("GET", "/health/live") == {"live": True}

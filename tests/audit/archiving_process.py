@@ -32,7 +32,7 @@ def main(url: str, folder: str) -> None:
     signed = newest_checkpoint(store)
     assert signed is not None
     verifier = NoteSigner(ORIGIN, Secret(bytes(range(32)))).verifier()
-    making = Archiving(archives, signed, verifier, 2**60, 1, os.urandom)
+    making = Archiving(archives, signed, (verifier,), 2**60, 1, os.urandom)
     os.write(sys.stdout.fileno(), b"working\n")
     archiving.remove_archived(store)
     while (written := archiving.write_next(store, Due(before=2**60), making)) is not None:

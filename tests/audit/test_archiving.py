@@ -62,7 +62,7 @@ class House:
         return Archiving(
             archives=self.archives,
             signed=self.sign(),
-            verifier=self.signer.verifier(),
+            verifiers=(self.signer.verifier(),),
             keep_until=FOREVER,
             now=STARTED,
             random=os.urandom,

@@ -29,6 +29,10 @@ VALUES = {
     "until": "2026-09-24 14:13",
     "incident": "g0123456789abcdef0123",
     "place": "offsite",
+    "subject": "stream:siem",
+    "threshold": "3",
+    "stream": "siem",
+    "why": "timeout",
 }
 # Recorded by parts that come with the branches that bring them.
 AWAITED = {"identity.link", "identity.unlink"}

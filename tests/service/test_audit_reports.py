@@ -121,6 +121,7 @@ def test_the_numbers_are_those_of_the_questions(busy: Service, auditor: Caller) 
         "exports": 1,
         "privilege_changes": tables(made)["privilege_changes"]["total"],
         "approved": 1,
+        "alerts": tables(made)["alerts"]["total"],
         "glass": 1,
         "backups_wrong": 1,
         "drills_passed": 0,

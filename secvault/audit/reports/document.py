@@ -145,6 +145,7 @@ def _figures(of: Contents) -> list[JsonValue]:
             1 for row in tables["privilege_changes"].rows if row["outcome"] == "ok"
         ),
         "approved": sum(1 for row in tables["four_eyes"].rows if row["approved_by"]),
+        "alerts": tables["alerts"].total,
         "glass": sum(1 for row in tables["break_glass"].rows if row["what"] == "break_glass.start"),
         "backups_wrong": tables["backups"].total,
         "drills_passed": sum(1 for row in drills if row["passed"] is True),

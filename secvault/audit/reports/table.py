@@ -18,7 +18,7 @@ from secvault.audit.questions.shipped import DORMANT, SEEING, SHIPPED
 from secvault.audit.reports.seen import Seen, count_seen
 from secvault.clock import timestamp
 from secvault.store.engine import Store
-from secvault.store.tables import drill
+from secvault.store.tables import audit_alert, drill
 
 MOST_ROWS = 20_000
 """Rows of a table that a report holds; how many there are more is said."""
@@ -113,6 +113,7 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
 )
 _LOG_USE = Question(kinds=("audit.read", "audit.export", "audit.report", "audit.verify"))
 
+ALERTS = "alerts"
 DRILLS = "drills"
 LOG_USE = "log_use"
 
@@ -122,6 +123,7 @@ TABLES = (
     "exports",
     "failed_sign_ins",
     "accounts",
+    ALERTS,
     "privilege_changes",
     "four_eyes",
     "break_glass",
@@ -193,6 +195,8 @@ def _table(key: str, sources: Sources, seen: Seen) -> Table:
         return _of_rows(key, _SEEN_COLUMNS[key], rows, seen.looked_at)
     if key in ANSWERED:
         return _answered(key, ANSWERED[key], sources)
+    if key == ALERTS:
+        return _alerts(sources)
     if key == DRILLS:
         return _drills(sources)
     if key == LOG_USE:
@@ -259,6 +263,37 @@ def _log_use(sources: Sources) -> Table:
         for who, what, ended in [at]
     ]
     return _of_rows(LOG_USE, ("who", "what", "outcome", "times", "last"), rows, looked_at)
+
+
+def _alerts(sources: Sources) -> Table:
+    row, asked = audit_alert.c, sources.asked
+    wanted = select(audit_alert).order_by(row.first_at.desc(), row.id.desc())
+    if asked.since is not None:
+        wanted = wanted.where(row.first_at >= asked.since)
+    if asked.until is not None:
+        wanted = wanted.where(row.first_at < asked.until)
+    with sources.store.read() as connection:
+        found = connection.execute(wanted).all()
+    rows: list[Row] = [
+        {
+            "first": timestamp(one.first_at),
+            "last": timestamp(one.last_at),
+            "rule": one.rule,
+            "subject": one.subject,
+            "times": one.times,
+            "counted": one.counted,
+            "threshold": one.threshold,
+            "done_at": "" if one.acknowledged_at is None else timestamp(one.acknowledged_at),
+            "done_by": one.acknowledged_by or "",
+        }
+        for one in found
+    ]
+    columns = (
+        *("first", "last", "rule", "subject", "times"),
+        *("counted", "threshold", "done_at", "done_by"),
+    )
+    question = _within(Question(kinds=("audit.alert",)), asked)
+    return _of_rows(ALERTS, columns, rows, sum(1 for _ in query.events(sources.store, question)))
 
 
 def _drills(sources: Sources) -> Table:

@@ -103,6 +103,13 @@ from secvault.store.tables.separation import (
     separation_exception,
     separation_finding,
 )
+from secvault.store.tables.streams import (
+    audit_alert,
+    audit_control,
+    audit_count,
+    audit_stream,
+    audit_watch,
+)
 
 __all__ = [
     "approle",
@@ -110,10 +117,13 @@ __all__ = [
     "approval_latch",
     "approval_request",
     "attachment",
+    "audit_alert",
     "audit_archive",
     "audit_archiving",
     "audit_checkpoint",
+    "audit_control",
     "audit_cosignature",
+    "audit_count",
     "audit_event",
     "audit_head",
     "audit_journal",
@@ -125,7 +135,9 @@ __all__ = [
     "audit_published",
     "audit_question",
     "audit_signing_key",
+    "audit_stream",
     "audit_subject_key",
+    "audit_watch",
     "audit_witness",
     "backup_repository",
     "backup_run",
