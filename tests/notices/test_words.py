@@ -33,6 +33,7 @@ VALUES = {
     "threshold": "3",
     "stream": "siem",
     "why": "timeout",
+    "month": "2026-10",
 }
 # Recorded by parts that come with the branches that bring them.
 AWAITED = {"identity.link", "identity.unlink"}
