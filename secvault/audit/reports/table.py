@@ -105,6 +105,7 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
                     "audit.publication",
                     "audit.rotate_key",
                     "audit.accept_rollback",
+                    "audit.control",
                 )
             ),
             ("seq", "time", "what", "outcome", "program", "node", "target", "reason"),
