@@ -28,8 +28,8 @@ manifest.note  its signature, by the keys of the log and of evidence
 checkpoint     the signed size and root of the log
 {shown}range.proof    the hash of every entry of the period, and what leads from them to the root
 keys.txt       public keys
-report.*       the access report on the period, where it was asked for; it counts entries for people,
-               and proves nothing by itself
+report.*       the access report on the period, where it was asked for: it counts entries for
+               people, and proves nothing by itself
 others         the entries as tables
 
 What it proves, and what it does not
@@ -65,8 +65,8 @@ manifest.note  chữ ký của manifest, bằng khóa của nhật ký và khóa
 checkpoint     kích thước và gốc (root) của nhật ký, có chữ ký
 {shown}range.proof    mã băm của mọi mục trong kỳ, và các mã băm dẫn tới gốc
 keys.txt       các khóa công khai
-report.*       báo cáo truy cập của kỳ, nếu có yêu cầu; báo cáo đếm các mục cho người đọc, tự nó không
-               chứng minh điều gì
+report.*       báo cáo truy cập của kỳ, nếu có yêu cầu: báo cáo đếm các mục cho người đọc,
+               tự nó không chứng minh điều gì
 tệp khác       các mục nhật ký ở dạng bảng
 
 Gói này chứng minh điều gì, và không chứng minh điều gì
