@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from secvault.cli import opening, operations, show
+from secvault.cli import opening, operations, progress, show
 from secvault.cli.moment import micros_of
 from secvault.cli.whole_file import whole
 from secvault.errors import InvalidInput
@@ -58,8 +58,12 @@ def report(
         formats=(chosen,),
         names=names,
     )
-    with opening.vault(context) as (service, caller), whole(out, "--out", force=force) as file:
-        (made,) = operations.audit_reports.make_report(service, caller, wanted)
+    with (
+        opening.vault(context) as (service, caller),
+        progress.of_count("verifying") as so_far,
+        whole(out, "--out", force=force) as file,
+    ):
+        (made,) = operations.audit_reports.make_report(service, caller, wanted, so_far)
         file.write(made.content)
     if as_json:
         show.document({"file": str(out), "sha256": made.digest, "bytes": len(made.content)})

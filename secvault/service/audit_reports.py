@@ -26,6 +26,7 @@ from secvault.audit.reports.period import Period, month_of
 from secvault.audit.reports.table import Sources, make_tables
 from secvault.audit.reports.words import words
 from secvault.audit.reports.workbook import report_xlsx
+from secvault.audit.verify import Progress
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.service.audit_idle import idle_rows
@@ -88,10 +89,13 @@ class ReportFile:
     digest: str
 
 
-def make_report(service: Service, caller: Caller, wanted: WantedReport) -> tuple[ReportFile, ...]:
+def make_report(
+    service: Service, caller: Caller, wanted: WantedReport, progress: Progress = lambda _, __: None
+) -> tuple[ReportFile, ...]:
     """The report as files, each on record with its digest. It verifies the whole log on the way.
 
-    Raises Refused, InvalidInput, Damaged when the log contradicts its checkpoints.
+    progress: told how many entries were verified so far, of how many. A damaged log is reported as
+    that, as far as its entries can be read. Raises Refused, InvalidInput, Damaged.
     """
     period = _period(service, wanted)
     if wanted.department and wanted.department not in DEPARTMENTS:
@@ -103,7 +107,7 @@ def make_report(service: Service, caller: Caller, wanted: WantedReport) -> tuple
             raise InvalidInput.at("format", f"must be one of {', '.join(FORMATS)}")
     decision = service.spine.announce(caller, REPORT)
     with service.spine.concerning(caller, REPORT, decision):
-        made_of = document(_contents(service, caller, wanted, period))
+        made_of = document(_contents(service, caller, wanted, period, progress))
         files = tuple(
             _file(made_of, period, wanted, name, language)
             for name in wanted.formats
@@ -149,10 +153,12 @@ def _file(
     return ReportFile(f"{stem}.{language}.{name}", name, language, media_type, content, digest)
 
 
-def _contents(service: Service, caller: Caller, wanted: WantedReport, period: Period) -> Contents:
+def _contents(
+    service: Service, caller: Caller, wanted: WantedReport, period: Period, progress: Progress
+) -> Contents:
     settings, store = service.settings, service.store
     hours = after_hours(settings)
-    found = checked(service)
+    found = checked(service, progress)
     # What contradicts itself is not signed.
     signed = sign_now(service) if found.intact else newest_checkpoint(store)
     asked = Asked(department=wanted.department, since=period.since, until=period.until, hours=hours)

@@ -15,19 +15,24 @@ import pypdf
 import pytest
 
 from secvault.audit import query, verify_export
+from secvault.audit.checkpoints import newest_checkpoint
 from secvault.audit.event import Actor, Event
 from secvault.audit.question import Question
 from secvault.audit.questions.saved import Asked, Page
+from secvault.audit.reports.pdf import report_pdf
 from secvault.audit.reports.table import ANSWERED
 from secvault.audit.reports.words import LANGUAGES, words
+from secvault.audit.reports.workbook import report_xlsx
 from secvault.errors import InvalidInput, Refused
 from secvault.jobs import JobContext
 from secvault.service import Service, audit_reports, authentication
 from secvault.service.audit_export import Wanted, export_log
 from secvault.service.audit_questions import ask
 from secvault.service.audit_reports import WantedReport, make_report
+from secvault.service.log_signing import sign_now
 from secvault.service.spine import Caller
 from secvault.service.workflows import schedules, workflows
+from tests.audit.tampering import body_of, change, flipped, intrusion
 from tests.running_service import House
 from tests.service.test_record_exports import caller
 
@@ -78,7 +83,7 @@ def busy(service: Service, house: House, auditor: Caller) -> Service:
 def document(service: Service, who: Caller, wanted: WantedReport) -> dict[str, Any]:
     period = audit_reports._period(service, wanted)
     made: dict[str, Any] = audit_reports.document(
-        audit_reports._contents(service, who, wanted, period)
+        audit_reports._contents(service, who, wanted, period, lambda _done, _of: None)
     )
     return made
 
@@ -219,6 +224,25 @@ def test_what_cannot_be_is_said_before_anything_is_made(service: Service, audito
             make_report(service, auditor, wanted)
     service.audit.drain()
     assert [*query.events(service.store, Question(kind="audit.report"))] == []
+
+
+def test_a_damaged_log_is_reported_as_damaged_and_not_signed(
+    busy: Service, auditor: Caller
+) -> None:
+    busy.audit.drain()
+    sign_now(busy)
+    before = newest_checkpoint(busy.store)
+    with intrusion(busy.store) as connection:
+        change(connection, 3, body=flipped(body_of(connection, 3)))
+    made = document(busy, auditor, WantedReport(month=MONTH))
+    log = made["log"]
+    assert (log["intact"], log["complete"]) == (False, True)
+    assert log["problems"][0]["seq"] == 3
+    assert before is not None
+    assert log["signed"]["root"] == before.root.hex()
+    assert newest_checkpoint(busy.store) == before
+    for render in (report_pdf, report_xlsx):
+        assert render(made, "vi")
 
 
 def test_names_are_shown_to_who_may_see_people_and_never_by_the_calendar(
