@@ -88,7 +88,8 @@ def archive_log(
     done = 0
     while not stopped():
         with service.spine.concerning(caller, ARCHIVE, decision):
-            written = archiving.write_next(service.store, due, making)
+            # Asked each time: somebody may hold the log meanwhile.
+            written = archiving.write_next(service.store, _due(service), making)
         if written is None:
             break
         if _enter(service, caller, written):

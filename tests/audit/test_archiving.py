@@ -609,6 +609,16 @@ def test_a_page_across_store_and_archives_is_what_a_plain_filter_gives(
     assert [*found.events] == wanted
 
 
+def test_what_was_begun_is_not_written_on_when_it_is_held_by_now(house: House) -> None:
+    # A run that was killed before it entered its archive.
+    assert house.write(ALL) is not None
+    held = event_at(house.store, 700)
+    assert held is not None
+    assert house.archive(Due(before=FOREVER, held_from=held.t)) == 1
+    assert house.rows() == EVENTS - 512
+    assert house.verify().ok
+
+
 @pytest.fixture
 def mixed(house: House, small_archives: None) -> tuple[House, list[StoredEvent]]:
     """A log of which the first 1,024 entries lie in two archives, and all that it held before."""
