@@ -97,8 +97,9 @@ def due_stop(connection: Connection, due: Due, size: int) -> int:
 def write_next(store: Store, due: Due, making: Archiving) -> Written | None:
     """Write the next archive and read it back; None when nothing more is due.
 
-    One that was begun before is written on, unless some of it is held by now. Raises Damaged when the entries are not those of the
-    checkpoint, or what lies there is not what was written; Unavailable, ConfigurationError.
+    One that was begun before is written on, unless some of it is held by now. Raises Damaged when
+    the entries are not those of the checkpoint, or what lies there is not what was written;
+    Unavailable, ConfigurationError.
     """
     place, wrapping, signed = making.place, making.archives.key(), making.signed
     with store.read() as connection:
