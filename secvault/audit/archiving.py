@@ -97,8 +97,9 @@ def due_stop(connection: Connection, due: Due, size: int) -> int:
 def write_next(store: Store, due: Due, making: Archiving) -> Written | None:
     """Write the next archive and read it back; None when nothing more is due.
 
-    One that was begun before is written on. Raises Damaged when the entries are not those of the
-    checkpoint, or what lies there is not what was written; Unavailable, ConfigurationError.
+    One that was begun before is written on, unless some of it is held by now. Raises Damaged when
+    the entries are not those of the checkpoint, or what lies there is not what was written;
+    Unavailable, ConfigurationError.
     """
     place, wrapping, signed = making.place, making.archives.key(), making.signed
     with store.read() as connection:
@@ -106,12 +107,13 @@ def write_next(store: Store, due: Due, making: Archiving) -> Written | None:
         begun = connection.scalar(
             select(audit_archiving.c.stop).where(audit_archiving.c.first == first)
         )
-        stop = begun or _cut(connection, first, due_stop(connection, due, signed.size))
+        most = due_stop(connection, due, signed.size)
+        stop = begun if begun and begun <= most else _cut(connection, first, most)
         if stop <= first:
             return None
         packing, leaves, times = _pack(connection, making, first, stop)
         proof = prove_leaves(connection, signed, first, leaves)
-    if begun is None:
+    if begun != stop:
         with store.write() as connection:
             connection.execute(delete(audit_archiving))
             connection.execute(insert(audit_archiving).values(first=first, stop=stop))

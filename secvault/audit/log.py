@@ -318,8 +318,8 @@ class AuditLog:
         return [waiting for waiting in live if waiting not in kept]
 
     def _kept_in_reserve(self, waiting: Waiting) -> bool:
-        bodies = [each.body for each in waiting.drafts]
-        return self._journals is not None and self._journals.keep_in_reserve(bodies)
+        kept = [each.kept for each in waiting.drafts]
+        return self._journals is not None and self._journals.keep_in_reserve(kept)
 
     def _append(
         self, connection: Connection, head: Head, before: list[Draft], drafts: list[Draft]

@@ -53,7 +53,8 @@ def looked_over(
     """Each piece, in order, with what is known of it; None where it has to be walked.
 
     On PostgreSQL the processes see exactly what `connection` sees. On SQLite they may see what was
-    committed since; as events are only ever added, that is the same for those that it sees.
+    committed since: events that were added are not asked for, and of those that were archived and
+    removed they know nothing, so that they are walked here.
     """
     rest = iter(pieces)
     first = list(islice(rest, FEW + 1))

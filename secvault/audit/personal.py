@@ -23,7 +23,13 @@ from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
 from secvault.store.bulk import insert_rows
 from secvault.store.engine import Store
-from secvault.store.tables import audit_event, audit_personal, audit_subject_key, erased_subject
+from secvault.store.tables import (
+    audit_archive,
+    audit_event,
+    audit_personal,
+    audit_subject_key,
+    erased_subject,
+)
 
 _AT_ONCE = 500
 _COLUMNS = ("event", "slot", "subject", "key", "envelope")
@@ -55,7 +61,7 @@ class ErasedPersonal:
     """What erasing a subject took: how many keys, and from how many events.
 
     reference: SHA-256 over their wrapped forms; empty when there was none. until: the newest of
-    the events and keys, micros; 0 for none.
+    the events and keys, micros, or of what is archived where all events are; 0 for none.
     """
 
     subject: str
@@ -179,6 +185,9 @@ def erase_personal(connection: Connection, subject: str) -> ErasedPersonal:
             event.id.in_(select(part.event).where(part.subject == subject))
         )
     ).scalar_one()
+    if events and newest is None:
+        # All of them lie in archives, which are asked for no more than how far they reach.
+        newest = connection.scalar(select(func.max(audit_archive.c.last_t)))
     connection.execute(delete(audit_personal).where(part.subject == subject))
     wrapped = b"".join(bytes(row.wrapped) for row in rows)
     reference = hashlib.sha256(wrapped).digest() if wrapped else b""

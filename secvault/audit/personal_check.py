@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Connection, text
 
+from secvault.audit import entries
+from secvault.audit.archive_rows import boundary
 from secvault.audit.leaf import StoredEvent, decode
 from secvault.audit.personal import read_personal
 from secvault.audit.personal_keys import SubjectKeys
 from secvault.audit.verify import MAX_PROBLEMS, AuditReport, Problem
-from secvault.audit.windows import windows
+from secvault.crypto.tiles import WIDTH
 from secvault.errors import Damaged
 from secvault.store.engine import Store
 
@@ -26,7 +26,7 @@ _CHUNK = 2_000
 
 # As text, so that a value of a wrong type arrives as it is. ";" follows ":" in ASCII.
 _OF_PEOPLE = text(
-    "SELECT seq, body FROM audit_event WHERE seq > :after"
+    "SELECT seq, body FROM audit_event WHERE seq >= :from"
     " AND (actor >= 'user:' AND actor < 'user;' OR actor >= 'local:' AND actor < 'local;')"
     " ORDER BY seq LIMIT :limit"
 )
@@ -57,7 +57,8 @@ class PersonalReport:
 def check_personal(store: Store, keys: SubjectKeys) -> PersonalReport:
     """Compare every part that is there with the commitment in its leaf. Memory is flat.
 
-    An event that cannot be read is passed over: `verify` names it.
+    An event that cannot be read is passed over, in the store and in archives: `verify` names it.
+    Raises Unavailable when the place of archives cannot be reached.
     """
     counts: Counter[str] = Counter()
     problems: list[Problem] = []
@@ -76,28 +77,39 @@ def check_personal(store: Store, keys: SubjectKeys) -> PersonalReport:
 
 def _chunks(store: Store) -> Iterator[list[StoredEvent]]:
     """The events of people, in order: no others have anything personal."""
-    after = -1
+    start = 0
     while True:
         with store.read() as connection:
-            parts = windows(connection, newest_first=False, after=after)
-            with closing(parts):
-                part = next(parts)
-                since = {"after": max(after, part.start - 1), "limit": _CHUNK}
-                # An archived part is short enough to be read as a whole.
-                asked = since if not part.stop else {**since, "limit": part.stop - part.start}
-                rows = part.connection.execute(_OF_PEOPLE, asked).all()
-        yield [event for row in rows for event in _decoded(row)]
-        if part.stop:
-            after = part.stop - 1
-        elif len(rows) < _CHUNK:
+            live = boundary(connection)
+            if start < live:
+                found, start = _archived(connection, start, live)
+                more = True
+            else:
+                rows = connection.execute(_OF_PEOPLE, {"from": start, "limit": _CHUNK}).all()
+                found = [event for row in rows for event in _decoded(row.body, row.seq)]
+                more = len(rows) == _CHUNK
+                start = rows[-1].seq + 1 if rows else start
+        if found:
+            yield found
+        if not more:
             return
-        else:
-            after = rows[-1].seq
 
 
-def _decoded(row: Row[Any]) -> Iterator[StoredEvent]:
+def _archived(connection: Connection, start: int, live: int) -> tuple[list[StoredEvent], int]:
+    """Those of one bundle that have something personal, and where the next bundle begins."""
+    if entries.archives_of(connection).place is None:
+        return [], live
     try:
-        yield decode(row.body if isinstance(row.body, bytes) else b"", seq=row.seq)
+        bodies = list(entries.bodies(connection, start, start + WIDTH))
+    except Damaged:
+        bodies = []
+    events = [event for seq, body in enumerate(bodies, start) for event in _decoded(body, seq)]
+    return [event for event in events if event.commitments], start + WIDTH
+
+
+def _decoded(body: object, seq: int) -> Iterator[StoredEvent]:
+    try:
+        yield decode(body if isinstance(body, bytes) else b"", seq=seq)
     except Damaged:
         return
 

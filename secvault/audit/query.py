@@ -105,17 +105,7 @@ def events(
     connection of its own. Raises Damaged if a stored event cannot be read.
     """
     question.checked()
-    along = not oldest_first
-    with store.read() as connection:
-        live = boundary(connection)
-        newest = connection.scalar(select(func.max(audit_event.c.seq)))
-    end = max(live, 0 if newest is None else newest + 1)
-    if question.end is not None:
-        end = min(end, question.end)
-    archived = _archived(store, question, Span(question.first, min(live, end)), along=along)
-    present = _present(store, question, live, end, along=along)
-    parts = chain(present, archived) if along else chain(archived, present)
-    return _answering(parts, question)
+    return _answering(_every(store, question, along=not oldest_first), question)
 
 
 def event_at(store: Store, seq: int) -> StoredEvent | None:
@@ -125,26 +115,64 @@ def event_at(store: Store, seq: int) -> StoredEvent | None:
     return None if body is None else decode(body, seq=seq)
 
 
-def _present(
-    store: Store, question: Question, live: int, end: int, *, along: bool
-) -> Iterator[_Found]:
-    """The rows of what is in the store itself, from `live` to below `end`."""
+class _Moved(Exception):
+    """Entries were archived since the reading began."""
+
+
+def _every(store: Store, question: Question, *, along: bool) -> Iterator[_Found]:
+    """The rows of the log as it is now. When some of them are archived meanwhile, it goes on from
+    the last one, in the archives.
+    """
     with store.read() as connection:
-        span = span_of(connection, question).within(live, end)
+        live = boundary(connection)
+        newest = connection.scalar(select(func.max(audit_event.c.seq)))
+    ends = (max(live, 0 if newest is None else newest + 1), question.end)
+    left = Span(question.first, min(one for one in ends if one is not None))
+    last: int | None = None
+    while True:
+        try:
+            for row in _parts(store, question, live, left, along=along):
+                last = row.seq
+                yield row
+        except _Moved:
+            left = left.beyond(last, newest_first=along)
+            with store.read() as connection:
+                live = boundary(connection)
+        else:
+            return
+
+
+def _parts(
+    store: Store, question: Question, live: int, left: Span, *, along: bool
+) -> Iterator[_Found]:
+    end = left.end or 0
+    archived = _archived(store, question, Span(left.first, min(live, end)), along=along)
+    present = _present(store, question, live, left, along=along)
+    return chain(present, archived) if along else chain(archived, present)
+
+
+def _present(
+    store: Store, question: Question, live: int, left: Span, *, along: bool
+) -> Iterator[_Found]:
+    """The rows of what is in the store itself, from `live` on, within what is left."""
+    with store.read() as connection:
+        _same(connection, live)
+        span = span_of(connection, question).within(max(live, left.first or 0), left.end)
 
     def reach(at: Connection, left: Span, rows: int) -> Reached:
         return statement(at, question, left, rows, newest_first=along)
 
     pairs = pairs_of(question)
     if pairs is None:
-        return _read(store, reach, span, _CHUNK, along=along)
+        yield from _read(store, reach, span, _CHUNK, live, along=along)
+        return
     # Each pair is in the order of its index; merged, all are.
     each = [
-        _read(store, _of(question, pair, along=along), span, chunk, along=along)
+        _read(store, _of(question, pair, along=along), span, chunk, live, along=along)
         for chunk in [max(50, min(_CHUNK, _CHUNKS_TOGETHER // max(1, len(pairs))))]
         for pair in pairs
     ]
-    return heapq.merge(*each, key=lambda row: row.seq, reverse=along)
+    yield from heapq.merge(*each, key=lambda row: row.seq, reverse=along)
 
 
 def _archived(store: Store, question: Question, within: Span, *, along: bool) -> Iterator[_Found]:
@@ -166,6 +194,11 @@ def _archived(store: Store, question: Question, within: Span, *, along: bool) ->
         first, end = (first, part.start) if along else (part.stop, end)
 
 
+def _same(connection: Connection, live: int) -> None:
+    if boundary(connection) != live:
+        raise _Moved
+
+
 def first_since(connection: Connection, moment: int) -> int | None:
     """The number of the first event recorded at or after the moment, wherever it lies by now; None
     when there is none. Raises Damaged.
@@ -181,11 +214,13 @@ def _of(question: Question, pair: tuple[str, str], *, along: bool) -> _Statement
 
 
 def _read(
-    store: Store, reach: _Statement, span: Span, chunk: int, *, along: bool
+    store: Store, reach: _Statement, span: Span, chunk: int, live: int, *, along: bool
 ) -> Iterator[_Found]:
+    """Some rows at a time. Raises _Moved when the store's own entries begin elsewhere by now."""
     after: int | None = None
     while True:
         with store.read() as connection:
+            _same(connection, live)
             left = span.beyond(after, newest_first=along)
             rows = connection.execute(reach(connection, left, chunk)).all()
         yield from rows

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, false, func, select, union_all
 
 from secvault.audit import archive_rows, archiving, nodes
 from secvault.audit.archive_rows import Archive
@@ -88,7 +88,8 @@ def archive_log(
     done = 0
     while not stopped():
         with service.spine.concerning(caller, ARCHIVE, decision):
-            written = archiving.write_next(service.store, due, making)
+            # Asked each time: somebody may hold the log meanwhile.
+            written = archiving.write_next(service.store, _due(service), making)
         if written is None:
             break
         if _enter(service, caller, written):
@@ -165,11 +166,12 @@ def _read_by_all(service: Service, connection: Connection) -> int | None:
     sent = select(audit_stream.c.next_seq - 1).where(
         audit_stream.c.name.in_(audit_streams.declared(service))
     )
+    looked = select(audit_watch.c.value).where(audit_watch.c.name == "events")
+    if not service.settings.audit.detection.enabled:
+        # Nobody moves that cursor; it would hold all entries back until somebody does.
+        looked = looked.where(false())
     cursors = union_all(
-        select(use_cursor.c.seq),
-        select(notice_cursor.c.seq),
-        select(audit_watch.c.value).where(audit_watch.c.name == "events"),
-        sent,
+        select(use_cursor.c.seq), select(notice_cursor.c.seq), looked, sent
     ).subquery()
     read: int | None = connection.scalar(select(func.min(cursors.c[0])))
     return read

@@ -22,7 +22,8 @@ ALERTS = "it/audit/alerts"
 def look_after(service: Service, over: Callable[[], bool] = lambda: False) -> bool:
     """Look at what is new in the log; whether its end was reached. Raises Unavailable, Damaged.
 
-    Nothing is looked at while detection is off; when it is on again, it goes on where it was.
+    Nothing is looked at while detection is off; when it is on again, it goes on where it was,
+    or behind what was archived meanwhile.
     """
     if not service.settings.audit.detection.enabled:
         return True

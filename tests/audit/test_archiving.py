@@ -13,10 +13,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from secvault.audit import AuditLog, Event, archive_file, archive_rows, archiving, search
+from secvault.audit import AuditLog, Event, archive_file, archive_rows, archiving, query, search
 from secvault.audit.archives import Archives
 from secvault.audit.archiving import Archiving, Due
 from secvault.audit.checkpoints import StoredCheckpoint, newest_checkpoint, sign_head
@@ -26,7 +28,8 @@ from secvault.audit.leaf import StoredEvent
 from secvault.audit.nodes import keep_nodes
 from secvault.audit.places import FolderPlace
 from secvault.audit.proofs import Inclusion, checkpoint_of_size, prove_consistency, prove_inclusion
-from secvault.audit.query import Question, event_at, page
+from secvault.audit.query import AfterHours, Question, event_at, events, first_since, page
+from secvault.audit.streams import place
 from secvault.audit.verify import AuditReport, verify
 from secvault.audit.verify_export import verify as verify_export
 from secvault.clock import Clock
@@ -532,3 +535,116 @@ def test_leaf_hashes_take_32_bytes_an_entry(house: House) -> None:
     with house.store.read() as connection:
         total = sum(len(hashes) for _, hashes in archive_rows.leaves(connection, 0, 4))
     assert total == 32 * 1024
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+@pytest.mark.parametrize("question", [Question(), Question(kinds=("record.",), outcomes=("ok",))])
+def test_reading_everything_loses_nothing_to_a_run_that_archives_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch, question: Question, *, oldest_first: bool
+) -> None:
+    monkeypatch.setattr(query, "_CHUNK", 100)
+    half = event_at(house.store, 300)
+    assert half is not None
+    assert house.archive(Due(before=half.t)) == 1
+    read = []
+    for stored in events(house.store, question, oldest_first=oldest_first):
+        read.append(stored.seq)
+        if len(read) == 400:
+            assert house.archive(ALL) == 1
+    assert read == (list(range(EVENTS)) if oldest_first else list(range(EVENTS))[::-1])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    after=st.none() | st.sampled_from((-1, 0, 255, 256, 511, 512, 513, 1023, 1024, 1099, 5000)),
+    bounds=st.tuples(*[st.none() | st.sampled_from((0, 255, 256, 512, 600, 1024, 1100))] * 4),
+    kind=st.sampled_from(("", "record.read", "record.", "key.rotate")),
+    shut=st.none() | st.sampled_from((0, 300, 512, 1100)),
+    newest_first=st.booleans(),
+    back=st.booleans(),
+    limit=st.sampled_from((1, 200, 1000)),
+)
+def test_a_page_across_store_and_archives_is_what_a_plain_filter_gives(
+    mixed: tuple[House, list[StoredEvent]],
+    after: int | None,
+    bounds: tuple[int | None, ...],
+    kind: str,
+    shut: int | None,
+    limit: int,
+    *,
+    newest_first: bool,
+    back: bool,
+) -> None:
+    house, every = mixed
+    first, end, since_at, until_at = bounds
+    moments = [*(each.t for each in every), FOREVER]
+    since = None if since_at is None else moments[since_at]
+    until = None if until_at is None else moments[until_at]
+    hours = None if shut is None else AfterHours(lambda t: t < moments[shut], "late", "UTC")
+    question = Question(
+        kind=kind, since=since, until=until, first=first, end=end, after_hours=hours
+    )
+    wanted = [
+        each
+        for each in every
+        if kind != "key.rotate"
+        and each.seq >= (first or 0)
+        and (end is None or each.seq < end)
+        and (since is None or each.t >= since)
+        and (until is None or each.t < until)
+        and (shut is None or each.t >= moments[shut])
+    ]
+    assert [*events(house.store, question)] == wanted
+    wanted = wanted[::-1] if newest_first else wanted
+    assert [*events(house.store, question, oldest_first=not newest_first)] == wanted
+    sign = -1 if newest_first else 1
+    if back and after is not None:
+        found = page(house.store, question, before=after, limit=limit, newest_first=newest_first)
+        wanted = [each for each in wanted if sign * each.seq < sign * after][-limit:]
+    else:
+        found = page(house.store, question, after=after, limit=limit, newest_first=newest_first)
+        if after is not None:
+            wanted = [each for each in wanted if sign * each.seq > sign * after]
+        wanted = wanted[:limit]
+    assert [*found.events] == wanted
+
+
+def test_what_was_begun_is_not_written_on_when_it_is_held_by_now(house: House) -> None:
+    # A run that was killed before it entered its archive.
+    assert house.write(ALL) is not None
+    held = event_at(house.store, 700)
+    assert held is not None
+    assert house.archive(Due(before=FOREVER, held_from=held.t)) == 1
+    assert house.rows() == EVENTS - 512
+    assert house.verify().ok
+
+
+@pytest.fixture
+def mixed(house: House, small_archives: None) -> tuple[House, list[StoredEvent]]:
+    """A log of which the first 1,024 entries lie in two archives, and all that it held before."""
+    every = [*events(house.store)]
+    assert house.archive(ALL) == 2
+    return house, every
+
+
+def test_the_first_event_since_a_moment_is_found_wherever_it_lies(
+    mixed: tuple[House, list[StoredEvent]],
+) -> None:
+    house, every = mixed
+    with house.store.read() as connection:
+        for seq in (0, 255, 256, 511, 512, 1023, 1024, 1099):
+            assert first_since(connection, every[seq].t) == seq
+            assert first_since(connection, every[seq].t - 1) == seq
+        assert first_since(connection, every[-1].t + 1) is None
+
+
+def test_a_stream_that_goes_back_sends_from_archives(
+    mixed: tuple[House, list[StoredEvent]],
+) -> None:
+    house, every = mixed
+    at, sent = place.Place("siem", 0, 1090, 500), []
+    with house.store.read() as connection:
+        while batch := place.next_batch(connection, at, at_once=300, form="jsonl"):
+            sent += batch.events
+            at = replace(at, next_seq=batch.last + 1)
+    assert sent == every[500:]

@@ -14,7 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
-from secvault.audit import Actor, AuditLog, Event
+from secvault.audit import Actor, AuditLog, Event, archive_file, archiving
+from secvault.audit.archives import Archives
+from secvault.audit.archiving import Archiving, Due
+from secvault.audit.checkpoints import sign_head
+from secvault.audit.entries import archives_of, reaching
 from secvault.audit.event import MAX_PERSONAL, Personal, check, plain
 from secvault.audit.journals import Journals
 from secvault.audit.leaf import StoredEvent, draft_of
@@ -22,9 +26,11 @@ from secvault.audit.personal import LOG_SUBJECTS, Kept, erase_personal, read_per
 from secvault.audit.personal_check import check_personal
 from secvault.audit.personal_keys import SubjectKeys
 from secvault.audit.personal_part import commitment, open_part, seal_part
+from secvault.audit.places import FolderPlace
 from secvault.audit.query import page
 from secvault.audit.verify import verify
 from secvault.clock import Clock
+from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
 from secvault.store import Store
@@ -34,6 +40,7 @@ from secvault.store.tables import (
     audit_subject_key,
     erased_subject,
 )
+from tests.audit.conftest import ORIGIN, STARTED
 
 WRAPPING = Secret(bytes(range(32)))
 LAN = Personal("192.0.2.7", "Mozilla/5.0 (tay-mẫu)", "kiều.oanh", "vì khách hàng hỏi")
@@ -273,8 +280,8 @@ def change_type(store: Store) -> None:
         change_text(store)
 
 
-def remove_text(store: Store) -> None:
-    last = every(store)[-1].id
+def remove_text(store: Store, seq: int = -1) -> None:
+    last = every(store)[seq].id
     with store.write() as connection:
         connection.execute(delete(audit_personal).where(audit_personal.c.event == last))
 
@@ -395,3 +402,78 @@ def test_the_columns_and_bytes_of_the_log_hold_none_of_it(
         (row,) = connection.execute(select(audit_event)).all()
     whole = b" ".join(v if isinstance(v, bytes) else str(v).encode() for v in row)
     assert not any(text.encode() in whole for text in vars_of(LAN).values())
+
+
+@pytest.fixture
+def aged(
+    any_store: Store, log: AuditLog, signer: NoteSigner, stepping: Clock, tmp_path: Path
+) -> Store:
+    """Of 700 events, the first of which is of u-7 and has something personal, as has every 50th of
+    u-8, those before 512 lie in an archive.
+    """
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    archives = Archives(FolderPlace(folder), lambda: Secret(bytes(32)))
+    store = reaching(any_store, archives)
+    said = {2: "u-7", 300: "u-7"}
+    log.record_many(
+        event(said.get(n, "u-8"), LAN if n in said or n % 50 == 0 else None, n) for n in range(700)
+    )
+    signed = sign_head(store, stepping, signer, origin=ORIGIN)
+    making = Archiving(archives, signed, (signer.verifier(),), 2**60, STARTED, os.urandom)
+    written = archiving.write_next(store, Due(before=2**60), making)
+    assert written is not None
+    with store.write() as connection:
+        assert archiving.keep(connection, written)
+    assert archiving.remove_archived(store) == 512
+    return store
+
+
+def test_what_is_personal_in_archives_is_checked_and_erased_and_stays_erased(
+    aged: Store, keys: SubjectKeys, signer: NoteSigner
+) -> None:
+    found = check_personal(aged, keys)
+    assert (found.here, found.erased, found.altered) == (15, 0, 0)
+    erase(aged, "user:u-7")
+    found = check_personal(aged, keys)
+    assert (found.here, found.erased, found.altered) == (13, 2, 0)
+    assert verify(aged, [signer.verifier()], origin=ORIGIN).ok
+
+
+def test_archives_that_cannot_be_read_hide_nothing_else_that_is_personal(
+    aged: Store, any_store: Store, keys: SubjectKeys, tmp_path: Path
+) -> None:
+    remove_text(aged, 300)
+    (file,) = (tmp_path / "archives").iterdir()
+    content = bytearray(file.read_bytes())
+    content[archive_file.read_header(bytes(content)).frames[0].start + 40] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+    with aged.read() as connection:
+        # What was read before is in memory.
+        archives_of(connection).forget()
+    found = check_personal(aged, keys)
+    assert [problem.seq for problem in found.problems] == [300]
+    # Of the bundle 0 to 255, which is damaged, nothing; of all others, what is there.
+    assert (found.here, found.altered) == (7, 1)
+    # Without the place of the archives, only what is in the store.
+    assert check_personal(any_store, keys).here == 3
+
+
+def test_what_is_personal_is_kept_in_the_reserve_as_well(
+    sqlite_store: Store, stepping: Clock, tmp_path: Path
+) -> None:
+    own = SubjectKeys(sqlite_store, stepping, WRAPPING)
+    journals = Journals(tmp_path / "audit", stepping, reserve=True)
+    log = AuditLog(sqlite_store, stepping, node="node-1", journals=journals, keys=own)
+    log.record(event())
+    with sqlite_store.aside() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        (allowed,) = connection.exec_driver_sql("PRAGMA max_page_count").one()
+    assert any(log.record(event(number=number), reserve=True) == -1 for number in range(200))
+    with sqlite_store.aside() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {allowed * 100}")
+    log.drain()
+    log.close()
+    assert {kept.state for kept in read(sqlite_store, own) if kept} == {"here"}
+    assert check_personal(sqlite_store, own).altered == 0

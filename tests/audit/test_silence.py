@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
-from secvault.audit import Actor, AuditLog, Event
-from secvault.audit.verify import AuditReport, verify
-from secvault.clock import Clock
+from secvault.audit import Actor, AuditLog, Event, archiving
+from secvault.audit.archives import Archives
+from secvault.audit.archiving import Archiving, Due
+from secvault.audit.checkpoints import sign_head
+from secvault.audit.entries import reaching
+from secvault.audit.looking import Piece, looked_over
+from secvault.audit.places import FolderPlace
+from secvault.audit.verify import AuditReport, Looking, verify
+from secvault.clock import Clock, system_clock
+from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
 from secvault.store import Store
 from tests.audit.conftest import ORIGIN, STARTED
 
@@ -165,3 +175,41 @@ def test_a_log_from_before_heartbeats_has_no_gaps(story: Story) -> None:
     story.starts("a:worker:1")
     story.says("a:web:1", "audit.started", 900_000, program="web")
     assert story.verified().ok
+
+
+def test_however_the_log_is_read_its_silences_are_the_same(
+    story: Story, sqlite_store: Store, signer: NoteSigner, tmp_path: Path
+) -> None:
+    story.starts("w")
+    story.beats("w", 100)
+    story.beats("w", seconds=4 * INTERVAL)
+    story.beats("w", 150)
+    story.stops("w", 10)
+    story.starts("w", 9_000)
+    story.beats("w", 30)
+    story.beats("w", seconds=5 * INTERVAL)
+    story.beats("w", 300)
+    story.says("api", "auth.sign_in", 7 * INTERVAL)
+    story.verified()
+
+    def told(store: Store, looking: Looking) -> tuple[object, ...]:
+        report = verify(store, [signer.verifier()], origin=ORIGIN, looking=looking)
+        return [(each.seq, each.what) for each in report.problems], report.stops, report.size
+
+    def walked(_s: object, _c: object, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, None]]:
+        return ((piece, None) for piece in pieces)
+
+    quickly = told(sqlite_store, looked_over)
+    assert len(quickly[0]) == 3
+    assert len(quickly[1]) == 1
+    assert told(sqlite_store, walked) == quickly
+    archives = Archives(FolderPlace(tmp_path), lambda: Secret(bytes(32)))
+    store = reaching(sqlite_store, archives)
+    signed = sign_head(store, system_clock(), signer, origin=ORIGIN)
+    making = Archiving(archives, signed, (signer.verifier(),), 2**60, STARTED, os.urandom)
+    written = archiving.write_next(store, Due(before=2**60), making)
+    assert written is not None
+    with store.write() as connection:
+        assert archiving.keep(connection, written)
+    assert archiving.remove_archived(store) == 512
+    assert told(store, looked_over) == quickly

@@ -20,7 +20,7 @@ from secvault.service.audit_archives import months_before
 from secvault.service.erasing import holds
 from secvault.service.spine import Caller
 from secvault.service.workflows import ARCHIVING, schedules
-from secvault.store.tables import audit_event
+from secvault.store.tables import audit_event, audit_watch
 from tests.conftest import S3Server
 from tests.running_service import House
 
@@ -123,6 +123,20 @@ def test_a_hold_on_the_log_keeps_entries_in_the_store(aged: Service, operator: C
         assert not hold_rows.holds_on(connection, [Held("payroll", "pay-0042", "pay-0042", None)])
         hold_rows.lift(connection, "h-1", "user:u-2", 2, "settled")
     assert audit_archives.archive_log(aged, operator).archives != ()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_entries_wait_for_the_rules_that_have_yet_to_look_at_them_unless_they_are_off(
+    aged: Service, operator: Caller, *, enabled: bool
+) -> None:
+    with aged.store.write() as connection:
+        connection.execute(audit_watch.insert().values(name="events", value=255))
+    detection = aged.settings.audit.detection.model_copy(update={"enabled": enabled})
+    audit = aged.settings.audit.model_copy(update={"detection": detection})
+    own = replace(aged, settings=aged.settings.model_copy(update={"audit": audit}))
+    done = audit_archives.archive_log(own, operator)
+    assert (done.entries == 256) is enabled
+    assert done.entries >= 256
 
 
 def test_a_hold_on_the_log_names_a_moment(aged: Service, operator: Caller) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from secvault.audit import entries
+from secvault.audit.archive_rows import boundary
 from secvault.audit.leaf import StoredEvent, decode
 from secvault.audit.streams.batch import MOST_BYTES, Batch, FormName
 from secvault.store.engine import insert_unless_there, row_held
@@ -84,24 +87,34 @@ def next_batch(
     """What is to be sent next; None when there is nothing. Raises Damaged.
 
     It ends before a gap; a gap where it would begin gives LookupError: something that was never
-    sent is gone from the log.
+    sent is gone from the log. What was archived meanwhile is sent from there; Unavailable when the
+    archives cannot be reached.
     """
-    rows = connection.execute(
-        select(audit_event.c.seq, audit_event.c.body)
-        .where(audit_event.c.seq >= place.next_seq)
-        .order_by(audit_event.c.seq)
-        .limit(at_once)
-    )
     found: list[StoredEvent] = []
     size = 0
-    for row in rows:
-        size += len(row.body)
-        if row.seq != place.next_seq + len(found) or (found and size > MOST_BYTES):
+    for seq, body in _rows(connection, place.next_seq, at_once):
+        size += len(body)
+        if seq != place.next_seq + len(found) or (found and size > MOST_BYTES):
             if not found:
                 raise LookupError(place.name)
             break
-        found.append(decode(row.body, seq=row.seq))
+        found.append(decode(body, seq=seq))
     return Batch(place.name, tuple(found), form, origin) if found else None
+
+
+def _rows(connection: Connection, start: int, at_once: int) -> Iterator[tuple[int, bytes]]:
+    """Numbers and bodies from `start` on, from archives alone while it lies in one."""
+    live = boundary(connection)
+    if 0 <= start < live:
+        yield from enumerate(entries.bodies(connection, start, min(start + at_once, live)), start)
+        return
+    rows = connection.execute(
+        select(audit_event.c.seq, audit_event.c.body)
+        .where(audit_event.c.seq >= start)
+        .order_by(audit_event.c.seq)
+        .limit(at_once)
+    )
+    yield from ((row.seq, row.body) for row in rows)
 
 
 def acknowledge(connection: Connection, place: Place, batch: Batch, now: int) -> Place | None:

@@ -1,7 +1,7 @@
 """the keys of the audit log, and where it is published
 
 Revision: 0034
-Before: 0035
+Before: 0033
 """
 
 import sqlalchemy as sa

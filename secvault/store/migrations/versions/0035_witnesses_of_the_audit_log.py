@@ -1,7 +1,7 @@
 """what witnesses say of the audit log
 
 Revision: 0035
-Before: 0033
+Before: 0034
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """archives of the audit log
 
 Revision: 0039
-Before: 0035
+Before: 0038
 """
 
 import sqlalchemy as sa
