@@ -12,6 +12,7 @@ from secvault.audit.publication import Published, State
 from secvault.audit.publish import CONTRADICTED, EMPTIED, UNLOCKED, Target, lag, publish
 from secvault.clock import Clock
 from secvault.config.publications import PublicationSettings
+from secvault.crypto.checkpoint import origin_of
 from secvault.errors import NotFound
 from secvault.service.audit_log import VERIFY
 from secvault.service.audit_places import targets_of
@@ -68,6 +69,9 @@ class Publisher:
             return
         signed = replace(signed, note=cosignatures.published_note(service.store, signed))
         self._follow_origin()
+        if origin_of(signed.note) != self._origin:
+            # The log goes on under another origin, and nothing was signed under it yet.
+            return
         for name in due:
             chosen = service.settings.audit.published[name]
             self._due[name] = clock.monotonic() + chosen.every_seconds
