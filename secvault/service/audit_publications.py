@@ -119,10 +119,11 @@ def publish_now(
 
     Raises NotFound, Refused; Damaged when the log cannot be signed.
     """
-    if name not in _named(service):
-        raise NotFound(f"the settings name no publication {name}")
 
     def act() -> Outcome[PublicationState]:
+        # Whether there is one is no business of whoever may not publish.
+        if name not in _named(service):
+            raise NotFound(f"the settings name no publication {name}")
         service.audit.drain()
         signed = sign_now(service)
         nodes.keep_nodes(service.store)
@@ -145,7 +146,7 @@ def publish_now(
         }
         return Outcome(_present(service, name), detail=detail)
 
-    operation = Operation("audit.publish", "it", "log", f"it/audit/publications/{name}")
+    operation = Operation("audit.publish", "it", "log", f"it/audit/publications/{name[:63]}")
     return service.spine.work(caller, operation, act)
 
 
