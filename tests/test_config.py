@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from secvault.config import (
     PlanSettings,
@@ -24,6 +24,7 @@ from secvault.config import (
     settings_with_origin,
     shipped_policies,
 )
+from secvault.config.streams import StreamSettings
 from secvault.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
@@ -524,3 +525,21 @@ def test_an_origin_that_is_none_or_another_domain_is_refused(origin: str) -> Non
     }
     with pytest.raises(ConfigurationError, match="origins"):
         load(None, said)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("s3:http://store.example.com/bucket/log", "in clear"),
+        ("http://hooks.example.com/in", "in clear"),
+        ("tls://siem..example.com:6514", "host"),
+        (f"https://{'a' * 64}.example.com/in", "host"),
+    ],
+)
+def test_a_stream_goes_nowhere_in_clear_and_to_no_host_that_cannot_be(
+    address: str, why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why):
+        StreamSettings(address=address, secret_file=Path("/run/secret"))
+    assert StreamSettings(address="s3:http://127.0.0.1:9000/bucket").given
+    assert StreamSettings(address="s3:http://store.example.com/bucket", plain=True).given

@@ -127,12 +127,15 @@ class FolderPlace:
 
     def names(self, folder: str) -> Iterator[str]:
         """See `Place`."""
+        self.check()
         for file in (self.path / folder).rglob("[!.]*"):
             if file.is_file():
                 yield str(file.relative_to(self.path))
 
     def last_beyond(self, folder: str, name: str) -> bytes | None:
         """See `Place`. It is the very last one."""
+        # A mount that is away holds nothing, which is not to say that nothing was published.
+        self.check()
         root = self.path / folder
         try:
             last = _last_file(root) if root.is_dir() else None

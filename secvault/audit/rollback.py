@@ -35,13 +35,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Why the store does not continue what was shown. size: of that, None when it is no checkpoint
-    of this log.
+    """Why the store does not continue what was shown. size, origin: of that; None and empty when it
+    is no checkpoint of this log.
     """
 
     where: str
     what: str
     size: int | None
+    origin: str = ""
 
 
 def remembered(data: Path) -> bytes | None:
@@ -81,7 +82,7 @@ def contradictions(
             continue
         why = contradicts(connection, signed)
         if why:
-            found.append(Contradiction(each.where, why, signed.size))
+            found.append(Contradiction(each.where, why, signed.size, signed.origin))
     return tuple(found)
 
 

@@ -66,17 +66,17 @@ class StreamSettings(Section):
             _ = parts.port
         except ValueError:
             raise ValueError("the port must be a number from 1 to 65535") from None
+        try:
+            (parts.hostname or "").encode("idna")
+        except UnicodeError:
+            raise ValueError("the host is no name: each part has 1 to 63 characters") from None
         if parts.scheme in _SYSLOG and parts.path:
             raise ValueError("a syslog receiver has a host and a port, no path")
         return address
 
     @model_validator(mode="after")
     def _fits(self) -> StreamSettings:
-        if (
-            self.address
-            and self.scheme in ("tcp", "udp", "http")
-            and not (self.plain or is_loopback(self.host))
-        ):
+        if self._clear and not (self.plain or is_loopback(self._receiver)):
             raise ValueError(
                 "address: this would send the log in clear; use tls:// or https://, or say plain = "
                 "true where the network itself is protected"
@@ -92,6 +92,14 @@ class StreamSettings(Section):
                 "secret_access_key and secret_access_key_file say the same thing; set one of them"
             )
         return self
+
+    @property
+    def _clear(self) -> bool:
+        return self.scheme in ("tcp", "udp", "http") or self.address.startswith("s3:http://")
+
+    @property
+    def _receiver(self) -> str:
+        return urlsplit(self.address.removeprefix("s3:")).hostname or ""
 
     @property
     def given(self) -> bool:

@@ -92,13 +92,18 @@ def verify_checkpoint(note: bytes, verifiers: Iterable[NoteVerifier], origin: st
     return checkpoint
 
 
+def origin_of(note: bytes) -> str:
+    """Which log a checkpoint says that it is of; no signature is looked at."""
+    return note.partition(b"\n")[0].decode("utf-8", "replace")
+
+
 def verify_by_name(note: bytes, verifiers: Iterable[NoteVerifier]) -> Checkpoint:
     """The checkpoint, signed by one of the verifiers that is named as its origin.
 
     For a log that has had several keys, or origins. Raises Damaged as `verify_checkpoint` does.
     """
     known = tuple(verifiers)
-    origin = note.partition(b"\n")[0].decode("utf-8", "replace")
+    origin = origin_of(note)
     named = [each for each in known if each.name == origin]
     return verify_checkpoint(note, named or known, origin)
 

@@ -12,6 +12,7 @@ from secvault.audit.publication import Published, State
 from secvault.audit.publish import CONTRADICTED, EMPTIED, UNLOCKED, Target, lag, publish
 from secvault.clock import Clock
 from secvault.config.publications import PublicationSettings
+from secvault.crypto.checkpoint import origin_of
 from secvault.errors import NotFound
 from secvault.service.audit_log import VERIFY
 from secvault.service.audit_places import targets_of
@@ -68,6 +69,9 @@ class Publisher:
             return
         signed = replace(signed, note=cosignatures.published_note(service.store, signed))
         self._follow_origin()
+        if origin_of(signed.note) != self._origin:
+            # The log goes on under another origin, and nothing was signed under it yet.
+            return
         for name in due:
             chosen = service.settings.audit.published[name]
             self._due[name] = clock.monotonic() + chosen.every_seconds
@@ -115,10 +119,11 @@ def publish_now(
 
     Raises NotFound, Refused; Damaged when the log cannot be signed.
     """
-    if name not in _named(service):
-        raise NotFound(f"the settings name no publication {name}")
 
     def act() -> Outcome[PublicationState]:
+        # Whether there is one is no business of whoever may not publish.
+        if name not in _named(service):
+            raise NotFound(f"the settings name no publication {name}")
         service.audit.drain()
         signed = sign_now(service)
         nodes.keep_nodes(service.store)
@@ -141,7 +146,7 @@ def publish_now(
         }
         return Outcome(_present(service, name), detail=detail)
 
-    operation = Operation("audit.publish", "it", "log", f"it/audit/publications/{name}")
+    operation = Operation("audit.publish", "it", "log", f"it/audit/publications/{name[:63]}")
     return service.spine.work(caller, operation, act)
 
 

@@ -110,15 +110,21 @@ def accept(
 ) -> AuditKey:
     """Have the log go on under another origin; the key that it is signed with from now on.
 
-    The former keys sign nothing more. Raises InvalidInput, Refused.
+    The former keys sign nothing more. Where the log has left the origin already that all found is
+    of, another machine has accepted the same break: that is on record here too, and no second break
+    is made. Raises InvalidInput, Refused.
     """
     words = check_reason(reason)
-    present = service.signing.audit_keys()[0]
-    name = rows.next_origin(present.verifier.name, service.clock.micros())
 
     def act(connection: Connection) -> Outcome[AuditKey]:
-        made = service.signing.next_key(connection, name, words)
-        rows.keep_next(connection, made, made.since)
+        present = rows.audit_keys(connection)[0]
+        origin = present.verifier.name
+        if found and all(each.origin not in ("", origin) for each in found):
+            made = present
+        else:
+            name = rows.next_origin(origin, service.clock.micros())
+            made = service.signing.next_key(connection, name, words)
+            rows.keep_next(connection, made, made.since)
         detail: dict[str, str | int | bool] = {
             "version": made.number,
             "signer": made.fingerprint,
@@ -145,7 +151,8 @@ def leave(settings: Settings, reason: str, found: Sequence[Contradiction]) -> No
 
     Raises InvalidInput, Unavailable.
     """
-    what = {"reason": check_reason(reason), "sizes": [each.size for each in found]}
+    shown = [[each.size, each.origin] for each in found]
+    what = {"reason": check_reason(reason), "shown": shown}
     try:
         (settings.data_folder / ACCEPTED).write_text(json.dumps(what))
     except OSError as error:
@@ -160,7 +167,7 @@ def settle(service: Service) -> None:
         return
     try:
         left = json.loads(taken.read_text())
-        found = [Contradiction("", "", size) for size in left["sizes"]]
+        found = [Contradiction("", "", size, origin) for size, origin in left["shown"]]
         reason = str(left["reason"])
     except (ValueError, KeyError, TypeError):
         raise Damaged(f"{taken} cannot be read; accept the rollback again") from None

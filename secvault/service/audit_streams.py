@@ -102,7 +102,6 @@ def test_stream(service: Service, caller: Caller, name: str) -> Tried:
         return Outcome(Tried(not reason, batch.last, reason), count=int(not reason), detail=detail)
 
     operation = Operation("stream.test", "it", "streams", f"{STREAMS}/{name[:63]}")
-    _declared(service, name)
     return service.spine.work(caller, operation, act)
 
 

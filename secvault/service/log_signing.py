@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from secvault.audit import checkpoints, rollback
 from secvault.audit.checkpoints import StoredCheckpoint
-from secvault.crypto.checkpoint import verify_by_name
+from secvault.crypto.checkpoint import Checkpoint, origin_of, verify_by_name
 from secvault.errors import Damaged
 from secvault.service import audit_rollback
 from secvault.service.service import Service
@@ -42,6 +42,13 @@ def sign_now(service: Service) -> StoredCheckpoint:
         earlier=known[1:],
         beside=service.signing.audit_beside,
     )
-    if note is None or verify_by_name(note, known).size < signed.size:
+    if note is None or _replaces(signed, verify_by_name(note, known), signer.name):
         rollback.remember(data, signed.note)
     return signed
+
+
+def _replaces(signed: StoredCheckpoint, remembered: Checkpoint, origin: str) -> bool:
+    """Whether to remember this one now: it is larger, or of the log after an accepted break."""
+    if origin_of(signed.note) != origin:
+        return False
+    return remembered.origin != origin or remembered.size < signed.size

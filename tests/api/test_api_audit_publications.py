@@ -55,6 +55,10 @@ def test_who_reads_the_log_does_not_publish_it_and_clerks_see_nothing_of_it(
 ) -> None:
     assert published("POST", "/api/v1/audit/publications/second", "auditor").status_code == 403
     assert published("GET", "/api/v1/audit/publications", "clerk").status_code == 403
+    # Nor does the answer tell them what publications there are.
+    for name in ("second", "third"):
+        answer = published("POST", f"/api/v1/audit/publications/{name}", "clerk")
+        assert answer.status_code == 403
     assert published("POST", "/api/v1/audit/keys/rotation", "auditor", {}).status_code == 403
     missing = published("POST", "/api/v1/audit/publications/third", "keeper")
     assert missing.status_code == 404

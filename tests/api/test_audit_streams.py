@@ -38,6 +38,10 @@ def test_administrators_and_auditors_see_streams_and_only_administrators_try_the
             assert api("POST", "/api/v1/audit/streams/other/test", "admin").status_code == 404
             for who in ("clerk", "head"):
                 assert api("GET", "/api/v1/audit/streams", who).status_code == 403
+                # Nor does the answer tell them what streams there are.
+                for name in ("siem", "other"):
+                    answer = api("POST", f"/api/v1/audit/streams/{name}/test", who)
+                    assert answer.status_code == 403
             assert api("POST", "/api/v1/audit/streams/siem/test", "auditor").status_code == 403
             assert api.ok("GET", "/health/ready")["streams"] is True
 
