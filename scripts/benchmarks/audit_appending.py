@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, quoted_name
 
 from benchmarks.audit_log import an_event
 from secvault.audit.append import append, lock_head
@@ -133,7 +133,7 @@ def _inserted(
     table = audit_event.to_metadata(metadata, name="bench_event")
     table.primary_key.name = None
     for index in table.indexes:
-        index.name = f"bench_{index.name}"
+        index.name = quoted_name(f"bench_{index.name}", quote=None)
     with store.write() as connection:
         metadata.drop_all(connection)
         metadata.create_all(connection)

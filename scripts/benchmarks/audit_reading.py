@@ -13,6 +13,7 @@ from random import Random
 from benchmarks.audit_log import RARE, Signing
 from secvault.audit import proofs
 from secvault.audit.checkpoints import StoredCheckpoint
+from secvault.audit.nodes import range_hashes
 from secvault.audit.query import Question, event_at, page
 from secvault.audit.verify import verify
 from secvault.crypto.range_proof import range_ranges
@@ -135,7 +136,7 @@ def prove(store: Store, signed: Sequence[StoredCheckpoint], count: int, told: To
             proofs.prove_consistency(connection, old, newest)
             found.consistency.append(time.perf_counter() - began)
             began = time.perf_counter()
-            proofs.range_hashes(connection, range_ranges(start, end, newest.size))
+            range_hashes(connection, range_ranges(start, end, newest.size))
             found.stretch.append(time.perf_counter() - began)
         told(1)
     return found

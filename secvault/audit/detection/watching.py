@@ -13,7 +13,6 @@ from secvault.audit.catalogue import Fact
 from secvault.audit.detection import rules
 from secvault.audit.detection.rules import Alert, Count, Sight
 from secvault.config.detection import DetectionSettings
-from secvault.errors import Damaged
 from secvault.store import Store
 from secvault.store.engine import row_held
 from secvault.store.tables import audit_count, audit_event, audit_watch
@@ -69,7 +68,8 @@ class Watch:
 def follow(store: Store, watch: Watch, over: Callable[[], bool] = lambda: False) -> bool:
     """Look at the events since the last time; whether the end of the log was reached.
 
-    The first look begins at the end: what happened before is history. Raises Unavailable, Damaged.
+    The first look begins at the end: what happened before is history. An event that cannot be read
+    raises the alert of a verification that failed. Raises Unavailable.
     """
     while not over():
         with store.read() as connection:
@@ -190,8 +190,9 @@ def _sight(row: Any) -> Sight:
     if row.body is not None:
         try:
             leaf = _DECODER.decode(row.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise Damaged(f"The stored event {row.seq} is no leaf; verify the log.") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+            # Whoever damages an entry must not blind the rules to those that follow it.
+            return _damaged(row)
         count, detail = leaf.x.n, leaf.x.e
     return Sight(
         row.seq,
@@ -204,6 +205,12 @@ def _sight(row: Any) -> Sight:
         count,
         detail,
     )
+
+
+def _damaged(row: Any) -> Sight:
+    """What the rules make of an event whose bytes are none: that verification would fail."""
+    at = row.at if isinstance(row.at, int) else 0
+    return Sight(row.seq, at, "audit.verify", "ok", "", detail={"passed": False})
 
 
 def _add(connection: Connection, added: Mapping[tuple[str, str, int], int]) -> None:

@@ -22,6 +22,7 @@ from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import Store, open_store
 from secvault.store.migrate import upgrade
 from secvault.store.tables import audit_count
+from tests.audit.tampering import change, intrusion
 
 START = 1_790_000_000_000_000 // rules.DAY * rules.DAY
 MINUTE = 60 * 1_000_000
@@ -94,6 +95,16 @@ def test_what_happened_before_the_first_look_is_history(any_store: Store) -> Non
     made.look()
     assert made.rules() == ["many_reads"]
     made.log.close()
+
+
+def test_a_damaged_event_raises_an_alert_and_hides_nothing_that_follows_it(place: Place) -> None:
+    place.happen("record.read", "lan")
+    with intrusion(place.store) as connection:
+        change(connection, 0, body=b"\xff{")
+    for _ in range(8):
+        place.happen("record.read", "lan", 1_000)
+    place.look()
+    assert sorted(place.rules()) == ["many_reads", "verification_failed"]
 
 
 def test_many_reads_raise_one_alert_in_a_cool_down_that_counts_on(place: Place) -> None:
