@@ -24,6 +24,7 @@ from secvault.config import (
     settings_with_origin,
     shipped_policies,
 )
+from secvault.config.publications import PublicationSettings
 from secvault.config.streams import StreamSettings
 from secvault.errors import ConfigurationError
 
@@ -525,6 +526,15 @@ def test_an_origin_that_is_none_or_another_domain_is_refused(origin: str) -> Non
     }
     with pytest.raises(ConfigurationError, match="origins"):
         load(None, said)
+
+
+def test_the_log_is_not_published_in_clear_but_to_this_machine_or_by_the_settings_word() -> None:
+    place = "s3:http://store.example.com/bucket/log"
+    with pytest.raises(ValidationError, match="in clear"):
+        PublicationSettings(location=place)
+    assert PublicationSettings(location=place, plain=True).location == place
+    PublicationSettings(location="s3:http://127.0.0.1:7480/bucket")
+    PublicationSettings(location="s3:https://store.example.com/bucket")
 
 
 @pytest.mark.parametrize(

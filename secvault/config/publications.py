@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from secvault.config.section import Location, Name, Section, UsablePath
+from secvault.config.section import Location, Name, Section, UsablePath, is_loopback
 
 
 class PublicationSettings(Section):
@@ -24,9 +25,17 @@ class PublicationSettings(Section):
     # In a bucket: how each object is locked. A folder locks nothing.
     lock: Literal["compliance", "governance", "none"] = "compliance"
     days: int = Field(365, ge=1, le=36_500)
+    plain: bool = False
 
     @model_validator(mode="after")
     def _one(self) -> PublicationSettings:
+        address = self.location.removeprefix("s3:")
+        clear = address != self.location and address.startswith("http://")
+        if clear and not (self.plain or is_loopback(urlsplit(address).hostname or "")):
+            raise ValueError(
+                "location: this would send the log in clear; use s3:https://, or say plain = true "
+                "where the network itself is protected"
+            )
         if self.secret_access_key.get_secret_value() and self.secret_access_key_file:
             raise ValueError(
                 "secret_access_key and secret_access_key_file say the same thing; set one of them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,3 +76,11 @@ def file_content(file: Path, key: str) -> str:
     if not content:
         raise ConfigurationError(f"{key}: {file} is empty")
     return content
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

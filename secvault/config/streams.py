@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from secvault.config.section import Section, UsablePath
+from secvault.config.section import Section, UsablePath, is_loopback
 
 Target = Literal["syslog", "webhook", "s3"]
 
@@ -134,11 +133,3 @@ class StreamSettings(Section):
         if self.every_seconds is not None:
             return self.every_seconds
         return 60 if self.target == "s3" else 2
-
-
-def is_loopback(host: str) -> bool:
-    """Whether it is this machine itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
