@@ -27,7 +27,7 @@ from secvault.store.tables import schedule
 THREADS = 4
 WRAPPING = Secret(bytes(32))
 # Small: the ring comes round many times, and is now and then full.
-HALF_BYTES = 64 * 1024
+HALF_BYTES = 128 * 1024
 
 
 def _event(name: str) -> Event:
