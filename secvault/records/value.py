@@ -130,7 +130,8 @@ def _text(value: JsonValue, limits: Limits, at: str) -> str:
         text = unicodedata.normalize("NFC", text)
     if len(text) > limits.max_length:
         raise InvalidInput.at(at, f"is longer than {limits.max_length} characters")
-    if not text or text.isspace():
+    # What shows nothing is nothing, and searching compares no format characters.
+    if all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
         raise InvalidInput.at(at, "is blank; leave the field out if there is nothing to say")
     return text
 

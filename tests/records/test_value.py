@@ -95,6 +95,7 @@ REFUSED: list[tuple[FieldType, Limits, Any, str]] = [
     (FieldType.TEXT, PLAIN, None, "not null"),
     (FieldType.TEXT, PLAIN, "", "blank"),
     (FieldType.TEXT, PLAIN, " \u3000", "blank"),
+    (FieldType.TEXT, PLAIN, "\u200b\u00ad ", "blank"),
     (FieldType.TEXT, PLAIN, "x" * 501, "longer than 500"),
     (FieldType.TEXT, PLAIN, "a\x00b", r"U\+0000; remove it"),
     (FieldType.TEXT, PLAIN, "a\nb", r"U\+000A; write it on one line"),
