@@ -27,7 +27,8 @@ LONGEST_HEAD = 64 * 1024
 
 _LIST, _STAND_IN = b"LIST ", b"LINK "
 _LINGER_SECONDS = 1.0
-_MOST_THROWN_AWAY = 1024 * 1024
+# A client that was refused before it had sent everything goes on with the same connection.
+_MOST_THROWN_AWAY = 4 * 1024 * 1024
 _TOO_LONG = STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
 
 
