@@ -80,8 +80,8 @@ def test_nothing_of_the_environment_goes_with_it(monkeypatch: pytest.MonkeyPatch
         me = os.getpid()
         children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
         for child in children:
-            seen = Path(f"/proc/{child}/environ").read_bytes()
-            if b"PYTHONDONTWRITEBYTECODE" in seen:
+            if b"secvault.records.imports.program" in Path(f"/proc/{child}/cmdline").read_bytes():
+                seen = Path(f"/proc/{child}/environ").read_bytes()
                 looked.append(b"SECVAULT" in seen or b"secret" in seen)
         yield TABLE[100:]
 
