@@ -92,14 +92,6 @@ def ask(
     return service.spine.read(caller, LOG, act)
 
 
-def question_named(service: Service, connection: Connection, name: str, asked: Asked) -> Question:
-    """The events that the answer rests on, for whoever exports them under a decision of its own.
-
-    Raises as `ask` does.
-    """
-    return _found(connection, name).question(_completed(service, connection, asked))
-
-
 def keep_question(service: Service, caller: Caller, wanted: OwnQuestion) -> OwnQuestion:
     """Save a question, or change the one of its name. Raises InvalidInput, Conflict."""
     made = own.checked(

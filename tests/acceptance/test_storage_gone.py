@@ -102,7 +102,7 @@ def _tokens(installation: Installation) -> tuple[str, str]:
 def _mounted(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        pytest.fail(f"no file system can be mounted here: {done.stderr.strip()}")
 
 
 def _recorded(url: str) -> list[str]:

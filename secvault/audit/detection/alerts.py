@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from secvault.audit.detection.rules import Alert
 from secvault.audit.leaf import event_id
@@ -91,12 +91,6 @@ def listed(
     if after:
         question = question.where(audit_alert.c.id < after)
     return tuple(_raised(row) for row in connection.execute(question))
-
-
-def open_alerts(connection: Connection) -> int:
-    """How many nobody has acknowledged."""
-    question = select(func.count()).select_from(audit_alert)
-    return connection.execute(question.where(audit_alert.c.acknowledged_at.is_(None))).scalar_one()
 
 
 def acknowledge(connection: Connection, alert_id: str, by: str, now: int) -> RaisedAlert:
