@@ -6,6 +6,7 @@ server is started when the first test asks for it, and ends with the test run.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -27,12 +28,22 @@ from hypothesis import settings
 
 from secvault.store import Store, migrate, open_store
 
+pytest_plugins = ["tests.telling"]
+
 SERVICES = Path(__file__).parents[1] / "scripts" / "services"
 
 settings.register_profile(
     "secvault", deadline=None, max_examples=int(os.environ.get("SVTEST_EXAMPLES", "50"))
 )
 settings.load_profile("secvault")
+# Until all tests are known nothing is garbage, and looking for any takes as long as knowing them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, among what is made from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)

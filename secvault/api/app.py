@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import importlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 
 import structlog
@@ -11,70 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from secvault import __version__
-from secvault.api import (
-    access,
-    activation,
-    approle,
-    approle_secrets,
-    approvals,
-    attachments,
-    audit,
-    audit_archives,
-    audit_export,
-    audit_proofs,
-    audit_publications,
-    audit_questions,
-    audit_reports,
-    audit_streams,
-    audit_witnesses,
-    auth_tokens,
-    authzen,
-    backups,
-    break_glass,
-    capabilities,
-    eligibilities,
-    erasures,
-    factors,
-    grants,
-    hardware_tokens,
-    health,
-    holds,
-    identities,
-    idle,
-    imports,
-    invitations,
-    key_usage,
-    leaked_tokens,
-    migrations,
-    not_offered,
-    notifications,
-    oidc,
-    openapi,
-    own_factors,
-    passkey_sign_in,
-    people,
-    policy,
-    problem,
-    record_exports,
-    record_history,
-    record_reveals,
-    record_search,
-    records,
-    resets,
-    retention_runs,
-    reviews,
-    rewraps,
-    role_requests,
-    scim,
-    seal,
-    separation,
-    session,
-    sign_in_methods,
-    subjects,
-    tokens,
-    transit,
-    userpass,
-)
+from secvault.api import openapi, problem
 from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
 from secvault.api.entrance import HandingOver
@@ -86,6 +24,82 @@ from secvault.service import Service
 from secvault.service.sealing.follower import Follower
 from secvault.service.seals import Node
 from secvault.service.transit.warm import warmed
+
+PARTS = (
+    "openapi",
+    "health",
+    "seal",
+    "session",
+    "passkey_sign_in",
+    "oidc",
+    "identities",
+    "factors",
+    "people",
+    "eligibilities",
+    "grants",
+    "role_requests",
+    "invitations",
+    "activation",
+    "own_factors",
+    "resets",
+    "access",
+    "approvals",
+    "separation",
+    "authzen",
+    # Before the routes that take an id in the same place.
+    "idle",
+    "reviews",
+    "break_glass",
+    "policy",
+    "hardware_tokens",
+    "tokens",
+    "leaked_tokens",
+    "notifications",
+    "auth_tokens",
+    "approle",
+    "approle_secrets",
+    "userpass",
+    "sign_in_methods",
+    "not_offered",
+    "capabilities",
+    "records",
+    "attachments",
+    "record_reveals",
+    "record_history",
+    "erasures",
+    "holds",
+    "retention_runs",
+    "subjects",
+    "record_exports",
+    "record_search",
+    "imports",
+    "migrations",
+    "rewraps",
+    "scim",
+    "key_usage",
+    "backups",
+    "audit",
+    "audit_archives",
+    "audit_export",
+    "audit_proofs",
+    "audit_questions",
+    "audit_reports",
+    "audit_publications",
+    "audit_streams",
+    "audit_witnesses",
+    "transit.mounts",
+    "transit.tools",
+    "transit.settings",
+    "transit.keys",
+    "transit.exchange",
+    "transit.outside",
+    "transit.data",
+    "transit.signatures",
+)
+"""The modules with the routes of the whole interface, in the order in which paths are tried."""
+
+SIGN_IN_PARTS = ("session", "passkey_sign_in", "oidc", "userpass")
+"""Those that the entrance needs; it loads no others, and so starts in half the time."""
 
 DESCRIPTION = (
     "Guards a company's back office: field encryption for calling systems (compatible with Vault "
@@ -102,13 +116,14 @@ def application(
     node: Node,
     program: str = "web",
 ) -> Answering:
-    """The whole application, open and sealed at the word of the node's sealer; see `routes`.
+    """The application, open and sealed at the word of the node's sealer; see `routes`.
 
     body_seconds: how long a body may take to arrive. program: what this process is: a web worker,
     or the entrance, to which web workers hand the sign-ins over where the settings say so.
     """
     given: list[Root] = []
-    app = routes(lambda: open_service(given.pop()), max_body_bytes, node)
+    parts = PARTS if program == "web" else SIGN_IN_PARTS
+    app = routes(lambda: open_service(given.pop()), max_body_bytes, node, parts)
 
     def lifespan(root: Root) -> AbstractAsyncContextManager[object]:
         given.append(root)
@@ -146,8 +161,10 @@ def routes(
     open_service: Callable[[], AbstractContextManager[Service]],
     max_body_bytes: int,
     node: Node | None = None,
+    parts: Sequence[str] = PARTS,
 ) -> FastAPI:
-    """All routes over a service that is opened when they start and closed when they end.
+    """The routes of these parts over a service that is opened when they start and closed when they
+    end.
 
     They may be started and ended again and again. node: for the routes that answer while the
     vault is sealed. Raises ConfigurationError for a route that declares no action.
@@ -177,71 +194,8 @@ def routes(
     )
     app.state.node = node
     problem.install(app)
-    parts = (
-        openapi,
-        health,
-        seal,
-        session,
-        passkey_sign_in,
-        oidc,
-        identities,
-        factors,
-        people,
-        eligibilities,
-        grants,
-        role_requests,
-        invitations,
-        activation,
-        own_factors,
-        resets,
-        access,
-        approvals,
-        separation,
-        authzen,
-        # Before the routes that take an id in the same place.
-        idle,
-        reviews,
-        break_glass,
-        policy,
-        hardware_tokens,
-        tokens,
-        leaked_tokens,
-        notifications,
-        auth_tokens,
-        approle,
-        approle_secrets,
-        userpass,
-        sign_in_methods,
-        not_offered,
-        capabilities,
-        records,
-        attachments,
-        record_reveals,
-        record_history,
-        erasures,
-        holds,
-        retention_runs,
-        subjects,
-        record_exports,
-        record_search,
-        imports,
-        migrations,
-        rewraps,
-        scim,
-        key_usage,
-        backups,
-        audit,
-        audit_archives,
-        audit_export,
-        audit_proofs,
-        audit_questions,
-        audit_reports,
-        audit_publications,
-        audit_streams,
-        audit_witnesses,
-    )
-    for router in (*(part.router for part in parts), *transit.routers()):
-        app.include_router(router)
+    for part in parts:
+        app.include_router(importlib.import_module(f"secvault.api.{part}").router)
     require_declared(app)
     openapi.describe(app)
     return app

@@ -58,4 +58,9 @@ def _application(settings: Settings, program: str) -> Answering:
 
     server = settings.server
     node = Node(settings, clock, sealer)
-    return application(opened, server.max_body_bytes, server.body_seconds, node, program)
+    made = application(opened, server.max_body_bytes, server.body_seconds, node, program)
+    # What is made by now is never garbage. `serve` had stopped the search for any: going through
+    # it again and again while it grew would take as long as making it.
+    gc.freeze()
+    gc.enable()
+    return made

@@ -7,7 +7,8 @@ what is missing is computed, and a proof made from a wrong one does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -16,7 +17,8 @@ from secvault.audit.append import LOG
 from secvault.crypto.merkle import Range, fold, perfect_subtrees, root_of
 from secvault.crypto.tiles import WIDTH
 from secvault.store.engine import Store, insert_unless_there
-from secvault.store.tables import audit_event, audit_head, audit_node
+from secvault.store.straight import straight
+from secvault.store.tables import audit_head, audit_node
 
 _NODES_AT_ONCE = 64
 
@@ -47,48 +49,77 @@ def keep_nodes(store: Store) -> int:
 
 def hashes(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
     """The nodes of a level from `start` to below `end`, all of which the log must have filled."""
-    if level == 0:
-        return _leaves(connection, start, end)
-    n = audit_node.c.n
-    rows = connection.execute(
-        select(n, audit_node.c.hash).where(audit_node.c.level == level, n >= start, n < end)
-    )
-    stored = {row.n: bytes(row.hash) for row in rows}
-    return [stored.get(at) or _node(connection, level, at) for at in range(start, end)]
-
-
-def _leaves(connection: Connection, start: int, end: int) -> list[bytes]:
-    live = archive_rows.boundary(connection)
-    stop = min(end, live)
-    found: list[bytes] = []
-    if start < stop:
-        kept = archive_rows.leaves(connection, start // WIDTH, -(-stop // WIDTH))
-        for n, hashes in kept:
-            first = n * WIDTH
-            found += archive_rows.cut(hashes)[max(start - first, 0) : stop - first]
-    seq = audit_event.c.seq
-    rows = connection.execute(
-        select(audit_event.c.leaf_hash).where(seq >= max(start, live), seq < end).order_by(seq)
-    )
-    return [*found, *(bytes(row.leaf_hash) for row in rows)]
+    found = _nodes(connection, level, [(start, end)])
+    return _of(found, (start, end))
 
 
 def range_hash(connection: Connection, at: Range) -> bytes:
     """The hash of a range that is a subtree of the log's tree."""
-    return fold([_subtree(connection, each) for each in perfect_subtrees(*at)])
+    return range_hashes(connection, [at])[0]
 
 
 def range_hashes(connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
-    """The hash of each range, in their order."""
-    return [range_hash(connection, each) for each in ranges]
+    """The hash of each range, in their order.
+
+    All ranges of a level are read at once: a proof of a long log has dozens.
+    """
+    cut = [[_spans(each) for each in perfect_subtrees(*at)] for at in ranges]
+    wanted: dict[int, list[Range]] = {}
+    for level, span in itertools.chain.from_iterable(cut):
+        wanted.setdefault(level, []).append(span)
+    found = {level: _nodes(connection, level, spans) for level, spans in wanted.items()}
+    return [
+        fold([root_of(_of(found[level], span)) for level, span in subtrees]) for subtrees in cut
+    ]
+
+
+def _of(found: Mapping[int, bytes], span: Range) -> list[bytes]:
+    """Those of a span. One that the store lost is left out, so that no proof made of it holds."""
+    return [found[n] for n in range(*span) if n in found]
+
+
+def _spans(subtree: Range) -> tuple[int, Range]:
+    """The level, and the range of its nodes, that a subtree is made of."""
+    start, end = subtree
+    level = ((end - start).bit_length() - 1) // 8
+    step = WIDTH**level
+    return level, (start // step, end // step)
+
+
+def _nodes(connection: Connection, level: int, spans: Sequence[Range]) -> dict[int, bytes]:
+    """The hash of each node of a level that lies in one of the spans."""
+    if level == 0:
+        return _leaves(connection, spans)
+    statement = "SELECT n, hash FROM audit_node WHERE level = ? AND n >= ? AND n < ?"
+    found = _read(connection, statement, [(level, *span) for span in spans])
+    for n in itertools.chain.from_iterable(range(*span) for span in spans):
+        if n not in found:
+            found[n] = _node(connection, level, n)
+    return found
+
+
+def _leaves(connection: Connection, spans: Sequence[Range]) -> dict[int, bytes]:
+    live = archive_rows.boundary(connection)
+    found: dict[int, bytes] = {}
+    for start, end in spans:
+        stop = min(end, live)
+        if start < stop:
+            for n, kept in archive_rows.leaves(connection, start // WIDTH, -(-stop // WIDTH)):
+                found.update(enumerate(archive_rows.cut(kept), n * WIDTH))
+    statement = "SELECT seq, leaf_hash FROM audit_event WHERE seq >= ? AND seq < ?"
+    rest = [(max(start, live), end) for start, end in spans if end > live]
+    return found | _read(connection, statement, rest)
+
+
+def _read(
+    connection: Connection, statement: str, values: Sequence[tuple[int, ...]]
+) -> dict[int, bytes]:
+    """What the statement gives for all these values: hashes by their number."""
+    if not values:
+        return {}
+    statements = " UNION ALL ".join([statement] * len(values))
+    return dict(straight(connection, statements, [*itertools.chain.from_iterable(values)]))
 
 
 def _node(connection: Connection, level: int, n: int) -> bytes:
     return root_of(hashes(connection, level - 1, n * WIDTH, (n + 1) * WIDTH))
-
-
-def _subtree(connection: Connection, at: Range) -> bytes:
-    start, end = at
-    level = ((end - start).bit_length() - 1) // 8
-    step = WIDTH**level
-    return root_of(hashes(connection, level, start // step, end // step))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from secvault import __version__
 from secvault.cli import (
@@ -307,4 +309,10 @@ for _name, _noun, _panel in (
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command in `arguments` (those of the process if None) and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return run_to_exit_code(lambda: app(given, prog_name="secvault"))
+    return run_to_exit_code(lambda: _command()(given, prog_name="secvault"))
+
+
+@cache
+def _command() -> Callable[..., object]:
+    """All commands, built once in a process, which takes as long as many of them run."""
+    return get_command(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import http.client
 import importlib
 import json
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -158,8 +160,7 @@ def web(context: typer.Context) -> None:
     """Answer requests, as a child of `serve`."""
     leave_no_core()
     chosen = _started_settings(context)
-    # By name: the faces do not know each other, and `serve` is where one starts the other.
-    importlib.import_module("secvault.api.web_worker").answer(chosen)
+    _web_worker().answer(chosen)
 
 
 def entrance(context: typer.Context) -> None:
@@ -168,7 +169,7 @@ def entrance(context: typer.Context) -> None:
     # Whoever signs in can wait a few milliseconds for a processor better than who encrypts.
     os.nice(5)
     chosen = _started_settings(context)
-    importlib.import_module("secvault.api.web_worker").answer_sign_ins(chosen)
+    _web_worker().answer_sign_ins(chosen)
 
 
 def sealer(context: typer.Context) -> None:
@@ -183,6 +184,13 @@ def worker(context: typer.Context) -> None:
     leave_no_core()
     chosen = _started_settings(context)
     operations.working.work(chosen, system_clock())
+
+
+def _web_worker() -> ModuleType:
+    """The web worker's module, loaded without looking for garbage, as it expects."""
+    gc.disable()
+    # By name: the faces do not know each other, and `serve` is where one starts the other.
+    return importlib.import_module("secvault.api.web_worker")
 
 
 def _parts(listening: Listening) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,7 @@ often = settings(
 )
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(300 + POLICIES)
 @often
 @given(st.data())
 def test_the_table_and_the_reasons_equal_casbin(model: str, data: st.DataObject) -> None:

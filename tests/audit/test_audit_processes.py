@@ -189,7 +189,7 @@ class _Running:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(300 + 20 * KILLS)
 def test_kills_at_random_moments_leave_each_acknowledged_event_in_the_log_once(
     any_url: str, any_store: Store
 ) -> None:

@@ -405,7 +405,7 @@ def test_an_unharmed_log_is_whole_however_it_is_looked_over(long: Long) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7_200)
+@pytest.mark.timeout(300 + 10 * INSTANCES)
 @pytest.mark.parametrize("kind", HARMS)
 def test_every_random_tampering_is_found_and_called_what_it_is(long: Long, kind: Kind) -> None:
     random = Random(f"{kind} {os.environ.get('SVTEST_SEED', '1')}")
