@@ -202,7 +202,7 @@ class AuditLog:
 
     def kick(self) -> None:
         """Have the outbox appended soon, without waiting. Call it after a commit with events."""
-        self._intake.wake()
+        self._intake.linger()
 
     def drain(self) -> int:
         """Append all that the outbox and the journals of all processes hold; how many events.

@@ -97,13 +97,13 @@ def count_attempt(
 ) -> tuple[CountedDevice, ...]:
     """Count one more attempt against each usable device of the person, in its own transaction.
 
-    That must be durable before the code is looked at; otherwise guesses sent side by side, or cut
-    off by a kill, would be free. The attempt that reaches the limit locks the device; if its code
+    That must be kept before the code is looked at; otherwise guesses sent side by side, or cut
+    off by a kill, would be free. A power cut may undo it. The attempt that reaches the limit locks the device; if its code
     is right, `use_up` unlocks it again. Raises SignInRefused (no second factor, locked, or the
     clock went back) and SignInDelayed, and counts nothing then.
     """
     now = clock.micros()
-    with store.write() as connection:
+    with store.write(lasting=False) as connection:
         rows = connection.execute(
             select(totp_device)
             .where(totp_device.c.person == person_id, totp_device.c.state.in_((ACTIVE, LOCKED)))

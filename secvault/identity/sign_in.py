@@ -110,7 +110,7 @@ def sign_in(
 ) -> SignedIn:
     """Let somebody in who shows both factors.
 
-    Takes the store, because the attempt must be on disk before it is checked: one transaction
+    Takes the store, because the attempt must be kept before it is checked: one transaction
     counts it against the person, one counts it against the TOTP devices once the password was
     right, and a third uses the code up and opens the session. record: runs in the third, so that
     the audit entry stands or falls with the session.
@@ -219,7 +219,7 @@ def prove_password(entrance: Entrance, name: str, password: Secret, address: str
 
 
 def check_password(entrance: Entrance, name: str, password: Secret, address: str = "") -> Known:
-    """Count the attempt, durably, and then look at the password.
+    """Count the attempt, whatever becomes of this process, and then look at the password.
 
     Raises SignInRefused, SignInDelayed; Overloaded when too many wait to be looked at. It counts as
     failed until `enter` has succeeded.
@@ -239,7 +239,7 @@ def check_password(entrance: Entrance, name: str, password: Secret, address: str
 
 
 def count_attempt(entrance: Entrance, name: str, address: str = "") -> Known:
-    """Count an attempt by something else than the password, durably, before it is looked at.
+    """Count an attempt by something else than the password, likewise, before it is looked at.
 
     Raises SignInRefused for whoever is unknown or disabled, SignInDelayed.
     """
@@ -254,7 +254,7 @@ def count_attempt(entrance: Entrance, name: str, address: str = "") -> Known:
 def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
     """The person of this name, the attempt counted in a transaction of its own; None: a stranger.
 
-    Raises SignInDelayed.
+    Only a power cut could undo it, and nobody guesses by power cuts. Raises SignInDelayed.
     """
     now, limits = entrance.clock.micros(), entrance.attempts
     try:
@@ -263,7 +263,7 @@ def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
         # Nobody can have this name; to say so would be an answer of another kind.
         folded = ""
     digest = strangers.digest_of(folded or name, entrance.keys.token_pepper)
-    with entrance.store.write() as connection:
+    with entrance.store.write(lasting=False) as connection:
         places.count_network(connection, network, now, entrance.networks)
         row = connection.execute(
             select(person).where(person.c.name == folded).with_for_update()

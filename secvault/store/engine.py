@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,25 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
         """One transaction: durable when the block ends, undone when it raises.
+
+        lasting: False does not wait for the disk, where a loss does no harm: then whatever end this
+        process takes does not undo it, but a power cut may, until the next write that lasts.
 
         Writers wait for each other, at most `BUSY_SECONDS`. One thread must not write inside of
         its own write. Raises Unavailable, Conflict (a row exists already or is still referred to)
         or Damaged.
         """
-        with _reachable(), self.writer.connect() as connection, self.turn(), connection.begin():
+        with ExitStack() as stack:
+            stack.enter_context(_reachable())
+            connection = stack.enter_context(self.writer.connect())
+            stack.enter_context(self.turn())
+            if not lasting and self.dialect == "sqlite":
+                stack.enter_context(_without_waiting(connection))
+            stack.enter_context(connection.begin())
+            if not lasting and self.dialect == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             begin_announcing(connection)
             yield connection
             raised = raise_announced(connection)
@@ -110,8 +121,7 @@ class Store:
                 with connection.begin():
                     yield connection
                 return
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - narrows Any
+            driver = _driver(connection)
             # Without effect inside of a transaction, so before it.
             driver.execute("PRAGMA foreign_keys=OFF")
             try:
@@ -265,6 +275,24 @@ def _open_sqlite(file: Path) -> Store:
     # Like SQLite's own wait for its lock, this one goes by the machine's clock.
     turns = Turns(file.with_name(f"{file.name}-turn"), BUSY_SECONDS, system_clock())
     return Store(engine(readers=True), engine(readers=False), turns.taken)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - narrows Any
+    return driver
+
+
+@contextmanager
+def _without_waiting(connection: Connection) -> Iterator[None]:
+    # Without effect inside of a transaction, so around it. What is not waited for lies in the
+    # kernel's memory, before whatever is written next (https://sqlite.org/wal.html).
+    driver = _driver(connection)
+    driver.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA synchronous=FULL")
 
 
 def _only_for_the_owner(file: Path) -> None:

@@ -252,14 +252,18 @@ def test_a_writer_killed_in_the_middle_leaves_whole_transactions(
 
 
 @pytest.mark.slow
-def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(any_url: str) -> None:
+@pytest.mark.parametrize("lasting", ["", "lasting=False"])
+def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(
+    any_url: str, lasting: str
+) -> None:
     store = open_store(any_url)
     outbox = tables.audit_outbox
     chance = random.Random(7)
+    pairs = PAIRS.replace("50", "-1").replace("write()", f"write({lasting})")
     for _ in range(3):
         with store.write() as connection:
             connection.execute(outbox.delete())
-        child = program(PAIRS.replace("50", "-1"), any_url, stdin=PIPE, stdout=PIPE)
+        child = program(pairs, any_url, stdin=PIPE, stdout=PIPE)
         assert child.stdout is not None
         first = child.stdout.readline()
         time.sleep(chance.uniform(0.0, 0.2))
@@ -302,6 +306,26 @@ def test_postgresql_answers_a_commit_when_it_is_on_disk(postgresql_url: str) -> 
         shown = connection.execute(text("SHOW transaction_isolation")).scalar_one()
         assert shown == "repeatable read"
     store.close()
+
+
+def _waits_for_the_disk(store: Store, *, lasting: bool) -> bool:
+    name = "PRAGMA synchronous" if store.dialect == "sqlite" else "SHOW synchronous_commit"
+    with store.write(lasting=lasting) as connection:
+        return connection.exec_driver_sql(name).scalar_one() in (2, "on")
+
+
+def test_only_a_write_that_need_not_last_does_not_wait_for_the_disk(any_store: Store) -> None:
+    def failing() -> None:
+        with any_store.write(lasting=False) as connection:
+            connection.execute(insert(tables.mount).values(MOUNT))
+            raise KeyError
+
+    assert not _waits_for_the_disk(any_store, lasting=False)
+    assert _waits_for_the_disk(any_store, lasting=True)
+    with pytest.raises(KeyError):
+        failing()
+    assert _waits_for_the_disk(any_store, lasting=True)
+    assert mounts(any_store) == []
 
 
 def test_a_new_sqlite_database_is_for_its_owner_alone(tmp_path: Path) -> None:
