@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -95,6 +96,7 @@ def upgrade(store: Store, migrations: Path = MIGRATIONS) -> tuple[str | None, st
     return revision, history.head
 
 
+@cache
 def _history(migrations: Path) -> _History:
     scripts = ScriptDirectory(str(migrations))
     newest = scripts.get_current_head()
