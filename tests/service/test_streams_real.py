@@ -150,7 +150,7 @@ def test_a_bucket_gets_each_entry_as_the_line_that_its_name_says(
         assert stream_delivery.deliver(service, "lake").batches == 3
         found: dict[int, bytes] = {}
         for one in client.list_objects_v2(Bucket=name, Prefix="log/")["Contents"]:
-            first, last = re.findall(r"/(\d{12})-(\d{12})\.jsonl$", one["Key"])[0]
+            first, last = re.findall(r"/(\d{12})-(\d{12})-[0-9a-f]{12}\.jsonl$", one["Key"])[0]
             lines = client.get_object(Bucket=name, Key=one["Key"])["Body"].read().splitlines()
             assert len(lines) == int(last) - int(first) + 1
             found |= dict(enumerate(lines, int(first)))

@@ -1,7 +1,9 @@
 """A bucket: batches as objects of lines, named by day and by the numbers of their events.
 
-`<prefix>/2026/11/26/000000000000-000000000499.jsonl`: the n-th line is the event of the first
-number plus n. An object is stored whole or not at all; the server's answer acknowledges.
+`<prefix>/2026/11/26/000000000000-000000000499-6a1f0c2b9d3e.jsonl`: the n-th line is the event of the
+first number plus n. The end is the beginning of the first one's leaf hash: a log that was put back
+to an older state and went on overwrites nothing of what it was before. An object is stored whole or
+not at all; the server's answer acknowledges.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from secvault.audit.streams.batch import Batch, Undelivered
+from secvault.audit.streams.batch import Batch, Undelivered, hash_of
 from secvault.clock import moment
 
 SUFFIXES: Mapping[str, str] = {"json": "jsonl", "ocsf": "ocsf.jsonl", "cef": "cef"}
+_HASH_DIGITS = 12
 
 
 class PuttingClient(Protocol):
@@ -28,7 +31,8 @@ class PuttingClient(Protocol):
 def name_of(batch: Batch, prefix: str) -> str:
     """The object's name. Numbers are padded, so that names sort as the log does."""
     day = moment(batch.events[0].t).strftime("%Y/%m/%d")
-    name = f"{day}/{batch.first:012d}-{batch.last:012d}.{SUFFIXES[batch.form]}"
+    which = hash_of(batch.events[0])[:_HASH_DIGITS]
+    name = f"{day}/{batch.first:012d}-{batch.last:012d}-{which}.{SUFFIXES[batch.form]}"
     return f"{prefix}/{name}" if prefix else name
 
 
