@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-
 TELL_SECONDS = 300.0
 """A test that runs for longer is named, again and again after as long."""
 

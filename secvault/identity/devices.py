@@ -98,9 +98,9 @@ def count_attempt(
     """Count one more attempt against each usable device of the person, in its own transaction.
 
     That must be kept before the code is looked at; otherwise guesses sent side by side, or cut
-    off by a kill, would be free. A power cut may undo it. The attempt that reaches the limit locks the device; if its code
-    is right, `use_up` unlocks it again. Raises SignInRefused (no second factor, locked, or the
-    clock went back) and SignInDelayed, and counts nothing then.
+    off by a kill, would be free. A power cut may undo it. The attempt that reaches the limit locks
+    the device; if its code is right, `use_up` unlocks it again. Raises SignInRefused (no second
+    factor, locked, or the clock went back) and SignInDelayed, and counts nothing then.
     """
     now = clock.micros()
     with store.write(lasting=False) as connection:

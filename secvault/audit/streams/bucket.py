@@ -1,9 +1,9 @@
 """A bucket: batches as objects of lines, named by day and by the numbers of their events.
 
-`<prefix>/2026/11/26/000000000000-000000000499-6a1f0c2b9d3e.jsonl`: the n-th line is the event of the
-first number plus n. The end is the beginning of the first one's leaf hash: a log that was put back
-to an older state and went on overwrites nothing of what it was before. An object is stored whole or
-not at all; the server's answer acknowledges.
+`<prefix>/2026/11/26/000000000000-000000000499-6a1f0c2b9d3e.jsonl`: the n-th line is the event of
+the first number plus n. The end is the beginning of the first one's leaf hash: a log that was put
+back to an older state and went on overwrites nothing of what it was before. An object is stored
+whole or not at all; the server's answer acknowledges.
 """
 
 from __future__ import annotations
