@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -35,8 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BE_AN_ID = "must be 1 to 128 ASCII letters, digits and _ . : * -"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """Who acts: a person (`user`), a service account (`svc`), the operator at the machine's own
     command line (`local`), or the program itself (`system`).
 
@@ -56,8 +54,7 @@ class Actor:
         return f"{self.kind}:{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Personal:
+class Personal(msgspec.Struct, frozen=True):
     """What is personal in an event: it lies beside the leaf, and can be erased (`personal`).
 
     address: the network address that a person's request came from. agent: what their program
@@ -104,8 +101,7 @@ class DecisionNote(msgspec.Struct, frozen=True):
     narrowing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """What happened.
 
     kind: from `catalogue.KINDS`. outcome: `intent` announces work that cannot share a transaction
@@ -129,7 +125,7 @@ class Event:
     decision: DecisionNote | None = None
     correlation: str = ""
     request: str = ""
-    detail: Mapping[str, Fact] = field(default_factory=dict)
+    detail: Mapping[str, Fact] = msgspec.field(default_factory=dict)
     network: str = ""
     personal: Personal | None = None
 

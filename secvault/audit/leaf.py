@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -141,8 +140,7 @@ def _unsealed(_event: Event, _id: str) -> Sequence[tuple[Part, bytes]]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """Which process wrote the event, and as its how-manieth. counter: from 0, without gaps."""
 
     node: str
@@ -150,8 +148,7 @@ class Number:
     counter: int
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """An event that is checked and has an id, but no place in the log yet.
 
     body: leaf bytes without the number. parts: what is personal in it, sealed.
@@ -176,8 +173,7 @@ class Draft:
         return leaf.k, _outcome_of(leaf), actor, leaf.x.i, leaf.x.d
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True):
     """An event with its place. seq: index of the leaf, from 0. t: microseconds, UTC. body: the
     exact leaf bytes. commitments: to what is personal, by slot, as the leaf has them.
     """
@@ -188,7 +184,7 @@ class StoredEvent:
     event: Event
     number: Number
     body: bytes
-    commitments: Mapping[str, bytes] = field(default_factory=dict)
+    commitments: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
 def event_id(micros: int) -> str:
@@ -216,7 +212,8 @@ def draft(
     """
     check(event)
     if not unicodedata.is_normalized("NFC", event.resource):
-        event = replace(event, resource=unicodedata.normalize("NFC", event.resource))
+        resource = unicodedata.normalize("NFC", event.resource)
+        event = msgspec.structs.replace(event, resource=resource)
     actor, decision = event.actor, event.decision
     leaf = _Leaf(
         v=VERSION,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Connection, delete, select
 
 from secvault.audit.event import Actor, Event
@@ -188,7 +189,7 @@ def complete(
         else:
             kind, detail = "identity.link", {"person": person}
         entry = _entry(kind, who, person, way.request_id, {**detail, **of_provider})
-        entry = replace(entry, personal=way.origin.personal())
+        entry = msgspec.structs.replace(entry, personal=way.origin.personal())
         service.audit.enqueue(connection, entry)
 
     with recording_refusals(service, way.request_id, provider=name, origin=way.origin):

@@ -360,7 +360,7 @@ def _as_of_kind(event: Event, kind: str) -> Event:
     """The event under another kind, with the action that its decision was about."""
     assert event.decision is not None  # noqa: S101 - every event of an operation has one
     about = msgspec.structs.replace(event.decision, action=event.kind)
-    return replace(event, kind=kind, decision=about)
+    return msgspec.structs.replace(event, kind=kind, decision=about)
 
 
 def _with_more(

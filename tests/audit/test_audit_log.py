@@ -8,6 +8,7 @@ from threading import Event as Signal
 from threading import current_thread
 
 import pytest
+from msgspec.structs import replace as changed
 from sqlalchemy import Connection, event, func, select, text
 
 from secvault.audit import AuditLog, Event
@@ -103,9 +104,9 @@ def test_an_event_that_does_not_fit_fails_its_caller_alone(
     log: AuditLog, any_store: Store, reading: Reading
 ) -> None:
     with pytest.raises(InvalidInput):
-        log.record(replace(reading(1), kind="record.stolen"))
+        log.record(changed(reading(1), kind="record.stolen"))
     with pytest.raises(InvalidInput):
-        log.record_many([reading(2), replace(reading(3), request="r 3")])
+        log.record_many([reading(2), changed(reading(3), request="r 3")])
     assert log.record(reading(4)) == 0
     assert _requests(any_store) == ["r-4"]
 
@@ -190,8 +191,8 @@ def test_events_enter_the_log_after_the_change_that_they_followed(
 def test_an_intent_has_an_id_to_pair_its_outcome_with(
     log: AuditLog, any_store: Store, reading: Reading
 ) -> None:
-    intent = log.intend(replace(reading(1), kind="backup.run", outcome="intent", detail={}))
-    log.record(replace(reading(2), kind="backup.run", correlation=intent, detail={}))
+    intent = log.intend(changed(reading(1), kind="backup.run", outcome="intent", detail={}))
+    log.record(changed(reading(2), kind="backup.run", correlation=intent, detail={}))
     first, second = page(any_store, newest_first=False).events
     assert first.id == second.event.correlation == intent
     with pytest.raises(InvalidInput):

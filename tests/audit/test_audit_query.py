@@ -7,6 +7,7 @@ from sqlite3 import Cursor
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 from sqlalchemy import event
 
 from secvault.audit import Actor, AuditLog, DecisionNote, Event
@@ -229,9 +230,9 @@ def test_events_are_found_by_request_decision_and_facts(
     log.record_many(
         [
             *(reading(number) for number in range(30)),
-            replace(reading(30), detail={"collection": "pay_ments", "version": 3}),
-            replace(reading(31), decision=DecisionNote("r", "ab" * 32, decision)),
-            replace(reading(32), detail={"collection": "payXments", "version": 33}),
+            changed(reading(30), detail={"collection": "pay_ments", "version": 3}),
+            changed(reading(31), decision=DecisionNote("r", "ab" * 32, decision)),
+            changed(reading(32), detail={"collection": "payXments", "version": 33}),
         ]
     )
 
@@ -256,7 +257,7 @@ def test_a_request_is_found_by_the_moment_that_its_id_begins_with(
     # The clock of the tests begins at 1,790,000,000 s.
     then = f"{1_790_000_000_000:012x}"
     request = f"{then[:8]}-{then[8:]}-7000-8000-000000000001"
-    log.record_many([reading(1), replace(reading(2), request=request), reading(3)])
+    log.record_many([reading(1), changed(reading(2), request=request), reading(3)])
     assert [one.seq for one in events(any_store, Question(request=request))] == [1]
 
 

@@ -4,13 +4,13 @@ import json
 import string
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from secvault.audit import Actor, DecisionNote, Event
 from secvault.audit.catalogue import FACTS, KINDS, LARGEST_NUMBER, FactType

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as with_
 
 from secvault.audit.event import Outcome
 from secvault.audit.leaf import Number, StoredEvent
@@ -65,17 +66,17 @@ def test_the_severity_follows_the_outcome_and_an_alert_is_critical(
     stored: Stored, outcome: Outcome, severity: int
 ) -> None:
     event = stored(0)
-    changed = replace(event, event=replace(event.event, outcome=outcome))
+    changed = with_(event, event=with_(event.event, outcome=outcome))
     assert message(changed, b"{}", "h").startswith(b"<%d>1 " % (13 * 8 + severity))
-    alert = replace(event, event=replace(event.event, kind="audit.alert"))
+    alert = with_(event, event=with_(event.event, kind="audit.alert"))
     assert message(alert, b"{}", "h").startswith(b"<106>1 ")
 
 
 def test_nothing_in_an_event_breaks_out_of_its_place(stored: Stored) -> None:
     event = stored(0)
-    odd = replace(
+    odd = with_(
         event,
-        event=replace(event.event, actor=replace(event.event.actor, id='x"] y\\')),
+        event=with_(event.event, actor=with_(event.event.actor, id='x"] y\\')),
         number=Number("n", "a b\nc\u00e9", 0),
     )
     made = message(odd, '{"i":"h\u1ed3 s\u01a1"}'.encode(), "host with spaces\r\n")
