@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.audit_appending import GROUP, Rates, rates
-from benchmarks.audit_log import Signing, database, fill
+from benchmarks.audit_log import Signing, database, fill, flushing
 from benchmarks.audit_reading import (
     FILTERS,
     MOST_EXPORTED,
@@ -113,7 +113,7 @@ def _measured(
     task = progress.add_task(f"{engine}: appending", total=len(WRITERS) * arguments.rounds)
     appended: dict[int, Rates] = {}
     for writers in WRITERS:
-        with database(engine, folder) as url:
+        with flushing(engine), database(engine, folder) as url:
             appended[writers] = rates(
                 url, writers, arguments.rounds, arguments.seconds,
                 lambda n: progress.advance(task, n),
@@ -189,7 +189,7 @@ def _notes(found: dict[str, Figures]) -> list[str]:
         "Appending: writers on one event loop, one event each at a time, as requests are, beside",
         "as many rows in a transaction as there are writers; and groups of 1,000 by each writer,",
         "beside inserts of 1,000. The peer's table has the log's columns and indexes. Measured",
-        "until all is in the log itself, its tree included. This PostgreSQL does not flush.",
+        "until all is in the log itself, its tree included. Both databases flush what they answer.",
         f"Pages: {COMBINATIONS} combinations of filters, values drawn from the log or made not to",
         "fit each other, from anywhere, newest or oldest first.",
         f"Verifying: by {len(os.sched_getaffinity(0))} processes; told of its progress {told}.",

@@ -56,6 +56,9 @@ _SHAPES = 20_000
 Told = Callable[[int], object]
 
 
+_FLUSHED = ("fsync", "full_page_writes")
+
+
 @dataclass(frozen=True)
 class Signing:
     """The key of the log."""
@@ -70,6 +73,25 @@ class Signing:
     def sign(self, store: Store) -> StoredCheckpoint:
         """The checkpoint of the log as it is."""
         return sign_head(store, system_clock(), self.signer, origin=ORIGIN)
+
+
+@contextmanager
+def flushing(engine: str) -> Iterator[None]:
+    """Have the throwaway PostgreSQL flush what it answers meanwhile, as one with real data does."""
+    if engine == "SQLite":
+        yield
+        return
+    server = os.environ["SVTEST_POSTGRESQL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        for setting in _FLUSHED:
+            connection.execute(f"ALTER SYSTEM SET {setting} = on")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            for setting in _FLUSHED:
+                connection.execute(f"ALTER SYSTEM RESET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

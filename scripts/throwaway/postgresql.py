@@ -1,4 +1,4 @@
-"""PostgreSQL: one cluster, a superuser with a random password, nothing ever flushed to disk."""
+"""PostgreSQL: one cluster, a superuser with a random password, nothing flushed to disk."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ def start(site: Site) -> dict[str, str]:
     site.run([find("initdb"), f"--pgdata={data}", *who, *how], account=account)
     pwfile.unlink()
     (port,) = site.ports(1)
-    settings = [part for item in SETTINGS.items() for part in ("-c", "=".join(item))]
+    # In its file, not its command line: whoever needs a server that flushes can change that.
+    with (data / "postgresql.conf").open("a", encoding="ascii") as file:
+        file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
     server = site.spawn(
-        [find("postgres"), "-D", str(data), "-p", str(port), *settings],
+        [find("postgres"), "-D", str(data), "-p", str(port)],
         account=account,
         # Immediate shutdown: the data is thrown away, its shared memory is not left behind.
         ending=signal.SIGQUIT,
