@@ -33,7 +33,7 @@ from secvault.store.tables import audit_event
 ORIGIN = "bench.example/audit"
 RECORDS = 200_000
 SYSTEMS, PEOPLE = 12, 2_000
-BATCH = 20_000
+BATCH = 5_000
 CHECKPOINTS = 10
 STARTED = 1_790_000_000_000_000
 STEP_MICROS = 1_000
