@@ -100,7 +100,7 @@ def test_four_processes_leave_no_gap_and_no_duplicate(
         writers = [
             stack.enter_context(_writer(any_url, "record", f"w{at}", count)) for at in range(4)
         ]
-        acknowledged = [w.communicate()[0].decode().split() for w in writers]
+        acknowledged = [w.communicate(timeout=300)[0].decode().split() for w in writers]
     assert [writer.returncode for writer in writers] == [0] * 4
     expected = {f"w{at}-{number}" for at in range(4) for number in range(count)}
     assert {name for names in acknowledged for name in names} == expected
@@ -153,7 +153,7 @@ def test_processes_that_are_killed_do_not_disturb_those_that_live(
             for at in range(3)
             for name in _killed_after(any_url, "change", f"w{at}", 10 + 20 * at)
         ]
-        lived = survivor.communicate()[0].decode().split()
+        lived = survivor.communicate(timeout=300)[0].decode().split()
     assert survivor.returncode == 0
     log = AuditLog(any_store, system_clock(), node="after")
     log.drain()
@@ -172,7 +172,7 @@ class _Running:
     acknowledged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._reader = Thread(target=self._read)
+        self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -183,8 +183,9 @@ class _Running:
 
     def kill(self) -> list[str]:
         self.process.kill()
-        self.process.wait()
-        self._reader.join()
+        self.process.wait(60)
+        self._reader.join(60)
+        assert not self._reader.is_alive()
         return self.acknowledged
 
 

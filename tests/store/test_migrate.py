@@ -258,7 +258,7 @@ def both_upgrade(url: str, migrations: Path) -> list[str]:
         assert one.stdin is not None
         one.stdin.write("\n")
         one.stdin.flush()
-    told = [one.communicate(timeout=60) for one in programs]
+    told = [one.communicate(timeout=300) for one in programs]
     assert [one.returncode for one in programs] == [0, 0], told
     return [said.strip() for said, _ in told]
 
