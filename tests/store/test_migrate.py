@@ -332,6 +332,10 @@ def test_a_program_without_migrations_says_so(tmp_path: Path) -> None:
         migrate.head(tmp_path / "none")
 
 
+def test_the_names_of_the_migrations_say_which_revisions_they_are() -> None:
+    assert migrate._history(migrate.MIGRATIONS) == migrate._read_history(migrate.MIGRATIONS)
+
+
 def test_names_are_in_the_order_of_their_bytes_on_both_engines(any_store: Store) -> None:
     names = ["a-b", "a.b", "a_b", "ab", "B", "a", "Z", "é", "z"]
     with any_store.write() as connection:
