@@ -31,6 +31,7 @@ from secvault.clock import system_clock
 from secvault.store import Store
 from secvault.store.tables import schedule
 from tests.audit.writing_process import WRAPPING
+from tests.killed import wait_until_settled
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 FOR_EVER = 1_000_000
@@ -118,6 +119,7 @@ def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
         for at in range(4)
         for name in _killed_after(any_url, "record", f"w{at}", random.randrange(1, 200))
     ]
+    wait_until_settled(any_store)
     requests = _check(any_store)
     assert len(requests) == len(set(requests))
     assert set(acknowledged) <= set(requests)
@@ -133,6 +135,7 @@ def test_a_change_and_its_event_survive_a_kill_together_or_not_at_all(
         for at in range(4)
         for name in _killed_after(any_url, "change", f"w{at}", random.randrange(1, 100))
     ]
+    wait_until_settled(any_store)
     log = AuditLog(any_store, system_clock(), node="after")
     log.drain()
     log.close()
@@ -155,6 +158,7 @@ def test_processes_that_are_killed_do_not_disturb_those_that_live(
         ]
         lived = survivor.communicate(timeout=300)[0].decode().split()
     assert survivor.returncode == 0
+    wait_until_settled(any_store)
     log = AuditLog(any_store, system_clock(), node="after")
     log.drain()
     log.close()
@@ -215,6 +219,7 @@ def test_kills_at_random_moments_leave_each_acknowledged_event_in_the_log_once(
             running.append(start(number))
         for each in running:
             acknowledged += each.kill()
+    wait_until_settled(any_store)
     folder = Path(f"{any_store.writer.url.database}-audit")
     journals = Journals(folder, system_clock()) if any_store.dialect == "sqlite" else None
     log = AuditLog(any_store, system_clock(), node="after", journals=journals)

@@ -30,6 +30,7 @@ from secvault.keyring.rotation import rotate_root
 from secvault.keyring.seals.seal import Wrapped, wrapped_by
 from secvault.keyring.seals.shares import split
 from secvault.store import Store, open_store, tables
+from tests.killed import wait_until_settled
 
 KINDS = ("aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "hmac")
 ROUNDS = 12
@@ -356,7 +357,7 @@ def test_killed_at_any_moment_it_leaves_a_vault_that_opens(
     generation, moments = 1, random.Random(4)
     for turn in range(KILLS):
         said = _killed(any_url, seal, turn % 3, moments.uniform(0.0, 0.25))
-        _wait_until_undone(store)
+        wait_until_settled(store)
         present = opened_root(store, seal).generation
         # What was said was committed; one more may have been, which could not be said.
         last = int(said[-1]) if said else generation
@@ -383,20 +384,3 @@ def _killed(url: str, seal: FileSeal, lines: int, after: float) -> list[str]:
         finally:
             process.kill()
         return "".join([*said, process.stdout.read()]).split()
-
-
-def _wait_until_undone(store: Store) -> None:
-    """Return when PostgreSQL has ended what the killed process had under way."""
-    if store.dialect != "postgresql":
-        return
-    under_way = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid <> pg_backend_pid() AND state <> 'idle'"
-    )
-    end = time.monotonic() + PATIENCE
-    while True:
-        with store.read() as connection:
-            if connection.exec_driver_sql(under_way).scalar_one() == 0:
-                return
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -33,6 +33,7 @@ from secvault.errors import (
 )
 from secvault.store import Store, migrate, open_store, tables
 from secvault.store.engine import insert_unless_there
+from tests.killed import wait_until_settled
 
 ROOT = Path(__file__).parents[2]
 MOUNT = {"path": "transit", "kind": "transit", "department": "it", "created_at": 1}
@@ -267,6 +268,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(any_url: str) 
         child.kill()
         said = child.stdout.read()
         child.communicate(timeout=60)
+        wait_until_settled(store)
         # The last line may be cut, but then it says nothing yet.
         whole = [int(line) for line in (first + said).split("\n")[:-1]]
         with store.read() as connection:
