@@ -27,6 +27,7 @@ from botocore.config import Config
 from hypothesis import settings
 
 from secvault.store import Store, migrate, open_store
+from tests.spare_databases import SpareDatabases
 
 pytest_plugins = ["tests.telling"]
 
@@ -141,27 +142,25 @@ def postgresql_url(postgresql_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(postgresql_server: str) -> Iterator[str]:
-    """The name of a migrated PostgreSQL database, to be copied, as `migrated_file` is."""
-    with _database(postgresql_server) as url:
-        store = open_store(url)
-        migrate.upgrade(store)
-        store.close()
-        yield urlsplit(url).path[1:]
+def migrated_databases(postgresql_server: str) -> Iterator[SpareDatabases]:
+    """Migrated PostgreSQL databases, used again and again, as `migrated_file` is copied."""
+    databases = SpareDatabases(postgresql_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture
-def migrated_postgresql_url(postgresql_server: str, migrated_database: str) -> Iterator[str]:
-    """The URL of a fresh, migrated PostgreSQL database, dropped after the test."""
-    with _database(postgresql_server, migrated_database) as url:
+def migrated_postgresql_url(migrated_databases: SpareDatabases) -> Iterator[str]:
+    """The URL of a migrated PostgreSQL database with no more rows than a fresh one."""
+    with migrated_databases.lent() as url:
         yield url
 
 
 @contextmanager
-def _database(server: str, template: str = "template1") -> Iterator[str]:
+def _database(server: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template1")
     yield urlsplit(server)._replace(path=f"/{name}").geturl()
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

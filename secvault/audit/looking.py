@@ -21,8 +21,10 @@ from secvault.store.straight import straight
 FEW = 16
 """Up to so many chunks are looked over here: starting processes would take longer."""
 
-MANY_SIZES = 1_000
-"""A piece with more is left to the walk: its question would not fit into a pipe."""
+LONGEST = 4_096
+"""The bytes of the longest question: a page, which the smallest pipe holds. The piece of a longer
+one is left to the walk: who waits for room in the pipe of a process that waits for its answer to be
+read waits for ever."""
 
 _PROGRAM = (sys.executable, "-m", "secvault.audit.looking_program")
 _AHEAD = 2
@@ -110,9 +112,10 @@ class _Process:
         self._send(opening)
 
     def ask(self, piece: Piece) -> None:
-        if len(piece.sizes) > MANY_SIZES:
-            piece = Piece(piece.start, piece.start, [])
-        self._send(msgspec.json.encode(piece) + b"\n")
+        line = msgspec.json.encode(piece) + b"\n"
+        if len(line) > LONGEST:
+            line = msgspec.json.encode(Piece(piece.start, piece.start, [])) + b"\n"
+        self._send(line)
 
     def answer(self) -> Chunk | None:
         line = self._pipe(self._process.stdout).readline()

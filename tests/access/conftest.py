@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import pytest
 from secvault.access import Rules, load_rules
 from secvault.access.rules import parse_rules
 from secvault.clock import Clock
-from secvault.store import Store, open_store
-from secvault.store.migrate import upgrade
+from secvault.store import Store
 
 POLICIES = Path(__file__).parents[2] / "policies"
 HEADER = "ptype,sub,dom,obj,fld,act,cond,eft,id\n"
@@ -87,22 +86,7 @@ def now() -> FakeTime:
     return FakeTime()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store at the present schema, on each engine."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'store.db'}"
-    else:
-        url = request.getfixturevalue("postgresql_url")
-    opened = open_store(url)
-    upgrade(opened)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
+def store(any_store: Store) -> Store:
+    """An empty store at the present schema, on each engine."""
+    return any_store

@@ -110,10 +110,12 @@ def test_h04_a_snapshot_taken_answers_the_same_while_others_are_built(with_deny:
     builders = [threading.Thread(target=rebuild) for _ in range(2)]
     for builder in builders:
         builder.start()
-    kinds = {decide(taken, request).kind for _ in range(400)}
-    done.set()
-    for builder in builders:
-        builder.join()
+    try:
+        kinds = {decide(taken, request).kind for _ in range(400)}
+    finally:
+        done.set()
+        for builder in builders:
+            builder.join(60)
     assert kinds == {"deny_rule"}
 
 
@@ -203,8 +205,8 @@ def test_h12_decisions_go_on_while_another_thread_holds_the_building_lock(
     with policy._building:
         thread = threading.Thread(target=reader)
         thread.start()
-        assert answered.wait(20)
-    thread.join()
+        assert answered.wait(60)
+    thread.join(60)
 
 
 def test_h12_a_condition_that_asks_for_a_decision_itself_does_not_hang(with_deny: Rules) -> None:

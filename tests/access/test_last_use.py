@@ -15,7 +15,7 @@ from secvault.access.last_use import DAY_MICROS, Uses, follow, read_uses, rules_
 from secvault.audit.event import Actor, DecisionNote, Event
 from secvault.audit.log import AuditLog
 from secvault.clock import Clock
-from secvault.store import Store, migrate, open_store
+from secvault.store import Store, open_store
 from secvault.store.tables import use_cursor
 from tests.running_service import Hands
 
@@ -29,7 +29,6 @@ class Log:
         self.hands = Hands()
         self.clock: Clock = self.hands.clock()
         self.store: Store = open_store(url)
-        migrate.upgrade(self.store)
         self.policy = Policy(self.store, rules, self.clock)
         self.audit = AuditLog(self.store, self.clock, node="test", wait_seconds=5)
 
@@ -59,9 +58,9 @@ class Log:
 
 
 @pytest.fixture
-def log(any_store_url: str, shipped: Rules) -> Iterator[Log]:
+def log(any_url: str, shipped: Rules) -> Iterator[Log]:
     """A log over each engine."""
-    opened = Log(any_store_url, shipped)
+    opened = Log(any_url, shipped)
     yield opened
     opened.audit.close()
     opened.store.close()
@@ -102,7 +101,7 @@ def test_what_was_looked_at_is_not_looked_at_again_and_two_at_once_lose_nothing(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert sum(looked) == 20
     assert {rule for rule, _ in log.uses().days[SUBJECT]} == {f"rule-{n}" for n in range(20)}
     assert log.follow() == 0

@@ -1,7 +1,11 @@
-"""Decisions in threads while policies are published: never one from a half-built state."""
+"""Decisions in threads while policies are published: never one from a half-built state.
+
+SVTEST_DECISIONS: how many; a policy is published after each thousand of them.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -15,8 +19,8 @@ from secvault.access.grants import add_grant
 from secvault.store import Store
 from secvault.store.epoch import POLICY, read_epoch
 
-DECISIONS = 1_000_000
-PUBLICATIONS = 1_000
+DECISIONS = int(os.environ.get("SVTEST_DECISIONS", "100000"))
+PUBLICATIONS = DECISIONS // 1_000
 READERS = 4
 
 ROWS = """\
@@ -83,7 +87,7 @@ def _opens(rule: str, version: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 + DECISIONS // 1_000)
 def test_no_decision_is_wrong_or_half_built_while_policies_are_published(
     sqlite_store: Store, parse: Callable[[str], Rules], now: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from secvault.access.vocabulary import field_matches
 from tests.access import random_policies as policies
 from tests.access.random_policies import AT, REGISTRY, Oracle, World
 
-POLICIES = int(os.environ.get("SVTEST_POLICIES", "500"))
+POLICIES = int(os.environ.get("SVTEST_POLICIES", "200"))
 """How many random policies are tried; 10,000 at night, see CONTRIBUTING.md."""
 
 often = settings(

@@ -134,18 +134,22 @@ def serving(app: Seen) -> Iterator[int]:
             log_config=None,
             access_log=False,
             timeout_keep_alive=HEAD_SECONDS,
+            timeout_graceful_shutdown=20,
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         port = int(listening.getsockname()[1])
         thread.start()
         try:
+            end = time.monotonic() + 60
             while not server.started:
+                assert time.monotonic() < end, "the server did not start"
                 time.sleep(0.01)
             yield port
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(60)
+            assert not thread.is_alive(), "the server did not end"
 
 
 @pytest.fixture

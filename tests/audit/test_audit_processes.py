@@ -31,6 +31,7 @@ from secvault.clock import system_clock
 from secvault.store import Store
 from secvault.store.tables import schedule
 from tests.audit.writing_process import WRAPPING
+from tests.killed import wait_until_settled
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 FOR_EVER = 1_000_000
@@ -100,7 +101,7 @@ def test_four_processes_leave_no_gap_and_no_duplicate(
         writers = [
             stack.enter_context(_writer(any_url, "record", f"w{at}", count)) for at in range(4)
         ]
-        acknowledged = [w.communicate()[0].decode().split() for w in writers]
+        acknowledged = [w.communicate(timeout=300)[0].decode().split() for w in writers]
     assert [writer.returncode for writer in writers] == [0] * 4
     expected = {f"w{at}-{number}" for at in range(4) for number in range(count)}
     assert {name for names in acknowledged for name in names} == expected
@@ -118,6 +119,7 @@ def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
         for at in range(4)
         for name in _killed_after(any_url, "record", f"w{at}", random.randrange(1, 200))
     ]
+    wait_until_settled(any_store)
     requests = _check(any_store)
     assert len(requests) == len(set(requests))
     assert set(acknowledged) <= set(requests)
@@ -133,6 +135,7 @@ def test_a_change_and_its_event_survive_a_kill_together_or_not_at_all(
         for at in range(4)
         for name in _killed_after(any_url, "change", f"w{at}", random.randrange(1, 100))
     ]
+    wait_until_settled(any_store)
     log = AuditLog(any_store, system_clock(), node="after")
     log.drain()
     log.close()
@@ -153,8 +156,9 @@ def test_processes_that_are_killed_do_not_disturb_those_that_live(
             for at in range(3)
             for name in _killed_after(any_url, "change", f"w{at}", 10 + 20 * at)
         ]
-        lived = survivor.communicate()[0].decode().split()
+        lived = survivor.communicate(timeout=300)[0].decode().split()
     assert survivor.returncode == 0
+    wait_until_settled(any_store)
     log = AuditLog(any_store, system_clock(), node="after")
     log.drain()
     log.close()
@@ -172,7 +176,7 @@ class _Running:
     acknowledged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._reader = Thread(target=self._read)
+        self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -183,8 +187,9 @@ class _Running:
 
     def kill(self) -> list[str]:
         self.process.kill()
-        self.process.wait()
-        self._reader.join()
+        self.process.wait(60)
+        self._reader.join(60)
+        assert not self._reader.is_alive()
         return self.acknowledged
 
 
@@ -214,6 +219,7 @@ def test_kills_at_random_moments_leave_each_acknowledged_event_in_the_log_once(
             running.append(start(number))
         for each in running:
             acknowledged += each.kill()
+    wait_until_settled(any_store)
     folder = Path(f"{any_store.writer.url.database}-audit")
     journals = Journals(folder, system_clock()) if any_store.dialect == "sqlite" else None
     log = AuditLog(any_store, system_clock(), node="after", journals=journals)

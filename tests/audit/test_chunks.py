@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 
 import pytest
@@ -10,7 +12,7 @@ from secvault.audit import looking as looking_module
 from secvault.audit.append import append, lock_head
 from secvault.audit.chunks import RANGE, look_over
 from secvault.audit.leaf import Number, draft, event_id
-from secvault.audit.looking import FEW, looked_over
+from secvault.audit.looking import FEW, Piece, looked_over
 from secvault.audit.verify import verify
 from secvault.crypto.merkle import Frontier, perfect_subtrees, tree_over
 from secvault.store import Store
@@ -91,3 +93,19 @@ def test_a_process_that_cannot_look_leaves_the_answer_to_the_walk(
     _fill(sqlite_store, map(reading, range(5_000)))
     report = verify(sqlite_store, (), origin=ORIGIN, looking=looked_over)
     assert (report.ok, report.size) == (True, 5_000)
+
+
+@pytest.mark.timeout(120)
+def test_questions_and_answers_pass_through_the_smallest_pipes(
+    sqlite_store: Store, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = partial(subprocess.Popen, pipesize=4_096)
+    monkeypatch.setattr(looking_module.subprocess, "Popen", small)
+    monkeypatch.setattr(looking_module, "FEW", 0)
+    _fill(sqlite_store, map(reading, range(2_000)))
+    long, short = list(range(1, 2_001)), list(range(1, 701))
+    with sqlite_store.read() as connection:
+        pieces = [Piece(0, 2_000, sizes) for sizes in (short, long) * 8]
+        found = [chunk for _, chunk in looked_over(sqlite_store, connection, pieces)]
+    assert all(chunk is not None and len(chunk.stacks) >= 700 for chunk in found[::2])
+    assert found[1::2] == [None] * 8

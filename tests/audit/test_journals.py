@@ -202,7 +202,7 @@ def test_a_dead_journal_that_several_take_at_once_is_taken_once(
         # Nothing can be taken meanwhile.
         with sqlite_store.write():
             acknowledged += _said(process, 40) + _killed(process)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=120)
 
     def take(number: int) -> None:
         barrier.wait()
@@ -214,7 +214,7 @@ def test_a_dead_journal_that_several_take_at_once_is_taken_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     requests = _requests(sqlite_store)
     assert len(set(requests)) == len(requests)
     assert set(acknowledged) <= set(requests)

@@ -264,14 +264,14 @@ def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(60)
 
 
 def said(status: int, body: bytes = b"", kind: str = "text/plain") -> Callable[..., None]:

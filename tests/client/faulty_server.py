@@ -139,10 +139,10 @@ def faulty_server(tls: ssl.SSLContext | None = None) -> Iterator[FaultyServer]:
             scheme = "https"
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         told.address = f"{scheme}://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield told
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(60)

@@ -40,7 +40,7 @@ def test_an_example_prints_what_it_should(title: str, secvault_server: Server) -
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED[title]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -256,9 +257,12 @@ def test_after_a_fork_the_child_has_connections_of_its_own(faulty: FaultyServer)
 
         holder = threading.Thread(target=hold)
         holder.start()
-        held.wait()
+        assert held.wait(60)
         child = os.fork()
         if child == 0:
+            # It ends, whatever it waits for: who started the tests waits for all that they started.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(60)
             try:
                 same = client.encrypt("k", "b") == "vault:v1:Yg=="
                 os._exit(0 if same and client._alone.acquire(timeout=0) else 1)
@@ -266,4 +270,4 @@ def test_after_a_fork_the_child_has_connections_of_its_own(faulty: FaultyServer)
                 os._exit(2)
         assert client.encrypt("k", "a") == "vault:v1:YQ=="
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        holder.join()
+        holder.join(60)

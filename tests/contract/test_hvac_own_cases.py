@@ -22,7 +22,7 @@ import pytest
 from tests.acceptance.installation import Installation, new_installation, stop, system_token
 from tests.conftest import OpenBao
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "hvac-source.txt"
@@ -74,7 +74,7 @@ class Pointed:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=300,
         )  # fmt: skip
         assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
         return {
@@ -100,7 +100,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "--no-input", "--no-deps", "--no-build-isolation", "--require-hashes",
          "-r", str(LOCK), "-d", str(folder)],
         check=True,
-        timeout=120,
+        timeout=300,
     )  # fmt: skip
     (archive,) = folder.glob("hvac-*.tar.gz")
     # Not `tarfile`: before Python 3.11.4 it cannot be told to keep within the folder.
@@ -147,7 +147,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory, cases: Path, program: Path) -
 def _unseal(
     installation: Installation, process: subprocess.Popen[bytes], shares: tuple[str, ...]
 ) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while not _listens(installation):
         assert process.poll() is None, installation.log()[-2000:]
         assert time.monotonic() < deadline, installation.log()[-2000:]
@@ -165,9 +165,10 @@ def _listens(installation: Installation) -> bool:
 
 
 def test_every_transit_case_passes_here_as_on_openbao(ours: Pointed, theirs: Pointed) -> None:
-    expected = dict.fromkeys(theirs.outcomes(TRANSIT), "passed")
+    there = theirs.outcomes(TRANSIT)
+    expected = dict.fromkeys(there, "passed")
     assert len(expected) == TRANSIT_CASES
-    assert theirs.outcomes(TRANSIT) == expected
+    assert there == expected
     assert ours.outcomes(TRANSIT) == expected
 
 

@@ -18,7 +18,7 @@ from tests.contract.differences import DIFFERENCES, ONLY_WORDS
 from tests.contract.material import wrap
 from tests.running_service import Front, furnish, system_token
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 Ask = Callable[[str, str, Any], tuple[int, Any]]
 Answers = list[tuple[int, Any]]

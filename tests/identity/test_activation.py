@@ -132,7 +132,7 @@ def test_of_activations_at_the_same_moment_one_wins(house: Any, together: int) -
     house = house.allowing(AttemptLimits(free=1_000, lock_after=1_000))
     code = issue(house, invited(house)).code
     given = codes(house, begin(house, code))
-    gate = threading.Barrier(together)
+    gate = threading.Barrier(together, timeout=120)
 
     def attempt(_: int) -> str:
         shown = activation.check(house.entrance, code)
@@ -150,7 +150,7 @@ def test_of_activations_at_the_same_moment_one_wins(house: Any, together: int) -
 
 def test_of_two_who_begin_at_once_the_winners_password_fits_the_winners_seed(house: Any) -> None:
     code = issue(house, invited(house)).code
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=120)
 
     def attempt(password: str) -> Begun | None:
         gate.wait()

@@ -34,7 +34,7 @@ def test_a_code_works_once_even_when_sent_fifty_times_at_once(
     house: Any, limits: AttemptLimits
 ) -> None:
     house = house.allowing(limits)
-    code, together = house.code(), threading.Barrier(50)
+    code, together = house.code(), threading.Barrier(50, timeout=120)
 
     def submit(_: int) -> str:
         together.wait()
@@ -85,7 +85,7 @@ def test_a_code_works_once_over_several_processes(house: Any, any_url: str) -> N
         child.stdin.flush()  # type: ignore[union-attr]
     outcomes: Counter[str] = Counter()
     for child in children:
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=300)
         assert child.returncode == 0
         outcomes.update(json.loads(out))
     assert outcomes == {"in": 1, "replayed_code": 51}
@@ -95,7 +95,7 @@ def test_a_code_works_once_over_several_processes(house: Any, any_url: str) -> N
 def test_a_step_is_used_up_by_one_of_fifty_transactions(house: Any) -> None:
     (counted,) = devices.count_attempt(house.store, house.clock, house.lan.id, PATIENT)
     shown = devices.check_code((counted,), house.keys, house.code(), house.clock)
-    together = threading.Barrier(50)
+    together = threading.Barrier(50, timeout=120)
 
     def use(_: int) -> bool:
         together.wait()
@@ -115,7 +115,7 @@ def test_a_step_is_used_up_by_one_of_fifty_transactions(house: Any) -> None:
 
 def test_guesses_sent_side_by_side_are_all_counted(house: Any) -> None:
     """Reserving before checking: no more than three of fifty are looked at."""
-    together, wrong = threading.Barrier(50), house.wrong_code()
+    together, wrong = threading.Barrier(50, timeout=120), house.wrong_code()
 
     def guess(_: int) -> str:
         together.wait()

@@ -163,7 +163,7 @@ def test_a_token_is_retired_unless_it_is_in_use(house: Any) -> None:
 def test_one_token_is_not_given_to_two_people_at_once(house: Any) -> None:
     stock(house, "T-1")
     others = [somebody(house, f"person{n}") for n in range(8)]
-    together = threading.Barrier(8)
+    together = threading.Barrier(8, timeout=120)
 
     def give(person: Person) -> bool:
         together.wait()

@@ -157,5 +157,5 @@ def test_never_more_hashes_at_once_than_slots() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert 1 <= slots.most <= 2

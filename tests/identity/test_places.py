@@ -221,7 +221,7 @@ def test_many_from_idle_networks_at_once_do_not_wait_in_a_circle(house: Any) -> 
     """Each finds the others' rows out of date, and would sweep them away."""
     house = limited(house, 1_000)
     addresses = [f"10.0.{n}.1" for n in range(8)]
-    together = threading.Barrier(8)
+    together = threading.Barrier(8, timeout=120)
 
     def attempt(n: int) -> set[str]:
         together.wait()

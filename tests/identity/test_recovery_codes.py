@@ -42,7 +42,7 @@ def enter(house: Any, code: Secret) -> str:
 
 def test_a_code_works_once_even_when_sent_fifty_times_at_once(house: Any) -> None:
     house = house.allowing(PATIENT)
-    code, together = codes_of(house)[3], threading.Barrier(50)
+    code, together = codes_of(house)[3], threading.Barrier(50, timeout=120)
 
     def submit(_: int) -> str:
         together.wait()
@@ -58,7 +58,7 @@ def test_a_code_works_once_even_when_sent_fifty_times_at_once(house: Any) -> Non
 
 def test_guesses_sent_side_by_side_are_all_counted(house: Any) -> None:
     codes_of(house)
-    together, wrong = threading.Barrier(50), Secret.of("0" * 25)
+    together, wrong = threading.Barrier(50, timeout=120), Secret.of("0" * 25)
 
     def guess(_: int) -> str:
         together.wait()
@@ -82,7 +82,7 @@ def test_ten_wrong_codes_lock_the_set_until_it_is_unlocked(house: Any) -> None:
 
 
 def test_two_who_make_codes_at_the_same_moment_leave_one_set(house: Any) -> None:
-    together = threading.Barrier(4)
+    together = threading.Barrier(4, timeout=120)
 
     def make(_: int) -> tuple[Secret, ...]:
         together.wait()
@@ -152,7 +152,7 @@ def test_a_code_as_shown_is_read_back(house: Any) -> None:
 def test_making_and_using_codes_at_the_same_moment_never_wait_for_each_other(house: Any) -> None:
     house = house.allowing(PATIENT)
     codes = codes_of(house)
-    together = threading.Barrier(12)
+    together = threading.Barrier(12, timeout=120)
 
     def work(number: int) -> str:
         together.wait()

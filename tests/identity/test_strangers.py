@@ -46,7 +46,7 @@ def test_strangers_are_counted_for_all_processes_and_through_restarts(
 
 
 def test_attempts_with_an_unknown_name_side_by_side_are_all_counted(house: Any) -> None:
-    together = threading.Barrier(20)
+    together = threading.Barrier(20, timeout=120)
 
     def attempt(_: int) -> str:
         together.wait()

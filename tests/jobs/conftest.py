@@ -22,11 +22,11 @@ import pytest
 from secvault.clock import Clock, system_clock
 from secvault.crypto.canonical import JsonValue
 from secvault.jobs import Job, JobContext, Place, Step, Worker, Workflow, queue, request
-from secvault.store import Store, migrate, open_store
+from secvault.store import Store, open_store
 
 RELAY = Path(__file__).with_name("relay_worker.py")
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 Act = Callable[[JobContext, Mapping[str, JsonValue]], JsonValue]
 
@@ -97,7 +97,7 @@ class Process:
 
     def kill(self) -> None:
         self.child.kill()
-        self.child.wait()
+        self.child.wait(60)
 
     def stop(self) -> int:
         assert self.child.stdin is not None
@@ -248,19 +248,9 @@ def ended(store: Store, id_: str) -> Job:
     return job(store, id_)
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty store; tests copy it."""
-    file = tmp_path_factory.mktemp("migrated") / "store.db"
-    opened = open_store(f"sqlite:///{file}")
-    migrate.upgrade(opened)
-    opened.close()
-    return file
-
-
 @pytest.fixture
-def store(tmp_path: Path, migrated: Path) -> Iterator[Store]:
-    shutil.copy(migrated, tmp_path / "store.db")
+def store(tmp_path: Path, migrated_file: Path) -> Iterator[Store]:
+    shutil.copy(migrated_file, tmp_path / "store.db")
     opened = open_store(f"sqlite:///{tmp_path}/store.db")
     yield opened
     opened.close()
@@ -290,10 +280,9 @@ def yard(tmp_path: Path, store: Store) -> Iterator[Yard]:
 
 
 @pytest.fixture
-def postgresql_yard(tmp_path: Path, postgresql_url: str) -> Iterator[Yard]:
-    opened = open_store(postgresql_url)
-    migrate.upgrade(opened)
-    made = Yard(tmp_path, postgresql_url, postgresql_url, opened)
+def postgresql_yard(tmp_path: Path, migrated_postgresql_url: str) -> Iterator[Yard]:
+    opened = open_store(migrated_postgresql_url)
+    made = Yard(tmp_path, migrated_postgresql_url, migrated_postgresql_url, opened)
     yield made
     _end(made)
     opened.close()

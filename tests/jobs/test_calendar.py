@@ -199,12 +199,12 @@ def test_an_unreadable_row_is_named_and_does_not_hold_up_the_others(
 )
 def test_every_due_moment_is_recorded_exactly_once_however_the_clock_moves(
     tmp_path_factory: pytest.TempPathFactory,
-    migrated: Path,
+    migrated_file: Path,
     policy: Missed,
     cron: str,
     moves: list[int],
 ) -> None:
-    file = shutil.copy(migrated, tmp_path_factory.mktemp("moves"))
+    file = shutil.copy(migrated_file, tmp_path_factory.mktemp("moves"))
     store = open_store(f"sqlite:///{file}")
     hand = HandClock("2026-03-28T20:00:00+00:00")
     declared = Schedule("backup", "nightly", cron, "Europe/Berlin", policy)

@@ -182,13 +182,13 @@ def test_two_processes_that_tick_together_make_one_job_of_each_due_moment(yard: 
 @pytest.mark.real
 @pytest.mark.slow
 def test_on_postgresql_a_job_outlives_the_loss_of_all_connections(
-    postgresql_yard: Yard, postgresql_url: str
+    postgresql_yard: Yard, migrated_postgresql_url: str
 ) -> None:
     yard = postgresql_yard
     process = yard.worker(step=1.0).ready()
     job = yard.ask()
     yard.wait_begun(job, "second")
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+    with psycopg.connect(migrated_postgresql_url, autocommit=True) as connection:
         for _ in range(5):
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

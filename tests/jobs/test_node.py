@@ -125,7 +125,7 @@ def test_one_of_eight_that_try_at_once_takes_over(store: Store) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert sorted(taken) == sorted(ledger.resumed) == ["1", "2"]
     assert rows(store).keys() == {"me"}
 

@@ -106,7 +106,7 @@ def test_a_job_is_claimed_once_by_ten_that_try_at_once(store: Store) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert len(claimed) == len(set(claimed)) == 20
     assert set(claimed) == asked
 

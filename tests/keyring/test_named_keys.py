@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random as chance
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,7 +31,7 @@ from secvault.keyring.named_key import (
     read_key,
 )
 from secvault.keyring.root import Root, create_root
-from secvault.store import Store, migrate, open_store, tables
+from secvault.store import Store, open_store, tables
 
 MATERIAL = Secret(bytes(range(200, 232)))
 VERSION = tables.named_key_version
@@ -370,10 +371,10 @@ def test_a_version_that_is_gone_is_damage_not_a_missing_key(
 
 
 def test_a_copy_of_the_store_opens_under_the_same_root(
-    any_store: Store, keyring: Keyring, pay: NamedKey, tmp_path: Path
+    any_store: Store, keyring: Keyring, pay: NamedKey, tmp_path: Path, migrated_file: Path
 ) -> None:
+    shutil.copy(migrated_file, tmp_path / "copy.db")
     copy = open_store(f"sqlite:///{tmp_path}/copy.db")
-    migrate.upgrade(copy)
     with any_store.read() as source, copy.write() as target:
         for table in (tables.vault, tables.mount, KEY, VERSION):
             target.execute(
@@ -394,7 +395,7 @@ def test_another_root_opens_nothing(
 
 
 def test_no_key_is_in_clear_in_any_file_of_the_data_folder(
-    tmp_path: Path, clock: Clock, seal: FileSeal
+    sqlite_url: str, tmp_path: Path, clock: Clock, seal: FileSeal
 ) -> None:
     drawn: list[bytes] = []
 
@@ -403,9 +404,7 @@ def test_no_key_is_in_clear_in_any_file_of_the_data_folder(
         return drawn[-1]
 
     folder = tmp_path / "data"
-    folder.mkdir()
-    store = open_store(f"sqlite:///{folder}/secvault.db")
-    migrate.upgrade(store)
+    store = open_store(sqlite_url)
     with store.write() as connection:
         root = create_root(connection, seal, clock, remembered)
         keyring = Keyring(store, clock, root, remembered)

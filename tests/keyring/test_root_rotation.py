@@ -30,9 +30,12 @@ from secvault.keyring.rotation import rotate_root
 from secvault.keyring.seals.seal import Wrapped, wrapped_by
 from secvault.keyring.seals.shares import split
 from secvault.store import Store, open_store, tables
+from tests.killed import wait_until_settled
 
 KINDS = ("aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "hmac")
 ROUNDS = 12
+KILLS = int(os.environ.get("SVTEST_KILLS", "6"))
+PATIENCE = 120
 
 
 def wrapper(seal: FileSeal) -> Callable[[Root], Wrapped]:
@@ -198,12 +201,14 @@ def test_keys_that_are_made_while_the_root_is_rotated_are_never_lost(
     threads = [threading.Thread(target=make, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(ROUNDS):
-        rotated(any_store, seal, clock)
-        time.sleep(0.03)
-    stopping.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(ROUNDS):
+            rotated(any_store, seal, clock)
+            time.sleep(0.03)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(PATIENCE)
     assert not faults
     assert len(made) > ROUNDS
     names = {name for _, name, _ in material(fresh(any_store, seal, clock), any_store)}
@@ -226,7 +231,7 @@ def test_of_those_who_rotate_at_once_each_rotates_or_is_told(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE)
     succeeded = sorted(one for one in done if one)
     assert succeeded == list(range(2, 2 + len(succeeded)))
     assert opened_root(any_store, seal).generation == 1 + len(succeeded)
@@ -336,7 +341,7 @@ def test_another_seal_wraps_the_same_root_and_the_old_one_opens_it_no_more(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + 20 * KILLS)
 def test_killed_at_any_moment_it_leaves_a_vault_that_opens(
     any_url: str, tmp_path: Path, clock: Clock
 ) -> None:
@@ -350,8 +355,9 @@ def test_killed_at_any_moment_it_leaves_a_vault_that_opens(
             keyring.create(connection, "transit", f"key-{number}")
     before = material(keyring, store)
     generation, moments = 1, random.Random(4)
-    for _ in range(ROUNDS):
-        said = _killed(any_url, seal, moments.uniform(0.0, 0.25))
+    for turn in range(KILLS):
+        said = _killed(any_url, seal, turn % 3, moments.uniform(0.0, 0.25))
+        wait_until_settled(store)
         present = opened_root(store, seal).generation
         # What was said was committed; one more may have been, which could not be said.
         last = int(said[-1]) if said else generation
@@ -362,8 +368,8 @@ def test_killed_at_any_moment_it_leaves_a_vault_that_opens(
     store.close()
 
 
-def _killed(url: str, seal: FileSeal, after: float) -> list[str]:
-    """What a rotating process said before it was killed, so many seconds after it had begun."""
+def _killed(url: str, seal: FileSeal, lines: int, after: float) -> list[str]:
+    """What a rotating process said until it was killed, so long after it had said so much."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.keyring.rotating_process", url, str(seal.file)],
         cwd=Path(__file__).parents[2],
@@ -371,7 +377,10 @@ def _killed(url: str, seal: FileSeal, after: float) -> list[str]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "begin\n"
-        time.sleep(after)
-        process.kill()
-        return process.stdout.read().split()
+        try:
+            assert process.stdout.readline() == "begin\n"
+            said = [process.stdout.readline() for _ in range(lines)]
+            time.sleep(after)
+        finally:
+            process.kill()
+        return "".join([*said, process.stdout.read()]).split()

@@ -182,7 +182,7 @@ def test_two_nodes_that_look_at_once_note_everything_once(
         for look in looks:
             look.start()
         for look in looks:
-            look.join()
+            look.join(120)
         found = noted(one)
         # Owner (an administrator) and channel for each grant; the owner for each token.
         assert len(found) == 20 * 3

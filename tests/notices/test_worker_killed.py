@@ -20,7 +20,7 @@ from secvault.store.tables import notice_cursor
 from tests.notices.receivers import Hook
 from tests.running_service import House, system_token
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 MANY = 5
@@ -41,12 +41,14 @@ class Workers:
     def kill(self) -> None:
         if self.child is not None:
             self.child.kill()
-            self.child.wait()
+            self.child.wait(60)
 
     def end(self) -> None:
-        self.kill()
-        self._sealer.kill()
-        self._sealer.wait()
+        try:
+            self.kill()
+        finally:
+            self._sealer.kill()
+            self._sealer.wait(60)
 
     def told(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
@@ -84,7 +86,7 @@ def workers(house: House, settings: Settings) -> Iterator[Workers]:
 
 
 def eventually(holds: Callable[[], object], tell: Callable[[], str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 150
     while not holds():
         assert time.monotonic() < end, tell()
         time.sleep(0.05)

@@ -189,7 +189,7 @@ def test_a_key_is_taken_again_only_when_it_was_forgotten(vault: Vault) -> None:
 
 
 def test_of_two_requests_at_once_one_makes_the_record_and_the_other_finds_it(vault: Vault) -> None:
-    said, barrier, ended = replace(MINE, key="key-2"), Barrier(2), []
+    said, barrier, ended = replace(MINE, key="key-2"), Barrier(2, timeout=120), []
 
     def make(record_id: str) -> None:
         barrier.wait()
@@ -207,7 +207,7 @@ def test_of_two_requests_at_once_one_makes_the_record_and_the_other_finds_it(vau
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert sorted(ended)[0] == "done already"
     with vault.store.read() as connection:
         assert len(connection.execute(select(record.c.id)).all()) == 2

@@ -50,7 +50,7 @@ def while_changing(ledger: Ledger, changes: Mapping[str, JsonValue] | None) -> E
 
     with ThreadPoolExecutor(1) as pool:
         changing = pool.submit(change)
-        begun.wait()
+        assert begun.wait(60)
         try:
             return erased(ledger, FIRST)
         finally:

@@ -22,7 +22,7 @@ def ledger(any_store: Store) -> Ledger:
 
 def at_once(*acts: Callable[[], object]) -> list[SecvaultError | None]:
     """Run all of them, begun together; what each failed with."""
-    start = Barrier(len(acts))
+    start = Barrier(len(acts), timeout=120)
 
     def run(act: Callable[[], object]) -> SecvaultError | None:
         start.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import stat
@@ -32,6 +33,7 @@ from secvault.errors import (
 )
 from secvault.store import Store, migrate, open_store, tables
 from secvault.store.engine import insert_unless_there
+from tests.killed import wait_until_settled
 
 ROOT = Path(__file__).parents[2]
 MOUNT = {"path": "transit", "kind": "transit", "department": "it", "created_at": 1}
@@ -221,7 +223,7 @@ def test_processes_that_write_wait_for_each_other(any_store: Store, any_url: str
         one.stdin.write("\n")
         one.stdin.flush()
     for one in counting:
-        _, complaint = one.communicate(timeout=60)
+        _, complaint = one.communicate(timeout=300)
         assert one.returncode == 0, complaint
     with any_store.read() as connection:
         assert connection.execute(select(tables.epoch.c.value)).scalar_one() == 75
@@ -238,7 +240,7 @@ def test_a_writer_killed_in_the_middle_leaves_whole_transactions(
             break
         acknowledged = int(line)
     child.send_signal(signal.SIGKILL)
-    child.communicate()
+    child.communicate(timeout=60)
     outbox = tables.audit_outbox
     with any_store.read() as connection:
         found = set(connection.execute(select(outbox.c.id)).scalars())
@@ -269,7 +271,8 @@ def test_a_writer_killed_at_any_moment_loses_nothing_that_it_said(
         time.sleep(chance.uniform(0.0, 0.2))
         child.kill()
         said = child.stdout.read()
-        child.communicate()
+        child.communicate(timeout=60)
+        wait_until_settled(store)
         # The last line may be cut, but then it says nothing yet.
         whole = [int(line) for line in (first + said).split("\n")[:-1]]
         with store.read() as connection:
@@ -392,14 +395,13 @@ def test_an_option_that_the_server_does_not_know_is_told(postgresql_url: str, qu
 
 
 @pytest.mark.real
-def test_connections_that_the_server_ended_are_replaced(postgresql_url: str) -> None:
-    store = open_store(postgresql_url)
-    migrate.upgrade(store)
+def test_connections_that_the_server_ended_are_replaced(migrated_postgresql_url: str) -> None:
+    store = open_store(migrated_postgresql_url)
     end_others = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND datname = current_database()"
     )
-    other = open_store(postgresql_url)
+    other = open_store(migrated_postgresql_url)
     with other.write() as connection:
         connection.execute(end_others)
     assert mounts(store) == []
@@ -526,10 +528,10 @@ class WholeFile:
 
 
 @pytest.fixture(scope="module")
-def whole_file(tmp_path_factory: pytest.TempPathFactory) -> WholeFile:
+def whole_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> WholeFile:
     file = tmp_path_factory.mktemp("whole") / "secvault.db"
+    shutil.copy(migrated_file, file)
     store = open_store(f"sqlite:///{file}")
-    migrate.upgrade(store)
     with store.write() as connection:
         connection.execute(insert(tables.mount).values(MOUNT))
         connection.execute(

@@ -142,6 +142,6 @@ def test_a_turn_is_held_by_one_and_waited_for(tmp_path: Path) -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join()
+        each.join(120)
     assert most == 1
     assert file.stat().st_mode & 0o777 == 0o600

@@ -258,7 +258,7 @@ def both_upgrade(url: str, migrations: Path) -> list[str]:
         assert one.stdin is not None
         one.stdin.write("\n")
         one.stdin.flush()
-    told = [one.communicate(timeout=60) for one in programs]
+    told = [one.communicate(timeout=300) for one in programs]
     assert [one.returncode for one in programs] == [0, 0], told
     return [said.strip() for said, _ in told]
 
@@ -330,6 +330,10 @@ def test_a_program_without_migrations_says_so(tmp_path: Path) -> None:
     shutil.copytree(migrate.MIGRATIONS, tmp_path / "none", ignore=shutil.ignore_patterns("0*"))
     with pytest.raises(StoreVersion, match="carries no migrations"):
         migrate.head(tmp_path / "none")
+
+
+def test_the_names_of_the_migrations_say_which_revisions_they_are() -> None:
+    assert migrate._history(migrate.MIGRATIONS) == migrate._read_history(migrate.MIGRATIONS)
 
 
 def test_names_are_in_the_order_of_their_bytes_on_both_engines(any_store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, insert, text
 
 from secvault.clock import system_clock
-from secvault.store import Store, migrate, open_store, tables
+from secvault.store import Store, open_store, tables
 from secvault.store.record_rows import names_of_tables
 from secvault.store.scrub import scrub
 
@@ -21,20 +21,18 @@ def deleted_key(store: Store) -> None:
         connection.execute(delete(tables.data_key))
 
 
-def test_no_file_of_sqlite_has_the_bytes(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/secvault.db")
-    migrate.upgrade(store)
+def test_no_file_of_sqlite_has_the_bytes(sqlite_url: str) -> None:
+    store, folder = open_store(sqlite_url), Path(sqlite_url.removeprefix("sqlite:///")).parent
     deleted_key(store)
-    assert any(b"\x07" * 65 in file.read_bytes() for file in tmp_path.iterdir())
+    assert any(b"\x07" * 65 in file.read_bytes() for file in folder.iterdir())
     assert scrub(store, system_clock(), names_of_tables())
-    assert not any(b"\x07" * 65 in file.read_bytes() for file in tmp_path.iterdir())
+    assert not any(b"\x07" * 65 in file.read_bytes() for file in folder.iterdir())
     store.close()
 
 
 @pytest.mark.real
-def test_postgresql_has_no_dead_row_of_it(postgresql_url: str) -> None:
-    store = open_store(postgresql_url)
-    migrate.upgrade(store)
+def test_postgresql_has_no_dead_row_of_it(migrated_postgresql_url: str) -> None:
+    store = open_store(migrated_postgresql_url)
     deleted_key(store)
     assert scrub(store, system_clock(), names_of_tables())
     with store.read() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
@@ -37,6 +38,9 @@ KEPT = 8
 # with the approvals that this needs.
 _MENDING = ("policy.", "approval.", "session.", "auth.")
 
+PARSED = 4
+"""How many bundles are parsed once only, whoever asks: a start and a publication ask again."""
+
 _T = TypeVar("_T")
 
 
@@ -45,7 +49,13 @@ def parse_bundle(bundle: Bundle, number: int = 0) -> InForce:
 
     Raises ConfigurationError with the faults of all files.
     """
+    return replace(_parsed(tuple(bundle.files.items())), number=number)
+
+
+@lru_cache(PARSED)
+def _parsed(files: tuple[tuple[str, str], ...]) -> InForce:
     faults: list[FieldError] = []
+    bundle = Bundle(dict(files))
     texts = bundle.files
     collections = _tried(lambda: parse_collections(bundle.inside(COLLECTIONS)), faults)
     obligations = _tried(lambda: parse_obligations(texts[OBLIGATIONS]), faults)
@@ -69,7 +79,7 @@ def parse_bundle(bundle: Bundle, number: int = 0) -> InForce:
         raise ConfigurationError(listed + more, fields=tuple(faults))
     assert collections is not None and obligations is not None and rules is not None  # noqa: S101, PT018 - narrows
     assert separation is not None and names is not None  # noqa: S101, PT018 - narrows
-    return InForce(number, bundle.digest, rules, obligations, separation, names, collections)
+    return InForce(0, bundle.digest, rules, obligations, separation, names, collections)
 
 
 def rules_of(bundle: Bundle, collections: Mapping[str, Collection]) -> Rules:

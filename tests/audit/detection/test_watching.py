@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from secvault.clock import Clock
 from secvault.config.detection import DetectionSettings
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store import Store, open_store
-from secvault.store.migrate import upgrade
 from secvault.store.tables import audit_count
 from tests.audit.tampering import change, intrusion
 
@@ -217,11 +217,16 @@ def test_alerts_are_listed_until_somebody_acknowledges_them(place: Place) -> Non
     burst=st.integers(200, 2_000),
 )
 def test_steady_traffic_raises_nothing_and_a_burst_planted_in_it_is_found(
-    tmp_path_factory: pytest.TempPathFactory, rates: list[int], at: int, burst: int
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_file: Path,
+    rates: list[int],
+    at: int,
+    burst: int,
 ) -> None:
-    store = open_store(f"sqlite:///{_fresh(tmp_path_factory)}")
+    file = tmp_path_factory.mktemp("log") / "log.db"
+    shutil.copy(migrated_file, file)
+    store = open_store(f"sqlite:///{file}")
     try:
-        upgrade(store)
         with opened(store) as place:
             for number, rate in enumerate(rates):
                 place.happen("record.read", "lan", rate)
@@ -237,7 +242,3 @@ def test_steady_traffic_raises_nothing_and_a_burst_planted_in_it_is_found(
             }
     finally:
         store.close()
-
-
-def _fresh(factory: pytest.TempPathFactory) -> Path:
-    return factory.mktemp("log") / "log.db"
