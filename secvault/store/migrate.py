@@ -102,7 +102,6 @@ def upgrade(store: Store, migrations: Path = MIGRATIONS) -> tuple[str | None, st
     return revision, history.head
 
 
-@cache
 def _history(migrations: Path) -> _History:
     return _own_history() if migrations == MIGRATIONS else _read_history(migrations)
 
