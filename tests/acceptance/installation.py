@@ -319,3 +319,19 @@ def family(pid: int) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def alive_after(pids: list[int], seconds: float) -> list[int]:
+    """Those that still run after so long; none, as soon as none does."""
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
