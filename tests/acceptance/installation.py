@@ -35,7 +35,7 @@ PASSWORD = "a long enough passphrase"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 # Against hanging alone: far more than a machine takes that is busy with other things.
 READY_SECONDS = 300
-COMMAND_SECONDS = 300
+COMMAND_SECONDS = 600
 STOP_SECONDS = 120
 CHEAP = {"SECVAULT_IDENTITY__ARGON2_MEMORY_MIB": "19", "SECVAULT_IDENTITY__ARGON2_PASSES": "2"}
 # These start processes and end by signals.
