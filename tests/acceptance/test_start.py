@@ -19,6 +19,7 @@ from tests.acceptance.installation import (
     NO_SIGN_INS,
     STOP_SECONDS,
     Installation,
+    alive,
     family,
     free_port,
     new_installation,
@@ -97,7 +98,7 @@ def living(
             everybody,
             code,
             time.monotonic() - began,
-            [pid for pid in everybody if Path(f"/proc/{pid}").exists()],
+            [pid for pid in everybody if alive(pid)],
             can_be_listened_on(made.port),
         )
     finally:
@@ -199,4 +200,4 @@ def test_scripts_up_serves_a_vault_and_ends_with_its_service(tmp_path: Path) -> 
         code = stop(process)
     assert code == 0, running.log()[-2000:]
     assert (tmp_path / "here" / "secvault.db").exists()
-    assert [pid for pid in everybody if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in everybody if alive(pid)] == []
