@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pyotp
 
-READY_SECONDS = 30
+READY_SECONDS = 180
 STEP_SECONDS = 30
 PLAN = "nightly"
 

@@ -8,6 +8,7 @@ its figures; the first step that does not hold ends it.
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -32,8 +34,10 @@ from secvault.cli.checkbench import (
     code,
     wait_until_ready,
 )
+from secvault.process import die_with_parent
 
-RUN_SECONDS = 90
+RUN_SECONDS = 300
+END_SECONDS = 60
 PASSWORD_BYTES = 18
 
 
@@ -129,6 +133,8 @@ def _service(bench: Bench, steps: _Steps) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # Whatever ends the check ends its service too.
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - no threads here
         )
         try:
             wait_until_ready(bench, process)
@@ -136,7 +142,11 @@ def _service(bench: Bench, steps: _Steps) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _signed_in(bench: Bench, who: Somebody) -> Somebody:

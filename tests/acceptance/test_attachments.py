@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -20,52 +21,94 @@ from secvault.crypto.streaming import SEGMENT_BYTES
 from secvault.service import records
 from secvault.service.authentication import authenticate
 from secvault.service.spine import Caller
-from tests.acceptance.installation import PLAN, Installation, family, system_token
+from tests.acceptance.installation import (
+    NO_SIGN_INS,
+    PLAN,
+    READY_SECONDS,
+    Installation,
+    family,
+    new_installation,
+    stop,
+    system_token,
+)
 from tests.acceptance.test_damage import CONTRACT
 
-PLACE = "/api/v1/records/contracts/ct-1/fields/document/content"
 SAYS = {"Content-Type": "application/pdf", "Content-Disposition": "attachment; filename=a.pdf"}
 BEGIN = b"%PDF-1.7\n"
 KILLS = 3
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running service with two contracts, and the token of a system that keeps them."""
+
+    installation: Installation
+    token: str
+    process: subprocess.Popen[bytes]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for the tests that leave it running, each with a contract of its own."""
+    made = new_installation(tmp_path_factory.mktemp("attachments"), **NO_SIGN_INS)
+    token = keeping_contracts(made, "ct-1", "ct-2")
+    with made.serving() as process:
+        yield Served(made, token, process)
+
+
 @pytest.fixture
 def token(installation: Installation) -> str:
     """The token of a system that keeps contracts; one is there."""
+    return keeping_contracts(installation, "ct-1")
+
+
+def keeping_contracts(installation: Installation, *contracts: str) -> str:
+    """The token of a system that has made these contracts."""
     with installation.opened() as service:
         made = system_token(service, "contracts", "hr", "role:hr.head")
         head = Caller(authenticate(service, made))
-        records.create_record(service, head, "contracts", "ct-1", CONTRACT)
+        for contract in contracts:
+            records.create_record(service, head, "contracts", contract, CONTRACT)
     return made
 
 
+def place(installation: Installation, contract: str) -> str:
+    return f"{installation.address}/api/v1/records/contracts/{contract}/fields/document/content"
+
+
 def put(
-    installation: Installation, token: str, content: bytes | Iterator[bytes], expected: str = "*"
+    installation: Installation,
+    token: str,
+    content: bytes | Iterator[bytes],
+    expected: str = "*",
+    contract: str = "ct-1",
 ) -> httpx2.Response:
     precondition = {"If-None-Match": "*"} if expected == "" else {"If-Match": expected}
     return httpx2.put(
-        f"{installation.address}{PLACE}",
+        place(installation, contract),
         content=content,
         headers={"Authorization": f"Bearer {token}", **SAYS, **precondition},
-        timeout=60,
+        timeout=120,
     )
 
 
-def get(installation: Installation, token: str, **headers: str) -> httpx2.Response:
+def get(
+    installation: Installation, token: str, contract: str = "ct-1", **headers: str
+) -> httpx2.Response:
     return httpx2.get(
-        f"{installation.address}{PLACE}",
+        place(installation, contract),
         headers={"Authorization": f"Bearer {token}", **headers},
-        timeout=60,
+        timeout=120,
     )
 
 
-def get_into(came: bytearray, installation: Installation, token: str) -> None:
+def get_into(came: bytearray, installation: Installation, token: str, contract: str) -> None:
     """Fetch it, and put what comes there as it comes."""
     with httpx2.stream(
         "GET",
-        f"{installation.address}{PLACE}",
+        place(installation, contract),
         headers={"Authorization": f"Bearer {token}"},
-        timeout=20,
+        timeout=120,
     ) as answer:
         assert answer.status_code == 200
         for piece in answer.iter_bytes():
@@ -91,77 +134,75 @@ def peak_memory(pid: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_a_long_file_goes_through_in_constant_memory(
-    installation: Installation, token: str
-) -> None:
+@pytest.mark.timeout(600)
+def test_a_long_file_goes_through_in_constant_memory(served: Served) -> None:
+    installation, token = served.installation, served.token
     size = 96 * 2**20
-    with installation.serving() as process:
-        assert put(installation, token, long(2**20), "").status_code == 201
-        assert get(installation, token).status_code == 200
-        pids = family(process.pid)
-        before = {pid: peak_memory(pid) for pid in pids}
-        digest = hashlib.sha256()
+    assert put(installation, token, long(2**20), "").status_code == 201
+    assert get(installation, token).status_code == 200
+    pids = family(served.process.pid)
+    before = {pid: peak_memory(pid) for pid in pids}
+    digest = hashlib.sha256()
 
-        def seen() -> Iterator[bytes]:
-            for piece in long(size):
-                digest.update(piece)
-                yield piece
+    def seen() -> Iterator[bytes]:
+        for piece in long(size):
+            digest.update(piece)
+            yield piece
 
-        made = put(installation, token, seen())
-        assert made.status_code == 200, made.text
-        assert made.json()["sha256"] == digest.hexdigest()
-        back = hashlib.sha256()
-        with httpx2.stream(
-            "GET",
-            f"{installation.address}{PLACE}",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
-        ) as answer:
-            for piece in answer.iter_bytes():
-                back.update(piece)
-        assert back.digest() == digest.digest()
-        grown = max(peak_memory(pid) - before[pid] for pid in pids)
+    made = put(installation, token, seen())
+    assert made.status_code == 200, made.text
+    assert made.json()["sha256"] == digest.hexdigest()
+    back = hashlib.sha256()
+    with httpx2.stream(
+        "GET",
+        place(installation, "ct-1"),
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=120,
+    ) as answer:
+        for piece in answer.iter_bytes():
+            back.update(piece)
+    assert back.digest() == digest.digest()
+    grown = max(peak_memory(pid) - before[pid] for pid in pids)
     assert grown * 1024 < size // 2, f"{grown} KiB"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_damage_behind_the_beginning_is_noticed_by_the_client(
-    installation: Installation, token: str
+    served: Served, tmp_path: Path
 ) -> None:
+    installation, token, mine = served.installation, served.token, "ct-2"
     whole = BEGIN + os.urandom(3 * SEGMENT_BYTES)
-    with installation.serving():
-        assert put(installation, token, whole, "").status_code == 201
-        (file,) = files(installation)
-        damaged = bytearray(file.read_bytes())
-        damaged[2 * SEGMENT_BYTES + 5] ^= 1
-        file.write_bytes(damaged)
-        came = bytearray()
-        with pytest.raises(httpx2.RemoteProtocolError):
-            get_into(came, installation, token)
-        assert len(came) < len(whole)
-        assert whole.startswith(bytes(came))
-        # Others are served on.
-        assert get(installation, token, Range="bytes=0-8").content == BEGIN
-        damaged[5000] ^= 1
-        file.write_bytes(damaged)
-        answer = get(installation, token)
-        assert (answer.status_code, answer.json()["type"][-7:]) == (500, "damaged")
+    there = set(files(installation))
+    assert put(installation, token, whole, "", mine).status_code == 201
+    (file,) = set(files(installation)) - there
+    damaged = bytearray(file.read_bytes())
+    damaged[2 * SEGMENT_BYTES + 5] ^= 1
+    file.write_bytes(damaged)
+    came = bytearray()
+    with pytest.raises(httpx2.RemoteProtocolError):
+        get_into(came, installation, token, mine)
+    assert len(came) < len(whole)
+    assert whole.startswith(bytes(came))
+    # Others are served on.
+    assert get(installation, token, mine, Range="bytes=0-8").content == BEGIN
+    damaged[5000] ^= 1
+    file.write_bytes(damaged)
+    answer = get(installation, token, mine)
+    assert (answer.status_code, answer.json()["type"][-7:]) == (500, "damaged")
     fetched = installation.run(
-        "records", "attachments", "fetch", "contracts", "ct-1", "document",
-        "--out", str(installation.folder / "out.pdf"), SECVAULT_TOKEN=token,
+        "records", "attachments", "fetch", "contracts", mine, "document",
+        "--out", str(tmp_path / "out.pdf"), SECVAULT_TOKEN=token,
     )  # fmt: skip
     assert fetched.returncode == 5, fetched
-    assert not list(installation.folder.glob("*out*"))
-    assert not list(installation.folder.glob("*.part"))
+    assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in installation.log()
     assert installation.json("audit", "verify")["ok"]
 
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays(
     installation: Installation, token: str
 ) -> None:
@@ -183,7 +224,7 @@ def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays
                 acknowledged = number
         done.set()
 
-    process = installation.start()
+    process = installation.with_(**NO_SIGN_INS).start()
     try:
         installation.wait_until_ready(process)
         for number in range(len(contents)):
@@ -195,7 +236,8 @@ def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays
                 for pid in web_workers(process.pid):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            sender.join(60)
+            sender.join(150)
+            assert not sender.is_alive()
             installation.wait_until_ready(process)
             seen = get_when_it_answers(installation, token)
             assert seen.status_code == 200, seen.text
@@ -204,11 +246,7 @@ def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays
             assert named[0] >= acknowledged
             acknowledged = named[0]
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        stop(process)
     with installation.sql() as database:
         database.execute("UPDATE attachment SET changed_at = changed_at - 3600000001")
     settings = {"SECVAULT_ATTACHMENTS__KEEP_DAYS": "0"}
@@ -236,7 +274,7 @@ def web_workers(keeper: int) -> list[int]:
 
 
 def get_when_it_answers(installation: Installation, token: str) -> httpx2.Response:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
             answer = get(installation, token)

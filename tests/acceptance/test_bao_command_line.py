@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.installation import new_installation, system_token
+from tests.acceptance.installation import NO_SIGN_INS, new_installation, system_token
 from tests.conftest import OpenBao
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BAO = Path(__file__).parents[2] / ".venv-openbao" / "bin" / "bao"
 PLAIN = base64.b64encode("lương tháng 11".encode()).decode()
@@ -28,7 +28,7 @@ def bao(openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The command with secvault's address and a system's token. (OpenBao's venv brings it.)"""
     assert openbao.addr
     home = tmp_path_factory.mktemp("bao")
-    installation = new_installation(home / "vault")
+    installation = new_installation(home / "vault", **NO_SIGN_INS)
     with installation.opened() as service:
         token = system_token(service, "sync", "it", "role:it.cryptor")
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
@@ -40,7 +40,7 @@ def bao(openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, (arguments, done.stderr)

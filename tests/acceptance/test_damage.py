@@ -19,6 +19,7 @@ from secvault.service.authentication import authenticate, local_operator, sign_i
 from secvault.service.spine import Caller
 from tests.acceptance.installation import (
     ADMINISTRATOR,
+    NO_SIGN_INS,
     PASSWORD,
     PLAN,
     SEED,
@@ -30,7 +31,7 @@ from tests.acceptance.installation import (
 )
 from tests.service.policy_house import heads_read_accounts
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEPT = {"pay-1": "0071000111111", "pay-2": "0071000222222"}
 CONTRACT: Mapping[str, JsonValue] = {
@@ -72,7 +73,7 @@ class Furnished:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     """Made once; each test damages a copy."""
-    installation = new_installation(tmp_path_factory.mktemp("original"), keep_last=1)
+    installation = new_installation(tmp_path_factory.mktemp("original"), keep_last=1, **NO_SIGN_INS)
     with installation.opened() as service:
         heads_read_accounts(service)
         token = system_token(service, "payroll-sync", "hr", "role:hr.head")
@@ -97,7 +98,7 @@ def furnished(original: Furnished, tmp_path: Path) -> Furnished:
     (tmp_path / "secvault.toml").write_text(
         settings.replace(str(original.installation.folder), str(tmp_path))
     )
-    copy = Installation(tmp_path, original.installation.port)
+    copy = Installation(tmp_path, original.installation.port, original.installation.given)
     with copy.sql() as database:
         # The repositories moved with the vault.
         moved = "UPDATE backup_repository SET location = replace(location, ?, ?)"

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
-from tests.acceptance.installation import new_installation, system_token
+from tests.acceptance.installation import NO_SIGN_INS, new_installation, system_token
 from tests.conftest import OpenBao
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SALARY = base64.b64encode("lương tháng 11: 31.500.000 đ".encode()).decode()
 PLACE = base64.b64encode(b"payroll/nv-0042/gross_salary").decode()
@@ -28,17 +28,17 @@ ELSEWHERE = base64.b64encode(b"payroll/nv-0043/gross_salary").decode()
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hvac.Client]:
     """hvac as a calling system has it that encrypts and may move keys, on a running service."""
-    installation = new_installation(tmp_path_factory.mktemp("vault"))
+    installation = new_installation(tmp_path_factory.mktemp("vault"), **NO_SIGN_INS)
     with installation.opened() as service:
         token = system_token(service, "sync", "it", "role:it.cryptor", "role:it.key_custodian")
     with installation.serving():
-        yield hvac.Client(installation.address, token)
+        yield hvac.Client(installation.address, token, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def bao(openbao: OpenBao) -> hvac.Client:
     """The same client on a real OpenBao."""
-    return hvac.Client(openbao.addr, openbao.token)
+    return hvac.Client(openbao.addr, openbao.token, timeout=120)
 
 
 @pytest.fixture

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import Installation, new_installation
+from tests.acceptance.installation import (
+    PROGRAM,
+    READY_SECONDS,
+    STOP_SECONDS,
+    Installation,
+    alive_after,
+    family,
+    new_installation,
+)
 from tests.conftest import S3Server
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 STEPS = (
     "new vault",
@@ -43,6 +53,33 @@ def test_it_holds_on_a_bucket_where_every_object_is_locked(
     _assert_steps(said)
     stored = s3_server.client().list_objects_v2(Bucket=bucket)
     assert any(one["Key"].startswith("snapshots/") for one in stored["Contents"])
+
+
+def test_one_that_is_killed_takes_its_service_along(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "self-check"],
+        env={**Installation(tmp_path, 0).environment, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            deadline = time.monotonic() + READY_SECONDS
+            started = family(process.pid)
+            while not any(map(_serves, started)):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+                started = family(process.pid)
+        finally:
+            process.kill()
+    assert alive_after(started, STOP_SECONDS) == []
+
+
+def _serves(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0serve\0")
+    except OSError:
+        return False
 
 
 def test_retention_says_what_the_lock_keeps_and_is_no_error(
