@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -140,12 +141,18 @@ def read_hours(text: str) -> Hours:
 
 def read_zone(name: str) -> ZoneInfo:
     """The zone of this name. Raises ValueError."""
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError(
             f"{name[:64]!a} is no time zone of the IANA database; write for instance "
             "Asia/Ho_Chi_Minh"
         )
     return ZoneInfo(name)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # Listing them reads the whole folder of zones.
+    return frozenset(available_timezones())
 
 
 def read_days(texts: Iterable[str]) -> frozenset[int]:

@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -96,6 +97,16 @@ def upgrade(store: Store, migrations: Path = MIGRATIONS) -> tuple[str | None, st
 
 
 def _history(migrations: Path) -> _History:
+    return _own_history() if migrations == MIGRATIONS else _read_history(migrations)
+
+
+@cache
+def _own_history() -> _History:
+    """The program's own, whose files are those that it was started with."""
+    return _read_history(MIGRATIONS)
+
+
+def _read_history(migrations: Path) -> _History:
     scripts = ScriptDirectory(str(migrations))
     newest = scripts.get_current_head()
     if newest is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
@@ -45,7 +46,13 @@ def parse_bundle(bundle: Bundle, number: int = 0) -> InForce:
 
     Raises ConfigurationError with the faults of all files.
     """
-    faults: list[FieldError] = []
+    # Which never change once they are read: one that was read before is not read again.
+    return replace(_parsed(tuple(bundle.files.items())), number=number)
+
+
+@lru_cache(maxsize=KEPT)
+def _parsed(files: tuple[tuple[str, str], ...]) -> InForce:
+    bundle, faults = Bundle(dict(files)), list[FieldError]()
     texts = bundle.files
     collections = _tried(lambda: parse_collections(bundle.inside(COLLECTIONS)), faults)
     obligations = _tried(lambda: parse_obligations(texts[OBLIGATIONS]), faults)
@@ -69,7 +76,7 @@ def parse_bundle(bundle: Bundle, number: int = 0) -> InForce:
         raise ConfigurationError(listed + more, fields=tuple(faults))
     assert collections is not None and obligations is not None and rules is not None  # noqa: S101, PT018 - narrows
     assert separation is not None and names is not None  # noqa: S101, PT018 - narrows
-    return InForce(number, bundle.digest, rules, obligations, separation, names, collections)
+    return InForce(0, bundle.digest, rules, obligations, separation, names, collections)
 
 
 def rules_of(bundle: Bundle, collections: Mapping[str, Collection]) -> Rules:
