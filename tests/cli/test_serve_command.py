@@ -109,13 +109,13 @@ def test_a_log_that_was_put_back_is_not_served_until_somebody_says_why(
     assert said.code == 5
     assert "the publication second" in said.err
     assert "--accept-rollback" in said.err
-    said = shown.in_a_process()("audit", "publish", "second")
+    said = shown("audit", "publish", "second")
     assert said.code == 5
-    assert shown.in_a_process()("preflight", "--accept-rollback", " ").code == 2
+    assert shown("preflight", "--accept-rollback", " ").code == 2
     assert shown("audit", "verify").code == 5
 
-    shown.in_a_process().ok("preflight", "--accept-rollback", "restored on purpose")
-    shown.in_a_process().ok("preflight")
+    shown.ok("preflight", "--accept-rollback", "restored on purpose")
+    shown.ok("preflight")
     keys = shown.ok("audit", "keys", "--json").json["audit_keys"]
     assert [key["reason"] for key in keys] == ["restored on purpose", ""]
     shown.ok("audit", "publish")
