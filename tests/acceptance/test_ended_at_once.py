@@ -56,7 +56,7 @@ class Load:
         """Ask until it is over, on a connection of its own now and then, so for every worker."""
         headers = {"Authorization": f"Bearer {self.token}"}
         while not self.ending.is_set():
-            with httpx2.Client(base_url=self.installation.address, timeout=60) as client:
+            with httpx2.Client(base_url=self.installation.address, timeout=100) as client:
                 for _ in range(3):
                     asked_at = time.monotonic()
                     answer = client.post(f"/api/v1/people/{TARGET}/unlock", headers=headers)
@@ -147,7 +147,7 @@ def test_nothing_administrative_is_done_after_the_end_was_answered(
             for load in loads.values():
                 load.ending.set()
             for each in threads:
-                each.join(90)
+                each.join(150)
         for name, load in loads.items():
             later = load.since(ended_at[name])
             assert len(later) >= ENOUGH

@@ -51,7 +51,7 @@ class Load:
         def ask() -> None:
             while not ending.is_set():
                 # A connection of its own now and then, so that every worker is asked.
-                with httpx2.Client(base_url=self.address, timeout=30) as client:
+                with httpx2.Client(base_url=self.address, timeout=100) as client:
                     path = f"/v1/transit/encrypt/{self.key}"
                     for _ in range(20):
                         asked_at = time.monotonic()
@@ -66,7 +66,7 @@ class Load:
         finally:
             ending.set()
             for each in threads:
-                each.join(60)
+                each.join(150)
 
     def allowed(self, since: float) -> int:
         """How many that were asked from this moment on were answered with data."""
