@@ -43,24 +43,33 @@ def furnished_service(folder: Path) -> Iterator[Furnished]:
     """The service on a free port, without the worker: what it is asked for is not done."""
     installation = new_installation(folder)
     tokens = _furnish(installation)
-    sealer, web = (_part(installation, name) for name in ("sealer", "web"))
-    try:
-        installation.wait_until_ready(web)
+    with answering(installation):
         yield Furnished(installation, tokens)
-    finally:
-        stop(web)
-        stop(sealer)
 
 
-def _part(installation: Installation, name: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def answering(installation: Installation) -> Iterator[None]:
+    """Only what answers requests, sign-ins among them, and the sealer: half of the service."""
+    alone = installation.with_(SECVAULT_SERVER__ENTRANCE="false")
+    with _part(alone, "sealer"), _part(alone, "web") as web:
+        alone.wait_until_ready(web)
+        yield
+
+
+@contextmanager
+def _part(installation: Installation, name: str) -> Iterator[subprocess.Popen[bytes]]:
     with (installation.folder / "service.log").open("ab") as log:
-        return subprocess.Popen(
+        part = subprocess.Popen(
             [*PROGRAM, name],
             env=installation.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
+    try:
+        yield part
+    finally:
+        stop(part)
 
 
 def _furnish(installation: Installation) -> dict[str, str]:

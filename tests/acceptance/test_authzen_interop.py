@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.acceptance.furnished import answering
 from tests.acceptance.installation import new_installation, system_token
 from tests.authzen.demo import CONDITIONS, policy_folder, populate, published
 
@@ -26,9 +27,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]
     with installation.opened() as service:
         populate(service)
         token = system_token(service, "gateway", "it", "role:it.searcher")
-    with installation.serving():
+    with answering(installation):
         headers = {"Authorization": f"Bearer {token}", "X-Request-ID": "asked-by-interop"}
-        with httpx2.Client(base_url=installation.address, headers=headers, timeout=30) as client:
+        with httpx2.Client(base_url=installation.address, headers=headers, timeout=150) as client:
             yield client
 
 

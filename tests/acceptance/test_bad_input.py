@@ -62,7 +62,7 @@ def _send(
         running.installation.address + path,
         content=content,
         headers={**JSON_TYPE, "Authorization": f"Bearer {running.tokens[who]}", **headers},
-        timeout=60,
+        timeout=150,
     )
 
 
@@ -310,7 +310,7 @@ def test_a_body_without_end(running: Furnished) -> None:
         headers = {**JSON_TYPE, "Authorization": f"Bearer {running.tokens[who]}"}
         address = running.installation.address + path
         try:
-            answer = httpx2.post(address, content=pieces(), headers=headers, timeout=60)
+            answer = httpx2.post(address, content=pieces(), headers=headers, timeout=150)
         except httpx2.TransportError:
             # The answer came, and the connection was closed, before all was sent.
             continue
@@ -336,7 +336,7 @@ def _raw(
         lines.append(more)
     lines.append(b"Connection: close")
     address = ("127.0.0.1", running.installation.port)
-    with closing(socket.create_connection(address, timeout=30)) as connection:
+    with closing(socket.create_connection(address, timeout=150)) as connection:
         received = b""
         try:
             connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")

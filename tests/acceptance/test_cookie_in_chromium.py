@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from secvault.api.browser import COOKIE_NAME
+from tests.acceptance.furnished import answering
 from tests.acceptance.installation import Installation, code_of, new_installation
 from tests.running_service import PASSWORD, add_person
 
@@ -54,7 +55,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     installation = new_installation(tmp_path_factory.mktemp("cookies"))
     with installation.opened() as service:
         seeds = {name: add_person(service, name, "hr") for name in ("an", "lan")}
-    with installation.serving():
+    with answering(installation):
         yield Running(installation, seeds)
 
 
@@ -82,6 +83,7 @@ def test_chromium_keeps_the_cookie_on_this_machine_and_shows_it_to_no_script_and
     ours = f"http://{host}:{running.port}"
     other = f"http://{'127.0.0.1' if host == 'localhost' else 'localhost'}:{running.port}"
     context = browser.new_context()
+    context.set_default_timeout(150_000)
     page = page_of(context, ours)
     given = {
         "name": name,

@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.departments import analysis, goods, money_matters, people_matters
 from tests.acceptance.departments.office import Office, opened_office
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

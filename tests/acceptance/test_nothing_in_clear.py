@@ -35,7 +35,7 @@ from tests.acceptance.installation import (
 from tests.acceptance.watch import Watch, contents
 from tests.conftest import S3Server
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Two bytes more than a nonce: what is drawn at a key's or seed's length is one.
 SECRET_LENGTHS = (20, 32)
@@ -81,7 +81,7 @@ def watching(watch: Watch, scratch: Path) -> Iterator[None]:
         yield
     finally:
         stopping.set()
-        thread.join()
+        thread.join(60)
 
 
 def _program(pid: int) -> str:

@@ -23,7 +23,7 @@ from tests.acceptance.furnished import KEY, RECORD, Furnished, furnished_service
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-EXAMPLES = max(4, int(os.environ.get("SVTEST_EXAMPLES", "50")) // 5)
+EXAMPLES = max(4, int(os.environ.get("SVTEST_EXAMPLES", "50")) // 12)
 
 # What is there, so that not everything ends at "there is no such thing".
 KNOWN = {
@@ -69,7 +69,7 @@ def schema(running: Furnished) -> Any:
     return made
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("who", ["admin", "head", "system"])
 def test_nothing_undocumented_comes_back(running: Furnished, schema: Any, who: str) -> None:
     tried, succeeded = 0, set()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.furnished import answering
 from tests.acceptance.installation import Installation, new_installation, system_token
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "own-tables.md"
 EXAMPLES = dict(
@@ -43,7 +44,7 @@ def served(
                 service, "staff-app", "it", "role:it.cryptor", "role:it.key_custodian"
             ),
         }
-    with installation.serving():
+    with answering(installation):
         yield installation, tokens
 
 
@@ -62,7 +63,7 @@ def test_an_example_prints_what_it_should(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED[title]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from tests.acceptance.furnished import answering
 from tests.acceptance.installation import (
     ADMINISTRATOR,
     PASSWORD,
@@ -51,7 +52,7 @@ GET = """async (options) => {
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A vault with an administrator, served."""
     installation = new_installation(tmp_path_factory.mktemp("passkeys"))
-    with installation.serving():
+    with answering(installation):
         yield installation
 
 
@@ -60,6 +61,7 @@ class Browsing:
 
     def __init__(self, browser: Browser, origin: str) -> None:
         self.page: Page = browser.new_context().new_page()
+        self.page.set_default_timeout(150_000)
         # The service has no pages yet: this one is answered for it, everything else by itself.
         self.page.route(f"{origin}/", self._answer)
         self.page.goto(f"{origin}/")

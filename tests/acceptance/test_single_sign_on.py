@@ -77,6 +77,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page of a browser that knows nobody yet."""
     context = browser.new_context(locale="en-US")
+    context.set_default_timeout(150_000)
     yield context.new_page()
     context.close()
 
@@ -180,12 +181,16 @@ def test_a_terminal_signs_in_by_a_browser_on_the_same_machine(
         text=True,
     ) as program:
         assert program.stderr
-        url = next(line for line in program.stderr if line.startswith("http"))
-        page.goto(url.strip())
-        _at_the_provider(page)
-        page.wait_for_url("http://127.0.0.1:*/callback*")
-        assert "go back to the terminal" in page.inner_text("body")
-        said, _ = program.communicate(timeout=60)
+        try:
+            url = next(line for line in program.stderr if line.startswith("http"))
+            page.goto(url.strip())
+            _at_the_provider(page)
+            page.wait_for_url("http://127.0.0.1:*/callback*")
+            assert "go back to the terminal" in page.inner_text("body")
+            said, _ = program.communicate(timeout=300)
+        finally:
+            # It would wait for the browser for as long as a sign-in may take.
+            program.kill()
     assert program.returncode == 0, _why(running)
     token = said.strip()
     assert token.startswith("svs_")

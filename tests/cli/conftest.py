@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import PASSWORD, SEED, Program
+from tests.running_service import system_token
 
 
 @pytest.fixture
@@ -42,9 +43,7 @@ def as_system(vault: Program) -> Callable[..., Program]:
 
     def made(role: str, department: str) -> Program:
         name = f"system-{role.rpartition('.')[2]}-{department}"
-        vault.ok(
-            "systems", "add", name, "--department", department, "--owner", "admin", "--role", role
-        )
-        return vault.with_(SECVAULT_TOKEN=vault.ok("tokens", "issue", name).out.strip())
+        with vault.opened() as service:
+            return vault.with_(SECVAULT_TOKEN=system_token(service, name, department, role))
 
     return made

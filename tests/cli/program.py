@@ -95,7 +95,7 @@ class Program:
             input=stdin.encode(),
             capture_output=True,
             check=False,
-            timeout=100,
+            timeout=300,
         )
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 

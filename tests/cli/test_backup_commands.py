@@ -133,7 +133,7 @@ def test_ctrl_c_at_a_terminal_ends_a_backup_cleanly_and_the_next_one_runs(
         ["-m", "secvault.cli", "backup", "run"],
         env=environment,
         encoding="utf-8",
-        timeout=90,
+        timeout=300,
         dimensions=(40, 140),
     )
     child.expect(r"Backup nightly.*files")
@@ -158,7 +158,7 @@ def test_a_terminal_shows_progress_and_a_pipe_does_not(planned: Program) -> None
         ["-m", "secvault.cli", "backup", "run"],
         env=environment,
         encoding="utf-8",
-        timeout=90,
+        timeout=300,
         dimensions=(40, 140),
     )
     child.expect(r"Backup nightly.*MiB")
@@ -182,11 +182,16 @@ def test_sigterm_ends_a_backup_as_ctrl_c_does(planned: Program) -> None:
         text=True,
     )
     repository = Path(f"{planned.data}-backups", "data")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while not list(repository.glob("*/*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=150)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(30)
+        raise
     assert process.returncode == 1
     assert "Stopping" in err
     assert "Traceback" not in err

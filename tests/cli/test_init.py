@@ -25,7 +25,7 @@ def at_terminal(program: Program, *arguments: str) -> Any:
         ["-m", "secvault.cli", *arguments],
         env=environment,
         encoding="utf-8",
-        timeout=40,
+        timeout=150,
         dimensions=(60, 120),
     )
 
@@ -52,7 +52,7 @@ def interrupt(child: Any) -> None:
     """
     for _ in range(4):
         child.sendintr()
-        if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=15) == 0:
+        if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=30) == 0:
             return
 
 
@@ -61,7 +61,7 @@ def codes_in_a_row(uri: str) -> tuple[str, str]:
     device = pyotp.parse_uri(uri)
     assert isinstance(device, pyotp.TOTP)
     left = device.interval - time.time() % device.interval
-    if left < 3:
+    if left < 10:
         time.sleep(left)
     now = int(time.time())
     return device.at(now - device.interval), device.at(now)

@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
+from secvault.service import authentication, records
+from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.cli.program import Program
-from tests.running_service import Hands, House
+from tests.running_service import Hands, House, system_token
 from tests.service.policy_house import heads_read_accounts
 
 ACCOUNT = "99909551549{:02}"
 
 
-@pytest.fixture
-def head(as_system: Callable[..., Program]) -> Program:
-    """The program as a system that may do all that the head of HR may, with five payslips."""
-    made = as_system("role:hr.head", "hr")
-    more = {"SECVAULT_DATA": str(made.data)}
-    with House(made.folder, Hands(time.time()), {}, {}, more).open() as service:
+@pytest.fixture(scope="module")
+def payslips(made_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The program as a system that may do all that the head of HR may, with five payslips; to be
+    copied.
+    """
+    folder = shutil.copytree(made_once, tmp_path_factory.mktemp("payslips"), dirs_exist_ok=True)
+    made = Program(folder)
+    house = House(folder, Hands(time.time()), {}, {}, {"SECVAULT_DATA": str(made.data)})
+    with house.open() as service:
         heads_read_accounts(service)
-    for number in range(5):
-        fields: dict[str, Any] = {
-            "employee": "emp-0001",
-            "full_name": "Trần Thị Mai",
-            "month": f"2026-0{number + 1}",
-            "gross_salary": {"amount": f"{number + 1}0000000", "currency": "VND"},
-            "net_salary": {"amount": "1000000", "currency": "VND"},
-            "insurance": {"amount": "1", "currency": "VND"},
-            "income_tax": {"amount": "1", "currency": "VND"},
-            "bank": "Ngân hàng Thí Điểm",
-            "bank_account": ACCOUNT.format(number),
-            "status": "paid" if number else "draft",
-            "working_days": "22.5",
-        }
-        stdin = json.dumps(fields)
-        made.ok("records", "add", "payroll", "--id", f"p-{number}", "--from", "-", stdin=stdin)
-    return made
+        token = system_token(service, "system-head-hr", "hr", "role:hr.head")
+        head = Caller(authentication.authenticate(service, token))
+        for number in range(5):
+            fields: dict[str, Any] = {
+                "employee": "emp-0001",
+                "full_name": "Trần Thị Mai",
+                "month": f"2026-0{number + 1}",
+                "gross_salary": {"amount": f"{number + 1}0000000", "currency": "VND"},
+                "net_salary": {"amount": "1000000", "currency": "VND"},
+                "insurance": {"amount": "1", "currency": "VND"},
+                "income_tax": {"amount": "1", "currency": "VND"},
+                "bank": "Ngân hàng Thí Điểm",
+                "bank_account": ACCOUNT.format(number),
+                "status": "paid" if number else "draft",
+                "working_days": "22.5",
+            }
+            records.create_record(service, head, "payroll", f"p-{number}", fields)
+    return made.with_(SECVAULT_TOKEN=token)
+
+
+@pytest.fixture
+def vault(payslips: Program, tmp_path: Path) -> Program:
+    """A vault of this test's own with the payslips, as its operator uses it."""
+    shutil.copytree(payslips.folder, tmp_path, dirs_exist_ok=True)
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def head(payslips: Program, vault: Program) -> Program:
+    """The program as the system, on the same vault."""
+    return vault.with_(**payslips.given)
 
 
 def ids(found: Any) -> list[str]:

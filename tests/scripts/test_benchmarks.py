@@ -63,7 +63,7 @@ def test_the_comparison_with_openbao_runs_to_its_end(openbao: object, tmp_path: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=350,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert "OpenBao" in done.stdout
@@ -81,7 +81,7 @@ def test_the_comparison_in_one_process_runs_to_its_end(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=350,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     written = json.loads(out.read_text("utf-8"))
@@ -108,7 +108,7 @@ def test_the_benchmark_of_sign_ins_runs_to_its_end(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=350,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     written = json.loads(out.read_text("utf-8"))
@@ -135,7 +135,7 @@ def test_the_benchmark_of_records_runs_to_its_end(postgresql_server: str, tmp_pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=350,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     rows = {row["name"]: row for row in json.loads(out.read_text("utf-8"))["rows"]}

@@ -120,8 +120,21 @@ def reachable_folder() -> Iterator[Path]:
 def services(*arguments: str | Path, tmp: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run scripts/services to its end; `tmp` is where `run` makes its folder."""
     with begun(*arguments, tmp=tmp) as child:
-        out, err = child.communicate(timeout=100)
+        out, err = told(child)
     return subprocess.CompletedProcess(child.args, child.returncode, out, err)
+
+
+def told(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it said until its end; when that does not come, it is asked to take its servers away."""
+    try:
+        return child.communicate(timeout=250)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+        try:
+            child.wait(60)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        raise
 
 
 def begun(*arguments: str | Path, tmp: Path | None = None) -> subprocess.Popen[str]:
@@ -218,7 +231,7 @@ def test_two_at_once_do_not_meet(reachable_folder: Path) -> None:
     talk = TALKS["postgresql"]  # makes a database of a name that it can make only once
     command = ["run", "--only", "postgresql", "--", sys.executable, "-c", talk]
     with begun(*command) as one, begun(*command) as two:
-        outputs = [each.communicate(timeout=100)[0] for each in (one, two)]
+        outputs = [told(each)[0] for each in (one, two)]
     assert outputs == [ANSWERS["postgresql"]] * 2
     assert (one.returncode, two.returncode) == (0, 0)
 
@@ -241,7 +254,7 @@ def test_a_signal_ends_the_command_and_the_servers(
         pids = pids_noted_in(reachable_folder)
         assert in_sessions(pids)
         child.send_signal(number)
-        assert child.wait(timeout=60) == 128 + number
+        assert child.wait(timeout=200) == 128 + number
     assert in_sessions(pids) == []
     assert list(reachable_folder.iterdir()) == []
 
@@ -249,12 +262,12 @@ def test_a_signal_ends_the_command_and_the_servers(
 @pytest.mark.real
 def test_a_signal_during_the_start_leaves_nothing(reachable_folder: Path) -> None:
     with begun("run", "--only", "s3", "--", "sh", "-c", "echo ran", tmp=reachable_folder) as child:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 150
         while not pids_noted_in(reachable_folder) and time.monotonic() < deadline:
             time.sleep(0.01)
         pids = pids_noted_in(reachable_folder)
         child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=60)
+        out, err = told(child)
     assert (child.returncode, out, err) == (128 + 15, "", "")
     assert pids
     assert in_sessions(pids) == []

@@ -40,7 +40,7 @@ DEPARTMENTS = (
     "settlement",
 )
 SIGNED_IN_SECONDS_AGO = 20 * 60
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 200.0
 HIDDEN = "•••"
 NO_BANK = "holds bank data, which your role does not open."
 NO_SECRET = "holds trade secret data, which your role does not open."
@@ -253,7 +253,7 @@ def opened_office(folder: Path) -> Iterator[Office]:
         people = {name: _hired(service, name, *of) for name, of in PEOPLE.items()}
     with (
         installation.serving(),
-        httpx2.Client(base_url=installation.address, timeout=60) as client,
+        httpx2.Client(base_url=installation.address, timeout=150) as client,
     ):
         yield Office(
             installation,
