@@ -144,3 +144,26 @@ def test_the_benchmark_of_records_runs_to_its_end(postgresql_server: str, tmp_pa
         assert rows[f"{engine}: other rows touched by it"]["ours"] == 0
         assert rows[f"{engine}: an encrypted field"]["ours"] > 29
         assert rows[f"{engine}: lookup by blind index"]["budget"] == 0.5
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_benchmark_of_the_log_runs_to_its_end(postgresql_server: str, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.audit", "--events", "10000", "--rounds", "1",
+         "--seconds", "0.1", "--pages", "1", "--proofs", "5", "--json", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "SVTEST_POSTGRESQL": postgresql_server,
+             "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = {row["name"]: row for row in json.loads(out.read_text("utf-8"))["rows"]}
+    assert all(row["ours"] >= 0 for row in rows.values())
+    for engine in ("SQLite", "PostgreSQL"):
+        assert rows[f"{engine}: append, 8 writers"]["peer"] == "inserts of 8"
+        assert rows[f"{engine}: exported as csv"]["ours"] > 0
