@@ -28,7 +28,7 @@ from hypothesis import settings
 
 from secvault.store import Store, migrate, open_store
 
-pytest_plugins = ["tests.telling"]
+pytest_plugins = ["tests.telling", "tests.quick_repository"]
 
 SERVICES = Path(__file__).parents[1] / "scripts" / "services"
 

@@ -289,8 +289,13 @@ def test_a_wrong_password_a_missing_and_a_present_repository_are_told_apart(
     assert "another password" not in caught.value.detail
 
 
-def test_a_repository_is_made_once_and_its_id_stays(restic: Restic, repository: Repository) -> None:
-    assert len(restic.identity(repository)) == 64
+def test_a_repository_is_made_once_and_its_id_stays(
+    restic: Restic, new_repository: Callable[[], Repository]
+) -> None:
+    repository = new_repository()
+    made = restic.init(repository)
+    assert len(made) == 64
+    assert restic.identity(repository) == made
     with pytest.raises(Conflict, match="already"):
         restic.init(repository)
 

@@ -29,7 +29,11 @@ from secvault.service.spine import Caller
 from secvault.service.workflows import schedules, workflows
 from tests.running_service import PAYSLIP, House
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("quick_repositories"),
+]
 
 PLAN = "nightly"
 PATIENCE = 100.0
