@@ -99,7 +99,7 @@ def _sealed(key: bytes, plain: bytes) -> bytes:
     nonce = os.urandom(16)
     encryptor = Cipher(algorithms.AES(key[:32]), modes.CTR(nonce)).encryptor()
     ciphertext = encryptor.update(plain) + encryptor.finalize()
-    mask = Cipher(algorithms.AES(key[32:48]), modes.ECB()).encryptor()  # noqa: S305 - one block
+    mask = Cipher(algorithms.AES(key[32:48]), modes.ECB()).encryptor()
     tag = Poly1305.generate_tag(key[48:64] + mask.update(nonce), ciphertext)
     return nonce + ciphertext + tag
 
