@@ -19,10 +19,11 @@ from tests.audit.streams.receivers import Identity, SyslogReceiver, identity, sy
 from tests.running_service import House
 from tests.service.test_streams import happen, numbers, place_of, size
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 KILLS = 4
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -69,11 +70,11 @@ def part(house: House) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     yield start
     for child in running:
         child.kill()
-        child.wait()
+        child.wait(PATIENCE)
 
 
 def eventually(holds: Callable[[], object], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, log.read_text("utf-8", "replace")[-3000:]
         time.sleep(0.05)
