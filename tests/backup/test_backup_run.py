@@ -337,7 +337,7 @@ def test_the_lock_of_a_dead_process_does_not_hold_up_the_next_run(vault: SmallVa
             "--stdin",
         ],
         check=True,
-        timeout=60,
+        timeout=300,
         capture_output=True,
     )
     assert vault.engine.restic.locks(repository)

@@ -67,7 +67,7 @@ def look(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
+    for _ in range(15_000):
         if condition():
             return
         time.sleep(0.02)
@@ -110,7 +110,7 @@ def backing_up(
         yield launched, errors
     finally:
         launched.processes[0].send_signal(signal.SIGCONT)
-        thread.join()
+        thread.join(300)
 
 
 def test_what_was_saved_comes_back_bit_by_bit(
@@ -218,7 +218,7 @@ def test_a_backup_cancelled_while_it_begins_leaves_no_lock(
     watching.start()
     with pytest.raises(Cancelled):
         restic.backup(repository, [large_source], host="h", on_progress=ignore, cancel=cancel)
-    watching.join()
+    watching.join(300)
     assert list(locks.iterdir()) == []
 
 

@@ -159,7 +159,7 @@ def test_s3_secrets_stand_in_the_environment_of_restic_alone(
         save(restic, repository, large_source)
     finally:
         done.set()
-        watching.join()
+        watching.join(300)
     assert not any(argued)
     assert holders <= {"restic", "setpriv"}
     assert "restic" in holders

@@ -19,6 +19,7 @@ import pytest
 
 from secvault.audit.query import Question, page
 from secvault.backup.drill import find_drill, newest_drills
+from secvault.backup.repository import KEYS
 from secvault.backup.run import find_run, newest_runs
 from secvault.clock import Clock, system_clock
 from secvault.config import Settings, load
@@ -27,18 +28,21 @@ from secvault.jobs import Place, Worker
 from secvault.service import Service, authentication, backups, drills, opening
 from secvault.service.spine import Caller
 from secvault.service.workflows import schedules, workflows
+from tests import quick_repository
 from tests.running_service import PAYSLIP, House
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.usefixtures("quick_repositories"),
 ]
 
 PLAN = "nightly"
-PATIENCE = 100.0
+PATIENCE = 300.0
 HOUR = 3600
-MEGABYTES = 24
+FEW, MANY = 2, 24
+"""Megabytes to save; many where a kill has to come in the midst."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,9 +62,13 @@ class Planned:
 def planned(house: House) -> Planned:
     documents = house.folder / "documents"
     documents.mkdir()
-    for number in range(MEGABYTES):
-        (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
+    fill(documents, FEW)
     return plan(house, documents)
+
+
+def fill(documents: Path, megabytes: int) -> None:
+    for number in range(megabytes):
+        (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
 
 
 def plan(house: House, documents: Path, url: str = "") -> Planned:
@@ -262,12 +270,14 @@ def workers(planned: Planned) -> Iterator[Workers]:
     made.end()
 
 
-@pytest.mark.timeout(300)
 def test_a_backup_and_a_drill_outlive_a_worker_that_is_killed_again_and_again(
     planned: Planned, workers: Workers
 ) -> None:
     with planned.open() as service:
         engine = service.backups
+        fill(engine.plan(PLAN).folders[0], MANY)
+        for name in ("local", f"local{KEYS}"):
+            quick_repository.make(engine.repository(name))
         run_id = backups.request_backup(service, operator(service), PLAN)
 
         def run_in(*phases: str) -> Callable[[], bool]:
