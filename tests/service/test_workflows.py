@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event
 
@@ -30,6 +29,7 @@ from secvault.service.spine import Caller
 from secvault.service.workflows import schedules, workflows
 from tests import quick_repository
 from tests.running_service import PAYSLIP, House
+from tests.service import forked_part
 
 pytestmark = [
     pytest.mark.real,
@@ -43,7 +43,6 @@ PATIENCE = 300.0
 HOUR = 3600
 FEW, MANY = 2, 24
 """Megabytes to save; many where a kill has to come in the midst."""
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ class Workers:
     def __init__(self, planned: Planned) -> None:
         self._planned = planned
         self.log = planned.house.folder / "worker.log"
-        self.child: subprocess.Popen[bytes] | None = None
+        self.child: ForkServerProcess | None = None
         self._sealer = self._part("sealer")
 
     def start(self) -> None:
@@ -231,8 +230,7 @@ class Workers:
 
     def kill(self) -> None:
         if self.child is not None:
-            self.child.kill()
-            self.child.wait()
+            forked_part.end(self.child)
 
     def kill_when(self, holds: Callable[[], bool], then: float) -> None:
         """Start one, and kill it so many seconds after this holds."""
@@ -244,23 +242,13 @@ class Workers:
     def end(self) -> None:
         """Leave no process behind."""
         self.kill()
-        self._sealer.kill()
-        self._sealer.wait()
+        forked_part.end(self._sealer)
 
     def told(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
-    def _part(self, name: str) -> subprocess.Popen[bytes]:
-        passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "secvault.cli", name],
-                env={**passed, "SECVAULT_CONFIG": str(self._planned.config)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-            )
+    def _part(self, name: str) -> ForkServerProcess:
+        return forked_part.start(name, self._planned.config, self.log)
 
 
 @pytest.fixture
