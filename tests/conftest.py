@@ -29,7 +29,7 @@ from hypothesis import settings
 from secvault.store import Store, migrate, open_store
 from tests.spare_databases import SpareDatabases
 
-pytest_plugins = ["tests.telling"]
+pytest_plugins = ["tests.telling", "tests.quick_repository"]
 
 SERVICES = Path(__file__).parents[1] / "scripts" / "services"
 

@@ -14,6 +14,7 @@ from secvault.backup.repository import Repository
 from secvault.backup.restic import Restic, find_restic
 from secvault.clock import system_clock
 from secvault.crypto.secret import Secret
+from tests import quick_repository
 
 RESTICS = os.environ.get("SVTEST_RESTIC", "restic").split(os.pathsep)
 TREE = {
@@ -46,10 +47,10 @@ def new_repository(tmp_path: Path) -> Callable[[], Repository]:
 
 
 @pytest.fixture
-def repository(restic: Restic, new_repository: Callable[[], Repository]) -> Repository:
+def repository(new_repository: Callable[[], Repository]) -> Repository:
     """An initialised, empty local repository."""
     made = new_repository()
-    restic.init(made)
+    quick_repository.make(made)
     return made
 
 

@@ -23,7 +23,7 @@ from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflic
 from secvault.store import tables
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 
 SCHEDULED = "backup:nightly:2026-11-24T18:30:00Z"
 NOT_UTF8 = b"l\xfc+\xf6,ng.txt"
@@ -337,7 +337,7 @@ def test_the_lock_of_a_dead_process_does_not_hold_up_the_next_run(vault: SmallVa
             "--stdin",
         ],
         check=True,
-        timeout=60,
+        timeout=300,
         capture_output=True,
     )
     assert vault.engine.restic.locks(repository)

@@ -127,7 +127,7 @@ def test_the_copy_holds_whole_transactions_while_others_go_on_writing(
             assert opens(place, sqlite_store) % 2 == 1
     finally:
         stop.set()
-        writer.join()
+        writer.join(300)
 
 
 def test_the_copy_is_one_file_that_only_its_owner_reads(sqlite_store: Store, folder: Path) -> None:

@@ -19,8 +19,9 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Conflict, NotFound
 from secvault.store import tables
 from tests.backup.small_vault import NOON, PLAN, SIGNER, SmallVault, small_vault
+from tests.quick_repository import made_quickly
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 
 SCHEDULED = "drill:nightly:2026-11-24T04:00:00Z"
 ALL_STEPS = [
@@ -43,7 +44,7 @@ def vault(tmp_path: Path) -> Iterator[SmallVault]:
 @pytest.fixture(scope="session")
 def backed_up_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backed-up")
-    with small_vault(folder) as made:
+    with made_quickly(), small_vault(folder) as made:
         made.back_up()
     return folder
 

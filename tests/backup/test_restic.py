@@ -67,7 +67,7 @@ def look(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
+    for _ in range(15_000):
         if condition():
             return
         time.sleep(0.02)
@@ -110,7 +110,7 @@ def backing_up(
         yield launched, errors
     finally:
         launched.processes[0].send_signal(signal.SIGCONT)
-        thread.join()
+        thread.join(300)
 
 
 def test_what_was_saved_comes_back_bit_by_bit(
@@ -218,7 +218,7 @@ def test_a_backup_cancelled_while_it_begins_leaves_no_lock(
     watching.start()
     with pytest.raises(Cancelled):
         restic.backup(repository, [large_source], host="h", on_progress=ignore, cancel=cancel)
-    watching.join()
+    watching.join(300)
     assert list(locks.iterdir()) == []
 
 
@@ -289,8 +289,13 @@ def test_a_wrong_password_a_missing_and_a_present_repository_are_told_apart(
     assert "another password" not in caught.value.detail
 
 
-def test_a_repository_is_made_once_and_its_id_stays(restic: Restic, repository: Repository) -> None:
-    assert len(restic.identity(repository)) == 64
+def test_a_repository_is_made_once_and_its_id_stays(
+    restic: Restic, new_repository: Callable[[], Repository]
+) -> None:
+    repository = new_repository()
+    made = restic.init(repository)
+    assert len(made) == 64
+    assert restic.identity(repository) == made
     with pytest.raises(Conflict, match="already"):
         restic.init(repository)
 

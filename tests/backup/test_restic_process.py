@@ -39,7 +39,7 @@ def started(order: Order, cancel: Cancel | None = None) -> ResticProcess:
 
 
 def wait_until_gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(3_000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except (FileNotFoundError, ProcessLookupError):
@@ -203,7 +203,7 @@ def test_it_outlives_the_thread_that_asked_for_it() -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    asking.join()
+    asking.join(300)
     assert list(kept[0].lines()) == [b"still here"]
     assert kept[0].ending() == (0, ())
     kept[0].__exit__(None, None, None)

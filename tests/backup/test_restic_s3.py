@@ -17,6 +17,7 @@ from secvault.backup.repository import Repository, S3Credentials, S3Location
 from secvault.backup.repository_faults import RepositoryDenied, RepositoryUnreachable
 from secvault.backup.restic import Progress, Restic, Retention
 from secvault.crypto.secret import Secret
+from tests import quick_repository
 
 pytestmark = pytest.mark.real
 
@@ -63,7 +64,7 @@ def test_forgetting_in_a_locked_bucket_tells_what_the_lock_keeps(
 ) -> None:
     bucket = s3_server.new_bucket(object_lock_days=1)
     repository = repository_in(s3_server, bucket)
-    restic.init(repository)
+    quick_repository.make(repository)
     first, second = save(restic, repository, source), save(restic, repository, source)
 
     report = restic.forget(repository, Retention(last=1), tags=("plan=a",), prune=True)
@@ -93,7 +94,7 @@ def test_deletions_that_the_storage_refuses_are_reported_and_no_error(
 ) -> None:
     bucket = s3_server.new_bucket()
     repository = repository_in(s3_server, bucket)
-    restic.init(repository)
+    quick_repository.make(repository)
     first, second = save(restic, repository, source), save(restic, repository, source)
     kept = ("snapshots", "data", "index")
     statement = {
@@ -133,7 +134,7 @@ def test_s3_secrets_stand_in_the_environment_of_restic_alone(
     restic: Restic, s3_server: Any, large_source: Path
 ) -> None:
     repository = repository_in(s3_server, s3_server.new_bucket())
-    restic.init(repository)
+    quick_repository.make(repository)
     secret = s3_server.secret_key.encode()
     argued, holders, done = [], set(), threading.Event()
 
@@ -158,7 +159,7 @@ def test_s3_secrets_stand_in_the_environment_of_restic_alone(
         save(restic, repository, large_source)
     finally:
         done.set()
-        watching.join()
+        watching.join(300)
     assert not any(argued)
     assert holders <= {"restic", "setpriv"}
     assert "restic" in holders

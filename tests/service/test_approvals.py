@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from secvault.service import Service, audit_keys, authentication, recovery, seal
 from secvault.service.approval import NOT_REQUIRED, Asked, NothingRequired, Proposal
 from secvault.service.spine import Caller, Operation, Outcome, Spine
 from secvault.store import tables
-from tests.running_service import system_token
+from tests.running_service import House, copied, system_token
 
 HOUR = 3600
 # What reading, signing in and recording change.
@@ -61,23 +63,33 @@ def refusing(service: Service, approvals: Nobody) -> Service:
 class Hand:
     """A key with two versions in a mount of its own, and those who may do everything to it."""
 
-    def __init__(self, service: Service) -> None:
+    mount = "keys-of-it"
+
+    def __init__(self, service: Service, house: House) -> None:
         self.service = service
         self.operator = Caller(authentication.local_operator(service))
-        text = system_token(service, "custodian", "it", "role:it.key_custodian", "role:it.cryptor")
-        self.custodian = Caller(authentication.authenticate(service, text))
+        self.custodian = Caller(authentication.authenticate(service, house.tokens["custodian"]))
+        self.backup = ""
+
+    def made(self) -> None:
+        """Make the mount and the keys."""
+        service = self.service
         options = transit.KeyOptions(
             exportable=True, allow_plaintext_backup=True, auto_rotate_seconds=2 * HOUR
         )
-        transit.enable_mount(service, self.operator, "keys-of-it", "it", "")
-        self.mount = "keys-of-it"
+        transit.enable_mount(service, self.operator, self.mount, "it", "")
         transit.create_key(service, self.custodian, self.mount, "k", options)
         transit.rotate_key(service, self.custodian, self.mount, "k")
         transit.create_key(service, self.custodian, self.mount, "plain", transit.KeyOptions())
         self.configure("k", deletion_allowed=True, min_encryption_version=2)
         self.configure("k", min_decryption_version=2)
         self.configure("plain", deletion_allowed=True)
+
+    def backed_up(self) -> Hand:
+        """With a backup of the key in its hand."""
+        service = self.service
         self.backup = transit.backup_key(service, self.custodian, self.mount, "k").text()
+        return self
 
     def configure(self, name: str, **changes: Any) -> None:
         given = transit.KeyChanges(**changes)
@@ -187,19 +199,48 @@ def _newest(service: Service) -> tuple[str, str, dict[str, object]]:
     return event.kind, event.outcome, dict(event.detail)
 
 
-def _prepared(service: Service, name: str) -> Hand:
-    hand = Hand(service)
+@pytest.fixture(scope="module")
+def equipped(furnished: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A vault with the keys, and the token of who may do everything to them."""
+    house = copied(furnished, tmp_path_factory.mktemp("equipped"))
+    with house.open() as service:
+        roles = ("role:it.key_custodian", "role:it.cryptor")
+        house.tokens["custodian"] = system_token(service, "custodian", "it", *roles)
+        Hand(service, house).made()
+    return house
+
+
+@pytest.fixture
+def house(equipped: House, tmp_path: Path) -> House:
+    """A vault of this test's own."""
+    return copied(equipped, tmp_path / "house")
+
+
+@pytest.fixture
+def hand(service: Service, house: House) -> Hand:
+    """Those who work in it."""
+    return Hand(service, house).backed_up()
+
+
+@pytest.fixture(scope="module")
+def stopped(equipped: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
+    """Shared by those who are stopped, and so change nothing."""
+    house = copied(equipped, tmp_path_factory.mktemp("stopped"))
+    with house.open() as service:
+        yield Hand(service, house).backed_up()
+
+
+def _prepare(hand: Hand, name: str) -> None:
     if name == "let a key be deleted":
         hand.configure("k", deletion_allowed=False)
-    return hand
 
 
 @pytest.mark.parametrize("name", WEIGHTY)
-def test_without_an_approval_it_stops_before_anything_is_changed(
-    service: Service, name: str
-) -> None:
+def test_without_an_approval_it_stops_before_anything_is_changed(stopped: Hand, name: str) -> None:
     action, do = WEIGHTY[name]
-    hand = _prepared(service, name)
+    service, hand = stopped.service, copy(stopped)
+    hand.configure("k", deletion_allowed=True)
+    _prepare(hand, name)
     before = _everything(service)
     nobody = Nobody()
     hand.service = refusing(service, nobody)
@@ -216,10 +257,10 @@ def test_without_an_approval_it_stops_before_anything_is_changed(
 
 @pytest.mark.parametrize("name", WEIGHTY)
 def test_where_no_policy_asks_for_one_it_is_done_and_the_log_says_so(
-    service: Service, name: str
+    service: Service, hand: Hand, name: str
 ) -> None:
     action, do = WEIGHTY[name]
-    hand = _prepared(service, name)
+    _prepare(hand, name)
     nobody = Nobody()
     hand.service = refusing(service, nobody)
     with pytest.raises(ApprovalRequired):
@@ -234,8 +275,7 @@ def test_where_no_policy_asks_for_one_it_is_done_and_the_log_says_so(
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_takes_no_protection_away_asks_nobody(service: Service, name: str) -> None:
-    hand = Hand(service)
+def test_what_takes_no_protection_away_asks_nobody(service: Service, hand: Hand, name: str) -> None:
     nobody = Nobody()
     hand.service = refusing(service, nobody)
     HARMLESS[name](hand)
@@ -263,10 +303,8 @@ def test_an_approval_is_bound_to_what_exactly_is_done() -> None:
 
 
 def test_an_approval_that_is_used_up_is_used_up_with_the_deed_or_not_at_all(
-    service: Service,
+    service: Service, hand: Hand
 ) -> None:
-    hand = Hand(service)
-
     class Once:
         def grant(self, connection: Connection, proposal: Proposal) -> str:
             row = {"id": "approval", "started_at": 1, "beat_at": 1}
@@ -291,8 +329,9 @@ def test_an_approval_that_is_used_up_is_used_up_with_the_deed_or_not_at_all(
 
 @pytest.mark.parametrize("action", sorted(MAY_NEED_APPROVAL))
 def test_an_operation_that_forgets_to_say_what_it_does_is_not_done(
-    service: Service, action: str
+    stopped: Hand, action: str
 ) -> None:
+    service = stopped.service
     caller = Caller(authentication.local_operator(service))
     operation = Operation(action, "it", "*", "it/x")
 
@@ -326,7 +365,7 @@ def test_a_job_that_would_do_it_fails_and_changes_nothing(service: Service) -> N
         before = connection.execute(select(tables.vault)).all()
     worker.start()
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while (found := _job(service, job)).state not in ("done", "failed"):
             assert time.monotonic() < end, found
             time.sleep(0.05)

@@ -61,7 +61,7 @@ def test_of_many_executors_one_wins_and_the_others_need_an_approval_of_their_own
     for turn in range(3):
         what = f"thing-{turn}"
         staff.approve(binh, staff.ask(staff.an, what))
-        together = threading.Barrier(4)
+        together = threading.Barrier(4, timeout=300)
         ends: list[str] = []
 
         def work(what: str = what, together: threading.Barrier = together) -> None:
@@ -79,7 +79,7 @@ def test_of_many_executors_one_wins_and_the_others_need_an_approval_of_their_own
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(300)
         assert sorted(ends) == ["done", "refused", "refused", "refused"]
 
 
@@ -103,7 +103,7 @@ def test_all_who_come_in_at_once_as_the_second_approver_are_let_in(staff: Staff)
     with service.store.write() as connection:
         connection.execute(tables.approval_latch.delete())
     hands.seconds += STEP
-    together = threading.Barrier(len(names))
+    together = threading.Barrier(len(names), timeout=300)
     came_in: list[str] = []
 
     def work(name: str) -> None:
@@ -116,7 +116,7 @@ def test_all_who_come_in_at_once_as_the_second_approver_are_let_in(staff: Staff)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
     assert sorted(came_in) == sorted(names)
     with service.store.read() as connection:
         assert len(connection.execute(tables.approval_latch.select()).all()) == 1

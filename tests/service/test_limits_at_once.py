@@ -75,7 +75,7 @@ def slowly(look: Callable[..., Any]) -> Callable[..., Any]:
 
 def done_at_once(act: Callable[[int], object], refusal: type[Exception]) -> int:
     """How many of the acts that begin together are not refused."""
-    together, done = threading.Barrier(AT_ONCE), list[int]()
+    together, done = threading.Barrier(AT_ONCE, timeout=300), list[int]()
 
     def run(number: int) -> None:
         together.wait()
@@ -89,7 +89,7 @@ def done_at_once(act: Callable[[int], object], refusal: type[Exception]) -> int:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
     return len(done)
 
 

@@ -140,7 +140,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> HouseAt:
 def test_of_those_who_start_first_one_publishes_and_of_those_who_apply_one_wins(
     empty: HouseAt,
 ) -> None:
-    together = threading.Barrier(3)
+    together = threading.Barrier(3, timeout=300)
 
     def start(number: int) -> str:
         row = f"p,role:hr.clerk,hr,payroll,*,record.delete,always,allow,by-{number}\n"

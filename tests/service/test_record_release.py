@@ -247,7 +247,7 @@ def busy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
 
 
 def at_once(*acts: Callable[[], object]) -> None:
-    together = threading.Barrier(len(acts))
+    together = threading.Barrier(len(acts), timeout=300)
 
     def run(act: Callable[[], object]) -> None:
         together.wait()
@@ -258,7 +258,7 @@ def at_once(*acts: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
 
 
 def actors(desk: Desk, record: str) -> list[tuple[int, str, str]]:
@@ -325,6 +325,6 @@ def test_nobody_becomes_a_maker_between_the_look_at_the_makers_and_the_approval(
     monkeypatch.setattr(history, "makers_of", slow)
     with pytest.raises(VersionMismatch):
         busy.approve(busy.minh, record, 2)
-    slipped_in.join()
+    slipped_in.join(300)
     assert len(looks) == 2
     assert (busy.read(record).version, busy.read(record).approved) == (2, None)

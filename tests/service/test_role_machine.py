@@ -6,6 +6,7 @@ any sequence each person holds each role exactly when the model says so, at the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -390,7 +391,7 @@ def test_a_role_is_held_exactly_as_long_as_it_was_activated_or_claimed_for(
     run_state_machine_as_test(
         Roles,
         settings=settings(
-            max_examples=30,
+            max_examples=int(os.environ.get("SVTEST_EXAMPLES", "20")),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

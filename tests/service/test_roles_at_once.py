@@ -51,7 +51,7 @@ def staff(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Staff]:
 
 def at_once(*works: Callable[[], object]) -> list[object]:
     """Do all at the same moment; what each gave, or the type of its error."""
-    together = threading.Barrier(len(works))
+    together = threading.Barrier(len(works), timeout=300)
     ends: list[object] = []
 
     def run(work: Callable[[], object]) -> None:
@@ -65,7 +65,7 @@ def at_once(*works: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
     return ends
 
 

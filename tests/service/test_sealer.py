@@ -139,8 +139,8 @@ def test_a_holder_that_does_not_let_go_is_ended_and_only_then_it_is_answered(
     ):
         began = time.monotonic()
         client.seal()
-        assert 4 < time.monotonic() - began < 12
-        assert deaf.wait(1) == -9
+        assert 4 < time.monotonic() - began < 100
+        assert deaf.wait(30) == -9
         assert quiet.poll() is None
     assert any("sealer.killing" in line for line in told.lines)
 
@@ -158,7 +158,7 @@ def test_a_holder_seals_itself_when_its_sealer_is_gone_and_opens_under_the_next(
 
     def until(count: int) -> None:
         with changed:
-            assert changed.wait_for(lambda: len(calls) >= count, timeout=20), calls
+            assert changed.wait_for(lambda: len(calls) >= count, timeout=300), calls
 
     follower = Follower(
         house.settings.data_folder,
@@ -189,7 +189,7 @@ def test_a_holder_without_a_sealer_says_once_what_it_waits_for(tmp_path: Path) -
         log=told,
     )
     follower.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not told.lines and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
@@ -235,7 +235,7 @@ def test_an_opening_that_fails_is_tried_again_and_a_sealing_meanwhile_heeded(
         log=told,
     )
     follower.start()
-    assert opened.wait(20)
+    assert opened.wait(300)
     client.seal()
     assert not opened.is_set()
     follower.stop()

@@ -341,7 +341,7 @@ def test_the_worker_looks_every_night_by_itself(staff: Staff) -> None:
     try:
         # To 02:10 of the next day, and a little.
         hands.seconds += DAY - hands.seconds % DAY + 2 * 3600 + 10 * 60 + 5
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while (
             not (found := events(service, "separation.find")) or "problems" not in found[0].detail
         ):
@@ -412,7 +412,7 @@ def test_of_two_sides_given_at_the_same_moment_the_later_is_refused(at_once: Sta
         later.start()
         # It has looked by now, if it does not wait for this transaction.
         later.join(0.7)
-    later.join()
+    later.join(300)
     assert [one.role for one in changed.added] == [CLERK[0]]
     assert ends == ["refused"]
     assert held_by(service) == {CLERK[0]}

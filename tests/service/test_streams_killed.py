@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,11 @@ from secvault.config import Settings, load
 from secvault.service import opening
 from tests.audit.streams.receivers import Identity, SyslogReceiver, identity, syslog_receiver
 from tests.running_service import House
+from tests.service import forked_part
 from tests.service.test_streams import happen, numbers, place_of, size
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 KILLS = 4
 
 
@@ -48,32 +46,22 @@ def settings(house: House, receiver: SyslogReceiver, receiver_identity: Identity
 
 
 @pytest.fixture
-def part(house: House) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def part(house: House) -> Iterator[Callable[[str], ForkServerProcess]]:
     """Starts a part of the service, which ends with the test."""
-    running: list[subprocess.Popen[bytes]] = []
-    passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
+    running: list[ForkServerProcess] = []
 
-    def start(name: str) -> subprocess.Popen[bytes]:
-        with (house.folder / "parts.log").open("ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "secvault.cli", name],
-                env={**passed, "SECVAULT_CONFIG": str(house.folder / "secvault.toml")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-            )
-        running.append(child)
-        return child
+    def start(name: str) -> ForkServerProcess:
+        log = house.folder / "parts.log"
+        running.append(forked_part.start(name, house.folder / "secvault.toml", log))
+        return running[-1]
 
     yield start
     for child in running:
-        child.kill()
-        child.wait()
+        forked_part.end(child)
 
 
 def eventually(holds: Callable[[], object], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + forked_part.PATIENCE
     while not holds():
         assert time.monotonic() < end, log.read_text("utf-8", "replace")[-3000:]
         time.sleep(0.05)
@@ -83,7 +71,7 @@ def test_every_entry_arrives_though_worker_and_connections_are_killed(
     house: House,
     settings: Settings,
     receiver: SyslogReceiver,
-    part: Callable[[str], subprocess.Popen[bytes]],
+    part: Callable[[str], ForkServerProcess],
 ) -> None:
     chance, log = random.Random(11), house.folder / "parts.log"
     part("sealer")
@@ -104,8 +92,7 @@ def test_every_entry_arrives_though_worker_and_connections_are_killed(
             happen(service, 60)
             eventually(lambda seen=seen: len(receiver.got) > seen, log)  # type: ignore[misc]
             time.sleep(chance.random() / 4)
-            worker.kill()
-            worker.wait()
+            forked_part.end(worker)
             worker = part("worker")
         receiver.faults = []
         last = size(service) - 1

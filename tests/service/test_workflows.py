@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event
 
@@ -19,6 +18,7 @@ import pytest
 
 from secvault.audit.query import Question, page
 from secvault.backup.drill import find_drill, newest_drills
+from secvault.backup.repository import KEYS
 from secvault.backup.run import find_run, newest_runs
 from secvault.clock import Clock, system_clock
 from secvault.config import Settings, load
@@ -27,15 +27,22 @@ from secvault.jobs import Place, Worker
 from secvault.service import Service, authentication, backups, drills, opening
 from secvault.service.spine import Caller
 from secvault.service.workflows import schedules, workflows
+from tests import quick_repository
 from tests.running_service import PAYSLIP, House
+from tests.service import forked_part
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.usefixtures("quick_repositories"),
+]
 
 PLAN = "nightly"
-PATIENCE = 100.0
+PATIENCE = 300.0
 HOUR = 3600
-MEGABYTES = 24
-ROOT = Path(__file__).parents[2]
+FEW, MANY = 2, 24
+"""Megabytes to save; many where a kill has to come in the midst."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,13 @@ class Planned:
 def planned(house: House) -> Planned:
     documents = house.folder / "documents"
     documents.mkdir()
-    for number in range(MEGABYTES):
-        (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
+    fill(documents, FEW)
     return plan(house, documents)
+
+
+def fill(documents: Path, megabytes: int) -> None:
+    for number in range(megabytes):
+        (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
 
 
 def plan(house: House, documents: Path, url: str = "") -> Planned:
@@ -211,7 +222,7 @@ class Workers:
     def __init__(self, planned: Planned) -> None:
         self._planned = planned
         self.log = planned.house.folder / "worker.log"
-        self.child: subprocess.Popen[bytes] | None = None
+        self.child: ForkServerProcess | None = None
         self._sealer = self._part("sealer")
 
     def start(self) -> None:
@@ -219,8 +230,7 @@ class Workers:
 
     def kill(self) -> None:
         if self.child is not None:
-            self.child.kill()
-            self.child.wait()
+            forked_part.end(self.child)
 
     def kill_when(self, holds: Callable[[], bool], then: float) -> None:
         """Start one, and kill it so many seconds after this holds."""
@@ -232,23 +242,13 @@ class Workers:
     def end(self) -> None:
         """Leave no process behind."""
         self.kill()
-        self._sealer.kill()
-        self._sealer.wait()
+        forked_part.end(self._sealer)
 
     def told(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
-    def _part(self, name: str) -> subprocess.Popen[bytes]:
-        passed = {name: it for name, it in os.environ.items() if not name.startswith("SECVAULT_")}
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "secvault.cli", name],
-                env={**passed, "SECVAULT_CONFIG": str(self._planned.config)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-            )
+    def _part(self, name: str) -> ForkServerProcess:
+        return forked_part.start(name, self._planned.config, self.log)
 
 
 @pytest.fixture
@@ -258,12 +258,14 @@ def workers(planned: Planned) -> Iterator[Workers]:
     made.end()
 
 
-@pytest.mark.timeout(300)
 def test_a_backup_and_a_drill_outlive_a_worker_that_is_killed_again_and_again(
     planned: Planned, workers: Workers
 ) -> None:
     with planned.open() as service:
         engine = service.backups
+        fill(engine.plan(PLAN).folders[0], MANY)
+        for name in ("local", f"local{KEYS}"):
+            quick_repository.make(engine.repository(name))
         run_id = backups.request_backup(service, operator(service), PLAN)
 
         def run_in(*phases: str) -> Callable[[], bool]:

@@ -271,7 +271,7 @@ def test_without_a_review_in_time_the_right_to_it_lapses_once(station: Station) 
     incident = _incident(station)
     station.house.hands.seconds += 72 * HOUR
     turns: list[int] = []
-    together = threading.Barrier(3)
+    together = threading.Barrier(3, timeout=300)
 
     def work() -> None:
         together.wait()
@@ -281,7 +281,7 @@ def test_without_a_review_in_time_the_right_to_it_lapses_once(station: Station) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
     assert sum(turns) == 1
     (lapsed,) = station.details("break_glass.lapse")
     assert (lapsed["incident"], lapsed["subject"]) == (incident, station.subject("mai"))

@@ -38,7 +38,7 @@ from secvault.store import open_store, tables
 from tests.running_service import House
 from tests.service.erasing.office import BINH, EMPLOYEE, KIEU, NAME, Office, opened_office
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 PLAN = "nightly"
 DAY = 86_400
 

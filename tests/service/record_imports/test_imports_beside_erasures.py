@@ -38,7 +38,9 @@ def test_neither_waits_for_the_other_in_a_circle(tmp_path: Path, postgresql_url:
                 schema = service.collections[PAYROLL]
                 found = read_to_change(connection, service.keyring, schema, "pr-00001")
                 begun.set()
+                end = time.monotonic() + 300
                 while not connection.execute(_WAITING).scalar_one():
+                    assert time.monotonic() < end, "the import waits for nobody"
                     time.sleep(0.1)
                 assert hold_alone(connection, PAYROLL, found.subject)
 
@@ -46,7 +48,7 @@ def test_neither_waits_for_the_other_in_a_circle(tmp_path: Path, postgresql_url:
         same = as_csv([one, {**other, "employee": one["employee"]}])
         with ThreadPoolExecutor(1) as pool:
             erasing = pool.submit(erase)
-            begun.wait()
+            assert begun.wait(300)
             done = imported(service, head, same, on_conflict=OnConflict.UPDATE)
             erasing.result()
         assert (done.state, done.created, done.updated) == ("done", 1, 1)

@@ -189,7 +189,7 @@ def test_two_workers_and_a_late_reviewer_do_each_thing_once(anywhere: Office) ->
     last_use.follow(office.service.store, office.service.clock, office.service.policy)
     office.pass_days(3)
     turns: list[lapsing.Turn] = []
-    together = threading.Barrier(3)
+    together = threading.Barrier(3, timeout=300)
 
     def work() -> None:
         together.wait()
@@ -199,7 +199,7 @@ def test_two_workers_and_a_late_reviewer_do_each_thing_once(anywhere: Office) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
     assert sum(turn.lapsed for turn in turns) == 7
     assert sum(turn.finished for turn in turns) == 1
     assert len(office.details("review.lapse")) == len(office.details("grant.revoke")) == 7
@@ -230,7 +230,7 @@ def test_a_decision_and_a_lapse_at_the_same_moment_are_one_or_the_other(anywhere
         thread.start()
         office.house.hands.seconds += 2
         lapsing.look_after(office.service)
-        thread.join()
+        thread.join(300)
         state = office.item(review, f"clerk-{number}").item.state
         assert (ends, state) in ((["shortened"], "shortened"), (["too late"], "lapsed"))
         if state == "shortened":
