@@ -15,6 +15,7 @@ from secvault.records.imports.spec import OnConflict
 from secvault.records.record import read_to_change
 from secvault.service import authentication
 from secvault.service.spine import Caller
+from secvault.store import Store
 from tests.running_service import furnish
 from tests.service.record_imports.files import PAYROLL, as_csv, imported, payroll_row
 
@@ -22,6 +23,12 @@ _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
+
+
+def _somebody_waits(store: Store) -> bool:
+    # A transaction sees for its whole life what others were doing when it first asked.
+    with store.read() as connection:
+        return bool(connection.execute(_WAITING).scalar_one())
 
 
 @pytest.mark.real
@@ -39,7 +46,7 @@ def test_neither_waits_for_the_other_in_a_circle(tmp_path: Path, postgresql_url:
                 found = read_to_change(connection, service.keyring, schema, "pr-00001")
                 begun.set()
                 end = time.monotonic() + 300
-                while not connection.execute(_WAITING).scalar_one():
+                while not _somebody_waits(service.store):
                     assert time.monotonic() < end, "the import waits for nobody"
                     time.sleep(0.1)
                 assert hold_alone(connection, PAYROLL, found.subject)
