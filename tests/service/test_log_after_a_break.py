@@ -185,4 +185,5 @@ def test_a_witness_of_the_former_log_co_signs_the_new_one_once_it_lists_it(
         assert published_note(service.store, signed).startswith(signed.note)
         # After a rotation it goes on by the old key while both sign, then by the new one.
         audit_keys.rotate_key(service, operator(service), 30)
+        service.audit.drain()
         assert have_cosigned(service.store, service.clock, sign_now(service), asked, somewhere.ask)
