@@ -32,6 +32,9 @@ FEW = 2_000
 FEW_BELOW = 20_000
 """The same below a resource: to find out that there are more costs little."""
 
+NARROW = 10_000
+"""So many events in a row are looked at one after the other sooner than by any index."""
+
 Reached = Select[int, int, bytes]
 
 _MOST_PAIRS = 400
@@ -123,7 +126,11 @@ def statement(
     seq = audit_event.c.seq
     order = seq.desc() if newest_first else seq.asc()
     wanted = select(seq, audit_event.c.t, audit_event.c.body).order_by(order).limit(limit)
-    bounds, paths = span.of(seq), _paths(connection, question)
+    bounds = span.of(seq)
+    walked = wanted.where(*bounds, *_filters(question, connection))
+    if _is_narrow(connection, span):
+        return walked
+    paths = _paths(connection, question)
     for one in paths:
         filters = _filters(question, connection, *one.answers)
         if one.in_order and not filters:
@@ -140,22 +147,39 @@ def statement(
         filters = _filters(question, connection, *ordered[0].answers)
         return wanted.where(ordered[0].condition, *bounds, *filters)
     pairs = pairs_of(question) if limit is not None else None
-    if pairs is None:
-        return wanted.where(*bounds, *_filters(question, connection))
-    if not pairs:
-        return wanted.where(seq < 0)
-    # The index on (kind, outcome, seq) is in the order of seq within one kind and outcome only:
-    # the first few of each pair, merged, are the first few of all.
-    filters = _filters(question, connection, "kind", "outcome")
-    each = [
+    kinds, outcomes = question.wanted_kinds(), question.wanted_outcomes()
+    if pairs is None or (kinds is None and outcomes == ("ok",)):
+        # Nearly everything went well.
+        return walked
+    merged = [
+        _first_of(connection, question, pair, span, limit, newest_first=newest_first)
+        for pair in pairs
+    ]
+    return wanted.where(seq.in_(union_all(*merged)) if merged else seq < 0)
+
+
+def _first_of(
+    connection: Connection,
+    question: Question,
+    pair: tuple[str, Outcome],
+    span: Span,
+    limit: int | None,
+    *,
+    newest_first: bool,
+) -> Select[int]:
+    """The first numbers of one kind and outcome: the index is in their order within such a pair
+    only, so that the first of each, merged, are the first of all.
+    """
+    seq = audit_event.c.seq
+    one = (
         select(seq)
-        .where(audit_event.c.kind == kind, audit_event.c.outcome == outcome, *bounds, *filters)
-        .order_by(order)
+        .where(audit_event.c.kind == pair[0], audit_event.c.outcome == pair[1], *span.of(seq))
+        .where(*_filters(question, connection, "kind", "outcome"))
+        .order_by(seq.desc() if newest_first else seq.asc())
         .limit(limit)
         .subquery()
-        for kind, outcome in pairs
-    ]
-    return wanted.where(seq.in_(union_all(*(select(one.c.seq) for one in each))))
+    )
+    return select(one.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +187,20 @@ class _Path:
     """A condition that an index leads to. answers: the members of the question that it covers.
 
     in_order: the index gives the events in the order of the log. few: up to so many are looked at.
+    seeks: the index leads to a span of numbers at once; without it, it is gone along from its
+    beginning, whatever the span is.
     """
 
     condition: ColumnElement[bool]
     answers: tuple[str, ...]
     in_order: bool = True
     few: int = FEW
+    seeks: bool = True
 
     def within(self, span: Span) -> list[ColumnElement[bool]]:
         """The span, put so that SQLite does not go along all of it instead of the index."""
         seq = audit_event.c.seq
-        return span.of(seq if self.in_order else seq + 0)
+        return span.of(seq if self.seeks else seq + 0)
 
 
 def _paths(connection: Connection, question: Question) -> list[_Path]:
@@ -191,12 +218,14 @@ def _paths(connection: Connection, question: Question) -> list[_Path]:
         placed = _placed(row.resource, question, connection)
         exact = not question.below and not question.also_at
         few = FEW if exact else FEW_BELOW
-        paths.append(_Path(placed, ("resource",), in_order=exact, few=few))
+        paths.append(_Path(placed, ("resource",), in_order=exact, few=few, seeks=exact))
     if kind and outcome:
         pair = and_(row.kind == kind, row.outcome == outcome)
         paths.append(_Path(pair, ("kind", "outcome")))
     elif kinds:
-        paths.append(_Path(row.kind.in_(kinds), ("kind",), in_order=False))
+        # With every outcome named, the index on all three leads to a span of each pair.
+        pairs = and_(row.kind.in_(kinds), row.outcome.in_(outcomes or OUTCOMES))
+        paths.append(_Path(pairs, ("kind", "outcome"), in_order=False))
     if outcome and outcome != "ok":
         # In these words an index was made of what did not go well.
         is_not_ok = row.outcome != literal_column("'ok'")
@@ -205,16 +234,29 @@ def _paths(connection: Connection, question: Question) -> list[_Path]:
         paths.append(_Path(actor, ("actor",)))
     elif question.actor:
         of_sort = _of_sort(row.actor, question.actor, connection)
-        paths.append(_Path(of_sort, ("actor",), in_order=False))
+        paths.append(_Path(of_sort, ("actor",), in_order=False, seeks=False))
     if question.department:
         at = row.department == question.department
         paths.append(_Path(at, ("department",)))
     return paths
 
 
+def _is_narrow(connection: Connection, span: Span) -> bool:
+    """Whether the span is so short that it is gone along as it is."""
+    end = span.end
+    if end is None:
+        end = (connection.scalar(select(func.max(audit_event.c.seq))) or 0) + 1
+    return end - (span.first or 0) <= NARROW
+
+
 def _are_few(connection: Connection, path: _Path, span: Span) -> bool:
-    """Whether so few events are on the path that all of them can be looked at."""
-    each = select(audit_event.c.seq).where(path.condition, *path.within(span))
+    """Whether so few events are on the path that all of them can be looked at.
+
+    On one that does not seek, whether so few are on it in all: who looked for those of the span
+    alone would go along the whole of it.
+    """
+    within = path.within(span) if path.seeks else []
+    each = select(audit_event.c.seq).where(path.condition, *within)
     some = each.limit(path.few + 1).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one() <= path.few
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 from sqlalchemy import event
 
-from secvault.audit import Actor, AuditLog, DecisionNote, Event
+from secvault.audit import Actor, AuditLog, DecisionNote, Event, reaching
 from secvault.audit.append import append, lock_head
 from secvault.audit.leaf import Number, StoredEvent, draft, event_id
 from secvault.audit.query import AfterHours, Question, event_at, events, page
-from secvault.audit.reaching import FEW_BELOW
+from secvault.audit.reaching import FEW_BELOW, NARROW
 from secvault.clock import Clock
 from secvault.errors import InvalidInput
 from secvault.store import Store
@@ -99,6 +99,19 @@ questions = st.builds(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_span_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short logs are read as long ones are."""
+    monkeypatch.setattr(reaching, "NARROW", 0)
+
+
+@pytest.fixture(params=[0, NARROW], ids=["by indexes", "one after the other"])
+def narrow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways."""
+    monkeypatch.setattr(reaching, "NARROW", request.param)
+
+
+@pytest.mark.usefixtures("narrow")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     question=questions,
