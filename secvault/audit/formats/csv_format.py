@@ -7,18 +7,20 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from secvault.audit.formats.cells import COLUMNS, row_of
 from secvault.audit.formats.format import ExportFacts, opened
 from secvault.audit.formats.moments import MomentTexts
 from secvault.audit.leaf import StoredEvent
-from secvault.tabular.column import Cell
+from secvault.tabular.column import Cell, Kind
 from secvault.tabular.csv_file import BYTE_ORDER_MARK, plain_text
 
 _TOGETHER = 1 << 18
 """Characters that are written at once."""
 
 _DETAIL = next(at for at, column in enumerate(COLUMNS) if column.name == "detail")
+_NUMBERS = tuple(at for at, column in enumerate(COLUMNS) if column.kind is Kind.INTEGER)
 _QUOTES = 2 * len(COLUMNS)
 
 # What `guard` looks for, behind a quotation mark. Texts within the detail are found too, which
@@ -51,10 +53,10 @@ def line(cells: list[Cell]) -> str:
     Nearly all events hold nothing that a quotation mark or a formula begins with, and are joined
     as they are; it is ten times as quick as looking at each cell.
     """
-    detail = cells[_DETAIL]
-    doubled = detail.replace('"', '""') if isinstance(detail, str) else ""
-    said = ["" if cell is None else str(cell) for cell in cells]
-    said[_DETAIL] = doubled
+    said: list[Any] = list(cells)
+    for at in _NUMBERS:
+        said[at] = "" if said[at] is None else str(said[at])
+    doubled = said[_DETAIL] = said[_DETAIL].replace('"', '""')
     joined = '"' + '","'.join(said) + '"'
     if joined.count('"') == _QUOTES + doubled.count('"') and not _PERHAPS_FORMULA.search(joined):
         return f"{joined}\r\n"
