@@ -189,9 +189,9 @@ def _notes(found: dict[str, Figures]) -> list[str]:
     told = ", ".join(f"{one.verified.told} times on {engine}" for engine, one in found.items())
     return [
         "Appending: writers on one event loop, one event each at a time, as requests are, beside",
-        "as many rows in a transaction as there are writers; and, of which nothing is asked, groups",
-        "of 1,000 by each writer, beside inserts of 1,000. The peer's table has the log's columns and indexes. Measured",
-        "until all is in the log itself, its tree included. Both databases flush what they answer.",
+        "as many rows in a transaction as there are writers; and groups of 1,000 by each writer, of",
+        "which nothing is asked, beside inserts of 1,000. The peer's table has the log's columns and",
+        "indexes. Until all is in the log itself, its tree included; both databases flush.",
         f"Pages: {COMBINATIONS} combinations of filters, values drawn from the log or made not to",
         "fit each other, from anywhere, newest or oldest first.",
         f"Verifying: by {len(os.sched_getaffinity(0))} processes; told of its progress {told}.",
