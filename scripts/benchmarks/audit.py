@@ -189,8 +189,8 @@ def _notes(found: dict[str, Figures]) -> list[str]:
     told = ", ".join(f"{one.verified.told} times on {engine}" for engine, one in found.items())
     return [
         "Appending: writers on one event loop, one event each at a time, as requests are, beside",
-        "as many rows in a transaction as there are writers; and groups of 1,000 by each writer, of",
-        "which nothing is asked, beside inserts of 1,000. The peer's table has the log's columns and",
+        "as many rows in a transaction as there are writers; and groups of 1,000 by each, of",
+        "which nothing is asked, beside inserts of 1,000. Their table has the log's columns and",
         "indexes. Until all is in the log itself, its tree included; both databases flush.",
         f"Pages: {COMBINATIONS} combinations of filters, values drawn from the log or made not to",
         "fit each other, from anywhere, newest or oldest first.",
