@@ -224,7 +224,8 @@ def _paths(connection: Connection, question: Question) -> list[_Path]:
         paths.append(_Path(pair, ("kind", "outcome")))
     elif kinds:
         # With every outcome named, the index on all three leads to a span of each pair.
-        pairs = and_(row.kind.in_(kinds), row.outcome.in_(outcomes or OUTCOMES))
+        named = OUTCOMES if outcomes is None else outcomes
+        pairs = and_(row.kind.in_(kinds), row.outcome.in_(named))
         paths.append(_Path(pairs, ("kind", "outcome"), in_order=False))
     if outcome and outcome != "ok":
         # In these words an index was made of what did not go well.
