@@ -48,10 +48,13 @@ class Use:
     ticket: str = ""
 
 
-def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) -> Activation:
+def activate(
+    service: Service, caller: Caller, use: Use, *, asked: Terms | None = None
+) -> Activation:
     """Put on a role that the caller may activate, until its time is over.
 
-    ask: for the approval, where it needs one and has none.
+    asked: the terms of the request that is claimed. Without it, an approval is asked for where one
+    is needed and there is none.
 
     Raises NotFound when they may not; Conflict when the eligibility has not begun, has lapsed, or
     the role is held already; InvalidInput for a time that is too long, or no reason or ticket;
@@ -68,6 +71,8 @@ def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) ->
     def act(connection: Connection) -> Outcome[Activation]:
         eligible, seconds = _allowed(service, connection, who, said)
         request = None
+        if asked is not None and asked["activation"] != eligible.id:
+            raise Conflict("what you asked for is over; you may activate the role anew")
         if eligible.needs_approval:
             digest = _digest(operation, who, _terms(eligible, seconds, said))
             request = requests.used_now(connection, digest, who)
@@ -84,7 +89,7 @@ def activate(service: Service, caller: Caller, use: Use, *, ask: bool = True) ->
             require_apart(service, connection, (new,), giving=False)
         return _terms(eligible, seconds, said) if eligible.needs_approval else None
 
-    asking = replace(caller, reason=said.reason if ask else "")
+    asking = replace(caller, reason=said.reason if asked is None else "")
     return service.spine.change(asking, operation, act, terms)
 
 

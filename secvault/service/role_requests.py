@@ -90,7 +90,7 @@ def claim(service: Service, caller: Caller, request_id: str) -> Grant:
         raise Conflict(f"the request is {found.state}; ask again")
     if found.proposal.action == "grant.activate":
         use = role_activation.use_of(service, terms)
-        return role_activation.activate(service, caller, use, ask=False).grant
+        return role_activation.activate(service, caller, use, asked=terms).grant
     if found.proposal.action != ACTION:
         raise Conflict("this is no role; do the same again, now that it is approved")
     wanted = wanted_of(found)

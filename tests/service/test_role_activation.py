@@ -38,6 +38,7 @@ from tests.service.approval_house import Staff, staffed
 
 ADMINISTRATION = ("role:it.admin", "it")
 UNLOCK = Operation("person.unlock", "it", "people", "it/people")
+ENCRYPTOR = "role:it.encryptor"
 HOUR = 3_600_000_000
 
 
@@ -55,9 +56,9 @@ def eligible(staff: Staff, role: str = "role:it.admin", **more: Any) -> Eligibil
 
 
 def activate(staff: Staff, who: Caller, *, seconds: int | None = None, **more: Any) -> Activation:
-    said = {"reason": "a broken disk", **more}
+    said = {"role": "role:it.admin", "reason": "a broken disk", **more}
     return role_activation.activate(
-        staff.service, who, Use("role:it.admin", "it", seconds=seconds, **said)
+        staff.service, who, Use(department="it", seconds=seconds, **said)
     )
 
 
@@ -291,6 +292,24 @@ def test_one_that_needs_an_approval_is_asked_for_and_its_time_begins_with_the_cl
     assert staff.last_detail("grant.activate")["request"] == request
     with pytest.raises(Conflict, match="used"):
         role_requests.claim(staff.service, dung, request)
+
+
+def test_what_was_asked_for_and_is_over_is_not_claimed_by_another_eligibility(
+    staff: Staff,
+) -> None:
+    # Of a role that is not privileged, so that eligibilities need nobody.
+    made = eligible(staff, ENCRYPTOR, needs_approval=True)
+    staff.hire("binh")
+    staff.hire("chi")
+    with pytest.raises(ApprovalRequired) as required:
+        activate(staff, staff.again("dung"), role=ENCRYPTOR)
+    an = staff.again("admin")
+    eligibilities.remove(staff.service, an, made.id)
+    eligible(replace(staff, an=an), ENCRYPTOR)
+    dung = staff.again("dung")
+    with pytest.raises(Conflict, match="over"):
+        role_requests.claim(staff.service, dung, required.value.request)
+    assert activate(staff, dung, role=ENCRYPTOR).grant.role == ENCRYPTOR
 
 
 def test_an_approver_for_the_moment_does_not_make_approvals_needed_for_ever(staff: Staff) -> None:
