@@ -30,6 +30,8 @@ from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
 from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
+from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
+from secvault.config.section import file_content
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
@@ -90,6 +92,25 @@ class BackupEngine:
                 f"backup.plans.{name}: name a plan with letters, digits and _ . - (at most 127)"
             )
         return found
+
+    def source_password(self, plan: str, name: str) -> Secret | None:
+        """The password or secret key of a plan's source; None where none is set.
+
+        Raises NotFound, ConfigurationError naming the setting.
+        """
+        source = self.plan(plan).sources[name]
+        setting = f"backup.plans.{plan}.sources.{name}"
+        match source:
+            case PostgresqlSource() | MariadbSource():
+                given, file, key = source.password, source.password_file, "password_file"
+            case BucketSource():
+                given, file = source.secret_access_key, source.secret_access_key_file
+                key = "secret_access_key_file"
+            case _:
+                return None
+        if file is not None:
+            return Secret.of(file_content(file, f"{setting}.{key}"))
+        return Secret.of(given.get_secret_value()) if given.get_secret_value() else None
 
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed.

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from secvault.backup.sources.source import SourceEntry
 from secvault.errors import Damaged
 
 FORMAT = "secvault manifest v1"
@@ -60,6 +61,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What a snapshot holds. data_at: micros, the moment that the database copy shows.
 
+    database: the dialect of secvault's own database; empty where the plan does not save it.
     keys_apart: whether its data keys lie in a repository of their own; False in older ones.
     """
 
@@ -71,6 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
     database: str
     files: tuple[FileEntry, ...]
     keys_apart: bool = False
+    sources: tuple[SourceEntry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,24 +8,19 @@ The data keys are staged and saved apart from all else (`keys_apart`).
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest
+from secvault.backup import keys_apart, manifest, staging
 from secvault.backup.bucket import HeldByLock
-from secvault.backup.contents import CONTENTS, stage_contents
-from secvault.backup.database import copy_database
-from secvault.backup.engine import BackupEngine, in_words
+from secvault.backup.engine import BackupEngine
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
 from secvault.backup.withdrawal import withdraw
-from secvault.config import PlanSettings
-from secvault.errors import Cancelled, ConfigurationError, Conflict, Damaged, NotFound
+from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
 
 OnProgress = Callable[[Progress], None]
@@ -68,59 +63,9 @@ def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) 
 
 
 def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
-    """Copy the database and our own files as of one moment, and write the manifest of it all.
-
-    Raises SourceUnreadable, ConfigurationError, Cancelled, BackupFailed, OSError, sqlite3.Error.
-    """
+    """Copy what the plan saves, with its manifest. Raises what `staging.stage` raises."""
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
-    sources = _sources(engine, run.plan, plan)
-    engine.mark(tables.backup_run, run_id, phase="copying the database")
-    folder = engine.fresh_folder(staging(run.plan))
-    data_at = engine.clock.micros()
-    engine.settle()
-    copy = copy_database(
-        engine.store,
-        folder,
-        engine.postgresql,
-        lambda state: keys_apart.stage(engine, state, run.plan, run_id, data_at),
-    )
-    for own in engine.own_folders:
-        shutil.copytree(own, folder / own.name, symlinks=True)
-    # After the database: what it names was there by then, and is never written to again.
-    if engine.contents is not None and engine.contents.is_dir():
-        stage_contents(engine.contents, folder / CONTENTS)
-    engine.mark(tables.backup_run, run_id, phase="hashing files")
-    files: list[manifest.FileEntry] = []
-    unreadable: list[str] = []
-    for found in manifest.entries((folder, *sources)):
-        if cancel.is_set():
-            raise Cancelled("stopped on request; nothing was saved yet")
-        if isinstance(found, OSError):
-            unreadable.append(in_words(found))
-        else:
-            files.append(found)
-    # With excludes, only restic knows whether it is meant to read them; it fails if so.
-    if unreadable and not plan.excludes:
-        raise SourceUnreadable(
-            f"{len(unreadable)} files or folders cannot be read, first {unreadable[0]}; make them "
-            "readable or exclude them, and run the backup again",
-            unreadable=unreadable,
-        )
-    manifest.write(
-        manifest.Manifest(
-            format=manifest.FORMAT,
-            run=run.id,
-            plan=run.plan,
-            data_at=data_at,
-            audit_size=copy.audit_size,
-            database=copy.dialect,
-            files=tuple(files),
-            keys_apart=True,
-        ),
-        folder / manifest.NAME,
-    )
-    engine.mark(tables.backup_run, run_id, data_at=data_at, audit_size=copy.audit_size)
+    staging.stage(engine, engine.plan(run.plan), run.plan, run_id, cancel)
 
 
 def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Cancel) -> None:
@@ -137,20 +82,21 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         return
     # Made by a process that was killed before it knew whether everything was read.
     withdraw(engine, repository, made)
-    staged = engine.scratch / staging(run.plan)
-    if not (_holds_copy_of(staged, run_id) and keys_apart.is_staged(engine, run.plan, run_id)):
+    if not staging.is_staged(engine, plan, run.plan, run_id):
         stage(engine, run_id, cancel)
-    # Before the rest: a backup of which the keys are missing opens nothing.
-    engine.mark(tables.backup_run, run_id, phase="saving the data keys")
-    keys_apart.save(engine, run.plan, run_id, cancel)
+    if plan.vault:
+        # Before the rest: a backup of which the keys are missing opens nothing.
+        engine.mark(tables.backup_run, run_id, phase="saving the data keys")
+        keys_apart.save(engine, run.plan, run_id, cancel)
+    wanted = staging.to_save(engine, plan, run.plan)
     engine.mark(tables.backup_run, run_id, phase="saving")
     try:
         summary = engine.restic.backup(
             repository,
-            (staged, *_sources(engine, run.plan, plan)),
+            wanted.paths,
             host=engine.host,
             tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
-            excludes=plan.excludes,
+            excludes=wanted.excludes,
             on_progress=on_progress,
             cancel=cancel,
         )
@@ -171,51 +117,16 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     )
 
 
-def _sources(engine: BackupEngine, plan_name: str, plan: PlanSettings) -> tuple[Path, ...]:
-    """The plan's folders, absolute. Raises SourceUnreadable, ConfigurationError."""
-    sources = tuple(map(Path.absolute, plan.folders))
-    for source in sources:
-        setting = f"backup.plans.{plan_name}.folders: {source}"
-        try:
-            mode = source.lstat().st_mode
-        except OSError as error:
-            raise SourceUnreadable(
-                f"{setting} cannot be read ({error.strerror}); nothing was saved",
-                unreadable=(str(source),),
-            ) from None
-        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-            # restic would save the link and not what is behind it, and call the backup complete.
-            raise ConfigurationError(
-                f"{setting} is neither a folder nor a file; name what it points to"
-            )
-        real, scratch = source.resolve(), engine.scratch.resolve()
-        if scratch.is_relative_to(real) or real.is_relative_to(scratch):
-            # The live database, half copies, and maybe the seal's key: a backup alone would open.
-            raise ConfigurationError(
-                f"{setting} holds secvault's own data folder, whose content is backed up in its "
-                "own way; name the folders beside it"
-            )
-    return sources
-
-
-def _holds_copy_of(staged: Path, run_id: str) -> bool:
-    # Another node may have staged it, or another run have wiped it, before this process came.
-    try:
-        return manifest.read(staged / manifest.NAME).run == run_id
-    except Damaged:
-        return False
-
-
 @dataclass(frozen=True)
 class Retained:
     """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten.
 
-    keys, keys_held: the same of the data keys, which go sooner.
+    keys, keys_held: the same of the data keys, which go sooner; None without secvault itself.
     """
 
     forgotten: ForgetReport
     held: HeldByLock | None
-    keys: ForgetReport
+    keys: ForgetReport | None
     keys_held: HeldByLock | None
 
 
@@ -226,16 +137,20 @@ def retain(engine: BackupEngine, run_id: str) -> Retained:
     engine.mark(tables.backup_run, run_id, phase="applying retention")
     retention = Retention(
         last=plan.keep_last,
+        hourly=plan.keep_hourly,
         daily=plan.keep_daily,
         weekly=plan.keep_weekly,
         monthly=plan.keep_monthly,
         yearly=plan.keep_yearly,
+        within=plan.keep_within,
     )
     repository = engine.opened_repository(plan.repository)
     tags = (f"plan={run.plan}",)
     forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
-    keys, keys_held = keys_apart.retain(engine, run.plan)
-    return Retained(forgotten, engine.held_by_lock(plan.repository), keys, keys_held)
+    held = engine.held_by_lock(plan.repository)
+    if not plan.vault:
+        return Retained(forgotten, held, None, None)
+    return Retained(forgotten, held, *keys_apart.retain(engine, run.plan))
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -250,12 +165,6 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     if ended.rowcount != 1:
         raise Conflict(f"the run {run_id} was given up for dead, or ended elsewhere")
     return Run(*connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one())
-
-
-def clear_staging(engine: BackupEngine, plan_name: str) -> None:
-    """Remove the staged copy, which is worth something only while a run may be tried again."""
-    engine.clear(engine.scratch / staging(plan_name))
-    engine.clear(engine.scratch / keys_apart.staging(plan_name))
 
 
 def run_backup(
@@ -275,7 +184,7 @@ def run_backup(
             save(engine, run_id, on_progress, cancel)
             report = retain(engine, run_id)
         finally:
-            clear_staging(engine, plan_name)
+            staging.clear_staging(engine, plan_name)
         with engine.store.write() as connection:
             return finish(engine, connection, run_id), report
 
@@ -332,7 +241,7 @@ def snapshot(engine: BackupEngine, plan_name: str, snapshot_id: str) -> Snapshot
 def staged_in(folder: Path, saved: Snapshot, plan_name: str) -> Path:
     """Where the copy of secvault lies in a restored tree: under its full path of then."""
     for path in saved.paths or ():
-        if Path(path).name == staging(plan_name):
+        if Path(path).name == staging.staging(plan_name):
             return folder / path.lstrip("/")
     raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")
 
@@ -354,12 +263,6 @@ def compare_restored(
         own = f"{was_at}{os.sep}"
         return compared.without_missing(lambda path: path not in kept and not path.startswith(own))
     return compared
-
-
-def staging(plan_name: str) -> str:
-    """The name of the folder in the scratch space that the plan's copy is made in."""
-    # The same folder each time: restic finds the snapshot before by its paths, and reads less.
-    return f"staging-{plan_name}"
 
 
 _COLUMNS = [tables.backup_run.c[name] for name in Run.__dataclass_fields__]

@@ -243,7 +243,7 @@ def bucket(
 def _retention(retained: Retained) -> dict[str, Any]:
     return {
         **_forgotten(retained.forgotten, retained.held),
-        "data_keys": _forgotten(retained.keys, retained.keys_held),
+        "data_keys": _forgotten(retained.keys, retained.keys_held) if retained.keys else None,
     }
 
 

@@ -7,15 +7,13 @@ stands in config.example.toml with its default. Start reading at `secvault.confi
 """
 
 from secvault.config.audit import AuditSettings
+from secvault.config.backup import BackupSettings, HookSettings, PlanSettings, RepositorySettings
 from secvault.config.federation import MappedGroups, OidcSettings, ScimSettings
 from secvault.config.keys import named_tables, setting_keys
 from secvault.config.load import config_file, load, settings_with_origin
 from secvault.config.model import (
-    BackupSettings,
     IdentitySettings,
     KeySettings,
-    PlanSettings,
-    RepositorySettings,
     SealSettings,
     ServerSettings,
     Settings,
@@ -26,6 +24,7 @@ from secvault.config.model import (
 __all__ = [
     "AuditSettings",
     "BackupSettings",
+    "HookSettings",
     "IdentitySettings",
     "KeySettings",
     "MappedGroups",

@@ -72,6 +72,8 @@ def general(parts: tuple[str, ...]) -> str:
     """The dotted key with `<name>` where the user chose a name, as in `setting_keys`."""
     if ".".join(parts[:2]) in named_tables() and len(parts) > 2:
         parts = (*parts[:2], ANY_NAME, *parts[3:])
+    if parts[:2] == ("backup", "plans") and parts[3:4] in (("sources",), ("hooks",)):
+        parts = (*parts[:4], *((ANY_NAME, *parts[5:]) if len(parts) > 4 else ()))
     return ".".join(parts)
 
 
@@ -93,11 +95,23 @@ def close_key(parts: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]}?" if close else "; see config.example.toml"
 
 
+def _models(annotation: object) -> tuple[type[BaseModel], ...]:
+    """What an entry of a named table may be: one model, or one of several by its kind."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    return tuple(model for part in get_args(annotation) for model in _models(part))
+
+
 def _keys(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, object]]:
     for name, field in model.model_fields.items():
         key, annotation = f"{before}{name}", field.annotation
         if get_origin(annotation) is dict:
-            yield from _keys(get_args(annotation)[1], f"{key}.{ANY_NAME}.")
+            # One key for all kinds of entries that have it.
+            yield from dict(
+                inner
+                for entry in _models(get_args(annotation)[1])
+                for inner in _keys(entry, f"{key}.{ANY_NAME}.")
+            ).items()
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from _keys(annotation, f"{key}.")
         else:

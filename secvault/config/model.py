@@ -13,6 +13,7 @@ from secvault.config.access import AccessSettings
 from secvault.config.approvals import ApprovalSettings
 from secvault.config.attachments import AttachmentSettings
 from secvault.config.audit import AuditSettings
+from secvault.config.backup import BackupSettings, RepositorySettings
 from secvault.config.conditions import ConditionSettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
@@ -22,7 +23,7 @@ from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Location, Name, Section, UsablePath, Zone, file_content
+from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -204,63 +205,6 @@ class KeySettings(Section):
     def _warned_first(self) -> KeySettings:
         if self.warn_messages >= self.rotate_messages:
             raise ValueError("warn_messages must be less than rotate_messages, or nobody is warned")
-        return self
-
-
-class RepositorySettings(Section):
-    """One restic repository."""
-
-    location: Location
-    keys_location: Location = ""
-    region: str = "us-east-1"
-    access_key_id: str = ""
-    secret_access_key: SecretStr = SecretStr("")
-    secret_access_key_file: UsablePath | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> RepositorySettings:
-        if self.secret_access_key.get_secret_value() and self.secret_access_key_file:
-            raise ValueError(
-                "secret_access_key and secret_access_key_file say the same thing; set one of them"
-            )
-        return self
-
-
-class PlanSettings(Section):
-    """What is backed up, when, where to, how long it is kept, and how often it is drilled."""
-
-    repository: str = "local"
-    folders: tuple[UsablePath, ...] = ()
-    excludes: tuple[str, ...] = ()
-    schedule: str = "30 1 * * *"
-    drill_schedule: str = "0 4 * * 0"
-    time_zone: Zone = "Asia/Ho_Chi_Minh"
-    missed: Literal["latest", "all", "skip"] = "latest"
-    keep_last: int = Field(3, ge=1, le=10_000)
-    keep_daily: int = Field(14, ge=0, le=10_000)
-    keep_weekly: int = Field(8, ge=0, le=10_000)
-    keep_monthly: int = Field(24, ge=0, le=10_000)
-    keep_yearly: int = Field(0, ge=0, le=1_000)
-
-
-class BackupSettings(Section):
-    """Backups and drills."""
-
-    restic: UsablePath = Path("restic")
-    pg_bin: UsablePath | None = None
-    drill_sample: int = Field(200, ge=1, le=100_000)
-    keys_days: int = Field(7, ge=0, le=90)
-    repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
-    plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
-
-    @model_validator(mode="after")
-    def _declared(self) -> BackupSettings:
-        for name, plan in self.plans.items():
-            if plan.repository != "local" and plan.repository not in self.repositories:
-                raise ValueError(
-                    f"plans.{name}.repository names one that is not declared; add a table "
-                    "[backup.repositories.<name>] with its location"
-                )
         return self
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from secvault.backup import run
+from secvault.backup import run, staging
 from secvault.backup.repository_faults import RepositoryLocked
 from secvault.backup.restic import Progress
 from secvault.backup.run import Run
@@ -175,7 +175,7 @@ def _conclude_backup(service: Service, context: JobContext) -> JsonValue:
     with _part_of_run(service, context) as started:
         if started.state == "done":
             return started.snapshot
-        run.clear_staging(service.backups, context.plan)
+        staging.clear_staging(service.backups, context.plan)
 
         # In one transaction with its audit entry, so that a kill leaves both or none.
         def end(connection: Connection) -> Outcome[Run]:

@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 from sqlalchemy import insert, update
 
-from secvault.backup import manifest, run
+from secvault.backup import manifest, run, staging
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
@@ -172,7 +172,7 @@ def test_a_staged_copy_of_another_run_is_not_saved_as_this_one(vault: SmallVault
     run.begin(vault.engine, PLAN, "run-2", "user:thu")
     run.save(vault.engine, "run-2", vault.seen.append, Event())
 
-    staged = vault.engine.scratch / run.staging(PLAN)
+    staged = vault.engine.scratch / staging.staging(PLAN)
     assert manifest.read(staged / manifest.NAME).run == "run-2"
 
 
@@ -231,7 +231,7 @@ def test_a_changed_copy_of_the_database_is_damage_whatever_its_time(
 ) -> None:
     run.begin(vault.engine, PLAN, "run-1", "user:thu")
     run.stage(vault.engine, "run-1", Event())
-    staged = vault.engine.scratch / run.staging(PLAN)
+    staged = vault.engine.scratch / staging.staging(PLAN)
     (staged / "secvault.db").write_bytes(b"no database")
     run.save(vault.engine, "run-1", vault.seen.append, Event())
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
-from secvault.backup import drill, manifest, run
+from secvault.backup import drill, manifest, run, staging
 from secvault.backup.database import scratch_database
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Conflict, NotFound
@@ -86,7 +86,7 @@ def saved_by_hand(vault: SmallVault, change: str) -> None:
     """A run whose manifest was tampered with before it was saved."""
     run.begin(vault.engine, PLAN, "by-hand", "user:thu")
     run.stage(vault.engine, "by-hand", Event())
-    file = vault.engine.scratch / run.staging(PLAN) / manifest.NAME
+    file = vault.engine.scratch / staging.staging(PLAN) / manifest.NAME
     listed = manifest.read(file)
     files = list(listed.files)
     place = next(at for at, one in enumerate(files) if one.path.endswith("lương.txt"))

@@ -1,0 +1,58 @@
+"""What every kind of source is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from secvault.backup.restic import Cancel
+from secvault.clock import Clock
+from secvault.crypto.canonical import JsonValue
+from secvault.crypto.secret import Secret
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a source works with when it is its turn.
+
+    plan, name: of the plan, and of the source in it. folder: private, empty, its own; what is
+    written there is saved, and the path is the same in each run. scratch: private, empty, its own;
+    never saved, and wiped. password: of the server or bucket, None where none was given.
+    environment: secvault's own, of which programs see what they need and no more.
+    """
+
+    plan: str
+    name: str
+    folder: Path
+    scratch: Path
+    clock: Clock
+    cancel: Cancel
+    environment: Mapping[str, str]
+    password: Secret | None = None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What of a source is to be saved.
+
+    paths: absolute; the turn's folder where something was written into it, or places outside.
+    excludes: for restic, beside the plan's own. facts: what a restore or a drill compares with:
+    versions, tables, rows, sums. Never a secret or a value of a field.
+    """
+
+    paths: tuple[Path, ...]
+    excludes: tuple[str, ...] = ()
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class SourceEntry(msgspec.Struct, frozen=True):
+    """What the manifest of a snapshot says of one source. paths: absolute, when it was saved."""
+
+    name: str
+    kind: str
+    paths: tuple[str, ...]
+    excludes: tuple[str, ...] = ()
+    facts: dict[str, JsonValue] = {}

@@ -1,0 +1,124 @@
+"""Settings of what a plan saves beside secvault itself: one table for each source, by its kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from secvault.config.section import Location, Name, Section, UsablePath
+
+Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+"""A program and its arguments, as it is run: without a shell."""
+
+
+class FoldersSource(Section):
+    """Folders and files, as they stand on this machine. Links are saved as links."""
+
+    kind: Literal["folders"] = "folders"
+    paths: tuple[UsablePath, ...] = Field(min_length=1)
+    # As restic reads them (filepath.Match, and ** for any number of folders).
+    excludes: tuple[str, ...] = ()
+    # Whether other file systems that are mounted below the paths are left out.
+    one_file_system: bool = False
+    # Whether folders with a CACHEDIR.TAG are left out.
+    exclude_caches: bool = False
+    # Files larger than this are left out; 0: none.
+    exclude_larger_than: int = Field(0, ge=0)
+
+
+class Login(Section):
+    """How a database server is reached. At most one of the passwords is set."""
+
+    host: str = ""
+    port: int = Field(0, ge=0, le=65535)
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: UsablePath | None = None
+    # Empty: all that the user may see, but the server's own.
+    databases: tuple[str, ...] = ()
+    # The folder of the server's programs; without it, those on the PATH.
+    programs: UsablePath | None = None
+    # How long one dump may take.
+    minutes: int = Field(240, ge=1, le=7 * 24 * 60)
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Login:
+        if self.password.get_secret_value() and self.password_file:
+            raise ValueError("password and password_file say the same thing; set one of them")
+        return self
+
+
+class PostgresqlSource(Login):
+    """Databases of a PostgreSQL server, each by pg_dump. An empty host: the local socket."""
+
+    kind: Literal["postgresql"] = "postgresql"
+    # custom: for pg_restore, table by table. plain: SQL, for psql.
+    format: Literal["custom", "plain"] = "custom"
+    # Roles and tablespaces of the server (pg_dumpall --globals-only).
+    with_globals: bool = True
+    # As libpq reads it (sslmode); empty: libpq's own default.
+    sslmode: Literal["", "disable", "prefer", "require", "verify-ca", "verify-full"] = ""
+    exclude_tables: tuple[str, ...] = ()
+
+
+class MariadbSource(Login):
+    """Databases of a MariaDB or MySQL server, each by mariadb-dump or mysqldump."""
+
+    kind: Literal["mariadb"] = "mariadb"
+    # The server's socket; in place of host and port.
+    socket: UsablePath | None = None
+    # Whether users and what they may do are saved too.
+    with_users: bool = True
+
+
+class SqliteSource(Section):
+    """SQLite databases, each copied by SQLite's own online backup while it is in use."""
+
+    kind: Literal["sqlite"] = "sqlite"
+    files: tuple[UsablePath, ...] = Field(min_length=1)
+
+
+class CommandSource(Section):
+    """What a program writes to its standard output, as one file."""
+
+    kind: Literal["command"] = "command"
+    command: Command
+    # The name of the file that it is saved as, without a folder.
+    file: str = Field("output", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$")
+    # Names of variables of secvault's own environment that the program gets to see.
+    environment: tuple[str, ...] = ()
+    minutes: int = Field(60, ge=1, le=7 * 24 * 60)
+
+
+class BucketSource(Section):
+    """The objects of an S3 bucket, by their newest versions, or by all that are kept.
+
+    location: s3:https://host/bucket or s3:https://host/bucket/prefix.
+    """
+
+    kind: Literal["bucket"] = "bucket"
+    location: Location
+    region: str = "us-east-1"
+    access_key_id: str = ""
+    secret_access_key: SecretStr = SecretStr("")
+    secret_access_key_file: UsablePath | None = None
+    path_style: bool = True
+    ca_file: UsablePath | None = None
+    versions: Literal["newest", "all"] = "newest"
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> BucketSource:
+        if self.secret_access_key.get_secret_value() and self.secret_access_key_file:
+            raise ValueError(
+                "secret_access_key and secret_access_key_file say the same thing; set one of them"
+            )
+        return self
+
+
+SourceSettings = Annotated[
+    FoldersSource | PostgresqlSource | MariadbSource | SqliteSource | CommandSource | BucketSource,
+    Field(discriminator="kind"),
+]
+
+Sources = dict[Name, SourceSettings]
