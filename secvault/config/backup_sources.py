@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Discriminator, Field, SecretStr, Tag, model_validator
 
 from secvault.config.section import Location, Name, Section, UsablePath
 
@@ -116,9 +116,25 @@ class BucketSource(Section):
         return self
 
 
+def _kind(source: object) -> object:
+    return source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
+
+
 SourceSettings = Annotated[
-    FoldersSource | PostgresqlSource | MariadbSource | SqliteSource | CommandSource | BucketSource,
-    Field(discriminator="kind"),
+    Annotated[FoldersSource, Tag("folders")]
+    | Annotated[PostgresqlSource, Tag("postgresql")]
+    | Annotated[MariadbSource, Tag("mariadb")]
+    | Annotated[SqliteSource, Tag("sqlite")]
+    | Annotated[CommandSource, Tag("command")]
+    | Annotated[BucketSource, Tag("bucket")],
+    # A field with a validator of its own, as all of a section have, can be no discriminator itself.
+    Discriminator(
+        _kind,
+        custom_error_type="kind",
+        custom_error_message=(
+            "kind must be one of folders, postgresql, mariadb, sqlite, command, bucket"
+        ),
+    ),
 ]
 
 Sources = dict[Name, SourceSettings]
