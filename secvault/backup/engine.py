@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Table, insert, or_, select, update
 
-from secvault.backup import bucket
+from secvault.backup import bucket, full_disk, known_repositories
 from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.repository import (
@@ -26,7 +26,7 @@ from secvault.backup.repository import (
     s3_credentials,
     settings_for_keys,
 )
-from secvault.backup.repository_faults import RepositoryDenied
+from secvault.backup.repository_faults import RepositoryDenied, RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
@@ -142,22 +142,33 @@ class BackupEngine:
         return Repository(settings.location, password, s3_credentials(settings, self.environment))
 
     def ready_repository(self, name: str) -> Repository:
-        """The repository to save into: made when missing, free of locks of dead processes."""
+        """The repository to save into: made at first use, free of locks of dead processes.
+
+        Raises RepositoryGone where there was one and is none.
+        """
         repository = self.repository(name)
-        if not self.restic.exists(repository):
-            place = repository.place
-            if isinstance(place, S3Location) and repository.credentials is not None:
-                region = repository.credentials.region
-                client = bucket.s3_client(repository)
-                bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
-            try:
-                self.restic.init(repository)
-            except Conflict:
-                # Made by another run since we looked; anything else keeps `exists` at False.
-                if not self.restic.exists(repository):
-                    raise
+        try:
+            identity = self.restic.identity(repository)
+        except RepositoryMissing:
+            known_repositories.allow_making(self.store, name, repository)
+            identity = self._make(repository)
+        known_repositories.recognise(self.store, name, repository, identity)
         self.restic.unlock(repository)
         return repository
+
+    def _make(self, repository: Repository) -> str:
+        place = repository.place
+        if isinstance(place, S3Location) and repository.credentials is not None:
+            region = repository.credentials.region
+            client = bucket.s3_client(repository)
+            bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
+        try:
+            return self.restic.init(repository)
+        except Conflict:
+            # Made by another run since we looked; anything else is still missing.
+            if not self.restic.exists(repository):
+                raise
+            return self.restic.identity(repository)
 
     def inspect_bucket(self, name: str) -> BucketReport | None:
         """The bucket that the repository lies in; None for a folder."""
@@ -242,13 +253,15 @@ class BackupEngine:
         """Show signs of life on the row while the block runs, and its failure if it fails.
 
         work: for the sentence, for instance "the backup". Raises what the block raised;
-        OSError and sqlite3.Error as BackupFailed.
+        OSError and sqlite3.Error as BackupFailed, or StorageFull.
         """
         try:
             with self.beating(table, row_id):
                 try:
                     yield
                 except (OSError, sqlite3.Error) as error:
+                    if full_disk.is_told_by(error):
+                        raise full_disk.fault(work, error) from error
                     raise BackupFailed(f"{work} stopped: {in_words(error)}") from error
         except BaseException as error:
             try:

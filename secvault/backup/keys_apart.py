@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from secvault.backup import key_file
+from secvault.backup import ahead, key_file
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS
@@ -66,7 +66,7 @@ def save(engine: BackupEngine, plan_name: str, run_id: str, cancel: Cancel) -> N
     """Save what is staged. Raises what `Restic.backup` raises; the run does not count then."""
     repository = engine.ready_repository(_repository(engine, plan_name))
     # Of a process that was killed, and staged the database anew afterwards.
-    made = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
+    made = engine.restic.snapshots(repository, tags=(f"run={run_id}",), skip_damaged=True)
     withdraw(engine, repository, [one.id for one in made])
     engine.restic.backup(
         repository,
@@ -83,9 +83,10 @@ def retain(engine: BackupEngine, plan_name: str) -> tuple[ForgetReport, HeldByLo
     repository = engine.opened_repository(_repository(engine, plan_name))
     days = engine.keys_days
     retention = Retention(last=1)
-    if days:
-        retention = replace(retention, within=f"{days}d")
     tags = (f"plan={plan_name}",)
+    if days:
+        ahead.require_none(engine.restic, repository, *tags)
+        retention = replace(retention, within=f"{days}d")
     report = engine.restic.forget(repository, retention, tags=tags, prune=True, leave_nothing=True)
     return report, engine.held_by_lock(_repository(engine, plan_name))
 

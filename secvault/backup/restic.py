@@ -141,11 +141,13 @@ class Restic:
         host: str,
         tags: Sequence[str] = (),
         excludes: Sequence[str] = (),
+        parent: str | None = None,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
     ) -> BackupSummary:
         """Save the paths (absolute) as one snapshot.
 
+        parent: the id of a snapshot; what did not change since is not read again. None: all is.
         Raises SourceUnreadable where a path is missing or anything could not be read: then the
         snapshot, if there is one, is no complete backup. Raises Cancelled, RepositoryLocked and
         others; snapshots made before are never touched.
@@ -155,6 +157,8 @@ class Restic:
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
             *(f"--exclude={arguments.word('excludes', pattern)}" for pattern in excludes),
+            # restic's own choice of a parent fails where any one snapshot is damaged.
+            f"--parent={arguments.snapshot_id(parent)}" if parent else "--force",
             "--cleanup-cache",
             "--",
             *map(str, paths),
@@ -277,7 +281,9 @@ class Restic:
             filter(None, (read_message(li, {"summary": CheckDone}) for li in answer.splitlines())),
             None,
         )
-        broken = tuple(f"pack {pack}" for pack in (done.broken_packs or ())) if done else ()
+        broken = (
+            tuple(f"pack {one} is damaged: read" for one in done.broken_packs or ()) if done else ()
+        )
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
         if (done is not None and done.num_errors) or restic_faults.tells_of_damage(complaints):

@@ -54,6 +54,7 @@ _DENIED = re.compile(
     r"|ExpiredToken|token .* expired|AllAccessDisabled",
     re.IGNORECASE,
 )
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ABSENT = re.compile(
     r"no such file or directory|key does not exist|bucket does not exist|NoSuchKey|NoSuchBucket"
     r"|repository does not exist|not a directory",
@@ -173,8 +174,12 @@ def _opening_failure(
 def _storage_failure(
     complaints: Sequence[str], everything: str, work: str, location: str
 ) -> SecvaultError | None:
-    if "no space left on device" in everything or "disk quota exceeded" in everything:
-        return StorageFull(f"{work} stopped: no space is left; make room and run it again")
+    full = [line for line in complaints if _FULL.search(line)]
+    if full:
+        # restic's own words name the place: the repository, or the scratch folder.
+        return StorageFull(
+            f"{work} stopped: no space is left ({_gist(full)}); make room there and run it again"
+        )
     if _DENIED.search(everything):
         return _denied(location, complaints)
     if _NETWORK.search(everything):

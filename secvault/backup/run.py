@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, staging
+from secvault.backup import ahead, keys_apart, leftovers, manifest, staging
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository_faults import SourceUnreadable
@@ -77,7 +77,9 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     plan = engine.plan(run.plan)
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
     repository = engine.ready_repository(plan.repository)
-    made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
+    # One that is damaged must not keep what is new from being saved; retention tells of it.
+    there = engine.restic.snapshots(repository, tags=(f"plan={run.plan}",), skip_damaged=True)
+    made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
     if run.snapshot in made:
         return
     # Made by a process that was killed before it knew whether everything was read.
@@ -97,6 +99,7 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
             host=engine.host,
             tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
             excludes=wanted.excludes,
+            parent=next((one.id for one in reversed(there) if one.id not in made), None),
             on_progress=on_progress,
             cancel=cancel,
         )
@@ -115,6 +118,7 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         bytes=summary.bytes_total,
         bytes_added=summary.bytes_added,
     )
+    leftovers.withdraw(engine, repository, there)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ def retain(engine: BackupEngine, run_id: str) -> Retained:
     )
     repository = engine.opened_repository(plan.repository)
     tags = (f"plan={run.plan}",)
+    if plan.keep_within:
+        ahead.require_none(engine.restic, repository, *tags)
     forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
     held = engine.held_by_lock(plan.repository)
     if not plan.vault:

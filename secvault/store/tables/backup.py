@@ -14,6 +14,8 @@ backup_repository = Table(
     Column("location", Text, nullable=False),
     Column("sealed_password", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # restic's own id of what lies at the location; null until something is saved there.
+    Column("identity", Text),
 )
 
 backup_run = Table(

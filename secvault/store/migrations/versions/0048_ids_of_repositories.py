@@ -1,0 +1,23 @@
+"""the id of each backup repository, so that another one is not taken for it
+
+Revision: 0048
+Before: 0040
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0048"
+down_revision = "0040"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column; each is filled in when the repository is next saved into."""
+    op.add_column("backup_repository", sa.Column("identity", sa.Text))
+
+
+def downgrade() -> None:
+    """Take it away."""
+    op.drop_column("backup_repository", "identity")
