@@ -85,17 +85,17 @@ def _files(password: bytes) -> dict[str, bytes]:
         "kdf": "scrypt",
         **COST,
         "salt": _text(salt),
-        "data": _text(_sealed(opener, _json(master))),
+        "data": _text(sealed(opener, _json(master))),
     }
     content = _json(key)
     return {
         f"keys/{hashlib.sha256(content).hexdigest()}": content,
-        "config": _sealed(encrypt + mac + clamped, _json(config)),
+        "config": sealed(encrypt + mac + clamped, _json(config)),
     }
 
 
-def _sealed(key: bytes, plain: bytes) -> bytes:
-    """As restic encrypts: AES-256 in counter mode, then Poly1305-AES over the ciphertext."""
+def sealed(key: bytes, plain: bytes) -> bytes:
+    """As restic encrypts with a key of 64 bytes: AES-256 in counter mode, then Poly1305-AES."""
     nonce = os.urandom(16)
     encryptor = Cipher(algorithms.AES(key[:32]), modes.CTR(nonce)).encryptor()
     ciphertext = encryptor.update(plain) + encryptor.finalize()
