@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
@@ -124,11 +124,17 @@ def started(connection: Connection) -> tuple[Job, ...]:
     return tuple(_job(row) for row in connection.execute(rows))
 
 
-def claim(connection: Connection, limit: int) -> tuple[Job, ...]:
+def claim(
+    connection: Connection,
+    limit: int,
+    *,
+    only: Collection[str] = (),
+    but: Collection[str] = (),
+) -> tuple[Job, ...]:
     """Mark up to `limit` requested jobs as started and return them, longest due first.
 
     Work of one kind on one plan is done one at a time, over all nodes; a job that must wait for
-    its predecessor stays requested.
+    its predecessor stays requested. only, but: the kinds to choose from, or not to choose from.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CLAIM_LOCK})
@@ -148,7 +154,12 @@ def claim(connection: Connection, limit: int) -> tuple[Job, ...]:
             .over(partition_by=(job.c.kind, job.c.plan), order_by=(job.c.due_at, job.c.id))
             .label("place"),
         )
-        .where(job.c.state == "requested", ~in_work)
+        .where(
+            job.c.state == "requested",
+            ~in_work,
+            *((job.c.kind.in_(only),) if only else ()),
+            *((job.c.kind.not_in(but),) if but else ()),
+        )
         .subquery()
     )
     first_of_each = select(ranked).where(ranked.c.place == 1)
@@ -179,6 +190,18 @@ def finish(
             update(job)
             .where(job.c.id == id, job.c.state == "started")
             .values(state=state, finished_at=now, error=error[:LONGEST_ERROR] if error else None)
+        ).rowcount
+        == 1
+    )
+
+
+def withdraw(connection: Connection, id: str, *, now: int, why: str) -> bool:  # noqa: A002
+    """Record that a requested job is not wanted any more; False when it was begun before."""
+    return (
+        connection.execute(
+            update(job)
+            .where(job.c.id == id, job.c.state == "requested")
+            .values(state="missed", finished_at=now, error=why[:LONGEST_ERROR])
         ).rowcount
         == 1
     )

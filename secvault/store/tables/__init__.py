@@ -34,6 +34,12 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_runs import (
+    backup_check,
+    backup_checked,
+    backup_part,
+    backup_step,
+)
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
     erased_record,
@@ -140,7 +146,11 @@ __all__ = [
     "audit_watch",
     "audit_witness",
     "backup_repository",
+    "backup_check",
+    "backup_checked",
+    "backup_part",
     "backup_run",
+    "backup_step",
     "break_glass_incident",
     "collection_schema",
     "data_key",
