@@ -59,7 +59,8 @@ class Worker:
 
     schedules: what the configuration declares. capacity: jobs in work at one time on this node.
     apart: of the kinds named, so many are in work at one time, beside the others and not among
-    them, so that neither keeps the other waiting. version: see `durable.version_of`. name: unique for each start.
+    them, so that neither keeps the other waiting. version: see `durable.version_of`. name: unique
+    for each start.
     """
 
     def __init__(

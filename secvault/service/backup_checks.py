@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from statistics import median_high
 
 import uuid_utils
@@ -100,9 +101,7 @@ def reading_of(service: Service, plan: PlanSettings, what: str) -> Reading:
             break
     # By the usual time between checks and not by how many are to come, so that the parts stay the
     # same from check to check.
-    gaps = [
-        (after - before) // _MICROSECOND for before, after in zip(due[1:], due[2:], strict=False)
-    ]
+    gaps = [(after - before) // _MICROSECOND for before, after in pairwise(due[1:])]
     parts = check_parts.how_many(days, median_high(gaps[:_GAPS]))
     return Reading(what, days, parts, tuple(coming))
 

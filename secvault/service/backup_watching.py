@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Table, and_, or_, select
 
+from secvault.errors import BackupFailed
 from secvault.service import backup_endings
 from secvault.service.service import Service
 from secvault.store import tables
-from secvault.errors import BackupFailed
 
 
 def look_after(service: Service) -> int:
