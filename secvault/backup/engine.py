@@ -18,7 +18,7 @@ from sqlalchemy import Table, insert, or_, select, update
 from secvault.backup import bucket
 from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
-from secvault.backup.plan_rules import Openings
+from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.repository import (
     KEYS,
@@ -74,7 +74,7 @@ class BackupEngine:
     keyring: Keyring
     keys_key: Secret
     keys_days: int = 7
-    openings: Openings = Openings()
+    openings: Openings = NOTHING_OPEN
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None

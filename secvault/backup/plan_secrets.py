@@ -52,8 +52,19 @@ def split(plan: PlanSettings) -> tuple[PlanSettings, dict[str, str]]:
     return plan.model_copy(update={"sources": sources, PING: ""}), secrets
 
 
+def said(plan: PlanSettings) -> frozenset[str]:
+    """The places of secrets that the values named which the plan was parsed from; also empty."""
+    inside = {
+        f"sources.{name}.{field}"
+        for name, source in plan.sources.items()
+        for field in source.model_fields_set
+        if isinstance(getattr(source, field), SecretStr)
+    }
+    return frozenset(inside | (plan.model_fields_set & {PING}))
+
+
 def still_fit(before: PlanSettings, after: PlanSettings, place: str) -> bool:
-    """Whether a secret of `before` may be used on in `after`: it goes to the very same other end."""
+    """Whether a secret of `before` stays one of `after`: it goes to the very same other end."""
     if place == PING:
         return True
     _, name, _ = place.split(".", 2)
