@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+
+from sqlalchemy import Connection
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, SecvaultError
@@ -57,10 +59,11 @@ def node_id(random: Callable[[int], bytes] = os.urandom) -> str:
 class Worker:
     """Runs from `start` to `stop`: beats, turns due moments into jobs, and does the jobs.
 
-    schedules: what the configuration declares. capacity: jobs in work at one time on this node.
-    apart: of the kinds named, so many are in work at one time, beside the others and not among
-    them, so that neither keeps the other waiting. version: see `durable.version_of`. name: unique
-    for each start.
+    schedules: what the configuration declares. kept_schedules: what the store has beside them when
+    the worker starts; who changes that changes the calendar with it. capacity: jobs in work at one
+    time on this node. apart: of the kinds named, so many are in work at one time, beside the others
+    and not among them, so that neither keeps the other waiting. version: see `durable.version_of`.
+    name: unique for each start.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Worker:
         log: Log,
         *,
         schedules: Iterable[Schedule] = (),
+        kept_schedules: Callable[[Connection], Iterable[Schedule]] = lambda _connection: (),
         capacity: int = 2,
         apart: Apart | None = None,
         grace: timedelta = GRACE,
@@ -85,6 +89,7 @@ class Worker:
         self._place = place
         self._log = log
         self._schedules = tuple(schedules)
+        self._kept_schedules = kept_schedules
         self._capacity = capacity
         self._apart = apart or Apart(frozenset(), 0)
         self._grace = grace
@@ -108,7 +113,7 @@ class Worker:
             before = undo.enter_context(hold_host(self._place.lock, self.name))
             with self._store.write() as connection:
                 node.beat(connection, self.name, self._clock.micros())
-                sync_schedules(connection, self._schedules, self._clock.now())
+                sync_schedules(connection, self._all_schedules(connection), self._clock.now())
             self._engine = durable.launch(
                 self._workflows,
                 database=self._place.database,
@@ -184,6 +189,10 @@ class Worker:
         self._log("jobs.worker_stopped", node=self.name, unfinished=len(left))
         return left
 
+    def _all_schedules(self, connection: Connection) -> Iterator[Schedule]:
+        yield from self._schedules
+        yield from self._kept_schedules(connection)
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             self.turn()
@@ -243,10 +252,11 @@ class Worker:
                 return
         claimed: tuple[Job, ...] = ()
         with self._store.write() as connection:
+            now = self._clock.micros()
             if free > 0:
-                claimed += queue.claim(connection, free, but=kinds)
+                claimed += queue.claim(connection, free, now=now, but=kinds)
             if free_apart > 0:
-                claimed += queue.claim(connection, free_apart, only=kinds)
+                claimed += queue.claim(connection, free_apart, now=now, only=kinds)
         # A kill between the two leaves started jobs without a workflow; `_reconcile` begins them.
         for job in claimed:
             self._launched().start(job)

@@ -14,18 +14,17 @@ from secvault.backup.checks import Check, Reading
 from secvault.backup.claims import Again
 from secvault.backup.restic import Cancel
 from secvault.clock import micros_of
-from secvault.config import PlanSettings
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.jobs import JobContext, Workflow, queue
-from secvault.jobs.cron import next_after
+from secvault.jobs.occurrences import next_after
 from secvault.service import backup_endings
 from secvault.service.backup_steps import jobs_caller, patient, tried_again
+from secvault.service.plan_schedules import CHECK, of_plan
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
-CHECK = "check"
 _MICROSECOND = timedelta(microseconds=1)
 _GAPS = 24
 """So many times between checks are looked at: of monthly ones, two years."""
@@ -36,8 +35,7 @@ def run_check(service: Service, caller: Caller, plan: str, what: str, cancel: Ca
 
     Raises RepositoryDamaged where one is damaged; what was found is kept then too.
     """
-    settings = service.backups.plan(plan)
-    reading = reading_of(service, settings, what)
+    reading = reading_of(service, plan, what)
     check_id = uuid_utils.uuid7().hex
 
     def act() -> Outcome[Check]:
@@ -87,14 +85,16 @@ def workflow(service: Service) -> Workflow:
     return Workflow(CHECK, (patient("check", lambda context, _: _do_requested(service, context)),))
 
 
-def reading_of(service: Service, plan: PlanSettings, what: str) -> Reading:
+def reading_of(service: Service, plan: str, what: str) -> Reading:
     """What a check of this plan reads now."""
-    days, now = plan.check_days, service.clock.now()
-    if not plan.check_schedule or not days:
+    settings, now = service.backups.plan(plan), service.clock.now()
+    days = settings.check_days
+    timing = next((one.timing for one in of_plan(plan, settings) if one.kind == CHECK), None)
+    if timing is None or not days:
         return Reading(what, days)
     due, coming = [now], []
     while len(due) <= max(_GAPS, check_parts.MOST_PARTS):
-        due.append(next_after(plan.check_schedule, plan.time_zone, due[-1]))
+        due.append(next_after(timing, due[-1]))
         if due[-1] <= now + timedelta(days=days):
             coming.append(micros_of(due[-1]))
         elif len(due) > _GAPS + 1:
@@ -116,7 +116,7 @@ def _do_requested(service: Service, context: JobContext) -> JsonValue:
             # A schedule comes round before the first backup; there is nothing to check.
             return Outcome(None, detail={"plan": context.plan, "reason": "nothing saved yet"})
         try:
-            reading = reading_of(service, engine.plan(context.plan), "")
+            reading = reading_of(service, context.plan, "")
             done = _checked(
                 service,
                 context.plan,

@@ -17,11 +17,11 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Cancelled, Unavailable
 from secvault.jobs import JobContext, Step, Workflow
 from secvault.service import authentication, backup_endings, backups
+from secvault.service.plan_schedules import BACKUP
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
-BACKUP = "backup"
 # The network and the store come back; plans may share a repository, and retention needs it alone;
 # a lock that a dead process left on another host lapses after half an hour; a person's own run of
 # the plan ends. Tried again for about an hour in all.

@@ -13,15 +13,16 @@ from secvault.service import (
     backup_steps,
     drills,
     notice_delivery,
+    plan_schedules,
     separation_review,
     stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
-from secvault.service.backup_checks import CHECK
 from secvault.service.backup_runs import FORGET
-from secvault.service.backup_steps import BACKUP, jobs_caller, patient, unseen
+from secvault.service.backup_steps import jobs_caller, patient, unseen
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
+from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
@@ -29,7 +30,6 @@ from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 
-DRILL = "drill"
 BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET})
 """What `backup.at_once` counts."""
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
@@ -39,18 +39,14 @@ NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up, checked and drilled, access is reviewed, conflicts are looked for, what has
-    been kept for long enough is listed, old entries of the log move to archives, and the log is
-    reported on.
+    """When plans of the settings are backed up, checked and drilled, access is reviewed, conflicts
+    are looked for, what has been kept for long enough is listed, old entries of the log move to
+    archives, and the log is reported on.
     """
     plans = (
-        Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
+        one
         for name, plan in service.settings.backup.plans.items()
-        for kind, cron in (
-            (BACKUP, plan.schedule),
-            (CHECK, plan.check_schedule),
-            (DRILL, plan.drill_schedule),
-        )
+        for one in plan_schedules.of_plan(name, plan)
     )
     reviews = (
         Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)

@@ -34,6 +34,7 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
 from secvault.store.tables.backup_runs import (
     backup_check,
     backup_checked,
@@ -148,6 +149,8 @@ __all__ = [
     "backup_check",
     "backup_checked",
     "backup_part",
+    "backup_plan",
+    "backup_plan_secret",
     "backup_repository",
     "backup_run",
     "backup_step",
