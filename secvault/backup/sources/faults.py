@@ -1,4 +1,4 @@
-"""What can be wrong with a source, a program that works for it, or a hook: named by what happened."""
+"""What can be wrong with a source, its program, or a hook: named by what happened."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class MariadbClient:
             raise judged(" ".join(error.said), error) from None
 
     def program(self, names: Sequence[str]) -> str:
-        """The first of these programs that is there, by its full path. Raises ConfigurationError."""
+        """The full path of the first of these that is there. Raises ConfigurationError."""
         path = self.turn.environment.get("PATH", os.defpath)
         path = str(self.source.programs) if self.source.programs else path
         for name in names:
@@ -188,8 +188,7 @@ class MariadbClient:
     def objects(self, database: str) -> dict[str, JsonValue]:
         """How many views, routines, triggers and events there are."""
         return {
-            str(kind): count
-            for kind, count in self.ask(_OBJECTS.format(name=literal(database)))
+            str(kind): count for kind, count in self.ask(_OBJECTS.format(name=literal(database)))
         }
 
     def rows(self, database: str, tables: Sequence[str]) -> dict[str, int]:

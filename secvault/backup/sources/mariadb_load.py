@@ -8,8 +8,10 @@ a failed load has made is dropped.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.sources.loading import (
     Loaded,
     Target,
@@ -28,7 +30,9 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Damaged, SecvaultError
 
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}")
-_THERE = "SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.schemata WHERE CAST(schema_name AS BINARY) = {name}"
+_THERE = """
+SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.schemata
+WHERE CAST(schema_name AS BINARY) = {name}"""
 
 
 def look(entry: SourceEntry, into: MariadbSource, turn: Turn, wish: Wish) -> tuple[Target, ...]:
@@ -37,9 +41,7 @@ def look(entry: SourceEntry, into: MariadbSource, turn: Turn, wish: Wish) -> tup
         return _look(client, entry, into, wish)
 
 
-def load(
-    entry: SourceEntry, folder: Path, into: MariadbSource, turn: Turn, wish: Wish
-) -> Loaded:
+def load(entry: SourceEntry, folder: Path, into: MariadbSource, turn: Turn, wish: Wish) -> Loaded:
     """Put databases back. Raises as `kinds.load`."""
     saved = databases(entry.facts)
     with opened(into, turn) as client:
@@ -84,9 +86,11 @@ def _fill(
     )
     try:
         client.execute(file, f"loading {name}", database=database)
-    except (SecvaultError, OSError) as error:
+    except BaseException as error:
+        # Also where it was cancelled.
+        calm = replace(client, turn=replace(client.turn, cancel=NeverCancelled()))
         try:
-            client.tell(f"DROP DATABASE {quoted(database)}")
+            calm.tell(f"DROP DATABASE {quoted(database)}")
         except (SecvaultError, OSError) as left:
             error.add_note(f"what was loaded by then stays in {database}: {left}")
         raise

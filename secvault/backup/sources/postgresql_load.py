@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.sources.faults import ProgramFailed
 from secvault.backup.sources.loading import (
     Loaded,
@@ -33,7 +35,7 @@ from secvault.backup.sources.postgresql_server import (
 from secvault.backup.sources.source import SourceEntry, Turn
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import Damaged
+from secvault.errors import Damaged, SecvaultError
 
 # What belongs to the database as a whole: its settings, grants, comment and label.
 _OF_THE_WHOLE = re.compile(
@@ -46,9 +48,7 @@ WHERE datname = %s AND pid <> pg_backend_pid()"""
 _PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
-def look(
-    entry: SourceEntry, into: PostgresqlSource, turn: Turn, wish: Wish
-) -> tuple[Target, ...]:
+def look(entry: SourceEntry, into: PostgresqlSource, turn: Turn, wish: Wish) -> tuple[Target, ...]:
     """Which databases are there. Raises as `kinds.look`."""
     names = chosen(entry, wish, into.databases)
     server = PostgresqlServer(into, turn)
@@ -87,8 +87,9 @@ def load(
                 running = version(connection)
                 counted = tables(connection, None) if "tables" in one else None
             _swap(server, made, target.into)
-        finally:
-            _drop(server, made)
+        except BaseException as error:
+            _drop(server, made, error)
+            raise
         if wish.owners and target.name == target.into:
             _restore_properties(server, folder, target.name, one)
         facts[target.name] = {
@@ -206,18 +207,21 @@ def _allow_connections(connection: Any, name: str, *, allowed: bool) -> None:
     )
 
 
-def _drop(server: PostgresqlServer, name: str) -> None:
-    with server.session("postgres", autocommit=True) as connection:
-        _drop_in(connection, name)
+def _drop(server: PostgresqlServer, made: str, error: BaseException) -> None:
+    """Drop what a load has made that failed or was cancelled, in any case."""
+    calm = PostgresqlServer(server.source, replace(server.turn, cancel=NeverCancelled()))
+    try:
+        with calm.session("postgres", autocommit=True) as connection:
+            _drop_in(connection, made)
+    except SecvaultError as left:
+        error.add_note(f"what was loaded by then stays in the database {made}: {left.detail}")
 
 
 def _drop_in(connection: Any, name: str) -> None:
     from psycopg.sql import SQL, Identifier  # noqa: PLC0415 - see `session`
 
     force = SQL("WITH (FORCE)" if connection.info.server_version >= 130000 else "")
-    connection.execute(
-        SQL("DROP DATABASE IF EXISTS {} {}").format(Identifier(name), force)
-    )
+    connection.execute(SQL("DROP DATABASE IF EXISTS {} {}").format(Identifier(name), force))
 
 
 def _load_globals(server: PostgresqlServer, folder: Path, targets: Sequence[Target]) -> None:

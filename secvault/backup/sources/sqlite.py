@@ -42,7 +42,7 @@ def stage(source: SqliteSource, turn: Turn) -> Staged:
     """
     found: dict[str, JsonValue] = {}
     for given in source.files:
-        live = Path(os.path.abspath(given))
+        live = _named(given)
         copy = turn.folder / str(live).lstrip("/")
         try:
             status = live.stat()
@@ -65,7 +65,7 @@ def stage(source: SqliteSource, turn: Turn) -> Staged:
 
 def look(entry: SourceEntry, into: SqliteSource, wish: Wish) -> tuple[Target, ...]:
     """Which files are there. Raises InvalidInput, Damaged."""
-    names = chosen(entry, wish, (os.path.abspath(file) for file in into.files))
+    names = chosen(entry, wish, (str(_named(file)) for file in into.files))
     return tuple(
         Target(
             name,
@@ -102,6 +102,11 @@ def load(entry: SourceEntry, folder: Path, into: SqliteSource, turn: Turn, wish:
     return Loaded({"server": _version(), "databases": facts})
 
 
+def _named(file: Path) -> Path:
+    # The path as it is named, links and all, without what leads back out of a folder.
+    return Path(os.path.normpath(file.absolute()))
+
+
 def _copy(live: Path, copy: Path, turn: Turn) -> None:
     try:
         with (
@@ -120,9 +125,10 @@ def _copy(live: Path, copy: Path, turn: Turn) -> None:
 
 def _overwrite(copy: Path, target: Path, turn: Turn) -> None:
     try:
-        with closing(_opened(copy, "ro", _SETTLED)) as source, closing(
-            sqlite3.connect(target, timeout=_BUSY_SECONDS)
-        ) as there:
+        with (
+            closing(_opened(copy, "ro", _SETTLED)) as source,
+            closing(sqlite3.connect(target, timeout=_BUSY_SECONDS)) as there,
+        ):
             source.backup(there, pages=-1, progress=_heeding(turn, target), sleep=0.01)
     except sqlite3.Error as error:
         raise BackupFailed(f"{target} cannot be replaced: {error}; it is as it was") from None
@@ -136,9 +142,10 @@ def _place(copy: Path, target: Path, saved: dict[str, JsonValue], turn: Turn) ->
     # Never readable for others, not even while it is written.
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with closing(_opened(copy, "ro", _SETTLED)) as source, closing(
-            sqlite3.connect(beside)
-        ) as new:
+        with (
+            closing(_opened(copy, "ro", _SETTLED)) as source,
+            closing(sqlite3.connect(beside)) as new,
+        ):
             source.backup(new, pages=_PAGES_AT_ONCE, progress=_heeding(turn, target))
         mode, owner, group = saved.get("mode"), saved.get("owner"), saved.get("group")
         if os.geteuid() == 0 and isinstance(owner, int) and isinstance(group, int):
