@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import shutil
@@ -19,15 +18,17 @@ from sqlalchemy import Table, insert, or_, select, update
 from secvault.backup import bucket
 from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.passwords import Passwords
 from secvault.backup.repository import (
     KEYS,
     Repository,
     S3Location,
-    s3_credentials,
+    repository_of,
     settings_for_keys,
 )
 from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
+from secvault.backup.restic_copies import init_like
 from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
 from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
@@ -36,8 +37,7 @@ from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
 from secvault.keyring import Keyring
-from secvault.store import Store, tables
-from secvault.store.engine import insert_unless_there
+from secvault.store import Store
 
 BEAT_SECONDS = 10
 SILENT_AFTER_SECONDS = 60
@@ -93,6 +93,14 @@ class BackupEngine:
             )
         return found
 
+    def repositories_of(self, name: str) -> tuple[str, ...]:
+        """The repositories that the plan saves into, the first one first; none for an unknown."""
+        try:
+            plan = self.plan(name)
+        except NotFound:
+            return ()
+        return (plan.repository, *plan.copies)
+
     def source_password(self, plan: str, name: str) -> Secret | None:
         """The password or secret key of a plan's source; None where none is set.
 
@@ -115,34 +123,28 @@ class BackupEngine:
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed.
 
-        name: as declared, or with `KEYS` behind it.
+        name: as declared or added, or with `KEYS` behind it.
         """
-        declared = name.removesuffix(KEYS)
-        settings = self.repository_settings(declared)
-        if declared != name:
-            settings = settings_for_keys(settings)
-        table = tables.backup_repository
-        kept = select(table.c.sealed_password).where(table.c.name == name)
-        context = aead.bind("secvault/repository-password", name)
-        with self.store.read() as connection:
-            sealed = connection.execute(kept).scalar_one_or_none()
-        if sealed is None:
-            fresh = base64.urlsafe_b64encode(aead.draw(32, self.random))
-            row = {
-                "name": name,
-                "location": settings.location,
-                "sealed_password": aead.seal(fresh, self.password_key, context, self.random),
-                "created_at": self.clock.micros(),
-            }
-            with self.store.write() as connection:
-                # Whoever is first: two plans may use a new repository at the same moment.
-                insert_unless_there(connection, table, row)
-                sealed = connection.execute(kept).scalar_one()
-        password = Secret(aead.open_sealed(sealed, self.password_key, context))
-        return Repository(settings.location, password, s3_credentials(settings, self.environment))
+        settings = self.settings_of(name)
+        password = self.passwords.of(name, settings.location)
+        return repository_of(settings, password, self.environment)
 
-    def ready_repository(self, name: str) -> Repository:
-        """The repository to save into: made when missing, free of locks of dead processes."""
+    def settings_of(self, name: str) -> RepositorySettings:
+        """The settings of a repository, or of that for its data keys. Raises ConfigurationError."""
+        owner = name.removesuffix(KEYS)
+        settings = self.repository_settings(owner)
+        return settings if owner == name else settings_for_keys(settings)
+
+    @property
+    def passwords(self) -> Passwords:
+        """The passwords of all repositories, as they are kept."""
+        return Passwords(self.store, self.clock, self.password_key, self.random)
+
+    def ready_repository(self, name: str, like: Repository | None = None) -> Repository:
+        """The repository to save into: made when missing, free of locks of dead processes.
+
+        like: the repository from which it gets copies; it is made to cut files as that does.
+        """
         repository = self.repository(name)
         if not self.restic.exists(repository):
             place = repository.place
@@ -151,12 +153,15 @@ class BackupEngine:
                 client = bucket.s3_client(repository)
                 bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
             try:
-                self.restic.init(repository)
+                if like is None:
+                    self.restic.init(repository)
+                else:
+                    init_like(self.restic.command, repository, like)
             except Conflict:
                 # Made by another run since we looked; anything else keeps `exists` at False.
                 if not self.restic.exists(repository):
                     raise
-        self.restic.unlock(repository)
+        self.restic.unlock(repository.pruner())
         return repository
 
     def inspect_bucket(self, name: str) -> BucketReport | None:
@@ -168,7 +173,7 @@ class BackupEngine:
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""
-        repository = self.repository(name)
+        repository = self.repository(name).pruner()
         if not isinstance(repository.place, S3Location):
             return None
         client = bucket.s3_client(repository)
@@ -182,7 +187,7 @@ class BackupEngine:
     def opened_repository(self, name: str) -> Repository:
         """The repository to read from, which must be there, free of locks of dead processes."""
         repository = self.repository(name)
-        self.restic.unlock(repository)
+        self.restic.unlock(repository.pruner())
         return repository
 
     def fresh_folder(self, name: str) -> Path:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, staging
-from secvault.backup.bucket import HeldByLock
+from secvault.backup import keys_apart, manifest, retaining, staging
 from secvault.backup.engine import BackupEngine
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
+from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
+from secvault.backup.retaining import Retained
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
@@ -74,24 +75,51 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     Raises what `Restic.backup` and `stage` raise; no snapshot counts then.
     """
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
+    repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    repository = engine.ready_repository(plan.repository)
+    opened = engine.ready_repository(repository)
+    summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
+    if summary is not None:
+        engine.mark(
+            tables.backup_run,
+            run_id,
+            snapshot=summary.snapshot_id,
+            files=summary.files_total,
+            bytes=summary.bytes_total,
+            bytes_added=summary.bytes_added,
+        )
+
+
+def save_into(
+    engine: BackupEngine,
+    run: Run,
+    name: str,
+    repository: Repository,
+    snapshot: str | None,
+    on_progress: OnProgress,
+    cancel: Cancel,
+) -> BackupSummary | None:
+    """Save the run into this repository; None when the snapshot that it has there is there still.
+
+    name: of the repository. snapshot: the one that counts already. Raises what `Restic.backup` and
+    `stage` raise.
+    """
+    plan = engine.plan(run.plan)
     made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
-    if run.snapshot in made:
-        return
+    if snapshot in made:
+        return None
     # Made by a process that was killed before it knew whether everything was read.
     withdraw(engine, repository, made)
-    if not staging.is_staged(engine, plan, run.plan, run_id):
-        stage(engine, run_id, cancel)
+    if not staging.is_staged(engine, plan, run.plan, run.id):
+        stage(engine, run.id, cancel)
     if plan.vault:
         # Before the rest: a backup of which the keys are missing opens nothing.
-        engine.mark(tables.backup_run, run_id, phase="saving the data keys")
-        keys_apart.save(engine, run.plan, run_id, cancel)
+        engine.mark(tables.backup_run, run.id, phase="saving the data keys")
+        keys_apart.save(engine, run.plan, run.id, cancel, name)
     wanted = staging.to_save(engine, plan, run.plan)
-    engine.mark(tables.backup_run, run_id, phase="saving")
+    engine.mark(tables.backup_run, run.id, phase="saving")
     try:
-        summary = engine.restic.backup(
+        return engine.restic.backup(
             repository,
             wanted.paths,
             host=engine.host,
@@ -107,50 +135,13 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
                 "do not restore from it)"
             )
         raise
-    engine.mark(
-        tables.backup_run,
-        run_id,
-        snapshot=summary.snapshot_id,
-        files=summary.files_total,
-        bytes=summary.bytes_total,
-        bytes_added=summary.bytes_added,
-    )
-
-
-@dataclass(frozen=True)
-class Retained:
-    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten.
-
-    keys, keys_held: the same of the data keys, which go sooner; None without secvault itself.
-    """
-
-    forgotten: ForgetReport
-    held: HeldByLock | None
-    keys: ForgetReport | None
-    keys_held: HeldByLock | None
 
 
 def retain(engine: BackupEngine, run_id: str) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    retention = Retention(
-        last=plan.keep_last,
-        hourly=plan.keep_hourly,
-        daily=plan.keep_daily,
-        weekly=plan.keep_weekly,
-        monthly=plan.keep_monthly,
-        yearly=plan.keep_yearly,
-        within=plan.keep_within,
-    )
-    repository = engine.opened_repository(plan.repository)
-    tags = (f"plan={run.plan}",)
-    forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
-    held = engine.held_by_lock(plan.repository)
-    if not plan.vault:
-        return Retained(forgotten, held, None, None)
-    return Retained(forgotten, held, *keys_apart.retain(engine, run.plan))
+    return retaining.retain(engine, run.plan)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:

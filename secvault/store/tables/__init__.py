@@ -34,6 +34,7 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_repositories import backup_copy, stored_repository
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
     erased_record,
@@ -139,6 +140,7 @@ __all__ = [
     "audit_subject_key",
     "audit_watch",
     "audit_witness",
+    "backup_copy",
     "backup_repository",
     "backup_run",
     "break_glass_incident",
@@ -213,6 +215,7 @@ __all__ = [
     "sign_in_network",
     "sign_in_place",
     "spent_logout_token",
+    "stored_repository",
     "stranger",
     "token",
     "totp_device",
