@@ -32,11 +32,12 @@ def extend(
     *,
     written_before: datetime,
     now: datetime,
+    only: str = "",
 ) -> int:
     """Lock what the repository is made of now for the bucket's days from now on; how many objects.
 
-    written_before: what is younger is locked for long enough as it is. One request an object.
-    Raises RepositoryDenied, RepositoryUnreachable, BackupFailed.
+    written_before: what is younger is locked for long enough as it is. only: one of `LASTING`.
+    One request an object. Raises RepositoryDenied, RepositoryUnreachable, BackupFailed.
     """
     until = now + timedelta(days=lock.days)
 
@@ -48,7 +49,7 @@ def extend(
     with named_faults(place.bucket), ThreadPoolExecutor(AT_ONCE) as threads:
         old = [
             found["Key"]
-            for found in _objects(client, place)
+            for found in _objects(client, place, only)
             if found["LastModified"] <= written_before
         ]
         return len(list(threads.map(lengthen, old)))
@@ -94,9 +95,11 @@ def bring_back(client: S3Client, place: S3Location, hidden: Hidden) -> None:
         )
 
 
-def _objects(client: S3Client, place: S3Location) -> Iterator[Mapping[str, Any]]:
+def _objects(client: S3Client, place: S3Location, only: str) -> Iterator[Mapping[str, Any]]:
     listing = client.get_paginator("list_objects_v2")
     for prefix in _prefixes(place):
+        if not prefix.endswith(only):
+            continue
         for page in listing.paginate(Bucket=place.bucket, Prefix=prefix):
             yield from page.get("Contents", ())
 

@@ -8,20 +8,28 @@ secret is sealed apart and never shown.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import Connection, delete, insert, select
 
-from secvault.backup.repository import LocalFolder, S3Location, parse_location
+from secvault.backup.plan_rules import Openings
+from secvault.backup.repository import LocalFolder, parse_location, settings_for_keys
 from secvault.config import RepositorySettings
+from secvault.config.section import is_name
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
-from secvault.store import tables
+from secvault.errors import (
+    ConfigurationError,
+    Conflict,
+    Damaged,
+    FieldError,
+    InvalidInput,
+    NotFound,
+)
+from secvault.store import Store, tables
 
 SECRETS = ("secret_access_key", "prune_secret_access_key")
 # They would be read with secvault's own rights.
@@ -38,27 +46,91 @@ class StoredRepository:
     added_at: int
 
 
-def require_addable(settings: RepositorySettings, folders: Iterable[Path]) -> None:
+@dataclass(frozen=True)
+class RepositoriesAtHand:
+    """Repositories by name: those of the settings, which go before an added one of their name.
+
+    declared: their settings by name; raises ConfigurationError for an unknown. declared_names: all
+    of them. key: opens the secrets of the others. openings: where these may lie.
+    """
+
+    declared: Callable[[str], RepositorySettings]
+    declared_names: tuple[str, ...]
+    store: Store
+    key: Secret
+    openings: Openings
+
+    def get(self, name: str) -> RepositorySettings:
+        """The settings of a repository, its secrets in them.
+
+        Raises ConfigurationError for one that there is not, or that the settings of now do not
+        allow; Damaged.
+        """
+        if name in self.declared_names:
+            return self.declared(name)
+        with self.store.read() as connection:
+            found = find(connection, self.key, name)
+        if found is None:
+            return self.declared(name)
+        try:
+            require_addable(found.settings, self.openings)
+        except InvalidInput as error:
+            raise ConfigurationError(
+                f"the repository {name}, which was added, is not allowed any more: {error.detail}",
+                fields=error.fields,
+            ) from None
+        return found.settings
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        with self.store.read() as connection:
+            return tuple(sorted({*self.declared_names, *names(connection)}))
+
+
+def parse(values: Mapping[str, Any]) -> RepositorySettings:
+    """The settings of a repository from a table or JSON object, in the words of the settings' file.
+
+    Raises InvalidInput naming every field at fault, and no value.
+    """
+    try:
+        return RepositorySettings.model_validate(dict(values))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = tuple(
+        FieldError(
+            ".".join(map(str, fault["loc"])) or "settings",
+            "no such setting"
+            if fault["type"] == "extra_forbidden"
+            else fault["msg"].removeprefix("Value error, "),
+        )
+        for fault in found
+    )
+    raise InvalidInput("; ".join(f"{one.field}: {one.detail}" for one in faults), fields=faults)
+
+
+def require_addable(settings: RepositorySettings, openings: Openings) -> None:
     """Refuse what an added repository may not say. Raises InvalidInput naming the field.
 
-    folders: of the settings, below which local ones may lie.
+    openings: the folders below which local ones may lie, and those that are closed to them.
     """
     for field in FILES:
         if getattr(settings, field) is not None:
-            raise InvalidInput.at(field, "only a repository of config.toml may name a file")
-    for field in ("location", "keys_location"):
-        location = getattr(settings, field)
-        if location or field == "location":
-            _require_place(field, location, tuple(folders))
-    place = parse_location(settings.location)
-    if isinstance(place, S3Location):
-        for role in ("", "prune_"):
-            key_id = getattr(settings, f"{role}access_key_id")
-            secret = getattr(settings, f"{role}secret_access_key").get_secret_value()
-            if bool(key_id) != bool(secret) or (not role and not key_id):
-                raise InvalidInput.at(
-                    f"{role}access_key_id", "give the access key's id together with its secret"
-                )
+            raise InvalidInput.at(field, "is a file of this machine; only config.toml may name one")
+    _require_place("location", settings.location, openings)
+    if settings.keys_location:
+        _require_place("keys_location", settings.keys_location, openings)
+    if isinstance(parse_location(settings.location), LocalFolder):
+        # Beside it, unless said otherwise: inside the same folder that is open.
+        _require_place("location", settings_for_keys(settings).location, openings)
+        return
+    for role in ("", "prune_"):
+        key_id = getattr(settings, f"{role}access_key_id")
+        secret = getattr(settings, f"{role}secret_access_key").get_secret_value()
+        # Without a key of its own it would be reached by what the environment of secvault holds.
+        if bool(key_id) != bool(secret) or (not role and not key_id):
+            raise InvalidInput.at(
+                f"{role}access_key_id", "give the access key's id together with its secret"
+            )
 
 
 def add(
@@ -118,25 +190,25 @@ def remove(connection: Connection, name: str) -> None:
 
 
 def require_free(name: str, taken: Iterable[str]) -> None:
-    """Raise Conflict for a name that is in use."""
+    """Raise InvalidInput for what is no name, Conflict for one that is in use."""
+    if not is_name(name):
+        raise InvalidInput.at(
+            "name", "name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first"
+        )
     if name in taken:
         raise Conflict(f"there is a repository {name!r} already; choose another name")
 
 
-def _require_place(field: str, location: str, folders: tuple[Path, ...]) -> None:
+def _require_place(field: str, location: str, openings: Openings) -> None:
     try:
         place = parse_location(location)
     except InvalidInput as error:
         raise InvalidInput.at(field, error.fields[0].detail) from None
-    if not isinstance(place, LocalFolder):
-        return
-    # Links are followed: one that leads out of the folder is no way out.
-    real = Path(os.path.realpath(place.path))
-    if not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
+    if isinstance(place, LocalFolder) and not openings.admit(place.path):
         raise InvalidInput.at(
             field,
-            "a folder of this machine must lie below one that backup.repository_folders names; "
-            "declare it in config.toml, or use a bucket",
+            "lies below none of backup.repository_folders of the settings, or is secvault's own; "
+            "use a bucket, or declare it in config.toml",
         )
 
 

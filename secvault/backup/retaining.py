@@ -71,6 +71,7 @@ def retention_of(plan: PlanSettings) -> Retention:
         monthly=plan.keep_monthly,
         yearly=plan.keep_yearly,
         within=plan.keep_within,
+        tags=plan.keep_tags,
     )
 
 

@@ -123,7 +123,7 @@ def save_into(
             repository,
             wanted.paths,
             host=engine.host,
-            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
+            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
             excludes=wanted.excludes,
             on_progress=on_progress,
             cancel=cancel,
