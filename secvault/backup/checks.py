@@ -100,7 +100,7 @@ def check_all(
     for name in repositories(plan):
         if name not in done:
             engine.mark(tables.backup_check, check_id, phase=f"checking {name}")
-            done[name] = _check_one(engine, plan, check_id, name, reading, cancel)
+            done[name] = _check_one(engine, check_id, name, reading, cancel)
     damaged = [one for one in done.values() if not one.passed]
     if damaged:
         first = damaged[0]
@@ -165,7 +165,6 @@ def newest_checks(
 
 def _check_one(
     engine: BackupEngine,
-    plan: PlanSettings,
     check_id: str,
     name: str,
     reading: Reading,
@@ -183,7 +182,7 @@ def _check_one(
     subsets = _subsets(reading, numbers, count)
     read = ",".join(filter(None, subsets)) or STRUCTURE
     try:
-        hints = _checked_by_restic(engine, plan, repository, subsets, cancel)
+        hints = _checked_by_restic(engine, repository, subsets, cancel)
         checked = _whole(name, engine.clock.micros(), read, hints)
     except RepositoryDamaged as damage:
         checked = _damaged(name, engine.clock.micros(), read, damage)
@@ -224,15 +223,13 @@ def _subsets(reading: Reading, numbers: Sequence[int], count: int) -> tuple[str,
 
 def _checked_by_restic(
     engine: BackupEngine,
-    plan: PlanSettings,
     repository: Repository,
     subsets: Sequence[str],
     cancel: Cancel,
 ) -> tuple[str, ...]:
-    restic = engine.restic_for(plan)
     hints: dict[str, None] = {}
     for subset in subsets:
-        report = restic.check(
+        report = engine.restic.check(
             repository,
             read_data_subset=subset if subset not in ("", ALL) else None,
             read_all=subset == ALL,

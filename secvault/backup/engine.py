@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from sqlalchemy import select
+from typing import Protocol
 
 from secvault.backup import bucket, locks
 from secvault.backup.bucket import BucketReport, HeldByLock
-from secvault.backup.claims import Claims
+from secvault.backup.claims import LONGEST_ERROR, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
-from secvault.backup.plan_rules import NOTHING_OPEN, Openings
+from secvault.backup.passwords import Passwords
+from secvault.backup.plan_rules import Openings
 from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.repository import (
     KEYS,
     Repository,
     S3Location,
-    s3_credentials,
+    repository_of,
     settings_for_keys,
 )
 from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
+from secvault.backup.restic_copies import init_like
 from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, Conflict
 from secvault.keyring import Keyring
-from secvault.store import tables
-from secvault.store.engine import insert_unless_there
 
-__all__ = ["BackupEngine", "in_words"]
+__all__ = ["LONGEST_ERROR", "BackupEngine", "in_words"]
+
+
+class Repositories(Protocol):
+    """The settings of repositories by name; `RepositoriesAtHand` are those of the product."""
+
+    def get(self, name: str) -> RepositorySettings:
+        """The settings of one. Raises ConfigurationError where there is none."""
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class BackupEngine(Claims):
     restic: Restic
     postgresql: PostgresqlPrograms
     declared: Mapping[str, PlanSettings]
-    repository_settings: Callable[[str], RepositorySettings]
+    repositories: Repositories
     own_folders: tuple[Path, ...]
     scratch: Path
     evidence: Path
@@ -65,7 +73,7 @@ class BackupEngine(Claims):
     keyring: Keyring
     keys_key: Secret
     keys_days: int = 7
-    openings: Openings = NOTHING_OPEN
+    openings: Openings = Openings()
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
@@ -78,6 +86,11 @@ class BackupEngine(Claims):
         """Every plan by name, of the settings and of the store; see `PlansAtHand.all`."""
         return self._plans.all()
 
+    def repositories_of(self, name: str) -> tuple[str, ...]:
+        """The repositories that the plan saves into, the first one first; none for an unknown."""
+        plan = self.plans().get(name)
+        return () if plan is None else (plan.repository, *plan.copies)
+
     def source_password(self, plan: str, name: str) -> Secret | None:
         """The secret of a plan's source; see `PlansAtHand.source_password`."""
         return self._plans.source_password(plan, name)
@@ -89,34 +102,28 @@ class BackupEngine(Claims):
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed.
 
-        name: as declared, or with `KEYS` behind it.
+        name: as declared or added, or with `KEYS` behind it.
         """
-        declared = name.removesuffix(KEYS)
-        settings = self.repository_settings(declared)
-        if declared != name:
-            settings = settings_for_keys(settings)
-        table = tables.backup_repository
-        kept = select(table.c.sealed_password).where(table.c.name == name)
-        context = aead.bind("secvault/repository-password", name)
-        with self.store.read() as connection:
-            sealed = connection.execute(kept).scalar_one_or_none()
-        if sealed is None:
-            fresh = base64.urlsafe_b64encode(aead.draw(32, self.random))
-            row = {
-                "name": name,
-                "location": settings.location,
-                "sealed_password": aead.seal(fresh, self.password_key, context, self.random),
-                "created_at": self.clock.micros(),
-            }
-            with self.store.write() as connection:
-                # Whoever is first: two plans may use a new repository at the same moment.
-                insert_unless_there(connection, table, row)
-                sealed = connection.execute(kept).scalar_one()
-        password = Secret(aead.open_sealed(sealed, self.password_key, context))
-        return Repository(settings.location, password, s3_credentials(settings, self.environment))
+        settings = self.settings_of(name)
+        password = self.passwords.of(name, settings.location)
+        return repository_of(settings, password, self.environment)
 
-    def ready_repository(self, name: str) -> Repository:
-        """The repository to save into: made when missing, free of stale locks (`locks`)."""
+    def settings_of(self, name: str) -> RepositorySettings:
+        """The settings of a repository, or of that for its data keys. Raises ConfigurationError."""
+        owner = name.removesuffix(KEYS)
+        settings = self.repositories.get(owner)
+        return settings if owner == name else settings_for_keys(settings)
+
+    @property
+    def passwords(self) -> Passwords:
+        """The passwords of all repositories, as they are kept."""
+        return Passwords(self.store, self.clock, self.password_key, self.random)
+
+    def ready_repository(self, name: str, like: Repository | None = None) -> Repository:
+        """The repository to save into: made when missing, free of stale locks (`locks`).
+
+        like: the repository from which it gets copies; it is made to cut files as that does.
+        """
         repository = self.repository(name)
         if not self.restic.exists(repository):
             place = repository.place
@@ -125,12 +132,15 @@ class BackupEngine(Claims):
                 client = bucket.s3_client(repository)
                 bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
             try:
-                self.restic.init(repository)
+                if like is None:
+                    self.restic.init(repository)
+                else:
+                    init_like(self.restic.command, repository, like)
             except Conflict:
                 # Made by another run since we looked; anything else keeps `exists` at False.
                 if not self.restic.exists(repository):
                     raise
-        locks.remove_stale(self, self.restic, repository)
+        locks.remove_stale(self, self.restic, repository.pruner())
         return repository
 
     def inspect_bucket(self, name: str) -> BucketReport | None:
@@ -142,7 +152,7 @@ class BackupEngine(Claims):
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""
-        repository = self.repository(name)
+        repository = self.repository(name).pruner()
         if not isinstance(repository.place, S3Location):
             return None
         client = bucket.s3_client(repository)
@@ -156,13 +166,17 @@ class BackupEngine(Claims):
     def opened_repository(self, name: str) -> Repository:
         """The repository to read from, which must be there, free of stale locks (`locks`)."""
         repository = self.repository(name)
-        locks.remove_stale(self, self.restic, repository)
+        locks.remove_stale(self, self.restic, repository.pruner())
         return repository
 
-    def restic_for(self, plan: PlanSettings) -> Restic:
-        """restic, no faster than the plan allows it to be on the network."""
+    def for_plan(self, name: str) -> BackupEngine:
+        """The same, whose restic is no faster on the network than the plan allows.
+
+        Raises NotFound.
+        """
+        plan = self.plan(name)
         limited = self.restic.command.limited(plan.upload_kib, plan.download_kib)
-        return replace(self.restic, command=limited)
+        return replace(self, restic=replace(self.restic, command=limited))
 
     def fresh_folder(self, name: str) -> Path:
         """An empty private folder in the scratch space. Raises BackupFailed, OSError."""

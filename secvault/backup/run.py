@@ -14,14 +14,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, staging
-from secvault.backup.bucket import HeldByLock
+from secvault.backup import keys_apart, manifest, retaining, staging
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
-from secvault.backup.steps import step
+from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
+from secvault.backup.retaining import Retained
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
@@ -93,30 +93,57 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     Raises what `Restic.backup` and `stage` raise; no snapshot counts then.
     """
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
+    repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    repository = engine.ready_repository(plan.repository)
+    opened = engine.ready_repository(repository)
+    summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
+    if summary is not None:
+        engine.mark(
+            tables.backup_run,
+            run_id,
+            snapshot=summary.snapshot_id,
+            files=summary.files_total,
+            bytes=summary.bytes_total,
+            bytes_added=summary.bytes_added,
+        )
+
+
+def save_into(
+    engine: BackupEngine,
+    run: Run,
+    name: str,
+    repository: Repository,
+    snapshot: str | None,
+    on_progress: OnProgress,
+    cancel: Cancel,
+) -> BackupSummary | None:
+    """Save the run into this repository; None when the snapshot that it has there is there still.
+
+    name: of the repository. snapshot: the one that counts already. Raises what `Restic.backup` and
+    `stage` raise.
+    """
+    plan = engine.plan(run.plan)
     made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
-    if run.snapshot in made:
-        return
+    if snapshot in made:
+        return None
     # Made by a process that was killed before it knew whether everything was read.
     withdraw(engine, repository, made)
-    if not staging.is_staged(engine, plan, run.plan, run_id):
-        stage(engine, run_id, cancel)
+    if not staging.is_staged(engine, plan, run.plan, run.id):
+        stage(engine, run.id, cancel)
     if plan.vault:
         # Before the rest: a backup of which the keys are missing opens nothing.
-        engine.mark(tables.backup_run, run_id, phase="saving the data keys")
-        keys_apart.save(engine, run.plan, run_id, cancel)
+        engine.mark(tables.backup_run, run.id, phase="saving the data keys")
+        keys_apart.save(engine, run.plan, run.id, cancel, name)
     wanted = staging.to_save(engine, plan, run.plan)
-    engine.mark(tables.backup_run, run_id, phase="saving")
+    engine.mark(tables.backup_run, run.id, phase="saving")
     try:
-        summary = engine.restic_for(plan).backup(
+        return engine.restic.backup(
             repository,
             wanted.paths,
             host=engine.host,
-            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
+            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
             excludes=wanted.excludes,
-            on_progress=Meter(engine, tables.backup_run, run_id, on_progress),
+            on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
             cancel=cancel,
         )
     except SourceUnreadable as error:
@@ -126,57 +153,13 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
                 "do not restore from it)"
             )
         raise
-    engine.mark(
-        tables.backup_run,
-        run_id,
-        snapshot=summary.snapshot_id,
-        files=summary.files_total,
-        bytes=summary.bytes_total,
-        bytes_added=summary.bytes_added,
-    )
-
-
-@dataclass(frozen=True)
-class Retained:
-    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten.
-
-    keys, keys_held: the same of the data keys, which go sooner; None without secvault itself.
-    """
-
-    forgotten: ForgetReport
-    held: HeldByLock | None
-    keys: ForgetReport | None
-    keys_held: HeldByLock | None
 
 
 def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    return forget(engine, run.plan, cancel)
-
-
-def forget(engine: BackupEngine, plan_name: str, cancel: Cancel) -> Retained:
-    """The same for a plan, beside its runs. Raises what `Restic.forget` raises."""
-    plan = engine.plan(plan_name)
-    retention = Retention(
-        last=plan.keep_last,
-        hourly=plan.keep_hourly,
-        daily=plan.keep_daily,
-        weekly=plan.keep_weekly,
-        monthly=plan.keep_monthly,
-        yearly=plan.keep_yearly,
-        within=plan.keep_within,
-    )
-    repository = engine.opened_repository(plan.repository)
-    tags = (f"plan={plan_name}",)
-    forgotten = engine.restic_for(plan).forget(
-        repository, retention, tags=tags, prune=True, cancel=cancel
-    )
-    held = engine.held_by_lock(plan.repository)
-    if not plan.vault:
-        return Retained(forgotten, held, None, None)
-    return Retained(forgotten, held, *keys_apart.retain(engine, plan_name))
+    return retaining.retain(engine, run.plan, cancel)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -197,32 +180,6 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     if ended.rowcount != 1:
         raise Conflict(f"the run {run_id} was given up for dead, or ended elsewhere")
     return Run(*connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one())
-
-
-def run_backup(
-    engine: BackupEngine,
-    plan_name: str,
-    run_id: str,
-    *,
-    requested_by: str,
-    on_progress: OnProgress,
-    cancel: Cancel,
-) -> tuple[Run, Retained]:
-    """All steps in this process, one after the other. Raises what the failing step raised."""
-    begin(engine, plan_name, run_id, requested_by)
-    with engine.at_work(tables.backup_run, run_id, "the backup", cancel) as stop:
-        try:
-            with step(engine, run_id, "stage"):
-                stage(engine, run_id, stop)
-            with step(engine, run_id, "save"):
-                save(engine, run_id, on_progress, stop)
-            with step(engine, run_id, "retain"):
-                report = retain(engine, run_id, stop)
-        finally:
-            staging.clear_staging(engine, plan_name)
-        with step(engine, run_id, "conclude"), engine.store.write() as connection:
-            done = finish(engine, connection, run_id)
-        return done, report
 
 
 def read_run(engine: BackupEngine, run_id: str) -> Run:

@@ -145,7 +145,7 @@ def _checked(
     cancel: Cancel,
     again: Again,
 ) -> Check:
-    engine = service.backups
+    engine = service.backups.for_plan(plan)
     begun = checks.begin(engine, plan, check_id, requested_by)
     if begun.state == "done":
         return begun

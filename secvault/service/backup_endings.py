@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from secvault.backup import staging
+from secvault.backup import in_order
 from secvault.backup.claims import reason_of
 from secvault.service.service import Service
 from secvault.store import tables
 
 
 def run_failed(service: Service, plan: str, run_id: str, error: BaseException) -> None:
-    """End the run, which is not tried again, and remove what was staged for it."""
-    engine = service.backups
-    engine.end(tables.backup_run, run_id, "failed", reason_of(error))
-    if staging.staged_run(engine, plan) == run_id:
-        staging.clear_staging(engine, plan)
+    """End the run, which is not tried again, with all that is done after a failure."""
+    in_order.failed(service.backups, plan, run_id, error)
 
 
 def check_failed(service: Service, check_id: str, error: BaseException) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, select, update
 
-from secvault.backup import run
+from secvault.backup import retaining, run
 from secvault.backup.claims import cancelled_by
 from secvault.backup.restic import Cancel
-from secvault.backup.run import Retained, Run
+from secvault.backup.retaining import Retained
+from secvault.backup.run import Run
 from secvault.backup.steps import Step, steps
 from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
@@ -154,7 +155,7 @@ def forget(service: Service, caller: Caller, plan: str, stop: Cancel) -> Retaine
     service.backups.plan(plan)
 
     def act() -> Outcome[Retained]:
-        done = run.forget(service.backups, plan, stop)
+        done = retaining.retain(service.backups.for_plan(plan), plan, stop)
         count = len(done.forgotten.removed)
         return Outcome(done, count=count, detail={"plan": plan})
 

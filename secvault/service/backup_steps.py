@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from secvault.backup import run, staging
+from secvault.backup import in_order, run, staging
 from secvault.backup.claims import PlanBusy
 from secvault.backup.repository_faults import RepositoryLocked
 from secvault.backup.restic import Cancel, Progress
@@ -33,11 +33,9 @@ Act = Callable[[Service, JobContext, Cancel], JsonValue]
 
 def workflow(service: Service) -> Workflow:
     """The steps of a run."""
-    acts: Mapping[str, Act] = {
+    acts: dict[str, Act] = {
         "announce": _announce,
-        "stage": _stage,
-        "save": _save,
-        "retain": _retain,
+        **{name: _of_run(act) for name, act in in_order.STEPS.items()},
         "conclude": _conclude,
     }
     return Workflow(BACKUP, tuple(_step(service, name, act) for name, act in acts.items()))
@@ -100,19 +98,12 @@ def _announce(service: Service, context: JobContext, _stop: Cancel) -> JsonValue
     return None
 
 
-def _stage(service: Service, context: JobContext, stop: Cancel) -> JsonValue:
-    run.stage(service.backups, context.job, stop)
-    return None
+def _of_run(act: in_order.Act) -> Act:
+    def do(service: Service, context: JobContext, stop: Cancel) -> JsonValue:
+        act(service.backups.for_plan(context.plan), context.job, unseen, stop)
+        return None
 
-
-def _save(service: Service, context: JobContext, stop: Cancel) -> JsonValue:
-    run.save(service.backups, context.job, unseen, stop)
-    return None
-
-
-def _retain(service: Service, context: JobContext, stop: Cancel) -> JsonValue:
-    run.retain(service.backups, context.job, stop)
-    return None
+    return do
 
 
 def _conclude(service: Service, context: JobContext, _stop: Cancel) -> JsonValue:
@@ -123,7 +114,9 @@ def _conclude(service: Service, context: JobContext, _stop: Cancel) -> JsonValue
         done = run.finish(service.backups, connection, context.job)
         return Outcome(done, detail=backups.run_detail(done))
 
-    return service.spine.change(jobs_caller(), _operation(context), end).snapshot
+    ended = service.spine.change(jobs_caller(), _operation(context), end)
+    in_order.ended(service.backups, context.job)
+    return ended.snapshot
 
 
 def _operation(context: JobContext) -> Operation:

@@ -14,6 +14,14 @@ backup_repository = Table(
     Column("location", Text, nullable=False),
     Column("sealed_password", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # While the password is changed: the one to come, then the one that was. See `rotation`.
+    Column("sealed_next", LargeBinary),
+    Column("sealed_previous", LargeBinary),
+    # Since when the password is what it is, if it was changed; when it was last taken out.
+    Column("password_since", BigInteger),
+    Column("escrowed_at", BigInteger),
+    # When Object Lock was last made longer for what the repository is made of now.
+    Column("locks_extended_at", BigInteger),
 )
 
 backup_run = Table(
