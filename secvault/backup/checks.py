@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from secvault.backup import check_parts
 from secvault.backup.claims import PlanBusy
@@ -139,7 +140,7 @@ def find_check(engine: BackupEngine, check_id: str) -> Check | None:
         row = connection.execute(
             select(*_COLUMNS).where(tables.backup_check.c.id == check_id)
         ).one_or_none()
-        return Check(*row, _checked(connection, [check_id])[check_id]) if row else None
+        return _check(row, _checked(connection, [check_id])[check_id]) if row else None
 
 
 def read_check(engine: BackupEngine, check_id: str) -> Check:
@@ -160,7 +161,7 @@ def newest_checks(
     with engine.store.read() as connection:
         rows = connection.execute(newest_first.where(*asked).limit(limit)).all()
         checked = _checked(connection, [row.id for row in rows])
-    return tuple(Check(*row, checked[row.id]) for row in rows)
+    return tuple(_check(row, checked[row.id]) for row in rows)
 
 
 def _check_one(
@@ -264,6 +265,10 @@ def _store(
                 .where(tables.backup_check.c.id == check_id)
                 .values(passed=False)
             )
+
+
+def _check(row: Row[Any], repositories: tuple[Checked, ...]) -> Check:
+    return Check(**row._asdict(), repositories=repositories)
 
 
 def _checked(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Checked, ...]]:

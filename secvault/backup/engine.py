@@ -12,7 +12,7 @@ from typing import Protocol
 
 from secvault.backup import bucket, locks
 from secvault.backup.bucket import BucketReport, HeldByLock
-from secvault.backup.claims import LONGEST_ERROR, Claims
+from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
 from secvault.backup.passwords import Passwords
@@ -34,7 +34,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, Conflict
 from secvault.keyring import Keyring
 
-__all__ = ["LONGEST_ERROR", "BackupEngine", "in_words"]
+__all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
 
 
 class Repositories(Protocol):

@@ -30,6 +30,22 @@ _COLUMNS = {
     "error": "Error",
 }
 
+_OF_RUN = (
+    "phase",
+    "source",
+    "bytes_done",
+    "bytes_expected",
+    "files_done",
+    "files_expected",
+    "rate",
+    "seconds_left",
+    "repository",
+    "snapshot",
+    "files",
+    "bytes",
+    "bytes_added",
+)
+
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, from `secvault backup runs`.")]
 
 
@@ -135,13 +151,11 @@ class _Teller:
 
 def _row(seen: Seen) -> dict[str, Any]:
     run, job = seen.run, seen.job
-    names = ("phase", "source", "bytes_done", "bytes_expected", "files_done", "files_expected")
-    names += ("rate", "seconds_left", "repository", "snapshot", "files", "bytes", "bytes_added")
     return {
         "id": seen.id,
         "plan": seen.plan,
         "state": seen.state,
-        **{name: getattr(run, name, None) for name in names},
+        **{name: getattr(run, name, None) for name in _OF_RUN},
         "requested_by": run.requested_by if run else job.requested_by if job else None,
         "started_at": show.time(run.started_at if run else None),
         "finished_at": show.time(run.finished_at if run else job.finished_at if job else None),
