@@ -1,14 +1,14 @@
 """progress, steps and cancelling of backup runs; checks of repositories
 
 Revision: 0046
-Before: 0040
+Before: 0045
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0046"
-down_revision = "0040"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
