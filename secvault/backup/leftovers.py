@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from secvault.backup import withdrawal
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryLocked
-from secvault.backup.restic import Snapshot
 from secvault.store import tables
 
-_RUN = "run="
 
-
-def withdraw(engine: BackupEngine, repository: Repository, there: Sequence[Snapshot]) -> None:
-    """Forget the snapshots of failed runs that are not noted on the run's row.
+def withdraw(engine: BackupEngine, repository: Repository, plan: str) -> None:
+    """Forget the snapshots of the plan's runs that ended, since one was done, without knowing any.
 
     restic makes a snapshot also where it could not read a file, and only its end tells. Called
     when a newer one is saved. Runs that this vault does not know are left alone; so is everything
-    while others work on the repository: the next run comes back to it.
+    while others work on the repository.
     """
-    of_run = {
-        tag.removeprefix(_RUN): one.id
-        for one in there
-        for tag in one.tags or ()
-        if tag.startswith(_RUN)
-    }
-    table = tables.backup_run
-    wanted = select(table.c.id, table.c.snapshot).where(
-        table.c.id.in_([*of_run]), table.c.state == "failed"
-    )
-    with engine.store.read() as connection:
-        failed = connection.execute(wanted).all()
-    left = [of_run[run] for run, noted in failed if noted != of_run[run]]
+    tags = {f"run={run}" for run in _without_snapshot(engine, plan)}
+    if not tags:
+        return
+    found = engine.restic.snapshots(repository, tags=(f"plan={plan}",), skip_damaged=True)
+    left = [one.id for one in found if tags & {*(one.tags or ())}]
     with suppress(RepositoryLocked):
         withdrawal.withdraw(engine, repository, left)
+
+
+def _without_snapshot(engine: BackupEngine, plan: str) -> tuple[str, ...]:
+    table = tables.backup_run
+    done = select(func.max(table.c.started_at)).where(table.c.plan == plan, table.c.state == "done")
+    wanted = select(table.c.id).where(
+        table.c.plan == plan,
+        table.c.state.in_(("failed", "cancelled")),
+        table.c.snapshot.is_(None),
+        table.c.started_at >= func.coalesce(done.scalar_subquery(), 0),
+    )
+    with engine.store.read() as connection:
+        return tuple(connection.execute(wanted).scalars())

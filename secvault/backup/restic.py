@@ -281,9 +281,8 @@ class Restic:
             filter(None, (read_message(li, {"summary": CheckDone}) for li in answer.splitlines())),
             None,
         )
-        broken = (
-            tuple(f"pack {one} is damaged: read" for one in done.broken_packs or ()) if done else ()
-        )
+        packs = (done.broken_packs or ()) if done else ()
+        broken = tuple(f"pack {pack} is damaged: the check found it" for pack in packs)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
         if (done is not None and done.num_errors) or restic_faults.tells_of_damage(complaints):

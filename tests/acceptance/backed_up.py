@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from secvault.backup import run
-from secvault.backup.engine import SILENT_AFTER_SECONDS
+from secvault.backup.claims import SILENT_AFTER_SECONDS
 from secvault.backup.repository import KEYS
 from secvault.backup.run import Run
 from secvault.config import RepositorySettings
 from secvault.errors import SecvaultError
 from tests.acceptance.installation import alive
-from tests.backup.small_vault import PLAN, SmallVault, small_vault
+from tests.backup.small_vault import PLAN, Repositories, SmallVault, small_vault
 
 FEW_MEBIBYTES = 4
 PATIENCE_SECONDS = 120.0
@@ -134,8 +134,8 @@ def patient(vault: SmallVault) -> SmallVault:
 
 
 def _on(vault: SmallVault, settings: RepositorySettings) -> SmallVault:
-    engine = replace(vault.engine, repository_settings=lambda _name: settings)
-    return replace(vault, engine=engine)
+    repositories = Repositories(vault.folder, {"local": settings})
+    return replace(vault, engine=replace(vault.engine, repositories=repositories))
 
 
 def back_up_here(folder: str, run_id: str, seconds: float) -> None:

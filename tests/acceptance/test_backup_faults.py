@@ -238,7 +238,8 @@ def test_a_repository_locked_by_another_machine_is_left_alone_until_the_lock_is_
     lock.unlink()
     assert made.snapshots() == earlier
 
-    foreign_lock.put(repository, host="other-host", since=now - timedelta(hours=1), exclusive=True)
+    old = made.vault.hands.clock().now() - timedelta(hours=1)
+    foreign_lock.put(repository, host="other-host", since=old, exclusive=True)
     made.heals(earlier)
 
 
