@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,13 +16,13 @@ import pytest
 from secvault.backup import run
 from secvault.backup.claims import SILENT_AFTER_SECONDS
 from secvault.backup.repository import KEYS
+from secvault.backup.restic_arguments import may_have_locks
 from secvault.backup.run import Run
 from secvault.config import RepositorySettings
 from secvault.errors import SecvaultError
 from tests.acceptance.installation import alive
 from tests.backup.small_vault import PLAN, Repositories, SmallVault, small_vault
 
-FEW_MEBIBYTES = 4
 PATIENCE_SECONDS = 120.0
 # How long restic may try to open what does not answer: half a minute in the product.
 SHORT_PATIENCE = 1.0
@@ -89,7 +90,7 @@ class BackedUp:
         for name in ("local", f"local{KEYS}"):
             repository = engine.repository(name)
             assert engine.restic.check(repository, read_all=True)
-            assert engine.restic.locks(repository) == ()
+            assert not may_have_locks(repository) or engine.restic.locks(repository) == ()
         assert self.vault.left_in_scratch() == []
         if restored is not None:
             self.comes_back(done.snapshot, restored, self.content[-1])
@@ -113,16 +114,31 @@ def backed_up(
     *,
     store_url: str = "",
     repository: Mapping[str, Any] | None = None,
-    mebibytes: int = FEW_MEBIBYTES,
+    model: Path | None = None,
 ) -> Iterator[BackedUp]:
-    """A vault that saves so much and has one backup, on a repository with these settings."""
+    """A vault that has one backup, in a repository with these settings.
+
+    model: the folder of such a vault, closed, of which this one becomes a copy.
+    """
+    if model is not None:
+        shutil.copytree(model, folder, symlinks=True, dirs_exist_ok=True)
     with small_vault(folder, store_url) as vault:
-        for number in range(mebibytes):
-            (vault.documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
         settings = RepositorySettings(**repository or {"location": f"{folder}/repository"})
         made = BackedUp(_on(patient(vault), settings), settings)
-        made.back_up()
+        if model is None:
+            made.back_up()
+        else:
+            made.runs, made.content = 1, [(vault.documents / "changing").read_bytes()]
+            for name in ("local", f"local{KEYS}"):
+                # As its own: it lies where the copy is.
+                made.vault.engine.ready_repository(name)
         yield made
+
+
+def fill(documents: Path, mebibytes: int) -> None:
+    """Write so much more to be saved."""
+    for number in range(mebibytes):
+        (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
 
 
 def patient(vault: SmallVault) -> SmallVault:

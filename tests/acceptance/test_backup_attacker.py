@@ -40,7 +40,7 @@ def made(s3_server: Any, tmp_path: Path) -> Iterator[BackedUp]:
         "access_key_id": s3_server.access_key,
         "secret_access_key": s3_server.secret_key,
     }
-    with backed_up(tmp_path, repository=settings, mebibytes=1) as made:
+    with backed_up(tmp_path, repository=settings) as made:
         yield made
 
 

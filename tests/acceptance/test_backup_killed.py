@@ -24,6 +24,7 @@ from tests.acceptance.backed_up import (
     BackedUp,
     back_up_here,
     backed_up,
+    fill,
     wait_until_gone,
 )
 from tests.acceptance.installation import family
@@ -93,7 +94,9 @@ def test_a_killed_program_fails_the_run_in_words_and_the_next_one_heals(
     tmp_path: Path, request: pytest.FixtureRequest, program: str
 ) -> None:
     url = request.getfixturevalue("postgresql_url") if program == "pg_dump" else ""
-    with backed_up(tmp_path, store_url=url, mebibytes=MEBIBYTES) as made, chance_of() as chance:
+    model = None if url else request.getfixturevalue("backed_up_model")
+    with backed_up(tmp_path, store_url=url, model=model) as made, chance_of() as chance:
+        fill(made.vault.documents, MEBIBYTES)
         takes = timed(made)
         kills = 0
         while kills < KILLS:
@@ -131,10 +134,13 @@ def timed(made: BackedUp) -> float:
     return time.monotonic() - began
 
 
-def test_when_we_are_killed_restic_ends_too_and_the_next_run_heals(tmp_path: Path) -> None:
+def test_when_we_are_killed_restic_ends_too_and_the_next_run_heals(
+    tmp_path: Path, backed_up_model: Path
+) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([back_up_here.__module__])
-    with backed_up(tmp_path, mebibytes=MEBIBYTES) as made, chance_of() as chance:
+    with backed_up(tmp_path, model=backed_up_model) as made, chance_of() as chance:
+        fill(made.vault.documents, MEBIBYTES)
         takes = timed(made)
         # The first one starts the server that forks, which takes time.
         for number in range(-1, KILLS):

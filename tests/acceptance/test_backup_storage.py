@@ -18,12 +18,12 @@ import pytest
 from secvault.backup.repository_faults import RepositoryUnreachable
 from tests.acceptance.backed_up import BackedUp, backed_up
 from tests.acceptance.faulty_line import Fault, FaultyLine, faulty_line
+from tests.quick_repository import made_quickly
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.usefixtures("quick_repositories"),
 ]
 
 GONE_SECONDS = float(os.environ.get("SVTEST_S3_GONE_SECONDS", "2"))
@@ -39,8 +39,9 @@ class Remote:
     line: FaultyLine
 
 
-@pytest.fixture
-def remote(s3_server: Any, tmp_path: Path) -> Iterator[Remote]:
+@pytest.fixture(scope="module")
+def remote(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """One for all tests here: each leaves the line as it found it, and a vault that is whole."""
     at = urlsplit(s3_server.endpoint)
     with faulty_line(str(at.hostname), int(at.port or 80)) as line:
         settings = {
@@ -48,7 +49,8 @@ def remote(s3_server: Any, tmp_path: Path) -> Iterator[Remote]:
             "access_key_id": s3_server.access_key,
             "secret_access_key": s3_server.secret_key,
         }
-        with backed_up(tmp_path, repository=settings, mebibytes=1) as made:
+        folder = tmp_path_factory.mktemp("remote")
+        with made_quickly(), backed_up(folder, repository=settings) as made:
             yield Remote(made, line)
 
 
@@ -57,9 +59,12 @@ def test_a_storage_that_does_not_answer_fails_the_run_in_words_and_later_it_heal
     remote: Remote, fault: Fault
 ) -> None:
     earlier = remote.made.snapshots()
+    remote.line.met = 0
     remote.line.fault = fault
-    error = remote.made.fail()
-    remote.line.fault = "none"
+    try:
+        error = remote.made.fail()
+    finally:
+        remote.line.fault = "none"
 
     assert isinstance(error, RepositoryUnreachable), error.detail
     assert "cannot be reached" in error.detail
@@ -74,6 +79,7 @@ def test_a_run_outlasts_a_storage_that_fails_for_a_while(
     remote: Remote, fault: Fault, tmp_path: Path
 ) -> None:
     earlier = remote.made.snapshots()
+    remote.line.met = 0
     with remote.line.failing(fault, after=SOME_BYTES, seconds=GONE_SECONDS):
         done = remote.made.back_up()
 
