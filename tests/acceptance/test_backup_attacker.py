@@ -136,7 +136,8 @@ def as_it_was(client: Any, bucket: str, prefix: str, moment: datetime, folder: P
                 hidden[one["Key"]] = max(hidden.get(one["Key"], moment.min.replace(tzinfo=UTC)),
                                          one["LastModified"])  # fmt: skip
     for key, (at, version) in newest.items():
-        if key in hidden and hidden[key] >= at:
+        # A lock that was there at that moment holds nothing by now.
+        if (key in hidden and hidden[key] >= at) or key.startswith(f"{prefix}locks/"):
             continue
         file = folder / key.removeprefix(prefix)
         file.parent.mkdir(parents=True, exist_ok=True)
