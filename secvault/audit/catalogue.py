@@ -350,6 +350,12 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
         "backup.prune": "plan repository run bytes reason",
+        "repository.read": "repository",
+        "repository.add": "repository reason",
+        "repository.remove": "repository reason",
+        "repository.check": "repository problems reason",
+        "repository.rotate": "repository state reason",
+        "repository.bring_back": "repository files bytes state reason",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself

@@ -82,50 +82,41 @@ def deletion(client: S3Client, place: S3Location, random: Random) -> Deletion:
     return Deletion(hide, destroy, unlock)
 
 
-def judge_access(
-    public: Public, may: Deletion | None, *, versions: bool, locked: bool
-) -> tuple[Finding, ...]:
-    """What is wrong with it. may: of the credentials for saving, where that was tried.
+def judge_public(public: Public) -> tuple[Finding, ...]:
+    """What is wrong with who can reach it."""
+    if public == "yes":
+        return (Finding("anybody can reach the bucket", "block public access to it, now"),)
+    if public == "unknown":
+        mend = "let the credentials read its policy status, ACL and public access block, or look"
+        return (Finding("whether anybody can reach the bucket is not known", mend),)
+    return ()
+
+
+def judge_deletion(may: Deletion, *, versions: bool, locked: bool) -> tuple[Finding, ...]:
+    """What is wrong with what the credentials for saving may do.
 
     versions: whether the bucket keeps them. locked: whether its objects are locked in COMPLIANCE
     mode.
     """
     findings: list[Finding] = []
-    if public == "yes":
-        findings.append(Finding("anybody can reach the bucket", "block public access to it, now"))
-    if public == "unknown":
-        findings.append(
-            Finding(
-                "whether anybody can reach the bucket is not known",
-                "let the credentials read its policy status, its ACL and its public access block, "
-                "or look yourself",
-            )
-        )
-    if may is None:
-        return tuple(findings)
+    less = (
+        "give them no right to delete but below locks/, and name another role that forgets and "
+        "prunes by prune_access_key_id"
+    )
     if not locked and (may.destroy or (may.hide and not versions)):
+        findings.append(Finding("the credentials for saving can delete backups for good", less))
+    elif may.hide or may.destroy:
         findings.append(
             Finding(
-                "the credentials for saving can delete backups for good",
-                "give them no right to delete but below locks/, and set prune_access_key_id of "
-                "another role that forgets and prunes",
-            )
-        )
-    elif may.hide:
-        findings.append(
-            Finding(
-                "the credentials for saving can hide backups, which their versions outlive",
-                "give them no right to delete but below locks/, and set prune_access_key_id of "
-                "another role that forgets and prunes; what was hidden comes back by `secvault "
-                "backup repository bring-back`",
+                "the credentials for saving can hide backups, whose versions the lock keeps",
+                f"{less}; what was hidden comes back by `secvault backup repository bring-back`",
             )
         )
     if not may.unlock:
         findings.append(
             Finding(
                 "the credentials for saving cannot remove restic's own locks",
-                "let them delete below locks/, or each run leaves a lock that the next retention "
-                "has to wait for",
+                "let them delete below locks/, or each run leaves a lock that retention waits for",
             )
         )
     return tuple(findings)

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Table, insert, or_, select, update
 
 from secvault.backup import bucket
-from secvault.backup.bucket import BucketReport, HeldByLock
+from secvault.backup.bucket import HeldByLock
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.passwords import Passwords
 from secvault.backup.plan_rules import Openings
 from secvault.backup.plans_at_hand import PlansAtHand
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import (
     KEYS,
     Repository,
@@ -46,16 +46,6 @@ CLOCK_SET_BACK_SECONDS = 600
 LONGEST_ERROR = 1000
 
 
-class Repositories(Protocol):
-    """The settings of repositories by name; `RepositoriesAtHand` are those of the product."""
-
-    def get(self, name: str) -> RepositorySettings:
-        """The settings of one. Raises ConfigurationError where there is none."""
-
-    def names(self) -> tuple[str, ...]:
-        """All names, in order."""
-
-
 @dataclass(frozen=True)
 class BackupEngine:
     """The parts that runs and drills share.
@@ -74,7 +64,7 @@ class BackupEngine:
     restic: Restic
     postgresql: PostgresqlPrograms
     declared: Mapping[str, PlanSettings]
-    repositories: Repositories
+    repositories: RepositoriesAtHand
     own_folders: tuple[Path, ...]
     scratch: Path
     evidence: Path
@@ -154,13 +144,6 @@ class BackupEngine:
                     raise
         self.restic.unlock(repository.pruner())
         return repository
-
-    def inspect_bucket(self, name: str) -> BucketReport | None:
-        """The bucket that the repository lies in; None for a folder."""
-        repository = self.repository(name)
-        if not isinstance(repository.place, S3Location):
-            return None
-        return bucket.inspect_bucket(bucket.s3_client(repository), repository.place.bucket)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""

@@ -49,6 +49,7 @@ OF_DATA = (
     "key.",
     "mount.",
     "record.",
+    "repository.",
     "retention.",
     "root.",
     "subject.",

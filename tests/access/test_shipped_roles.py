@@ -88,6 +88,9 @@ ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
+REPOSITORIES = {
+    f"repository.{what}" for what in ("read", "add", "remove", "check", "rotate", "bring_back")
+}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
@@ -127,6 +130,7 @@ MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | REPOSITORIES
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -146,7 +150,7 @@ MAY = {
     "it.auditor": EVERYBODY
     | ACCESS
     | REVIEWS
-    | {"break_glass.read"}
+    | {"break_glass.read", "repository.read"}
     | {"audit.read", "audit.verify", "audit.personal", "backup.read", "drill.read", "grant.read"}
     | {
         "person.read",
@@ -174,11 +178,12 @@ MAY = {
     "it.provisioner": EVERYBODY | {"scim.provision"},
     "it.decider": EVERYBODY | {"access.evaluate"},
     "it.searcher": EVERYBODY | ASKED,
-    "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
+    "it.clerk": EVERYBODY
+    | {"backup.read", "drill.read", "repository.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
     | {"service_account.read", "token.read", "audit.verify", "separation.read", "policy.read"}
-    | {"eligibility.read"}
+    | {"eligibility.read", "repository.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -189,6 +194,7 @@ LOCAL_MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | REPOSITORIES
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
