@@ -1,14 +1,14 @@
 """repositories that are added while the service runs, copies of runs, passwords that change
 
 Revision: 0045
-Before: 0040
+Before: 0042
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0045"
-down_revision = "0040"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
