@@ -7,6 +7,7 @@ of that name, which is removed again where that is allowed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -55,10 +56,11 @@ def public_access(client: S3Client, bucket: str) -> Public:
 
     with named_faults(bucket):
         ask("block", lambda: client.get_public_access_block(Bucket=bucket), _NO_BLOCK)
-        ask("policy", lambda: client.get_bucket_policy_status(Bucket=bucket), _NO_POLICY)
+        # Not the server's own status of it: some call each policy public that allows anything.
+        ask("policy", lambda: client.get_bucket_policy(Bucket=bucket), _NO_POLICY)
         ask("acl", lambda: client.get_bucket_acl(Bucket=bucket), frozenset())
     block = answers.get("block", {}).get("PublicAccessBlockConfiguration", {})
-    by_policy = answers.get("policy", {}).get("PolicyStatus", {}).get("IsPublic", False)
+    by_policy = _opens_to_all(answers.get("policy", {}).get("Policy", ""))
     by_acl = any(
         grant.get("Grantee", {}).get("URI") in _EVERYBODY
         for grant in answers.get("acl", {}).get("Grants", ())
@@ -74,12 +76,15 @@ def public_access(client: S3Client, bucket: str) -> Public:
 
 def deletion(client: S3Client, place: S3Location, random: Random) -> Deletion:
     """What the client's credentials could delete. Raises RepositoryUnreachable, BackupFailed."""
-    before = f"{place.prefix}/" if place.prefix else ""
     name = draw(_NAME_BYTES, random).hex()
-    with named_faults(place.bucket):
-        hide, destroy = _may_delete(client, place.bucket, f"{before}data/{name[:2]}/{name}")
-        unlock, _ = _may_delete(client, place.bucket, f"{before}locks/{name}")
+    hide, destroy = _may_delete(client, place, f"data/{name[:2]}/{name}")
+    unlock, _ = _may_delete(client, place, f"locks/{name}")
     return Deletion(hide, destroy, unlock)
+
+
+def may_delete_keys(client: S3Client, place: S3Location, random: Random) -> bool:
+    """Whether restic's keys could be deleted, which restic itself tries for a minute."""
+    return _may_delete(client, place, f"keys/{draw(_NAME_BYTES, random).hex()}")[0]
 
 
 def judge_public(public: Public) -> tuple[Finding, ...]:
@@ -122,17 +127,37 @@ def judge_deletion(may: Deletion, *, versions: bool, locked: bool) -> tuple[Find
     return tuple(findings)
 
 
-def _may_delete(client: S3Client, bucket: str, key: str) -> tuple[bool, bool]:
+def _may_delete(client: S3Client, place: S3Location, name: str) -> tuple[bool, bool]:
     """Whether an object of this name could be deleted, and a version of it."""
+    key = f"{place.prefix}/{name}" if place.prefix else name
     marker: dict[str, Any] = {}
 
     def hide() -> None:
-        marker.update(client.delete_object(Bucket=bucket, Key=key))
+        marker.update(client.delete_object(Bucket=place.bucket, Key=key))
 
-    refused = code_of(hide, DENIED | _GONE) in DENIED
-    version = marker.get("VersionId", "null")
-    kept = code_of(
-        lambda: client.delete_object(Bucket=bucket, Key=key, VersionId=version),
-        DENIED | _GONE | {"InvalidArgument"},
-    )
+    with named_faults(place.bucket):
+        refused = code_of(hide, DENIED | _GONE) in DENIED
+        version = marker.get("VersionId", "null")
+        kept = code_of(
+            lambda: client.delete_object(Bucket=place.bucket, Key=key, VersionId=version),
+            DENIED | _GONE | {"InvalidArgument"},
+        )
     return not refused, kept not in DENIED
+
+
+def _opens_to_all(policy: str) -> bool:
+    """Whether a bucket's policy allows anything to everybody, without a condition."""
+    try:
+        statements = json.loads(policy or "{}").get("Statement", [])
+    except (ValueError, AttributeError):
+        return True
+    for one in [statements] if isinstance(statements, dict) else statements:
+        principal = one.get("Principal", "")
+        whom = principal.get("AWS", "") if isinstance(principal, dict) else principal
+        if (
+            one.get("Effect") == "Allow"
+            and "*" in ([whom] if isinstance(whom, str) else whom)
+            and not one.get("Condition")
+        ):
+            return True
+    return False

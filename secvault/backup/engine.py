@@ -132,7 +132,7 @@ class BackupEngine:
             if isinstance(place, S3Location) and repository.credentials is not None:
                 region = repository.credentials.region
                 client = bucket.s3_client(repository)
-                bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
+                bucket.make_if_missing(client, place.bucket, region=region)
             try:
                 if like is None:
                     self.restic.init(repository)
