@@ -12,7 +12,8 @@ from secvault.cli import backup_repositories, opening, operations, progress, sho
 if TYPE_CHECKING:
     from secvault.backup.bucket import HeldByLock
     from secvault.backup.restic import ForgetReport, Snapshot
-    from secvault.backup.run import Retained, Run
+    from secvault.backup.retaining import Retained
+    from secvault.backup.run import Run
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from secvault.backup import key_file, keys_apart, manifest, run
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
-from secvault.backup.run import OnProgress, Retained, Run
+from secvault.backup.retaining import Retained
+from secvault.backup.run import OnProgress, Run
 from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.service.service import Service

@@ -96,13 +96,13 @@ def escrow(service: Service, caller: Caller) -> tuple[EscrowedRepository, ...]:
         for whole in (name, name + KEYS)
         if engine.passwords.kept(whole) is not None
     ]
-    if not names:
-        raise NotFound("no repository has a password yet; the first run draws it")
 
     def terms(_: Connection) -> Terms:
-        return {"format": "password", "target": "all-repositories", "repositories": names}
+        return {"format": "password", "target": "all-repositories", "repositories": [*names]}
 
     def act(connection: Connection) -> Outcome[tuple[EscrowedRepository, ...]]:
+        if not names:
+            raise NotFound("no repository has a password yet; the first run draws it")
         # Before they are read: one that is changed at this moment counts as not taken out.
         now = service.clock.micros()
         given = tuple(_escrowed(service, name) for name in names)
