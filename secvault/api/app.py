@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_plans",
     "audit",
     "audit_archives",
     "audit_export",
