@@ -1,4 +1,4 @@
-"""`secvault backup plan`: what is backed up, when and where to; plans of the store are kept here."""
+"""`secvault backup plan`: what is backed up, when and where to; those of the store are kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Backup plans: list, show, add, change, pause, resume, remove. Those of the settings' file "
-    "are changed there.",
+    help="Backup plans: list, show, add, change, pause, resume, remove. Those of the settings' "
+    "file are changed there.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name.")]
@@ -76,8 +76,8 @@ def add(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="The plan's settings, as its table in the settings' file (TOML), or as JSON; - for "
-            "stdin. Secrets go in there.",
+            help="The plan's settings, as its table in the settings' file (TOML), or as JSON; "
+            "- for stdin. Secrets go in there.",
         ),
     ] = "",
     given: Set = None,
@@ -199,7 +199,10 @@ def _changed(
         if key.rpartition(".")[2] in ("password", "secret_access_key", "ping_url") and value:
             # Arguments are seen by everybody on the machine.
             raise InvalidInput.at("--set", f"{show.cell(key)} is secret: put it into --from FILE")
-        _table_of(values, key)[key.rpartition(".")[2]] = _value(value)
+        said = _value(value)
+        if isinstance(said, dict):
+            raise InvalidInput.at("--set", f"{show.cell(key)} is a table: name one setting in it")
+        _table_of(values, key)[key.rpartition(".")[2]] = said
     for key in unset or []:
         _table_of(values, key).pop(key.rpartition(".")[2], None)
     return values
