@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
-    from secvault.jobs import cron
+    from secvault.jobs import occurrences
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
     from secvault.records import hold as hold_rows
@@ -55,8 +55,12 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
+<<<<<<< HEAD
         backup_checks,
         backup_runs,
+=======
+        backup_plans,
+>>>>>>> wip-plans
         backups,
         bootstrap,
         circumstances,
@@ -164,8 +168,12 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
+<<<<<<< HEAD
     "backup_checks",
     "backup_runs",
+=======
+    "backup_plans",
+>>>>>>> wip-plans
     "backups",
     "bootstrap",
     "break_glass",
@@ -176,7 +184,6 @@ __all__ = [
     "config",
     "contacts",
     "content_type",
-    "cron",
     "detecting",
     "difference",
     "directory",
@@ -217,6 +224,7 @@ __all__ = [
     "networks",
     "note",
     "notifications",
+    "occurrences",
     "opening",
     "own_factors",
     "own_questions",
@@ -304,7 +312,6 @@ _ELSEWHERE = {
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "content_type": "secvault.records.content_type",
-    "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
@@ -331,6 +338,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "occurrences": "secvault.jobs.occurrences",
     "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",

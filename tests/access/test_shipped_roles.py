@@ -89,6 +89,7 @@ NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
 BACKUPS |= {"backup.cancel", "backup.check", "backup.forget"}
+PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
@@ -128,6 +129,7 @@ MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -190,6 +192,7 @@ LOCAL_MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
