@@ -349,6 +349,9 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "backup.run": "plan repository run snapshot bytes files seconds reason",
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
+        "backup.cancel": "plan run reason",
+        "backup.check": "plan run passed reason",
+        "backup.forget": "plan run reason",
         "backup.prune": "plan repository run bytes reason",
         "repository.read": "repository",
         "repository.add": "repository reason",
@@ -356,6 +359,10 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "repository.check": "repository problems reason",
         "repository.rotate": "repository state reason",
         "repository.bring_back": "repository files bytes state reason",
+        "plan.add": "plan version approval digest",
+        "plan.change": "plan version from_version approval digest",
+        "plan.remove": "plan version approval digest",
+        "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself

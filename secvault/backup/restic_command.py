@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,7 +41,10 @@ _NEVER = NeverCancelled()
 
 @dataclass(frozen=True)
 class ResticCommand:
-    """The program and the folders that it works with; see `restic.open_restic`."""
+    """The program and the folders that it works with; see `restic.open_restic`.
+
+    limits: options that keep it from using all of the network.
+    """
 
     cache: Path
     scratch: Path
@@ -51,6 +54,13 @@ class ResticCommand:
     time_zone: str
     launch: Launch
     patience: float = PATIENCE_SECONDS
+    limits: tuple[str, ...] = ()
+
+    def limited(self, upload_kib: int, download_kib: int) -> ResticCommand:
+        """The same, with at most so many KiB a second to and from the storage; 0: no limit."""
+        named = {"upload": upload_kib, "download": download_kib}
+        limits = tuple(f"--limit-{name}={kib}" for name, kib in named.items() if kib)
+        return replace(self, limits=limits)
 
     def version_text(self) -> bytes:
         """What `restic version` prints."""
@@ -157,6 +167,7 @@ class ResticCommand:
             f"--cache-dir={self.cache}",
             f"--password-file={PASSWORD_FILE}",
             *_storage_options(in_s3),
+            *self.limits,
             *options,
             *command,
         )

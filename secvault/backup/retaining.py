@@ -14,9 +14,9 @@ from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.lock_extension import Extended, extend_locks
 from secvault.backup.repository_faults import RepositoryMissing
-from secvault.backup.restic import ForgetReport, Retention
+from secvault.backup.restic import Cancel, ForgetReport, Retention
 from secvault.config import PlanSettings
-from secvault.errors import SecvaultError
+from secvault.errors import Cancelled, SecvaultError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Retained:
     copies: Mapping[str, Retained] = field(default_factory=dict)
 
 
-def retain(engine: BackupEngine, plan_name: str) -> Retained:
+def retain(engine: BackupEngine, plan_name: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago.
 
     Raises what `Restic.forget` raises, when all repositories had their turn.
@@ -46,11 +46,13 @@ def retain(engine: BackupEngine, plan_name: str) -> Retained:
     failed: SecvaultError | None = None
     for name in (plan.repository, *plan.copies):
         try:
-            done[name] = _retain_in(engine, plan, plan_name, name)
+            done[name] = _retain_in(engine, plan, plan_name, name, cancel)
         except RepositoryMissing as error:
             # A copy that was never made has nothing to forget; its own step says why.
             if name == plan.repository:
                 failed = failed or error
+        except Cancelled:
+            raise
         except SecvaultError as error:
             failed = failed or error
     if failed is not None:
@@ -75,10 +77,12 @@ def retention_of(plan: PlanSettings) -> Retention:
     )
 
 
-def _retain_in(engine: BackupEngine, plan: PlanSettings, plan_name: str, name: str) -> Retained:
+def _retain_in(
+    engine: BackupEngine, plan: PlanSettings, plan_name: str, name: str, cancel: Cancel
+) -> Retained:
     repository = engine.opened_repository(name).pruner()
     forgotten = engine.restic.forget(
-        repository, retention_of(plan), tags=(f"plan={plan_name}",), prune=True
+        repository, retention_of(plan), tags=(f"plan={plan_name}",), prune=True, cancel=cancel
     )
     held = engine.held_by_lock(name)
     # After forgetting: what is to go is not locked for longer.

@@ -15,7 +15,9 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from secvault.backup import keys_apart, manifest, retaining, staging
+from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
+from secvault.backup.progress import Meter
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
@@ -30,7 +32,11 @@ OWN_TAG = "secvault"
 
 @dataclass(frozen=True)
 class Run:
-    """A run as stored. Times in micros; snapshot, sizes and error as far as known."""
+    """A run as stored. Times in micros; snapshot, sizes and error as far as known.
+
+    state: see `claims`. source to seconds_left: how far the phase is; rate in bytes a second.
+    cancel_by: who has asked for its end. beat_at: the last sign of life of its process.
+    """
 
     id: str
     plan: str
@@ -46,11 +52,23 @@ class Run:
     files: int | None
     bytes: int | None
     bytes_added: int | None
+    source: str | None
+    bytes_done: int | None
+    bytes_expected: int | None
+    files_done: int | None
+    files_expected: int | None
+    rate: int | None
+    seconds_left: int | None
+    cancel_by: str | None
+    beat_at: int
     error: str | None
 
 
 def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) -> Run:
-    """Claim the plan for this run; the same id again resumes it. Raises Conflict, NotFound."""
+    """Claim the plan for this run; the same id again resumes it.
+
+    Raises PlanBusy, NotFound, and Cancelled where the end of this run was asked for.
+    """
     plan = engine.plan(plan_name)
     engine.claim(
         tables.backup_run,
@@ -125,7 +143,7 @@ def save_into(
             host=engine.host,
             tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
             excludes=wanted.excludes,
-            on_progress=on_progress,
+            on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
             cancel=cancel,
         )
     except SourceUnreadable as error:
@@ -137,11 +155,11 @@ def save_into(
         raise
 
 
-def retain(engine: BackupEngine, run_id: str) -> Retained:
+def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    return retaining.retain(engine, run.plan)
+    return retaining.retain(engine, run.plan, cancel)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -151,33 +169,17 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     ended = connection.execute(
         update(table)
         .where(table.c.id == run_id, table.c.state == "running")
-        .values(state="done", phase="done", finished_at=now, beat_at=now)
+        .values(
+            state="done",
+            phase="done",
+            finished_at=now,
+            beat_at=now,
+            **dict.fromkeys(PROGRESS),
+        )
     )
     if ended.rowcount != 1:
         raise Conflict(f"the run {run_id} was given up for dead, or ended elsewhere")
     return Run(*connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one())
-
-
-def run_backup(
-    engine: BackupEngine,
-    plan_name: str,
-    run_id: str,
-    *,
-    requested_by: str,
-    on_progress: OnProgress,
-    cancel: Cancel,
-) -> tuple[Run, Retained]:
-    """All steps in this process, one after the other. Raises what the failing step raised."""
-    begin(engine, plan_name, run_id, requested_by)
-    with engine.at_work(tables.backup_run, run_id, "the backup"):
-        try:
-            stage(engine, run_id, cancel)
-            save(engine, run_id, on_progress, cancel)
-            report = retain(engine, run_id)
-        finally:
-            staging.clear_staging(engine, plan_name)
-        with engine.store.write() as connection:
-            return finish(engine, connection, run_id), report
 
 
 def read_run(engine: BackupEngine, run_id: str) -> Run:
@@ -190,19 +192,30 @@ def read_run(engine: BackupEngine, run_id: str) -> Run:
 
 def find_run(engine: BackupEngine, run_id: str) -> Run | None:
     """A stored run, or None."""
-    table = tables.backup_run
     with engine.store.read() as connection:
-        row = connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one_or_none()
+        return run_in(connection, run_id)
+
+
+def run_in(connection: Connection, run_id: str) -> Run | None:
+    """The same, in the caller's transaction."""
+    table = tables.backup_run
+    row = connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one_or_none()
     return Run(*row) if row else None
 
 
-def newest_runs(engine: BackupEngine, limit: int) -> tuple[Run, ...]:
-    """The newest runs of all plans, newest first."""
+def newest_runs(
+    engine: BackupEngine, limit: int, *, plan: str | None = None, state: str | None = None
+) -> tuple[Run, ...]:
+    """The newest runs, newest first: of all plans and in all states, unless one is named."""
     table = tables.backup_run
+    asked = [
+        column == value
+        for column, value in ((table.c.plan, plan), (table.c.state, state))
+        if value is not None
+    ]
+    newest_first = select(*_COLUMNS).order_by(table.c.started_at.desc(), table.c.id)
     with engine.store.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).order_by(table.c.started_at.desc(), table.c.id).limit(limit)
-        ).all()
+        rows = connection.execute(newest_first.where(*asked).limit(limit)).all()
     return tuple(Run(*row) for row in rows)
 
 

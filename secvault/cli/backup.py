@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Backups: run, list, snapshots, restore, rejoin, repository, bucket, copies, password.",
+    help="Backups: plan, run, runs, watch, cancel, list, snapshots, check, forget, restore, "
+    "rejoin, repository, bucket, copies, password.",
 )
 app.add_typer(backup_repositories.app, name="repository")
 
@@ -34,7 +35,7 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
         named = opening.the_plan(service.settings, plan)
         with progress.cancellable() as cancel, progress.of_bytes(f"Backup {named}") as so_far:
             done, forgotten = operations.backups.run_backup(service, caller, named, so_far, cancel)
-    retention = _retention(forgotten)
+    retention = retention_of(forgotten)
     if as_json:
         show.document({**_run(done), "retention": retention})
         return
@@ -45,8 +46,11 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
             "snapshot": done.snapshot,
             "saved": f"{done.files} files, {show.size(done.bytes)}",
             "new in the repository": show.size(done.bytes_added),
-            "retention": _words(retention),
-            **{f"retention in {name}": _words(one) for name, one in retention["copies"].items()},
+            "retention": retention_words(retention),
+            **{
+                f"retention in {name}": retention_words(one)
+                for name, one in retention["copies"].items()
+            },
         }
     )
     show.talk(f"Next, prove that it restores: secvault drill run {done.plan}")
@@ -261,14 +265,15 @@ def copies(
     show.listing("copies", rows, columns, as_json=as_json, empty=f"{named} has no copy yet.")
 
 
-def _retention(retained: Retained) -> dict[str, Any]:
+def retention_of(retained: Retained) -> dict[str, Any]:
+    """What retention came to, for programs."""
     extended = retained.extended
     return {
         **_forgotten(retained.forgotten, retained.held),
         "data_keys": _forgotten(retained.keys, retained.keys_held) if retained.keys else None,
         "locks_extended": extended.objects if extended else None,
         "locks_refused": extended.refused if extended else None,
-        "copies": {name: _retention(one) for name, one in retained.copies.items()},
+        "copies": {name: retention_of(one) for name, one in retained.copies.items()},
     }
 
 
@@ -289,10 +294,12 @@ def _forgotten(report: ForgetReport, held: HeldByLock | None) -> dict[str, Any]:
     }
 
 
-def _words(retention: dict[str, Any]) -> str:
+def retention_words(retention: dict[str, Any]) -> str:
+    """The same for a person."""
     data_keys = retention.get("data_keys")
     if data_keys is not None:
-        return f"{_words({**retention, 'data_keys': None})}; data keys: {_words(data_keys)}"
+        rest = retention_words({**retention, "data_keys": None})
+        return f"{rest}; data keys: {retention_words(data_keys)}"
     words = f"{retention['kept']} snapshots kept, {len(retention['removed'])} removed"
     refused, held = len(retention["not_deleted"]), retention["held_by_lock"]
     if refused:

@@ -9,7 +9,7 @@ from pathlib import Path
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup import key_file, keys_apart, manifest, run
+from secvault.backup import in_order, key_file, keys_apart, manifest, run
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
 from secvault.backup.retaining import Retained
@@ -47,7 +47,7 @@ def run_backup(
     run_id = uuid_utils.uuid7().hex
 
     def act() -> Outcome[tuple[Run, Retained]]:
-        done, report = run.run_backup(
+        done, report = in_order.run_backup(
             service.backups,
             plan,
             run_id,

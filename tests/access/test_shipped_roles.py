@@ -91,6 +91,8 @@ BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.re
 REPOSITORIES = {
     f"repository.{what}" for what in ("read", "add", "remove", "check", "rotate", "bring_back")
 }
+BACKUPS |= {"backup.cancel", "backup.check", "backup.forget"}
+PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
@@ -131,6 +133,7 @@ MAY = {
     | APPROLES
     | BACKUPS
     | REPOSITORIES
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -195,6 +198,7 @@ LOCAL_MAY = {
     | APPROLES
     | BACKUPS
     | REPOSITORIES
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -213,7 +217,7 @@ LOCAL_MAY = {
     | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
-    "system:jobs": (BACKUPS - {"backup.restore"})
+    "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
     | {

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from secvault.backup import drill, run
+from secvault.backup import drill, in_order, run
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding
@@ -104,7 +104,7 @@ class SmallVault:
         return replace(self, engine=replace(self.engine, declared={PLAN: plan}))
 
     def back_up(self, run_id: str = "run-1") -> tuple[Run, ForgetReport]:
-        return run.run_backup(
+        return in_order.run_backup(
             self.engine,
             PLAN,
             run_id,

@@ -42,6 +42,17 @@ backup_run = Table(
     Column("files", BigInteger),
     Column("bytes", BigInteger),
     Column("bytes_added", BigInteger),
+    # How far the phase is, written at most once a second; what is not known is not there.
+    Column("source", Text),
+    Column("bytes_done", BigInteger),
+    Column("bytes_expected", BigInteger),
+    Column("files_done", BigInteger),
+    Column("files_expected", BigInteger),
+    # Bytes a second, of the last seconds.
+    Column("rate", BigInteger),
+    Column("seconds_left", BigInteger),
+    # Who asked for its end before it was done.
+    Column("cancel_by", Text),
     Column("error", Text),
     # Node that works on it and its last sign of life; a silent one is taken over.
     Column("node", Text, nullable=False),
