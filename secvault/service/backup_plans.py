@@ -69,6 +69,7 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
     values: as in the settings' file. Raises InvalidInput, Conflict when there is one of the name;
     ApprovalRequired for a name that had runs: the new plan is to keep or forget what they saved.
     """
+    plans.require_name(name)
 
     def terms(connection: Connection) -> Terms | None:
         ran = select(tables.backup_run.c.id).where(tables.backup_run.c.plan == name).limit(1)
@@ -78,7 +79,6 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         return {"plan": name, "settings": _digest(settings), "secrets": listed(sorted(secrets))}
 
     def act(connection: Connection) -> Outcome[PlanView]:
-        plans.require_name(name)
         _require_own(service, name)
         settings, secrets = _parsed(values)
         require_usable(service, settings, secrets)
