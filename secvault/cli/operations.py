@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
-    from secvault.backup import repository
+    from secvault.backup import repository, restic_answers
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -55,7 +55,9 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
+        backup_checks,
         backup_plans,
+        backup_runs,
         backups,
         bootstrap,
         circumstances,
@@ -163,7 +165,9 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
+    "backup_checks",
     "backup_plans",
+    "backup_runs",
     "backups",
     "bootstrap",
     "break_glass",
@@ -244,6 +248,7 @@ __all__ = [
     "replays",
     "repository",
     "resets",
+    "restic_answers",
     "retention_rows",
     "retention_runs",
     "reveals",
@@ -342,6 +347,7 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "restic_answers": "secvault.backup.restic_answers",
     "retention_rows": "secvault.records.retention_run",
     "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",
