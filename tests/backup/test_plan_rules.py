@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from secvault.backup import plan_secrets, plans
 from secvault.backup.plan_rules import Openings, require_storable, weakened
 from secvault.config import PlanSettings
+from secvault.config.backup_sources import SourceSettings
 from secvault.errors import InvalidInput
 
 CANARY = "cAnary-7c1f9e-value"
@@ -52,6 +53,7 @@ def refused(openings: Openings, values: dict[str, Any]) -> set[str]:
             {"sources": {"d": {**SERVER, "password": "", "password_file": "/etc/shadow"}}},
             {"sources.d.password_file", "sources.d.password"},
         ),
+        ({"sources": {"d": {**SERVER, "ca_file": "/etc/ssl/x"}}}, {"sources.d.ca_file"}),
         # Whoever secvault runs as would be let in.
         ({"sources": {"d": {**SERVER, "host": ""}}}, {"sources.d.host"}),
         ({"sources": {"d": {**SERVER, "host": "/run/postgresql"}}}, {"sources.d.host"}),
@@ -219,6 +221,21 @@ def test_a_secret_is_not_sent_to_another_end_than_it_was_given_for(
     before = plans.parse({"sources": {"d": SERVER}})
     after = plans.parse({"sources": {"d": {**SERVER, **changed}}})
     assert plan_secrets.still_fit(before, after, "sources.d.password") is stays
+
+
+def test_no_kind_of_source_has_a_place_of_the_machine_that_the_rules_do_not_look_at() -> None:
+    # Lists of paths are looked at by name; whoever adds one to a source adds it there.
+    lists = {
+        (kind.__name__, name)
+        for kind in (get_args(one)[0] for one in get_args(get_args(SourceSettings)[0]))
+        for name, field in kind.model_fields.items()
+        if "Path" in str(field.annotation) and "tuple" in str(field.annotation)
+    }
+    assert lists == {("FoldersSource", "paths"), ("SqliteSource", "files")}
+    places = {
+        name for name, one in PlanSettings.model_fields.items() if "Path" in str(one.annotation)
+    }
+    assert places == {"folders"}
 
 
 @pytest.mark.parametrize(
