@@ -29,7 +29,7 @@ def put(repository: Repository, *, host: str, since: datetime, exclusive: bool =
         "pid": PID,
     }
     key = _master_key(folder, repository.password.expose())
-    content = quick_repository.sealed(key, json.dumps(lock).encode())
+    content = quick_repository.encrypted(key, json.dumps(lock).encode())
     file = folder / "locks" / hashlib.sha256(content).hexdigest()
     file.write_bytes(content)
     return file

@@ -67,9 +67,11 @@ def parse(values: Mapping[str, Any]) -> PlanSettings:
 
 def require_name(name: str) -> str:
     """The name, which a plan of the store may have. Raises InvalidInput."""
-    if not is_name(name):
+    # The policy's rows and the log name it, too, and none of their names ends with a hyphen.
+    if not is_name(name) or name.endswith("-"):
         raise InvalidInput.at(
-            "name", "name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first"
+            "name",
+            "name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first, no '-' last",
         )
     return name
 

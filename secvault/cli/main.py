@@ -31,6 +31,7 @@ from secvault.cli import (
     audit_witnesses,
     backup,
     backup_checks,
+    backup_plans,
     backup_runs,
     break_glass,
     config,
@@ -281,6 +282,7 @@ backup.app.command(epilog="Example: secvault backup forget nightly")(backup_chec
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
+backup.app.add_typer(backup_plans.app, name="plan")
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
-    from secvault.jobs import cron
+    from secvault.jobs import occurrences
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
     from secvault.records import hold as hold_rows
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         audit_witnesses,
         authentication,
         backup_checks,
+        backup_copies,
+        backup_plans,
         backup_runs,
         backups,
         bootstrap,
@@ -89,6 +91,9 @@ if TYPE_CHECKING:
         recovery,
         rejoining,
         replays,
+        repositories,
+        repository_access,
+        repository_passwords,
         resets,
         reveals,
         rewrap_runs,
@@ -165,6 +170,8 @@ __all__ = [
     "audit_witnesses",
     "authentication",
     "backup_checks",
+    "backup_copies",
+    "backup_plans",
     "backup_runs",
     "backups",
     "bootstrap",
@@ -176,7 +183,6 @@ __all__ = [
     "config",
     "contacts",
     "content_type",
-    "cron",
     "detecting",
     "difference",
     "directory",
@@ -217,6 +223,7 @@ __all__ = [
     "networks",
     "note",
     "notifications",
+    "occurrences",
     "opening",
     "own_factors",
     "own_questions",
@@ -244,7 +251,10 @@ __all__ = [
     "rejoining",
     "remedies",
     "replays",
+    "repositories",
     "repository",
+    "repository_access",
+    "repository_passwords",
     "resets",
     "restic_answers",
     "retention_rows",
@@ -304,7 +314,6 @@ _ELSEWHERE = {
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "content_type": "secvault.records.content_type",
-    "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
@@ -331,6 +340,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "occurrences": "secvault.jobs.occurrences",
     "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",

@@ -22,6 +22,7 @@ from secvault.errors import Conflict
 from secvault.jobs import calendar, queue
 from secvault.service import plan_schedules
 from secvault.service.approval import Terms
+from secvault.service.backup_runs import FORGET
 from secvault.service.plan_schedules import KINDS
 from secvault.service.plan_views import (
     PlanView,
@@ -69,6 +70,7 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
     values: as in the settings' file. Raises InvalidInput, Conflict when there is one of the name;
     ApprovalRequired for a name that had runs: the new plan is to keep or forget what they saved.
     """
+    plans.require_name(name)
 
     def terms(connection: Connection) -> Terms | None:
         ran = select(tables.backup_run.c.id).where(tables.backup_run.c.plan == name).limit(1)
@@ -78,7 +80,6 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         return {"plan": name, "settings": _digest(settings), "secrets": listed(sorted(secrets))}
 
     def act(connection: Connection) -> Outcome[PlanView]:
-        plans.require_name(name)
         _require_own(service, name)
         settings, secrets = _parsed(values)
         require_usable(service, settings, secrets)
@@ -224,11 +225,15 @@ def _require_own(service: Service, name: str) -> None:
 
 
 def _require_at_rest(service: Service, connection: Connection, name: str) -> None:
-    run, job = tables.backup_run.c, tables.job.c
+    job = tables.job.c
+    kinds = (*KINDS, FORGET)
     alive = service.clock.micros() - SILENT_AFTER_SECONDS * 1_000_000
     at_work = (
-        select(run.id).where(run.plan == name, run.state == "running", run.beat_at >= alive),
-        select(job.id).where(job.plan == name, job.kind.in_(KINDS), job.state == "started"),
+        select(job.id).where(job.plan == name, job.kind.in_(kinds), job.state == "started"),
+        *(
+            select(row.id).where(row.plan == name, row.state == "running", row.beat_at >= alive)
+            for row in (tables.backup_run.c, tables.drill.c)
+        ),
     )
     if any(connection.execute(each.limit(1)).first() is not None for each in at_work):
         raise Conflict(f"the plan {name} is at work; wait for it, then remove it")

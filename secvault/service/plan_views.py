@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from secvault.service import plan_schedules
 from secvault.service.plan_schedules import KINDS
 from secvault.service.service import Service
 
+Due = Mapping[str, Mapping[str, int]]
 State = Literal["active", "paused", "not-allowed", "shadowed"]
 
 
@@ -48,8 +49,17 @@ class PlanView:
     fault: str = ""
     due: Mapping[str, int] = field(default_factory=dict)
 
+    def shown(self) -> dict[str, Any]:
+        """The settings as JSON, without the keys that hold secrets."""
+        values: dict[str, Any] = self.settings.model_dump(mode="json")
+        del values[PING]
+        for name, source in self.settings.sources.items():
+            for key in plan_secrets.keys_of(source):
+                del values["sources"][name][key]
+        return values
 
-def declared_view(service: Service, name: str, due: Mapping[str, Mapping[str, int]]) -> PlanView:
+
+def declared_view(service: Service, name: str, due: Due) -> PlanView:
     """A plan of the settings. due: see `due_by_plan`."""
     settings, secrets = plan_secrets.split(service.settings.backup.plans[name])
     return PlanView(

@@ -150,8 +150,10 @@ def patient(vault: SmallVault) -> SmallVault:
 
 
 def _on(vault: SmallVault, settings: RepositorySettings) -> SmallVault:
-    repositories = Repositories(vault.folder, {"local": settings})
-    return replace(vault, engine=replace(vault.engine, repositories=repositories))
+    said = Repositories(vault.folder, {"local": settings})
+    repositories = replace(vault.engine.repositories, declared=said.declared)
+    engine = replace(vault.engine, repositories=repositories)
+    return replace(vault, engine=engine, repositories=said)
 
 
 def back_up_here(folder: str, run_id: str, seconds: float) -> None:
