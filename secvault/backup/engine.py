@@ -116,13 +116,17 @@ class BackupEngine(Claims):
         Raises RepositoryGone where there was one and is none.
         """
         repository = self.repository(name)
+        if not known_repositories.is_known(self.store, name, repository):
+            try:
+                identity = self.restic.identity(repository)
+            except RepositoryMissing:
+                identity = self._make(repository, like)
+            known_repositories.recognise(self.store, name, repository, identity)
         try:
-            identity = self.restic.identity(repository)
+            locks.remove_stale(self, self.restic, repository.pruner())
         except RepositoryMissing:
             known_repositories.allow_making(self.store, name, repository)
-            identity = self._make(repository, like)
-        known_repositories.recognise(self.store, name, repository, identity)
-        locks.remove_stale(self, self.restic, repository.pruner())
+            raise
         return repository
 
     def _make(self, repository: Repository, like: Repository | None) -> str:

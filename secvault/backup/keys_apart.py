@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from secvault.backup import ahead, key_file
+from secvault.backup import ahead, key_file, known_repositories
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS
@@ -69,10 +69,13 @@ def save(
 
     beside: the repository whose data keys they become; the plan's first if None.
     """
-    repository = engine.ready_repository(_repository(engine, plan_name, beside))
+    name = _repository(engine, plan_name, beside)
+    repository = engine.ready_repository(name)
     # Of a process that was killed, and staged the database anew afterwards.
-    made = engine.restic.snapshots(repository, tags=(f"run={run_id}",), skip_damaged=True)
-    withdraw(engine, repository, [one.id for one in made])
+    there = known_repositories.listed(
+        engine.store, engine.restic, name, repository, f"plan={plan_name}"
+    )
+    withdraw(engine, repository, [one.id for one in there if f"run={run_id}" in (one.tags or ())])
     engine.restic.backup(
         repository,
         (engine.scratch / staging(plan_name),),

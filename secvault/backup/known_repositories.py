@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from secvault.backup.repository import Repository
-from secvault.backup.repository_faults import RepositoryGone
+from secvault.backup.repository_faults import RepositoryGone, RepositoryMissing
+from secvault.backup.restic import Restic, Snapshot
 from secvault.store import Store, tables
 
 
@@ -21,10 +22,15 @@ class _Known:
     identity: str | None
 
 
+def is_known(store: Store, name: str, repository: Repository) -> bool:
+    """Whether it was saved into at this location: then it must be there."""
+    known = _known(store, name)
+    return known.identity is not None and known.location == repository.location
+
+
 def allow_making(store: Store, name: str, repository: Repository) -> None:
     """Return where a new repository may be made. Raises RepositoryGone where there was one."""
-    known = _known(store, name)
-    if known.identity is not None and known.location == repository.location:
+    if is_known(store, name, repository):
         raise RepositoryGone(
             f"the repository that was there is gone from {repository.location}; mount its disk or "
             "bring its bucket back, and run the backup again; if it is lost for good, set another "
@@ -53,6 +59,25 @@ def recognise(store: Store, name: str, repository: Repository, identity: str) ->
             .where(table.c.name == name)
             .values(location=repository.location, identity=identity)
         )
+
+
+def listed(
+    store: Store, restic: Restic, name: str, repository: Repository, tag: str
+) -> tuple[Snapshot, ...]:
+    """The snapshots with this tag that can be read, newest last, to save beside them.
+
+    Where there are none it is asked whether the repository is still the one that is known; each
+    question to restic costs the derivation of a key. Raises RepositoryGone, what
+    `Restic.snapshots` raises.
+    """
+    try:
+        found = restic.snapshots(repository, tags=(tag,), skip_damaged=True)
+    except RepositoryMissing:
+        allow_making(store, name, repository)
+        raise
+    if not found:
+        recognise(store, name, repository, restic.identity(repository))
+    return found
 
 
 def _known(store: Store, name: str) -> _Known:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, leftovers, manifest, retaining, staging
+from secvault.backup import keys_apart, known_repositories, leftovers, manifest, retaining, staging
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
@@ -125,7 +125,9 @@ def save_into(
     """
     plan = engine.plan(run.plan)
     # One that is damaged must not keep what is new from being saved; retention tells of it.
-    there = engine.restic.snapshots(repository, tags=(f"plan={run.plan}",), skip_damaged=True)
+    there = known_repositories.listed(
+        engine.store, engine.restic, name, repository, f"plan={run.plan}"
+    )
     made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
     if snapshot in made:
         return None

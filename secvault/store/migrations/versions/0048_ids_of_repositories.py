@@ -12,10 +12,13 @@ down_revision = "0046"
 branch_labels = None
 depends_on = None
 
+# The order of the UTF-8 bytes, whatever the database's locale.
+text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Add the column; each is filled in when the repository is next saved into."""
-    op.add_column("backup_repository", sa.Column("identity", sa.Text))
+    op.add_column("backup_repository", sa.Column("identity", text))
 
 
 def downgrade() -> None:
