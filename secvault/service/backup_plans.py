@@ -18,7 +18,7 @@ from secvault.backup.plan_secrets import PING
 from secvault.backup.plans import StoredPlan
 from secvault.config import PlanSettings
 from secvault.crypto.canonical import JsonValue, canonical_json
-from secvault.errors import Conflict
+from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.identity.people import by_name_or_id
 from secvault.jobs import calendar, queue
 from secvault.service import plan_schedules
