@@ -208,7 +208,8 @@ def _locked(everything: str, location: str, now: datetime) -> RepositoryLocked:
     when = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since is not None else ""
     return RepositoryLocked(
         f"{location} is in use{when} by process {holder.pid} of {holder.user} on {holder.host}; "
-        "wait for it, or if that process is dead, remove its lock with unlock",
+        "wait for it; the next run removes the lock of a process that died, on another machine "
+        "half an hour after its last sign of life",
         holder=holder,
     )
 

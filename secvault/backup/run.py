@@ -228,7 +228,7 @@ def newest_runs(
 def snapshots(engine: BackupEngine, plan_name: str) -> tuple[Snapshot, ...]:
     """The plan's snapshots in its repository, newest last."""
     plan = engine.plan(plan_name)
-    repository = engine.repository(plan.repository)
+    repository = engine.opened_repository(plan.repository)
     return engine.restic.snapshots(repository, tags=(f"plan={plan_name}",))
 
 

@@ -87,9 +87,9 @@ class BackedUp:
         assert done.state == "done"
         assert done.snapshot is not None
         assert earlier | {done.snapshot} <= self.snapshots()
+        assert engine.restic.check(engine.repository("local"), read_all=True)
         for name in ("local", f"local{KEYS}"):
             repository = engine.repository(name)
-            assert engine.restic.check(repository, read_all=True)
             assert not may_have_locks(repository) or engine.restic.locks(repository) == ()
         assert self.vault.left_in_scratch() == []
         if restored is not None:

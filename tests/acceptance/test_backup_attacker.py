@@ -1,8 +1,8 @@
 """An attacker with secvault's own credentials for backups, against Object Lock in COMPLIANCE mode.
 
 The test is the attacker: it has the key of the bucket and the password of the repository, and does
-whatever may destroy the snapshots. Afterwards the versions of before are still there, and what they
-make up restores bit by bit.
+whatever may destroy the snapshots. Afterwards the versions of before are still there, the bucket is
+made to show them again, and what was saved restores bit by bit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from secvault.backup import bucket_locks
 from secvault.backup.bucket import inspect_bucket, judge, s3_client
-from secvault.backup.repository import Repository
-from secvault.errors import SecvaultError
+from secvault.backup.repository import KEYS, S3Location
+from secvault.backup.repository_faults import RepositoryGone
 from tests.acceptance.backed_up import BackedUp, backed_up
 
 pytestmark = [
@@ -122,40 +123,15 @@ def attack(client: Any, bucket: str) -> None:
         assert refused(lambda of_it=of_it: client.delete_object(**of_it)), key  # type: ignore[misc]
 
 
-def as_it_was(client: Any, bucket: str, prefix: str, moment: datetime, folder: Path) -> None:
-    """The repository as it was at the moment, from the versions that are there, in a folder."""
-    newest: dict[str, tuple[datetime, str]] = {}
-    hidden: dict[str, datetime] = {}
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        for one in page.get("Versions", ()):
-            if one["LastModified"] <= moment:
-                at = (one["LastModified"], one["VersionId"])
-                newest[one["Key"]] = max(newest.get(one["Key"], at), at)
-        for one in page.get("DeleteMarkers", ()):
-            if one["LastModified"] <= moment:
-                hidden[one["Key"]] = max(hidden.get(one["Key"], moment.min.replace(tzinfo=UTC)),
-                                         one["LastModified"])  # fmt: skip
-    for key, (at, version) in newest.items():
-        # A lock that was there at that moment holds nothing by now.
-        if (key in hidden and hidden[key] >= at) or key.startswith(f"{prefix}locks/"):
-            continue
-        file = folder / key.removeprefix(prefix)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(
-            client.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
-        )
-
-
 def test_who_holds_our_credentials_cannot_destroy_what_the_lock_keeps(
     made: BackedUp, s3_server: Any, tmp_path: Path
 ) -> None:
-    made.vault = made.vault.planned(keep_last=1)
     content = made.content[-1]
     (snapshot,) = made.snapshots()
     engine = made.vault.engine
     repository = engine.repository("local")
-    place = repository.place
-    bucket, prefix = place.bucket, f"{place.prefix}/"  # type: ignore[union-attr]
+    assert isinstance(repository.place, S3Location)
+    bucket = repository.place.bucket
     client = s3_server.client()
     assert judge(inspect_bucket(s3_client(repository), bucket), days=1).immutable
     before = versions(client, bucket)
@@ -163,7 +139,8 @@ def test_who_holds_our_credentials_cannot_destroy_what_the_lock_keeps(
     moment = max(one["LastModified"] for one in before.values())
 
     # With restic and the password first, then with the bare protocol.
-    made.back_up()
+    made.vault.planned(keep_last=1).back_up("run-2")
+    made.runs = 2
     held = engine.held_by_lock("local")
     assert held is not None
     assert held.objects
@@ -176,19 +153,15 @@ def test_who_holds_our_credentials_cannot_destroy_what_the_lock_keeps(
     assert made.snapshots() == set()
     attack(client, bucket)
 
-    after = versions(client, bucket)
-    assert set(before) <= set(after)
-    folder = tmp_path / "as-it-was"
-    as_it_was(client, bucket, prefix, moment, folder)
-    kept = Repository(str(folder), repository.password)
-    assert engine.restic.check(kept, read_all=True)
-    assert snapshot in {one.id for one in engine.restic.snapshots(kept)}
-    engine.restic.restore(
-        kept, snapshot, tmp_path / "back", verify=True, on_progress=lambda _: None
-    )
-    documents = tmp_path / "back" / made.vault.documents.relative_to("/")
-    assert (documents / "changing").read_bytes() == content
-    # The owner sees at once what the attacker did to the bucket, and to the repository.
+    # Secvault tells, and makes nothing new over it.
     assert not judge(inspect_bucket(s3_client(repository), bucket), days=1).immutable
-    with pytest.raises(SecvaultError):
-        made.back_up()
+    assert isinstance(made.fail(), RepositoryGone)
+    assert set(before) <= set(versions(client, bucket))
+
+    for name in ("local", f"local{KEYS}"):
+        there = engine.repository(name)
+        assert isinstance(there.place, S3Location)
+        for hidden in bucket_locks.hidden_since(s3_client(there), there.place, moment):
+            bucket_locks.bring_back(s3_client(there), there.place, hidden)
+    made.heals({snapshot})
+    made.comes_back(snapshot, tmp_path / "back", content)
