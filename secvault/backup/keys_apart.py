@@ -72,9 +72,7 @@ def save(
     name = _repository(engine, plan_name, beside)
     repository = engine.ready_repository(name)
     # Of a process that was killed, and staged the database anew afterwards.
-    there = known_repositories.listed(
-        engine.store, engine.restic, name, repository, f"plan={plan_name}"
-    )
+    there = known_repositories.listed(engine.store, engine.restic, name, repository, plan_name)
     withdraw(engine, repository, [one.id for one in there if f"run={run_id}" in (one.tags or ())])
     engine.restic.backup(
         repository,

@@ -62,22 +62,29 @@ def recognise(store: Store, name: str, repository: Repository, identity: str) ->
 
 
 def listed(
-    store: Store, restic: Restic, name: str, repository: Repository, tag: str
+    store: Store, restic: Restic, name: str, repository: Repository, plan: str
 ) -> tuple[Snapshot, ...]:
-    """The snapshots with this tag that can be read, newest last, to save beside them.
+    """The plan's snapshots that can be read, newest last, to save beside them.
 
-    Where there are none it is asked whether the repository is still the one that is known; each
-    question to restic costs the derivation of a key. Raises RepositoryGone, what
+    Where none are left of a plan that saved before, it is asked whether the repository is still
+    the one that is known; each question to restic costs the derivation of a key. Raises RepositoryGone, what
     `Restic.snapshots` raises.
     """
     try:
-        found = restic.snapshots(repository, tags=(tag,), skip_damaged=True)
+        found = restic.snapshots(repository, tags=(f"plan={plan}",), skip_damaged=True)
     except RepositoryMissing:
         allow_making(store, name, repository)
         raise
-    if not found:
+    if not found and _has_saved(store, plan):
         recognise(store, name, repository, restic.identity(repository))
     return found
+
+
+def _has_saved(store: Store, plan: str) -> bool:
+    table = tables.backup_run
+    saved = select(table.c.id).where(table.c.plan == plan, table.c.snapshot.is_not(None)).limit(1)
+    with store.read() as connection:
+        return connection.execute(saved).first() is not None
 
 
 def _known(store: Store, name: str) -> _Known:

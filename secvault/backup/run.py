@@ -125,9 +125,7 @@ def save_into(
     """
     plan = engine.plan(run.plan)
     # One that is damaged must not keep what is new from being saved; retention tells of it.
-    there = known_repositories.listed(
-        engine.store, engine.restic, name, repository, f"plan={run.plan}"
-    )
+    there = known_repositories.listed(engine.store, engine.restic, name, repository, run.plan)
     made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
     if snapshot in made:
         return None
