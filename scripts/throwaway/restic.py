@@ -73,7 +73,7 @@ def _fetch() -> None:
         raise Missing(f"apt brought more than one package into {work}")
     _call(["dpkg-deb", "--extract", str(package), str(work / "package")], work)
     (FOLDER / "usr/bin").mkdir(parents=True, exist_ok=True)
-    os.replace(work / "package/usr/bin/restic", FOLDER / "usr/bin/restic")
+    (work / "package/usr/bin/restic").replace(FOLDER / "usr/bin/restic")
     shutil.rmtree(work)
 
 

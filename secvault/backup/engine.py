@@ -59,6 +59,7 @@ class BackupEngine:
     settle: called before the database is copied; what was acknowledged until then is in it after.
     contents: the folder of the files that records hold; None where they lie elsewhere.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
+    private: secvault's data folder and the files of its seal, which no folder of a plan may hold.
     """
 
     store: Store
@@ -80,6 +81,7 @@ class BackupEngine:
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
+    private: tuple[Path, ...] = ()
 
     def plan(self, name: str) -> PlanSettings:
         """A declared plan. Raises NotFound; ConfigurationError for a name that cannot be used."""
@@ -192,6 +194,11 @@ class BackupEngine:
         self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(mode=0o700)
         return folder
+
+    @property
+    def kept(self) -> Path:
+        """What stays from run to run, a folder for each plan; wiped, it is made anew."""
+        return self.scratch.with_name("backup-kept")
 
     def clear(self, folder: Path) -> None:
         """Remove a folder of the scratch space, whatever is in it. Raises BackupFailed."""

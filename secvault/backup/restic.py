@@ -154,7 +154,6 @@ class Restic:
         words = [
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
-            *(f"--exclude={arguments.word('excludes', pattern)}" for pattern in excludes),
             "--cleanup-cache",
             "--",
             *map(str, paths),
@@ -164,7 +163,10 @@ class Restic:
             "summary": BackupDone,
         }
         done: BackupDone | None = None
-        with self.command.process(repository, ("backup", *words), cancel) as process:
+        with (
+            arguments.excluding(excludes, self.command.scratch) as excluded,
+            self.command.process(repository, ("backup", *excluded, *words), cancel) as process,
+        ):
             for line in process.lines():
                 message = read_message(line, shapes)
                 if isinstance(message, BackupDone):

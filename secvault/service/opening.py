@@ -364,7 +364,20 @@ def _backups(
         keys_days=settings.backup.keys_days,
         random=random,
         settle=audit.drain,
+        private=_private(settings),
     )
+
+
+def _private(settings: Settings) -> tuple[Path, ...]:
+    """The data folder, and the files that open the seal."""
+    seal = settings.seal
+    files = (
+        settings.seal_key_file,
+        seal.passphrase_file,
+        seal.vault.token_file,
+        seal.pkcs11.pin_file,
+    )
+    return (settings.data_folder, *(file.absolute() for file in files if file is not None))
 
 
 def _has_vault(connection: Connection) -> bool:
