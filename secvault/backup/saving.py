@@ -19,7 +19,7 @@ import msgspec
 from secvault.backup import excludes, manifest
 from secvault.backup.engine import BackupEngine, in_words
 from secvault.backup.listing import keep, list_places
-from secvault.backup.repository import LocalFolder, parse_location, settings_for_keys
+from secvault.backup.repository import KEYS, LocalFolder, parse_location
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Cancel
 from secvault.backup.sources.folders import outermost, usable_paths
@@ -84,13 +84,12 @@ def own_places(engine: BackupEngine, plan: PlanSettings) -> tuple[Path, ...]:
     """What no folder of a plan may bring into a backup: our data, keys, and local repositories."""
     locations = []
     for name in (plan.repository, *plan.copies):
-        settings = engine.repository_settings(name)
-        locations += [settings.location, settings_for_keys(settings).location]
+        locations += [engine.settings_of(name).location, engine.settings_of(name + KEYS).location]
     repositories = [parse_location(one) for one in locations]
     return (
         engine.scratch,
         engine.kept,
-        *engine.private,
+        *engine.openings.closed,
         *(one.path for one in repositories if isinstance(one, LocalFolder)),
     )
 

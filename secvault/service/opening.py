@@ -25,7 +25,9 @@ from secvault.audit.personal_keys import PERSONAL, SubjectKeys
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.key_file import PURPOSE as KEY_FILES
+from secvault.backup.plan_rules import Openings
 from secvault.backup.rejoin import require_keys
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
@@ -342,6 +344,15 @@ def _backups(
     random: Random,
 ) -> BackupEngine:
     data = settings.data_folder
+    closed = _closed(settings, store)
+    passwords = keyring.internal("repository-passwords")
+    repositories = RepositoriesAtHand(
+        settings.repository,
+        ("local", *settings.backup.repositories),
+        store,
+        passwords,
+        Openings(settings.backup.repository_folders, closed),
+    )
     return BackupEngine(
         store=store,
         clock=clock,
@@ -349,13 +360,14 @@ def _backups(
             settings.backup.restic, data / "restic-cache", data / "scratch", clock, environment
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
-        plans=settings.backup.plans,
-        repository_settings=settings.repository,
+        declared=settings.backup.plans,
+        openings=Openings(settings.backup.open_folders, closed),
+        repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
-        password_key=keyring.internal("repository-passwords"),
+        password_key=passwords,
         node=node,
         host=_host(),
         environment=environment,
@@ -364,20 +376,17 @@ def _backups(
         keys_days=settings.backup.keys_days,
         random=random,
         settle=audit.drain,
-        private=_private(settings),
     )
 
 
-def _private(settings: Settings) -> tuple[Path, ...]:
-    """The data folder, and the files that open the seal."""
-    seal = settings.seal
-    files = (
-        settings.seal_key_file,
-        seal.passphrase_file,
-        seal.vault.token_file,
-        seal.pkcs11.pin_file,
-    )
-    return (settings.data_folder, *(file.absolute() for file in files if file is not None))
+def _closed(settings: Settings, store: Store) -> tuple[Path, ...]:
+    """What no plan may save: what secvault has for itself, and what opens its seal."""
+    data, seal = settings.data_folder, settings.seal
+    backups = data.with_name(f"{data.name}-backups")
+    database = store.writer.url.database if store.dialect == "sqlite" else None
+    files = (seal.passphrase_file, seal.vault.token_file, seal.pkcs11.pin_file, database)
+    others = tuple(Path(file).absolute() for file in files if file)
+    return (data, settings.seal_key_file, backups, *others)
 
 
 def _has_vault(connection: Connection) -> bool:
