@@ -69,6 +69,7 @@ ResticVersion = tuple[int, int, int]
 OnProgress = Callable[[Progress], None]
 
 OLDEST: ResticVersion = (0, 14, 0)
+SPARSE: ResticVersion = (0, 15, 0)
 _VERSION = re.compile(rb"\brestic (\d+)\.(\d+)\.(\d+)")
 _FULL_ID = 64
 _NEVER = NeverCancelled()
@@ -310,6 +311,7 @@ class Restic:
             f"--target={arguments.word('target', str(target))}",
             *(f"--include={arguments.word('include', pattern)}" for pattern in include),
             *(("--verify",) if verify else ()),
+            *(("--sparse",) if self.version() >= SPARSE else ()),
             arguments.snapshot_id(snapshot_id),
         ]
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
