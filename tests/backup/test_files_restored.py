@@ -272,9 +272,13 @@ def test_what_a_source_leaves_out_by_its_full_path_is_not_in_its_way(
     compared = restored(saving.engine, tmp_path / "target")
 
     assert compared.whole, compared.first_fault
-    assert sorted(one.name for one in below(tmp_path / "target", vault.folder).iterdir()) == [
-        *("documents", "policies", "seal.key")
+    found = below(tmp_path / "target", vault.folder)
+    assert sorted(one.name for one in found.iterdir()) == [
+        *("data", "documents", "policies", "seal.key")
     ]
+    # The copy that the run made, and nothing else of the data folder.
+    assert [one.name for one in (found / "data/scratch").iterdir()] == [f"staging-{PLAN}"]
+    assert [one.name for one in (found / "data").iterdir()] == ["scratch"]
 
 
 @pytest.mark.parametrize(
