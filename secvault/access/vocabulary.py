@@ -116,16 +116,13 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "backup.run": PLAN,
         "backup.read": PLAN,
         "backup.restore": PLAN,
-<<<<<<< HEAD
         "backup.cancel": PLAN,
         "backup.check": PLAN,
         "backup.forget": PLAN,
-=======
         "plan.add": PLAN,
         "plan.change": PLAN,
         "plan.remove": PLAN,
         "plan.pause": PLAN,
->>>>>>> wip-plans
         "drill.run": PLAN,
         "drill.read": PLAN,
         "person.create": "people",

@@ -78,12 +78,9 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
-<<<<<<< HEAD
     "backup_runs",
     "backup_checks",
-=======
     "backup_plans",
->>>>>>> wip-plans
     "audit",
     "audit_archives",
     "audit_export",

@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-<<<<<<< HEAD
-    help="Backups: run, watch, cancel, list, snapshots, check, forget, restore, rejoin, bucket, "
-    "password.",
-=======
-    help="Backups: plan, run, list, snapshots, restore, rejoin, bucket, password.",
->>>>>>> wip-plans
+    help="Backups: plan, run, runs, watch, cancel, list, snapshots, check, forget, restore, rejoin, "
+    "bucket, password.",
 )
 
 Plan = Annotated[

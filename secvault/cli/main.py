@@ -30,12 +30,9 @@ from secvault.cli import (
     audit_streams,
     audit_witnesses,
     backup,
-<<<<<<< HEAD
     backup_checks,
-    backup_runs,
-=======
     backup_plans,
->>>>>>> wip-plans
+    backup_runs,
     break_glass,
     config,
     db,

@@ -55,12 +55,9 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
-<<<<<<< HEAD
         backup_checks,
-        backup_runs,
-=======
         backup_plans,
->>>>>>> wip-plans
+        backup_runs,
         backups,
         bootstrap,
         circumstances,
@@ -168,12 +165,9 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
-<<<<<<< HEAD
     "backup_checks",
-    "backup_runs",
-=======
     "backup_plans",
->>>>>>> wip-plans
+    "backup_runs",
     "backups",
     "bootstrap",
     "break_glass",
