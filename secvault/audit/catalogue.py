@@ -98,6 +98,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "old": NUMBER,
         "origin": ID,
         "passed": FLAG,
+        "percent": NUMBER,
         "person": ID,
         "plan": ID,
         "policy": DIGEST,
@@ -345,11 +346,15 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "data.random": "bytes",
         "data.hash": "",
         # Backups and the proof that they restore
-        "backup.read": "plan",
+        "backup.read": "plan repository snapshot",
         "backup.run": "plan repository run snapshot bytes files seconds reason",
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
         "backup.prune": "plan repository run bytes reason",
+        "backup.failed": "plan run person reason",
+        "backup.behind": "plan person seconds threshold",
+        "backup.check_failed": "plan repository run person reason",
+        "backup.anomaly": "plan run snapshot person rule subject percent threshold files",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself
