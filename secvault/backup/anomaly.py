@@ -72,19 +72,16 @@ class Anomaly:
     files: int
 
 
-def judge(
-    now: Numbers, past: Sequence[Numbers], settings: AnomalySettings
-) -> tuple[Anomaly, ...]:
+def judge(now: Numbers, past: Sequence[Numbers], settings: AnomalySettings) -> tuple[Anomaly, ...]:
     """What is strange about a run. past: the good runs before it, the newest last."""
     before = [one for one in past if one.scope == now.scope][-PAST:]
     if not settings.look or not before:
         return ()
-    found = (
+    return (
         *_collapses(now, before, settings),
         *_mass_change(now, before, settings),
         *_entropy_rise(now, before, settings),
     )
-    return found
 
 
 def _collapses(
@@ -133,11 +130,7 @@ def _entropy_rise(
     usual = _percent(sum(one.random_looking for one in before), sampled)
     if percent < settings.random_percent or percent < usual + ABOVE_USUAL:
         return ()
-    return (
-        _anomaly(
-            now, ENTROPY_RISE, "", percent, settings.random_percent, now.random_looking
-        ),
-    )
+    return (_anomaly(now, ENTROPY_RISE, "", percent, settings.random_percent, now.random_looking),)
 
 
 def affected(now: Numbers, last: Numbers) -> int:

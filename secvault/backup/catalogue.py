@@ -37,10 +37,11 @@ _NEVER = NeverCancelled()
 
 @dataclass(frozen=True)
 class Known:
-    """A snapshot of the catalogue. run: that made it, empty where no tag tells it. taken_at: micros.
+    """A snapshot of the catalogue.
 
-    files, bytes: all that is in it; bytes_added: what was new in the repository, not compressed.
-    None where neither the run nor restic tells them.
+    run: that made it, empty where no tag tells it. taken_at: micros. files, bytes: all that is in
+    it; bytes_added: what was new in the repository, not compressed. None where neither the run nor
+    restic tells them.
     """
 
     repository: str
@@ -94,9 +95,7 @@ def refresh(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ..
         return known(connection, plan, repository)
 
 
-def known(
-    connection: Connection, plan: str, repository: str | None = None
-) -> tuple[Known, ...]:
+def known(connection: Connection, plan: str, repository: str | None = None) -> tuple[Known, ...]:
     """The plan's snapshots as far as they are known, the newest last."""
     table = backup_snapshot
     asked = select(table).where(table.c.plan == plan)
@@ -148,9 +147,7 @@ def named(engine: BackupEngine, plan: str, repository: str, snapshot: str) -> Kn
     chosen = [one for one in found if one.id.startswith(snapshot)]
     if not chosen and snapshot:
         # Made by somebody else since.
-        chosen = [
-            one for one in refresh(engine, plan, repository) if one.id.startswith(snapshot)
-        ]
+        chosen = [one for one in refresh(engine, plan, repository) if one.id.startswith(snapshot)]
     if len(chosen) != 1 or not snapshot:
         raise NotFound(f"{plan} has {len(chosen)} snapshots whose id begins with {snapshot[:64]}")
     return chosen[0]
@@ -166,9 +163,7 @@ def before(engine: BackupEngine, than: Known) -> Known:
     return older[-1]
 
 
-def measure(
-    engine: BackupEngine, plan: str, repository: str, cancel: Cancel = _NEVER
-) -> Measure:
+def measure(engine: BackupEngine, plan: str, repository: str, cancel: Cancel = _NEVER) -> Measure:
     """Measure what the plan's snapshots take together, and keep it. Takes minutes where many."""
     opened = engine.repository(repository)
     answer = restic_looking.stored(engine.restic, opened, f"plan={plan}", cancel)
@@ -201,15 +196,15 @@ def measures(
     return tuple(Measure(*row) for row in rows)
 
 
-def _replace(
-    connection: Connection, plan: str, repository: str, found: Sequence[Snapshot]
-) -> None:
+def _replace(connection: Connection, plan: str, repository: str, found: Sequence[Snapshot]) -> None:
     table = backup_snapshot
     mine = (table.c.repository == repository, table.c.plan == plan)
     there = set(connection.execute(select(table.c.id).where(*mine)).scalars())
     wanted = {one.id for one in found}
     for gone in there - wanted:
-        connection.execute(delete(table).where(table.c.repository == repository, table.c.id == gone))
+        connection.execute(
+            delete(table).where(table.c.repository == repository, table.c.id == gone)
+        )
     fresh = [one for one in found if one.id not in there]
     runs = _runs(connection, [_run_of(one) for one in fresh])
     for one in fresh:
@@ -231,9 +226,7 @@ def _run_of(one: Snapshot) -> str:
     return runs[0] if runs else ""
 
 
-def _row(
-    one: Snapshot, plan: str, repository: str, runs: dict[str, Row[Any]]
-) -> dict[str, object]:
+def _row(one: Snapshot, plan: str, repository: str, runs: dict[str, Row[Any]]) -> dict[str, object]:
     made_by = runs.get(_run_of(one))
     sizes: tuple[int | None, int | None, int | None] = (None, None, None)
     if made_by is not None:

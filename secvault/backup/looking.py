@@ -73,9 +73,7 @@ def page(
     wanted = restic_looking.clean_folder(folder)
     repository = engine.repository(snapshot.repository)
     taken: list[Entry] = []
-    listing = restic_looking.folder_entries(
-        engine.restic, repository, snapshot.id, wanted, cancel
-    )
+    listing = restic_looking.folder_entries(engine.restic, repository, snapshot.id, wanted, cancel)
     more = False
     # Closed early, restic is stopped: nobody waits for the rest of a large folder.
     with closing(listing):

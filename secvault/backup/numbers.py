@@ -35,18 +35,16 @@ def take(
     staged: Path,
     run: str,
     summary: BackupSummary,
-    sampled_files: int,
 ) -> Numbers:
     """Keep the numbers of a run whose snapshot was just made; the same run again replaces them.
 
-    staged: the folder with its manifest. sampled_files: how many changed files are looked into.
-    Raises Damaged for a manifest that is not there, Unavailable.
+    staged: the folder with its manifest. Raises Damaged where there is none, Unavailable.
     """
     listed = manifest.read(staged / manifest.NAME)
     with engine.store.read() as connection:
         before = past(connection, listed.plan, listed.data_at, 1)
     since = before[-1].data_at if before else 0
-    looked = randomness.sample([*_changed(listed, staged, since)], sampled_files)
+    looked = randomness.sample([*_changed(listed, staged, since)], engine.sampled_files)
     taken = Numbers(
         run=run,
         plan=listed.plan,
@@ -92,7 +90,7 @@ def past(connection: Connection, plan: str, before: int, limit: int = PAST) -> t
 
 
 def unjudged(connection: Connection, limit: int = 100) -> tuple[Numbers, ...]:
-    """Those of runs that have ended well and were not compared with the ones before; oldest first."""
+    """Those of runs that ended well and were not compared with the ones before; oldest first."""
     question = (
         select(backup_numbers)
         .join(backup_run, backup_run.c.id == backup_numbers.c.run)
@@ -114,7 +112,7 @@ def mark_judged(connection: Connection, run: str, now: int) -> bool:
 
 
 def _changed(listed: Manifest, staged: Path, since: int) -> Iterator[Path]:
-    """The files that were written since, in micros, but for secvault's own, which are sealed."""
+    """The files written since, in micros, but for secvault's own, which are sealed."""
     own, sources = f"{staged}/", f"{staged}/{staging.SOURCES}/"
     for entry in listed.files:
         ours = entry.path.startswith(own) and not entry.path.startswith(sources)

@@ -123,9 +123,7 @@ def difference(
     return Difference(totals, tuple(changes), more)
 
 
-def stored(
-    restic: Restic, repository: Repository, tag: str, cancel: Cancel = _NEVER
-) -> Stored:
+def stored(restic: Restic, repository: Repository, tag: str, cancel: Cancel = _NEVER) -> Stored:
     """What all snapshots with this tag take in the repository together.
 
     restic reads every folder of every snapshot for it: minutes, where there are many.

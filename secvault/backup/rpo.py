@@ -90,7 +90,7 @@ class PlanState:
 
 def plans_of(engine: BackupEngine) -> Mapping[str, PlanSettings]:
     """Every plan that is to have backups, by name."""
-    return engine.plans
+    return engine.plans()
 
 
 def first_seen(connection: Connection, plans: Iterable[str], now: int) -> None:
@@ -147,9 +147,7 @@ def state_of(connection: Connection, plan: str, settings: PlanSettings, now: int
 def newest_good(connection: Connection, plan: str) -> Good | None:
     """The newest run that is done and whose snapshot is there, as far as is known."""
     run, known, shelf = backup_run, backup_snapshot, backup_catalogue
-    unknown_yet = or_(
-        shelf.c.refreshed_at.is_(None), shelf.c.refreshed_at < run.c.finished_at
-    )
+    unknown_yet = or_(shelf.c.refreshed_at.is_(None), shelf.c.refreshed_at < run.c.finished_at)
     row = connection.execute(
         select(
             run.c.id,
@@ -162,9 +160,7 @@ def newest_good(connection: Connection, plan: str) -> Good | None:
             run.c.bytes,
             run.c.bytes_added,
         )
-        .outerjoin(
-            shelf, and_(shelf.c.plan == run.c.plan, shelf.c.repository == run.c.repository)
-        )
+        .outerjoin(shelf, and_(shelf.c.plan == run.c.plan, shelf.c.repository == run.c.repository))
         .outerjoin(
             known, and_(known.c.repository == run.c.repository, known.c.id == run.c.snapshot)
         )

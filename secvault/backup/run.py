@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, staging
+from secvault.backup import keys_apart, manifest, numbers, staging
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository_faults import SourceUnreadable
@@ -107,6 +107,9 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
                 "do not restore from it)"
             )
         raise
+    # Before the row has the snapshot: what is saved again after a kill is counted again, too.
+    staged = engine.scratch / staging.staging(run.plan)
+    numbers.take(engine, plan, staged, run_id, summary)
     engine.mark(
         tables.backup_run,
         run_id,

@@ -5,13 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from secvault.config.anomalies import AnomalySettings
 from secvault.config.backup_sources import Command, Sources
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
 
+
+def _some_time(window: str) -> str:
+    begin, _, end = window.partition("-")
+    if begin == end:
+        raise ValueError("ends when it begins; leave it out where runs may begin at any time")
+    return window
+
+
 Window = Annotated[
-    str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")
+    str,
+    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    AfterValidator(_some_time),
 ]
 """When runs may begin, by the plan's time zone: 22:00-05:30 goes over midnight."""
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
@@ -76,6 +87,7 @@ class PlanSettings(Section):
     copies: tuple[str, ...] = ()
     copies_by: Literal["copy", "run"] = "copy"
 
+    # Cron, as secvault.jobs.cron reads it. An empty one: never by itself.
     schedule: str = "30 1 * * *"
     drill_schedule: str = "0 4 * * 0"
     time_zone: Zone = "Asia/Ho_Chi_Minh"
@@ -93,7 +105,7 @@ class PlanSettings(Section):
     keep_weekly: int = Field(8, ge=0, le=10_000)
     keep_monthly: int = Field(24, ge=0, le=10_000)
     keep_yearly: int = Field(0, ge=0, le=1_000)
-    keep_within: str = ""
+    keep_within: str = Field("", pattern=r"^((\d{1,4}y)?(\d{1,4}m)?(\d{1,5}d)?(\d{1,6}h)?)$")
     # Snapshots with one of these tags stay whatever the rules say.
     keep_tags: tuple[Tag, ...] = ()
     tags: tuple[Tag, ...] = ()
@@ -133,6 +145,9 @@ class BackupSettings(Section):
     keys_days: int = Field(7, ge=0, le=90)
     # Runs, checks and drills in work at one time on one node.
     at_once: int = Field(2, ge=1, le=32)
+    # What a plan that is made by API or command may save of this machine: what lies below these.
+    open_folders: tuple[UsablePath, ...] = ()
+    anomalies: AnomalySettings = AnomalySettings()
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 

@@ -27,6 +27,8 @@ OTHER_VARIABLES = frozenset(
 )
 
 ANY_NAME = "<name>"
+_NESTED = ("sources", "hooks")
+"""The tables in one of a plan whose keys are names that the user chooses, too."""
 
 
 def named_tables() -> dict[str, type[BaseModel]]:
@@ -72,9 +74,18 @@ def general(parts: tuple[str, ...]) -> str:
     """The dotted key with `<name>` where the user chose a name, as in `setting_keys`."""
     if ".".join(parts[:2]) in named_tables() and len(parts) > 2:
         parts = (*parts[:2], ANY_NAME, *parts[3:])
-    if parts[:2] == ("backup", "plans") and parts[3:4] in (("sources",), ("hooks",)):
-        parts = (*parts[:4], *((ANY_NAME, *parts[5:]) if len(parts) > 4 else ()))
+    if _in_plan(parts) in _NESTED and len(parts) > 4:
+        parts = (*parts[:4], ANY_NAME, *parts[5:])
     return ".".join(parts)
+
+
+def without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where a fault is, by the keys of the file: pydantic puts in which kind of source it tried."""
+    return location[:5] + location[6:] if _in_plan(location) == "sources" else location
+
+
+def _in_plan(parts: tuple[int | str, ...]) -> int | str | None:
+    return parts[3] if parts[:2] == ("backup", "plans") and len(parts) > 3 else None
 
 
 def close_variable(variable: str) -> str:

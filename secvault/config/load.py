@@ -21,6 +21,7 @@ from secvault.config.keys import (
     key_of,
     list_keys,
     variable_of,
+    without_kind,
 )
 from secvault.config.model import PREFIX, Settings
 from secvault.errors import ConfigurationError, FieldError
@@ -132,7 +133,8 @@ def _fault(
     location: tuple[int | str, ...], kind: str, message: str, environment: Mapping[str, str]
 ) -> FieldError:
     # Pydantic marks a name that is wrong, in a table of names, by a last part of its own.
-    parts = tuple(str(part) for part in location if part != "[key]")
+    location = without_kind(tuple(part for part in location if part != "[key]"))
+    parts = tuple(map(str, location))
     key = ".".join(parts)
     # The place in a list is no part of the variable's name.
     variable = variable_of(".".join(part for part in location if isinstance(part, str)))

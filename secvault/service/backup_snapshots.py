@@ -188,9 +188,7 @@ def compare(
     return _looked(service, caller, plan, act)
 
 
-def _looked(
-    service: Service, caller: Caller, plan: str, act: Callable[[], Outcome[T]]
-) -> T:
+def _looked(service: Service, caller: Caller, plan: str, act: Callable[[], Outcome[T]]) -> T:
     """As `Spine.read`, but without a transaction that would stay open while restic works."""
     operation = Operation("backup.read", "it", plan, f"it/backups/{plan}")
     decision = service.spine.decide(caller, operation)

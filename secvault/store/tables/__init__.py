@@ -44,6 +44,7 @@ from secvault.store.tables.backup_insight import (
     backup_told,
     backup_watch,
 )
+from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
     erased_record,
@@ -154,6 +155,8 @@ __all__ = [
     "backup_measure",
     "backup_numbers",
     "backup_ping",
+    "backup_plan",
+    "backup_plan_secret",
     "backup_repository",
     "backup_run",
     "backup_snapshot",

@@ -1,14 +1,14 @@
 """what is known of backups: the catalogue, the numbers of runs, what is strange, pings
 
 Revision: 0047
-Before: 0040
+Before: 0042
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0047"
-down_revision = "0040"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
@@ -59,7 +59,9 @@ def upgrade() -> None:
         sa.Column("snapshots", sa.BigInteger(), nullable=False),
         sa.Column("stored_bytes", sa.BigInteger(), nullable=False),
         sa.Column("plain_bytes", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("plan", "repository", "measured_at", name=op.f("pk_backup_measure")),
+        sa.PrimaryKeyConstraint(
+            "plan", "repository", "measured_at", name=op.f("pk_backup_measure")
+        ),
     )
     op.create_table(
         "backup_numbers",
