@@ -78,6 +78,8 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_snapshots",
+    "metrics",
     "audit",
     "audit_archives",
     "audit_export",

@@ -395,6 +395,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "notification.read": "",
         "notification.test": "target",
         "notification.given_up": "reason target",
+        "metrics.read": "",
         "schedule.change": "plan state",
         "job.cancel": "run plan reason",
     }
