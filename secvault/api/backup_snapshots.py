@@ -58,6 +58,7 @@ def snapshot_list(
     at: Authenticated,
     plan: PlanName,
     repository: RepositoryName = "",
+    *,
     refresh: Annotated[bool, Query(description="Ask the repository in any case.")] = False,
 ) -> SnapshotList:
     """The plan's snapshots with their sizes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -55,4 +56,5 @@ class SourceEntry(msgspec.Struct, frozen=True):
     kind: str
     paths: tuple[str, ...]
     excludes: tuple[str, ...] = ()
-    facts: dict[str, JsonValue] = {}
+    # JSON; msgspec does not resolve the alias JsonValue, which names itself.
+    facts: dict[str, Any] = {}
