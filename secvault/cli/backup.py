@@ -77,17 +77,6 @@ def list_(
     )
 
 
-@app.command(epilog="Example: secvault backup snapshots nightly")
-def snapshots(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
-    """List what the plan has in its repository, newest last."""
-    with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
-        found = operations.backups.list_snapshots(service, caller, named)
-    rows = [_snapshot(one) for one in found]
-    columns = {"time": "Taken", "id": "Snapshot", "host": "Host", "paths": "Folders"}
-    show.listing("snapshots", rows, columns, as_json=as_json, empty=f"{named} has no snapshot yet.")
-
-
 @app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")
 def restore(
     context: typer.Context,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from secvault.backup import anomaly, numbers, rpo
+from secvault.backup import anomaly, catalogue, numbers, rpo
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import is_stale, refreshed_at, repositories_of
+from secvault.backup.restic import Cancel
 from secvault.backup.rpo import PlanState
 from secvault.jobs import queue
 from secvault.service import backup_notices
@@ -19,6 +20,8 @@ from secvault.store.tables import backup_anomaly, backup_run, backup_told, backu
 
 CATALOGUE = "catalogue"
 """The kind of jobs that ask a plan's repositories for their snapshots."""
+KEPT_JOBS = 500
+"""How many ended ones stay listed."""
 _DAY = 24 * rpo.HOUR
 AGAIN = _DAY
 """How long after a telling a plan that is still behind is told of again."""
@@ -127,6 +130,23 @@ def ask_for_catalogues(service: Service) -> tuple[str, ...]:
             )
         asked.append(job_id)
     return tuple(asked)
+
+
+def follow_repositories(service: Service, plan: str, cancel: Cancel) -> int:
+    """Ask the plan's repositories for their snapshots, and once a day how much they take.
+
+    How many snapshots there are. Raises NotFound, and what `catalogue.refresh` raises.
+    """
+    engine, found = service.backups, 0
+    for repository in repositories_of(engine.plan(plan)):
+        rows = catalogue.refresh(engine, plan, repository)
+        found += len(rows)
+        with service.store.read() as connection:
+            measured = catalogue.measures(connection, plan, repository, limit=1)
+        fresh = measured and service.clock.micros() - measured[0].measured_at < _DAY
+        if rows and not fresh:
+            catalogue.measure(engine, plan, repository, cancel)
+    return found
 
 
 def _is_due(connection: Connection, plan: str, repository: str, now: int) -> bool:

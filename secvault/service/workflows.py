@@ -24,6 +24,7 @@ from secvault.service import (
     stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
+from secvault.service.backup_watch import CATALOGUE, follow_repositories
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.record_imports.requests import IMPORT
@@ -91,6 +92,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
                 Step("conclude", _in(service, _conclude_backup)),
             ),
         ),
+        Workflow(CATALOGUE, (_on_repository("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
@@ -184,6 +186,10 @@ def _conclude_backup(service: Service, context: JobContext) -> JsonValue:
 
         ended = service.spine.change(_jobs_caller(), _backup_operation(context), end)
     return ended.snapshot
+
+
+def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
+    return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
 
 
 def _drill(service: Service, context: JobContext) -> JsonValue:
