@@ -350,11 +350,18 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "backup.run": "plan repository run snapshot bytes files seconds reason",
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
+        "backup.cancel": "plan run reason",
+        "backup.check": "plan run passed reason",
+        "backup.forget": "plan run reason",
         "backup.prune": "plan repository run bytes reason",
         "backup.failed": "plan run person reason",
         "backup.behind": "plan person seconds threshold",
         "backup.check_failed": "plan repository run person reason",
         "backup.anomaly": "plan run snapshot person rule subject percent threshold files",
+        "plan.add": "plan version approval digest",
+        "plan.change": "plan version from_version approval digest",
+        "plan.remove": "plan version approval digest",
+        "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself

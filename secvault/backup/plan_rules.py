@@ -67,6 +67,9 @@ class Openings:
         return any(real.is_relative_to(folder.resolve()) for folder in self.folders)
 
 
+NOTHING_OPEN = Openings()
+
+
 def require_storable(plan: PlanSettings, secrets: Secrets, openings: Openings) -> None:
     """Return when a plan of the store may be so. secrets: those it has, by their places.
 
@@ -94,9 +97,9 @@ def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
 
 
 def _more(name: str, before: Any, after: Any) -> bool:
+    if name in _GREW:
+        return bool(set(after) >= set(before) if isinstance(after, tuple) else after > before)
     match name:
-        case "vault":
-            return bool(after)
         case "rpo_hours":
             return bool(after < before)
         case "check_days":
@@ -105,8 +108,6 @@ def _more(name: str, before: Any, after: Any) -> bool:
             return set(after) <= set(before)
         case "sources":
             return all(after.get(source) == settings for source, settings in before.items())
-        case _ if name in _GREW:
-            return bool(set(after) >= set(before) if isinstance(after, tuple) else after > before)
     return not before
 
 
@@ -138,16 +139,20 @@ def _source(
         case PostgresqlSource() | MariadbSource():
             yield from _login(place, source, secrets)
         case BucketSource():
-            for key in ("secret_access_key_file", "ca_file"):
-                if getattr(source, key) is not None:
-                    yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
-            # Else it would be read by what secvault's own environment may read.
-            if not source.access_key_id:
-                yield FieldError(f"{place}.access_key_id", "is needed, a key of the plan's own")
-            if f"{place}.secret_access_key" not in secrets:
-                yield FieldError(f"{place}.secret_access_key", "is needed, a key of the plan's own")
-            if not source.location.startswith("s3:"):
-                yield FieldError(f"{place}.location", "write s3:https://host/bucket[/prefix]")
+            yield from _bucket(place, source, secrets)
+
+
+def _bucket(place: str, source: BucketSource, secrets: Secrets) -> Iterator[FieldError]:
+    for key in ("secret_access_key_file", "ca_file"):
+        if getattr(source, key) is not None:
+            yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
+    # Else it would be read by what secvault's own environment may read.
+    if not source.access_key_id:
+        yield FieldError(f"{place}.access_key_id", "is needed, a key of the plan's own")
+    if f"{place}.secret_access_key" not in secrets:
+        yield FieldError(f"{place}.secret_access_key", "is needed, a key of the plan's own")
+    if not source.location.startswith("s3:"):
+        yield FieldError(f"{place}.location", "write s3:https://host/bucket[/prefix]")
 
 
 def _login(place: str, source: Login, secrets: Secrets) -> Iterator[FieldError]:

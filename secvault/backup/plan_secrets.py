@@ -35,16 +35,21 @@ _REACHED_BY = (
 )
 
 
+def keys_of(source: SourceSettings) -> tuple[str, ...]:
+    """The keys of a source that hold secrets."""
+    fields = type(source).model_fields
+    return tuple(name for name in fields if isinstance(getattr(source, name), SecretStr))
+
+
 def split(plan: PlanSettings) -> tuple[PlanSettings, dict[str, str]]:
     """The settings without any secret, and the secrets by their places."""
     secrets: dict[str, str] = {}
     sources: dict[str, SourceSettings] = {}
     for name, source in plan.sources.items():
         emptied: dict[str, Any] = {}
-        for field in type(source).model_fields:
-            value = getattr(source, field)
-            if isinstance(value, SecretStr) and value.get_secret_value():
-                secrets[f"sources.{name}.{field}"] = value.get_secret_value()
+        for field in keys_of(source):
+            if given := getattr(source, field).get_secret_value():
+                secrets[f"sources.{name}.{field}"] = given
                 emptied[field] = SecretStr("")
         sources[name] = source.model_copy(update=emptied) if emptied else source
     if plan.ping_url:
@@ -52,8 +57,18 @@ def split(plan: PlanSettings) -> tuple[PlanSettings, dict[str, str]]:
     return plan.model_copy(update={"sources": sources, PING: ""}), secrets
 
 
+def said(plan: PlanSettings) -> frozenset[str]:
+    """The places of secrets that the values named which the plan was parsed from; also empty."""
+    inside = {
+        f"sources.{name}.{field}"
+        for name, source in plan.sources.items()
+        for field in source.model_fields_set.intersection(keys_of(source))
+    }
+    return frozenset(inside | (plan.model_fields_set & {PING}))
+
+
 def still_fit(before: PlanSettings, after: PlanSettings, place: str) -> bool:
-    """Whether a secret of `before` may be used on in `after`: it goes to the very same other end."""
+    """Whether a secret of `before` stays one of `after`: it goes to the very same other end."""
     if place == PING:
         return True
     _, name, _ = place.split(".", 2)

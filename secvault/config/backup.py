@@ -148,6 +148,8 @@ class BackupSettings(Section):
     # What a plan that is made by API or command may save of this machine: what lies below these.
     open_folders: tuple[UsablePath, ...] = ()
     anomalies: AnomalySettings = AnomalySettings()
+    # Below which a repository may lie that is added by API or command.
+    repository_folders: tuple[UsablePath, ...] = ()
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 

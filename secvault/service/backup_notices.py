@@ -12,7 +12,7 @@ from secvault.audit.catalogue import WORD, Fact
 from secvault.audit.event import Actor, Event
 from secvault.backup.anomaly import Anomaly
 from secvault.config import PlanSettings
-from secvault.errors import ConfigurationError, NotFound
+from secvault.errors import ConfigurationError, NotFound, SecvaultError
 from secvault.identity import people
 from secvault.service.service import Service
 from secvault.store.engine import insert_unless_there
@@ -47,7 +47,12 @@ def tell_check_failed(
     if run:
         facts["run"] = run
     once = run or f"{plan}:{service.clock.micros() // _DAY}"
-    _record_once(service, "backup.check_failed", plan, f"{CHECK_FAILED}{repository}:{once}", facts)
+    _record_once(service, "backup.check_failed", plan, check_cause(repository, once), facts)
+
+
+def check_cause(repository: str, check: str) -> str:
+    """By which the failure of a check in one repository is told once."""
+    return f"{CHECK_FAILED}{repository}:{check}"
 
 
 def note_behind(
@@ -79,6 +84,11 @@ def note_anomaly(service: Service, connection: Connection, found: Anomaly) -> No
 def reason_of(code: str) -> str:
     """A reason as the log takes it: a code, or that there is none."""
     return code if WORD.admits(code) else UNNAMED
+
+
+def code_of(error: BaseException) -> str:
+    """The code of an error, as a reason."""
+    return error.code if isinstance(error, SecvaultError) else UNNAMED
 
 
 def owner_of(service: Service, connection: Connection, plan: str) -> str:

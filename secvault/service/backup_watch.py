@@ -16,7 +16,15 @@ from secvault.backup.rpo import PlanState
 from secvault.jobs import queue
 from secvault.service import backup_notices
 from secvault.service.service import Service
-from secvault.store.tables import backup_anomaly, backup_run, backup_told, backup_watch, job
+from secvault.store.tables import (
+    backup_anomaly,
+    backup_check,
+    backup_checked,
+    backup_run,
+    backup_told,
+    backup_watch,
+    job,
+)
 
 CATALOGUE = "catalogue"
 """The kind of jobs that ask a plan's repositories for their snapshots."""
@@ -32,6 +40,7 @@ def look_after(service: Service) -> None:
     """Tell what is to be told, and have the catalogue follow. Raises Unavailable, Damaged."""
     judge_runs(service)
     tell_failures(service)
+    tell_checks(service)
     tell_behind(service)
     ask_for_catalogues(service)
 
@@ -79,6 +88,33 @@ def tell_failures(service: Service) -> int:
     for row in rows:
         backup_notices.tell_failed(service, row.plan, row.id, "failed")
     return len(rows)
+
+
+def tell_checks(service: Service) -> int:
+    """Tell of the last day's checks that found damage, or could not look; how many of them."""
+    check, checked, now = backup_check, backup_checked, service.clock.micros()
+    damaged = (
+        select(check.c.plan, checked.c.repository, check.c.id)
+        .join(check, check.c.id == checked.c.check_id)
+        .where(checked.c.passed.is_(False), checked.c.checked_at > now - _DAY)
+    )
+    unlooked = select(check.c.plan, check.c.id).where(
+        check.c.state == "failed",
+        check.c.passed.is_not(False),
+        check.c.finished_at > now - _DAY,
+    )
+    with service.store.read() as connection:
+        told = set(
+            connection.execute(
+                select(backup_told.c.cause).where(backup_told.c.told_at > now - 2 * _DAY)
+            ).scalars()
+        )
+        found = [(*row, "repository-damaged") for row in connection.execute(damaged)]
+        found += [(row.plan, "*", row.id, "failed") for row in connection.execute(unlooked)]
+    fresh = [each for each in found if backup_notices.check_cause(each[1], each[2]) not in told]
+    for plan, repository, check_id, reason in fresh:
+        backup_notices.tell_check_failed(service, plan, repository, reason, check_id)
+    return len(fresh)
 
 
 def tell_behind(service: Service) -> tuple[PlanState, ...]:

@@ -1,8 +1,8 @@
 """What a monitoring system is told: numbers of the whole installation, read from the store.
 
 Every process answers the same, whatever number of them there is and whichever was started anew:
-what is counted lies in rows. Names and units as Prometheus wants them; moments are given, not ages, so
-that a stopped clock of ours does not look young. A label is the name of a plan, a repository or a
+what is counted lies in rows. Names and units are as Prometheus wants them; moments are given, not
+ages, so that a stopped clock of ours does not look young. A label is the name of a plan or of a
 state: nothing that grows without bound, and nothing of a person or a record.
 """
 

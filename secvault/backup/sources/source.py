@@ -56,5 +56,5 @@ class SourceEntry(msgspec.Struct, frozen=True):
     kind: str
     paths: tuple[str, ...]
     excludes: tuple[str, ...] = ()
-    # JSON; msgspec does not resolve the alias JsonValue, which names itself.
+    # JSON; msgspec reads no type that names itself.
     facts: dict[str, Any] = {}

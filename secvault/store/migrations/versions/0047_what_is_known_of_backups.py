@@ -1,14 +1,14 @@
 """what is known of backups: the catalogue, the numbers of runs, what is strange, pings
 
 Revision: 0047
-Before: 0042
+Before: 0046
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0047"
-down_revision = "0042"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
