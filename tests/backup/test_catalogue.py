@@ -28,7 +28,7 @@ HOUR = 3600
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallVault]:
-    """Backed up twice, with 30 documents that were encrypted in between, for tests that only look."""
+    """Backed up twice; in between 30 documents were encrypted. For tests that only look."""
     folder = tmp_path_factory.mktemp("twice")
     with quick_repository.made_quickly(), small_vault(folder) as vault:
         # By the clock of the files.
