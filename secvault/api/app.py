@@ -78,6 +78,8 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_snapshots",
+    "metrics",
     "backup_runs",
     "backup_checks",
     "backup_plans",
