@@ -180,7 +180,8 @@ class _Sending:
         client, size = self.bucket.client, max(PART, -(-one.size // _MOST_PARTS))
         upload = client.create_multipart_upload(**where, **told)["UploadId"]
         try:
-            parts, digest = [], hashlib.sha256()
+            parts: list[dict[str, Any]] = []
+            digest = hashlib.sha256()
             while body := source.read(size):
                 self._heed()
                 digest.update(body)
