@@ -6,13 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -22,6 +21,7 @@ from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
+from tests.backup.moments import when_it_saves
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
@@ -34,23 +34,6 @@ NOT_UTF8 = b"l\xfc+\xf6,ng.txt"
 def vault(tmp_path: Path) -> Iterator[SmallVault]:
     with small_vault(tmp_path) as made:
         yield made
-
-
-def when_it_saves(vault: SmallVault, act: Callable[[list[str]], object]) -> SmallVault:
-    """The same vault, where this happens when all is listed and restic is about to read it.
-
-    act: gets restic's arguments, and may change them.
-    """
-    command = vault.engine.restic.command
-
-    def launch(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
-        words = list(argv)
-        if "backup" in words and "--tag=secvault" in words:
-            act(words)
-        return command.launch(words, **how)
-
-    restic = replace(vault.engine.restic, command=replace(command, launch=launch))
-    return replace(vault, engine=replace(vault.engine, restic=restic))
 
 
 @pytest.fixture
