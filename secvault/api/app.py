@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_restores",
     "audit",
     "audit_archives",
     "audit_export",
