@@ -39,8 +39,13 @@ class Login(Section):
     databases: tuple[str, ...] = ()
     # The folder of the server's programs; without it, those on the PATH.
     programs: UsablePath | None = None
+    # PEM file of the authorities that the server's certificate must come from; with it, the
+    # connection is encrypted and the certificate must be valid for the host.
+    ca_file: UsablePath | None = None
     # How long one dump may take.
     minutes: int = Field(240, ge=1, le=7 * 24 * 60)
+    # Whether the rows of each table are counted, which reads each table once more (MariaDB: twice).
+    count_rows: bool = True
 
     @model_validator(mode="after")
     def _one_password(self) -> Login:
@@ -89,6 +94,8 @@ class CommandSource(Section):
     # Names of variables of secvault's own environment that the program gets to see.
     environment: tuple[str, ...] = ()
     minutes: int = Field(60, ge=1, le=7 * 24 * 60)
+    # A program that reads what was saved from its standard input, and puts it back.
+    restore_command: Command | None = None
 
 
 class BucketSource(Section):

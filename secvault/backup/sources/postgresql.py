@@ -1,0 +1,107 @@
+"""Databases of a PostgreSQL server as a source: each dumped by pg_dump, whole or not at all.
+
+What pg_dump saves and the rows that are counted are of the same moment: both see one exported
+snapshot. Databases of one server are of moments that follow each other; PostgreSQL has no snapshot
+over several. Dumps are not compressed: restic does that, and finds what has not changed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from secvault.backup.sources.names import file_name
+from secvault.backup.sources.postgresql_server import (
+    PostgresqlServer,
+    properties,
+    tables,
+    version,
+)
+from secvault.backup.sources.source import Staged, Turn
+from secvault.config.backup_sources import PostgresqlSource
+from secvault.crypto.canonical import JsonValue
+from secvault.errors import ConfigurationError
+
+GLOBALS = "globals.sql"
+DUMP, SQL, SCHEMA = ".dump", ".sql", ".schema"
+"""Endings of a database's files: custom format; plain format and, beside it, the schema in custom
+format, which tells what is in it and has what belongs to the database as a whole."""
+
+# A table in the list of an archive: its number there, the class of its kind, its own identifier.
+_TABLE = re.compile(r"^\d+; 1259 (\d+) TABLE ", re.MULTILINE)
+# A migration that is under way holds its locks for a short time only.
+_LOCK_WAIT = "--lock-wait-timeout=60s"
+_READS_PASSWORDS = "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
+
+
+def stage(source: PostgresqlSource, turn: Turn) -> Staged:
+    """Dump each database, and the server's roles and tablespaces.
+
+    Raises ConfigurationError, SourceUnreachable, SourceDenied, ProgramFailed, StorageFull,
+    OutOfTime, Cancelled, OSError.
+    """
+    server = PostgresqlServer(source, turn)
+    names = server.databases()
+    if not names:
+        raise ConfigurationError(
+            f"backup.plans.{turn.plan}.sources.{turn.name}: {source.user or 'the user'} may "
+            f"connect to no database at {server.place}"
+        )
+    facts: dict[str, JsonValue] = {}
+    if source.with_globals:
+        facts["globals"] = _dump_globals(server, names[0])
+    dumped: dict[str, JsonValue] = {}
+    for name in names:
+        with server.session(name) as connection:
+            facts["server"] = version(connection)
+            dumped[name] = _dump(server, name, connection)
+    return Staged((turn.folder,), facts={**facts, "databases": dumped})
+
+
+def listing(server: PostgresqlServer, archive: Path) -> str:
+    """What an archive in custom format says that it holds, one line for each object."""
+    answer = server.turn.scratch / "list"
+    try:
+        server.run("pg_restore", f"reading {archive.name}", ["--list", str(archive)], stdout=answer)
+        return answer.read_text("utf-8", "replace")
+    finally:
+        answer.unlink(missing_ok=True)
+
+
+def _dump(server: PostgresqlServer, name: str, connection: Any) -> dict[str, JsonValue]:
+    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    moment = f"--snapshot={row[0]}"
+    folder, source = server.turn.folder, server.source
+    excluded = [f"--exclude-table={pattern}" for pattern in source.exclude_tables]
+    common = [moment, _LOCK_WAIT, *excluded]
+    work = f"dumping {name}"
+    if source.format == "custom":
+        file = archive = folder / file_name(name, DUMP)
+        how = [*common, "--format=custom", "--compress=0"]
+        server.run("pg_dump", work, how, database=name, stdout=file)
+    else:
+        file, archive = folder / file_name(name, SQL), folder / file_name(name, SCHEMA)
+        server.run("pg_dump", work, [*common, "--format=plain"], database=name, stdout=file)
+        how = [*common, "--format=custom", "--schema-only"]
+        server.run("pg_dump", work, how, database=name, stdout=archive)
+    saved = frozenset(map(int, _TABLE.findall(listing(server, archive))))
+    facts: dict[str, JsonValue] = {
+        **properties(connection),
+        "format": source.format,
+        "file": file.name,
+        "bytes": file.stat().st_size,
+    }
+    if source.count_rows:
+        facts["tables"] = tables(connection, saved)
+    return facts
+
+
+def _dump_globals(server: PostgresqlServer, database: str) -> str:
+    """Roles and tablespaces; "whole", or "without passwords" where the user may not read these."""
+    with server.session(database) as connection:
+        may = bool(connection.execute(_READS_PASSWORDS).fetchone()[0])
+    how = ["--globals-only", *([] if may else ["--no-role-passwords"])]
+    file = server.turn.folder / GLOBALS
+    server.run("pg_dumpall", "dumping roles and tablespaces", how, database=database, stdout=file)
+    return "whole" if may else "without passwords"
