@@ -79,6 +79,7 @@ PARTS = (
     "key_usage",
     "backups",
     "backup_restores",
+    "backup_plans",
     "audit",
     "audit_archives",
     "audit_export",

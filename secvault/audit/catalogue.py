@@ -350,6 +350,10 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
         "backup.prune": "plan repository run bytes reason",
+        "plan.add": "plan version approval digest",
+        "plan.change": "plan version from_version approval digest",
+        "plan.remove": "plan version approval digest",
+        "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import shutil
 import sqlite3
 import stat
@@ -19,6 +18,8 @@ from sqlalchemy import Table, insert, or_, select, update
 from secvault.backup import bucket
 from secvault.backup.bucket import BucketReport, HeldByLock
 from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.plan_rules import NOTHING_OPEN, Openings
+from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.repository import (
     KEYS,
     Repository,
@@ -30,11 +31,9 @@ from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
 from secvault.clock import Clock
 from secvault.config import PlanSettings, RepositorySettings
-from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
-from secvault.config.section import file_content
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
+from secvault.errors import BackupFailed, Conflict, SecvaultError
 from secvault.keyring import Keyring
 from secvault.store import Store, tables
 from secvault.store.engine import insert_unless_there
@@ -44,9 +43,6 @@ SILENT_AFTER_SECONDS = 60
 # A beat this far in the future was written under a clock that has been set back since.
 CLOCK_SET_BACK_SECONDS = 600
 LONGEST_ERROR = 1000
-
-# A plan's name becomes part of tags (no comma) and of folder names (no slash).
-_PLAN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,7 @@ class BackupEngine:
     process, for the runs that it works on. environment: where S3 credentials may come from.
     settle: called before the database is copied; what was acknowledged until then is in it after.
     contents: the folder of the files that records hold; None where they lie elsewhere.
+    declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
     """
 
@@ -65,7 +62,7 @@ class BackupEngine:
     clock: Clock
     restic: Restic
     postgresql: PostgresqlPrograms
-    plans: Mapping[str, PlanSettings]
+    declared: Mapping[str, PlanSettings]
     repository_settings: Callable[[str], RepositorySettings]
     own_folders: tuple[Path, ...]
     scratch: Path
@@ -77,40 +74,26 @@ class BackupEngine:
     keyring: Keyring
     keys_key: Secret
     keys_days: int = 7
+    openings: Openings = NOTHING_OPEN
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
 
     def plan(self, name: str) -> PlanSettings:
-        """A declared plan. Raises NotFound; ConfigurationError for a name that cannot be used."""
-        found = self.plans.get(name)
-        if found is None:
-            known = ", ".join(sorted(self.plans)) or "none"
-            raise NotFound(f"there is no backup plan {name!r}; declared are: {known}")
-        if not _PLAN.fullmatch(name):
-            raise ConfigurationError(
-                f"backup.plans.{name}: name a plan with letters, digits and _ . - (at most 127)"
-            )
-        return found
+        """A plan to be run, of the settings or of the store; see `PlansAtHand.get`."""
+        return self._plans.get(name)
+
+    def plans(self) -> Mapping[str, PlanSettings]:
+        """Every plan by name, of the settings and of the store; see `PlansAtHand.all`."""
+        return self._plans.all()
 
     def source_password(self, plan: str, name: str) -> Secret | None:
-        """The password or secret key of a plan's source; None where none is set.
+        """The secret of a plan's source; see `PlansAtHand.source_password`."""
+        return self._plans.source_password(plan, name)
 
-        Raises NotFound, ConfigurationError naming the setting.
-        """
-        source = self.plan(plan).sources[name]
-        setting = f"backup.plans.{plan}.sources.{name}"
-        match source:
-            case PostgresqlSource() | MariadbSource():
-                given, file, key = source.password, source.password_file, "password_file"
-            case BucketSource():
-                given, file = source.secret_access_key, source.secret_access_key_file
-                key = "secret_access_key_file"
-            case _:
-                return None
-        if file is not None:
-            return Secret.of(file_content(file, f"{setting}.{key}"))
-        return Secret.of(given.get_secret_value()) if given.get_secret_value() else None
+    @property
+    def _plans(self) -> PlansAtHand:
+        return PlansAtHand(self.declared, self.store, self.keyring, self.openings)
 
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from secvault.backup.run import Retained, Run
 
 app = typer.Typer(
-    no_args_is_help=True, help="Backups: run, list, snapshots, restore, rejoin, bucket, password."
+    no_args_is_help=True,
+    help="Backups: plan, run, list, snapshots, restore, rejoin, bucket, password.",
 )
 
 Plan = Annotated[

@@ -30,6 +30,7 @@ from secvault.cli import (
     audit_streams,
     audit_witnesses,
     backup,
+    backup_plans,
     break_glass,
     config,
     db,
@@ -273,6 +274,7 @@ records.app.command(epilog="Example: secvault records reindex payroll")(record_i
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
+backup.app.add_typer(backup_plans.app, name="plan")
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

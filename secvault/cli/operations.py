@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
-    from secvault.jobs import cron
+    from secvault.jobs import occurrences
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
     from secvault.records import hold as hold_rows
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
+        backup_plans,
         backups,
         bootstrap,
         circumstances,
@@ -162,6 +163,7 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
+    "backup_plans",
     "backups",
     "bootstrap",
     "break_glass",
@@ -172,7 +174,6 @@ __all__ = [
     "config",
     "contacts",
     "content_type",
-    "cron",
     "detecting",
     "difference",
     "directory",
@@ -213,6 +214,7 @@ __all__ = [
     "networks",
     "note",
     "notifications",
+    "occurrences",
     "opening",
     "own_factors",
     "own_questions",
@@ -299,7 +301,6 @@ _ELSEWHERE = {
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "content_type": "secvault.records.content_type",
-    "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
@@ -326,6 +327,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "occurrences": "secvault.jobs.occurrences",
     "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+
+from sqlalchemy import Connection
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, SecvaultError
@@ -48,7 +50,9 @@ def node_id(random: Callable[[int], bytes] = os.urandom) -> str:
 class Worker:
     """Runs from `start` to `stop`: beats, turns due moments into jobs, and does the jobs.
 
-    schedules: what the configuration declares. capacity: jobs in work at one time on this node.
+    schedules: what the configuration declares. kept_schedules: what the store has beside them when
+    the worker starts; who changes that changes the calendar with it. capacity: jobs in work at one
+    time on this node.
     version: see `durable.version_of`. name: unique for each start.
     """
 
@@ -61,6 +65,7 @@ class Worker:
         log: Log,
         *,
         schedules: Iterable[Schedule] = (),
+        kept_schedules: Callable[[Connection], Iterable[Schedule]] = lambda _connection: (),
         capacity: int = 2,
         grace: timedelta = GRACE,
         version: str | None = None,
@@ -73,6 +78,7 @@ class Worker:
         self._place = place
         self._log = log
         self._schedules = tuple(schedules)
+        self._kept_schedules = kept_schedules
         self._capacity = capacity
         self._grace = grace
         self._version = version
@@ -95,7 +101,7 @@ class Worker:
             before = undo.enter_context(hold_host(self._place.lock, self.name))
             with self._store.write() as connection:
                 node.beat(connection, self.name, self._clock.micros())
-                sync_schedules(connection, self._schedules, self._clock.now())
+                sync_schedules(connection, self._all_schedules(connection), self._clock.now())
             self._engine = durable.launch(
                 self._workflows,
                 database=self._place.database,
@@ -171,6 +177,10 @@ class Worker:
         self._log("jobs.worker_stopped", node=self.name, unfinished=len(left))
         return left
 
+    def _all_schedules(self, connection: Connection) -> Iterator[Schedule]:
+        yield from self._schedules
+        yield from self._kept_schedules(connection)
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             self.turn()
@@ -226,7 +236,7 @@ class Worker:
             if not queue.waiting(connection):
                 return
         with self._store.write() as connection:
-            claimed = queue.claim(connection, free)
+            claimed = queue.claim(connection, free, now=self._clock.micros())
         # A kill between the two leaves started jobs without a workflow; `_reconcile` begins them.
         for job in claimed:
             self._launched().start(job)

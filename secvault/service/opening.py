@@ -25,6 +25,7 @@ from secvault.audit.personal_keys import PERSONAL, SubjectKeys
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.key_file import PURPOSE as KEY_FILES
+from secvault.backup.plan_rules import Openings
 from secvault.backup.rejoin import require_keys
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
@@ -349,7 +350,8 @@ def _backups(
             settings.backup.restic, data / "restic-cache", data / "scratch", clock, environment
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
-        plans=settings.backup.plans,
+        declared=settings.backup.plans,
+        openings=Openings(settings.backup.open_folders, _closed(settings, store)),
         repository_settings=settings.repository,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
@@ -365,6 +367,14 @@ def _backups(
         random=random,
         settle=audit.drain,
     )
+
+
+def _closed(settings: Settings, store: Store) -> tuple[Path, ...]:
+    """What no plan of the store may save: what secvault has for itself."""
+    data = settings.data_folder
+    backups = data.with_name(f"{data.name}-backups")
+    database = store.writer.url.database if store.dialect == "sqlite" else None
+    return (data, settings.seal_key_file, backups, *((Path(database),) if database else ()))
 
 
 def _has_vault(connection: Connection) -> bool:

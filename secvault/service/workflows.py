@@ -21,12 +21,14 @@ from secvault.service import (
     backups,
     drills,
     notice_delivery,
+    plan_schedules,
     separation_review,
     stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
+from secvault.service.plan_schedules import BACKUP, DRILL
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
@@ -36,8 +38,6 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
-BACKUP = "backup"
-DRILL = "drill"
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
 ARCHIVING = "audit-archiving"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
@@ -45,14 +45,14 @@ NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, what has
-    been kept for long enough is listed, old entries of the log move to archives, and the log is
-    reported on.
+    """When plans of the settings are backed up, checked and drilled, access is reviewed, conflicts
+    are looked for, what has been kept for long enough is listed, old entries of the log move to
+    archives, and the log is reported on.
     """
     plans = (
-        Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
+        one
         for name, plan in service.settings.backup.plans.items()
-        for kind, cron in ((BACKUP, plan.schedule), (DRILL, plan.drill_schedule))
+        for one in plan_schedules.of_plan(name, plan)
     )
     reviews = (
         Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)

@@ -24,6 +24,7 @@ from secvault.service import (
     detecting,
     notice_delivery,
     opening,
+    plan_schedules,
     stream_delivery,
 )
 from secvault.service.approvals.operations import quorums_of
@@ -156,6 +157,7 @@ def _work_with(
             _place(settings.data_folder),
             log.info,
             schedules=schedules(service),
+            kept_schedules=lambda connection: plan_schedules.of_store(service, connection),
             capacity=JOBS_AT_ONCE + len(service.settings.audit.streams),
         )
         worker.start()

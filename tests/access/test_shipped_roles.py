@@ -88,6 +88,7 @@ ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
+PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
@@ -127,6 +128,7 @@ MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -189,6 +191,7 @@ LOCAL_MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS

@@ -82,8 +82,8 @@ class SmallVault:
 
     def planned(self, **changed: Any) -> SmallVault:
         """The same vault with another plan."""
-        plan = self.engine.plans[PLAN].model_copy(update=changed)
-        return replace(self, engine=replace(self.engine, plans={PLAN: plan}))
+        plan = self.engine.declared[PLAN].model_copy(update=changed)
+        return replace(self, engine=replace(self.engine, declared={PLAN: plan}))
 
     def back_up(self, run_id: str = "run-1") -> tuple[Run, ForgetReport]:
         return run.run_backup(
@@ -163,7 +163,7 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
             "restic", data / "restic-cache", data / "restic-scratch", system_clock(), os.environ
         ),
         postgresql=PostgresqlPrograms(),
-        plans={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
+        declared={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
         repository_settings=lambda _name: RepositorySettings(location=str(folder / "repository")),
         own_folders=(policies,),
         scratch=data / "scratch",

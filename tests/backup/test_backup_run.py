@@ -349,7 +349,7 @@ def test_the_lock_of_a_dead_process_does_not_hold_up_the_next_run(vault: SmallVa
 
 @pytest.mark.parametrize("name", ["a,b", "../up", "a/b", ".hidden", "x" * 128])
 def test_a_plan_whose_name_would_lead_astray_is_refused(vault: SmallVault, name: str) -> None:
-    odd = replace(vault.engine, plans={name: vault.engine.plans[PLAN]})
+    odd = replace(vault.engine, declared={name: vault.engine.declared[PLAN]})
 
     with pytest.raises(ConfigurationError, match="name a plan with"):
         run.begin(odd, name, "run-1", "user:thu")

@@ -20,9 +20,9 @@ def ask(store: Store, plan: str = "nightly", *, kind: str = "backup", now: int =
         return request(connection, kind=kind, plan=plan, requested_by="user:thu", now=now)
 
 
-def claim(store: Store, limit: int = 10) -> list[str]:
+def claim(store: Store, limit: int = 10, *, now: int = 100) -> list[str]:
     with store.write() as connection:
-        return [job.id for job in queue.claim(connection, limit)]
+        return [job.id for job in queue.claim(connection, limit, now=now)]
 
 
 def state(store: Store, id_: str) -> Job:

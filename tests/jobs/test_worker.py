@@ -131,7 +131,7 @@ def test_a_started_job_without_a_workflow_is_begun(
     # What a kill between the claim and the engine leaves.
     id_ = ask(store)
     with store.write() as connection:
-        assert [one.id for one in queue.claim(connection, 1)] == [id_]
+        assert [one.id for one in queue.claim(connection, 1, now=1)] == [id_]
     with at_work(store, place, events, of(one=lambda c, r: 1)):
         assert ended(store, id_).state == "done"
 

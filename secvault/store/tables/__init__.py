@@ -34,6 +34,7 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
 from secvault.store.tables.backup_restore import backup_restore
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
@@ -140,6 +141,8 @@ __all__ = [
     "audit_subject_key",
     "audit_watch",
     "audit_witness",
+    "backup_plan",
+    "backup_plan_secret",
     "backup_repository",
     "backup_restore",
     "backup_run",
