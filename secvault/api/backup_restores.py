@@ -11,7 +11,7 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.backup.restic_process import NeverCancelled
-from secvault.backup.restores.order import Existing, place_words
+from secvault.backup.restores.order import Existing
 from secvault.backup.restores.row import RestoreRun, State
 from secvault.clock import timestamp
 from secvault.service import Service, backup_restores
@@ -213,7 +213,7 @@ def _preview(seen: Seen) -> PreviewAnswer:
     return PreviewAnswer(
         snapshot=seen.snapshot.id,
         taken=timestamp(seen.snapshot.time_micros),
-        target=place_words(seen.order.place),
+        target=seen.target,
         needs_approval=seen.production,
         files=found.files,
         folders=found.folders,

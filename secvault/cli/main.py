@@ -31,6 +31,7 @@ from secvault.cli import (
     audit_witnesses,
     backup,
     backup_plans,
+    backup_restore,
     break_glass,
     config,
     db,
@@ -275,6 +276,13 @@ app.command("password", rich_help_panel=START, epilog="Example: secvault passwor
     devices.password
 )
 backup.app.add_typer(backup_plans.app, name="plan")
+backup.app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")(
+    backup_restore.restore
+)
+backup.app.command(epilog="Example: secvault backup restores --json")(backup_restore.restores)
+backup.app.command(
+    "stop-restore", epilog="Example: secvault backup stop-restore restore:nightly:4f0c"
+)(backup_restore.stop_restore)
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

@@ -78,8 +78,8 @@ def meets_production(service: Service, order: Order) -> bool:
     target = _declared(service, order.place.name)
     return any(
         _same_place(target, source)
-        for name in service.backups.plans
-        for source in service.backups.plan(name).sources.values()
+        for plan in service.backups.plans().values()
+        for source in plan.sources.values()
     )
 
 
@@ -102,9 +102,9 @@ def guarded_by(service: Service) -> Guarded:
         )
         if file is not None
     ]
-    for plan in engine.plans:
-        for name in (engine.plan(plan).repository, *engine.plan(plan).copies):
-            paths += _folders_of(service, name)
+    used = {name for plan in engine.plans().values() for name in (plan.repository, *plan.copies)}
+    for name in sorted(used):
+        paths += _folders_of(service, name)
     return Guarded.of(paths, own_folder(service))
 
 

@@ -6,17 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 import uuid_utils
 from sqlalchemy import Connection
 
 from secvault.backup.restic import Cancel, Snapshot
 from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restores import restoring, row
-from secvault.backup.restores.order import Existing, Folder, Into, Order, Original, require_sound
+from secvault.backup.restores.order import (
+    Existing,
+    Folder,
+    Into,
+    Order,
+    Original,
+    place_words,
+    require_sound,
+)
 from secvault.backup.restores.parts import find_snapshot, look_into
 from secvault.backup.restores.preview import Preview
 from secvault.backup.restores.restoring import Restored
 from secvault.backup.restores.row import RestoreRun
+from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.jobs import queue
 from secvault.service.approval import Terms
@@ -69,6 +79,11 @@ class Seen:
     order: Order
     production: bool
     preview: Preview
+
+    @property
+    def target(self) -> str:
+        """Where to, in words."""
+        return place_words(self.order.place)
 
 
 def preview_restore(
@@ -145,6 +160,12 @@ def request_restore(service: Service, caller: Caller, wanted: Wanted) -> Restore
         return row.read(connection, run)
 
     return _begin(service, caller, order, ask)
+
+
+def result_of(done: Restored) -> dict[str, JsonValue]:
+    """What a restore came to, as the row of one by the worker has it."""
+    found: dict[str, JsonValue] = msgspec.to_builtins(done)
+    return found
 
 
 def read_restore(service: Service, caller: Caller, run: str) -> RestoreRun:

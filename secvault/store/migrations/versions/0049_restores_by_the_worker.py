@@ -1,14 +1,14 @@
 """restores that the worker does
 
 Revision: 0049
-Before: 0040
+Before: 0042
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0049"
-down_revision = "0040"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
