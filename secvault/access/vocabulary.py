@@ -116,6 +116,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "backup.run": PLAN,
         "backup.read": PLAN,
         "backup.restore": PLAN,
+        "backup.cancel": PLAN,
+        "backup.check": PLAN,
+        "backup.forget": PLAN,
         "plan.add": PLAN,
         "plan.change": PLAN,
         "plan.remove": PLAN,
@@ -251,6 +254,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "alert.acknowledge": "alerts",
         "notification.read": "notifications",
         "notification.test": "notifications",
+        "metrics.read": "metrics",
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})

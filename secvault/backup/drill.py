@@ -284,8 +284,8 @@ def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Can
         return
     if manifest.read(work.staged / manifest.NAME).database == NO_DATABASE:
         if engine.plan(work.plan).vault:
-            lacking = "the snapshot holds no copy of secvault, which the plan saves; run it again"
-            work.steps.append(Step("database", passed=False, finding=lacking))
+            words = "the snapshot holds no copy of secvault, which the plan saves; back it up again"
+            work.steps.append(Step("database", passed=False, finding=words))
         return
     scratch = scratch_database(engine.store, work.id)
     try:

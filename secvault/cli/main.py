@@ -30,8 +30,12 @@ from secvault.cli import (
     audit_streams,
     audit_witnesses,
     backup,
+    backup_checks,
     backup_plans,
     backup_restore,
+    backup_runs,
+    backup_snapshots,
+    backup_status,
     break_glass,
     config,
     db,
@@ -272,9 +276,24 @@ records.app.command(
 records.app.command(epilog="Example: secvault records leakage payroll")(record_indexes.leakage)
 records.app.command(epilog="Example: secvault records check payroll")(record_indexes.check)
 records.app.command(epilog="Example: secvault records reindex payroll")(record_indexes.reindex)
+backup.app.command(epilog="Example: secvault backup runs --state running")(backup_runs.runs)
+backup.app.command(epilog="Example: secvault backup watch backup:nightly:...")(backup_runs.watch)
+backup.app.command(epilog="Example: secvault backup cancel backup:nightly:...")(backup_runs.cancel)
+backup.app.command(epilog="Example: secvault backup check nightly")(backup_checks.check)
+backup.app.command(epilog="Example: secvault backup checks --json")(backup_checks.checks)
+backup.app.command(epilog="Example: secvault backup forget nightly")(backup_checks.forget)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
+backup.app.command(epilog="Example: secvault backup status")(backup_status.status)
+backup.app.command(epilog="Example: secvault backup snapshots nightly")(backup_snapshots.snapshots)
+backup.app.command(epilog="Example: secvault backup ls /srv/documents --plan nightly")(
+    backup_snapshots.ls
+)
+backup.app.command(epilog="Example: secvault backup find '*.xlsx' --plan nightly")(
+    backup_snapshots.find
+)
+backup.app.command(epilog="Example: secvault backup diff nightly")(backup_snapshots.diff)
 backup.app.add_typer(backup_plans.app, name="plan")
 backup.app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")(
     backup_restore.restore

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
-    from secvault.backup import repository
+    from secvault.backup import repository, restic_answers, restic_looking
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -55,8 +55,12 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
+        backup_checks,
         backup_plans,
         backup_restores,
+        backup_runs,
+        backup_snapshots,
+        backup_status,
         backups,
         bootstrap,
         circumstances,
@@ -164,8 +168,12 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
+    "backup_checks",
     "backup_plans",
     "backup_restores",
+    "backup_runs",
+    "backup_snapshots",
+    "backup_status",
     "backups",
     "bootstrap",
     "break_glass",
@@ -246,6 +254,8 @@ __all__ = [
     "replays",
     "repository",
     "resets",
+    "restic_answers",
+    "restic_looking",
     "retention_rows",
     "retention_runs",
     "reveals",
@@ -344,6 +354,8 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "restic_answers": "secvault.backup.restic_answers",
+    "restic_looking": "secvault.backup.restic_looking",
     "retention_rows": "secvault.records.retention_run",
     "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",

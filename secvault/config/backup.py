@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from secvault.config.anomalies import AnomalySettings
 from secvault.config.backup_restore import Loadable
 from secvault.config.backup_sources import Command, Sources
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
@@ -153,6 +154,9 @@ class BackupSettings(Section):
     # Servers, files and buckets, beside the original ones, that databases and objects may be
     # restored into.
     restore_into: dict[Name, Loadable] = Field(default_factory=dict)
+    anomalies: AnomalySettings = AnomalySettings()
+    # Below which a repository may lie that is added by API or command.
+    repository_folders: tuple[UsablePath, ...] = ()
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
@@ -148,12 +148,19 @@ def move(
     )
 
 
-def claim(connection: Connection, limit: int, *, now: int) -> tuple[Job, ...]:
+def claim(
+    connection: Connection,
+    limit: int,
+    *,
+    now: int,
+    only: Collection[str] = (),
+    but: Collection[str] = (),
+) -> tuple[Job, ...]:
     """Mark up to `limit` requested jobs as started and return them.
 
     Those that may begin by now: the lowest priority number first, then the longest due.
     Work of one kind on one plan is done one at a time, over all nodes; a job that must wait for
-    its predecessor stays requested.
+    its predecessor stays requested. only, but: the kinds to choose from, or not to choose from.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CLAIM_LOCK})
@@ -176,6 +183,8 @@ def claim(connection: Connection, limit: int, *, now: int) -> tuple[Job, ...]:
         .where(
             job.c.state == "requested",
             ~in_work,
+            *((job.c.kind.in_(only),) if only else ()),
+            *((job.c.kind.not_in(but),) if but else ()),
             or_(job.c.not_before.is_(None), job.c.not_before <= now),
             or_(job.c.not_after.is_(None), job.c.not_after > now),
         )
@@ -210,6 +219,18 @@ def finish(
             update(job)
             .where(job.c.id == id, job.c.state == "started")
             .values(state=state, finished_at=now, error=error[:LONGEST_ERROR] if error else None)
+        ).rowcount
+        == 1
+    )
+
+
+def withdraw(connection: Connection, id: str, *, now: int, why: str) -> bool:  # noqa: A002
+    """Record that a requested job is not wanted any more; False when it was begun before."""
+    return (
+        connection.execute(
+            update(job)
+            .where(job.c.id == id, job.c.state == "requested")
+            .values(state="missed", finished_at=now, error=why[:LONGEST_ERROR])
         ).rowcount
         == 1
     )

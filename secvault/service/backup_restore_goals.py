@@ -211,8 +211,8 @@ def _words(into: SourceSettings) -> str:
 def _same_place(target: SourceSettings, source: SourceSettings) -> bool:
     """Whether both name the same server, file or bucket, as far as their names tell."""
     match target, source:
-        case (PostgresqlSource(), PostgresqlSource()) | (MariadbSource(), MariadbSource()):
-            return _server(target) == _server(source)
+        case (PostgresqlSource() | MariadbSource(), PostgresqlSource() | MariadbSource()):
+            return (target.kind, _server(target)) == (source.kind, _server(source))
         case (SqliteSource(files=ours), SqliteSource(files=theirs)):
             return not {one.resolve() for one in ours}.isdisjoint(one.resolve() for one in theirs)
         case (BucketSource(), BucketSource()):

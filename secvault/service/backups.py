@@ -9,11 +9,12 @@ from pathlib import Path
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup import key_file, keys_apart, manifest, run
+from secvault.backup import in_order, key_file, keys_apart, manifest, run
 from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
-from secvault.backup.run import OnProgress, Retained, Run
+from secvault.backup.retaining import Retained
+from secvault.backup.run import OnProgress, Run
 from secvault.backup.staging import NO_DATABASE
 from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
@@ -50,7 +51,7 @@ def run_backup(
     run_id = uuid_utils.uuid7().hex
 
     def act() -> Outcome[tuple[Run, Retained]]:
-        done, report = run.run_backup(
+        done, report = in_order.run_backup(
             service.backups,
             plan,
             run_id,
@@ -103,16 +104,6 @@ def inspect_bucket(
         return Outcome(None if report is None else (report, judge(report, days=days)))
 
     return service.spine.read(caller, _operation("backup.read", plan), act)
-
-
-def list_snapshots(service: Service, caller: Caller, plan: str) -> tuple[Snapshot, ...]:
-    """The plan's snapshots in its repository, newest last."""
-    service.backups.plan(plan)
-    return service.spine.read(
-        caller,
-        _operation("backup.read", plan),
-        lambda _: Outcome(run.snapshots(service.backups, plan)),
-    )
 
 
 def restore(

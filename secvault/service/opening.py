@@ -27,6 +27,7 @@ from secvault.backup.engine import BackupEngine
 from secvault.backup.key_file import PURPOSE as KEY_FILES
 from secvault.backup.plan_rules import Openings
 from secvault.backup.rejoin import require_keys
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
@@ -343,6 +344,15 @@ def _backups(
     random: Random,
 ) -> BackupEngine:
     data = settings.data_folder
+    closed = _closed(settings, store)
+    passwords = keyring.internal("repository-passwords")
+    repositories = RepositoriesAtHand(
+        settings.repository,
+        ("local", *settings.backup.repositories),
+        store,
+        passwords,
+        Openings(settings.backup.repository_folders, closed),
+    )
     return BackupEngine(
         store=store,
         clock=clock,
@@ -351,19 +361,20 @@ def _backups(
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
         declared=settings.backup.plans,
-        openings=Openings(settings.backup.open_folders, _closed(settings, store)),
-        repository_settings=settings.repository,
+        openings=Openings(settings.backup.open_folders, closed),
+        repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
-        password_key=keyring.internal("repository-passwords"),
+        password_key=passwords,
         node=node,
         host=_host(),
         environment=environment,
         keyring=keyring,
         keys_key=keyring.internal(KEY_FILES),
         keys_days=settings.backup.keys_days,
+        sampled_files=settings.backup.anomalies.sampled_files,
         random=random,
         settle=audit.drain,
     )

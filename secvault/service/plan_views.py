@@ -111,7 +111,7 @@ def require_usable(service: Service, settings: PlanSettings, secrets: Mapping[st
         *(("copies", copy) for copy in settings.copies),
     ):
         try:
-            service.backups.repository_settings(name)
+            service.backups.repositories.get(name)
         except (ConfigurationError, NotFound):
             raise InvalidInput.at(key, f"there is no repository {name[:64]!r}") from None
     if settings.keep_within:

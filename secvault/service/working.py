@@ -16,10 +16,12 @@ from secvault.audit import nodes
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import SecvaultError
-from secvault.jobs import Place, Worker
+from secvault.jobs import Apart, Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import (
     audit_witnesses,
+    backup_watch,
+    backup_watching,
     controls,
     detecting,
     notice_delivery,
@@ -30,6 +32,7 @@ from secvault.service import (
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.audit_publications import Publisher
+from secvault.service.backup_pings import Pinging
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.heartbeats import beat
@@ -43,7 +46,7 @@ from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
 from secvault.service.service import Service
 from secvault.service.token_life import warn_of_expiring
-from secvault.service.workflows import schedules, workflows
+from secvault.service.workflows import BACKUP_KINDS, schedules, workflows
 
 LOOK_SECONDS = 1.0
 LOOKS = 20
@@ -52,7 +55,7 @@ ROTATION_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
 FOLLOW_SECONDS = 5.0
 JOBS_AT_ONCE = 2
-"""Beside one for each stream, so that a long backup does not hold one up."""
+"""Beside one for each stream, and beside backups (`backup.at_once`), which take long."""
 
 
 class Turns:
@@ -159,11 +162,13 @@ def _work_with(
             schedules=schedules(service),
             kept_schedules=lambda connection: plan_schedules.of_store(service, connection),
             capacity=JOBS_AT_ONCE + len(service.settings.audit.streams),
+            apart=Apart(BACKUP_KINDS, service.settings.backup.at_once),
         )
         worker.start()
         failure: BaseException | None = None
         try:
-            failure = _watch(service, worker, turns, log.error)
+            with Pinging(service, log.error):
+                failure = _watch(service, worker, turns, log.error)
         finally:
             # Sealing waits for nobody: what is under way is taken up again after the unsealing.
             left = worker.stop(finish=0, cancel=3) if turns.sealing.is_set() else worker.stop()
@@ -225,7 +230,9 @@ def _watch(
             _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
             _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
+            _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
+            _guarded(log, "backup.watching_failed", lambda: backup_watch.look_after(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -235,6 +242,7 @@ def _watch(
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
             _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
+            _guarded(log, "backup.forgetting_failed", lambda: _forget_catalogues(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
         _guarded(log, "audit.detection_failed", lambda: _detect(service, turns))
         _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
@@ -276,6 +284,10 @@ def _forget_deliveries(worker: Worker) -> int:
 
 def _forget_sendings(worker: Worker) -> int:
     return worker.forget_ended(stream_delivery.KIND, keep=stream_delivery.KEPT_JOBS)
+
+
+def _forget_catalogues(worker: Worker) -> int:
+    return worker.forget_ended(backup_watch.CATALOGUE, keep=backup_watch.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -72,8 +72,8 @@ def previewed(engine: BackupEngine, parts: Parts, goal: Goal, cancel: Cancel) ->
             if any(one.place().is_relative_to(place) for place in places)
         )
         into = goal.loads[entry.name]
-        targets = look(engine, order, entry, into, cancel)
-        seen.loads.append(Load(entry.name, entry.kind, into.words, size, targets))
+        meets = look(engine, order, entry, into, cancel)
+        seen.loads.append(Load(entry.name, entry.kind, into.words, size, meets))
     return seen
 
 

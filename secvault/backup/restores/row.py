@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from secvault.backup.restic import Progress
 from secvault.backup.restores.order import Order, place_words
@@ -75,7 +75,7 @@ def add(connection: Connection, run: str, order: Order, sealed_terms: bytes) -> 
 
 def read(connection: Connection, run: str) -> RestoreRun:
     """The restore of this id. Raises NotFound."""
-    row = connection.execute(_RESTORES.where(_RESTORE.c.id == run)).one_or_none()
+    row = connection.execute(_RESTORES.where(_RESTORE.c.id == run)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"there is no restore {run[:128]}")
     return _run(row)
@@ -84,13 +84,13 @@ def read(connection: Connection, run: str) -> RestoreRun:
 def newest(connection: Connection, limit: int) -> tuple[RestoreRun, ...]:
     """The newest restores, newest first."""
     found = _RESTORES.order_by(_JOB.c.requested_at.desc(), _RESTORE.c.id.desc()).limit(limit)
-    return tuple(_run(row) for row in connection.execute(found))
+    return tuple(_run(row) for row in connection.execute(found).mappings())
 
 
 def terms_of(connection: Connection, run: str) -> bytes:
     """The sealed terms. Raises NotFound."""
     kept = select(_RESTORE.c.sealed_terms).where(_RESTORE.c.id == run)
-    found = connection.execute(kept).scalar_one_or_none()
+    found: bytes | None = connection.execute(kept).scalar_one_or_none()
     if found is None:
         raise NotFound(f"there is no restore {run[:128]}")
     return found
@@ -138,8 +138,8 @@ def is_stopped(connection: Connection, run: str) -> bool:
     return connection.execute(asked).scalar_one_or_none() is not None
 
 
-def _run(row: Row[Any]) -> RestoreRun:
-    given = row._asdict()
+def _run(row: RowMapping) -> RestoreRun:
+    given: dict[str, Any] = {str(name): value for name, value in row.items()}
     stopped = given.pop("stopped_at") is not None
     given["state"] = _state(given["state"], stopped=stopped)
     if given["result"] is not None:

@@ -1,14 +1,14 @@
 """restores that the worker does
 
 Revision: 0049
-Before: 0042
+Before: 0047
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0049"
-down_revision = "0042"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
