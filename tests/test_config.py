@@ -61,7 +61,7 @@ def refusal_if_any(file: Path | None, environment: dict[str, str]) -> Configurat
 def with_commented_lines() -> str:
     lines = EXAMPLE.read_text("utf-8").splitlines()
     return "\n".join(
-        line.removeprefix("# ") if re.match(r"# ([a-z_]+ = |\[[a-z.-]+\]$)", line) else line
+        line.removeprefix("# ") if re.match(r"# ([a-z_]+ = |\[[a-z._-]+\]$)", line) else line
         for line in lines
     )
 

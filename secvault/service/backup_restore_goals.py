@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from secvault.backup.repository import LocalFolder, parse_location
+from secvault.backup.repository import KEYS, LocalFolder, parse_location
 from secvault.backup.restores.loading import Destination
 from secvault.backup.restores.order import Folder, Into, Order
 from secvault.backup.restores.parts import Goal, Parts
@@ -109,12 +109,9 @@ def guarded_by(service: Service) -> Guarded:
 
 
 def _folders_of(service: Service, repository: str) -> list[Path]:
-    settings = service.backups.repository_settings(repository)
-    places = [parse_location(settings.location)]
-    if settings.keys_location:
-        places.append(parse_location(settings.keys_location))
-    found = [place.path for place in places if isinstance(place, LocalFolder)]
-    return [*found, *(path.with_name(f"{path.name}-data-keys") for path in found)]
+    settings = [service.backups.settings_of(name) for name in (repository, repository + KEYS)]
+    places = [parse_location(one.location) for one in settings]
+    return [place.path for place in places if isinstance(place, LocalFolder)]
 
 
 def _open_folder(service: Service, folder: Path) -> Path:

@@ -154,9 +154,7 @@ def test_a_file_that_comes_between_the_look_and_the_act_is_not_written_over(
 
 
 @pytest.mark.parametrize("existing", ["refuse", "keep", "overwrite"])
-def test_no_link_on_the_way_is_followed(
-    staged: Path, tmp_path: Path, existing: Existing
-) -> None:
+def test_no_link_on_the_way_is_followed(staged: Path, tmp_path: Path, existing: Existing) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     target = tmp_path / "share"
