@@ -48,14 +48,19 @@ class Commission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Caller(self.principal, address=self.address, ticket=self.ticket, commissioned=True)
 
 
-def sealed(service: Service, commission: Commission, run: str) -> bytes:
+def key_of(service: Service) -> Secret:
+    """What seals commissions; made at first use, in a transaction of its own."""
+    return service.keyring.internal("restore-orders")
+
+
+def sealed(commission: Commission, key: Secret, run: str, random: aead.Random) -> bytes:
     """The commission as it is kept."""
-    return aead.seal(msgspec.json.encode(commission), _key(service), _place(run), service.random)
+    return aead.seal(msgspec.json.encode(commission), key, _place(run), random)
 
 
-def read_commission(service: Service, connection: Connection, run: str) -> Commission:
+def read_commission(connection: Connection, key: Secret, run: str) -> Commission:
     """The commission of a restore. Raises NotFound; Damaged when it is not that of this row."""
-    opened = aead.open_sealed(row.terms_of(connection, run), _key(service), _place(run))
+    opened = aead.open_sealed(row.terms_of(connection, run), key, _place(run))
     try:
         found = msgspec.json.decode(opened, type=Commission)
     except msgspec.DecodeError:
@@ -93,8 +98,9 @@ def do_requested_restore(service: Service, run: str, cancel: Event) -> RestoreRu
     cancel: set when this process must stop soon. Raises Cancelled then, and whatever keeps the
     restore from being done; somebody's wish that it stop is no error.
     """
+    key = key_of(service)
     with service.store.read() as connection:
-        commission = read_commission(service, connection, run)
+        commission = read_commission(connection, key, run)
         found = row.read(connection, run)
     if found.result is not None:
         # Done by a process that was killed before it could say so.
@@ -179,10 +185,6 @@ def outcome_of(order: Order, done: Restored, run: str | None = None) -> Outcome[
     """What the log says of a restore that was done."""
     detail = {**detail_of(order), "files": done.checked, "bytes": done.bytes}
     return Outcome(done, detail=detail if run is None else {**detail, "run": run})
-
-
-def _key(service: Service) -> Secret:
-    return service.keyring.internal("restore-orders")
 
 
 def _place(run: str) -> bytes:

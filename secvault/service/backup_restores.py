@@ -36,6 +36,7 @@ from secvault.service.backup_restore_work import (
     Commission,
     Tell,
     detail_of,
+    key_of,
     operation_on,
     outcome_of,
     restored,
@@ -145,6 +146,7 @@ def request_restore(service: Service, caller: Caller, wanted: Wanted) -> Restore
         order = _order(service, work, wanted)
         parts = look_into(service.backups, work, order, NeverCancelled())
         goal_of(service, parts, anywhere=False)
+    key = key_of(service)
 
     def ask(connection: Connection) -> RestoreRun:
         run = queue.request(
@@ -156,7 +158,7 @@ def request_restore(service: Service, caller: Caller, wanted: Wanted) -> Restore
             random=service.random,
         )
         commission = Commission(order, caller.principal, caller.address, caller.ticket)
-        row.add(connection, run, order, sealed(service, commission, run))
+        row.add(connection, run, order, sealed(commission, key, run, service.random))
         return row.read(connection, run)
 
     return _begin(service, caller, order, ask)
@@ -222,8 +224,10 @@ def stop_restore(service: Service, caller: Caller, run: str) -> RestoreRun:
 def _begin(service: Service, caller: Caller, order: Order, act: Callable[[Connection], T]) -> T:
     """Put the order on record, approved where it has to be, and do `act` with it."""
 
+    production = meets_production(service, order)
+
     def terms(_: Connection) -> Terms | None:
-        return order.terms() if meets_production(service, order) else None
+        return order.terms() if production else None
 
     def begin(connection: Connection) -> Outcome[T]:
         detail = {**detail_of(order), "reason": "requested"}

@@ -6,6 +6,8 @@ in place by then is found to be the same.
 
 from __future__ import annotations
 
+import hashlib
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,13 +198,17 @@ def _require_free(
 
 
 def _other_there(target: Path, entry: manifest.FileEntry) -> bool:
-    # One with its size and time is what a restore that was killed has put there, or the file
-    # itself; it is compared when the other has come.
     try:
         found = target.lstat()
     except OSError:
         return False
-    return (found.st_size, found.st_mtime_ns) != (entry.size, entry.modified_ns)
+    if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
+        return True
+    if found.st_mtime_ns == entry.modified_ns:
+        # As a restore that was killed has put it there; it is compared when the other has come.
+        return False
+    with target.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() != entry.sha256
 
 
 def _in_the_way(count: int, first: str) -> Conflict:

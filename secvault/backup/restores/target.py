@@ -12,8 +12,9 @@ from secvault.backup.engine import in_words
 from secvault.errors import Conflict, InvalidInput
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-MADE = 0o755
-"""The mode of folders that were missing above what is restored."""
+MADE = 0o700
+"""The mode of folders that were missing above what is restored: of ours alone, for nobody knows
+here who could see into those that were there."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def seen(folder: Path) -> dict[str, tuple[object, ...]]:
         if stat.S_ISREG(at.st_mode):
             content = path.read_bytes()
         elif stat.S_ISLNK(at.st_mode):
-            content = os.readlink(path)
+            content = str(path.readlink())
         times = None if path.is_dir() else at.st_mtime_ns
         found[str(path.relative_to(folder))] = (at.st_mode, at.st_uid, times, content)
     return found
@@ -90,7 +90,7 @@ def test_a_folder_that_is_not_there_comes_with_all_that_it_is(staged: Path, tmp_
     assert (work.tally.placed, work.tally.conflicting) == (6, 0)
     sparse = (tmp_path / "target/srv/share/sparse").stat()
     assert sparse.st_blocks * 512 < sparse.st_size
-    assert not [path for path in (tmp_path / "target").rglob(".secvault*")]
+    assert not list((tmp_path / "target").rglob(".secvault*"))
 
 
 @pytest.mark.usefixtures("anywhere")

@@ -33,7 +33,10 @@ LISTED = Manifest(
 TOPS = (STAGED, "/srv/share", "/srv/one.txt")
 
 
-def order(place: Place = Folder("/r"), **more: tuple[str, ...]) -> Order:
+ANYWHERE = Folder("/r")
+
+
+def order(place: Place = ANYWHERE, **more: tuple[str, ...]) -> Order:
     return Order("nightly", "ab" * 32, "local", place, **more)  # type: ignore[arg-type]
 
 
