@@ -32,6 +32,7 @@ from secvault.cli import (
     backup,
     backup_checks,
     backup_plans,
+    backup_programs,
     backup_restore,
     backup_runs,
     backup_snapshots,
@@ -298,6 +299,7 @@ backup.app.add_typer(backup_plans.app, name="plan")
 backup.app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")(
     backup_restore.restore
 )
+backup.app.command(epilog="Example: secvault backup programs")(backup_programs.programs)
 backup.app.command(epilog="Example: secvault backup restores --json")(backup_restore.restores)
 backup.app.command(
     "stop-restore", epilog="Example: secvault backup stop-restore restore:nightly:4f0c"
