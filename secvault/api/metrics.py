@@ -49,7 +49,8 @@ def exposition(found: Sequence[Metric], accept: str) -> tuple[bytes, str]:
     return encode(registry), form
 
 
-@dataclass(frozen=True)
+# Known to the library by which object it is.
+@dataclass(frozen=True, eq=False)
 class _Given:
     """A collector of what was gathered already."""
 

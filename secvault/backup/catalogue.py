@@ -120,7 +120,7 @@ def is_stale(connection: Connection, plan: str, repository: str) -> bool:
     ended = connection.execute(
         select(func.max(backup_run.c.finished_at)).where(backup_run.c.plan == plan)
     ).scalar_one_or_none()
-    return answered is None or (ended is not None and ended >= answered)
+    return answered is None or (ended is not None and ended > answered)
 
 
 def present(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ...]:

@@ -8,6 +8,7 @@ checks to come, one each; checks that did not happen are made up for by the next
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,12 +45,12 @@ def how_many(days: int, between: int) -> int:
 def to_read(parts: Sequence[Part], coming: Sequence[int], days: int) -> tuple[int, ...]:
     """The numbers of the parts that a check now reads, most urgent first; at least one.
 
-    coming: when the checks after this one are due.
+    coming: when the checks after this one are due, in their order.
     """
-    urgent = sorted(parts, key=lambda part: (part.due(days), part.number))
+    urgent = sorted(parts, key=lambda one: (one.due(days), one.read_at is not None, one.number))
     least = 1
     for place, part in enumerate(urgent, 1):
-        in_time = sum(at <= part.due(days) for at in coming)
+        in_time = bisect_right(coming, part.due(days))
         least = max(least, place - in_time)
     return tuple(part.number for part in urgent[:least])
 

@@ -7,7 +7,6 @@ ones changed is known by the manifest's times.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from secvault.store.tables import backup_numbers, backup_run
 KEPT = 400
 """How many runs of a plan have their numbers kept."""
 
+_MOST_WRITTEN = 8192
 _WHAT_IS_SAVED = {"vault", "folders", "excludes", "sources"}
 
 
@@ -44,7 +44,8 @@ def take(
     with engine.store.read() as connection:
         before = past(connection, listed.plan, listed.data_at, 1)
     since = before[-1].data_at if before else 0
-    looked = randomness.sample([*_changed(listed, staged, since)], engine.sampled_files)
+    sizes, written = _through(listed, staged, since)
+    looked = randomness.sample(written, engine.sampled_files)
     taken = Numbers(
         run=run,
         plan=listed.plan,
@@ -58,7 +59,7 @@ def take(
         files_changed=summary.files_changed,
         sampled=looked.files,
         random_looking=looked.random_looking,
-        sources=_sizes(listed),
+        sources=sizes,
     )
     with engine.store.write() as connection:
         connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
@@ -111,28 +112,37 @@ def mark_judged(connection: Connection, run: str, now: int) -> bool:
     return marked.rowcount == 1
 
 
-def _changed(listed: Manifest, staged: Path, since: int) -> Iterator[Path]:
-    """The files written since, in micros, but for secvault's own, which are sealed."""
+def _through(listed: Manifest, staged: Path, since: int) -> tuple[dict[str, int], list[Path]]:
+    """The bytes of each source, and files written since, in micros, spread evenly over all of them.
+
+    Not secvault's own, which are sealed. However many there are, a few thousand are told.
+    """
     own, sources = f"{staged}/", f"{staged}/{staging.SOURCES}/"
-    for entry in listed.files:
+    places = [
+        (one.name, tuple(f"{path.rstrip('/')}/" for path in one.paths), frozenset(one.paths))
+        for one in listed.sources
+    ]
+    sizes = dict.fromkeys((one.name for one in listed.sources), 0)
+    written: list[Path] = []
+    seen, step = 0, 1
+    for entry in manifest.entries(listed, staged):
+        for name, below, whole in places:
+            if _is_in(entry, below, whole):
+                sizes[name] += entry.size
         ours = entry.path.startswith(own) and not entry.path.startswith(sources)
-        if not ours and entry.modified_ns > since * 1000 and entry.size >= randomness.SMALLEST:
-            yield entry.place()
+        if ours or entry.modified_ns <= since * 1000 or entry.size < randomness.SMALLEST:
+            continue
+        if seen % step == 0:
+            written.append(entry.place())
+        seen += 1
+        if len(written) == _MOST_WRITTEN:
+            written = written[::2]
+            step *= 2
+    return sizes, written
 
 
-def _sizes(listed: Manifest) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for source in listed.sources:
-        places = tuple(f"{path.rstrip('/')}/" for path in source.paths)
-        whole = frozenset(source.paths)
-        sizes[source.name] = sum(
-            entry.size for entry in listed.files if _is_in(entry, places, whole)
-        )
-    return sizes
-
-
-def _is_in(entry: FileEntry, places: Sequence[str], whole: frozenset[str]) -> bool:
-    return entry.path in whole or entry.path.startswith(tuple(places))
+def _is_in(entry: FileEntry, places: tuple[str, ...], whole: frozenset[str]) -> bool:
+    return entry.path in whole or entry.path.startswith(places)
 
 
 def _forget_old(connection: Connection, plan: str) -> None:

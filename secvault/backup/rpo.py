@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
@@ -192,7 +192,7 @@ def _failed(connection: Connection, plan: str, newest: Good | None) -> Failed | 
         run.c.state == "failed",
         run.c.started_at > (newest.started_at if newest else -1),
     )
-    row: Row[tuple[str, int | None, str | None]] | None = connection.execute(
+    row = connection.execute(
         select(run.c.id, run.c.finished_at, run.c.error)
         .where(*since)
         .order_by(run.c.started_at.desc())
@@ -201,7 +201,7 @@ def _failed(connection: Connection, plan: str, newest: Good | None) -> Failed | 
     if row is None:
         return None
     times = connection.execute(select(func.count()).select_from(run).where(*since)).scalar_one()
-    return Failed(*row, times)
+    return Failed(row.id, row.finished_at, row.error, times)
 
 
 def _seen(connection: Connection, plan: str, now: int) -> int:

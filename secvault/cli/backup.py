@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Backups: plan, run, status, watch, cancel, list, snapshots, ls, find, diff, check, "
-    "forget, restore, restores, programs, rejoin, bucket, password.",
+    help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
+    "check, forget, restore, restores, programs, rejoin, bucket, password.",
 )
 
 Plan = Annotated[

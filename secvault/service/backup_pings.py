@@ -34,9 +34,18 @@ class Pinging:
     The ping under way is left to the next process then.
     """
 
-    def __init__(self, service: Service, log: Callable[..., object]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        log: Callable[..., object],
+        send: Send,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """send: `ask`, or what stands for it."""
         self._service = service
         self._log = log
+        self._send = send
+        self._look_seconds = look_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pings", daemon=True)
 
@@ -49,9 +58,9 @@ class Pinging:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stop.wait(self._look_seconds):
             try:
-                turn(self._service, ask, self._stop.is_set)
+                turn(self._service, self._send, self._stop.is_set)
             except SecvaultError as error:
                 # The next turn tries again.
                 self._log("backup.pinging_failed", code=error.code, detail=error.detail)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, func, select
 
@@ -27,6 +27,8 @@ from secvault.store.tables import (
     drill,
     job,
 )
+
+Points: TypeAlias = dict[tuple[str, ...], float]
 
 MICROS = 1_000_000
 JOB_STATES = ("requested", "started")
@@ -134,7 +136,7 @@ def _promises(plans: Iterable[Status]) -> Iterator[Metric]:
 
 
 def _strange(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
-    strange = {(plan, rule): 0.0 for plan in plans for rule in anomaly.RULES}
+    strange: Points = {(plan, rule): 0.0 for plan in plans for rule in anomaly.RULES}
     found = select(backup_anomaly.c.plan, backup_anomaly.c.rule, func.count()).group_by(
         backup_anomaly.c.plan, backup_anomaly.c.rule
     )
@@ -159,7 +161,7 @@ def _drills(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
         "When the newest drill that passed ended.",
         {row[0]: row[1] / MICROS for row in passed},
     )
-    failed = {(plan,): 0.0 for plan in plans}
+    failed: Points = {(plan,): 0.0 for plan in plans}
     asked = (
         select(drill.c.plan, func.count())
         .where((drill.c.state == "failed") | drill.c.passed.is_(False))
@@ -206,11 +208,11 @@ def _plain(name: str, text: str, value: float | None) -> Metric:
 
 
 def _by_state(name: str, text: str, counted: Mapping[str, int]) -> Metric:
-    points = {(state,): float(number) for state, number in counted.items()}
+    points: Points = {(state,): float(number) for state, number in counted.items()}
     return Metric(name, text, "gauge", ("state",), points)
 
 
-def _fill(points: dict[tuple[str, ...], float], rows: Iterable[Sequence[Any]]) -> None:
+def _fill(points: Points, rows: Iterable[Sequence[Any]]) -> None:
     """Put the counts of rows, which come last, into the points.
 
     What is left of plans that there are no more is no business of a monitor's.

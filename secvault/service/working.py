@@ -32,7 +32,7 @@ from secvault.service import (
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.audit_publications import Publisher
-from secvault.service.backup_pings import Pinging
+from secvault.service.backup_pings import Pinging, ask
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.heartbeats import beat
@@ -167,7 +167,7 @@ def _work_with(
         worker.start()
         failure: BaseException | None = None
         try:
-            with Pinging(service, log.error):
+            with Pinging(service, log.error, ask):
                 failure = _watch(service, worker, turns, log.error)
         finally:
             # Sealing waits for nobody: what is under way is taken up again after the unsealing.
