@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_restores",
     "backup_snapshots",
     "metrics",
     "backup_runs",

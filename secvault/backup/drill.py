@@ -19,6 +19,7 @@ from secvault.backup.database import audit_size, drop_leftovers, opened_copy, sc
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding, Step, document
 from secvault.backup.restic import Cancel, Progress, Snapshot
+from secvault.backup.staging import NO_DATABASE
 from secvault.crypto.evidence import sign_evidence
 from secvault.crypto.note import NoteSigner
 from secvault.errors import (
@@ -280,6 +281,11 @@ def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Can
         return f"{summary.files} files, {summary.bytes} bytes"
 
     if not work.prove("restore", restored) or not work.prove("file hashes", lambda: _hashed(work)):
+        return
+    if manifest.read(work.staged / manifest.NAME).database == NO_DATABASE:
+        if engine.plan(work.plan).vault:
+            words = "the snapshot holds no copy of secvault, which the plan saves; back it up again"
+            work.steps.append(Step("database", passed=False, finding=words))
         return
     scratch = scratch_database(engine.store, work.id)
     try:
