@@ -277,13 +277,28 @@ def compare_restored(
     if head.plan != plan_name:
         raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
     compared = manifest.compare(manifest.entries(head, staged), folder, settled=was_at)
+    repository = engine.plan(plan_name).repository
+    return judged(engine, head, compared, repository, saved.id, was_at)
+
+
+def judged(
+    engine: BackupEngine,
+    head: manifest.Manifest,
+    compared: manifest.Comparison,
+    repository: str,
+    snapshot_id: str,
+    was_at: Path,
+) -> manifest.Comparison:
+    """A comparison without what the snapshot does not hold on purpose, or as it was by then.
+
+    was_at: where the staged copy lay, of which nothing has an excuse.
+    """
     doubtful = compared.absent or compared.altered
     if not doubtful:
         return compared
-    plan = engine.plan(plan_name)
-    if head.format == manifest.FIRST_FORMAT and not plan.excludes:
+    if head.format == manifest.FIRST_FORMAT and not engine.plan(head.plan).excludes:
         return compared
-    saved_as = engine.restic.ls(engine.repository(plan.repository), saved.id)
+    saved_as = engine.restic.ls(engine.repository(repository), snapshot_id)
     if head.format == manifest.FIRST_FORMAT:
         # It lists what the plan's excludes left out, too.
         kept = {entry.path for entry in saved_as}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from secvault.backup.restic import Cancel, Progress
 from secvault.backup.restores import restoring, row
 from secvault.backup.restores.order import Folder, Into, Order, Original
-from secvault.backup.restores.parts import Goal, Parts, look_into
+from secvault.backup.restores.parts import Goal, Parts, looked_into
 from secvault.backup.restores.restoring import Restored
 from secvault.backup.restores.row import RestoreRun
 from secvault.crypto import aead
@@ -24,6 +24,8 @@ from secvault.service.spine import Caller, Operation, Outcome
 
 RESTORE = "restore"
 """The kind of job."""
+LOOKING = "looking into the snapshot"
+"""The first phase."""
 NOTED_SECONDS = 1.0
 """At most so often progress is written down, and looked whether somebody wants it to stop."""
 
@@ -113,10 +115,10 @@ def do_requested_restore(service: Service, run: str, cancel: Event) -> RestoreRu
     watched = _Watched(service, run, cancel)
     try:
         with service.spine.concerning(caller, operation, decision):
-            watched.tell("looking into the snapshot", None)
-            parts = look_into(service.backups, run, order, watched)
-            goal = goal_of(service, parts, anywhere=False)
-            done = restored(service, run, parts, goal, watched.tell, watched)
+            watched.tell(LOOKING, None)
+            with looked_into(service.backups, run, order, watched) as parts:
+                goal = goal_of(service, parts, anywhere=False)
+                done = restored(service, run, parts, goal, watched.tell, watched)
     except Cancelled:
         if cancel.is_set() or not watched.is_set():
             raise

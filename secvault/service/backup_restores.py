@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from secvault.backup.restores.order import (
     place_words,
     require_sound,
 )
-from secvault.backup.restores.parts import find_snapshot, look_into
+from secvault.backup.restores.parts import find_snapshot, looked_into
 from secvault.backup.restores.preview import Preview
 from secvault.backup.restores.restoring import Restored
 from secvault.backup.restores.row import RestoreRun
@@ -32,6 +33,7 @@ from secvault.jobs import queue
 from secvault.service.approval import Terms
 from secvault.service.backup_restore_goals import goal_of, meets_production, own_folder
 from secvault.service.backup_restore_work import (
+    LOOKING,
     RESTORE,
     Commission,
     Tell,
@@ -99,9 +101,9 @@ def preview_restore(
 
     def act() -> Outcome[Seen]:
         order = _order(service, work, wanted)
-        parts = look_into(service.backups, work, order, cancel)
-        goal = goal_of(service, parts, anywhere=anywhere)
-        seen = restoring.previewed(service.backups, parts, goal, cancel)
+        with looked_into(service.backups, work, order, cancel) as parts:
+            goal = goal_of(service, parts, anywhere=anywhere)
+            seen = restoring.previewed(service.backups, parts, goal, cancel)
         found = Seen(parts.snapshot, order, meets_production(service, order), seen)
         return Outcome(found, count=seen.files, detail={**detail_of(order), "reason": "dry-run"})
 
@@ -122,14 +124,17 @@ def restore_parts(
     work = uuid_utils.uuid7().hex
     operation = operation_on(wanted.plan)
     decision = service.spine.decide(caller, operation)
-    with service.spine.concerning(caller, operation, decision):
-        order = _order(service, work, wanted)
-        tell("looking into the snapshot", None)
-        parts = look_into(service.backups, work, order, cancel)
-        goal = goal_of(service, parts, anywhere=True)
-    _begin(service, caller, order, lambda _: None)
-    with service.spine.concerning(caller, operation, decision):
-        done = restored(service, work, parts, goal, tell, cancel)
+    with ExitStack() as looking:
+        with service.spine.concerning(caller, operation, decision):
+            order = _order(service, work, wanted)
+            tell(LOOKING, None)
+            looked = looked_into(service.backups, work, order, cancel)
+            parts = looking.enter_context(looked)
+            goal = goal_of(service, parts, anywhere=True)
+        # Not before it is known to be possible: an approval is used up here.
+        _begin(service, caller, order, lambda _: None)
+        with service.spine.concerning(caller, operation, decision):
+            done = restored(service, work, parts, goal, tell, cancel)
     service.spine.conclude(caller, operation, decision, outcome_of(order, done))
     return done
 
@@ -144,8 +149,8 @@ def request_restore(service: Service, caller: Caller, wanted: Wanted) -> Restore
     decision = service.spine.decide(caller, operation)
     with service.spine.concerning(caller, operation, decision):
         order = _order(service, work, wanted)
-        parts = look_into(service.backups, work, order, NeverCancelled())
-        goal_of(service, parts, anywhere=False)
+        with looked_into(service.backups, work, order, NeverCancelled()) as parts:
+            goal_of(service, parts, anywhere=False)
     key = key_of(service)
 
     def ask(connection: Connection) -> RestoreRun:

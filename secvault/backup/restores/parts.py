@@ -5,14 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from secvault.backup import manifest
 from secvault.backup.engine import BackupEngine
-from secvault.backup.manifest import Manifest
+from secvault.backup.manifest import FileEntry, Manifest
 from secvault.backup.repository import Repository
 from secvault.backup.restic import Cancel, Progress, Snapshot
 from secvault.backup.restores.loading import Destination
@@ -41,12 +41,33 @@ class Goal:
 
 @dataclass(frozen=True)
 class Parts:
-    """An order and the snapshot that it is about, looked into. manifest: the whole one."""
+    """An order and the snapshot that it is about, looked into.
+
+    head: of the snapshot's manifest. listing: the folder where that lies, as long as it is needed.
+    """
 
     order: Order
     snapshot: Snapshot
-    manifest: Manifest
+    head: Manifest
+    listing: Path
     selection: Selection
+
+    def entries(self) -> Iterator[FileEntry]:
+        """What the manifest has of all that is restored. Raises Damaged."""
+        for entry in manifest.entries(self.head, self.listing):
+            if self.selection.holds(entry.place()):
+                yield entry
+
+    def bytes_of(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """The bytes of the files at or below each of these paths, none of which lies in another."""
+        sizes = dict.fromkeys(paths, 0)
+        for entry in self.entries():
+            place = entry.place()
+            for path in paths:
+                if place.is_relative_to(path):
+                    sizes[path] += entry.size
+                    break
+        return sizes
 
     def target_of(self, root: Root) -> Path:
         """Where a root belongs."""
@@ -86,16 +107,22 @@ def find_snapshot(
     return fitting[0]
 
 
-def look_into(engine: BackupEngine, work: str, order: Order, cancel: Cancel) -> Parts:
+@contextmanager
+def looked_into(engine: BackupEngine, work: str, order: Order, cancel: Cancel) -> Iterator[Parts]:
     """Read the manifest of the snapshot, and find in it what the order means.
 
-    work: names the scratch folder. Raises NotFound, InvalidInput, Damaged.
+    work: names the scratch folder, which is there as long as the block runs. Raises NotFound,
+    InvalidInput, Damaged.
     """
     repository = engine.opened_repository(order.repository)
     saved = find_snapshot(engine, order.plan, order.repository, order.snapshot)
     with held_scratch(engine, work, "look") as folder:
-        listed = _manifest_of(engine, repository, saved, order.plan, folder, cancel)
-    return Parts(order, saved, listed, select(order, listed, saved.paths or ()))
+        listing = _manifest_in(engine, repository, saved, order.plan, folder, cancel)
+        head = manifest.read(listing / manifest.NAME)
+        if head.plan != order.plan:
+            raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
+        selection = select(order, head, saved.paths or ())
+        yield Parts(order, saved, head, listing, selection)
 
 
 @contextmanager
@@ -149,32 +176,29 @@ def scratch_name(work: str, what: str) -> str:
     return f"{SCRATCH}{what}-{hashlib.sha256(work.encode()).hexdigest()[:32]}"
 
 
-def _manifest_of(
+def _manifest_in(
     engine: BackupEngine,
     repository: Repository,
     saved: Snapshot,
     plan: str,
     folder: Path,
     cancel: Cancel,
-) -> Manifest:
+) -> Path:
+    """Bring the manifest into the folder; where it lies now."""
     tops = [Path(path) for path in saved.paths or ()]
     place = next((path for path in tops if path.name == f"staging-{plan}"), None)
     if place is None:
         raise Damaged("the snapshot holds no staged copy; it was not made by a backup run")
-    file = place / manifest.NAME
     engine.restic.restore(
         repository,
         saved.id,
         folder,
-        include=(pattern_of(file),),
+        include=[pattern_of(place / name) for name in (manifest.NAME, manifest.ENTRIES)],
         verify=True,
         on_progress=_unseen,
         cancel=cancel,
     )
-    listed = manifest.read(below(folder, file))
-    if listed.plan != plan:
-        raise Damaged(f"the manifest in the snapshot is of the plan {listed.plan!r}")
-    return listed
+    return below(folder, place)
 
 
 def _unseen(_progress: Progress) -> None:

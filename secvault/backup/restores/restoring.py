@@ -6,27 +6,25 @@ in place by then is found to be the same.
 
 from __future__ import annotations
 
-import hashlib
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from secvault.backup import manifest
 from secvault.backup.engine import BackupEngine, in_words
-from secvault.backup.manifest import Manifest
-from secvault.backup.repository import Repository
-from secvault.backup.repository_faults import StorageFull
 from secvault.backup.restic import Cancel, Progress
 from secvault.backup.restores import preview
-from secvault.backup.restores.loading import differences, load, look, wish_of
+from secvault.backup.restores.loading import differences, load, look
 from secvault.backup.restores.parts import Goal, Parts, below, held_scratch
 from secvault.backup.restores.placing import Placing, Tally
 from secvault.backup.restores.preview import Load, Preview
-from secvault.backup.restores.selection import staged_of
-from secvault.backup.sources.loading import refuse_overwriting
+from secvault.backup.restores.proving import (
+    in_the_way,
+    require_as_saved,
+    require_free,
+    require_room,
+)
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import BackupFailed, Cancelled, Conflict, Damaged, NotFound
+from secvault.errors import BackupFailed, Cancelled
 
 OnProgress = Callable[[Progress], None]
 OnPhase = Callable[[str], None]
@@ -67,12 +65,7 @@ def previewed(engine: BackupEngine, parts: Parts, goal: Goal, cancel: Cancel) ->
     targets = {root.path: parts.target_of(root) for root in parts.selection.placed}
     seen = preview.look(entries, parts.selection, targets, engine.scratch)
     for entry in parts.selection.loads:
-        places = [Path(path) for path in entry.paths]
-        size = sum(
-            one.size
-            for one in parts.manifest.files
-            if any(one.place().is_relative_to(place) for place in places)
-        )
+        size = sum(parts.bytes_of([Path(path) for path in entry.paths]).values())
         into = goal.loads[entry.name]
         meets = look(engine, order, entry, into, cancel)
         seen.loads.append(Load(entry.name, entry.kind, into.words, size, meets))
@@ -112,9 +105,8 @@ def _restored(
     cancel: Cancel,
 ) -> Restored:
     order, selection = parts.order, parts.selection
-    wanted = selection.of(parts.manifest)
-    _require_room(engine, parts, wanted)
-    _require_free(engine, parts, wanted, goal, cancel)
+    require_room(engine, parts)
+    require_free(engine, parts, goal, cancel)
     on_phase("fetching")
     repository = engine.opened_repository(order.repository)
     engine.restic.restore(
@@ -127,7 +119,7 @@ def _restored(
         cancel=cancel,
     )
     on_phase("comparing with the manifest")
-    compared = _compared(engine, parts, wanted, folder, repository)
+    compared = require_as_saved(engine, parts, folder)
     placing = Placing(order.existing, goal.guarded, cancel, folder.name[-12:])
     places = [
         (below(folder, root.path), *parts.trusted_of(root, goal.trusted))
@@ -136,7 +128,7 @@ def _restored(
     for staged, trusted, inner in places:
         placing.look(staged, trusted, inner)
     if placing.tally.conflicting:
-        raise _in_the_way(placing.tally.conflicting, placing.tally.conflicts[0])
+        raise in_the_way(placing.tally.conflicting, placing.tally.conflicts[0])
     on_phase("putting in place")
     for staged, trusted, inner in places:
         placing.put(staged, trusted, inner)
@@ -158,96 +150,3 @@ def _restored(
         tuple(loads),
         compared.changed_meanwhile,
     )
-
-
-def _require_room(engine: BackupEngine, parts: Parts, wanted: Manifest) -> None:
-    sizes = {
-        root.path: sum(
-            entry.size for entry in wanted.files if entry.place().is_relative_to(root.path)
-        )
-        for root in parts.selection.roots
-    }
-    targets = {root.path: parts.target_of(root) for root in parts.selection.placed}
-    for room in preview.rooms(engine.scratch, sum(sizes.values()), targets, sizes):
-        if not room.enough:
-            raise StorageFull(
-                f"the restore needs {room.needed} bytes in the file system of {room.path}, where "
-                f"{room.free} are free; make room and try again, nothing was restored"
-            )
-
-
-def _require_free(
-    engine: BackupEngine, parts: Parts, wanted: Manifest, goal: Goal, cancel: Cancel
-) -> None:
-    """Raises Conflict for what is in the way as far as can be told before anything is fetched."""
-    order = parts.order
-    if order.existing == "refuse":
-        found = [
-            target
-            for root in parts.selection.placed
-            for entry in wanted.files
-            if entry.place().is_relative_to(root.path)
-            for target in [parts.target_of(root) / entry.place().relative_to(root.path)]
-            if _other_there(target, entry)
-        ]
-        if found:
-            raise _in_the_way(len(found), str(found[0]))
-    for entry in parts.selection.loads:
-        targets = look(engine, order, entry, goal.loads[entry.name], cancel)
-        refuse_overwriting(targets, wish_of(order))
-
-
-def _other_there(target: Path, entry: manifest.FileEntry) -> bool:
-    try:
-        found = target.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
-        return True
-    if found.st_mtime_ns == entry.modified_ns:
-        # As a restore that was killed has put it there; it is compared when the other has come.
-        return False
-    with target.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() != entry.sha256
-
-
-def _in_the_way(count: int, first: str) -> Conflict:
-    return Conflict(
-        f"{count} files or folders are in the way, first {first}; nothing was restored: keep them, "
-        "overwrite them, or restore to another place"
-    )
-
-
-def _compared(
-    engine: BackupEngine, parts: Parts, wanted: Manifest, folder: Path, repository: Repository
-) -> manifest.Comparison:
-    """Raises Damaged where a file is missing or not as it was."""
-    staged = staged_of(map(Path, parts.snapshot.paths or ()), parts.manifest)
-    for root in parts.selection.roots:
-        if not _there(below(folder, root.path)):
-            raise NotFound(
-                f"the snapshot does not hold {root.path}; look into it, or name another snapshot"
-            )
-    compared = manifest.compare(wanted, folder, settled=staged)
-    if compared.missing:
-        # What the plan's excludes left out is in the manifest, and in no snapshot.
-        kept = {entry.path for entry in engine.restic.ls(repository, parts.snapshot.id)}
-        own = f"{staged}/"
-        compared = compared.without_missing(
-            lambda path: path not in kept and not path.startswith(own)
-        )
-    if not compared.whole:
-        first = (*compared.missing, *compared.different)[0]
-        raise Damaged(
-            f"what came back is not what was saved: {len(compared.missing)} files missing, "
-            f"{len(compared.different)} different, first {first}; nothing was put in place"
-        )
-    return compared
-
-
-def _there(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError:
-        return False
-    return True

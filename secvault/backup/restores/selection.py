@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from secvault.backup.manifest import Manifest
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.sources.source import SourceEntry
@@ -48,11 +46,6 @@ class Selection:
     def holds(self, path: Path) -> bool:
         """Whether a path of the snapshot is restored."""
         return any(path.is_relative_to(one.path) for one in self.roots)
-
-    def of(self, listed: Manifest) -> Manifest:
-        """The manifest of this alone."""
-        files = tuple(entry for entry in listed.files if self.holds(entry.place()))
-        return msgspec.structs.replace(listed, files=files)
 
 
 def pattern_of(path: Path) -> str:

@@ -19,7 +19,7 @@ from secvault.backup.restores import parts as looked
 from secvault.backup.restores import restoring
 from secvault.backup.restores.loading import Destination
 from secvault.backup.restores.order import Folder, Order, Original, Place
-from secvault.backup.restores.parts import Goal, find_snapshot, look_into
+from secvault.backup.restores.parts import Goal, find_snapshot, looked_into
 from secvault.backup.restores.placing import Placing
 from secvault.backup.restores.preview import Preview
 from secvault.backup.restores.restoring import Restored
@@ -91,21 +91,21 @@ def goal(vault: SmallVault) -> Goal:
 
 def restore(vault: SmallVault, wanted: Order, work: str = "work") -> Restored:
     phases: list[str] = []
-    parts = look_into(vault.engine, work, wanted, Event())
-    return restoring.restore(
-        vault.engine,
-        work,
-        parts,
-        goal(vault),
-        on_phase=phases.append,
-        on_progress=vault.seen.append,
-        cancel=Event(),
-    )
+    with looked_into(vault.engine, work, wanted, Event()) as parts:
+        return restoring.restore(
+            vault.engine,
+            work,
+            parts,
+            goal(vault),
+            on_phase=phases.append,
+            on_progress=vault.seen.append,
+            cancel=Event(),
+        )
 
 
 def preview(vault: SmallVault, wanted: Order) -> Preview:
-    parts = look_into(vault.engine, "look", wanted, Event())
-    return restoring.previewed(vault.engine, parts, goal(vault), Event())
+    with looked_into(vault.engine, "look", wanted, Event()) as parts:
+        return restoring.previewed(vault.engine, parts, goal(vault), Event())
 
 
 def left(vault: SmallVault) -> list[str]:
@@ -252,7 +252,7 @@ def test_nothing_is_put_in_place_where_one_file_is_not_as_it_was_saved(
         return summary
 
     monkeypatch.setattr(Restic, "restore", damaging)
-    with pytest.raises(Damaged, match=r"1 different, first .*a b/file; nothing was put in place"):
+    with pytest.raises(Damaged, match=r"1 different, .*a b/file; nothing was put in place"):
         restore(vault, order(vault, Folder(str(tmp_path / "r")), sources=("files",)))
     assert not (tmp_path / "r").exists()
     assert left(vault) == []
