@@ -62,8 +62,10 @@ def stage(source: PostgresqlSource, turn: Turn) -> Staged:
 def listing(server: PostgresqlServer, archive: Path) -> str:
     """What an archive in custom format says that it holds, one line for each object."""
     answer = server.turn.scratch / "list"
+    # With --create the list also has what belongs to the database as a whole.
+    how = ["--list", "--create", str(archive)]
     try:
-        server.run("pg_restore", f"reading {archive.name}", ["--list", str(archive)], stdout=answer)
+        server.run("pg_restore", f"reading {archive.name}", how, stdout=answer)
         return answer.read_text("utf-8", "replace")
     finally:
         answer.unlink(missing_ok=True)

@@ -1,14 +1,14 @@
-"""Databases of a real PostgreSQL: dumped whole or not at all, with what tells a restore's success."""
+"""Databases of a real PostgreSQL: dumped whole or not at all, with facts to compare with."""
 
 from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 import psycopg
 import pytest
@@ -22,55 +22,22 @@ from secvault.backup.sources.faults import (
     SourceDenied,
     SourceUnreachable,
 )
+from secvault.backup.sources.postgresql_server import PostgresqlServer
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.errors import Cancelled
-from tests.backup.sources.turns import HOSTILE, cut_after, files, program, small_disk, turn
+from tests.backup.sources.turns import (
+    HOSTILE,
+    cut_after,
+    files,
+    program,
+    small_disk,
+    turn,
+)
+from tests.backup.sources.turns import (
+    postgresql_source as source,
+)
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def server(postgresql_server: str) -> Any:
-    return urlsplit(postgresql_server)
-
-
-@pytest.fixture
-def new_database(postgresql_server: str) -> Iterator[Callable[[str], str]]:
-    """Makes a database with a table of staff; its name ends with what is given."""
-    made: list[str] = []
-
-    def make(ending: str) -> str:
-        name = f"{secrets.token_hex(4)} {ending}"
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        made.append(name)
-        with psycopg.connect(postgresql_server, dbname=name) as connection:
-            connection.execute("CREATE TABLE staff (id serial PRIMARY KEY, name text, pay numeric)")
-            connection.execute(
-                "INSERT INTO staff (name, pay) SELECT 'Nguyễn Thị Ánh ' || n, n * 1.5 "
-                "FROM generate_series(1, 1000) AS n"
-            )
-        return name
-
-    yield make
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        for name in made:
-            connection.execute(
-                SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
-            )
-
-
-def source(server: Any, *databases: str, **more: object) -> PostgresqlSource:
-    return PostgresqlSource.model_validate(
-        {
-            "host": server.hostname,
-            "port": server.port,
-            "user": server.username,
-            "databases": databases,
-            "with_globals": False,
-            **more,
-        }
-    )
 
 
 def table_of(facts: Any, database: str) -> Any:
@@ -78,14 +45,14 @@ def table_of(facts: Any, database: str) -> Any:
 
 
 def test_each_database_that_is_there_is_dumped_with_the_rows_of_its_tables(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database(HOSTILE[:40])
     with psycopg.connect(server.geturl(), dbname=name) as connection:
         strange = Identifier('Bảng "lương"; DROP', "a.b\n--")
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier('Bảng "lương"; DROP')))
         connection.execute(SQL("CREATE TABLE {} AS SELECT 1 AS one").format(strange))
-    mine = turn(tmp_path, server.password)
+    mine = turn(tmp_path, server.password or "")
     staged = kinds.stage(source(server, with_globals=True), mine)
     assert staged.paths == (mine.folder,)
     facts: Any = staged.facts
@@ -99,7 +66,7 @@ def test_each_database_that_is_there_is_dumped_with_the_rows_of_its_tables(
 
 
 def test_rows_are_counted_as_of_the_moment_of_the_dump(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("busy")
     over = threading.Event()
@@ -112,7 +79,7 @@ def test_rows_are_counted_as_of_the_moment_of_the_dump(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        mine = turn(tmp_path, server.password)
+        mine = turn(tmp_path, server.password or "")
         staged = kinds.stage(source(server, name, format="plain"), mine)
     finally:
         over.set()
@@ -128,28 +95,30 @@ def test_rows_are_counted_as_of_the_moment_of_the_dump(
 
 @pytest.mark.parametrize("how", ["custom", "plain"])
 def test_excluded_tables_are_neither_in_the_dump_nor_in_what_is_said_of_it(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path, how: str
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path, how: str
 ) -> None:
     name = new_database("excluded")
     with psycopg.connect(server.geturl(), dbname=name) as connection:
         connection.execute("CREATE TABLE cache_pages AS SELECT 'left out' AS body")
-    mine = turn(tmp_path, server.password)
+    mine = turn(tmp_path, server.password or "")
     staged = kinds.stage(source(server, name, format=how, exclude_tables=("cache_*",)), mine)
     assert table_of(staged.facts, name) == {"public.staff": 1000}
     assert all(b"left out" not in file.read_bytes() for file in mine.folder.iterdir())
 
 
 def test_rows_are_not_counted_where_that_is_not_wanted(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("large")
-    staged = kinds.stage(source(server, name, count_rows=False), turn(tmp_path, server.password))
+    staged = kinds.stage(
+        source(server, name, count_rows=False), turn(tmp_path, server.password or "")
+    )
     facts: Any = staged.facts
     assert "tables" not in facts["databases"][name]
 
 
 def test_who_may_not_read_passwords_saves_roles_without_them(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("roles")
     role = f"saver_{secrets.token_hex(4)}"
@@ -177,7 +146,9 @@ def test_who_may_not_read_passwords_saves_roles_without_them(
     assert "SCRAM" not in said
 
 
-def test_a_wrong_password_is_refused_without_being_shown(server: Any, tmp_path: Path) -> None:
+def test_a_wrong_password_is_refused_without_being_shown(
+    server: SplitResult, tmp_path: Path
+) -> None:
     mine = turn(tmp_path, "wr0ng-password-of-ours")
     with pytest.raises(SourceDenied, match="authentication failed") as caught:
         kinds.stage(source(server, "postgres"), mine)
@@ -186,19 +157,19 @@ def test_a_wrong_password_is_refused_without_being_shown(server: Any, tmp_path: 
 
 
 def test_a_server_that_does_not_answer_may_be_asked_again_later(
-    server: Any, tmp_path: Path
+    server: SplitResult, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceUnreachable):
-        kinds.stage(source(server, "postgres", port=1), turn(tmp_path, server.password))
+        kinds.stage(source(server, "postgres", port=1), turn(tmp_path, server.password or ""))
 
 
-def test_a_database_that_is_not_there_is_named(server: Any, tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_named(server: SplitResult, tmp_path: Path) -> None:
     with pytest.raises(Exception, match='"no such one" does not exist'):
-        kinds.stage(source(server, "no such one"), turn(tmp_path, server.password))
+        kinds.stage(source(server, "no such one"), turn(tmp_path, server.password or ""))
 
 
 def test_a_connection_that_breaks_half_way_leaves_no_dump(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("broken")
     with psycopg.connect(server.geturl(), dbname=name) as connection:
@@ -206,30 +177,32 @@ def test_a_connection_that_breaks_half_way_leaves_no_dump(
             "CREATE TABLE large AS SELECT repeat(md5(n::text), 100) AS body "
             "FROM generate_series(1, 2000) AS n"
         )
-    mine = turn(tmp_path, server.password)
-    with cut_after(server.hostname, server.port, 1_000_000) as port:
-        with pytest.raises(SourceUnreachable):
-            kinds.stage(source(server, name, port=port), mine)
+    mine = turn(tmp_path, server.password or "")
+    with (
+        cut_after(str(server.hostname), server.port or 0, 1_000_000) as port,
+        pytest.raises(SourceUnreachable),
+    ):
+        kinds.stage(source(server, name, port=port), mine)
     assert files(mine.folder) == []
 
 
 @pytest.mark.parametrize("how", ["custom", "plain"])
 def test_a_pg_dump_that_is_killed_leaves_no_dump(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path, how: str
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path, how: str
 ) -> None:
     name = new_database("killed")
     programs = program(tmp_path / "bin", "pg_dump", 'pg_dump "$@" | head -c 2000; kill -9 $$')
-    mine = turn(tmp_path, server.password)
+    mine = turn(tmp_path, server.password or "")
     with pytest.raises(ProgramFailed, match="pg_dump was ended by signal 9"):
         kinds.stage(source(server, name, programs=programs, format=how), mine)
     assert files(mine.folder) == []
 
 
 def test_a_full_scratch_disk_leaves_no_dump(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("full")
-    mine = turn(tmp_path, server.password)
+    mine = turn(tmp_path, server.password or "")
     with small_disk(mine.folder, "16k"):
         with pytest.raises(StorageFull):
             kinds.stage(source(server, name), mine)
@@ -237,39 +210,37 @@ def test_a_full_scratch_disk_leaves_no_dump(
 
 
 def test_a_dump_that_waits_for_a_lock_is_cancelled_and_has_its_time(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("locked")
     cancel = threading.Event()
     with psycopg.connect(server.geturl(), dbname=name) as holder:
         holder.execute("LOCK TABLE staff IN ACCESS EXCLUSIVE MODE")
         threading.Timer(1.0, cancel.set).start()
-        mine = turn(tmp_path, server.password, cancel)
+        mine = turn(tmp_path, server.password or "", cancel)
         with pytest.raises(Cancelled):
             kinds.stage(source(server, name), mine)
     assert files(mine.folder) == []
 
 
 def test_counting_that_takes_too_long_is_ended(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
-    from secvault.backup.sources.postgresql_server import PostgresqlServer
-
     cancel = threading.Event()
-    mine = PostgresqlServer(source(server), turn(tmp_path, server.password, cancel))
+    mine = PostgresqlServer(source(server), turn(tmp_path, server.password or "", cancel))
     threading.Timer(0.3, cancel.set).start()
     with pytest.raises(Cancelled), mine.session("postgres") as connection:
         connection.execute("SELECT pg_sleep(60)")
     hasty = PostgresqlServer(
         PostgresqlSource.model_construct(**{**dict(source(server)), "minutes": 0.005}),
-        turn(tmp_path, server.password),
+        turn(tmp_path, server.password or ""),
     )
     with pytest.raises(OutOfTime), hasty.session("postgres") as connection:
         connection.execute("SELECT pg_sleep(60)")
 
 
 def test_the_password_stands_in_no_argument_list(
-    server: Any, new_database: Callable[[str], str], tmp_path: Path
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     name = new_database("secret")
     seen = tmp_path / "seen"
@@ -277,10 +248,10 @@ def test_the_password_stands_in_no_argument_list(
     for each in ("pg_dump", "pg_dumpall", "pg_restore"):
         script = f'tr "\\0" " " </proc/$$/cmdline >>{seen}; exec {each} "$@"'
         program(programs, each, script)
-    mine = turn(tmp_path, server.password)
+    mine = turn(tmp_path, server.password or "")
     kinds.stage(source(server, name, programs=programs, with_globals=True), mine)
     said = seen.read_text()
     assert said.count("/bin/sh") == 3
-    assert server.password not in said
+    assert str(server.password) not in said
     with suppress(FileNotFoundError):
-        assert all(server.password not in file.read_text() for file in mine.scratch.iterdir())
+        assert all(str(server.password) not in file.read_text() for file in mine.scratch.iterdir())

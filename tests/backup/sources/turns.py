@@ -10,10 +10,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import SplitResult
 
 from secvault.backup.restic_process import Cancel, NeverCancelled
 from secvault.backup.sources.source import SourceEntry, Staged, Turn
 from secvault.clock import system_clock
+from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.secret import Secret
 
 HOSTILE = "Lương \"tháng\" 'mười'; DROP `x` \\ $HOME %s../.."
@@ -104,3 +106,17 @@ def _pump(source: socket.socket, target: socket.socket, most: int | None) -> Non
     for end in (source, target):
         with suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
+
+
+def postgresql_source(server: SplitResult, *databases: str, **more: object) -> PostgresqlSource:
+    """Databases of the server; without its roles, unless `more` says so."""
+    return PostgresqlSource.model_validate(
+        {
+            "host": server.hostname,
+            "port": server.port,
+            "user": server.username,
+            "databases": databases,
+            "with_globals": False,
+            **more,
+        }
+    )
