@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -55,4 +56,5 @@ class SourceEntry(msgspec.Struct, frozen=True):
     kind: str
     paths: tuple[str, ...]
     excludes: tuple[str, ...] = ()
-    facts: dict[str, JsonValue] = {}
+    # JSON; msgspec reads no type that names itself.
+    facts: dict[str, Any] = {}
