@@ -139,7 +139,7 @@ class MariadbClient:
         failed = tuple(line for line in said if "ERROR" in line and not may_fail.search(line))
         if failed:
             detail = f"{work}: {'; '.join(failed)[:500]}"
-            raise judged(" ".join(failed), ProgramFailed(detail, status=1, said=failed))
+            raise judged(" ".join(failed), ProgramFailed(detail, exit_status=1, said=failed))
 
     def tell(self, *statements: str) -> None:
         """Execute statements, to the first that fails. Raises as `run`."""

@@ -236,7 +236,7 @@ def _run_script(server: PostgresqlServer, work: str, script: Path, database: str
     said = server.run("psql", work, [*_PSQL, f"--file={script}"], database=database)
     failed = tuple(line for line in said if "ERROR" in line and "already exists" not in line)
     if failed:
-        raise ProgramFailed(f"{work}: {'; '.join(failed)[:500]}", status=0, said=failed)
+        raise ProgramFailed(f"{work}: {'; '.join(failed)[:500]}", exit_status=0, said=failed)
 
 
 def _restore_properties(

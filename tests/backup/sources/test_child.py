@@ -64,7 +64,7 @@ def test_it_reads_a_file(tmp_path: Path) -> None:
 def test_half_of_an_output_is_no_file(tmp_path: Path, ending: str) -> None:
     with pytest.raises(ProgramFailed, match=r"testing: sh .*: no such table") as caught:
         done(shell(f"echo half; echo no such table >&2; {ending}", stdout=tmp_path / "out"))
-    assert caught.value.status in {3, -9, -15}
+    assert caught.value.exit_status in {3, -9, -15}
     assert files(tmp_path) == []
 
 
