@@ -349,7 +349,14 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "backup.run": "plan repository run snapshot bytes files seconds reason",
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
+        "backup.cancel": "plan run reason",
+        "backup.check": "plan run passed reason",
+        "backup.forget": "plan run reason",
         "backup.prune": "plan repository run bytes reason",
+        "plan.add": "plan version approval digest",
+        "plan.change": "plan version from_version approval digest",
+        "plan.remove": "plan version approval digest",
+        "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
         # The log itself

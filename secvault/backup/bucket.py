@@ -34,7 +34,7 @@ ATTEMPTS = 3
 MOST_DAYS = 36_500
 _DAYS_OF_YEAR = 365
 _ABSENT = frozenset({"404", "NoSuchBucket", "NotFound"})
-_DENIED = frozenset(
+DENIED = frozenset(
     {"403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
     | {"ExpiredToken", "InvalidToken", "AllAccessDisabled"}
 )
@@ -61,6 +61,24 @@ class S3Client(Protocol):
 
     def get_paginator(self, operation: str) -> Any:
         """Read a long listing page by page."""
+
+    def get_public_access_block(self, **request: Any) -> Mapping[str, Any]:
+        """What keeps it from being public."""
+
+    def get_bucket_policy_status(self, **request: Any) -> Mapping[str, Any]:
+        """Whether its policy makes it public."""
+
+    def get_bucket_acl(self, **request: Any) -> Mapping[str, Any]:
+        """To whom it is granted."""
+
+    def delete_object(self, **request: Any) -> Mapping[str, Any]:
+        """Hide an object, or delete a version of it."""
+
+    def put_object_retention(self, **request: Any) -> Mapping[str, Any]:
+        """Lock an object until a moment."""
+
+    def copy_object(self, **request: Any) -> Mapping[str, Any]:
+        """Make a version the newest one again."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +179,12 @@ def inspect_bucket(client: S3Client, bucket: str) -> BucketReport:
 
     Raises RepositoryDenied, RepositoryUnreachable, BackupFailed.
     """
-    with _named_faults(bucket):
-        if _code_of(lambda: client.head_bucket(Bucket=bucket), _ABSENT) is not None:
+    with named_faults(bucket):
+        if code_of(lambda: client.head_bucket(Bucket=bucket), _ABSENT) is not None:
             return BucketReport(bucket, exists=False)
         versioning = client.get_bucket_versioning(Bucket=bucket).get("Status")
         found: list[Mapping[str, Any]] = []
-        _code_of(
-            lambda: found.append(client.get_object_lock_configuration(Bucket=bucket)), _NO_LOCK
-        )
+        code_of(lambda: found.append(client.get_object_lock_configuration(Bucket=bucket)), _NO_LOCK)
     kinds: dict[Any, Versioning] = {"Enabled": "enabled", "Suspended": "suspended"}
     lock = found[0].get("ObjectLockConfiguration", {}) if found else {}
     return BucketReport(
@@ -191,7 +207,7 @@ def ensure_bucket(
     if object_lock is not None and not 1 <= object_lock.days <= MOST_DAYS:
         raise InvalidInput.at("object_lock.days", f"must be 1 to {MOST_DAYS}")
     report = inspect_bucket(client, bucket)
-    with _named_faults(bucket):
+    with named_faults(bucket):
         if not report.exists:
             # Amazon takes every region here but its first.
             where = {} if region == "us-east-1" else {"LocationConstraint": region}
@@ -274,7 +290,7 @@ def held_by_lock(
     time = timedelta(days=lock.days)
     objects = size = 0
     until: datetime | None = None
-    with _named_faults(place.bucket):
+    with named_faults(place.bucket):
         for version in _hidden_versions(client, place.bucket, prefix):
             free_at = version["LastModified"] + time
             if free_at > now and not version["Key"].startswith(f"{prefix}locks/"):
@@ -306,7 +322,7 @@ def _stronger(present: ObjectLock | None, asked: ObjectLock) -> ObjectLock:
     return ObjectLock("COMPLIANCE" if strict else "GOVERNANCE", max(present.days, asked.days))
 
 
-def _code_of(request: Callable[[], object], expected: frozenset[str]) -> str | None:
+def code_of(request: Callable[[], object], expected: frozenset[str]) -> str | None:
     """Send the request; the server's error code if it is an expected one, None if all went well."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
@@ -325,14 +341,14 @@ def _code(error: ClientError) -> str:
 
 
 @contextmanager
-def _named_faults(bucket: str) -> Iterator[None]:
+def named_faults(bucket: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
         yield
     except ClientError as error:
         code = _code(error)
-        if code in _DENIED:
+        if code in DENIED:
             raise RepositoryDenied(
                 f"the server refuses the credentials for the bucket {bucket} ({code}); check the "
                 f"access key, its secret, and that they may {error.operation_name}"

@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import shutil
-import sqlite3
 import stat
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from sqlalchemy import Table, insert, or_, select, update
-
-from secvault.backup import bucket
+from secvault.backup import bucket, locks
 from secvault.backup.bucket import BucketReport, HeldByLock
+from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.in_words import in_words
+from secvault.backup.passwords import Passwords
+from secvault.backup.plan_rules import Openings
+from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.repository import (
     KEYS,
     Repository,
     S3Location,
-    s3_credentials,
+    repository_of,
     settings_for_keys,
 )
 from secvault.backup.repository_faults import RepositoryDenied
 from secvault.backup.restic import Restic
-from secvault.clock import Clock
+from secvault.backup.restic_copies import init_like
 from secvault.config import PlanSettings, RepositorySettings
-from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
-from secvault.config.section import file_content
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import BackupFailed, ConfigurationError, Conflict, NotFound, SecvaultError
+from secvault.errors import BackupFailed, Conflict
 from secvault.keyring import Keyring
-from secvault.store import Store, tables
-from secvault.store.engine import insert_unless_there
 
-BEAT_SECONDS = 10
-SILENT_AFTER_SECONDS = 60
-# A beat this far in the future was written under a clock that has been set back since.
-CLOCK_SET_BACK_SECONDS = 600
-LONGEST_ERROR = 1000
+__all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
 
-# A plan's name becomes part of tags (no comma) and of folder names (no slash).
-_PLAN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}")
+
+class Repositories(Protocol):
+    """The settings of repositories by name; `RepositoriesAtHand` are those of the product."""
+
+    def get(self, name: str) -> RepositorySettings:
+        """The settings of one. Raises ConfigurationError where there is none."""
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
 
 
 @dataclass(frozen=True)
-class BackupEngine:
+class BackupEngine(Claims):
     """The parts that runs and drills share.
 
     own_folders: secvault's own files that go into every backup beside its database. scratch: a
@@ -58,91 +56,74 @@ class BackupEngine:
     process, for the runs that it works on. environment: where S3 credentials may come from.
     settle: called before the database is copied; what was acknowledged until then is in it after.
     contents: the folder of the files that records hold; None where they lie elsewhere.
+    declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
     """
 
-    store: Store
-    clock: Clock
     restic: Restic
     postgresql: PostgresqlPrograms
-    plans: Mapping[str, PlanSettings]
-    repository_settings: Callable[[str], RepositorySettings]
+    declared: Mapping[str, PlanSettings]
+    repositories: Repositories
     own_folders: tuple[Path, ...]
     scratch: Path
     evidence: Path
     password_key: Secret
-    node: str
     host: str
     environment: Mapping[str, str]
     keyring: Keyring
     keys_key: Secret
     keys_days: int = 7
+    openings: Openings = Openings()
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
 
     def plan(self, name: str) -> PlanSettings:
-        """A declared plan. Raises NotFound; ConfigurationError for a name that cannot be used."""
-        found = self.plans.get(name)
-        if found is None:
-            known = ", ".join(sorted(self.plans)) or "none"
-            raise NotFound(f"there is no backup plan {name!r}; declared are: {known}")
-        if not _PLAN.fullmatch(name):
-            raise ConfigurationError(
-                f"backup.plans.{name}: name a plan with letters, digits and _ . - (at most 127)"
-            )
-        return found
+        """A plan to be run, of the settings or of the store; see `PlansAtHand.get`."""
+        return self._plans.get(name)
+
+    def plans(self) -> Mapping[str, PlanSettings]:
+        """Every plan by name, of the settings and of the store; see `PlansAtHand.all`."""
+        return self._plans.all()
+
+    def repositories_of(self, name: str) -> tuple[str, ...]:
+        """The repositories that the plan saves into, the first one first; none for an unknown."""
+        plan = self.plans().get(name)
+        return () if plan is None else (plan.repository, *plan.copies)
 
     def source_password(self, plan: str, name: str) -> Secret | None:
-        """The password or secret key of a plan's source; None where none is set.
+        """The secret of a plan's source; see `PlansAtHand.source_password`."""
+        return self._plans.source_password(plan, name)
 
-        Raises NotFound, ConfigurationError naming the setting.
-        """
-        source = self.plan(plan).sources[name]
-        setting = f"backup.plans.{plan}.sources.{name}"
-        match source:
-            case PostgresqlSource() | MariadbSource():
-                given, file, key = source.password, source.password_file, "password_file"
-            case BucketSource():
-                given, file = source.secret_access_key, source.secret_access_key_file
-                key = "secret_access_key_file"
-            case _:
-                return None
-        if file is not None:
-            return Secret.of(file_content(file, f"{setting}.{key}"))
-        return Secret.of(given.get_secret_value()) if given.get_secret_value() else None
+    @property
+    def _plans(self) -> PlansAtHand:
+        return PlansAtHand(self.declared, self.store, self.keyring, self.openings)
 
     def repository(self, name: str) -> Repository:
         """The repository with its password, which is made at first use and kept sealed.
 
-        name: as declared, or with `KEYS` behind it.
+        name: as declared or added, or with `KEYS` behind it.
         """
-        declared = name.removesuffix(KEYS)
-        settings = self.repository_settings(declared)
-        if declared != name:
-            settings = settings_for_keys(settings)
-        table = tables.backup_repository
-        kept = select(table.c.sealed_password).where(table.c.name == name)
-        context = aead.bind("secvault/repository-password", name)
-        with self.store.read() as connection:
-            sealed = connection.execute(kept).scalar_one_or_none()
-        if sealed is None:
-            fresh = base64.urlsafe_b64encode(aead.draw(32, self.random))
-            row = {
-                "name": name,
-                "location": settings.location,
-                "sealed_password": aead.seal(fresh, self.password_key, context, self.random),
-                "created_at": self.clock.micros(),
-            }
-            with self.store.write() as connection:
-                # Whoever is first: two plans may use a new repository at the same moment.
-                insert_unless_there(connection, table, row)
-                sealed = connection.execute(kept).scalar_one()
-        password = Secret(aead.open_sealed(sealed, self.password_key, context))
-        return Repository(settings.location, password, s3_credentials(settings, self.environment))
+        settings = self.settings_of(name)
+        password = self.passwords.of(name, settings.location)
+        return repository_of(settings, password, self.environment)
 
-    def ready_repository(self, name: str) -> Repository:
-        """The repository to save into: made when missing, free of locks of dead processes."""
+    def settings_of(self, name: str) -> RepositorySettings:
+        """The settings of a repository, or of that for its data keys. Raises ConfigurationError."""
+        owner = name.removesuffix(KEYS)
+        settings = self.repositories.get(owner)
+        return settings if owner == name else settings_for_keys(settings)
+
+    @property
+    def passwords(self) -> Passwords:
+        """The passwords of all repositories, as they are kept."""
+        return Passwords(self.store, self.clock, self.password_key, self.random)
+
+    def ready_repository(self, name: str, like: Repository | None = None) -> Repository:
+        """The repository to save into: made when missing, free of stale locks (`locks`).
+
+        like: the repository from which it gets copies; it is made to cut files as that does.
+        """
         repository = self.repository(name)
         if not self.restic.exists(repository):
             place = repository.place
@@ -151,12 +132,15 @@ class BackupEngine:
                 client = bucket.s3_client(repository)
                 bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
             try:
-                self.restic.init(repository)
+                if like is None:
+                    self.restic.init(repository)
+                else:
+                    init_like(self.restic.command, repository, like)
             except Conflict:
                 # Made by another run since we looked; anything else keeps `exists` at False.
                 if not self.restic.exists(repository):
                     raise
-        self.restic.unlock(repository)
+        locks.remove_stale(self, self.restic, repository.pruner())
         return repository
 
     def inspect_bucket(self, name: str) -> BucketReport | None:
@@ -168,7 +152,7 @@ class BackupEngine:
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""
-        repository = self.repository(name)
+        repository = self.repository(name).pruner()
         if not isinstance(repository.place, S3Location):
             return None
         client = bucket.s3_client(repository)
@@ -180,10 +164,19 @@ class BackupEngine:
             return None
 
     def opened_repository(self, name: str) -> Repository:
-        """The repository to read from, which must be there, free of locks of dead processes."""
+        """The repository to read from, which must be there, free of stale locks (`locks`)."""
         repository = self.repository(name)
-        self.restic.unlock(repository)
+        locks.remove_stale(self, self.restic, repository.pruner())
         return repository
+
+    def for_plan(self, name: str) -> BackupEngine:
+        """The same, whose restic is no faster on the network than the plan allows.
+
+        Raises NotFound.
+        """
+        plan = self.plan(name)
+        limited = self.restic.command.limited(plan.upload_kib, plan.download_kib)
+        return replace(self, restic=replace(self.restic, command=limited))
 
     def fresh_folder(self, name: str) -> Path:
         """An empty private folder in the scratch space. Raises BackupFailed, OSError."""
@@ -209,129 +202,6 @@ class BackupEngine:
                 f"what was copied for a backup or drill stays: {in_words(error)}; "
                 f"remove {folder} by hand"
             ) from error
-
-    def claim(self, table: Table, plan: str, row_id: str, **first: object) -> None:
-        """Make the row of a run or a drill, or take it up again: the plan's only running one.
-
-        first: values of a new row. A row that is done stays as it is. Raises Conflict.
-        """
-        self.release_silent(table, plan)
-        alive = {"state": "running", "node": self.node, "beat_at": self.clock.micros()}
-        try:
-            with self.store.write() as connection:
-                row = select(table.c.state).where(table.c.id == row_id)
-                state = connection.execute(row).scalar_one_or_none()
-                if state is None:
-                    connection.execute(
-                        insert(table).values(id=row_id, plan=plan, phase="begun", **alive, **first)
-                    )
-                elif state != "done":
-                    connection.execute(
-                        update(table)
-                        .where(table.c.id == row_id)
-                        .values(error=None, finished_at=None, **alive)
-                    )
-        except Conflict:
-            raise Conflict(
-                f"the plan {plan} has one running already; wait for it (one whose process was "
-                f"killed is given up {SILENT_AFTER_SECONDS} seconds after its last sign of life)"
-            ) from None
-
-    @contextmanager
-    def at_work(self, table: Table, row_id: str, work: str) -> Iterator[None]:
-        """Show signs of life on the row while the block runs, and its failure if it fails.
-
-        work: for the sentence, for instance "the backup". Raises what the block raised;
-        OSError and sqlite3.Error as BackupFailed.
-        """
-        try:
-            with self.beating(table, row_id):
-                try:
-                    yield
-                except (OSError, sqlite3.Error) as error:
-                    raise BackupFailed(f"{work} stopped: {in_words(error)}") from error
-        except BaseException as error:
-            try:
-                self.fail(table, row_id, error)
-            except SecvaultError as unwritten:
-                error.add_note(f"{row_id} could not be marked as failed: {unwritten.detail}")
-            raise
-
-    @contextmanager
-    def beating(self, table: Table, row_id: str) -> Iterator[None]:
-        """Show signs of life on a row of `backup_run` or `drill` while the block runs."""
-        stop = threading.Event()
-
-        def beat() -> None:
-            while not stop.wait(BEAT_SECONDS):
-                # The next beat makes up for one that the store did not take.
-                with suppress(SecvaultError):
-                    self.mark(table, row_id)
-
-        thread = threading.Thread(target=beat, name="beat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def mark(self, table: Table, row_id: str, **values: object) -> None:
-        """Change a row of ours and show a sign of life."""
-        with self.store.write() as connection:
-            connection.execute(
-                update(table)
-                .where(table.c.id == row_id)
-                .values(beat_at=self.clock.micros(), node=self.node, **values)
-            )
-
-    def fail(self, table: Table, row_id: str, error: BaseException) -> None:
-        """Call a running run or drill failed, for the reason given."""
-        reason = f"an unexpected {type(error).__name__}; the log says where"
-        if isinstance(error, SecvaultError):
-            reason = error.detail
-        with self.store.write() as connection:
-            connection.execute(
-                update(table)
-                .where(table.c.id == row_id, table.c.state == "running")
-                .values(
-                    state="failed",
-                    finished_at=self.clock.micros(),
-                    error=_storable(reason)[:LONGEST_ERROR],
-                )
-            )
-
-    def release_silent(self, table: Table, plan: str) -> None:
-        """End runs of the plan whose process has died, so that a new one can begin."""
-        now = self.clock.micros()
-        silent = or_(
-            table.c.beat_at < now - SILENT_AFTER_SECONDS * 1_000_000,
-            table.c.beat_at > now + CLOCK_SET_BACK_SECONDS * 1_000_000,
-        )
-        with self.store.write() as connection:
-            connection.execute(
-                update(table)
-                .where(table.c.plan == plan, table.c.state == "running", silent)
-                .values(state="failed", finished_at=now, error="the process that worked on it died")
-            )
-
-
-def in_words(error: OSError | sqlite3.Error) -> str:
-    """What the machine refused, in one line that any terminal and database takes."""
-    words = str(error)
-    if isinstance(error, shutil.Error) and error.args and error.args[0]:
-        # A list of (source, target, why) from a whole tree.
-        words = str(error.args[0][0][-1])
-    elif isinstance(error, OSError) and error.filename is not None:
-        words = f"{os.fsdecode(error.filename)}: {error.strerror}"
-    elif isinstance(error, OSError) and error.strerror:
-        words = error.strerror
-    return _storable(words)
-
-
-def _storable(text: str) -> str:
-    # Names of files that are not UTF-8 hold lone surrogates, which no database takes.
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _allow_removal(folder: Path) -> None:

@@ -62,9 +62,14 @@ def is_staged(engine: BackupEngine, plan_name: str, run_id: str) -> bool:
         return False
 
 
-def save(engine: BackupEngine, plan_name: str, run_id: str, cancel: Cancel) -> None:
-    """Save what is staged. Raises what `Restic.backup` raises; the run does not count then."""
-    repository = engine.ready_repository(_repository(engine, plan_name))
+def save(
+    engine: BackupEngine, plan_name: str, run_id: str, cancel: Cancel, beside: str | None = None
+) -> None:
+    """Save what is staged. Raises what `Restic.backup` raises; the run does not count then.
+
+    beside: the repository whose data keys they become; the plan's first if None.
+    """
+    repository = engine.ready_repository(_repository(engine, plan_name, beside))
     # Of a process that was killed, and staged the database anew afterwards.
     made = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
     withdraw(engine, repository, [one.id for one in made])
@@ -78,38 +83,49 @@ def save(engine: BackupEngine, plan_name: str, run_id: str, cancel: Cancel) -> N
     )
 
 
-def retain(engine: BackupEngine, plan_name: str) -> tuple[ForgetReport, HeldByLock | None]:
+def retain(
+    engine: BackupEngine, plan_name: str, beside: str | None = None
+) -> tuple[ForgetReport, HeldByLock | None]:
     """Forget and prune the data keys that are older than the days stated; the newest stay."""
-    repository = engine.opened_repository(_repository(engine, plan_name))
+    name = _repository(engine, plan_name, beside)
+    repository = engine.opened_repository(name).pruner()
     days = engine.keys_days
     retention = Retention(last=1)
     if days:
         retention = replace(retention, within=f"{days}d")
     tags = (f"plan={plan_name}",)
     report = engine.restic.forget(repository, retention, tags=tags, prune=True, leave_nothing=True)
-    return report, engine.held_by_lock(_repository(engine, plan_name))
+    return report, engine.held_by_lock(name)
 
 
-def snapshots(engine: BackupEngine, plan_name: str) -> tuple[Snapshot, ...]:
+def snapshots(
+    engine: BackupEngine, plan_name: str, beside: str | None = None
+) -> tuple[Snapshot, ...]:
     """The plan's data keys in their repository, newest last."""
-    repository = engine.repository(_repository(engine, plan_name))
+    repository = engine.repository(_repository(engine, plan_name, beside))
     return engine.restic.snapshots(repository, tags=(TAG, f"plan={plan_name}"))
 
 
 def fetch(
-    engine: BackupEngine, plan_name: str, run_id: str, target: Path, cancel: Cancel
+    engine: BackupEngine,
+    plan_name: str,
+    run_id: str,
+    target: Path,
+    cancel: Cancel,
+    beside: str | None = None,
 ) -> tuple[Path, ...]:
     """Bring the newest data keys into `target`, and before them those of this run, if still there.
 
-    run_id: whose copy of the database is restored. Those of the run alone know keys of records that
+    run_id: whose copy of the database is restored. beside: the repository whose data keys are
+    taken; the plan's first if None. Those of the run alone know keys of records that
     were deleted since. Raises NotFound when there are none, Damaged.
     """
-    found = snapshots(engine, plan_name)
+    found = snapshots(engine, plan_name, beside)
     if not found:
         raise NotFound(f"there are no data keys of {plan_name}; what is sealed cannot be opened")
     own = [one for one in found if f"run={run_id}" in (one.tags or ())]
     wanted = {one.id: one for one in (*own, found[-1])}
-    repository = engine.opened_repository(_repository(engine, plan_name))
+    repository = engine.opened_repository(_repository(engine, plan_name, beside))
     brought = []
     target.mkdir(mode=0o700, exist_ok=True)
     for number, one in enumerate(wanted.values()):
@@ -127,8 +143,8 @@ def fetch(
     return tuple(brought)
 
 
-def _repository(engine: BackupEngine, plan_name: str) -> str:
-    return engine.plan(plan_name).repository + KEYS
+def _repository(engine: BackupEngine, plan_name: str, beside: str | None = None) -> str:
+    return (beside or engine.plan(plan_name).repository) + KEYS
 
 
 def _unseen(_progress: Progress) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from secvault.config import RepositorySettings
+from secvault.config.section import file_content
 from secvault.crypto.secret import Secret
 from secvault.errors import ConfigurationError, InvalidInput
 
@@ -61,6 +62,11 @@ class S3Credentials:
     session_token: Secret | None = None
     region: str = "us-east-1"
 
+    def secrets(self) -> tuple[Secret, ...]:
+        """What of it must never be shown."""
+        token = self.session_token
+        return (self.secret_access_key, *(() if token is None else (token,)))
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -68,13 +74,15 @@ class Repository:
 
     location: as `parse_location` takes it. addressing: how a bucket is named to the server: in
     the path, or in the host name (`dns`). ca_file: certificates (PEM) to trust instead of the
-    machine's. storage_class: for S3, the server's default if empty.
+    machine's. storage_class: for S3, the server's default if empty. pruning: the credentials of
+    the role that deletes; None where whoever saves does it.
     Raises InvalidInput for what restic would misunderstand.
     """
 
     location: str
     password: Secret
     credentials: S3Credentials | None = None
+    pruning: S3Credentials | None = None
     addressing: Addressing = "path"
     ca_file: Path | None = None
     storage_class: str = ""
@@ -95,14 +103,12 @@ class Repository:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Everything of it that must never be shown."""
-        if self.credentials is None:
-            return (self.password,)
-        token = self.credentials.session_token
-        return (
-            self.password,
-            self.credentials.secret_access_key,
-            *(() if token is None else (token,)),
-        )
+        roles = filter(None, (self.credentials, self.pruning))
+        return (self.password, *(secret for role in roles for secret in role.secrets()))
+
+    def pruner(self) -> Repository:
+        """The same for whoever deletes: what is forgotten, old locks, old keys."""
+        return self if self.pruning is None else replace(self, credentials=self.pruning)
 
 
 def parse_location(text: str) -> LocalFolder | S3Location:
@@ -138,6 +144,22 @@ def settings_for_keys(settings: RepositorySettings) -> RepositorySettings:
     return settings.model_copy(update={"location": settings.keys_location or beside})
 
 
+def repository_of(
+    settings: RepositorySettings, password: Secret, environment: Mapping[str, str]
+) -> Repository:
+    """The repository that the settings describe. Raises ConfigurationError, InvalidInput."""
+    return Repository(
+        settings.location,
+        password,
+        s3_credentials(settings, environment),
+        pruning_credentials(settings),
+        "path" if settings.path_style else "dns",
+        # restic is not started in our own folder.
+        settings.ca_file.absolute() if settings.ca_file is not None else None,
+        settings.storage_class,
+    )
+
+
 def s3_credentials(
     settings: RepositorySettings, environment: Mapping[str, str]
 ) -> S3Credentials | None:
@@ -149,14 +171,7 @@ def s3_credentials(
     if isinstance(parse_location(settings.location), LocalFolder):
         return None
     key_id, token = settings.access_key_id, None
-    secret = settings.secret_access_key.get_secret_value()
-    if not secret and settings.secret_access_key_file is not None:
-        try:
-            secret = settings.secret_access_key_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"secret_access_key_file of {settings.location} cannot be read: {error}"
-            ) from None
+    secret = _secret_key(settings, "secret_access_key")
     if not key_id and not secret:
         key_id = environment.get("AWS_ACCESS_KEY_ID", "")
         secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
@@ -172,10 +187,50 @@ def s3_credentials(
     )
 
 
+def pruning_credentials(settings: RepositorySettings) -> S3Credentials | None:
+    """The credentials of the role that forgets and prunes; None where the settings name none.
+
+    Raises ConfigurationError where they name a half.
+    """
+    if isinstance(parse_location(settings.location), LocalFolder):
+        return None
+    secret = _secret_key(settings, "prune_secret_access_key")
+    if not settings.prune_access_key_id and not secret:
+        return None
+    if not settings.prune_access_key_id or not secret:
+        raise ConfigurationError(
+            f"{settings.location} needs both prune_access_key_id and prune_secret_access_key (or "
+            "prune_secret_access_key_file), or neither of them"
+        )
+    return S3Credentials(settings.prune_access_key_id, Secret.of(secret), region=settings.region)
+
+
+def one_restic_reaches(one: Repository, other: Repository) -> bool:
+    """Whether a single restic can work with both, as copying between them needs.
+
+    It takes one access key, one region, one way of naming buckets and one set of authorities.
+    """
+    if isinstance(one.place, LocalFolder) or isinstance(other.place, LocalFolder):
+        return True
+    return (one.credentials, one.addressing, one.ca_file) == (
+        other.credentials,
+        other.addressing,
+        other.ca_file,
+    )
+
+
 def require_name(name: str, text: str) -> None:
     """Refuse a word that is empty or has blanks or control characters. Raises InvalidInput."""
     if not text or _UNPRINTABLE.search(text):
         raise InvalidInput.at(name, "must be a word without blanks and control characters")
+
+
+def _secret_key(settings: RepositorySettings, name: str) -> str:
+    secret: str = getattr(settings, name).get_secret_value()
+    file: Path | None = getattr(settings, f"{name}_file")
+    if secret or file is None:
+        return secret
+    return file_content(file, f"{name}_file of {settings.location}")
 
 
 def _parse_s3(text: str) -> S3Location:

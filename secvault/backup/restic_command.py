@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +24,7 @@ from secvault.backup.restic_process import (
     guarded,
 )
 from secvault.clock import Clock
+from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, ConfigurationError, SecvaultError
 
 # Lines of progress per second.
@@ -40,7 +41,10 @@ _NEVER = NeverCancelled()
 
 @dataclass(frozen=True)
 class ResticCommand:
-    """The program and the folders that it works with; see `restic.open_restic`."""
+    """The program and the folders that it works with; see `restic.open_restic`.
+
+    limits: options that keep it from using all of the network.
+    """
 
     cache: Path
     scratch: Path
@@ -50,6 +54,13 @@ class ResticCommand:
     time_zone: str
     launch: Launch
     patience: float = PATIENCE_SECONDS
+    limits: tuple[str, ...] = ()
+
+    def limited(self, upload_kib: int, download_kib: int) -> ResticCommand:
+        """The same, with at most so many KiB a second to and from the storage; 0: no limit."""
+        named = {"upload": upload_kib, "download": download_kib}
+        limits = tuple(f"--limit-{name}={kib}" for name, kib in named.items() if kib)
+        return replace(self, limits=limits)
 
     def version_text(self) -> bytes:
         """What `restic version` prints."""
@@ -66,13 +77,16 @@ class ResticCommand:
         command: Sequence[str],
         cancel: Cancel = _NEVER,
         options: Sequence[str] = (),
+        other: Repository | Secret | None = None,
     ) -> Iterator[ResticProcess]:
         """A running restic. Where it had to be stopped, the lock that it may have left is removed.
 
-        options: of restic itself, before the command. Raises what `ResticProcess` raises.
+        options: of restic itself, before the command. other: the repository that is copied from,
+        or a second password, which the command reads from SECOND_PASSWORD_FILE. Raises what
+        `ResticProcess` raises.
         """
         process = ResticProcess(
-            self._order(repository, command, options), self.launch, self.clock, cancel
+            self._order(repository, command, options, other), self.launch, self.clock, cancel
         )
         try:
             with process:
@@ -81,10 +95,14 @@ class ResticCommand:
             if process.stopped and command[0] != "unlock" and "--no-lock" not in options:
                 # 0.14 leaves its lock behind when it is stopped while it opens the repository.
                 # The process is gone by now, so for restic the lock is stale.
-                try:
-                    self.run(repository, "unlock")
-                except SecvaultError as left:
-                    error.add_note(f"restic's lock may be left in the repository: {left.detail}")
+                left_in = (repository, *((other,) if isinstance(other, Repository) else ()))
+                for place in left_in:
+                    try:
+                        self.run(place.pruner(), "unlock")
+                    except SecvaultError as left:
+                        error.add_note(
+                            f"restic's lock may be left in the repository: {left.detail}"
+                        )
             raise
 
     def run(
@@ -93,9 +111,10 @@ class ResticCommand:
         *command: str,
         cancel: Cancel = _NEVER,
         options: Sequence[str] = (),
+        other: Repository | Secret | None = None,
     ) -> tuple[int, bytes, tuple[str, ...]]:
         """Exit status, stdout in whole, and the complaints of stderr."""
-        with self.process(repository, command, cancel, options) as process:
+        with self.process(repository, command, cancel, options, other) as process:
             answer = b"\n".join(process.lines())
             status, complaints = process.ending()
         return status, answer, complaints
@@ -124,7 +143,11 @@ class ResticCommand:
         raise error
 
     def _order(
-        self, repository: Repository, command: Sequence[str], options: Sequence[str]
+        self,
+        repository: Repository,
+        command: Sequence[str],
+        options: Sequence[str],
+        other: Repository | Secret | None,
     ) -> Order:
         for folder in (self.cache, self.scratch):
             try:
@@ -133,21 +156,28 @@ class ResticCommand:
                 raise BackupFailed(
                     f"the folder {folder} cannot be made: {error.strerror}; restic needs it"
                 ) from None
+        # restic takes one access to S3; see `one_restic_reaches`.
+        in_s3 = repository
+        if isinstance(other, Repository) and isinstance(repository.place, LocalFolder):
+            in_s3 = other
         argv = (
             self._program(self.binary),
             "--json",
             f"--repo={repository.place}",
             f"--cache-dir={self.cache}",
             f"--password-file={PASSWORD_FILE}",
-            *_storage_options(repository),
+            *_storage_options(in_s3),
+            *self.limits,
             *options,
             *command,
         )
+        second = other.password if isinstance(other, Repository) else other
         return Order(
             guarded(self._program("setpriv"), argv),
-            self._child_environment(repository),
+            self._child_environment(in_s3),
             repository.password,
-            repository.secrets(),
+            _secrets_of(repository, other),
+            second,
             self.patience,
         )
 
@@ -172,6 +202,13 @@ class ResticCommand:
             "TMPDIR": str(self.scratch),
             "RESTIC_PROGRESS_FPS": PROGRESS_RATE,
         }
+
+
+def _secrets_of(repository: Repository, other: Repository | Secret | None) -> tuple[Secret, ...]:
+    if other is None:
+        return repository.secrets()
+    theirs = other.secrets() if isinstance(other, Repository) else (other,)
+    return (*repository.secrets(), *theirs)
 
 
 def _damaged_keys(repository: Repository) -> tuple[str, ...]:

@@ -59,14 +59,16 @@ class NeverCancelled:
 class Order:
     """What to start. password goes through a pipe; secrets are cut from all that restic prints.
 
-    patience: seconds that restic may go on retrying to open the repository. gentle_seconds: from
-    SIGINT to SIGTERM when it is stopped; firm_seconds: from there to SIGKILL.
+    second_password: of the repository that is copied from, or the new one of a key; through a pipe
+    of its own. patience: seconds that restic may go on retrying to open the repository.
+    gentle_seconds: from SIGINT to SIGTERM when it is stopped; firm_seconds: from there to SIGKILL.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     password: Secret | None
     secrets: tuple[Secret, ...] = ()
+    second_password: Secret | None = None
     patience: float = 0.0
     gentle_seconds: float = GENTLE_SECONDS
     firm_seconds: float = FIRM_SECONDS
@@ -201,20 +203,20 @@ class ResticProcess:
         self._process.wait()
 
     def _launched(self) -> subprocess.Popen[bytes]:
-        password = self._order.password
-        if password is None:
-            return self._popen(self._order.argv, ())
-        reader, writer = os.pipe()
+        passwords = {
+            PASSWORD_FILE: self._order.password,
+            SECOND_PASSWORD_FILE: self._order.second_password,
+        }
+        readers: dict[str, int] = {}
         try:
-            # A pipe holds at least 4096 bytes, and a password is shorter.
-            os.write(writer, password.expose() + b"\n")
-            os.close(writer)
-            argv = tuple(
-                word.replace(PASSWORD_FILE, f"/dev/fd/{reader}") for word in self._order.argv
-            )
-            return self._popen(argv, (reader,))
+            for name, password in passwords.items():
+                if password is not None:
+                    readers[name] = _pipe_of(password)
+            argv = tuple(_with_pipes(word, readers) for word in self._order.argv)
+            return self._popen(argv, tuple(readers.values()))
         finally:
-            os.close(reader)
+            for reader in readers.values():
+                os.close(reader)
 
     def _popen(self, argv: Sequence[str], keep_open: Sequence[int]) -> subprocess.Popen[bytes]:
         return self._launch(
@@ -273,8 +275,25 @@ class ResticProcess:
         return True
 
 
-# Stands in an argument list for the path of the pipe, whose number is known only at the start.
+# Stand in an argument list for the paths of the pipes, whose numbers are known only at the start.
 PASSWORD_FILE = "\0password-file"  # noqa: S105 - the path, not the password
+SECOND_PASSWORD_FILE = "\0second-password-file"  # noqa: S105
+
+
+def _pipe_of(password: Secret) -> int:
+    reader, writer = os.pipe()
+    try:
+        # A pipe holds at least 4096 bytes, and a password is shorter.
+        os.write(writer, password.expose() + b"\n")
+    finally:
+        os.close(writer)
+    return reader
+
+
+def _with_pipes(word: str, readers: Mapping[str, int]) -> str:
+    for name, reader in readers.items():
+        word = word.replace(name, f"/dev/fd/{reader}")
+    return word
 
 
 def _piped(stream: IO[bytes] | None) -> IO[bytes]:

@@ -16,8 +16,8 @@ class Retention:
     """How many snapshots stay: the newest `last`, and the newest of so many hours, days...
 
     Hours and days are those of the time zone that a snapshot was made in. within: all that are
-    younger than this before the newest, for instance 1y5m7d2h. A snapshot stays if any rule keeps
-    it. Raises InvalidInput for a rule that keeps nothing: forgetting all is no retention.
+    younger than this before the newest, for instance 1y5m7d2h. tags: a snapshot with one of them
+    stays. A snapshot stays if any rule keeps it. Raises InvalidInput for a rule that keeps nothing: forgetting all is no retention.
     """
 
     last: int = 0
@@ -27,6 +27,7 @@ class Retention:
     monthly: int = 0
     yearly: int = 0
     within: str = ""
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [
@@ -48,7 +49,27 @@ class Retention:
     def arguments(self) -> tuple[str, ...]:
         """The rules as restic's options."""
         counts = (f"--keep-{name}={count}" for name, count in self._counts() if count)
-        return (*counts, *((f"--keep-within={self.within}",) if self.within else ()))
+        return (
+            *counts,
+            *((f"--keep-within={self.within}",) if self.within else ()),
+            *(f"--keep-tag={tag}" for tag in self.tags),
+        )
+
+    def days(self) -> int:
+        """For how many days a snapshot may stay, at least, by the rules that count time."""
+        hours = {"y": 366 * 24, "m": 31 * 24, "d": 24, "h": 1}
+        within = sum(
+            int(number) * hours[unit] for number, unit in re.findall(r"(\d+)([ymdh])", self.within)
+        )
+        spans = (
+            within,
+            self.hourly,
+            self.daily * 24,
+            self.weekly * 7 * 24,
+            self.monthly * 31 * 24,
+            self.yearly * 366 * 24,
+        )
+        return max(spans) // 24
 
     def _counts(self) -> tuple[tuple[str, int], ...]:
         names = ("last", "hourly", "daily", "weekly", "monthly", "yearly")

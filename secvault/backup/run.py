@@ -14,11 +14,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, staging
-from secvault.backup.bucket import HeldByLock
+from secvault.backup import keys_apart, manifest, retaining, staging
+from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
+from secvault.backup.progress import Meter
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
+from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
+from secvault.backup.retaining import Retained
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
@@ -29,7 +32,11 @@ OWN_TAG = "secvault"
 
 @dataclass(frozen=True)
 class Run:
-    """A run as stored. Times in micros; snapshot, sizes and error as far as known."""
+    """A run as stored. Times in micros; snapshot, sizes and error as far as known.
+
+    state: see `claims`. source to seconds_left: how far the phase is; rate in bytes a second.
+    cancel_by: who has asked for its end. beat_at: the last sign of life of its process.
+    """
 
     id: str
     plan: str
@@ -45,11 +52,23 @@ class Run:
     files: int | None
     bytes: int | None
     bytes_added: int | None
+    source: str | None
+    bytes_done: int | None
+    bytes_expected: int | None
+    files_done: int | None
+    files_expected: int | None
+    rate: int | None
+    seconds_left: int | None
+    cancel_by: str | None
+    beat_at: int
     error: str | None
 
 
 def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) -> Run:
-    """Claim the plan for this run; the same id again resumes it. Raises Conflict, NotFound."""
+    """Claim the plan for this run; the same id again resumes it.
+
+    Raises PlanBusy, NotFound, and Cancelled where the end of this run was asked for.
+    """
     plan = engine.plan(plan_name)
     engine.claim(
         tables.backup_run,
@@ -74,30 +93,57 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     Raises what `Restic.backup` and `stage` raise; no snapshot counts then.
     """
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
+    repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    repository = engine.ready_repository(plan.repository)
+    opened = engine.ready_repository(repository)
+    summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
+    if summary is not None:
+        engine.mark(
+            tables.backup_run,
+            run_id,
+            snapshot=summary.snapshot_id,
+            files=summary.files_total,
+            bytes=summary.bytes_total,
+            bytes_added=summary.bytes_added,
+        )
+
+
+def save_into(
+    engine: BackupEngine,
+    run: Run,
+    name: str,
+    repository: Repository,
+    snapshot: str | None,
+    on_progress: OnProgress,
+    cancel: Cancel,
+) -> BackupSummary | None:
+    """Save the run into this repository; None when the snapshot that it has there is there still.
+
+    name: of the repository. snapshot: the one that counts already. Raises what `Restic.backup` and
+    `stage` raise.
+    """
+    plan = engine.plan(run.plan)
     made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
-    if run.snapshot in made:
-        return
+    if snapshot in made:
+        return None
     # Made by a process that was killed before it knew whether everything was read.
     withdraw(engine, repository, made)
-    if not staging.is_staged(engine, plan, run.plan, run_id):
-        stage(engine, run_id, cancel)
+    if not staging.is_staged(engine, plan, run.plan, run.id):
+        stage(engine, run.id, cancel)
     if plan.vault:
         # Before the rest: a backup of which the keys are missing opens nothing.
-        engine.mark(tables.backup_run, run_id, phase="saving the data keys")
-        keys_apart.save(engine, run.plan, run_id, cancel)
+        engine.mark(tables.backup_run, run.id, phase="saving the data keys")
+        keys_apart.save(engine, run.plan, run.id, cancel, name)
     wanted = staging.to_save(engine, plan, run.plan)
-    engine.mark(tables.backup_run, run_id, phase="saving")
+    engine.mark(tables.backup_run, run.id, phase="saving")
     try:
-        summary = engine.restic.backup(
+        return engine.restic.backup(
             repository,
             wanted.paths,
             host=engine.host,
-            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}"),
+            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
             excludes=wanted.excludes,
-            on_progress=on_progress,
+            on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
             cancel=cancel,
         )
     except SourceUnreadable as error:
@@ -107,50 +153,13 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
                 "do not restore from it)"
             )
         raise
-    engine.mark(
-        tables.backup_run,
-        run_id,
-        snapshot=summary.snapshot_id,
-        files=summary.files_total,
-        bytes=summary.bytes_total,
-        bytes_added=summary.bytes_added,
-    )
 
 
-@dataclass(frozen=True)
-class Retained:
-    """What retention came to. held: what a bucket's Object Lock keeps of what was forgotten.
-
-    keys, keys_held: the same of the data keys, which go sooner; None without secvault itself.
-    """
-
-    forgotten: ForgetReport
-    held: HeldByLock | None
-    keys: ForgetReport | None
-    keys_held: HeldByLock | None
-
-
-def retain(engine: BackupEngine, run_id: str) -> Retained:
+def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
-    plan = engine.plan(run.plan)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    retention = Retention(
-        last=plan.keep_last,
-        hourly=plan.keep_hourly,
-        daily=plan.keep_daily,
-        weekly=plan.keep_weekly,
-        monthly=plan.keep_monthly,
-        yearly=plan.keep_yearly,
-        within=plan.keep_within,
-    )
-    repository = engine.opened_repository(plan.repository)
-    tags = (f"plan={run.plan}",)
-    forgotten = engine.restic.forget(repository, retention, tags=tags, prune=True)
-    held = engine.held_by_lock(plan.repository)
-    if not plan.vault:
-        return Retained(forgotten, held, None, None)
-    return Retained(forgotten, held, *keys_apart.retain(engine, run.plan))
+    return retaining.retain(engine, run.plan, cancel)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -160,33 +169,17 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     ended = connection.execute(
         update(table)
         .where(table.c.id == run_id, table.c.state == "running")
-        .values(state="done", phase="done", finished_at=now, beat_at=now)
+        .values(
+            state="done",
+            phase="done",
+            finished_at=now,
+            beat_at=now,
+            **dict.fromkeys(PROGRESS),
+        )
     )
     if ended.rowcount != 1:
         raise Conflict(f"the run {run_id} was given up for dead, or ended elsewhere")
     return Run(*connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one())
-
-
-def run_backup(
-    engine: BackupEngine,
-    plan_name: str,
-    run_id: str,
-    *,
-    requested_by: str,
-    on_progress: OnProgress,
-    cancel: Cancel,
-) -> tuple[Run, Retained]:
-    """All steps in this process, one after the other. Raises what the failing step raised."""
-    begin(engine, plan_name, run_id, requested_by)
-    with engine.at_work(tables.backup_run, run_id, "the backup"):
-        try:
-            stage(engine, run_id, cancel)
-            save(engine, run_id, on_progress, cancel)
-            report = retain(engine, run_id)
-        finally:
-            staging.clear_staging(engine, plan_name)
-        with engine.store.write() as connection:
-            return finish(engine, connection, run_id), report
 
 
 def read_run(engine: BackupEngine, run_id: str) -> Run:
@@ -199,19 +192,30 @@ def read_run(engine: BackupEngine, run_id: str) -> Run:
 
 def find_run(engine: BackupEngine, run_id: str) -> Run | None:
     """A stored run, or None."""
-    table = tables.backup_run
     with engine.store.read() as connection:
-        row = connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one_or_none()
+        return run_in(connection, run_id)
+
+
+def run_in(connection: Connection, run_id: str) -> Run | None:
+    """The same, in the caller's transaction."""
+    table = tables.backup_run
+    row = connection.execute(select(*_COLUMNS).where(table.c.id == run_id)).one_or_none()
     return Run(*row) if row else None
 
 
-def newest_runs(engine: BackupEngine, limit: int) -> tuple[Run, ...]:
-    """The newest runs of all plans, newest first."""
+def newest_runs(
+    engine: BackupEngine, limit: int, *, plan: str | None = None, state: str | None = None
+) -> tuple[Run, ...]:
+    """The newest runs, newest first: of all plans and in all states, unless one is named."""
     table = tables.backup_run
+    asked = [
+        column == value
+        for column, value in ((table.c.plan, plan), (table.c.state, state))
+        if value is not None
+    ]
+    newest_first = select(*_COLUMNS).order_by(table.c.started_at.desc(), table.c.id)
     with engine.store.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).order_by(table.c.started_at.desc(), table.c.id).limit(limit)
-        ).all()
+        rows = connection.execute(newest_first.where(*asked).limit(limit)).all()
     return tuple(Run(*row) for row in rows)
 
 

@@ -54,7 +54,7 @@ def stage(
         copied = _copy_vault(engine, folder, plan_name, run_id, data_at)
     staged: dict[str, Staged] = {}
     for name, source in plan.sources.items():
-        engine.mark(tables.backup_run, run_id, phase=f"copying {name}")
+        engine.mark(tables.backup_run, run_id, phase=f"copying {name}", source=name)
         turn = _turn(engine, folder, plan_name, name, cancel)
         staged[name] = kinds.stage(source, turn)
         engine.clear(turn.scratch)
@@ -127,11 +127,16 @@ def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: 
 
     Another node may have staged it, or another run have wiped it, before this process came.
     """
-    try:
-        made_by = manifest.read(engine.scratch / staging(plan_name) / manifest.NAME).run
-    except Damaged:
-        return False
+    made_by = staged_run(engine, plan_name)
     return made_by == run_id and (not plan.vault or keys_apart.is_staged(engine, plan_name, run_id))
+
+
+def staged_run(engine: BackupEngine, plan_name: str) -> str | None:
+    """Whose copy is staged, whole; None where there is none."""
+    try:
+        return manifest.read(engine.scratch / staging(plan_name) / manifest.NAME).run
+    except Damaged:
+        return None
 
 
 def clear_staging(engine: BackupEngine, plan_name: str) -> None:

@@ -13,6 +13,7 @@ def withdraw(engine: BackupEngine, repository: Repository, snapshots: Sequence[s
     """Forget these snapshots; False when the storage refuses to delete them."""
     if not snapshots:
         return True
+    repository = repository.pruner()
     command = engine.restic.command
     status, _, complaints = command.run(repository, "forget", *snapshots)
     refused = restic_faults.refused_removals(complaints)

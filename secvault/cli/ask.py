@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def text_from(source: str, option: str) -> str:
 
 def fields_from(source: str) -> dict[str, Any]:
     """The JSON object in a file, or on stdin for `-`. Raises InvalidInput, never showing values."""
-    text = _read(source, "--from")
+    return _object(_read(source, "--from"))
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -112,6 +116,21 @@ def fields_from(source: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput.at("--from", 'give one JSON object: {"field": value, ...}')
     return value
+
+
+def table_from(source: str) -> dict[str, Any]:
+    """The TOML table, or JSON object, in a file or on stdin for `-`.
+
+    Raises InvalidInput, never showing values.
+    """
+    text = _read(source, "--from")
+    if text.lstrip().startswith("{"):
+        return _object(text)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        # The parser's own words may quote what it found.
+        raise InvalidInput.at("--from", "is not TOML: look for a missing quote, ] or =") from None
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

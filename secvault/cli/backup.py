@@ -13,10 +13,13 @@ from secvault.errors import InvalidInput
 if TYPE_CHECKING:
     from secvault.backup.bucket import HeldByLock
     from secvault.backup.restic import ForgetReport, Snapshot
-    from secvault.backup.run import Retained, Run
+    from secvault.backup.retaining import Retained
+    from secvault.backup.run import Run
 
 app = typer.Typer(
-    no_args_is_help=True, help="Backups: run, list, snapshots, restore, rejoin, bucket, password."
+    no_args_is_help=True,
+    help="Backups: plan, run, runs, watch, cancel, list, snapshots, check, forget, restore, rejoin, "
+    "bucket, password.",
 )
 
 Plan = Annotated[
@@ -32,7 +35,7 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
         named = opening.the_plan(service.settings, plan)
         with progress.cancellable() as cancel, progress.of_bytes(f"Backup {named}") as so_far:
             done, forgotten = operations.backups.run_backup(service, caller, named, so_far, cancel)
-    retention = _retention(forgotten)
+    retention = retention_of(forgotten)
     if as_json:
         show.document({**_run(done), "retention": retention})
         return
@@ -43,7 +46,7 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
             "snapshot": done.snapshot,
             "saved": f"{done.files} files, {show.size(done.bytes)}",
             "new in the repository": show.size(done.bytes_added),
-            "retention": _words(retention),
+            "retention": retention_words(retention),
         }
     )
     show.talk(f"Next, prove that it restores: secvault drill run {done.plan}")
@@ -240,7 +243,8 @@ def bucket(
         show.talk(f"{finding['fault']}: {finding['mend']}")
 
 
-def _retention(retained: Retained) -> dict[str, Any]:
+def retention_of(retained: Retained) -> dict[str, Any]:
+    """What retention came to, for programs."""
     return {
         **_forgotten(retained.forgotten, retained.held),
         "data_keys": _forgotten(retained.keys, retained.keys_held) if retained.keys else None,
@@ -264,10 +268,12 @@ def _forgotten(report: ForgetReport, held: HeldByLock | None) -> dict[str, Any]:
     }
 
 
-def _words(retention: dict[str, Any]) -> str:
+def retention_words(retention: dict[str, Any]) -> str:
+    """The same for a person."""
     data_keys = retention.get("data_keys")
     if data_keys is not None:
-        return f"{_words({**retention, 'data_keys': None})}; data keys: {_words(data_keys)}"
+        rest = retention_words({**retention, "data_keys": None})
+        return f"{rest}; data keys: {retention_words(data_keys)}"
     words = f"{retention['kept']} snapshots kept, {len(retention['removed'])} removed"
     refused, held = len(retention["not_deleted"]), retention["held_by_lock"]
     if refused:

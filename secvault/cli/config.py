@@ -92,15 +92,21 @@ def _plan(chosen: Settings, name: str) -> str:
         raise ConfigurationError(
             f"backup.repositories.{plan.repository}.{error.detail}", fields=error.fields
         ) from None
-    due = {}
-    for key, cron in (("schedule", plan.schedule), ("drill_schedule", plan.drill_schedule)):
+    said = [f"to {place}"]
+    for what, key, cron in (
+        ("backup", "schedule", plan.schedule),
+        ("check", "check_schedule", plan.check_schedule),
+        ("drill", "drill_schedule", plan.drill_schedule),
+    ):
+        if not cron:
+            said.append(f"no {what} by itself")
+            continue
+        timing = operations.occurrences.Timing(cron, plan.time_zone, plan.windows)
         try:
-            due[key] = operations.cron.next_after(cron, plan.time_zone, system_clock().now())
+            due = operations.occurrences.next_after(timing, system_clock().now())
         except InvalidInput as error:
             raise ConfigurationError(
                 f"backup.plans.{name}.{key}: {error.detail}", fields=error.fields
             ) from None
-    return (
-        f"to {place}, next backup {due['schedule'].isoformat()}, "
-        f"next drill {due['drill_schedule'].isoformat()}"
-    )
+        said.append(f"next {what} {due.isoformat()}")
+    return ", ".join(said)

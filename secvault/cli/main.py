@@ -30,6 +30,9 @@ from secvault.cli import (
     audit_streams,
     audit_witnesses,
     backup,
+    backup_checks,
+    backup_plans,
+    backup_runs,
     break_glass,
     config,
     db,
@@ -270,9 +273,16 @@ records.app.command(
 records.app.command(epilog="Example: secvault records leakage payroll")(record_indexes.leakage)
 records.app.command(epilog="Example: secvault records check payroll")(record_indexes.check)
 records.app.command(epilog="Example: secvault records reindex payroll")(record_indexes.reindex)
+backup.app.command(epilog="Example: secvault backup runs --state running")(backup_runs.runs)
+backup.app.command(epilog="Example: secvault backup watch backup:nightly:...")(backup_runs.watch)
+backup.app.command(epilog="Example: secvault backup cancel backup:nightly:...")(backup_runs.cancel)
+backup.app.command(epilog="Example: secvault backup check nightly")(backup_checks.check)
+backup.app.command(epilog="Example: secvault backup checks --json")(backup_checks.checks)
+backup.app.command(epilog="Example: secvault backup forget nightly")(backup_checks.forget)
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
+backup.app.add_typer(backup_plans.app, name="plan")
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

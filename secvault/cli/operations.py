@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
-    from secvault.backup import repository
+    from secvault.backup import repository, restic_answers
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
     from secvault.identity import people as persons
-    from secvault.jobs import cron
+    from secvault.jobs import occurrences
     from secvault.keyring.seals import configured as seal_files
     from secvault.records import attachment, collection_files, content_type
     from secvault.records import hold as hold_rows
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
         audit_streams,
         audit_witnesses,
         authentication,
+        backup_checks,
+        backup_plans,
+        backup_runs,
         backups,
         bootstrap,
         circumstances,
@@ -162,6 +165,9 @@ __all__ = [
     "audit_streams",
     "audit_witnesses",
     "authentication",
+    "backup_checks",
+    "backup_plans",
+    "backup_runs",
     "backups",
     "bootstrap",
     "break_glass",
@@ -172,7 +178,6 @@ __all__ = [
     "config",
     "contacts",
     "content_type",
-    "cron",
     "detecting",
     "difference",
     "directory",
@@ -213,6 +218,7 @@ __all__ = [
     "networks",
     "note",
     "notifications",
+    "occurrences",
     "opening",
     "own_factors",
     "own_questions",
@@ -242,6 +248,7 @@ __all__ = [
     "replays",
     "repository",
     "resets",
+    "restic_answers",
     "retention_rows",
     "retention_runs",
     "reveals",
@@ -299,7 +306,6 @@ _ELSEWHERE = {
     "collection_files": "secvault.records.collection_files",
     "config": "secvault.config",
     "content_type": "secvault.records.content_type",
-    "cron": "secvault.jobs.cron",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "engine": "secvault.store.engine",
@@ -326,6 +332,7 @@ _ELSEWHERE = {
     "migrate": "secvault.store.migrate",
     "networks": "secvault.identity.networks",
     "note": "secvault.crypto.note",
+    "occurrences": "secvault.jobs.occurrences",
     "own_questions": "secvault.audit.questions.own",
     "persons": "secvault.identity.people",
     "placement": "secvault.identity.placement",
@@ -340,6 +347,7 @@ _ELSEWHERE = {
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
+    "restic_answers": "secvault.backup.restic_answers",
     "retention_rows": "secvault.records.retention_run",
     "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",

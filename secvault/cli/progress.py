@@ -84,13 +84,15 @@ def of_count(title: str) -> Iterator[CountSoFar]:
 
 
 @contextmanager
-def cancellable() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that the work can end cleanly."""
+def cancellable(
+    words: str = "Stopping; what is saved so far stays usable.",
+) -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that the work can end cleanly. words: said then."""
     asked = threading.Event()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         if not asked.is_set():
-            show.talk("Stopping; what is saved so far stays usable.")
+            show.talk(words)
         asked.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

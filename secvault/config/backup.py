@@ -146,6 +146,8 @@ class BackupSettings(Section):
     at_once: int = Field(2, ge=1, le=32)
     # What a plan that is made by API or command may save of this machine: what lies below these.
     open_folders: tuple[UsablePath, ...] = ()
+    # Below which a repository may lie that is added by API or command.
+    repository_folders: tuple[UsablePath, ...] = ()
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)
     plans: dict[Name, PlanSettings] = Field(default_factory=lambda: {"nightly": PlanSettings()})
 

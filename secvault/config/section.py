@@ -24,8 +24,13 @@ def _usable_path(path: Path) -> Path:
         raise ValueError("begins with ~, but there is no such home folder") from None
 
 
+def is_name(name: str) -> bool:
+    """Whether a table of names may have this one."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ValueError("name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first")
     return name
 

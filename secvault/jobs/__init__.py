@@ -10,7 +10,17 @@ Start reading at `secvault.jobs.worker.Worker`; to ask for work, at `secvault.jo
 
 from secvault.jobs.calendar import Schedule
 from secvault.jobs.queue import Job, request
-from secvault.jobs.worker import Place, Worker
+from secvault.jobs.worker import Apart, Place, Worker
 from secvault.jobs.workflow import JobContext, Step, Workflow
 
-__all__ = ["Job", "JobContext", "Place", "Schedule", "Step", "Worker", "Workflow", "request"]
+__all__ = [
+    "Apart",
+    "Job",
+    "JobContext",
+    "Place",
+    "Schedule",
+    "Step",
+    "Worker",
+    "Workflow",
+    "request",
+]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from secvault.clock import Clock, moment
 from secvault.errors import InvalidInput
 from secvault.jobs import queue
-from secvault.jobs.cron import due_runs, next_after
+from secvault.jobs.occurrences import Timing, due_runs, next_after, open_at, share_of
 from secvault.jobs.queue import Job
 from secvault.store.engine import Store, insert_unless_there
 from secvault.store.tables import schedule
@@ -36,6 +36,9 @@ class Schedule:
     missed: what happens to runs that came due while nobody looked. `latest`: the newest runs,
     once. `all`: each runs. `skip`: none runs, but for one that is late by no more than the grace
     period. Those that do not run are recorded as missed.
+    windows: times of day, by the zone, between which its runs may begin, as 22:00-05:30; those of
+    an outage, too. jitter_minutes: by how much later than the cron its runs are at most. priority:
+    of its jobs; those with a lower number begin first.
     """
 
     kind: str
@@ -43,6 +46,15 @@ class Schedule:
     cron: str
     time_zone: str
     missed: Missed = "latest"
+    windows: tuple[str, ...] = ()
+    jitter_minutes: int = 0
+    priority: int = 0
+
+    @property
+    def timing(self) -> Timing:
+        """When its runs begin."""
+        jitter = timedelta(minutes=self.jitter_minutes)
+        return Timing(self.cron, self.time_zone, self.windows, jitter, share_of(self.id))
 
     @property
     def id(self) -> str:
@@ -62,29 +74,60 @@ class Tick:
 def sync_schedules(connection: Connection, declared: Iterable[Schedule], now: datetime) -> None:
     """Make the table hold exactly `declared`.
 
-    A schedule whose cron and zone are unchanged keeps its next due moment, so that downtime is
+    declared: asked for its members once the table was read, so that a schedule which another
+    transaction puts there meanwhile is not taken for one that nobody wants any more.
+    A schedule whose timing is unchanged keeps its next due moment, so that downtime is
     caught up; but one that lies later than the first from now (the clock was wrong when it was
     written) is brought back. Raises InvalidInput naming the schedule and its field; nothing is
     changed then if the caller's transaction is undone.
     """
-    wanted = {one.id: one for one in declared}
     present = {row.id: row for row in connection.execute(select(schedule))}
-    firsts = {one.id: _micros(_first(one, now)) for one in wanted.values()}
+    wanted = {one.id: one for one in declared}
+    firsts = {one.id: _first(one, now) for one in wanted.values()}
     for gone in present.keys() - wanted.keys():
         connection.execute(delete(schedule).where(schedule.c.id == gone))
     for id_, one in wanted.items():
-        row = present.get(id_)
-        kept = row is not None and (row.cron, row.time_zone) == (one.cron, one.time_zone)
-        values = {
-            "cron": one.cron,
-            "time_zone": one.time_zone,
-            "missed": one.missed,
-            "next_due": min(row.next_due, firsts[id_]) if row and kept else firsts[id_],
-        }
-        if row is None:
-            insert_unless_there(connection, schedule, {"id": id_, **values})
-        elif values != {name: row._mapping[name] for name in values}:  # noqa: SLF001 - public name
-            connection.execute(update(schedule).where(schedule.c.id == id_).values(values))
+        _put(connection, one, present.get(id_), firsts[id_])
+
+
+def put_schedules(
+    connection: Connection,
+    kinds: Iterable[str],
+    plan: str,
+    of_it: Iterable[Schedule],
+    now: datetime,
+) -> None:
+    """Make the table hold exactly `of_it` for these kinds of the plan; see `sync_schedules`.
+
+    Every node works by it from its next look on, for the table is what they look at.
+    """
+    ids = [f"{kind}:{plan}" for kind in kinds]
+    rows = connection.execute(select(schedule).where(schedule.c.id.in_(ids)))
+    present = {row.id: row for row in rows}
+    wanted = {one.id: one for one in of_it}
+    for gone in present.keys() - wanted.keys():
+        connection.execute(delete(schedule).where(schedule.c.id == gone))
+    for id_, one in wanted.items():
+        _put(connection, one, present.get(id_), _first(one, now))
+
+
+def _put(
+    connection: Connection, one: Schedule, row: Row[tuple[object, ...]] | None, first: datetime
+) -> None:
+    kept = row is not None and _schedule(row).timing == one.timing
+    values = {
+        "cron": one.cron,
+        "time_zone": one.time_zone,
+        "missed": one.missed,
+        "windows": " ".join(one.windows),
+        "jitter_minutes": one.jitter_minutes,
+        "priority": one.priority,
+        "next_due": min(row.next_due, _micros(first)) if row and kept else _micros(first),
+    }
+    if row is None:
+        insert_unless_there(connection, schedule, {"id": one.id, **values})
+    elif values != {name: row._mapping[name] for name in values}:  # noqa: SLF001 - public name
+        connection.execute(update(schedule).where(schedule.c.id == one.id).values(values))
 
 
 def schedules(connection: Connection) -> tuple[tuple[Schedule, datetime], ...]:
@@ -102,7 +145,10 @@ def tick(store: Store, clock: Clock, *, grace: timedelta = GRACE) -> Tick:
     now = clock.now()
     with store.read() as connection:
         due = connection.execute(select(schedule).where(schedule.c.next_due <= _micros(now))).all()
+        late = queue.closed(connection, _micros(now))
     done = Tick()
+    for one in late:
+        _wait_on(store, one, now)
     for row in due:
         try:
             requested, missed = _advance(store, row, now, grace)
@@ -117,12 +163,29 @@ def tick(store: Store, clock: Clock, *, grace: timedelta = GRACE) -> Tick:
     return done
 
 
+def _wait_on(store: Store, job: Job, now: datetime) -> None:
+    """Let a job that found no place before its window closed wait for the next opening."""
+    with store.write() as connection:
+        asked = select(schedule).where(schedule.c.id == f"{job.kind}:{job.plan}")
+        row = connection.execute(asked).one_or_none()
+        try:
+            at = open_at(_schedule(row).timing, now) if row else None
+        except InvalidInput:
+            at = None
+        queue.move(
+            connection,
+            job,
+            not_before=_micros(at.begins) if at else None,
+            not_after=_micros(at.ends) if at else None,
+        )
+
+
 def _advance(
     store: Store, row: Row[tuple[object, ...]], now: datetime, grace: timedelta
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     one = _schedule(row)
-    runs = due_runs(one.cron, one.time_zone, moment(row.next_due), now)
-    following = next_after(one.cron, one.time_zone, now)
+    runs = due_runs(one.timing, moment(row.next_due), now)
+    following = next_after(one.timing, now)
     wanted = _wanted(one.missed, runs, now, grace)
     with store.write() as connection:
         won = connection.execute(
@@ -132,6 +195,8 @@ def _advance(
                 schedule.c.next_due == row.next_due,
                 schedule.c.cron == one.cron,
                 schedule.c.time_zone == one.time_zone,
+                schedule.c.windows == row.windows,
+                schedule.c.jitter_minutes == one.jitter_minutes,
             )
             .values(next_due=_micros(following))
         ).rowcount
@@ -158,6 +223,7 @@ def _wanted(
 
 
 def _job(one: Schedule, run: datetime, now: datetime) -> Job:
+    at = open_at(one.timing, now)
     return Job(
         id=f"{one.id}:{run.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}",
         kind=one.kind,
@@ -166,6 +232,9 @@ def _job(one: Schedule, run: datetime, now: datetime) -> Job:
         requested_at=_micros(now),
         due_at=_micros(run),
         state="requested",
+        priority=one.priority,
+        not_before=_micros(at.begins) if at else None,
+        not_after=_micros(at.ends) if at else None,
     )
 
 
@@ -180,7 +249,7 @@ def _missed_job(one: Schedule, run: datetime, now: datetime) -> Job:
 
 def _first(one: Schedule, now: datetime) -> datetime:
     try:
-        return next_after(one.cron, one.time_zone, now)
+        return next_after(one.timing, now)
     except InvalidInput as error:
         fault = error.fields[0]
         raise InvalidInput.at(f"{one.id}.{fault.field}", fault.detail) from None
@@ -188,7 +257,16 @@ def _first(one: Schedule, now: datetime) -> datetime:
 
 def _schedule(row: Row[tuple[object, ...]]) -> Schedule:
     kind, _, plan = row.id.partition(":")
-    return Schedule(kind, plan, row.cron, row.time_zone, row.missed)
+    return Schedule(
+        kind,
+        plan,
+        row.cron,
+        row.time_zone,
+        row.missed,
+        tuple(row.windows.split()),
+        row.jitter_minutes,
+        row.priority,
+    )
 
 
 def _micros(at: datetime) -> int:

@@ -7,7 +7,7 @@ is due at the moment of the change, one that the autumn change repeats is due on
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -38,7 +38,7 @@ def next_after(cron: str, time_zone: str, moment: datetime) -> datetime:
     cron: five fields, or one of `MACROS`. time_zone: an IANA name. moment: aware.
     Raises InvalidInput at `cron` or `time_zone`.
     """
-    return next(_after(cron, time_zone, moment))
+    return next(after(cron, time_zone, moment))
 
 
 def due_runs(cron: str, time_zone: str, first: datetime, now: datetime) -> tuple[datetime, ...]:
@@ -48,24 +48,32 @@ def due_runs(cron: str, time_zone: str, first: datetime, now: datetime) -> tuple
     a year's outage), only those of the last `FAR_BACK` are looked at. Raises InvalidInput as
     `next_after` does.
     """
+    return listed(lambda moment: after(cron, time_zone, moment), first, now)
+
+
+def listed(
+    following: Callable[[datetime], Iterator[datetime]], first: datetime, now: datetime
+) -> tuple[datetime, ...]:
+    """The same of any due moments. following: those strictly after a moment, oldest first."""
     if first > now:
         return ()
     newest: deque[datetime] = deque([first], maxlen=MOST)
-    for counted, due in enumerate(_after(cron, time_zone, first)):
+    for counted, due in enumerate(following(first)):
         if due > now:
             return tuple(newest)
         newest.append(due)
         if counted == COUNTED and due < now - FAR_BACK:
             break
-    for due in _after(cron, time_zone, max(newest[-1], now - FAR_BACK)):
+    for due in following(max(newest[-1], now - FAR_BACK)):
         if due > now:
             break
         newest.append(due)
     return tuple(newest)
 
 
-def _after(cron: str, time_zone: str, moment: datetime) -> Iterator[datetime]:
-    zone = _zone(time_zone)
+def after(cron: str, time_zone: str, moment: datetime) -> Iterator[datetime]:
+    """The due moments strictly after `moment`, without end; raises as `next_after` does."""
+    zone = zone_of(time_zone)
     local = moment.astimezone(zone)
     last = moment
     for due in _simulate(_five_fields(cron), local):
@@ -100,7 +108,8 @@ def _five_fields(cron: str) -> str:
     return text
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of this IANA name. Raises InvalidInput at `time_zone`."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -81,14 +81,14 @@ class Durable:
         self.cancel = threading.Event()
         self._workflows = {workflow.kind: workflow for workflow in workflows}
         self._log = log
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}
         self._lock = threading.Lock()
         self._entry: Callable[[str, str, str, str], JsonValue] | None = None
 
-    def running(self) -> frozenset[str]:
-        """The jobs that this process is working on now."""
+    def running(self) -> dict[str, str]:
+        """The jobs that this process is working on now, each with its kind."""
         with self._lock:
-            return frozenset(self._running)
+            return dict(self._running)
 
     def start(self, job: Job) -> None:
         """Begin the workflow of `job`, once: a second start, here or elsewhere, changes nothing.
@@ -196,7 +196,7 @@ class Durable:
         context = JobContext(job, kind, plan, requested_by, self.cancel)
         results: dict[str, JsonValue] = {}
         with self._lock:
-            self._running.add(job)
+            self._running[job] = kind
         try:
             for step in workflow.steps:
                 if self.cancel.is_set():
@@ -210,14 +210,14 @@ class Durable:
             raise Interrupted from None
         finally:
             with self._lock:
-                self._running.discard(job)
+                self._running.pop(job, None)
         return results
 
     def _act(self, step: Step, context: JobContext, results: Mapping[str, JsonValue]) -> JsonValue:
         if self.cancel.is_set():
             raise Interrupted
         try:
-            outcome = canonical_json(step.act(context, results))
+            outcome = canonical_json(step.act(_of_attempt(context), results))
         except Cancelled:
             if self.cancel.is_set():
                 raise Interrupted from None
@@ -226,6 +226,17 @@ class Durable:
             raise StepFailed(f"the result of {step.name} is over 64 KiB", "result-too-large")
         # What later steps see now is what they would see after a kill.
         return parse_canonical(outcome)
+
+
+def _of_attempt(context: JobContext) -> JobContext:
+    """The context with what DBOS says of the attempt under way."""
+    from dbos import DBOS  # noqa: PLC0415 - fence 6
+
+    status = DBOS.step_status
+    if status is None or status.current_attempt is None or status.max_attempts is None:
+        return context
+    # It counts from nought.
+    return replace(context, last_attempt=status.current_attempt + 1 >= status.max_attempts)
 
 
 def version_of(workflows: Iterable[Workflow]) -> str:

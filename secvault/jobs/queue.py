@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, text, update
 
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.store.engine import insert_unless_there
@@ -32,7 +32,11 @@ _CLAIM_LOCK = 0x5EC7A018
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of long work. Times are microseconds since the epoch, UTC."""
+    """One piece of long work. Times are microseconds since the epoch, UTC.
+
+    priority: of those that wait, one with a lower number begins first. not_before, not_after: it
+    begins between these; None for at any time.
+    """
 
     id: str
     kind: str
@@ -43,6 +47,9 @@ class Job:
     state: State
     finished_at: int | None = None
     error: str | None = None
+    priority: int = 0
+    not_before: int | None = None
+    not_after: int | None = None
 
 
 def request(
@@ -124,11 +131,36 @@ def started(connection: Connection) -> tuple[Job, ...]:
     return tuple(_job(row) for row in connection.execute(rows))
 
 
-def claim(connection: Connection, limit: int) -> tuple[Job, ...]:
-    """Mark up to `limit` requested jobs as started and return them, longest due first.
+def closed(connection: Connection, now: int) -> tuple[Job, ...]:
+    """The jobs that were not started before their time to begin was over."""
+    rows = select(job).where(job.c.state == "requested", job.c.not_after <= now)
+    return tuple(_job(row) for row in connection.execute(rows.order_by(job.c.due_at, job.c.id)))
 
+
+def move(
+    connection: Connection, one: Job, *, not_before: int | None, not_after: int | None
+) -> None:
+    """Let a job that was not started, nor moved since it was read, begin at another time."""
+    connection.execute(
+        update(job)
+        .where(job.c.id == one.id, job.c.state == "requested", job.c.not_after == one.not_after)
+        .values(not_before=not_before, not_after=not_after)
+    )
+
+
+def claim(
+    connection: Connection,
+    limit: int,
+    *,
+    now: int,
+    only: Collection[str] = (),
+    but: Collection[str] = (),
+) -> tuple[Job, ...]:
+    """Mark up to `limit` requested jobs as started and return them.
+
+    Those that may begin by now: the lowest priority number first, then the longest due.
     Work of one kind on one plan is done one at a time, over all nodes; a job that must wait for
-    its predecessor stays requested.
+    its predecessor stays requested. only, but: the kinds to choose from, or not to choose from.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CLAIM_LOCK})
@@ -148,11 +180,19 @@ def claim(connection: Connection, limit: int) -> tuple[Job, ...]:
             .over(partition_by=(job.c.kind, job.c.plan), order_by=(job.c.due_at, job.c.id))
             .label("place"),
         )
-        .where(job.c.state == "requested", ~in_work)
+        .where(
+            job.c.state == "requested",
+            ~in_work,
+            *((job.c.kind.in_(only),) if only else ()),
+            *((job.c.kind.not_in(but),) if but else ()),
+            or_(job.c.not_before.is_(None), job.c.not_before <= now),
+            or_(job.c.not_after.is_(None), job.c.not_after > now),
+        )
         .subquery()
     )
     first_of_each = select(ranked).where(ranked.c.place == 1)
-    rows = connection.execute(first_of_each.order_by(ranked.c.due_at, ranked.c.id).limit(limit))
+    in_turn = first_of_each.order_by(ranked.c.priority, ranked.c.due_at, ranked.c.id)
+    rows = connection.execute(in_turn.limit(limit))
     return tuple(
         _job(row, state="started")
         for row in rows.all()
@@ -179,6 +219,18 @@ def finish(
             update(job)
             .where(job.c.id == id, job.c.state == "started")
             .values(state=state, finished_at=now, error=error[:LONGEST_ERROR] if error else None)
+        ).rowcount
+        == 1
+    )
+
+
+def withdraw(connection: Connection, id: str, *, now: int, why: str) -> bool:  # noqa: A002
+    """Record that a requested job is not wanted any more; False when it was begun before."""
+    return (
+        connection.execute(
+            update(job)
+            .where(job.c.id == id, job.c.state == "requested")
+            .values(state="missed", finished_at=now, error=why[:LONGEST_ERROR])
         ).rowcount
         == 1
     )
@@ -232,6 +284,29 @@ def supersede(
     return tuple(sorted(connection.execute(replaced).scalars()))
 
 
+def give_up(
+    connection: Connection,
+    kinds: Sequence[str],
+    plan: str,
+    requested_by: str,
+    *,
+    now: int,
+    error: str,
+) -> int:
+    """Mark what this asker wanted of the plan and nobody started as missed; how many."""
+    gone = connection.execute(
+        update(job)
+        .where(
+            job.c.state == "requested",
+            job.c.kind.in_(kinds),
+            job.c.plan == plan,
+            job.c.requested_by == requested_by,
+        )
+        .values(state="missed", finished_at=now, error=error)
+    )
+    return gone.rowcount
+
+
 def _check(one: Job) -> None:
     if not _KIND.fullmatch(one.kind):
         raise InvalidInput.at("kind", "write lower-case letters, digits and hyphens, at most 32")
@@ -253,4 +328,7 @@ def _job(row: Row[tuple[object, ...]], state: State | None = None) -> Job:
         state=state or fields["state"],
         finished_at=fields["finished_at"],
         error=fields["error"],
+        priority=fields["priority"],
+        not_before=fields["not_before"],
+        not_after=fields["not_after"],
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+
+from sqlalchemy import Connection
 
 from secvault.clock import Clock
 from secvault.errors import Conflict, SecvaultError
@@ -20,6 +22,7 @@ from secvault.jobs.calendar import GRACE, Schedule, sync_schedules, tick
 from secvault.jobs.durable import Durable, Flow
 from secvault.jobs.fence import where
 from secvault.jobs.host import forget_predecessors, hold_host
+from secvault.jobs.queue import Job
 from secvault.jobs.workflow import Log, Workflow
 from secvault.store.engine import Store
 
@@ -40,6 +43,14 @@ class Place:
     lock: Path
 
 
+@dataclass(frozen=True)
+class Apart:
+    """Kinds of jobs of which a node does at most so many at once."""
+
+    kinds: frozenset[str]
+    at_once: int
+
+
 def node_id(random: Callable[[int], bytes] = os.urandom) -> str:
     """A name for one start of one worker: host name, colon, 32 hex digits."""
     return f"{socket.gethostname()}:{random(16).hex()}"
@@ -48,8 +59,11 @@ def node_id(random: Callable[[int], bytes] = os.urandom) -> str:
 class Worker:
     """Runs from `start` to `stop`: beats, turns due moments into jobs, and does the jobs.
 
-    schedules: what the configuration declares. capacity: jobs in work at one time on this node.
-    version: see `durable.version_of`. name: unique for each start.
+    schedules: what the configuration declares. kept_schedules: what the store has beside them when
+    the worker starts; who changes that changes the calendar with it. capacity: jobs in work at one
+    time on this node. apart: of the kinds named, so many are in work at one time, beside the others
+    and not among them, so that neither keeps the other waiting. version: see `durable.version_of`.
+    name: unique for each start.
     """
 
     def __init__(
@@ -61,7 +75,9 @@ class Worker:
         log: Log,
         *,
         schedules: Iterable[Schedule] = (),
+        kept_schedules: Callable[[Connection], Iterable[Schedule]] = lambda _connection: (),
         capacity: int = 2,
+        apart: Apart | None = None,
         grace: timedelta = GRACE,
         version: str | None = None,
         name: str | None = None,
@@ -73,7 +89,9 @@ class Worker:
         self._place = place
         self._log = log
         self._schedules = tuple(schedules)
+        self._kept_schedules = kept_schedules
         self._capacity = capacity
+        self._apart = apart or Apart(frozenset(), 0)
         self._grace = grace
         self._version = version
         self._watch = node.Watch()
@@ -95,7 +113,7 @@ class Worker:
             before = undo.enter_context(hold_host(self._place.lock, self.name))
             with self._store.write() as connection:
                 node.beat(connection, self.name, self._clock.micros())
-                sync_schedules(connection, self._schedules, self._clock.now())
+                sync_schedules(connection, self._all_schedules(connection), self._clock.now())
             self._engine = durable.launch(
                 self._workflows,
                 database=self._place.database,
@@ -171,6 +189,10 @@ class Worker:
         self._log("jobs.worker_stopped", node=self.name, unfinished=len(left))
         return left
 
+    def _all_schedules(self, connection: Connection) -> Iterator[Schedule]:
+        yield from self._schedules
+        yield from self._kept_schedules(connection)
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             self.turn()
@@ -219,14 +241,22 @@ class Worker:
             self._log("jobs.schedule_unreadable", schedule=schedule, detail=detail)
 
     def _claim(self) -> None:
-        free = self._capacity - len(self._working())
-        if free <= 0:
+        kinds, working = self._apart.kinds, self._launched().running().values()
+        busy = sum(kind in kinds for kind in working)
+        free = self._capacity - (len(working) - busy)
+        free_apart = self._apart.at_once - busy
+        if max(free, free_apart) <= 0:
             return
         with self._store.read() as connection:
             if not queue.waiting(connection):
                 return
+        claimed: tuple[Job, ...] = ()
         with self._store.write() as connection:
-            claimed = queue.claim(connection, free)
+            now = self._clock.micros()
+            if free > 0:
+                claimed += queue.claim(connection, free, now=now, but=kinds)
+            if free_apart > 0:
+                claimed += queue.claim(connection, free_apart, now=now, only=kinds)
         # A kill between the two leaves started jobs without a workflow; `_reconcile` begins them.
         for job in claimed:
             self._launched().start(job)

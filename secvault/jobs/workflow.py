@@ -27,7 +27,8 @@ class JobContext:
     """What a step knows about its job. Ids only.
 
     cancel: set when the worker must stop soon. A step that takes longer than some seconds looks
-    at it, leaves things so that it can be done again, and raises Cancelled.
+    at it, leaves things so that it can be done again, and raises Cancelled. last_attempt: whether
+    the step is not tried again by itself, should it fail now.
     """
 
     job: str
@@ -35,6 +36,7 @@ class JobContext:
     plan: str
     requested_by: str
     cancel: threading.Event
+    last_attempt: bool = True
 
 
 @dataclass(frozen=True)

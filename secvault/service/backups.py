@@ -9,11 +9,12 @@ from pathlib import Path
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup import key_file, keys_apart, manifest, run
+from secvault.backup import in_order, key_file, keys_apart, manifest, run
 from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
-from secvault.backup.run import OnProgress, Retained, Run
+from secvault.backup.retaining import Retained
+from secvault.backup.run import OnProgress, Run
 from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.service.service import Service
@@ -47,7 +48,7 @@ def run_backup(
     run_id = uuid_utils.uuid7().hex
 
     def act() -> Outcome[tuple[Run, Retained]]:
-        done, report = run.run_backup(
+        done, report = in_order.run_backup(
             service.backups,
             plan,
             run_id,

@@ -25,7 +25,9 @@ from secvault.audit.personal_keys import PERSONAL, SubjectKeys
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.key_file import PURPOSE as KEY_FILES
+from secvault.backup.plan_rules import Openings
 from secvault.backup.rejoin import require_keys
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
 from secvault.config import Settings
@@ -342,6 +344,15 @@ def _backups(
     random: Random,
 ) -> BackupEngine:
     data = settings.data_folder
+    closed = _closed(settings, store)
+    passwords = keyring.internal("repository-passwords")
+    repositories = RepositoriesAtHand(
+        settings.repository,
+        ("local", *settings.backup.repositories),
+        store,
+        passwords,
+        Openings(settings.backup.repository_folders, closed),
+    )
     return BackupEngine(
         store=store,
         clock=clock,
@@ -349,13 +360,14 @@ def _backups(
             settings.backup.restic, data / "restic-cache", data / "scratch", clock, environment
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
-        plans=settings.backup.plans,
-        repository_settings=settings.repository,
+        declared=settings.backup.plans,
+        openings=Openings(settings.backup.open_folders, closed),
+        repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
-        password_key=keyring.internal("repository-passwords"),
+        password_key=passwords,
         node=node,
         host=_host(),
         environment=environment,
@@ -365,6 +377,14 @@ def _backups(
         random=random,
         settle=audit.drain,
     )
+
+
+def _closed(settings: Settings, store: Store) -> tuple[Path, ...]:
+    """What no plan of the store may save: what secvault has for itself."""
+    data = settings.data_folder
+    backups = data.with_name(f"{data.name}-backups")
+    database = store.writer.url.database if store.dialect == "sqlite" else None
+    return (data, settings.seal_key_file, backups, *((Path(database),) if database else ()))
 
 
 def _has_vault(connection: Connection) -> bool:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection
-
-from secvault.backup import run, staging
-from secvault.backup.repository_faults import RepositoryLocked
-from secvault.backup.restic import Progress
-from secvault.backup.run import Run
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import Unavailable
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import (
     audit_monthly,
-    authentication,
-    backups,
+    backup_checks,
+    backup_runs,
+    backup_steps,
     drills,
     notice_delivery,
+    plan_schedules,
     separation_review,
     stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
+from secvault.service.backup_runs import FORGET
+from secvault.service.backup_steps import jobs_caller, patient, unseen
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
+from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
 from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
-from secvault.service.spine import Caller, Operation, Outcome
-from secvault.store import tables
 
-BACKUP = "backup"
-DRILL = "drill"
+BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET})
+"""What `backup.at_once` counts."""
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
 ARCHIVING = "audit-archiving"
 NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
@@ -44,14 +39,14 @@ NIGHTLY = Schedule(SEPARATION, "nightly", "10 2 * * *", "UTC")
 
 
 def schedules(service: Service) -> tuple[Schedule, ...]:
-    """When plans are backed up and drilled, access is reviewed, conflicts are looked for, what has
-    been kept for long enough is listed, old entries of the log move to archives, and the log is
-    reported on.
+    """When plans of the settings are backed up, checked and drilled, access is reviewed, conflicts
+    are looked for, what has been kept for long enough is listed, old entries of the log move to
+    archives, and the log is reported on.
     """
     plans = (
-        Schedule(kind=kind, plan=name, cron=cron, time_zone=plan.time_zone, missed=plan.missed)
+        one
         for name, plan in service.settings.backup.plans.items()
-        for kind, cron in ((BACKUP, plan.schedule), (DRILL, plan.drill_schedule))
+        for one in plan_schedules.of_plan(name, plan)
     )
     reviews = (
         Schedule(REVIEW, name, chosen.schedule, chosen.time_zone, chosen.missed)
@@ -81,17 +76,10 @@ def schedules(service: Service) -> tuple[Schedule, ...]:
 def workflows(service: Service) -> tuple[Workflow, ...]:
     """The kinds of jobs. A step may be repeated after a kill; each one allows it."""
     return (
-        Workflow(
-            BACKUP,
-            (
-                Step("announce", _in(service, _announce_backup)),
-                Step("stage", _in(service, _stage), retries=2),
-                _on_repository("save", _in(service, _save)),
-                _on_repository("retain", _in(service, _retain)),
-                Step("conclude", _in(service, _conclude_backup)),
-            ),
-        ),
-        Workflow(DRILL, (_on_repository("drill", _in(service, _drill)),)),
+        backup_steps.workflow(service),
+        backup_checks.workflow(service),
+        Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
+        Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
@@ -111,12 +99,6 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
     )
 
 
-def _on_repository(name: str, act: Callable[[JobContext, Results], JsonValue]) -> Step:
-    # Plans may share a repository, and retention needs it alone; a lock that a dead process left
-    # on another host lapses after half an hour. Tried again for about an hour in all.
-    return Step(name, act, retries=7, wait=30.0, retry_on=(Unavailable, RepositoryLocked))
-
-
 Results = Mapping[str, JsonValue]
 Act = Callable[[Service, JobContext], JsonValue]
 
@@ -125,75 +107,19 @@ def _in(service: Service, act: Act) -> Callable[[JobContext, Results], JsonValue
     return lambda context, _results: act(service, context)
 
 
-def _jobs_caller() -> Caller:
-    return Caller(authentication.jobs())
-
-
-def _backup_operation(context: JobContext) -> Operation:
-    return Operation("backup.run", "it", context.plan, f"it/backups/{context.plan}")
-
-
-@contextmanager
-def _part_of_run(service: Service, context: JobContext) -> Iterator[Run]:
-    """Signs of life while a step works; its failure on the run's row and in the audit log."""
-    engine, caller, operation = service.backups, _jobs_caller(), _backup_operation(context)
-    decision = service.spine.decide(caller, operation)
-    with service.spine.concerning(caller, operation, decision):
-        started = run.begin(engine, context.plan, context.job, context.requested_by)
-        with engine.at_work(tables.backup_run, context.job, "the backup"):
-            yield started
-
-
-def _announce_backup(service: Service, context: JobContext) -> JsonValue:
-    service.spine.announce(_jobs_caller(), _backup_operation(context))
-    with _part_of_run(service, context):
-        return None
-
-
-def _stage(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context) as started:
-        if started.state != "done":
-            run.stage(service.backups, context.job, context.cancel)
-    return None
-
-
-def _save(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context) as started:
-        if started.state != "done":
-            run.save(service.backups, context.job, _unseen, context.cancel)
-    return None
-
-
-def _retain(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context) as started:
-        if started.state != "done":
-            run.retain(service.backups, context.job)
-    return None
-
-
-def _conclude_backup(service: Service, context: JobContext) -> JsonValue:
-    with _part_of_run(service, context) as started:
-        if started.state == "done":
-            return started.snapshot
-        staging.clear_staging(service.backups, context.plan)
-
-        # In one transaction with its audit entry, so that a kill leaves both or none.
-        def end(connection: Connection) -> Outcome[Run]:
-            done = run.finish(service.backups, connection, context.job)
-            return Outcome(done, detail=backups.run_detail(done))
-
-        ended = service.spine.change(_jobs_caller(), _backup_operation(context), end)
-    return ended.snapshot
+def _forget(service: Service, context: JobContext) -> JsonValue:
+    done = backup_runs.forget(service, jobs_caller(), context.plan, context.cancel)
+    return {"kept": len(done.forgotten.kept), "removed": len(done.forgotten.removed)}
 
 
 def _drill(service: Service, context: JobContext) -> JsonValue:
     return drills.do_requested_drill(
         service,
-        _jobs_caller(),
+        jobs_caller(),
         context.plan,
         context.job,
         context.requested_by,
-        _unseen,
+        unseen,
         context.cancel,
     )
 
@@ -214,7 +140,7 @@ def _find_conflicts(service: Service, _context: JobContext) -> JsonValue:
 
 def _rewrap(service: Service, context: JobContext) -> JsonValue:
     done = do_requested_rewrapping(
-        service, _jobs_caller(), context.plan, context.job, context.cancel
+        service, jobs_caller(), context.plan, context.job, context.cancel
     )
     return {"version": done.version, "rewrapped": done.rewrapped, "damaged": done.damaged}
 
@@ -225,39 +151,33 @@ def _import(service: Service, context: JobContext) -> JsonValue:
 
 
 def _migrate(service: Service, context: JobContext) -> JsonValue:
-    done = do_requested_migration(
-        service, _jobs_caller(), context.plan, context.job, context.cancel
-    )
+    done = do_requested_migration(service, jobs_caller(), context.plan, context.job, context.cancel)
     return {"version": done.version, "migrated": done.migrated, "damaged": done.damaged}
 
 
 def _archive_log(service: Service, context: JobContext) -> JsonValue:
-    done = archive_log(service, _jobs_caller(), stopped=context.cancel.is_set)
+    done = archive_log(service, jobs_caller(), stopped=context.cancel.is_set)
     return {"archives": len(done.archives), "entries": done.entries}
 
 
 def _start_review(service: Service, context: JobContext) -> JsonValue:
-    begun = starting.start_declared(service, _jobs_caller(), context.plan, context.job)
+    begun = starting.start_declared(service, jobs_caller(), context.plan, context.job)
     return {"campaign": begun.campaign.id, "items": sum(begun.counts.values())}
 
 
 def _report(service: Service, context: JobContext) -> JsonValue:
-    month, files = audit_monthly.report_month(service, _jobs_caller(), context.job)
+    month, files = audit_monthly.report_month(service, jobs_caller(), context.job)
     return {"month": month, "files": [*files]}
 
 
 def _propose_retention(service: Service, context: JobContext) -> JsonValue:
-    view = retention_runs.propose(service, _jobs_caller(), None, context.job)
+    view = retention_runs.propose(service, jobs_caller(), None, context.job)
     return retention_runs.job_result(view)
 
 
 def _retain_records(service: Service, context: JobContext) -> JsonValue:
     # The plan of the job is the run that was approved.
     view = retention_runs.work(
-        service, _jobs_caller(), context.plan, lambda _done, _of: None, context.cancel
+        service, jobs_caller(), context.plan, lambda _done, _of: None, context.cancel
     )
     return retention_runs.job_result(view)
-
-
-def _unseen(_progress: Progress) -> None:
-    """A worker has no terminal; the row's phase tells how far it is."""

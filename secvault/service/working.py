@@ -16,14 +16,16 @@ from secvault.audit import nodes
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.errors import SecvaultError
-from secvault.jobs import Place, Worker
+from secvault.jobs import Apart, Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import (
     audit_witnesses,
+    backup_watching,
     controls,
     detecting,
     notice_delivery,
     opening,
+    plan_schedules,
     stream_delivery,
 )
 from secvault.service.approvals.operations import quorums_of
@@ -42,7 +44,7 @@ from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
 from secvault.service.service import Service
 from secvault.service.token_life import warn_of_expiring
-from secvault.service.workflows import schedules, workflows
+from secvault.service.workflows import BACKUP_KINDS, schedules, workflows
 
 LOOK_SECONDS = 1.0
 LOOKS = 20
@@ -51,7 +53,7 @@ ROTATION_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
 FOLLOW_SECONDS = 5.0
 JOBS_AT_ONCE = 2
-"""Beside one for each stream, so that a long backup does not hold one up."""
+"""Beside one for each stream, and beside backups (`backup.at_once`), which take long."""
 
 
 class Turns:
@@ -156,7 +158,9 @@ def _work_with(
             _place(settings.data_folder),
             log.info,
             schedules=schedules(service),
+            kept_schedules=lambda connection: plan_schedules.of_store(service, connection),
             capacity=JOBS_AT_ONCE + len(service.settings.audit.streams),
+            apart=Apart(BACKUP_KINDS, service.settings.backup.at_once),
         )
         worker.start()
         failure: BaseException | None = None
@@ -223,6 +227,7 @@ def _watch(
             _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
             _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
+            _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS

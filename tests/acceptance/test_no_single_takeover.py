@@ -48,6 +48,7 @@ OF_DATA = (
     "index.",
     "key.",
     "mount.",
+    "plan.",
     "record.",
     "retention.",
     "root.",

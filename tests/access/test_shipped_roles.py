@@ -88,6 +88,8 @@ ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
+BACKUPS |= {"backup.cancel", "backup.check", "backup.forget"}
+PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
 INDEXES = {"index.read", "index.verify", "index.rebuild"}
@@ -127,6 +129,7 @@ MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -189,6 +192,7 @@ LOCAL_MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | PLANS
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -207,7 +211,7 @@ LOCAL_MAY = {
     | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
-    "system:jobs": (BACKUPS - {"backup.restore"})
+    "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
     | {

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from secvault.backup import drill, run
+from secvault.backup import drill, in_order, run
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding
@@ -71,6 +71,21 @@ class Proven:
 
 
 @dataclass
+class Repositories:
+    """`local`, and further ones beside it, unless a test says otherwise by `declared`."""
+
+    folder: Path
+    declared: dict[str, RepositorySettings] = field(default_factory=dict)
+
+    def get(self, name: str) -> RepositorySettings:
+        beside = self.folder / ("repository" if name == "local" else f"repository-{name}")
+        return self.declared.get(name) or RepositorySettings(location=str(beside))
+
+    def names(self) -> tuple[str, ...]:
+        return ("local", *sorted(self.declared))
+
+
+@dataclass
 class SmallVault:
     """What a test of runs and drills works with. documents: the folder that the plan saves."""
 
@@ -82,11 +97,11 @@ class SmallVault:
 
     def planned(self, **changed: Any) -> SmallVault:
         """The same vault with another plan."""
-        plan = self.engine.plans[PLAN].model_copy(update=changed)
-        return replace(self, engine=replace(self.engine, plans={PLAN: plan}))
+        plan = self.engine.declared[PLAN].model_copy(update=changed)
+        return replace(self, engine=replace(self.engine, declared={PLAN: plan}))
 
     def back_up(self, run_id: str = "run-1") -> tuple[Run, ForgetReport]:
-        return run.run_backup(
+        return in_order.run_backup(
             self.engine,
             PLAN,
             run_id,
@@ -163,8 +178,8 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
             "restic", data / "restic-cache", data / "restic-scratch", system_clock(), os.environ
         ),
         postgresql=PostgresqlPrograms(),
-        plans={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
-        repository_settings=lambda _name: RepositorySettings(location=str(folder / "repository")),
+        declared={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
+        repositories=Repositories(folder),
         own_folders=(policies,),
         scratch=data / "scratch",
         evidence=data / "evidence",

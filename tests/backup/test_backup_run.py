@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 from sqlalchemy import insert, update
 
-from secvault.backup import manifest, run, staging
+from secvault.backup import in_order, manifest, run, staging
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
@@ -279,7 +279,7 @@ def test_a_defect_is_a_failed_run_too(vault: SmallVault) -> None:
         raise ZeroDivisionError("secret text")
 
     with pytest.raises(ZeroDivisionError):
-        run.run_backup(
+        in_order.run_backup(
             vault.engine,
             PLAN,
             "run-1",
@@ -298,7 +298,7 @@ def test_a_run_that_is_cancelled_saves_nothing_and_may_begin_again(vault: SmallV
     cancelled = Event()
     cancelled.set()
     with pytest.raises(Cancelled):
-        run.run_backup(
+        in_order.run_backup(
             vault.engine,
             PLAN,
             "run-1",
@@ -307,7 +307,7 @@ def test_a_run_that_is_cancelled_saves_nothing_and_may_begin_again(vault: SmallV
             cancel=cancelled,
         )
 
-    assert state_of(vault, "run-1")[0] == "failed"
+    assert state_of(vault, "run-1")[0] == "cancelled"
     assert vault.back_up("run-1")[0].state == "done"
 
 
@@ -349,14 +349,14 @@ def test_the_lock_of_a_dead_process_does_not_hold_up_the_next_run(vault: SmallVa
 
 @pytest.mark.parametrize("name", ["a,b", "../up", "a/b", ".hidden", "x" * 128])
 def test_a_plan_whose_name_would_lead_astray_is_refused(vault: SmallVault, name: str) -> None:
-    odd = replace(vault.engine, plans={name: vault.engine.plans[PLAN]})
+    odd = replace(vault.engine, declared={name: vault.engine.declared[PLAN]})
 
     with pytest.raises(ConfigurationError, match="name a plan with"):
         run.begin(odd, name, "run-1", "user:thu")
 
 
 def test_an_undeclared_plan_names_those_that_are(vault: SmallVault) -> None:
-    with pytest.raises(NotFound, match="declared are: nightly"):
+    with pytest.raises(NotFound, match="there are: nightly"):
         run.begin(vault.engine, "weekly", "run-1", "user:thu")
 
 

@@ -20,9 +20,9 @@ def ask(store: Store, plan: str = "nightly", *, kind: str = "backup", now: int =
         return request(connection, kind=kind, plan=plan, requested_by="user:thu", now=now)
 
 
-def claim(store: Store, limit: int = 10) -> list[str]:
+def claim(store: Store, limit: int = 10, *, now: int = 100) -> list[str]:
     with store.write() as connection:
-        return [job.id for job in queue.claim(connection, limit)]
+        return [job.id for job in queue.claim(connection, limit, now=now)]
 
 
 def state(store: Store, id_: str) -> Job:
@@ -118,3 +118,29 @@ def test_the_list_is_newest_first_and_can_be_narrowed(store: Store) -> None:
         assert [job.id for job in queue.jobs(connection)] == [drill, new, old]
         assert [job.id for job in queue.jobs(connection, kind="backup", limit=1)] == [new]
         assert queue.jobs(connection, state="done") == ()
+
+
+def test_what_was_not_begun_can_be_withdrawn_and_what_was_begun_cannot(store: Store) -> None:
+    with store.write() as connection:
+        for plan in ("nightly", "weekly"):
+            queue.request(
+                connection, kind="backup", plan=plan, requested_by="user:thu", now=1, id=plan
+            )
+        (begun,) = queue.claim(connection, 1, now=2)
+        left = "weekly" if begun.id == "nightly" else "nightly"
+        assert queue.withdraw(connection, left, now=3, why="cancelled by user:thu")
+        assert not queue.withdraw(connection, left, now=4, why="again")
+        assert not queue.withdraw(connection, begun.id, now=4, why="too late")
+        found = queue.get(connection, left)
+        assert (found.state, found.finished_at) == ("missed", 3)
+        assert found.error == "cancelled by user:thu"
+
+
+def test_claiming_can_be_narrowed_to_kinds_or_to_all_but_them(store: Store) -> None:
+    with store.write() as connection:
+        for kind in ("backup", "check", "notice"):
+            queue.request(connection, kind=kind, plan="nightly", requested_by="user:thu", now=1)
+        others = queue.claim(connection, 9, now=2, but={"backup", "check"})
+        assert [job.kind for job in others] == ["notice"]
+        only = queue.claim(connection, 9, now=2, only={"check"})
+        assert [job.kind for job in only] == ["check"]

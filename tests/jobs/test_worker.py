@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import Cancelled, Conflict, InvalidInput, Unavailable
-from secvault.jobs import JobContext, Place, Schedule, Worker, queue
+from secvault.jobs import Apart, JobContext, Place, Schedule, Worker, Workflow, queue
 from secvault.store import Store
 
-from .conftest import Events, ask, at_work, ended, eventually, job, of, quick
+from .conftest import Events, ask, at_work, ended, eventually, job, of, quick, step
 
 
 def test_a_step_that_is_told_to_leave_off_is_done_again_at_the_next_start(
@@ -131,7 +132,7 @@ def test_a_started_job_without_a_workflow_is_begun(
     # What a kill between the claim and the engine leaves.
     id_ = ask(store)
     with store.write() as connection:
-        assert [one.id for one in queue.claim(connection, 1)] == [id_]
+        assert [one.id for one in queue.claim(connection, 1, now=1)] == [id_]
     with at_work(store, place, events, of(one=lambda c, r: 1)):
         assert ended(store, id_).state == "done"
 
@@ -234,3 +235,40 @@ def test_a_worker_whose_store_fails_while_it_starts_can_be_stopped_and_started_a
     assert worker.stop() == ()
     with at_work(store, place, events, of(one=lambda c, r: 1)):
         assert ended(store, ask(store)).state == "done"
+
+
+def test_kinds_apart_have_places_of_their_own_and_no_more(
+    store: Store, place: Place, events: Events
+) -> None:
+    release = threading.Event()
+    working: list[str] = []
+
+    def act(context: JobContext, _results: object) -> None:
+        working.append(context.kind)
+        release.wait(60)
+
+    workflows = [Workflow(kind, (step(act),)) for kind in ("backup", "check", "notice")]
+    apart = Apart(frozenset({"backup", "check"}), 2)
+    with at_work(store, place, events, *workflows, capacity=1, apart=apart):
+        jobs = [ask(store, f"{kind}-{n}", kind) for n in range(3) for kind in ("backup", "check")]
+        eventually(lambda: len(working) == 2, lambda: str(working))
+        # Two long ones are at work, and four wait: what is short does not.
+        jobs.append(ask(store, "mail", "notice"))
+        eventually(lambda: "notice" in working, lambda: str(working))
+        time.sleep(0.3)
+        assert len(working) == 3
+        release.set()
+        assert {ended(store, one).state for one in jobs} == {"done"}
+
+
+def test_a_step_knows_whether_it_is_tried_again(store: Store, place: Place, events: Events) -> None:
+    told: list[bool] = []
+
+    def act(context: JobContext, _results: object) -> None:
+        told.append(context.last_attempt)
+        raise Unavailable("not now")
+
+    patient = step(act, retries=2, wait=0.01)
+    with at_work(store, place, events, Workflow("backup", (patient,))):
+        assert ended(store, ask(store)).state == "failed"
+    assert told == [False, False, True]

@@ -70,7 +70,7 @@ def _read(service: Service, caller: Caller, run: str) -> RewrapRun:
 def _work(service: Service, run: RewrapRun, cancel: Event | None = None) -> None:
     """What the worker does with it, without the worker."""
     with service.store.write() as connection:
-        queue.claim(connection, 100)
+        queue.claim(connection, 100, now=service.clock.micros())
     jobs = Caller(authentication.jobs())
     do_requested_rewrapping(service, jobs, run.collection, run.id, cancel or Event())
     with service.store.write() as connection:
@@ -129,7 +129,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_the_next_one_does_the_rest(
 
     jobs = Caller(authentication.jobs())
     with service.store.write() as connection:
-        queue.claim(connection, 100)
+        queue.claim(connection, 100, now=service.clock.micros())
     watched = replace(service, store=Stopping())  # type: ignore[arg-type]
     do_requested_rewrapping(watched, jobs, PAYROLL, run.id, Event())
     with service.store.write() as connection:

@@ -56,7 +56,7 @@ def things(
     else:
         known = {
             COLLECTION: sorted(inquiry.service.collections),
-            PLAN: sorted(inquiry.service.settings.backup.plans),
+            PLAN: sorted(inquiry.service.backups.plans()),
         }.get(resource.type, ["*"])
         yield from _named(inquiry, somebody, asked, context, known, after)
 

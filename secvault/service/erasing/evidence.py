@@ -147,7 +147,7 @@ def _begun(
         "erased_by": _who(connection, by),
         "erased_at": timestamp(at),
         "backups": {
-            "plans": [*sorted(service.settings.backup.plans)],
+            "plans": [*sorted(service.backups.plans())],
             "data_keys_kept_days": service.settings.backup.keys_days,
         },
     }

@@ -18,8 +18,8 @@ class Reach:
 
     known: whether every plan has saved data keys since, so that a restore leaves out what was
     erased. gone_after: when the last data keys from before may go; None while it is not known.
-    gone: whether a run of each plan since then has removed them. Of the plans in the settings:
-    what others have left, nobody looks after.
+    gone: whether a run of each plan since then has removed them. Of the plans that there are and
+    that save secvault itself: what others have left, nobody looks after.
     """
 
     known: bool
@@ -34,7 +34,7 @@ def reach_of(service: Service, connection: Connection, erased_at: int) -> Reach:
     removed: list[bool] = []
     lasting: list[int] = []
     run = backup_run.c
-    for plan in service.settings.backup.plans:
+    for plan in sorted(name for name, one in service.backups.plans().items() if one.vault):
         # The oldest data keys without it are as old as the first run after it.
         first = connection.execute(
             select(func.min(run.data_at)).where(

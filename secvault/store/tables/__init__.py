@@ -34,6 +34,14 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
+from secvault.store.tables.backup_repositories import backup_copy, stored_repository
+from secvault.store.tables.backup_runs import (
+    backup_check,
+    backup_checked,
+    backup_part,
+    backup_step,
+)
 from secvault.store.tables.collection_schema import collection_schema, migration_run
 from secvault.store.tables.erasure import (
     erased_record,
@@ -139,8 +147,15 @@ __all__ = [
     "audit_subject_key",
     "audit_watch",
     "audit_witness",
+    "backup_check",
+    "backup_checked",
+    "backup_copy",
+    "backup_part",
+    "backup_plan",
+    "backup_plan_secret",
     "backup_repository",
     "backup_run",
+    "backup_step",
     "break_glass_incident",
     "collection_schema",
     "data_key",
@@ -213,6 +228,7 @@ __all__ = [
     "sign_in_network",
     "sign_in_place",
     "spent_logout_token",
+    "stored_repository",
     "stranger",
     "token",
     "totp_device",

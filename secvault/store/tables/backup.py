@@ -14,6 +14,14 @@ backup_repository = Table(
     Column("location", Text, nullable=False),
     Column("sealed_password", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # While the password is changed: the one to come, then the one that was. See `rotation`.
+    Column("sealed_next", LargeBinary),
+    Column("sealed_previous", LargeBinary),
+    # Since when the password is what it is, if it was changed; when it was last taken out.
+    Column("password_since", BigInteger),
+    Column("escrowed_at", BigInteger),
+    # When Object Lock was last made longer for what the repository is made of now.
+    Column("locks_extended_at", BigInteger),
 )
 
 backup_run = Table(
@@ -34,6 +42,17 @@ backup_run = Table(
     Column("files", BigInteger),
     Column("bytes", BigInteger),
     Column("bytes_added", BigInteger),
+    # How far the phase is, written at most once a second; what is not known is not there.
+    Column("source", Text),
+    Column("bytes_done", BigInteger),
+    Column("bytes_expected", BigInteger),
+    Column("files_done", BigInteger),
+    Column("files_expected", BigInteger),
+    # Bytes a second, of the last seconds.
+    Column("rate", BigInteger),
+    Column("seconds_left", BigInteger),
+    # Who asked for its end before it was done.
+    Column("cancel_by", Text),
     Column("error", Text),
     # Node that works on it and its last sign of life; a silent one is taken over.
     Column("node", Text, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, Table, text
 
 from secvault.store.tables.schema import metadata
-from secvault.store.written import BigInteger, Text
+from secvault.store.written import BigInteger, Integer, Text
 
 schedule = Table(
     "schedule",
@@ -15,6 +15,12 @@ schedule = Table(
     Column("cron", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("missed", Text, nullable=False),
+    # When its runs may begin, as 22:00-05:30, blanks between them; empty: always.
+    Column("windows", Text, nullable=False, server_default=text("''")),
+    # By so many minutes at most its runs are later than the cron says.
+    Column("jitter_minutes", Integer, nullable=False, server_default=text("0")),
+    # Of its jobs; those with the lower number begin first.
+    Column("priority", Integer, nullable=False, server_default=text("0")),
     # Advanced by compare-and-set: the node whose update counts one row enqueues the run.
     Column("next_due", BigInteger, nullable=False),
 )
@@ -32,6 +38,10 @@ job = Table(
     Column("state", Text, nullable=False),
     Column("finished_at", BigInteger),
     Column("error", Text),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    # Between these it may begin; none: at any time.
+    Column("not_before", BigInteger),
+    Column("not_after", BigInteger),
     # What is waiting to be started?
     Index(None, "state", "requested_at"),
 )

@@ -540,7 +540,7 @@ def test_the_worker_does_what_was_asked_for(service: Service, head: Caller) -> N
     import_id = sent(service, head, as_csv([payroll_row(1), payroll_row(2)]))
     requests.start_import(service, head, import_id)
     with service.store.write() as connection:
-        (job,) = queue.claim(connection, 10)
+        (job,) = queue.claim(connection, 10, now=service.clock.micros())
     assert (job.kind, job.plan) == (IMPORT, import_id)
     (workflow,) = (one for one in workflows(service) if one.kind == IMPORT)
     context = JobContext(job.id, job.kind, job.plan, job.requested_by, Event())

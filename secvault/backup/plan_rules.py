@@ -1,0 +1,191 @@
+"""What a plan of the store may do, and what a change of one takes away.
+
+Whoever may write a plan must not get more by it than by their role: secvault works with rights of
+its own. So no plan of the store names a program, a file with a secret, or a folder that the
+settings do not open; and none of its sources is reached by what secvault itself is trusted with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secvault.backup.plan_secrets import Secrets
+from secvault.config import PlanSettings
+from secvault.config.backup_sources import (
+    BucketSource,
+    CommandSource,
+    FoldersSource,
+    Login,
+    MariadbSource,
+    PostgresqlSource,
+    SourceSettings,
+    SqliteSource,
+)
+from secvault.errors import FieldError, InvalidInput
+
+_IN_THE_FILE = "only a plan of the settings' file can have it"
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
+# libpq takes a database's name with one of these for a whole connection string.
+_CONNECTION = re.compile(r"=|://")
+_GREW = frozenset(
+    {
+        *("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
+        *("folders", "copies", "keep_tags"),
+    }
+)
+_HARMLESS = frozenset(
+    {
+        *("schedule", "drill_schedule", "check_schedule", "time_zone", "missed", "windows"),
+        *("jitter_minutes", "priority", "upload_kib", "download_kib", "tags"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Openings:
+    """What plans of the store may save of this machine.
+
+    folders: what lies below them. closed: never these, what is in them, or what holds them.
+    """
+
+    folders: tuple[Path, ...] = ()
+    closed: tuple[Path, ...] = ()
+
+    def admit(self, path: Path) -> bool:
+        """Whether the path may be saved, by where it really is."""
+        if not path.is_absolute() or ".." in path.parts:
+            return False
+        real = path.resolve()
+        for one in self.closed:
+            closed = one.resolve()
+            if real.is_relative_to(closed) or closed.is_relative_to(real):
+                return False
+        return any(real.is_relative_to(folder.resolve()) for folder in self.folders)
+
+
+NOTHING_OPEN = Openings()
+
+
+def require_storable(plan: PlanSettings, secrets: Secrets, openings: Openings) -> None:
+    """Return when a plan of the store may be so. secrets: those it has, by their places.
+
+    Raises InvalidInput naming every field at fault; never a value of one.
+    """
+    faults = [*_faults(plan, secrets, openings)]
+    if faults:
+        raise InvalidInput(
+            "; ".join(f"{fault.field}: {fault.detail}" for fault in faults), fields=tuple(faults)
+        )
+
+
+def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
+    """The fields by whose change less is saved, or kept for less long, or missed without a word.
+
+    When runs are due is not among them: the plan's RPO tells of a run that does not come.
+    """
+    return tuple(
+        name
+        for name in PlanSettings.model_fields
+        if name not in _HARMLESS
+        and getattr(before, name) != getattr(after, name)
+        and not _more(name, getattr(before, name), getattr(after, name))
+    )
+
+
+def _more(name: str, before: Any, after: Any) -> bool:
+    if name in _GREW:
+        return bool(set(after) >= set(before) if isinstance(after, tuple) else after > before)
+    match name:
+        case "rpo_hours":
+            return bool(after < before)
+        case "check_days":
+            return bool(before == 0 or 0 < after < before)
+        case "excludes":
+            return set(after) <= set(before)
+        case "sources":
+            return all(after.get(source) == settings for source, settings in before.items())
+    return not before
+
+
+def _faults(plan: PlanSettings, secrets: Secrets, openings: Openings) -> Iterator[FieldError]:
+    if plan.hooks:
+        yield FieldError("hooks", f"run programs; {_IN_THE_FILE}")
+    yield from _paths("folders", plan.folders, openings)
+    yield from _patterns("excludes", plan.excludes)
+    if plan.ping_url or "ping_url" in secrets:
+        url = secrets.get("ping_url", plan.ping_url)
+        if not url.startswith("https://"):
+            yield FieldError("ping_url", "must begin with https://")
+    for name, source in plan.sources.items():
+        place = f"sources.{name}"
+        yield from _source(place, source, secrets, openings)
+
+
+def _source(
+    place: str, source: SourceSettings, secrets: Secrets, openings: Openings
+) -> Iterator[FieldError]:
+    match source:
+        case CommandSource():
+            yield FieldError(f"{place}.kind", f"runs a program; {_IN_THE_FILE}")
+        case FoldersSource():
+            yield from _paths(f"{place}.paths", source.paths, openings)
+            yield from _patterns(f"{place}.excludes", source.excludes)
+        case SqliteSource():
+            yield from _paths(f"{place}.files", source.files, openings)
+        case PostgresqlSource() | MariadbSource():
+            yield from _login(place, source, secrets)
+        case BucketSource():
+            yield from _bucket(place, source, secrets)
+
+
+def _bucket(place: str, source: BucketSource, secrets: Secrets) -> Iterator[FieldError]:
+    for key in ("secret_access_key_file", "ca_file"):
+        if getattr(source, key) is not None:
+            yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
+    # Else it would be read by what secvault's own environment may read.
+    if not source.access_key_id:
+        yield FieldError(f"{place}.access_key_id", "is needed, a key of the plan's own")
+    if f"{place}.secret_access_key" not in secrets:
+        yield FieldError(f"{place}.secret_access_key", "is needed, a key of the plan's own")
+    if not source.location.startswith("s3:"):
+        yield FieldError(f"{place}.location", "write s3:https://host/bucket[/prefix]")
+
+
+def _login(place: str, source: Login, secrets: Secrets) -> Iterator[FieldError]:
+    for key in ("password_file", "programs", "socket"):
+        if getattr(source, key, None) is not None:
+            yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
+    # A local socket, or no password, would let it in as whoever secvault runs as.
+    if not _HOST.fullmatch(source.host):
+        yield FieldError(f"{place}.host", "is needed: the name or address of one server")
+    if not source.user:
+        yield FieldError(f"{place}.user", "is needed, a user of the plan's own")
+    if f"{place}.password" not in secrets:
+        yield FieldError(f"{place}.password", "is needed, the user's own")
+    tables = source.exclude_tables if isinstance(source, PostgresqlSource) else ()
+    for key, names in (
+        ("user", (source.user,)),
+        ("databases", source.databases),
+        ("exclude_tables", tables),
+    ):
+        if any(_CONNECTION.search(name) or name.startswith("-") for name in names):
+            yield FieldError(f"{place}.{key}", "holds = or ://, or begins with -")
+        yield from _patterns(f"{place}.{key}", names)
+
+
+def _paths(field: str, paths: Iterable[Path], openings: Openings) -> Iterator[FieldError]:
+    for number, path in enumerate(paths):
+        if not openings.admit(path):
+            yield FieldError(
+                f"{field}.{number}",
+                "lies below none of backup.open_folders of the settings, or is secvault's own",
+            )
+
+
+def _patterns(field: str, texts: Iterable[str]) -> Iterator[FieldError]:
+    if not all(text.isprintable() for text in texts):
+        yield FieldError(field, "holds a line break or another control character")

@@ -1,0 +1,66 @@
+"""When a backup plan is due: its runs, the checks of its repositories, its drills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from secvault.backup import plans
+from secvault.config import PlanSettings
+from secvault.errors import InvalidInput
+from secvault.jobs import Schedule, occurrences
+from secvault.service.service import Service
+
+BACKUP, CHECK, DRILL = "backup", "check", "drill"
+KINDS = (BACKUP, CHECK, DRILL)
+
+
+def of_plan(name: str, plan: PlanSettings) -> tuple[Schedule, ...]:
+    """What is due of the plan, by its settings; nothing for an empty cron expression.
+
+    Windows, jitter and priority hold for all of it: each reads what the plan reads, or its
+    repositories.
+    """
+    return tuple(
+        Schedule(
+            kind,
+            name,
+            cron,
+            plan.time_zone,
+            plan.missed,
+            plan.windows,
+            plan.jitter_minutes,
+            plan.priority,
+        )
+        for kind, _, cron in _crons(plan)
+        if cron
+    )
+
+
+def of_store(service: Service, connection: Connection) -> Iterator[Schedule]:
+    """What is due of the plans of the store that are not paused. Raises Damaged."""
+    declared = service.settings.backup.plans
+    for one in plans.all_stored(connection):
+        if one.paused_at is None and one.name not in declared:
+            yield from of_plan(one.name, one.settings)
+
+
+def require_readable(service: Service, plan: PlanSettings) -> None:
+    """Return when every schedule of the plan can be read. Raises InvalidInput at its field."""
+    for _, field, cron in _crons(plan):
+        if not cron:
+            continue
+        timing = occurrences.Timing(cron, plan.time_zone, plan.windows)
+        try:
+            occurrences.next_after(timing, service.clock.now())
+        except InvalidInput as error:
+            raise InvalidInput.at(field, error.fields[0].detail) from None
+
+
+def _crons(plan: PlanSettings) -> tuple[tuple[str, str, str], ...]:
+    return (
+        (BACKUP, "schedule", plan.schedule),
+        (CHECK, "check_schedule", plan.check_schedule),
+        (DRILL, "drill_schedule", plan.drill_schedule),
+    )
