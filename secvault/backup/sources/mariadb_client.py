@@ -234,6 +234,8 @@ def opened(source: MariadbSource, turn: Turn) -> Iterator[MariadbClient]:
         # The library takes the name for the socket, else.
         "protocol": "tcp" if source.host and (source.port or source.host != "localhost") else "",
         "max-allowed-packet": "1G",
+        # No server gets to read files of ours.
+        "loose-local-infile": "0",
     }
     if source.socket:
         given |= {"host": "", "port": "", "protocol": ""}

@@ -102,7 +102,7 @@ def _dump(server: PostgresqlServer, name: str, connection: Any) -> dict[str, Jso
 def _dump_globals(server: PostgresqlServer, database: str) -> str:
     """Roles and tablespaces; "whole", or "without passwords" where the user may not read these."""
     with server.session(database) as connection:
-        may = bool(connection.execute(_READS_PASSWORDS).fetchone()[0])
+        may = connection.execute(_READS_PASSWORDS).fetchone() == (True,)
     how = ["--globals-only", *([] if may else ["--no-role-passwords"])]
     file = server.turn.folder / GLOBALS
     server.run("pg_dumpall", "dumping roles and tablespaces", how, database=database, stdout=file)
