@@ -14,6 +14,7 @@ from typing import Any
 from secvault.backup.sources.names import file_name
 from secvault.backup.sources.postgresql_server import (
     PostgresqlServer,
+    is_of_secvault,
     properties,
     tables,
     version,
@@ -52,11 +53,28 @@ def stage(source: PostgresqlSource, turn: Turn) -> Staged:
     if source.with_globals:
         facts["globals"] = _dump_globals(server, names[0])
     dumped: dict[str, JsonValue] = {}
+    left_out: list[JsonValue] = []
     for name in names:
         with server.session(name) as connection:
             facts["server"] = version(connection)
-            dumped[name] = _dump(server, name, connection)
+            if is_of_secvault(connection):
+                left_out.append(_without(server, name))
+            else:
+                dumped[name] = _dump(server, name, connection)
+    if left_out:
+        facts["left_out"] = left_out
     return Staged((turn.folder,), facts={**facts, "databases": dumped})
+
+
+def _without(server: PostgresqlServer, name: str) -> str:
+    """A secvault's own database, left out where it is one of all, and refused where it is named."""
+    if server.source.databases:
+        turn = server.turn
+        raise ConfigurationError(
+            f"backup.plans.{turn.plan}.sources.{turn.name}.databases: {name} is the database of a "
+            "secvault, which its own plan saves with `vault = true`; nothing was saved"
+        )
+    return name
 
 
 def listing(server: PostgresqlServer, archive: Path) -> str:

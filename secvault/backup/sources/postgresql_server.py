@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from secvault.backup.sources import child
 from secvault.backup.sources.faults import OutOfTime, ProgramFailed, SourceUnreachable, judged
-from secvault.backup.sources.source import Turn
+from secvault.backup.sources.source import OWN_TABLES, Turn
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import BackupFailed, Cancelled
@@ -56,6 +56,7 @@ AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 ORDER BY n.nspname, c.relname"""
+_NAMED = "SELECT DISTINCT relname FROM pg_class WHERE relkind = 'r' AND relname = ANY(%s)"
 _OWN_ROUTINES = """
 SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -241,6 +242,12 @@ def tables(connection: Connection[Any], only: frozenset[int] | None) -> dict[str
         found = connection.execute(question).fetchone()
         rows[written] = int(found[0]) if found else 0
     return rows
+
+
+def is_of_secvault(connection: Connection[Any]) -> bool:
+    """Whether the session's database is that of a secvault, this or another."""
+    found = connection.execute(_NAMED, [sorted(OWN_TABLES)]).fetchall()
+    return {str(name) for (name,) in found} == OWN_TABLES
 
 
 def is_empty(connection: Connection[Any]) -> bool:

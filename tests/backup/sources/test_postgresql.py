@@ -24,7 +24,7 @@ from secvault.backup.sources.faults import (
 )
 from secvault.backup.sources.postgresql_server import PostgresqlServer
 from secvault.config.backup_sources import PostgresqlSource
-from secvault.errors import Cancelled
+from secvault.errors import Cancelled, ConfigurationError
 from tests.backup.sources.turns import (
     HOSTILE,
     cut_after,
@@ -255,3 +255,17 @@ def test_the_password_stands_in_no_argument_list(
     assert str(server.password) not in said
     with suppress(FileNotFoundError):
         assert all(str(server.password) not in file.read_text() for file in mine.scratch.iterdir())
+
+
+def test_the_database_of_a_secvault_is_left_out_or_refused_where_it_is_named(
+    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    name = new_database("vault")
+    with psycopg.connect(server.geturl(), dbname=name) as connection:
+        connection.execute("CREATE TABLE data_key (wrapped bytea)")
+        connection.execute("CREATE TABLE keys_here (id int)")
+    facts: Any = kinds.stage(source(server), turn(tmp_path, server.password or "")).facts
+    assert name in facts["left_out"]
+    assert name not in facts["databases"]
+    with pytest.raises(ConfigurationError, match="vault = true"):
+        kinds.stage(source(server, name), turn(tmp_path, server.password or ""))

@@ -15,7 +15,15 @@ from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.sources import kinds
 from secvault.backup.sources.loading import Wish, differences
 from secvault.config.backup_sources import SqliteSource
-from secvault.errors import BackupFailed, Cancelled, Conflict, Damaged, InvalidInput
+from secvault.errors import (
+    BackupFailed,
+    Cancelled,
+    ConfigurationError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+)
+from secvault.store import migrate, open_store
 from tests.backup.sources.turns import entry, files, turn
 
 
@@ -206,3 +214,12 @@ def test_lost_rows_are_named(live: Path, tmp_path: Path) -> None:
     assert differences(staged.facts, loaded.facts) == (
         f"{live}: staff has 101 rows, saved were 500",
     )
+
+
+def test_the_database_of_a_secvault_is_not_saved_with_its_keys(tmp_path: Path) -> None:
+    own = tmp_path / "secvault.db"
+    store = open_store(f"sqlite:///{own}")
+    migrate.upgrade(store)
+    store.close()
+    with pytest.raises(ConfigurationError, match="vault = true"):
+        kinds.stage(source(own), turn(tmp_path))
