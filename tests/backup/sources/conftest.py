@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from tests.conftest import SERVICES
+
 
 @pytest.fixture
 def server(postgresql_server: str) -> SplitResult:
     return urlsplit(postgresql_server)
+
+
+@pytest.fixture
+def own_server() -> Iterator[SplitResult]:
+    """A PostgreSQL of this test alone: all of its databases can be saved, and it can be killed."""
+    with tempfile.TemporaryDirectory() as temporary:
+        # Its own account, if we are root, must reach it.
+        Path(temporary).chmod(0o711)
+        folder = f"{temporary}/server"
+        start = [str(SERVICES), "start", "--dir", folder, "--only", "postgresql", "--json"]
+        told = subprocess.run(start, check=True, capture_output=True).stdout
+        try:
+            yield urlsplit(json.loads(told)["SVTEST_POSTGRESQL"])
+        finally:
+            subprocess.run([str(SERVICES), "stop", "--dir", folder], check=True)
 
 
 @pytest.fixture

@@ -97,14 +97,13 @@ def test_a_database_that_is_gone_comes_back_as_it_was(
 ) -> None:
     before = content(server, tmp_path, filled)
     mine = turn(tmp_path, server.password or "")
-    staged = kinds.stage(source(server), mine)
+    staged = kinds.stage(source(server, filled), mine)
     facts: Any = staged.facts
     one = facts["databases"][filled]
     assert facts["server"].startswith("MariaDB 1")
     assert one["tables"] == {"staff": 1000, STRANGE: 2, "log": 0}
     assert one["objects"] == {"views": 1, "routines": 1, "triggers": 1, "events": 1}
     assert one["not_of_one_moment"] == [STRANGE]
-    assert not {"mysql", "sys", "information_schema"} & set(facts["databases"])
     assert files(mine.scratch) == []
     asked(server, tmp_path, f"DROP DATABASE {quoted(filled)}")
     what, into = entry("mariadb", staged), source(server, filled)
@@ -115,6 +114,15 @@ def test_a_database_that_is_gone_comes_back_as_it_was(
     assert content(server, tmp_path, filled) == before
     assert differences(staged.facts, loaded.facts) == ()
     assert files(mine.scratch) == []
+
+
+def test_without_names_all_databases_are_saved_but_the_servers_own(
+    server: SplitResult, filled: str, tmp_path: Path
+) -> None:
+    with opened(source(server), turn(tmp_path, server.password or "")) as client:
+        found = client.databases()
+    assert filled in found
+    assert not {"mysql", "sys", "information_schema", "performance_schema"} & set(found)
 
 
 def test_a_database_of_any_name_comes_back(server: SplitResult, tmp_path: Path) -> None:

@@ -45,24 +45,52 @@ def table_of(facts: Any, database: str) -> Any:
 
 
 def test_each_database_that_is_there_is_dumped_with_the_rows_of_its_tables(
-    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
+    own_server: SplitResult, tmp_path: Path
 ) -> None:
-    name = new_database(HOSTILE[:40])
-    with psycopg.connect(server.geturl(), dbname=name) as connection:
-        strange = Identifier('Bảng "lương"; DROP', "a.b\n--")
-        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier('Bảng "lương"; DROP')))
+    name, schema = HOSTILE[:40], 'Bảng "lương"; DROP'
+    with psycopg.connect(own_server.geturl(), autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        connection.execute("CREATE DATABASE vault")
+    with psycopg.connect(own_server.geturl(), dbname="vault") as connection:
+        connection.execute("CREATE TABLE data_key (wrapped bytea)")
+        connection.execute("CREATE TABLE keys_here (id int)")
+    with psycopg.connect(own_server.geturl(), dbname=name) as connection:
+        connection.execute("CREATE TABLE staff AS SELECT generate_series(1, 10) AS id")
+        strange = Identifier(schema, "a.b\n--")
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
         connection.execute(SQL("CREATE TABLE {} AS SELECT 1 AS one").format(strange))
-    mine = turn(tmp_path, server.password or "")
-    staged = kinds.stage(source(server, with_globals=True), mine)
+    mine = turn(tmp_path, own_server.password or "")
+    staged = kinds.stage(source(own_server, with_globals=True), mine)
     assert staged.paths == (mine.folder,)
     facts: Any = staged.facts
     assert facts["server"].startswith("PostgreSQL 1")
-    assert "postgres" in facts["databases"]
-    assert table_of(facts, name) == {"public.staff": 1000, '"Bảng ""lương""; DROP"."a.b\n--"': 1}
+    assert set(facts["databases"]) == {"postgres", name}
+    # Its own plan saves it, its data keys apart.
+    assert facts["left_out"] == ["vault"]
+    assert table_of(facts, name) == {"public.staff": 10, '"Bảng ""lương""; DROP"."a.b\n--"': 1}
     assert (facts["databases"][name]["encoding"], facts["globals"]) == ("UTF8", "whole")
     assert files(mine.scratch) == []
     expected = {"globals.sql", *(one["file"] for one in facts["databases"].values())}
     assert set(files(mine.folder)) == expected
+    with pytest.raises(ConfigurationError, match="vault = true"):
+        kinds.stage(source(own_server, "vault"), turn(tmp_path, own_server.password or ""))
+
+
+def test_a_server_that_is_killed_half_way_leaves_no_dump(
+    own_server: SplitResult, tmp_path: Path
+) -> None:
+    with psycopg.connect(own_server.geturl()) as connection:
+        connection.execute("CREATE TABLE staff AS SELECT generate_series(1, 10) AS id")
+        ((data,),) = connection.execute("SHOW data_directory").fetchall()
+    killing = f"kill -9 $(head -1 {data}/postmaster.pid)"
+    program(tmp_path / "bin", "pg_dump", f'({killing}) & exec pg_dump "$@"')
+    mine = turn(tmp_path, own_server.password or "")
+    with psycopg.connect(own_server.geturl()) as holder:
+        holder.execute("LOCK TABLE staff IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceUnreachable):
+            kinds.stage(source(own_server, "postgres", programs=tmp_path / "bin"), mine)
+        holder.close()
+    assert files(mine.folder) == files(mine.scratch) == []
 
 
 def test_rows_are_counted_as_of_the_moment_of_the_dump(
@@ -255,17 +283,3 @@ def test_the_password_stands_in_no_argument_list(
     assert str(server.password) not in said
     with suppress(FileNotFoundError):
         assert all(str(server.password) not in file.read_text() for file in mine.scratch.iterdir())
-
-
-def test_the_database_of_a_secvault_is_left_out_or_refused_where_it_is_named(
-    server: SplitResult, new_database: Callable[[str], str], tmp_path: Path
-) -> None:
-    name = new_database("vault")
-    with psycopg.connect(server.geturl(), dbname=name) as connection:
-        connection.execute("CREATE TABLE data_key (wrapped bytea)")
-        connection.execute("CREATE TABLE keys_here (id int)")
-    facts: Any = kinds.stage(source(server), turn(tmp_path, server.password or "")).facts
-    assert name in facts["left_out"]
-    assert name not in facts["databases"]
-    with pytest.raises(ConfigurationError, match="vault = true"):
-        kinds.stage(source(server, name), turn(tmp_path, server.password or ""))
