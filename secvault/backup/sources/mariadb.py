@@ -57,9 +57,15 @@ def stage(source: MariadbSource, turn: Turn) -> Staged:
             )
         if source.with_users:
             facts["users"] = _dump_users(client, of_mariadb=of_mariadb)
-        dumped: dict[str, JsonValue] = {
-            name: _dump(client, name, of_mariadb=of_mariadb) for name in names
-        }
+        dumped: dict[str, JsonValue] = {}
+        for name in names:
+            try:
+                dumped[name] = _dump(client, name, of_mariadb=of_mariadb)
+            except BackupFailed:
+                # Dropped since all were listed, it is none of them any more.
+                if source.databases or name in client.databases():
+                    raise
+                (turn.folder / file_name(name, SQL)).unlink(missing_ok=True)
     return Staged((turn.folder,), facts={**facts, "databases": dumped})
 
 

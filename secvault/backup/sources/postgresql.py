@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from secvault.backup.sources.faults import SourceUnreachable
 from secvault.backup.sources.names import file_name
 from secvault.backup.sources.postgresql_server import (
     PostgresqlServer,
@@ -22,7 +23,7 @@ from secvault.backup.sources.postgresql_server import (
 from secvault.backup.sources.source import Staged, Turn
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import ConfigurationError
+from secvault.errors import BackupFailed, ConfigurationError
 
 GLOBALS = "globals.sql"
 DUMP, SQL, SCHEMA = ".dump", ".sql", ".schema"
@@ -55,12 +56,19 @@ def stage(source: PostgresqlSource, turn: Turn) -> Staged:
     dumped: dict[str, JsonValue] = {}
     left_out: list[JsonValue] = []
     for name in names:
-        with server.session(name) as connection:
-            facts["server"] = version(connection)
-            if is_of_secvault(connection):
-                left_out.append(_without(server, name))
-            else:
-                dumped[name] = _dump(server, name, connection)
+        try:
+            with server.session(name) as connection:
+                facts["server"] = version(connection)
+                if is_of_secvault(connection):
+                    left_out.append(_without(server, name))
+                else:
+                    dumped[name] = _dump(server, name, connection)
+        except (BackupFailed, SourceUnreachable):
+            # Dropped since all were listed, it is none of them any more.
+            if source.databases or name in server.databases():
+                raise
+            for ending in (DUMP, SQL, SCHEMA):
+                (turn.folder / file_name(name, ending)).unlink(missing_ok=True)
     if left_out:
         facts["left_out"] = left_out
     return Staged((turn.folder,), facts={**facts, "databases": dumped})

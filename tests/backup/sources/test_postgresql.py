@@ -51,6 +51,7 @@ def test_each_database_that_is_there_is_dumped_with_the_rows_of_its_tables(
     with psycopg.connect(own_server.geturl(), autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         connection.execute("CREATE DATABASE vault")
+        connection.execute("CREATE DATABASE gone_by_then")
     with psycopg.connect(own_server.geturl(), dbname="vault") as connection:
         connection.execute("CREATE TABLE data_key (wrapped bytea)")
         connection.execute("CREATE TABLE keys_here (id int)")
@@ -60,7 +61,11 @@ def test_each_database_that_is_there_is_dumped_with_the_rows_of_its_tables(
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
         connection.execute(SQL("CREATE TABLE {} AS SELECT 1 AS one").format(strange))
     mine = turn(tmp_path, own_server.password or "")
-    staged = kinds.stage(source(own_server, with_globals=True), mine)
+    drop = f"psql -qc 'DROP DATABASE gone_by_then WITH (FORCE)' {own_server.geturl()}"
+    program(tmp_path / "bin", "pg_dump", f'case "$*" in *gone*) {drop};; esac; exec pg_dump "$@"')
+    for each in ("pg_dumpall", "pg_restore"):
+        program(tmp_path / "bin", each, f'exec {each} "$@"')
+    staged = kinds.stage(source(own_server, with_globals=True, programs=tmp_path / "bin"), mine)
     assert staged.paths == (mine.folder,)
     facts: Any = staged.facts
     assert facts["server"].startswith("PostgreSQL 1")
