@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ from secvault.backup.sources.faults import (
 from secvault.backup.sources.postgresql_server import PostgresqlServer
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.errors import Cancelled, ConfigurationError
+from tests.audit.streams.receivers import identity
 from tests.backup.sources.turns import (
     HOSTILE,
     cut_after,
@@ -229,6 +232,51 @@ def test_a_pg_dump_that_is_killed_leaves_no_dump(
     with pytest.raises(ProgramFailed, match="pg_dump was ended by signal 9"):
         kinds.stage(source(server, name, programs=programs, format=how), mine)
     assert files(mine.folder) == []
+
+
+def test_a_pg_dump_that_is_too_old_is_told_with_the_mend(
+    server: SplitResult, tmp_path: Path
+) -> None:
+    words = "pg_dump: error: aborting because of server version mismatch"
+    programs = program(tmp_path / "bin", "pg_dump", f"echo '{words}' >&2; exit 1")
+    mine = turn(tmp_path, server.password or "")
+    with pytest.raises(ConfigurationError, match="as new as the server"):
+        kinds.stage(source(server, "postgres", programs=programs), mine)
+
+
+def test_with_authorities_named_nothing_goes_over_a_connection_that_they_do_not_vouch_for(
+    own_server: SplitResult, tmp_path: Path
+) -> None:
+    identities = {}
+    for name in ("ours", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        identities[name] = identity(folder)
+    password = own_server.password or ""
+    ours = source(own_server, "postgres", ca_file=identities["ours"].certificate)
+    other = source(own_server, "postgres", ca_file=identities["other"].certificate)
+    with pytest.raises(SourceUnreachable, match="does not support SSL"):
+        kinds.stage(ours, turn(tmp_path, password))
+    with psycopg.connect(own_server.geturl(), autocommit=True) as connection:
+        ((data,),) = connection.execute("SHOW data_directory").fetchall()
+        owner = Path(data).stat()
+        files_of_server = {"server.crt": "certificate", "server.key": "key"}
+        for name, part in files_of_server.items():
+            file = Path(data, name)
+            file.write_bytes(getattr(identities["ours"], part).read_bytes())
+            file.chmod(0o600)
+            os.chown(file, owner.st_uid, owner.st_gid)
+        connection.execute("ALTER SYSTEM SET ssl = on")
+        connection.execute("SELECT pg_reload_conf()")
+    for _ in range(100):
+        try:
+            psycopg.connect(own_server.geturl(), sslmode="require").close()
+            break
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    kinds.stage(ours, turn(tmp_path, password))
+    with pytest.raises(SourceUnreachable, match="certificate verify failed"):
+        kinds.stage(other, turn(tmp_path, password))
 
 
 def test_a_full_scratch_disk_leaves_no_dump(
