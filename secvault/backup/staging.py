@@ -141,7 +141,7 @@ def _turn(engine: BackupEngine, staged: Path, plan_name: str, name: str, cancel:
         plan=plan_name,
         name=name,
         folder=folder,
-        scratch=engine.fresh_folder(f"source-{plan_name}-{name}"),
+        scratch=engine.fresh_folder(f"source-{plan_name}@{name}"),
         clock=engine.clock,
         cancel=cancel,
         environment=engine.environment,
