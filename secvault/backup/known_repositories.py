@@ -67,8 +67,8 @@ def listed(
     """The plan's snapshots that can be read, newest last, to save beside them.
 
     Where none are left of a plan that saved before, it is asked whether the repository is still
-    the one that is known; each question to restic costs the derivation of a key. Raises RepositoryGone, what
-    `Restic.snapshots` raises.
+    the one that is known; each question to restic costs the derivation of a key. Raises
+    RepositoryGone, and what `Restic.snapshots` raises.
     """
     try:
         found = restic.snapshots(repository, tags=(f"plan={plan}",), skip_damaged=True)

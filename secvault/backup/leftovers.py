@@ -8,21 +8,21 @@ from sqlalchemy import func, select
 
 from secvault.backup import withdrawal
 from secvault.backup.engine import BackupEngine
-from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryLocked
 from secvault.store import tables
 
 
-def withdraw(engine: BackupEngine, repository: Repository, plan: str) -> None:
+def withdraw(engine: BackupEngine, name: str, plan: str) -> None:
     """Forget the snapshots of the plan's runs that ended, since one was done, without knowing any.
 
-    restic makes a snapshot also where it could not read a file, and only its end tells. Called
+    name: of the repository. restic makes a snapshot also where it could not read a file, and only its end tells. Called
     when a newer one is saved. Runs that this vault does not know are left alone; so is everything
     while others work on the repository.
     """
     tags = {f"run={run}" for run in _without_snapshot(engine, plan)}
     if not tags:
         return
+    repository = engine.repository(name)
     found = engine.restic.snapshots(repository, tags=(f"plan={plan}",), skip_damaged=True)
     left = [one.id for one in found if tags & {*(one.tags or ())}]
     with suppress(RepositoryLocked):

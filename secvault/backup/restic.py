@@ -23,6 +23,7 @@ from secvault.backup.restic_answers import (
     HeldLock,
     Progress,
     RestoreSummary,
+    check_verdict,
     count_restored,
     finished,
     forget_report,
@@ -33,7 +34,6 @@ from secvault.backup.restic_answers import (
 from secvault.backup.restic_command import ResticCommand
 from secvault.backup.restic_messages import (
     BackupDone,
-    CheckDone,
     Entry,
     ForgetGroup,
     Lock,
@@ -69,6 +69,7 @@ ResticVersion = tuple[int, int, int]
 OnProgress = Callable[[Progress], None]
 
 OLDEST: ResticVersion = (0, 14, 0)
+SPARSE: ResticVersion = (0, 15, 0)
 _VERSION = re.compile(rb"\brestic (\d+)\.(\d+)\.(\d+)")
 _FULL_ID = 64
 _NEVER = NeverCancelled()
@@ -156,7 +157,6 @@ class Restic:
         words = [
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
-            *(f"--exclude={arguments.word('excludes', pattern)}" for pattern in excludes),
             # restic's own choice of a parent fails where any one snapshot is damaged.
             f"--parent={arguments.snapshot_id(parent)}" if parent else "--force",
             "--cleanup-cache",
@@ -168,7 +168,10 @@ class Restic:
             "summary": BackupDone,
         }
         done: BackupDone | None = None
-        with self.command.process(repository, ("backup", *words), cancel) as process:
+        with (
+            arguments.excluding(excludes, self.command.scratch) as excluded,
+            self.command.process(repository, ("backup", *excluded, *words), cancel) as process,
+        ):
             for line in process.lines():
                 message = read_message(line, shapes)
                 if isinstance(message, BackupDone):
@@ -277,12 +280,7 @@ class Restic:
         """
         reading = arguments.reading(read_data_subset, everything=read_all)
         status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
-        done = next(
-            filter(None, (read_message(li, {"summary": CheckDone}) for li in answer.splitlines())),
-            None,
-        )
-        packs = (done.broken_packs or ()) if done else ()
-        broken = tuple(f"pack {pack} is damaged: the check found it" for pack in packs)
+        done, broken = check_verdict(answer)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
         if (done is not None and done.num_errors) or restic_faults.tells_of_damage(complaints):
@@ -315,6 +313,8 @@ class Restic:
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
+        if self.version() >= SPARSE:
+            words.insert(0, "--sparse")
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, known_repositories, leftovers, manifest, retaining, staging
+from secvault.backup import (
+    arbiter,
+    keys_apart,
+    known_repositories,
+    leftovers,
+    manifest,
+    numbers,
+    retaining,
+    saving,
+    staging,
+)
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
@@ -95,9 +105,19 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     run = read_run(engine, run_id)
     repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    opened = engine.ready_repository(repository)
-    summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
+    summary = save_into(
+        engine,
+        run,
+        repository,
+        lambda: engine.ready_repository(repository),
+        run.snapshot,
+        on_progress,
+        cancel,
+    )
     if summary is not None:
+        staged = engine.scratch / staging.staging(run.plan)
+        # Before the row has the snapshot: what is saved again after a kill is counted again, too.
+        numbers.take(engine, engine.plan(run.plan), staged, run_id, summary)
         engine.mark(
             tables.backup_run,
             run_id,
@@ -106,38 +126,41 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
             bytes=summary.bytes_total,
             bytes_added=summary.bytes_added,
         )
-        leftovers.withdraw(engine, opened, run.plan)
+        leftovers.withdraw(engine, repository, run.plan)
 
 
 def save_into(
     engine: BackupEngine,
     run: Run,
     name: str,
-    repository: Repository,
+    opened: Callable[[], Repository],
     snapshot: str | None,
     on_progress: OnProgress,
     cancel: Cancel,
 ) -> BackupSummary | None:
     """Save the run into this repository; None when the snapshot that it has there is there still.
 
-    name: of the repository. snapshot: the one that counts already. Raises what `Restic.backup` and
-    `stage` raise.
+    name: of the repository. opened: opens it, while what is to be saved is listed. snapshot: the
+    one that counts already. Raises what `Restic.backup` and `stage` raise.
     """
     plan = engine.plan(run.plan)
-    # One that is damaged must not keep what is new from being saved; retention tells of it.
-    there = known_repositories.listed(engine.store, engine.restic, name, repository, run.plan)
-    made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
-    if snapshot in made:
+    if snapshot is not None and snapshot in _made(engine, opened(), run.id):
         return None
-    # Made by a process that was killed before it knew whether everything was read.
-    withdraw(engine, repository, made)
     if not staging.is_staged(engine, plan, run.plan, run.id):
         stage(engine, run.id, cancel)
-    if plan.vault:
-        # Before the rest: a backup of which the keys are missing opens nothing.
-        engine.mark(tables.backup_run, run.id, phase="saving the data keys")
-        keys_apart.save(engine, run.plan, run.id, cancel, name)
-    wanted = staging.to_save(engine, plan, run.plan)
+    with saving.listing(engine, plan, run.plan, cancel) as listed:
+        repository = opened()
+        # One that is damaged must not keep what is new from being saved; retention tells of it.
+        there = known_repositories.listed(engine.store, engine.restic, name, repository, run.plan)
+        made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
+        # Made by a process that was killed before it knew whether everything was read.
+        withdraw(engine, repository, made)
+        if plan.vault:
+            # Before the rest: a backup of which the keys are missing opens nothing.
+            engine.mark(tables.backup_run, run.id, phase="saving the data keys")
+            keys_apart.save(engine, run.plan, run.id, cancel, name)
+        engine.mark(tables.backup_run, run.id, phase="hashing files")
+        wanted = listed()
     engine.mark(tables.backup_run, run.id, phase="saving")
     try:
         return engine.restic.backup(
@@ -157,6 +180,11 @@ def save_into(
                 "do not restore from it)"
             )
         raise
+
+
+def _made(engine: BackupEngine, repository: Repository, run_id: str) -> list[str]:
+    found = engine.restic.snapshots(repository, tags=(f"run={run_id}",), skip_damaged=True)
+    return [one.id for one in found]
 
 
 def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
@@ -260,17 +288,38 @@ def compare_restored(
     """Hash every restored file against the manifest that was saved with it. Raises Damaged."""
     staged = staged_in(folder, saved, plan_name)
     was_at = Path("/") / staged.relative_to(folder)
-    listed = manifest.read(staged / manifest.NAME)
-    if listed.plan != plan_name:
-        raise Damaged(f"the manifest in the snapshot is of the plan {listed.plan!r}")
-    compared = manifest.compare(listed, folder, settled=was_at)
-    plan = engine.plan(plan_name)
-    if plan.excludes and compared.missing:
-        repository = engine.repository(plan.repository)
-        kept = {entry.path for entry in engine.restic.ls(repository, saved.id)}
+    head = manifest.read(staged / manifest.NAME)
+    if head.plan != plan_name:
+        raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
+    compared = manifest.compare(manifest.entries(head, staged), folder, settled=was_at)
+    repository = engine.plan(plan_name).repository
+    return judged(engine, head, compared, repository, saved.id, was_at)
+
+
+def judged(
+    engine: BackupEngine,
+    head: manifest.Manifest,
+    compared: manifest.Comparison,
+    repository: str,
+    snapshot_id: str,
+    was_at: Path,
+) -> manifest.Comparison:
+    """A comparison without what the snapshot does not hold on purpose, or as it was by then.
+
+    was_at: where the staged copy lay, of which nothing has an excuse.
+    """
+    doubtful = compared.absent or compared.altered
+    if not doubtful:
+        return compared
+    if head.format == manifest.FIRST_FORMAT and not engine.plan(head.plan).excludes:
+        return compared
+    saved_as = engine.restic.ls(engine.repository(repository), snapshot_id)
+    if head.format == manifest.FIRST_FORMAT:
+        # It lists what the plan's excludes left out, too.
+        kept = {entry.path for entry in saved_as}
         own = f"{was_at}{os.sep}"
         return compared.without_missing(lambda path: path not in kept and not path.startswith(own))
-    return compared
+    return arbiter.judged(compared, saved_as, settled=was_at)
 
 
 _COLUMNS = [tables.backup_run.c[name] for name in Run.__dataclass_fields__]

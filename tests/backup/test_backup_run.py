@@ -21,6 +21,7 @@ from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
+from tests.backup.moments import when_it_saves
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
@@ -37,9 +38,8 @@ def vault(tmp_path: Path) -> Iterator[SmallVault]:
 
 @pytest.fixture
 def readable_only_at_first(vault: SmallVault) -> SmallVault:
-    """With excludes, so that staging leaves it to restic what it can read; it cannot."""
-    unreadable = Path(f"/proc/{os.getpid()}/mem")
-    return vault.planned(folders=(vault.documents, unreadable), excludes=("*.tmp",))
+    """With a file that restic cannot read, of which the listing knew nothing."""
+    return when_it_saves(vault, lambda words: words.append(f"/proc/{os.getpid()}/mem"))
 
 
 def state_of(vault: SmallVault, run_id: str) -> tuple[str, str | None]:
@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_read_is_named_before_anything_is_saved(vault: Sma
     with pytest.raises(SourceUnreadable, match="mem"):
         blocked.back_up()
 
-    assert not (vault.folder / "repository").exists()
+    assert vault.snapshots() == ()
 
 
 def test_what_is_excluded_need_not_be_readable(vault: SmallVault, tmp_path: Path) -> None:
@@ -210,16 +210,48 @@ def test_what_is_excluded_need_not_be_readable(vault: SmallVault, tmp_path: Path
 
     assert done.state == "done"
     assert compared.whole
-    assert compared.left_out == (f"{vault.documents}/cache.tmp",)
+    assert not list((tmp_path / "target").rglob("*.tmp"))
+
+
+def test_what_a_plan_leaves_out_is_never_of_its_own_copy(vault: SmallVault, tmp_path: Path) -> None:
+    (vault.documents / "old.db").write_bytes(b"x")
+    vault.planned(excludes=("*.db", "*.csv", "/**/policies")).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole
+    names = {one.name for one in (tmp_path / "target").rglob("*") if one.is_file()}
+    assert {"secvault.db", "roles.csv"} <= names
+    assert "old.db" not in names
+
+
+def test_a_file_that_is_gone_when_restic_comes_is_told_apart_from_damage(
+    vault: SmallVault, tmp_path: Path
+) -> None:
+    folder = vault.documents / "spool"
+    folder.mkdir()
+    (folder / "mail").write_bytes(b"for a moment")
+
+    def deliver(_arguments: list[str]) -> None:
+        (folder / "mail").unlink()
+        (vault.documents / "Bảng lương.txt").chmod(0o600)
+
+    when_it_saves(vault, deliver).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole, compared.first_fault
+    # The folder's time changed with what was in it.
+    assert compared.changed_meanwhile == (
+        f"{vault.documents}/Bảng lương.txt",
+        str(folder),
+        str(folder / "mail"),
+    )
 
 
 def test_a_file_that_changes_while_it_is_saved_is_told_apart_from_damage(
     vault: SmallVault, tmp_path: Path
 ) -> None:
-    run.begin(vault.engine, PLAN, "run-1", "user:thu")
-    run.stage(vault.engine, "run-1", Event())
-    (vault.documents / "Bảng lương.txt").write_bytes(b"written meanwhile")
-    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    document = vault.documents / "Bảng lương.txt"
+    when_it_saves(vault, lambda _: document.write_bytes(b"written meanwhile")).back_up()
     compared = restored(vault, tmp_path / "target")
 
     assert compared.whole
@@ -229,11 +261,8 @@ def test_a_file_that_changes_while_it_is_saved_is_told_apart_from_damage(
 def test_a_changed_copy_of_the_database_is_damage_whatever_its_time(
     vault: SmallVault, tmp_path: Path
 ) -> None:
-    run.begin(vault.engine, PLAN, "run-1", "user:thu")
-    run.stage(vault.engine, "run-1", Event())
     staged = vault.engine.scratch / staging.staging(PLAN)
-    (staged / "secvault.db").write_bytes(b"no database")
-    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    when_it_saves(vault, lambda _: (staged / "secvault.db").write_bytes(b"no database")).back_up()
 
     assert restored(vault, tmp_path / "target").different == (f"{staged}/secvault.db",)
 

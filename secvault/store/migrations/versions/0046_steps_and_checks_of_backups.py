@@ -29,6 +29,7 @@ def upgrade() -> None:
         "backup_step",
         sa.Column("run", text, nullable=False),
         sa.Column("name", text, nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("state", text, nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
