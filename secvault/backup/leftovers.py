@@ -15,9 +15,9 @@ from secvault.store import tables
 def withdraw(engine: BackupEngine, name: str, plan: str) -> None:
     """Forget the snapshots of the plan's runs that ended, since one was done, without knowing any.
 
-    name: of the repository. restic makes a snapshot also where it could not read a file, and only its end tells. Called
-    when a newer one is saved. Runs that this vault does not know are left alone; so is everything
-    while others work on the repository.
+    name: of the repository. restic makes a snapshot also where it could not read a file, and only
+    its end tells. Called when a newer one is saved. Runs that this vault does not know are left
+    alone; so is everything while others work on the repository.
     """
     tags = {f"run={run}" for run in _without_snapshot(engine, plan)}
     if not tags:

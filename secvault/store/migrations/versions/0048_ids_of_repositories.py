@@ -1,14 +1,14 @@
 """the id of each backup repository, so that another one is not taken for it
 
 Revision: 0048
-Before: 0046
+Before: 0047
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0048"
-down_revision = "0046"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
