@@ -44,6 +44,8 @@ class FaultyLine:
     fault: Fault = "none"
     carried: int = 0
     met: int = 0
+    _due: tuple[int, Fault] | None = None
+    _began: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket | None = None
     _closing: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -57,23 +59,23 @@ class FaultyLine:
     @contextmanager
     def failing(self, fault: Fault, *, after: int, seconds: float) -> Iterator[None]:
         """While the block runs: the fault begins with so many more bytes, and lasts so long."""
-        begin_at = self.carried + after
+        self._began.clear()
+        self._due = (self.carried + after, fault)
         over = threading.Event()
 
-        def fail() -> None:
-            while self.carried < begin_at:
-                if over.wait(0.002):
-                    return
-            self.fault = fault
+        def end() -> None:
+            self._began.wait()
             over.wait(seconds)
             self.fault = "none"
 
-        thread = threading.Thread(target=fail)
+        thread = threading.Thread(target=end)
         thread.start()
         try:
             yield
         finally:
             over.set()
+            self._due = None
+            self._began.set()
             thread.join()
 
     def listen(self) -> None:
@@ -151,6 +153,11 @@ class FaultyLine:
                     time.sleep(SLOW_SECONDS)
                 ends[one].sendall(data)
                 self.carried += len(data)
+                due = self._due
+                if due is not None and self.carried >= due[0]:
+                    # At once: a megabyte is over the line in no time.
+                    self._due, self.fault = None, due[1]
+                    self._began.set()
 
 
 @contextmanager
