@@ -41,8 +41,8 @@ ZONES = (
 SPRING = datetime(2026, 3, 5, 12, tzinfo=UTC)
 AUTUMN = datetime(2026, 10, 2, 12, tzinfo=UTC)
 DAYS = 32
-OUTAGES = ((5.3, 5.31), (9.7, 11.2), (23.0, 23.13))
-"""In days from the beginning: no node is up. One of 14 minutes, one of 36 hours, one of 3."""
+OUTAGES = ((5.3, 5.31), (9.7, 12.1), (23.0, 23.13))
+"""In days from the beginning: no node is up. Of 14 minutes, of two days and more, of 3 hours."""
 LOST_NODE = (15.2, 18.4)
 """The second node is killed in the midst of what it does, and comes back days later."""
 
