@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HOOK = f'[backup.plans.{PLAN}.hooks.slow]\nwhen = "before"\ncommand = ["sleep", "300"]\n'
 SOON_SECONDS = 60
+# Of the thirty that a server waits for what is in flight.
+GRACE_SECONDS = 25
 
 
 @pytest.fixture
@@ -63,6 +67,10 @@ def test_a_run_is_watched_ended_from_the_command_line_and_holds_up_no_sealing(
         watched = installation.run("backup", "watch", asked, "--json")
         assert watched.returncode == 1
 
+        with httpx2.stream("GET", address, headers=auth, timeout=SOON_SECONDS) as answer:
+            # Of what has ended already there is one event.
+            assert [event for event, _ in told(answer)] == ["end"]
+
         again = installation.call("POST", runs, token).json()["id"]
         address = f"{installation.address}/api/v1/backups/runs/{again}/events"
         with httpx2.stream("GET", address, headers=auth, timeout=SOON_SECONDS) as answer:
@@ -74,3 +82,23 @@ def test_a_run_is_watched_ended_from_the_command_line_and_holds_up_no_sealing(
             with pytest.raises(httpx2.TransportError):
                 for _ in coming:
                     pass
+
+
+def test_whoever_watches_does_not_keep_the_service_from_ending(
+    installation: Installation,
+) -> None:
+    with installation.opened() as service:
+        token = system_token(service, "operations", "it", "role:it.admin")
+    auth = {"Authorization": f"Bearer {token}"}
+    with installation.serving() as process:
+        runs = f"/api/v1/backups/plans/{PLAN}/runs"
+        asked = installation.call("POST", runs, token).json()["id"]
+        address = f"{installation.address}/api/v1/backups/runs/{asked}/events"
+        with httpx2.stream("GET", address, headers=auth, timeout=SOON_SECONDS) as answer:
+            coming = told(answer)
+            next(coming)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            with suppress(httpx2.TransportError):
+                assert all(event == "progress" for event, _ in coming)
+            assert time.monotonic() - begun < GRACE_SECONDS
