@@ -72,6 +72,7 @@ def owned(server: Any, name: str) -> RepositorySettings:
         location=f"s3:{server.endpoint}/{name}/repository",
         access_key_id=server.access_key,
         secret_access_key=server.secret_key,
+        storage_class="STANDARD",
     )
 
 
