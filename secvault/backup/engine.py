@@ -169,6 +169,11 @@ class BackupEngine(Claims):
         folder.mkdir(mode=0o700)
         return folder
 
+    @property
+    def kept(self) -> Path:
+        """What stays from run to run, a folder for each plan; wiped, it is made anew."""
+        return self.scratch.with_name("backup-kept")
+
     def clear(self, folder: Path) -> None:
         """Remove a folder of the scratch space, whatever is in it. Raises BackupFailed."""
         try:

@@ -18,7 +18,8 @@ from secvault.backup.plan_secrets import PING
 from secvault.backup.plans import StoredPlan
 from secvault.config import PlanSettings
 from secvault.crypto.canonical import JsonValue, canonical_json
-from secvault.errors import Conflict
+from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.identity.people import by_name_or_id
 from secvault.jobs import calendar, queue
 from secvault.service import plan_schedules
 from secvault.service.approval import Terms
@@ -83,6 +84,7 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         _require_own(service, name)
         settings, secrets = _parsed(values)
         require_usable(service, settings, secrets)
+        _require_owner(connection, settings)
         now = service.clock.micros()
         by = caller.principal.subject
         plans.add(connection, name, settings, by=by, now=now)
@@ -141,6 +143,7 @@ def change_plan(
         # That one was checked when it was given.
         fit = {**dict.fromkeys(stay - {PING}, ""), **secrets}
         require_usable(service, settings, fit)
+        _require_owner(connection, settings)
         _write(service, connection, caller, kept, version, settings, paused_at=kept.paused_at)
         plan_secrets.forget(connection, name, sorted(kept.secrets - stay))
         _keep(service, connection, name, secrets)
@@ -164,15 +167,15 @@ def remove_plan(service: Service, caller: Caller, name: str, version: int) -> No
     """
 
     def terms(connection: Connection) -> Terms | None:
-        kept = plans.stored(connection, name)
-        if kept is None or kept.version != version:
+        kept = plans.written(connection, name)
+        if kept.version != version:
             return None
-        return {"plan": name, "version": version, "settings": _digest(kept.settings)}
+        digest = hashlib.sha256(kept.settings.encode()).hexdigest()
+        return {"plan": name, "version": version, "settings": digest}
 
     def act(connection: Connection) -> Outcome[None]:
-        kept = plans.get(connection, name)
         _require_at_rest(service, connection, name)
-        plans.remove(connection, kept, version)
+        plans.remove(connection, name, version)
         if name not in service.settings.backup.plans:
             _unschedule(service, connection, name, "its plan was removed before it could start")
         return Outcome(None, detail={"plan": name, "version": version})
@@ -222,6 +225,15 @@ def _require_own(service: Service, name: str) -> None:
             f"the settings' file declares the backup plan {name}: change it there, or use another "
             "name"
         )
+
+
+def _require_owner(connection: Connection, settings: PlanSettings) -> None:
+    if not settings.owner:
+        return
+    try:
+        by_name_or_id(connection, settings.owner)
+    except (NotFound, InvalidInput):
+        raise InvalidInput.at("owner", "there is nobody of this sign-in name") from None
 
 
 def _require_at_rest(service: Service, connection: Connection, name: str) -> None:

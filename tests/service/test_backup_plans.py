@@ -92,7 +92,7 @@ def asked(office: Office, what: Any) -> str:
 
 
 def test_a_plan_is_known_to_the_engine_and_to_the_calendar_at_once(office: Office) -> None:
-    made = office.add(keep_daily=7)
+    made = office.add(keep_daily=7, owner="admin")
     assert (made.version, made.state, made.declared) == (1, "active", False)
     assert office.service.backups.plan("files").keep_daily == 7
     assert {"files", "nightly"} == set(office.service.backups.plans())
@@ -171,6 +171,7 @@ def test_a_secret_stays_until_it_would_go_elsewhere(office: Office) -> None:
         ({"repository": "nowhere"}, "repository"),
         ({"copies": ["nowhere"]}, "copies"),
         ({"keep_within": "0d"}, "keep_within"),
+        ({"owner": "nobody.here"}, "owner"),
         ({"keep_last": "many"}, "keep_last"),
         ({"excludes": ["x" * 70_000]}, "settings"),
         ({"hooks": {"h": {"when": "end", "command": ["/bin/true"]}}}, "hooks"),
@@ -364,3 +365,21 @@ def test_every_change_is_in_the_log(office: Office) -> None:
     assert (last("plan.change")["from_version"], changed.version) == (1, 2)
     assert last("plan.pause") == {"plan": "files", "version": 3, "state": "paused"}
     assert last("plan.remove")["plan"] == "files"
+
+
+def test_one_plan_that_cannot_be_read_keeps_no_other_from_running_and_can_be_removed(
+    office: Office,
+) -> None:
+    office.add("broken")
+    office.add("whole")
+    with office.service.store.write() as connection:
+        row = tables.backup_plan
+        connection.execute(row.update().where(row.c.name == "broken").values(settings="{}x"))
+    with office.service.store.read() as connection:
+        assert {one.plan for one in of_store(office.service, connection)} == {"whole"}
+    assert office.service.backups.plan("whole")
+    with pytest.raises(Damaged, match="backup plan broken"):
+        backup_plans.list_plans(office.service, office.an)
+    backup_plans.remove_plan(office.service, office.an, "broken", 1)
+    shown = backup_plans.list_plans(office.service, office.an)
+    assert [one.name for one in shown] == ["nightly", "whole"]
