@@ -47,7 +47,7 @@ def to_read(parts: Sequence[Part], coming: Sequence[int], days: int) -> tuple[in
 
     coming: when the checks after this one are due, in their order.
     """
-    urgent = sorted(parts, key=lambda part: (part.due(days), part.number))
+    urgent = sorted(parts, key=lambda one: (one.due(days), one.read_at is not None, one.number))
     least = 1
     for place, part in enumerate(urgent, 1):
         in_time = bisect_right(coming, part.due(days))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from secvault.backup.claims import Again, Claims, reason_of
 from secvault.errors import SecvaultError
@@ -35,7 +35,8 @@ def step(
     this = (table.c.run == run_id, table.c.name == name)
     first = {"run": run_id, "name": name, "state": "running", "attempts": 0, "started_at": now}
     with claims.store.write() as connection:
-        insert_unless_there(connection, table, first)
+        place = connection.execute(select(func.count()).where(table.c.run == run_id)).scalar_one()
+        insert_unless_there(connection, table, {**first, "place": place})
         connection.execute(
             update(table)
             .where(*this)
@@ -64,7 +65,7 @@ def steps(connection: Connection, run_id: str) -> tuple[Step, ...]:
     """The steps that the run has begun so far, in their order."""
     columns = [backup_step.c[name] for name in Step.__dataclass_fields__]
     rows = connection.execute(
-        select(*columns).where(backup_step.c.run == run_id).order_by(backup_step.c.started_at)
+        select(*columns).where(backup_step.c.run == run_id).order_by(backup_step.c.place)
     )
     return tuple(Step(*row) for row in rows)
 

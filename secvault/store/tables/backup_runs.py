@@ -12,6 +12,8 @@ backup_step = Table(
     metadata,
     Column("run", Text, nullable=False),
     Column("name", Text, nullable=False),
+    # Its place among the steps of the run, from 0.
+    Column("place", BigInteger, nullable=False),
     # running, waiting (it failed, and is tried again), done or failed.
     Column("state", Text, nullable=False),
     Column("attempts", BigInteger, nullable=False),
@@ -60,7 +62,7 @@ backup_checked = Table(
     Column("read", Text, nullable=False),
     # What is damaged, one name a line; what restic said besides.
     Column("damaged", Text),
-    Column("hints", Text),
+    Column("notes", Text),
     PrimaryKeyConstraint("check_id", "repository"),
 )
 

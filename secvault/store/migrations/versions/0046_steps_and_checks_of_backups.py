@@ -29,6 +29,7 @@ def upgrade() -> None:
         "backup_step",
         sa.Column("run", text, nullable=False),
         sa.Column("name", text, nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("state", text, nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
@@ -70,7 +71,7 @@ def upgrade() -> None:
         sa.Column("passed", sa.Boolean(), nullable=False),
         sa.Column("read", text, nullable=False),
         sa.Column("damaged", text),
-        sa.Column("hints", text),
+        sa.Column("notes", text),
         sa.PrimaryKeyConstraint("check_id", "repository", name=op.f("pk_backup_checked")),
     )
     op.create_table(
