@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
-    from secvault.backup import repository, restic_answers
+    from secvault.backup import repository, restic_answers, restic_looking
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -58,7 +58,11 @@ if TYPE_CHECKING:
         backup_checks,
         backup_copies,
         backup_plans,
+        backup_programs,
+        backup_restores,
         backup_runs,
+        backup_snapshots,
+        backup_status,
         backups,
         bootstrap,
         circumstances,
@@ -172,7 +176,11 @@ __all__ = [
     "backup_checks",
     "backup_copies",
     "backup_plans",
+    "backup_programs",
+    "backup_restores",
     "backup_runs",
+    "backup_snapshots",
+    "backup_status",
     "backups",
     "bootstrap",
     "break_glass",
@@ -257,6 +265,7 @@ __all__ = [
     "repository_passwords",
     "resets",
     "restic_answers",
+    "restic_looking",
     "retention_rows",
     "retention_runs",
     "reveals",
@@ -356,6 +365,7 @@ _ELSEWHERE = {
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "restic_answers": "secvault.backup.restic_answers",
+    "restic_looking": "secvault.backup.restic_looking",
     "retention_rows": "secvault.records.retention_run",
     "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",

@@ -9,6 +9,7 @@ from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import (
     audit_monthly,
     backup_checks,
+    backup_restore_work,
     backup_runs,
     backup_steps,
     drills,
@@ -20,6 +21,7 @@ from secvault.service import (
 from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
 from secvault.service.backup_steps import jobs_caller, patient, unseen
+from secvault.service.backup_watch import CATALOGUE, follow_repositories
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
@@ -79,7 +81,10 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_steps.workflow(service),
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
+        Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        # What is restored is fetched anew after a kill; what is in place by then is the same.
+        Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
@@ -112,6 +117,10 @@ def _forget(service: Service, context: JobContext) -> JsonValue:
     return {"kept": len(done.forgotten.kept), "removed": len(done.forgotten.removed)}
 
 
+def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
+    return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
+
+
 def _drill(service: Service, context: JobContext) -> JsonValue:
     return drills.do_requested_drill(
         service,
@@ -122,6 +131,11 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
         unseen,
         context.cancel,
     )
+
+
+def _restore(service: Service, context: JobContext) -> JsonValue:
+    done = backup_restore_work.do_requested_restore(service, context.job, context.cancel)
+    return {"state": done.state, "files": done.files_done}
 
 
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:
