@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, check, "
-    "forget, restore, restores, programs, rejoin, repository, bucket, copies, password.",
+    help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
+    "check, forget, restore, restores, programs, rejoin, repository, bucket, copies, password.",
 )
 app.add_typer(backup_repositories.app, name="repository")
 
