@@ -55,12 +55,14 @@ def stage(
     for name, source in plan.sources.items():
         engine.mark(tables.backup_run, run_id, phase=f"copying {name}", source=name)
         turn = _turn(engine, folder, plan_name, name, cancel)
-        staged[name] = kinds.stage(source, turn)
+        try:
+            staged[name] = kinds.stage(source, turn)
+        finally:
+            engine.clear(turn.scratch)
         if isinstance(source, FoldersSource):
             setting = f"backup.plans.{plan_name}.sources.{name}.paths"
             one = staged[name]
             saving.refuse_own(engine, plan, one.paths, one.excludes, setting)
-        engine.clear(turn.scratch)
     manifest.write(
         manifest.Manifest(
             format=manifest.FORMAT,

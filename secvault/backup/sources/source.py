@@ -61,3 +61,8 @@ class SourceEntry(msgspec.Struct, frozen=True):
     excludes: tuple[str, ...] = ()
     # JSON; msgspec reads no type that names itself.
     facts: dict[str, Any] = {}
+
+
+OWN_TABLES = frozenset({"data_key", "keys_here"})
+"""By which a database is known as that of a secvault. It is saved as such alone (`vault = true`),
+its data keys apart: no other backup of it may hold them."""
