@@ -313,10 +313,11 @@ def _hashed(work: _Work) -> str:
     compared = run.compare_restored(work.engine, work.plan, work.snapshot, work.folder)
     work.compared = compared
     if not compared.whole:
+        altered = len(compared.altered)
+        others = f"{altered} with other modes, owners, times, links or attributes, "
         raise Damaged(
             f"{len(compared.missing)} files missing, {len(compared.different)} different, "
-            f"{len(compared.altered)} with other modes, owners, times, links or attributes, "
-            f"first {compared.first_fault}"
+            f"{others if altered else ''}first {compared.first_fault}"
         )
     words = f"{compared.checked} files hashed, all as they were"
     if compared.changed_meanwhile:

@@ -95,8 +95,15 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     run = read_run(engine, run_id)
     repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    opened = engine.ready_repository(repository)
-    summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
+    summary = save_into(
+        engine,
+        run,
+        repository,
+        lambda: engine.ready_repository(repository),
+        run.snapshot,
+        on_progress,
+        cancel,
+    )
     if summary is not None:
         staged = engine.scratch / staging.staging(run.plan)
         # Before the row has the snapshot: what is saved again after a kill is counted again, too.
@@ -115,25 +122,25 @@ def save_into(
     engine: BackupEngine,
     run: Run,
     name: str,
-    repository: Repository,
+    opened: Callable[[], Repository],
     snapshot: str | None,
     on_progress: OnProgress,
     cancel: Cancel,
 ) -> BackupSummary | None:
     """Save the run into this repository; None when the snapshot that it has there is there still.
 
-    name: of the repository. snapshot: the one that counts already. Raises what `Restic.backup` and
-    `stage` raise.
+    name: of the repository. opened: opens it, while what is to be saved is listed. snapshot: the
+    one that counts already. Raises what `Restic.backup` and `stage` raise.
     """
     plan = engine.plan(run.plan)
-    made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
-    if snapshot in made:
+    if snapshot is not None and snapshot in _made(engine, opened(), run.id):
         return None
     if not staging.is_staged(engine, plan, run.plan, run.id):
         stage(engine, run.id, cancel)
     with saving.listing(engine, plan, run.plan, cancel) as listed:
+        repository = opened()
         # Made by a process that was killed before it knew whether everything was read.
-        withdraw(engine, repository, made)
+        withdraw(engine, repository, _made(engine, repository, run.id))
         if plan.vault:
             # Before the rest: a backup of which the keys are missing opens nothing.
             engine.mark(tables.backup_run, run.id, phase="saving the data keys")
@@ -158,6 +165,11 @@ def save_into(
                 "do not restore from it)"
             )
         raise
+
+
+def _made(engine: BackupEngine, repository: Repository, run_id: str) -> list[str]:
+    found = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
+    return [one.id for one in found]
 
 
 def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:

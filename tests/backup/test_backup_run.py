@@ -213,6 +213,40 @@ def test_what_is_excluded_need_not_be_readable(vault: SmallVault, tmp_path: Path
     assert not list((tmp_path / "target").rglob("*.tmp"))
 
 
+def test_what_a_plan_leaves_out_is_never_of_its_own_copy(vault: SmallVault, tmp_path: Path) -> None:
+    (vault.documents / "old.db").write_bytes(b"x")
+    vault.planned(excludes=("*.db", "*.csv", "/**/policies")).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole
+    names = {one.name for one in (tmp_path / "target").rglob("*") if one.is_file()}
+    assert {"secvault.db", "roles.csv"} <= names
+    assert "old.db" not in names
+
+
+def test_a_file_that_is_gone_when_restic_comes_is_told_apart_from_damage(
+    vault: SmallVault, tmp_path: Path
+) -> None:
+    folder = vault.documents / "spool"
+    folder.mkdir()
+    (folder / "mail").write_bytes(b"for a moment")
+
+    def deliver(_arguments: list[str]) -> None:
+        (folder / "mail").unlink()
+        (vault.documents / "Bảng lương.txt").chmod(0o600)
+
+    when_it_saves(vault, deliver).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole, compared.first_fault
+    # The folder's time changed with what was in it.
+    assert compared.changed_meanwhile == (
+        f"{vault.documents}/Bảng lương.txt",
+        str(folder),
+        str(folder / "mail"),
+    )
+
+
 def test_a_file_that_changes_while_it_is_saved_is_told_apart_from_damage(
     vault: SmallVault, tmp_path: Path
 ) -> None:

@@ -235,6 +235,21 @@ def test_whatever_is_not_as_it_was_is_found(
     assert any(words in one for one in found), found
 
 
+def test_what_is_kept_goes_with_its_plan_and_its_source(vault: SmallVault, tree: Path) -> None:
+    kept = vault.engine.kept
+    for gone in (kept / "removed", kept / PLAN / "sources" / "removed"):
+        gone.mkdir(parents=True)
+        (gone / "content").write_bytes(b"of a bucket")
+    mine = kept / PLAN / "sources" / "tree"
+    mine.mkdir()
+    (tree / "odd link").unlink()
+    vault.planned(sources={"tree": FoldersSource(paths=(tree,))}).back_up()
+
+    assert sorted(one.name for one in kept.iterdir()) == [PLAN]
+    assert [one.name for one in (kept / PLAN / "sources").iterdir()] == ["tree"]
+    assert (kept / PLAN / "listed.jsonl").stat().st_size > 0
+
+
 @pytest.mark.parametrize("way", ["inside", "above", "a second name", "the repository"])
 def test_secvaults_own_files_slip_into_no_source(
     vault: SmallVault, tmp_path: Path, way: str
