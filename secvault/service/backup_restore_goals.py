@@ -214,9 +214,9 @@ def same_place(target: SourceSettings, source: SourceSettings) -> bool:
         case (SqliteSource(files=ours), SqliteSource(files=theirs)):
             return not {one.resolve() for one in ours}.isdisjoint(one.resolve() for one in theirs)
         case (BucketSource(), BucketSource()):
-            ours, theirs = (f"{parse_location(one.location)}/" for one in (target, source))
+            here, there = (f"{parse_location(one.location)}/" for one in (target, source))
             # Whoever writes to a part of it writes to it.
-            return ours.startswith(theirs) or theirs.startswith(ours)
+            return here.startswith(there) or there.startswith(here)
     return False
 
 
