@@ -79,6 +79,7 @@ PARTS = (
     "key_usage",
     "backups",
     "backup_restores",
+    "backup_programs",
     "backup_snapshots",
     "metrics",
     "backup_runs",

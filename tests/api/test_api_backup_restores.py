@@ -114,3 +114,11 @@ def test_who_may_not_restore_learns_nothing_and_asks_for_nothing(api: Api, admin
         assert api("DELETE", f"{RESTORES}/{run}", who).status_code == 403
     assert api("GET", RESTORES, "clerk").status_code == 403
     assert api("GET", f"{RESTORES}/nothing", admin).status_code == 404
+
+
+def test_an_auditor_sees_which_programs_are_there(api: Api) -> None:
+    found = api.ok("GET", "/api/v1/backups/programs", "auditor")
+    assert [one["program"] for one in found["programs"]] == ["restic", "setpriv"]
+    assert found["complete"]
+    assert found["cache"].endswith("/restic-cache")
+    assert api("GET", "/api/v1/backups/programs", "clerk").status_code == 403
