@@ -1,4 +1,4 @@
-"""Databases restored through the service: to a declared place or the original, by a real server."""
+"""Databases and buckets restored through the service, from and into real servers."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from secvault.service import Service, authentication, backups
 from secvault.service.backup_restore_goals import same_place
 from secvault.service.backup_restores import Wanted, preview_restore, request_restore, restore_parts
 from secvault.service.spine import Caller
+from tests.conftest import S3Server
 from tests.running_service import House
 from tests.service.approval_house import staffed
 
@@ -153,6 +154,53 @@ def test_where_a_plan_saves_from_needs_another_person_and_a_copy_elsewhere_does_
         request_restore(service, staff.an, replace(elsewhere, sources=("erp",), names=()))
     with pytest.raises(InvalidInput, match="there are: beside, copy, own"):
         request_restore(service, staff.an, replace(elsewhere, into="nowhere"))
+
+
+def test_a_bucket_is_put_back_and_into_another_and_its_objects_are_counted(
+    house: House, s3_server: S3Server
+) -> None:
+    client, name = s3_server.client(), s3_server.new_bucket()
+    other = s3_server.new_bucket()
+    for number in range(3):
+        client.put_object(Bucket=name, Key=f"Bảng lương/{number}", Body=b"x" * number)
+
+    def at(table: str, bucket: str) -> dict[str, str]:
+        return {
+            f"{table}__KIND": "bucket",
+            f"{table}__LOCATION": f"s3:{s3_server.endpoint}/{bucket}",
+            f"{table}__ACCESS_KEY_ID": s3_server.access_key,
+            f"{table}__SECRET_ACCESS_KEY": s3_server.secret_key,
+        }
+
+    more = {
+        "SECVAULT_BACKUP__PLANS__NIGHTLY__VAULT": "false",
+        **at(f"{SOURCES}__UPLOADS", name),
+        **at(f"{INTO}__OTHER", other),
+    }
+    with replace(house, more=more).open() as service:
+        operator = Caller(authentication.local_operator(service))
+        backups.run_backup(service, operator, PLAN, lambda _: None, Event())
+        (snapshot,) = snapshots(service.backups, PLAN)
+        client.delete_object(Bucket=name, Key="Bảng lương/2")
+        for wanted, bucket in (
+            (Wanted(PLAN, sources=("uploads",), into="other"), other),
+            (
+                Wanted(
+                    PLAN,
+                    snapshot=snapshot.id,
+                    sources=("uploads",),
+                    original=True,
+                    existing="overwrite",
+                ),
+                name,
+            ),
+        ):
+            done = restore_parts(service, operator, wanted, lambda *_: None, Event())
+            assert [one.differences for one in done.loads] == [()]
+            listed = client.list_objects_v2(Bucket=bucket)["Contents"]
+            assert [(one["Key"], one["Size"]) for one in listed] == [
+                (f"Bảng lương/{number}", number) for number in range(3)
+            ]
 
 
 POSTGRESQL, MARIADB = PostgresqlSource(host="db"), MariadbSource(host="db")
