@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 
 from secvault.backup import restic_looking
 from secvault.backup.engine import BackupEngine
+from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel, Snapshot
 from secvault.backup.restic_process import NeverCancelled
 from secvault.config import PlanSettings
@@ -126,12 +127,23 @@ def is_stale(connection: Connection, plan: str, repository: str) -> bool:
 def present(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ...]:
     """The plan's snapshots as they are: the repository is asked where something may have changed.
 
-    Raises what `refresh` raises.
+    None where there is no repository yet, because nothing was ever saved. Raises what `refresh`
+    raises.
     """
     with engine.store.read() as connection:
         if not is_stale(connection, plan, repository):
             return known(connection, plan, repository)
-    return refresh(engine, plan, repository)
+        saved = select(backup_run.c.id).where(
+            backup_run.c.plan == plan, backup_run.c.snapshot.is_not(None)
+        )
+        answered = refreshed_at(connection, plan, repository) is not None
+        ever = answered or connection.execute(saved.limit(1)).first() is not None
+    try:
+        return refresh(engine, plan, repository)
+    except RepositoryMissing:
+        if ever:
+            raise
+        return ()
 
 
 def named(engine: BackupEngine, plan: str, repository: str, snapshot: str) -> Known:
