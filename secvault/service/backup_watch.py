@@ -6,7 +6,7 @@ none of it asks a repository. The worker looks every minute.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, false, insert, or_, select, update
 
 from secvault.backup import anomaly, catalogue, numbers, rpo
 from secvault.backup.anomaly import Anomaly
@@ -96,11 +96,11 @@ def tell_checks(service: Service) -> int:
     damaged = (
         select(check.c.plan, checked.c.repository, check.c.id)
         .join(check, check.c.id == checked.c.check_id)
-        .where(checked.c.passed.is_(False), checked.c.checked_at > now - _DAY)
+        .where(checked.c.passed.is_(false()), checked.c.checked_at > now - _DAY)
     )
     unlooked = select(check.c.plan, check.c.id).where(
         check.c.state == "failed",
-        check.c.passed.is_not(False),
+        check.c.passed.is_not(false()),
         check.c.finished_at > now - _DAY,
     )
     with service.store.read() as connection:
