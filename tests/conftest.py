@@ -235,6 +235,13 @@ def rsyslogd() -> Iterator[str]:
         yield variables["SVTEST_RSYSLOGD"]
 
 
+@pytest.fixture(scope="session")
+def newer_restic() -> Iterator[str]:
+    """The program of a restic of 0.18 or later; the one in the PATH may be Debian 12's 0.14."""
+    with _served("restic", "SVTEST_NEWER_RESTIC") as variables:
+        yield variables["SVTEST_NEWER_RESTIC"]
+
+
 @contextmanager
 def _served(service: str, *names: str) -> Iterator[Mapping[str, str]]:
     """The variables that say where a service is; it is started if the environment has them not.

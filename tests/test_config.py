@@ -388,7 +388,7 @@ def test_an_unknown_variable_is_refused_by_its_name(variable: str, words: str) -
             "at least 1",
         ),
         (
-            '[backup.plans.nightly.sources."../x"]\nkind = "sqlite"',
+            '[backup.plans.nightly.sources."../x"]\nkind = "sqlite"\nfiles = ["/a"]',
             "backup.plans.nightly.sources.../x",
             "name it with a-z",
         ),

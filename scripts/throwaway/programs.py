@@ -44,6 +44,8 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         # Its driver for TLS.
         f"/usr/lib/{platform.machine()}-linux-gnu/rsyslog/lmnsd_ossl.so": "rsyslog-openssl",
     },
+    # A newer one is fetched beside it when it is asked for.
+    "restic": {"restic": "restic"},
 }
 
 

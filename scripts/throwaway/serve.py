@@ -11,7 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from throwaway import ceph, golang, libreoffice, mariadb, openbao, postgresql, rsyslog, softhsm
+from throwaway import (
+    ceph,
+    golang,
+    libreoffice,
+    mariadb,
+    openbao,
+    postgresql,
+    restic,
+    rsyslog,
+    softhsm,
+)
 from throwaway.site import (
     REGISTER,
     Cancelled,
@@ -31,6 +41,7 @@ SERVICES: Mapping[str, Callable[[Site], dict[str, str]]] = {
     "go": golang.start,
     "libreoffice": libreoffice.start,
     "rsyslog": rsyslog.start,
+    "restic": restic.start,
 }
 
 # Says that `start` owns the folder; without it nothing in a folder is ended or removed.

@@ -1,7 +1,8 @@
 """Which index leads to the events of a question soonest, and the statement that goes there.
 
 Left to itself SQLite, which has no statistics, walks all reads of all people to find those of one,
-or sorts half of the log to show a page of it.
+or sorts half of the log to show a page of it; and PostgreSQL, which has none of what is filtered
+out of the reach of an index, reads all of the log to find the one event that it believes in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     union_all,
 )
 
@@ -128,6 +130,7 @@ def statement(
     wanted = select(seq, audit_event.c.t, audit_event.c.body).order_by(order).limit(limit)
     bounds = span.of(seq)
     walked = wanted.where(*bounds, *_filters(question, connection))
+    _steer(connection, sorting=False)
     if _is_narrow(connection, span):
         return walked
     paths = _paths(connection, question)
@@ -139,6 +142,7 @@ def statement(
             few = select(seq).where(one.condition, *one.within(span))
             if not filters:
                 few = few.order_by(order).limit(limit)
+            _steer(connection, sorting=True)
             found = few.cte("few").prefix_with("MATERIALIZED", dialect="postgresql")
             return wanted.where(seq.in_(select(found.c.seq)), *filters)
     # All are frequent, so that a page fills soon on the way along any one that is in order.
@@ -155,7 +159,27 @@ def statement(
         _first_of(connection, question, pair, span, limit, newest_first=newest_first)
         for pair in pairs
     ]
+    _steer(connection, sorting=True)
     return wanted.where(seq.in_(union_all(*merged)) if merged else seq < 0)
+
+
+def _steer(connection: Connection, *, sorting: bool) -> None:
+    """Keep PostgreSQL to the indexes, and to their order where nothing is to be sorted; of several
+    to the one with the fewest events, wherever they lie. Holds until the end of the transaction.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    settings = {
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_sort": "on" if sorting else "off",
+        "seq_page_cost": "0",
+        "random_page_cost": "0",
+        "max_parallel_workers_per_gather": "0",
+        "jit": "off",
+    }
+    local = true()
+    connection.execute(select(*(func.set_config(name, to, local) for name, to in settings.items())))
 
 
 def _first_of(
@@ -348,10 +372,12 @@ def _placed(
 def _at_or_below(
     resource: ColumnElement[str], asked: str, connection: Connection
 ) -> ColumnElement[bool]:
-    # Compared byte by byte on either engine; "0" follows "/" in ASCII.
+    # Compared byte by byte on either engine; "0" follows "/" in ASCII. One stretch of the index: of
+    # what is either one or another PostgreSQL makes no such stretch.
     asked = path(asked)
     column = _by_byte(resource, connection)
-    return or_(column == asked, and_(column > f"{asked}/", column < f"{asked}0"))
+    stretch = and_(column >= asked, column < f"{asked}0")
+    return and_(stretch, or_(column == asked, column > f"{asked}/"))
 
 
 def _of_sort(actor: ColumnElement[str], sort: str, connection: Connection) -> ColumnElement[bool]:

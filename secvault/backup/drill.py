@@ -307,10 +307,10 @@ def _hashed(work: _Work) -> str:
     compared = run.compare_restored(work.engine, work.plan, work.snapshot, work.folder)
     work.compared = compared
     if not compared.whole:
-        first = (*compared.missing, *compared.different)[0]
         raise Damaged(
             f"{len(compared.missing)} files missing, {len(compared.different)} different, "
-            f"first {first}"
+            f"{len(compared.altered)} with other modes, owners, times, links or attributes, "
+            f"first {compared.first_fault}"
         )
     words = f"{compared.checked} files hashed, all as they were"
     if compared.changed_meanwhile:
@@ -319,6 +319,8 @@ def _hashed(work: _Work) -> str:
             f"{compared.checked} files hashed; {count} were written while the backup ran, so that "
             f"nothing can be said of them, first {first}; the others are as they were"
         )
+    if not compared.owners:
+        words += "; owners were not compared: only root can restore them"
     if compared.left_out:
         words += f"; {len(compared.left_out)} were left out by the plan's excludes"
     return words

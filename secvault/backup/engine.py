@@ -16,7 +16,7 @@ from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
 from secvault.backup.passwords import Passwords
-from secvault.backup.plan_rules import Openings
+from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.repository import (
     KEYS,
@@ -75,7 +75,7 @@ class BackupEngine(Claims):
     keys_key: Secret
     keys_days: int = 7
     sampled_files: int = 64
-    openings: Openings = Openings()
+    openings: Openings = NOTHING_OPEN
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
@@ -187,6 +187,11 @@ class BackupEngine(Claims):
         self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(mode=0o700)
         return folder
+
+    @property
+    def kept(self) -> Path:
+        """What stays from run to run, a folder for each plan; wiped, it is made anew."""
+        return self.scratch.with_name("backup-kept")
 
     def clear(self, folder: Path) -> None:
         """Remove a folder of the scratch space, whatever is in it. Raises BackupFailed."""

@@ -1,61 +1,45 @@
-"""The manifest of a backup: SHA-256 of every file as it was read, made before restic saw it.
+"""The manifest of a backup: what was at every path as it was read, made before restic saw it.
 
-A drill compares what came back with it, so the proof does not rest on restic's word alone.
+A drill compares what came back with it, so the proof does not rest on restic's word alone. Its head
+is `NAME`; the lines of `ENTRIES` beside it are in the order of the paths, so that neither writing
+nor reading them takes more memory for a million files than for one. Manifests of version 1 have
+their files in the head, and are read as ever.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from secvault.backup.file_entry import FileEntry, differences
 from secvault.backup.sources.source import SourceEntry
 from secvault.errors import Damaged
 
-FORMAT = "secvault manifest v1"
+__all__ = ["Comparison", "FileEntry", "Manifest", "compare", "entries", "read", "write"]
+
+FORMAT = "secvault manifest v2"
+FIRST_FORMAT = "secvault manifest v1"
 NAME = "manifest.json"
+ENTRIES = "manifest-entries.jsonl"
 
 # Micros, up to the last moment that a date can name.
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
+_DECODER = msgspec.json.Decoder(FileEntry)
 
 
-class FileEntry(msgspec.Struct, frozen=True):
-    """One regular file: its absolute path when it was backed up, size, time and hash.
+class Listed(msgspec.Struct, frozen=True):
+    """The lines of `ENTRIES`: how many, their SHA-256 together, and the bytes of all files."""
 
-    raw_path: base64 of the path's bytes where they are not UTF-8; `path` then only shows it.
-    """
-
-    path: str
-    size: int
-    modified_ns: int
+    entries: int
+    bytes: int
     sha256: str
-    raw_path: str | None = None
-
-    def __post_init__(self) -> None:
-        place = self.place()
-        if not place.is_absolute() or ".." in place.parts or "\0" in str(place):
-            raise ValueError("a path is not absolute, or leads out of its folder")
-
-    def place(self) -> Path:
-        """The file's path, also where it is not UTF-8."""
-        if self.raw_path is None:
-            return Path(self.path)
-        return Path(os.fsdecode(base64.b64decode(self.raw_path, validate=True)))
-
-    def below(self, folder: Path) -> Path:
-        """Where restic puts this file when it restores into `folder`: under its full path."""
-        return folder / str(self.place()).lstrip("/")
-
-    def is_below(self, folder: Path) -> bool:
-        """Whether it was in this folder when it was backed up."""
-        return self.place().is_relative_to(folder)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -63,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     database: the dialect of secvault's own database; empty where the plan does not save it.
     keys_apart: whether its data keys lie in a repository of their own; False in older ones.
+    first_files: of version 1; `entries` has those of both. listed: None while the files are not
+    listed yet. left_out: absolute paths that a source's rules left out, as patterns.
     """
 
     format: str
@@ -71,18 +57,43 @@ class Manifest(msgspec.Struct, frozen=True):
     data_at: Moment
     audit_size: int
     database: str
-    files: tuple[FileEntry, ...]
+    first_files: tuple[FileEntry, ...] = msgspec.field(default=(), name="files")
     keys_apart: bool = False
     sources: tuple[SourceEntry, ...] = ()
+    listed: Listed | None = None
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Something of the manifest that did not come back, and the folder that it lay in."""
+
+    path: str
+    folder: str
+    folder_modified_ns: int | None
+
+
+@dataclass(frozen=True)
+class Altered:
+    """Something that came back with its content and not with all else: what, in words."""
+
+    entry: FileEntry
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.entry.path} ({'; '.join(self.words)})"
 
 
 @dataclass(frozen=True)
 class Comparison:
     """How a restored tree compares with its manifest.
 
-    changed_meanwhile: files that were written between the manifest and restic's reading; their
-    content cannot be judged, and is not counted as damage. left_out: files that the snapshot does
-    not hold on purpose.
+    checked: regular files; entries: they, and folders, links, pipes and devices. different: other
+    content, or something else in its place. altered: other modes, owners, times, links, attributes.
+    changed_meanwhile: what was written between the manifest and restic's reading; it cannot be
+    judged, and is not counted as damage. left_out: files that the snapshot does not hold on
+    purpose. filled: files that had holes, which are zeros on disk now. owners: whether owners were
+    compared, which only root can restore.
     """
 
     checked: int
@@ -91,11 +102,21 @@ class Comparison:
     different: tuple[str, ...]
     changed_meanwhile: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    entries: int = 0
+    altered: tuple[Altered, ...] = ()
+    absent: tuple[Absent, ...] = ()
+    filled: int = 0
+    owners: bool = True
 
     @property
     def whole(self) -> bool:
         """Nothing is missing and nothing differs."""
-        return not self.missing and not self.different
+        return not self.missing and not self.different and not self.altered
+
+    @property
+    def first_fault(self) -> str:
+        """The first thing that is not as it was, in words; empty when all is."""
+        return next(iter((*self.missing, *self.different, *map(str, self.altered))), "")
 
     def without_missing(self, left_out: Callable[[str], bool]) -> Comparison:
         """The same, where files that were left out of the snapshot on purpose do not count."""
@@ -104,60 +125,123 @@ class Comparison:
         return replace(self, missing=missing, left_out=tuple(sorted(without)))
 
 
-def entries(folders: tuple[Path, ...]) -> Iterator[FileEntry | OSError]:
-    """Every regular file below the folders, hashed; what cannot be read as its error.
+def entries(manifest: Manifest, folder: Path) -> Iterator[FileEntry]:
+    """What the manifest in this folder lists, in the order of the paths.
 
-    Links are not followed. A file that is gone again when its turn comes is left out.
+    Raises Damaged, at the latest behind the last one, when they are not those that were written.
     """
-    for folder in folders:
-        for path in _regular_files(folder):
-            if isinstance(path, OSError):
-                yield path
-                continue
-            try:
-                yield _entry(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                # What fails while it is read does not name the file.
-                error.filename = error.filename or str(path)
-                yield error
+    if manifest.format == FIRST_FORMAT:
+        yield from manifest.first_files
+        return
+    if manifest.listed is None:
+        raise Damaged("the manifest lists no files; it was not made by a whole backup run")
+    digest, count = hashlib.sha256(), 0
+    try:
+        with (folder / ENTRIES).open("rb") as source:
+            for line in source:
+                digest.update(line)
+                count += 1
+                yield _DECODER.decode(line)
+    except OSError as error:
+        raise Damaged(f"the files of the manifest cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise Damaged(f"the files of the manifest cannot be read: {error}") from None
+    if (count, digest.hexdigest()) != (manifest.listed.entries, manifest.listed.sha256):
+        raise Damaged("the files of the manifest are not those that it was written with")
 
 
-def compare(manifest: Manifest, restored: Path, settled: Path) -> Comparison:
-    """Hash every file of the manifest below `restored`, where restic put it under its full path.
+def compare(listed: Iterable[FileEntry], restored: Path, settled: Path) -> Comparison:
+    """Compare what lies below `restored`, where restic put it under its full path, with a manifest.
 
     settled: the folder, by its path when it was backed up, that nobody else writes to: a file
-    there that differs was not written meanwhile.
+    there that differs was not written meanwhile. Raises Damaged.
     """
-    missing: list[str] = []
-    different: list[str] = []
-    meanwhile: list[str] = []
-    checked = total = 0
-    for entry in manifest.files:
-        path = entry.below(restored)
+    work = _Comparing(restored, settled, as_root=os.geteuid() == 0)
+    for entry in listed:
+        work.look(entry)
+    return work.result()
+
+
+class _Comparing:
+    def __init__(self, restored: Path, settled: Path, *, as_root: bool) -> None:
+        self._restored, self._settled, self._as_root = restored, settled, as_root
+        self._missing: list[Absent] = []
+        self._different: list[str] = []
+        self._meanwhile: list[str] = []
+        self._altered: list[Altered] = []
+        self._names: dict[str, tuple[int, int]] = {}
+        self._folders: list[FileEntry] = []
+        self._checked = self._total = self._entries = self._filled = 0
+
+    def look(self, entry: FileEntry) -> None:
+        path = entry.below(self._restored)
+        self._entries += 1
+        folder = self._folder_of(entry)
         try:
             found = path.lstat()
         except OSError:
-            missing.append(entry.path)
-            continue
-        if not stat.S_ISREG(found.st_mode):
-            different.append(entry.path)
-            continue
-        digest = _sha256(path)
-        checked += 1
-        total += found.st_size
+            self._missing.append(folder)
+            return
+        kind = stat.S_IFREG if entry.mode is None else stat.S_IFMT(entry.mode)
+        if stat.S_IFMT(found.st_mode) != kind:
+            self._different.append(entry.path)
+            return
+        if entry.is_file() and not self._is_same_content(entry, path, found):
+            return
+        words = differences(entry, path, found, as_root=self._as_root)
+        if entry.linked:
+            one = (found.st_dev, found.st_ino)
+            if self._names.setdefault(entry.linked, one) != one:
+                words.append("not another name of the same file any more")
+        if words:
+            self._altered.append(Altered(entry, tuple(words)))
+
+    def result(self) -> Comparison:
+        return Comparison(
+            checked=self._checked,
+            bytes=self._total,
+            missing=tuple(one.path for one in self._missing),
+            different=tuple(self._different),
+            changed_meanwhile=tuple(self._meanwhile),
+            entries=self._entries,
+            altered=tuple(self._altered),
+            absent=tuple(self._missing),
+            filled=self._filled,
+            owners=self._as_root,
+        )
+
+    def _is_same_content(self, entry: FileEntry, path: Path, found: os.stat_result) -> bool:
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+        self._checked += 1
+        self._total += found.st_size
+        if entry.allocated is not None and found.st_blocks * 512 >= found.st_size:
+            self._filled += 1
         if digest == entry.sha256:
-            continue
-        rewritten = found.st_mtime_ns != entry.modified_ns and not entry.is_below(settled)
-        (meanwhile if rewritten else different).append(entry.path)
-    return Comparison(checked, total, tuple(missing), tuple(different), tuple(meanwhile))
+            return True
+        rewritten = found.st_mtime_ns != entry.modified_ns and not entry.is_below(self._settled)
+        (self._meanwhile if rewritten else self._different).append(entry.path)
+        return False
+
+    def _folder_of(self, entry: FileEntry) -> Absent:
+        """The entry with the folder that it lies in, of those that are open in this order."""
+        place = entry.place()
+        while self._folders and self._folders[-1].place() not in place.parents:
+            self._folders.pop()
+        above = self._folders[-1] if self._folders else None
+        if entry.mode is not None and stat.S_ISDIR(entry.mode):
+            self._folders.append(entry)
+        return Absent(
+            entry.path,
+            "" if above is None else above.path,
+            None if above is None else above.modified_ns,
+        )
 
 
 def write(manifest: Manifest, file: Path) -> None:
-    """Write the manifest as JSON, whole and on disk, or not at all."""
+    """Write the manifest's head as JSON, whole and on disk, or not at all."""
     beside = file.with_name(f".{file.name}.new")
-    with beside.open("xb") as target:
+    with beside.open("wb") as target:
         target.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         target.flush()
         os.fsync(target.fileno())
@@ -165,7 +249,7 @@ def write(manifest: Manifest, file: Path) -> None:
 
 
 def read(file: Path) -> Manifest:
-    """Read a restored manifest. Raises Damaged when it is missing or not one of ours."""
+    """Read a manifest's head. Raises Damaged when it is missing or not one of ours."""
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
     except OSError:
@@ -174,39 +258,6 @@ def read(file: Path) -> Manifest:
         ) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Damaged(f"the manifest in the snapshot cannot be read: {error}") from None
-    if manifest.format != FORMAT:
+    if manifest.format not in {FORMAT, FIRST_FORMAT}:
         raise Damaged(f"the manifest has the format {manifest.format!r}, not {FORMAT!r}")
     return manifest
-
-
-def _regular_files(folder: Path) -> Iterator[Path | OSError]:
-    if not stat.S_ISDIR(folder.lstat().st_mode):
-        yield folder
-        return
-    unlisted: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=unlisted.append):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place, name)
-            try:
-                regular = stat.S_ISREG(path.lstat().st_mode)
-            except FileNotFoundError:
-                continue
-            if regular:
-                yield path
-    yield from (error for error in unlisted if not isinstance(error, FileNotFoundError))
-
-
-def _entry(path: Path) -> FileEntry:
-    # The time before the content: a write in between shows as a newer time on what restic saved.
-    found = path.lstat()
-    digest = _sha256(path)
-    raw = os.fsencode(path)
-    shown = raw.decode("utf-8", "backslashreplace")
-    kept = None if shown.encode() == raw else base64.b64encode(raw).decode()
-    return FileEntry(shown, found.st_size, found.st_mtime_ns, digest, kept)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()

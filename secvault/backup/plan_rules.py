@@ -128,6 +128,10 @@ def _faults(plan: PlanSettings, secrets: Secrets, openings: Openings) -> Iterato
 def _source(
     place: str, source: SourceSettings, secrets: Secrets, openings: Openings
 ) -> Iterator[FieldError]:
+    # Whatever they are for: programs, passwords, sockets, authorities to trust.
+    for key in type(source).model_fields:
+        if isinstance(getattr(source, key), Path):
+            yield FieldError(f"{place}.{key}", f"is a place of this machine; {_IN_THE_FILE}")
     match source:
         case CommandSource():
             yield FieldError(f"{place}.kind", f"runs a program; {_IN_THE_FILE}")
@@ -143,9 +147,6 @@ def _source(
 
 
 def _bucket(place: str, source: BucketSource, secrets: Secrets) -> Iterator[FieldError]:
-    for key in ("secret_access_key_file", "ca_file"):
-        if getattr(source, key) is not None:
-            yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
     # Else it would be read by what secvault's own environment may read.
     if not source.access_key_id:
         yield FieldError(f"{place}.access_key_id", "is needed, a key of the plan's own")
@@ -156,9 +157,6 @@ def _bucket(place: str, source: BucketSource, secrets: Secrets) -> Iterator[Fiel
 
 
 def _login(place: str, source: Login, secrets: Secrets) -> Iterator[FieldError]:
-    for key in ("password_file", "programs", "socket"):
-        if getattr(source, key, None) is not None:
-            yield FieldError(f"{place}.{key}", f"is a file of this machine; {_IN_THE_FILE}")
     # A local socket, or no password, would let it in as whoever secvault runs as.
     if not _HOST.fullmatch(source.host):
         yield FieldError(f"{place}.host", "is needed: the name or address of one server")

@@ -28,10 +28,13 @@ PING = "ping_url"
 Secrets = Mapping[str, str]
 """Dotted key in the plan's settings (`sources.erp.password`) to the secret."""
 
-# What names the other end: a secret that was given for one is not sent to another.
-_REACHED_BY = (
-    *("kind", "host", "port", "user", "sslmode", "socket"),
-    *("location", "region", "access_key_id", "path_style", "ca_file"),
+# A secret that was given for one other end is not sent to another: anything that is not here may
+# name it.
+_WHAT_IS_READ = frozenset(
+    {
+        *("databases", "minutes", "format", "with_globals", "exclude_tables", "with_users"),
+        *("versions", "count_rows"),
+    }
 )
 
 
@@ -73,11 +76,10 @@ def still_fit(before: PlanSettings, after: PlanSettings, place: str) -> bool:
         return True
     _, name, _ = place.split(".", 2)
     old, new = before.sources.get(name), after.sources.get(name)
-    return (
-        old is not None
-        and new is not None
-        and all(getattr(old, key, None) == getattr(new, key, None) for key in _REACHED_BY)
-    )
+    if old is None or new is None or old.kind != new.kind:
+        return False
+    naming = set(type(old).model_fields) - _WHAT_IS_READ - set(keys_of(old))
+    return all(getattr(old, key) == getattr(new, key) for key in naming)
 
 
 def places(connection: Connection, plan: str) -> frozenset[str]:

@@ -67,9 +67,11 @@ def parse(values: Mapping[str, Any]) -> PlanSettings:
 
 def require_name(name: str) -> str:
     """The name, which a plan of the store may have. Raises InvalidInput."""
-    if not is_name(name):
+    # The policy's rows and the log name it, too, and none of their names ends with a hyphen.
+    if not is_name(name) or name.endswith("-"):
         raise InvalidInput.at(
-            "name", "name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first"
+            "name",
+            "name it with a-z, 0-9, '-' and '_', at most 63, a letter or digit first, no '-' last",
         )
     return name
 
@@ -86,6 +88,30 @@ def get(connection: Connection, name: str) -> StoredPlan:
     if found is None:
         raise NotFound(f"the store has no backup plan {name[:64]!r}")
     return found
+
+
+@dataclass(frozen=True)
+class Written:
+    """The row of a plan, whether it can be read or not. settings: their exact text."""
+
+    version: int
+    settings: str
+
+
+def written(connection: Connection, name: str) -> Written:
+    """The row of the plan of this name. Raises NotFound."""
+    columns = select(backup_plan.c.version, backup_plan.c.settings)
+    row = connection.execute(columns.where(backup_plan.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"the store has no backup plan {name[:64]!r}")
+    return Written(row.version, row.settings)
+
+
+def names(connection: Connection) -> tuple[str, ...]:
+    """The names of all plans of the store, sorted."""
+    return tuple(
+        connection.execute(select(backup_plan.c.name).order_by(backup_plan.c.name)).scalars()
+    )
 
 
 def all_stored(connection: Connection) -> tuple[StoredPlan, ...]:
@@ -140,24 +166,26 @@ def change(
             changed_at=now,
         )
     )
-    _require_one(changed.rowcount, plan, version)
+    _require_one(changed.rowcount, plan.name, plan.version, version)
 
 
-def remove(connection: Connection, plan: StoredPlan, version: int) -> None:
-    """Delete the plan and its secrets; its runs and snapshots stay. Raises VersionMismatch."""
-    kept = backup_plan_secret
-    connection.execute(delete(kept).where(kept.c.plan == plan.name))
-    gone = connection.execute(
-        delete(backup_plan).where(backup_plan.c.name == plan.name, backup_plan.c.version == version)
-    )
-    _require_one(gone.rowcount, plan, version)
+def remove(connection: Connection, name: str, version: int) -> None:
+    """Delete the plan and its secrets, also where its row is damaged; its snapshots stay.
+
+    Raises NotFound, VersionMismatch.
+    """
+    present = written(connection, name)
+    secret, plan = backup_plan_secret, backup_plan
+    connection.execute(delete(secret).where(secret.c.plan == name))
+    gone = connection.execute(delete(plan).where(plan.c.name == name, plan.c.version == version))
+    _require_one(gone.rowcount, name, present.version, version)
 
 
-def _require_one(rows: int, plan: StoredPlan, version: int) -> None:
+def _require_one(rows: int, name: str, present: int, version: int) -> None:
     if rows != 1:
         raise VersionMismatch(
-            f"the plan {plan.name} has version {plan.version}, not {version}: look at it again, "
-            "then change that"
+            f"the plan {name} has version {present}, not {version}: look at it again, then change "
+            "that"
         )
 
 
@@ -169,12 +197,12 @@ def _text(settings: PlanSettings) -> str:
 
 
 def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
-    what = f"The backup plan {row.name}"
+    what = f"The backup plan {row.name} (version {row.version})"
     values = parse_canonical(row.settings.encode(), what)
     try:
         settings = PlanSettings.model_validate(values)
     except ValidationError:
-        raise Damaged(f"{what} is not what was written; make it anew") from None
+        raise Damaged(f"{what} is not what was written; remove it and make it anew") from None
     return StoredPlan(
         row.name,
         settings,

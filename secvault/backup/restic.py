@@ -69,6 +69,7 @@ ResticVersion = tuple[int, int, int]
 OnProgress = Callable[[Progress], None]
 
 OLDEST: ResticVersion = (0, 14, 0)
+SPARSE: ResticVersion = (0, 15, 0)
 _VERSION = re.compile(rb"\brestic (\d+)\.(\d+)\.(\d+)")
 _FULL_ID = 64
 _NEVER = NeverCancelled()
@@ -154,7 +155,6 @@ class Restic:
         words = [
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
-            *(f"--exclude={arguments.word('excludes', pattern)}" for pattern in excludes),
             "--cleanup-cache",
             "--",
             *map(str, paths),
@@ -164,7 +164,10 @@ class Restic:
             "summary": BackupDone,
         }
         done: BackupDone | None = None
-        with self.command.process(repository, ("backup", *words), cancel) as process:
+        with (
+            arguments.excluding(excludes, self.command.scratch) as excluded,
+            self.command.process(repository, ("backup", *excluded, *words), cancel) as process,
+        ):
             for line in process.lines():
                 message = read_message(line, shapes)
                 if isinstance(message, BackupDone):
@@ -308,6 +311,7 @@ class Restic:
             f"--target={arguments.word('target', str(target))}",
             *(f"--include={arguments.word('include', pattern)}" for pattern in include),
             *(("--verify",) if verify else ()),
+            *(("--sparse",) if self.version() >= SPARSE else ()),
             arguments.snapshot_id(snapshot_id),
         ]
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from secvault.backup.repository import LocalFolder, Repository
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.errors import InvalidInput
 
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}|latest")
+# The list of arguments has a length that the machine limits.
+_MOST_WORDS = 200
 _SUBSET = re.compile(r"[1-9]\d*/[1-9]\d*|\d+(\.\d+)?%|[1-9]\d*[kKmMgGtT]?")
 
 
@@ -30,6 +34,28 @@ def tag(text: str) -> str:
     if "," in text or text != text.strip():
         raise InvalidInput.at("tags", "a tag has no comma and no blanks around it")
     return word("tags", text)
+
+
+@contextmanager
+def excluding(patterns: Sequence[str], scratch: Path) -> Iterator[tuple[str, ...]]:
+    """The options that leave out what the patterns match; many go through a file in `scratch`.
+
+    Raises InvalidInput, OSError.
+    """
+    words = tuple(f"--exclude={word('excludes', pattern)}" for pattern in patterns)
+    if len(words) <= _MOST_WORDS:
+        yield words
+        return
+    # restic cuts blanks from both ends of a line.
+    odd = [one for one in patterns if "\n" in one or "\r" in one or one != one.strip()]
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=scratch, prefix="excludes-") as file:
+        for pattern in patterns:
+            if pattern not in odd:
+                # A dollar sign would begin the name of a variable.
+                file.write(os.fsencode(pattern.replace("$", "$$")) + b"\n")
+        file.flush()
+        yield (f"--exclude-file={file.name}", *(f"--exclude={pattern}" for pattern in odd))
 
 
 def only(tags: Sequence[str], host: str | None) -> tuple[str, ...]:

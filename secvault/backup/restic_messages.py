@@ -148,6 +148,7 @@ class Entry(msgspec.Struct, frozen=True):
     uid: int = 0
     gid: int = 0
     mtime: str = ""
+    ctime: str = ""
 
 
 class _Kind(msgspec.Struct, frozen=True):

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import keys_apart, manifest, numbers, retaining, staging
+from secvault.backup import (
+    arbiter,
+    keys_apart,
+    manifest,
+    numbers,
+    retaining,
+    saving,
+    staging,
+)
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
@@ -129,15 +137,17 @@ def save_into(
     made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
     if snapshot in made:
         return None
-    # Made by a process that was killed before it knew whether everything was read.
-    withdraw(engine, repository, made)
     if not staging.is_staged(engine, plan, run.plan, run.id):
         stage(engine, run.id, cancel)
-    if plan.vault:
-        # Before the rest: a backup of which the keys are missing opens nothing.
-        engine.mark(tables.backup_run, run.id, phase="saving the data keys")
-        keys_apart.save(engine, run.plan, run.id, cancel, name)
-    wanted = staging.to_save(engine, plan, run.plan)
+    with saving.listing(engine, plan, run.plan, cancel) as listed:
+        # Made by a process that was killed before it knew whether everything was read.
+        withdraw(engine, repository, made)
+        if plan.vault:
+            # Before the rest: a backup of which the keys are missing opens nothing.
+            engine.mark(tables.backup_run, run.id, phase="saving the data keys")
+            keys_apart.save(engine, run.plan, run.id, cancel, name)
+        engine.mark(tables.backup_run, run.id, phase="hashing files")
+        wanted = listed()
     engine.mark(tables.backup_run, run.id, phase="saving")
     try:
         return engine.restic.backup(
@@ -259,17 +269,23 @@ def compare_restored(
     """Hash every restored file against the manifest that was saved with it. Raises Damaged."""
     staged = staged_in(folder, saved, plan_name)
     was_at = Path("/") / staged.relative_to(folder)
-    listed = manifest.read(staged / manifest.NAME)
-    if listed.plan != plan_name:
-        raise Damaged(f"the manifest in the snapshot is of the plan {listed.plan!r}")
-    compared = manifest.compare(listed, folder, settled=was_at)
+    head = manifest.read(staged / manifest.NAME)
+    if head.plan != plan_name:
+        raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
+    compared = manifest.compare(manifest.entries(head, staged), folder, settled=was_at)
+    doubtful = compared.absent or compared.altered
+    if not doubtful:
+        return compared
     plan = engine.plan(plan_name)
-    if plan.excludes and compared.missing:
-        repository = engine.repository(plan.repository)
-        kept = {entry.path for entry in engine.restic.ls(repository, saved.id)}
+    if head.format == manifest.FIRST_FORMAT and not plan.excludes:
+        return compared
+    saved_as = engine.restic.ls(engine.repository(plan.repository), saved.id)
+    if head.format == manifest.FIRST_FORMAT:
+        # It lists what the plan's excludes left out, too.
+        kept = {entry.path for entry in saved_as}
         own = f"{was_at}{os.sep}"
         return compared.without_missing(lambda path: path not in kept and not path.startswith(own))
-    return compared
+    return arbiter.judged(compared, saved_as, settled=was_at)
 
 
 _COLUMNS = [tables.backup_run.c[name] for name in Run.__dataclass_fields__]

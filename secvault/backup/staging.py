@@ -7,21 +7,19 @@ the snapshot before by its paths, and reads less. The data keys are staged apart
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from secvault.backup import keys_apart, manifest
+from secvault.backup import keys_apart, manifest, saving
 from secvault.backup.contents import CONTENTS, stage_contents
 from secvault.backup.database import copy_database
-from secvault.backup.engine import BackupEngine, in_words
-from secvault.backup.repository_faults import SourceUnreadable
+from secvault.backup.engine import BackupEngine
 from secvault.backup.restic import Cancel
 from secvault.backup.sources import kinds
-from secvault.backup.sources.folders import usable_paths
 from secvault.backup.sources.source import SourceEntry, Staged, Turn
 from secvault.config import PlanSettings
-from secvault.errors import Cancelled, ConfigurationError, Damaged
+from secvault.config.backup_sources import FoldersSource
+from secvault.errors import Damaged
 from secvault.store import tables
 
 SOURCES = "sources"
@@ -41,11 +39,12 @@ class Copied:
 def stage(
     engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str, cancel: Cancel
 ) -> None:
-    """Copy secvault itself as of one moment and what the sources give, and write the manifest.
+    """Copy secvault itself as of one moment and what the sources give, and say so in the manifest,
+    which lists no files yet (`saving.listing`).
 
     Raises SourceUnreadable, ConfigurationError, Cancelled, BackupFailed, OSError, sqlite3.Error.
     """
-    folders = plan_folders(engine, plan_name, plan)
+    saving.plan_folders(engine, plan_name, plan)
     folder = engine.fresh_folder(staging(plan_name))
     data_at = engine.clock.micros()
     copied = Copied(NO_DATABASE, 0)
@@ -56,12 +55,14 @@ def stage(
     for name, source in plan.sources.items():
         engine.mark(tables.backup_run, run_id, phase=f"copying {name}", source=name)
         turn = _turn(engine, folder, plan_name, name, cancel)
-        staged[name] = kinds.stage(source, turn)
-        engine.clear(turn.scratch)
-    engine.mark(tables.backup_run, run_id, phase="hashing files")
-    excludes = (*plan.excludes, *(pattern for one in staged.values() for pattern in one.excludes))
-    outside = _outside(folder, (path for one in staged.values() for path in one.paths))
-    listed = _hashed((folder, *folders, *outside), excludes, cancel)
+        try:
+            staged[name] = kinds.stage(source, turn)
+        finally:
+            engine.clear(turn.scratch)
+        if isinstance(source, FoldersSource):
+            setting = f"backup.plans.{plan_name}.sources.{name}.paths"
+            one = staged[name]
+            saving.refuse_own(engine, plan, one.paths, one.excludes, setting)
     manifest.write(
         manifest.Manifest(
             format=manifest.FORMAT,
@@ -70,7 +71,6 @@ def stage(
             data_at=data_at,
             audit_size=copied.audit_size,
             database=copied.database,
-            files=listed,
             keys_apart=plan.vault,
             sources=tuple(
                 SourceEntry(
@@ -86,40 +86,6 @@ def stage(
         folder / manifest.NAME,
     )
     engine.mark(tables.backup_run, run_id, data_at=data_at, audit_size=copied.audit_size)
-
-
-@dataclass(frozen=True)
-class ToSave:
-    """What restic is given: absolute paths, the staged copy first, and what it leaves out."""
-
-    paths: tuple[Path, ...]
-    excludes: tuple[str, ...]
-
-
-def to_save(engine: BackupEngine, plan: PlanSettings, plan_name: str) -> ToSave:
-    """What the staged copy, its folders and its sources come to. Raises Damaged."""
-    staged = engine.scratch / staging(plan_name)
-    sources = manifest.read(staged / manifest.NAME).sources
-    outside = _outside(staged, (Path(path) for one in sources for path in one.paths))
-    return ToSave(
-        (staged, *plan_folders(engine, plan_name, plan), *outside),
-        (*plan.excludes, *(pattern for one in sources for pattern in one.excludes)),
-    )
-
-
-def plan_folders(engine: BackupEngine, plan_name: str, plan: PlanSettings) -> tuple[Path, ...]:
-    """The plan's folders, absolute. Raises SourceUnreadable, ConfigurationError."""
-    setting = f"backup.plans.{plan_name}.folders"
-    folders = usable_paths(plan.folders, setting)
-    for folder in folders:
-        real, scratch = folder.resolve(), engine.scratch.resolve()
-        if scratch.is_relative_to(real) or real.is_relative_to(scratch):
-            # The live database, half copies, and maybe the seal's key: a backup alone would open.
-            raise ConfigurationError(
-                f"{setting}: {folder} holds secvault's own data folder, whose content is backed up "
-                "in its own way; name the folders beside it"
-            )
-    return folders
 
 
 def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str) -> bool:
@@ -175,36 +141,10 @@ def _turn(engine: BackupEngine, staged: Path, plan_name: str, name: str, cancel:
         plan=plan_name,
         name=name,
         folder=folder,
-        scratch=engine.fresh_folder(f"source-{plan_name}-{name}"),
+        scratch=engine.fresh_folder(f"source-{plan_name}@{name}"),
         clock=engine.clock,
         cancel=cancel,
         environment=engine.environment,
         password=engine.source_password(plan_name, name),
+        kept=engine.kept / plan_name / SOURCES / name,
     )
-
-
-def _outside(staged: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
-    # What lies in the staged copy is saved with it.
-    return tuple(path for path in paths if not path.is_relative_to(staged))
-
-
-def _hashed(
-    places: tuple[Path, ...], excludes: tuple[str, ...], cancel: Cancel
-) -> tuple[manifest.FileEntry, ...]:
-    files: list[manifest.FileEntry] = []
-    unreadable: list[str] = []
-    for found in manifest.entries(places):
-        if cancel.is_set():
-            raise Cancelled("stopped on request; nothing was saved yet")
-        if isinstance(found, OSError):
-            unreadable.append(in_words(found))
-        else:
-            files.append(found)
-    # With excludes, only restic knows whether it is meant to read them; it fails if so.
-    if unreadable and not excludes:
-        raise SourceUnreadable(
-            f"{len(unreadable)} files or folders cannot be read, first {unreadable[0]}; make them "
-            "readable or exclude them, and run the backup again",
-            unreadable=unreadable,
-        )
-    return tuple(files)

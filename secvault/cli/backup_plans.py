@@ -113,7 +113,7 @@ def change(
 ) -> None:
     """Change a plan of the store. A secret stays, as long as it goes to the same place.
 
-    What saves less, or keeps it for less long, may need an approval (`secvault --reason`).
+    What saves less, or keeps it for less long, may need an approval (`secvault --ask REASON`).
     """
     if not (source or given or unset):
         raise InvalidInput.at("--set", "say what to change: --set, --unset or --from")

@@ -113,6 +113,9 @@ class BucketSource(Section):
     path_style: bool = True
     ca_file: UsablePath | None = None
     versions: Literal["newest", "all"] = "newest"
+    # Whether tags are saved: one more request for each object in each run, as their change shows
+    # nowhere else.
+    with_tags: bool = True
 
     @model_validator(mode="after")
     def _one_secret(self) -> BucketSource:

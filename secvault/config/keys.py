@@ -9,8 +9,9 @@ from typing import get_args, get_origin
 from pydantic import BaseModel
 
 from secvault.config.audit import AuditSettings
+from secvault.config.backup import BackupSettings
 from secvault.config.conditions import ConditionSettings
-from secvault.config.model import PREFIX, BackupSettings, IdentitySettings, Settings
+from secvault.config.model import PREFIX, IdentitySettings, Settings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.reviews import ReviewSettings
 

@@ -18,10 +18,12 @@ from secvault.backup.plan_secrets import PING
 from secvault.backup.plans import StoredPlan
 from secvault.config import PlanSettings
 from secvault.crypto.canonical import JsonValue, canonical_json
-from secvault.errors import Conflict
+from secvault.errors import Conflict, InvalidInput, NotFound
+from secvault.identity.people import by_name_or_id
 from secvault.jobs import calendar, queue
 from secvault.service import plan_schedules
 from secvault.service.approval import Terms
+from secvault.service.backup_runs import FORGET
 from secvault.service.plan_schedules import KINDS
 from secvault.service.plan_views import (
     PlanView,
@@ -69,6 +71,7 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
     values: as in the settings' file. Raises InvalidInput, Conflict when there is one of the name;
     ApprovalRequired for a name that had runs: the new plan is to keep or forget what they saved.
     """
+    plans.require_name(name)
 
     def terms(connection: Connection) -> Terms | None:
         ran = select(tables.backup_run.c.id).where(tables.backup_run.c.plan == name).limit(1)
@@ -78,10 +81,10 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         return {"plan": name, "settings": _digest(settings), "secrets": listed(sorted(secrets))}
 
     def act(connection: Connection) -> Outcome[PlanView]:
-        plans.require_name(name)
         _require_own(service, name)
         settings, secrets = _parsed(values)
         require_usable(service, settings, secrets)
+        _require_owner(connection, settings)
         now = service.clock.micros()
         by = caller.principal.subject
         plans.add(connection, name, settings, by=by, now=now)
@@ -140,6 +143,7 @@ def change_plan(
         # That one was checked when it was given.
         fit = {**dict.fromkeys(stay - {PING}, ""), **secrets}
         require_usable(service, settings, fit)
+        _require_owner(connection, settings)
         _write(service, connection, caller, kept, version, settings, paused_at=kept.paused_at)
         plan_secrets.forget(connection, name, sorted(kept.secrets - stay))
         _keep(service, connection, name, secrets)
@@ -163,15 +167,15 @@ def remove_plan(service: Service, caller: Caller, name: str, version: int) -> No
     """
 
     def terms(connection: Connection) -> Terms | None:
-        kept = plans.stored(connection, name)
-        if kept is None or kept.version != version:
+        kept = plans.written(connection, name)
+        if kept.version != version:
             return None
-        return {"plan": name, "version": version, "settings": _digest(kept.settings)}
+        digest = hashlib.sha256(kept.settings.encode()).hexdigest()
+        return {"plan": name, "version": version, "settings": digest}
 
     def act(connection: Connection) -> Outcome[None]:
-        kept = plans.get(connection, name)
         _require_at_rest(service, connection, name)
-        plans.remove(connection, kept, version)
+        plans.remove(connection, name, version)
         if name not in service.settings.backup.plans:
             _unschedule(service, connection, name, "its plan was removed before it could start")
         return Outcome(None, detail={"plan": name, "version": version})
@@ -223,12 +227,25 @@ def _require_own(service: Service, name: str) -> None:
         )
 
 
+def _require_owner(connection: Connection, settings: PlanSettings) -> None:
+    if not settings.owner:
+        return
+    try:
+        by_name_or_id(connection, settings.owner)
+    except (NotFound, InvalidInput):
+        raise InvalidInput.at("owner", "there is nobody of this sign-in name") from None
+
+
 def _require_at_rest(service: Service, connection: Connection, name: str) -> None:
-    run, job = tables.backup_run.c, tables.job.c
+    job = tables.job.c
+    kinds = (*KINDS, FORGET)
     alive = service.clock.micros() - SILENT_AFTER_SECONDS * 1_000_000
     at_work = (
-        select(run.id).where(run.plan == name, run.state == "running", run.beat_at >= alive),
-        select(job.id).where(job.plan == name, job.kind.in_(KINDS), job.state == "started"),
+        select(job.id).where(job.plan == name, job.kind.in_(kinds), job.state == "started"),
+        *(
+            select(row.id).where(row.plan == name, row.state == "running", row.beat_at >= alive)
+            for row in (tables.backup_run.c, tables.drill.c)
+        ),
     )
     if any(connection.execute(each.limit(1)).first() is not None for each in at_work):
         raise Conflict(f"the plan {name} is at work; wait for it, then remove it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup import in_order, key_file, keys_apart, manifest, run
+from secvault.backup import holes, in_order, key_file, keys_apart, manifest, run
 from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
@@ -141,13 +141,16 @@ def restore(
             cancel=cancel or threading.Event(),
         )
         staged = run.staged_in(target, chosen, plan)
+        head = manifest.read(staged / manifest.NAME)
         try:
+            holes.dig(manifest.entries(head, staged), target, engine.environment)
             comparison = run.compare_restored(engine, plan, chosen, target)
         except OSError as error:
             raise BackupFailed(f"what was restored cannot be read: {in_words(error)}") from None
         if not comparison.whole:
-            first = (*comparison.missing, *comparison.different)[0]
-            raise Damaged(f"the restored files are not what was backed up, first {first}")
+            raise Damaged(
+                f"the restored files are not what was backed up, first {comparison.first_fault}"
+            )
         key_files = _key_files(service, plan, staged, cancel or threading.Event())
         detail: dict[str, str | int | bool] = {
             "plan": plan,

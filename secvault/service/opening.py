@@ -381,11 +381,13 @@ def _backups(
 
 
 def _closed(settings: Settings, store: Store) -> tuple[Path, ...]:
-    """What no plan of the store may save: what secvault has for itself."""
-    data = settings.data_folder
+    """What no plan may save: what secvault has for itself, and what opens its seal."""
+    data, seal = settings.data_folder, settings.seal
     backups = data.with_name(f"{data.name}-backups")
     database = store.writer.url.database if store.dialect == "sqlite" else None
-    return (data, settings.seal_key_file, backups, *((Path(database),) if database else ()))
+    files = (seal.passphrase_file, seal.vault.token_file, seal.pkcs11.pin_file, database)
+    others = tuple(Path(file).absolute() for file in files if file)
+    return (data, settings.seal_key_file, backups, *others)
 
 
 def _has_vault(connection: Connection) -> bool:

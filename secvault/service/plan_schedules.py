@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from secvault.backup import plans
 from secvault.config import PlanSettings
-from secvault.errors import InvalidInput
+from secvault.errors import Damaged, InvalidInput
 from secvault.jobs import Schedule, occurrences
 from secvault.service.service import Service
 
@@ -39,11 +39,20 @@ def of_plan(name: str, plan: PlanSettings) -> tuple[Schedule, ...]:
 
 
 def of_store(service: Service, connection: Connection) -> Iterator[Schedule]:
-    """What is due of the plans of the store that are not paused. Raises Damaged."""
+    """What is due of the plans of the store that are not paused.
+
+    One that cannot be read is left out, so that it does not keep the worker from the others; it
+    falls behind, and whoever lists plans is told.
+    """
     declared = service.settings.backup.plans
-    for one in plans.all_stored(connection):
-        if one.paused_at is None and one.name not in declared:
-            yield from of_plan(one.name, one.settings)
+    for name in plans.names(connection):
+        try:
+            one = plans.get(connection, name)
+            require_readable(service, one.settings)
+        except (Damaged, InvalidInput):
+            continue
+        if one.paused_at is None and name not in declared:
+            yield from of_plan(name, one.settings)
 
 
 def require_readable(service: Service, plan: PlanSettings) -> None:

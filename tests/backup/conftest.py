@@ -35,6 +35,14 @@ def restic(request: pytest.FixtureRequest, tmp_path: Path) -> Restic:
     )
 
 
+@pytest.fixture(params=["the machine's", "a newer one"])
+def each_restic(request: pytest.FixtureRequest) -> str:
+    """The program of the restic in the PATH (Debian 12's is 0.14), then of one of 0.18 or later."""
+    if request.param == "the machine's":
+        return "restic"
+    return str(request.getfixturevalue("newer_restic"))
+
+
 @pytest.fixture
 def new_repository(tmp_path: Path) -> Callable[[], Repository]:
     """Makes the address of a local repository, nothing being there yet."""

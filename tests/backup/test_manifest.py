@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secvault.backup import manifest
-from secvault.backup.manifest import Comparison, FileEntry, Manifest, compare, entries
+from secvault.backup.excludes import Excludes
+from secvault.backup.listing import list_places
+from secvault.backup.manifest import Comparison, FileEntry, Listed, Manifest, compare
+from secvault.backup.sources.source import SourceEntry
+from secvault.backup.walking import Place, Walk
 from secvault.errors import Damaged
 
 NOWHERE = Path("/nowhere")
 NOT_UTF8 = b"l\xfc\xf6ng \xff.txt"
 
 
-def listed(*folders: Path) -> Manifest:
-    found = tuple(entries(folders))
-    files = tuple(one for one in found if isinstance(one, FileEntry))
-    assert len(files) == len(found), found
-    return Manifest(manifest.FORMAT, "run-1", "nightly", 1, 2, "sqlite", files)
+def listed(into: Path, *folders: Path) -> tuple[FileEntry, ...]:
+    """What the folders hold, written below `into` and read again."""
+    walk = Walk(Excludes(()), frozenset())
+    made = list_places(
+        [Place(folder) for folder in folders],
+        walk,
+        into / "none",
+        into / manifest.ENTRIES,
+        lambda: None,
+    )
+    assert walk.unreadable == []
+    head = Manifest(manifest.FORMAT, "run-1", "nightly", 1, 2, "sqlite", listed=made)
+    manifest.write(head, into / manifest.NAME)
+    return tuple(manifest.entries(manifest.read(into / manifest.NAME), into))
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Tree:
     """A folder with files, its manifest, and a copy as a restore brings it back."""
 
     source: Path
-    made: Manifest
+    made: tuple[FileEntry, ...]
     target: Path
 
     @property
@@ -54,23 +67,29 @@ def tree(tmp_path: Path) -> Tree:
     (source / "link").symlink_to("plain.txt")
     (source / "empty").mkdir()
     Path(os.fsdecode(os.fsencode(source) + b"/" + NOT_UTF8)).write_bytes(b"odd")
-    made = listed(source)
+    made = listed(tmp_path, source)
     target = tmp_path / "target"
-    shutil.copytree(source, target / str(source).lstrip("/"), symlinks=True)
+    target.joinpath(*source.parts[1:-1]).mkdir(parents=True)
+    subprocess.run(["cp", "-a", source, target.joinpath(*source.parts[1:-1])], check=True)
     return Tree(source, made, target)
 
 
-def test_every_regular_file_is_listed_and_links_are_not_followed(tree: Tree) -> None:
-    names = [one.place().name for one in tree.made.files]
+def test_all_is_listed_folders_before_what_is_in_them_and_links_are_not_followed(
+    tree: Tree,
+) -> None:
+    names = [str(one.place().relative_to(tree.source)) for one in tree.made]
 
-    assert names == [os.fsdecode(NOT_UTF8), "plain.txt", "lương.txt"]
+    assert names == [
+        *(".", "deep", "deep/lương.txt", "empty", "link", os.fsdecode(NOT_UTF8), "plain.txt")
+    ]
+    assert [one.path for one in tree.made if one.target] == [f"{tree.source}/link"]
 
 
 def test_an_unchanged_copy_is_whole(tree: Tree) -> None:
     compared = tree.compared()
 
     assert compared.whole
-    assert (compared.checked, compared.bytes) == (3, 5 + 6 + 3)
+    assert (compared.checked, compared.bytes, compared.entries) == (3, 5 + 6 + 3, 7)
 
 
 def test_a_missing_file_is_named(tree: Tree) -> None:
@@ -119,25 +138,6 @@ def test_files_left_out_on_purpose_are_not_missing_but_are_told(tree: Tree) -> N
     assert compared.left_out == (f"{tree.source}/plain.txt",)
 
 
-def test_what_cannot_be_read_comes_as_its_error() -> None:
-    # A regular file that refuses to be read at its beginning, also for root.
-    unreadable = Path(f"/proc/{os.getpid()}/mem")
-    (found,) = entries((unreadable,))
-
-    assert isinstance(found, OSError)
-
-
-def test_a_file_that_is_gone_when_its_turn_comes_is_left_out(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        (tmp_path / name).write_bytes(b"")
-    found = entries((tmp_path,))
-    first = next(found)
-    (tmp_path / "b").unlink()
-
-    assert isinstance(first, FileEntry)
-    assert [one.path[-1] for one in found if isinstance(one, FileEntry)] == ["c"]
-
-
 @given(
     names=st.sets(
         st.binary(min_size=1, max_size=40).filter(
@@ -149,41 +149,116 @@ def test_a_file_that_is_gone_when_its_turn_comes_is_left_out(tmp_path: Path) -> 
 )
 def test_any_name_that_a_file_may_have_survives_the_manifest(names: set[bytes]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        source, file = Path(scratch, "source"), Path(scratch, "manifest.json")
+        source = Path(scratch, "source")
         source.mkdir()
         for name in names:
             Path(os.fsdecode(os.fsencode(source) + b"/" + name)).write_bytes(name)
-        manifest.write(listed(source), file)
-        again = manifest.read(file)
+        again = listed(Path(scratch), source)
 
-        assert {os.fsencode(one.place().name) for one in again.files} == names
+        assert {os.fsencode(one.place().name) for one in again[1:]} == names
         assert compare(again, Path("/"), NOWHERE).whole
 
 
-def test_the_stored_form_stays_as_it_is(tmp_path: Path) -> None:
-    entry = FileEntry("/srv/l\\xfc.txt", 3, 17, "ab" * 32, "L3Nydi9s/C50eHQ=")
-    made = Manifest(manifest.FORMAT, "run-1", "nightly", 5, 6, "sqlite", (entry,))
-    manifest.write(made, tmp_path / "manifest.json")
+FIRST = {
+    "format": "secvault manifest v1",
+    "run": "run-1",
+    "plan": "nightly",
+    "data_at": 5,
+    "audit_size": 6,
+    "database": "sqlite",
+    "files": [
+        {
+            "path": "/srv/l\\xfc.txt",
+            "size": 3,
+            "modified_ns": 17,
+            "sha256": "ab" * 32,
+            "raw_path": "L3Nydi9s/C50eHQ=",
+        }
+    ],
+    "keys_apart": False,
+}
 
-    assert json.loads((tmp_path / "manifest.json").read_text()) == {
-        "format": "secvault manifest v1",
+
+def test_a_manifest_of_the_first_version_is_read_for_ever(tmp_path: Path) -> None:
+    (tmp_path / manifest.NAME).write_text(json.dumps(FIRST))
+    head = manifest.read(tmp_path / manifest.NAME)
+
+    (entry,) = manifest.entries(head, tmp_path)
+    assert entry == FileEntry("/srv/l\\xfc.txt", 3, 17, "ab" * 32, "L3Nydi9s/C50eHQ=")
+    file = tmp_path / "restored" / os.fsdecode(b"srv/l\xfc.txt")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"abc")
+    os.utime(file, ns=(17, 17))
+    assert manifest.compare([entry], tmp_path / "restored", NOWHERE).different == (entry.path,)
+
+
+def test_the_stored_form_stays_as_it_is(tmp_path: Path) -> None:
+    head = Manifest(
+        manifest.FORMAT,
+        "run-1",
+        "nightly",
+        5,
+        6,
+        "sqlite",
+        sources=(SourceEntry("web", "folders", ("/srv/web",)),),
+        listed=Listed(2, 3, "cd" * 32),
+        left_out=("/srv/web/cache/*",),
+    )
+    manifest.write(head, tmp_path / manifest.NAME)
+
+    assert json.loads((tmp_path / manifest.NAME).read_text()) == {
+        "format": "secvault manifest v2",
         "run": "run-1",
         "plan": "nightly",
         "data_at": 5,
         "audit_size": 6,
         "database": "sqlite",
-        "files": [
-            {
-                "path": "/srv/l\\xfc.txt",
-                "size": 3,
-                "modified_ns": 17,
-                "sha256": "ab" * 32,
-                "raw_path": "L3Nydi9s/C50eHQ=",
-            }
-        ],
+        "files": [],
         "keys_apart": False,
+        "sources": [
+            {"name": "web", "kind": "folders", "paths": ["/srv/web"], "excludes": [], "facts": {}}
+        ],
+        "listed": {"entries": 2, "bytes": 3, "sha256": "cd" * 32},
+        "left_out": ["/srv/web/cache/*"],
     }
-    assert manifest.read(tmp_path / "manifest.json") == made
+    assert manifest.read(tmp_path / manifest.NAME) == head
+    link = FileEntry(
+        "/srv/l\\xfc",
+        0,
+        17,
+        raw_path="L3Nydi9s/A==",
+        mode=0o120777,
+        uid=3,
+        gid=4,
+        changed_ns=18,
+        inode=5,
+        target="plain.txt",
+        attributes={"user.a": "ef" * 32},
+    )
+    assert msgspec.json.encode(link).decode() == (
+        '{"path":"/srv/l\\\\xfc","size":0,"modified_ns":17,"raw_path":"L3Nydi9s/A==",'
+        '"mode":41471,"uid":3,"gid":4,"changed_ns":18,"inode":5,"target":"plain.txt",'
+        f'"attributes":{{"user.a":"{"ef" * 32}"}}}}'
+    )
+
+
+@pytest.mark.parametrize("change", ["a line less", "a changed line", "a line more", "gone"])
+def test_lines_that_are_not_those_that_were_written_are_damage(tree: Tree, change: str) -> None:
+    folder = tree.source.parent
+    file, head = folder / manifest.ENTRIES, manifest.read(folder / manifest.NAME)
+    lines = file.read_bytes().splitlines(keepends=True)
+    changed = {
+        "a line less": lines[:-1],
+        "a changed line": [*lines[:-1], lines[-1].replace(b"plain", b"plaim")],
+        "a line more": [*lines, lines[-1]],
+    }
+    if change == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"".join(changed[change]))
+
+    with pytest.raises(Damaged, match="files of the manifest"):
+        list(manifest.entries(head, folder))
 
 
 def test_a_manifest_that_is_not_there_says_what_that_means(tmp_path: Path) -> None:
@@ -194,7 +269,7 @@ def test_a_manifest_that_is_not_there_says_what_that_means(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "changed",
     [
-        {"format": "secvault manifest v2"},
+        {"format": "secvault manifest v3"},
         {"files": [{"path": "relative", "size": 1, "modified_ns": 1, "sha256": ""}]},
         {"files": [{"path": "/a/../../etc/x", "size": 1, "modified_ns": 1, "sha256": ""}]},
         {"files": [{"path": "/a\0b", "size": 1, "modified_ns": 1, "sha256": ""}]},
@@ -208,7 +283,7 @@ def test_a_manifest_that_leads_astray_is_refused(
     tmp_path: Path, changed: dict[str, object]
 ) -> None:
     file = tmp_path / "manifest.json"
-    sound = Manifest(manifest.FORMAT, "run-1", "nightly", 5, 6, "sqlite", ())
+    sound = Manifest(manifest.FIRST_FORMAT, "run-1", "nightly", 5, 6, "sqlite")
     file.write_text(json.dumps({**msgspec.to_builtins(sound), **changed}))
 
     with pytest.raises(Damaged):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secvault.errors import InvalidInput
-from secvault.jobs import Job, Schedule, calendar, queue
-from secvault.jobs.calendar import Missed, schedules, sync_schedules, tick
+from secvault.jobs import Job, Schedule, calendar, occurrences, queue
+from secvault.jobs.calendar import Missed, put_schedules, schedules, sync_schedules, tick
 from secvault.jobs.cron import due_runs, next_after
 from secvault.store import Store, open_store
 
@@ -39,6 +39,10 @@ def jobs_of(store: Store, **narrowed: str) -> list[Job]:
 def next_due(store: Store) -> dict[str, datetime]:
     with store.read() as connection:
         return {one.id: due for one, due in schedules(connection)}
+
+
+def next_of(one: Schedule, at: datetime) -> datetime:
+    return occurrences.next_after(one.timing, at)
 
 
 def test_a_due_moment_becomes_one_job_named_after_it(store: Store, new_year: HandClock) -> None:
@@ -219,3 +223,76 @@ def test_every_due_moment_is_recorded_exactly_once_however_the_clock_moves(
         int(run.timestamp() * 1_000_000) for run in due
     ]
     store.close()
+
+
+AT_NIGHT = Schedule(
+    "backup", "nightly", "@hourly", "UTC", windows=("22:00-02:00",), priority=9, jitter_minutes=0
+)
+
+
+def test_what_is_due_outside_the_windows_waits_for_the_next(
+    store: Store, new_year: HandClock
+) -> None:
+    declare(store, new_year, AT_NIGHT)
+    new_year.go_on(hours=21, minutes=30)
+    # Those of 01:00 and of 22:00 to come; none of those between.
+    tick(store, new_year.clock)
+    [job] = jobs_of(store, state="requested")
+    assert job.id == "backup:nightly:2026-01-01T01:00:00Z"
+    # It came due in an outage: it begins when the window opens again.
+    opens = datetime(2026, 1, 1, 22, tzinfo=UTC)
+    assert (job.not_before, job.priority) == (int(opens.timestamp() * 1_000_000), 9)
+    assert next_due(store)[AT_NIGHT.id] == opens
+
+
+def test_a_run_that_found_no_place_before_its_window_closed_waits_for_the_next_opening(
+    store: Store, new_year: HandClock
+) -> None:
+    declare(store, new_year, replace(AT_NIGHT, cron="0 23 * * *"))
+    new_year.go_on(hours=23)
+    tick(store, new_year.clock)
+    new_year.go_on(hours=4)
+    with store.write() as connection:
+        assert queue.claim(connection, 9, now=new_year.clock.micros()) == ()
+    tick(store, new_year.clock)
+    [job] = jobs_of(store, state="requested")
+    assert job.not_before == int(datetime(2026, 1, 2, 22, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+def test_a_plan_that_is_put_into_the_calendar_is_due_without_another_start(
+    store: Store, new_year: HandClock
+) -> None:
+    declare(store, new_year, HOURLY)
+    files = replace(HOURLY, plan="files")
+    with store.write() as connection:
+        put_schedules(connection, ("backup", "drill"), "files", (files,), new_year.at)
+    new_year.go_on(hours=1)
+    assert len(tick(store, new_year.clock).requested) == 2
+    with store.write() as connection:
+        put_schedules(connection, ("backup", "drill"), "files", (), new_year.at)
+    assert [*next_due(store)] == [HOURLY.id]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"windows": ("01:00-02:00",)}, {"jitter_minutes": 30}, {"cron": "15 * * * *"}],
+    ids=["windows", "jitter", "cron"],
+)
+def test_a_schedule_whose_timing_changes_is_due_by_the_new_one(
+    store: Store, new_year: HandClock, changed: dict[str, object]
+) -> None:
+    declare(store, new_year, HOURLY)
+    other = replace(HOURLY, **changed)  # type: ignore[arg-type]
+    declare(store, new_year, other)
+    with store.read() as connection:
+        [(kept, due)] = schedules(connection)
+    assert kept == other
+    assert due == next_of(other, new_year.at)
+
+
+def test_a_priority_that_changes_moves_nothing(store: Store, new_year: HandClock) -> None:
+    declare(store, new_year, HOURLY)
+    new_year.go_on(hours=3)
+    declare(store, new_year, replace(HOURLY, priority=3))
+    # What came due while nobody looked is still to be caught up.
+    assert next_due(store)[HOURLY.id] == datetime(2026, 1, 1, 1, tzinfo=UTC)

@@ -120,6 +120,51 @@ def test_the_list_is_newest_first_and_can_be_narrowed(store: Store) -> None:
         assert queue.jobs(connection, state="done") == ()
 
 
+def add(store: Store, *jobs: Job) -> None:
+    with store.write() as connection:
+        queue.add(connection, jobs)
+
+
+def waiting(id_: str, plan: str, **more: int) -> Job:
+    return Job(id_, "backup", plan, "schedule", 1, 1, "requested", **more)  # type: ignore[arg-type]
+
+
+def test_of_those_that_wait_the_lower_number_begins_first_and_what_people_ask_before_all(
+    store: Store,
+) -> None:
+    add(store, waiting("b", "two", priority=50), waiting("a", "one", priority=50))
+    add(store, waiting("urgent", "three", priority=7))
+    asked = ask(store, "four", now=90)
+    assert claim(store) == [asked, "urgent", "a", "b"]
+
+
+def test_a_job_begins_only_between_its_moments(store: Store) -> None:
+    add(store, waiting("n", "nightly", not_before=10, not_after=20))
+    assert claim(store, now=9) == []
+    assert claim(store, now=20) == []
+    with store.read() as connection:
+        assert queue.closed(connection, 19) == ()
+        [late] = queue.closed(connection, 20)
+    with store.write() as connection:
+        queue.move(connection, late, not_before=30, not_after=40)
+        # Whoever read it before it was moved changes nothing.
+        queue.move(connection, late, not_before=1, not_after=2)
+    assert claim(store, now=29) == []
+    assert claim(store, now=30) == ["n"]
+
+
+def test_what_a_schedule_asked_for_is_given_up_and_what_a_person_asked_for_is_not(
+    store: Store,
+) -> None:
+    add(store, waiting("n", "nightly"), waiting("other", "other"))
+    asked = ask(store)
+    with store.write() as connection:
+        gone = queue.give_up(connection, ("backup",), "nightly", "schedule", now=5, error="paused")
+    assert gone == 1
+    assert (state(store, "n").state, state(store, "n").error) == ("missed", "paused")
+    assert (state(store, asked).state, state(store, "other").state) == ("requested", "requested")
+
+
 def test_what_was_not_begun_can_be_withdrawn_and_what_was_begun_cannot(store: Store) -> None:
     with store.write() as connection:
         for plan in ("nightly", "weekly"):

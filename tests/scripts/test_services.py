@@ -32,6 +32,7 @@ OF_EACH = {
     ],
     "go": ["SVTEST_GO", "SVTEST_GO_SOURCES"],
     "libreoffice": ["SVTEST_SOFFICE"],
+    "restic": ["SVTEST_NEWER_RESTIC"],
 }
 
 # Each does something that only a working server can do and prints what came back.
@@ -96,6 +97,12 @@ import os, subprocess
 said = subprocess.check_output([os.environ["SVTEST_SOFFICE"], "--version"], text=True)
 print(said.split()[0])
 """,
+    "restic": """
+import os, subprocess
+said = subprocess.check_output([os.environ["SVTEST_NEWER_RESTIC"], "version"], text=True)
+name, version = said.split()[:2]
+print(name, tuple(map(int, version.split(".")[:2])) >= (0, 18))
+""",
 }
 ANSWERS = {
     "postgresql": "(True,)\n('200',)\n",
@@ -105,6 +112,7 @@ ANSWERS = {
     "softhsm": "256\n",
     "go": "golang.org/x/mod/sumdb/tlog\n",
     "libreoffice": "LibreOffice\n",
+    "restic": "restic True\n",
 }
 
 

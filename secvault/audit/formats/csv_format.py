@@ -23,9 +23,9 @@ _DETAIL = next(at for at, column in enumerate(COLUMNS) if column.name == "detail
 _NUMBERS = tuple(at for at, column in enumerate(COLUMNS) if column.kind is Kind.INTEGER)
 _QUOTES = 2 * len(COLUMNS)
 
-# What `guard` looks for, behind a quotation mark. Texts within the detail are found too, which
-# costs time and nothing else.
-_PERHAPS_FORMULA = re.compile("\"'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
+# What `guard` looks for, behind a quotation mark, or an apostrophe that may stand before it. Texts
+# within the detail are found too, which costs time and nothing else.
+_PERHAPS_FORMULA = re.compile("\"['=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def write(events: Iterable[StoredEvent], file: Path, *, facts: ExportFacts) -> int:

@@ -236,7 +236,7 @@ def _failure(task: Task, status: int, said: tuple[str, ...]) -> BackupFailed:
         return StorageFull(f"{task.work}: no space left: {reason}")
     how = f"ended with {status}" if status >= 0 else f"was ended by signal {-status}"
     detail = f"{task.work}: {_name(task)} {how}: {reason}"
-    return ProgramFailed(detail, status=status, said=said)
+    return ProgramFailed(detail, exit_status=status, said=said)
 
 
 def _resolved(task: Task) -> tuple[str, ...]:

@@ -10,16 +10,16 @@ from secvault.errors import BackupFailed, SecvaultError, Unavailable
 class ProgramFailed(BackupFailed):
     """A program ended with another status than it should have.
 
-    status: minus the signal's number where one ended it. said: the last lines of its stderr,
+    exit_status: minus the signal's number where one ended it. said: the last lines of its stderr,
     scrubbed.
     """
 
     code = "program-failed"
     title = "A program failed"
 
-    def __init__(self, detail: str, *, status: int, said: tuple[str, ...]) -> None:
+    def __init__(self, detail: str, *, exit_status: int, said: tuple[str, ...]) -> None:
         super().__init__(detail)
-        self.status = status
+        self.exit_status = exit_status
         self.said = said
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
+from secvault.backup import excludes
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.sources.source import Staged, Turn
 from secvault.config.backup_sources import FoldersSource
@@ -12,9 +14,20 @@ from secvault.errors import ConfigurationError
 
 
 def stage(source: FoldersSource, turn: Turn) -> Staged:
-    """Name the folders and files. Raises SourceUnreadable, ConfigurationError."""
-    setting = f"backup.plans.{turn.plan}.sources.{turn.name}.paths"
-    return Staged(usable_paths(source.paths, setting), source.excludes)
+    """Name the folders and files, and what in them is left out, and nowhere else.
+
+    Raises SourceUnreadable, ConfigurationError.
+    """
+    setting = f"backup.plans.{turn.plan}.sources.{turn.name}"
+    paths = outermost(usable_paths(source.paths, f"{setting}.paths"))
+    left_out: list[str] = []
+    for pattern in source.excludes:
+        try:
+            for one in excludes.below(pattern, paths):
+                left_out.extend(excludes.for_restic(one))
+        except ValueError as error:
+            raise ConfigurationError(f"{setting}.excludes: {pattern!r} {error}") from None
+    return Staged(paths, tuple(left_out))
 
 
 def usable_paths(paths: tuple[Path, ...], setting: str) -> tuple[Path, ...]:
@@ -37,3 +50,9 @@ def usable_paths(paths: tuple[Path, ...], setting: str) -> tuple[Path, ...]:
                 f"{setting}: {path} is neither a folder nor a file; name what it points to"
             )
     return absolute
+
+
+def outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths without those that lie in others of them, each once."""
+    each = tuple(dict.fromkeys(paths))
+    return tuple(one for one in each if not any(other in one.parents for other in each))

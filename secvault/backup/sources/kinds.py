@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from secvault.backup.sources import (
+    bucket,
+    bucket_load,
     command,
     folders,
     mariadb,
@@ -16,6 +18,7 @@ from secvault.backup.sources import (
 from secvault.backup.sources.loading import Loaded, Target, Wish
 from secvault.backup.sources.source import SourceEntry, Staged, Turn
 from secvault.config.backup_sources import (
+    BucketSource,
     CommandSource,
     FoldersSource,
     MariadbSource,
@@ -45,9 +48,8 @@ def stage(source: SourceSettings, turn: Turn) -> Staged:
             return sqlite.stage(source, turn)
         case CommandSource():
             return command.stage(source, turn)
-    raise ConfigurationError(
-        f"backup.plans.{turn.plan}.sources.{turn.name}: {source.kind} cannot be saved yet"
-    )
+        case BucketSource():
+            return bucket.stage(source, turn)
 
 
 def look(
@@ -67,6 +69,8 @@ def look(
             return sqlite.look(entry, into, wish)
         case CommandSource():
             return command.look(into, turn)
+        case BucketSource():
+            return bucket_load.look(entry, into, turn, wish)
     raise _no_loading(entry)
 
 
@@ -91,6 +95,8 @@ def load(
             return sqlite.load(entry, folder, into, turn, wish)
         case CommandSource():
             return command.load(entry, folder, into, turn)
+        case BucketSource():
+            return bucket_load.load(entry, folder, into, turn, wish)
     raise _no_loading(entry)
 
 

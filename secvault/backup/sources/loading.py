@@ -19,7 +19,8 @@ class Wish:
     names: which databases or files, each with the name that it gets; empty: all, by their own. A
     name must be one of those that the target's settings name, where they name any. replace:
     whether what is there by a name may go; what was there stays until the new is whole. accounts:
-    whether the server's roles, users and grants are put back too, first. owners: whether owners
+    whether the server's roles, users and grants are put back too, first; those that are there get
+    their saved passwords and rights. owners: whether owners
     and grants of the databases are (PostgreSQL).
     """
 

@@ -23,16 +23,18 @@ _HOW = (
     "--single-transaction",
     "--quick",
     "--routines",
-    "--events",
     "--triggers",
     "--hex-blob",
     "--default-character-set=utf8mb4",
     # So that the same content gives the same file, which is stored once.
     "--skip-dump-date",
 )
+# Only where there are some: with it, mariadb-dump (10.11) does not find a database whose name has
+# quotes or backslashes, and fails.
+_WITH_EVENTS = "--events"
 # MySQL's own program asks for rights, and for tables of its own server, that a dump can do without.
 _HOW_OF_MYSQL = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
-# Users that are there already stay as they are.
+# So that those that are there already are no error.
 _HOW_USERS = ("--system=users", "--insert-ignore")
 _LAST = b"-- Dump completed"
 _TRANSACTIONAL = frozenset({"InnoDB", "ROCKSDB", "TokuDB", "SEQUENCE"})
@@ -55,9 +57,15 @@ def stage(source: MariadbSource, turn: Turn) -> Staged:
             )
         if source.with_users:
             facts["users"] = _dump_users(client, of_mariadb=of_mariadb)
-        dumped: dict[str, JsonValue] = {
-            name: _dump(client, name, of_mariadb=of_mariadb) for name in names
-        }
+        dumped: dict[str, JsonValue] = {}
+        for name in names:
+            try:
+                dumped[name] = _dump(client, name, of_mariadb=of_mariadb)
+            except BackupFailed:
+                # Dropped since all were listed, it is none of them any more.
+                if source.databases or name in client.databases():
+                    raise
+                (turn.folder / file_name(name, SQL)).unlink(missing_ok=True)
     return Staged((turn.folder,), facts={**facts, "databases": dumped})
 
 
@@ -67,7 +75,9 @@ def _dump(client: MariadbClient, name: str, *, of_mariadb: bool) -> dict[str, Js
     tables = client.tables(name)
     counting = tuple(tables) if client.source.count_rows else ()
     before = client.rows(name, counting) if counting else {}
-    how = [*_HOW, *(() if of_mariadb else _HOW_OF_MYSQL), "--", name]
+    objects = client.objects(name)
+    how = [*_HOW, *([_WITH_EVENTS] if objects["events"] else []), "--", name]
+    how = how if of_mariadb else [*_HOW_OF_MYSQL, *how]
     client.run(DUMPS, f"dumping {name}", how, stdout=file)
     _require_end(file, name)
     after = client.rows(name, counting) if counting else {}
@@ -76,7 +86,7 @@ def _dump(client: MariadbClient, name: str, *, of_mariadb: bool) -> dict[str, Js
         "bytes": file.stat().st_size,
         "characters": characters,
         "collation": collation,
-        "objects": client.objects(name),
+        "objects": objects,
     }
     if client.source.count_rows:
         facts["tables"] = {

@@ -23,6 +23,7 @@ from secvault.config.backup_sources import MariadbSource
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import BackupFailed, ConfigurationError
 
+Row = list[int | str | None]
 CLIENTS = ("mariadb", "mysql")
 DUMPS = ("mariadb-dump", "mysqldump")
 _INSTALL = "install the client programs of MariaDB or MySQL, or set `programs` to their folder"
@@ -130,11 +131,21 @@ class MariadbClient:
         where = [] if database is None else [f"--database={database}"]
         self.run(CLIENTS, work, [*_PLAINLY, *where], stdin=script)
 
+    def execute_all(self, script: Path, work: str, may_fail: re.Pattern[str]) -> None:
+        """Run all of a file of SQL. Raises as `run`; ProgramFailed where statements fail that may
+        not, by what the client says of them."""
+        how = [*_PLAINLY, "--force"]
+        said = self.run(CLIENTS, work, how, stdin=script, accepted=_SOME_FAILED)
+        failed = tuple(line for line in said if "ERROR" in line and not may_fail.search(line))
+        if failed:
+            detail = f"{work}: {'; '.join(failed)[:500]}"
+            raise judged(" ".join(failed), ProgramFailed(detail, exit_status=1, said=failed))
+
     def tell(self, *statements: str) -> None:
         """Execute statements, to the first that fails. Raises as `run`."""
         self.ask(*statements)
 
-    def ask(self, *statements: str, some_may_fail: bool = False) -> list[list[JsonValue]]:
+    def ask(self, *statements: str, some_may_fail: bool = False) -> list[Row]:
         """The rows of the answers, each statement giving one JSON array a row. Raises as `run`.
 
         some_may_fail: what the server refuses is left out; a connection that is lost is not.
@@ -156,7 +167,7 @@ class MariadbClient:
         finally:
             question.unlink(missing_ok=True)
             answer.unlink(missing_ok=True)
-        rows = [msgspec.json.decode(line, type=list[JsonValue]) for line in lines]
+        rows = [msgspec.json.decode(line, type=Row) for line in lines]
         if not rows or rows.pop() != [_END]:
             words = "; ".join(said[-3:])
             raise judged(words, BackupFailed(f"{self.place} did not answer to the end: {words}"))
@@ -223,6 +234,8 @@ def opened(source: MariadbSource, turn: Turn) -> Iterator[MariadbClient]:
         # The library takes the name for the socket, else.
         "protocol": "tcp" if source.host and (source.port or source.host != "localhost") else "",
         "max-allowed-packet": "1G",
+        # No server gets to read files of ours.
+        "loose-local-infile": "0",
     }
     if source.socket:
         given |= {"host": "", "port": "", "protocol": ""}

@@ -30,6 +30,8 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import Damaged, SecvaultError
 
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}")
+# To be anybody by proxy is what the first administrator has and nobody else can grant.
+_FOR_ROOT_ALONE = re.compile(r"ERROR 1698 \(28000\) at line")
 _THERE = """
 SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.schemata
 WHERE CAST(schema_name AS BINARY) = {name}"""
@@ -48,7 +50,7 @@ def load(entry: SourceEntry, folder: Path, into: MariadbSource, turn: Turn, wish
         targets = _look(client, entry, into, wish)
         refuse_overwriting(targets, wish)
         if wish.accounts:
-            client.execute(_file(folder, USERS), "loading users and grants")
+            client.execute_all(_file(folder, USERS), "loading users and grants", _FOR_ROOT_ALONE)
         facts: dict[str, JsonValue] = {}
         for target in targets:
             one = saved[target.name]

@@ -11,9 +11,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from secvault.backup.sources.faults import SourceUnreachable
 from secvault.backup.sources.names import file_name
 from secvault.backup.sources.postgresql_server import (
     PostgresqlServer,
+    is_of_secvault,
     properties,
     tables,
     version,
@@ -21,7 +23,7 @@ from secvault.backup.sources.postgresql_server import (
 from secvault.backup.sources.source import Staged, Turn
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import ConfigurationError
+from secvault.errors import BackupFailed, ConfigurationError
 
 GLOBALS = "globals.sql"
 DUMP, SQL, SCHEMA = ".dump", ".sql", ".schema"
@@ -52,18 +54,44 @@ def stage(source: PostgresqlSource, turn: Turn) -> Staged:
     if source.with_globals:
         facts["globals"] = _dump_globals(server, names[0])
     dumped: dict[str, JsonValue] = {}
+    left_out: list[JsonValue] = []
     for name in names:
-        with server.session(name) as connection:
-            facts["server"] = version(connection)
-            dumped[name] = _dump(server, name, connection)
+        try:
+            with server.session(name) as connection:
+                facts["server"] = version(connection)
+                if is_of_secvault(connection):
+                    left_out.append(_without(server, name))
+                else:
+                    dumped[name] = _dump(server, name, connection)
+        except (BackupFailed, SourceUnreachable):
+            # Dropped since all were listed, it is none of them any more.
+            if source.databases or name in server.databases():
+                raise
+            for ending in (DUMP, SQL, SCHEMA):
+                (turn.folder / file_name(name, ending)).unlink(missing_ok=True)
+    if left_out:
+        facts["left_out"] = left_out
     return Staged((turn.folder,), facts={**facts, "databases": dumped})
+
+
+def _without(server: PostgresqlServer, name: str) -> str:
+    """A secvault's own database, left out where it is one of all, and refused where it is named."""
+    if server.source.databases:
+        turn = server.turn
+        raise ConfigurationError(
+            f"backup.plans.{turn.plan}.sources.{turn.name}.databases: {name} is the database of a "
+            "secvault, which its own plan saves with `vault = true`; nothing was saved"
+        )
+    return name
 
 
 def listing(server: PostgresqlServer, archive: Path) -> str:
     """What an archive in custom format says that it holds, one line for each object."""
     answer = server.turn.scratch / "list"
+    # With --create the list also has what belongs to the database as a whole.
+    how = ["--list", "--create", str(archive)]
     try:
-        server.run("pg_restore", f"reading {archive.name}", ["--list", str(archive)], stdout=answer)
+        server.run("pg_restore", f"reading {archive.name}", how, stdout=answer)
         return answer.read_text("utf-8", "replace")
     finally:
         answer.unlink(missing_ok=True)
@@ -100,7 +128,7 @@ def _dump(server: PostgresqlServer, name: str, connection: Any) -> dict[str, Jso
 def _dump_globals(server: PostgresqlServer, database: str) -> str:
     """Roles and tablespaces; "whole", or "without passwords" where the user may not read these."""
     with server.session(database) as connection:
-        may = bool(connection.execute(_READS_PASSWORDS).fetchone()[0])
+        may = connection.execute(_READS_PASSWORDS).fetchone() == (True,)
     how = ["--globals-only", *([] if may else ["--no-role-passwords"])]
     file = server.turn.folder / GLOBALS
     server.run("pg_dumpall", "dumping roles and tablespaces", how, database=database, stdout=file)

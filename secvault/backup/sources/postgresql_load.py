@@ -227,13 +227,16 @@ def _drop_in(connection: Any, name: str) -> None:
 def _load_globals(server: PostgresqlServer, folder: Path, targets: Sequence[Target]) -> None:
     """Make the roles and tablespaces that are not there; those that are get their saved settings,
     passwords included."""
-    how = [*_PSQL, f"--file={_file(folder, GLOBALS)}"]
-    work = "loading roles and tablespaces"
     beside = _beside([target.into for target in targets])
-    said = server.run("psql", work, how, database=beside)
+    _run_script(server, "loading roles and tablespaces", _file(folder, GLOBALS), beside)
+
+
+def _run_script(server: PostgresqlServer, work: str, script: Path, database: str) -> None:
+    """Run a script that also makes what is there already; that alone may fail."""
+    said = server.run("psql", work, [*_PSQL, f"--file={script}"], database=database)
     failed = tuple(line for line in said if "ERROR" in line and "already exists" not in line)
     if failed:
-        raise ProgramFailed(f"{work}: {'; '.join(failed)[:500]}", status=0, said=failed)
+        raise ProgramFailed(f"{work}: {'; '.join(failed)[:500]}", exit_status=0, said=failed)
 
 
 def _restore_properties(
@@ -251,8 +254,8 @@ def _restore_properties(
         chosen_lines.write_text("\n".join(wanted) + "\n", "utf-8")
         how = ["--create", f"--use-list={chosen_lines}", "--file=-", str(archive)]
         server.run("pg_restore", work, how, stdout=script)
-        how = [*_PSQL, "--set=ON_ERROR_STOP=1", f"--file={script}"]
-        server.run("psql", work, how, database=name)
+        # It begins with making the database, list or not.
+        _run_script(server, work, script, name)
     finally:
         chosen_lines.unlink(missing_ok=True)
         script.unlink(missing_ok=True)

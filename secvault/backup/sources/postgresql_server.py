@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secvault.backup.sources import child
-from secvault.backup.sources.faults import OutOfTime, ProgramFailed, SourceUnreachable, judged
-from secvault.backup.sources.source import Turn
+from secvault.backup.sources.faults import (
+    OutOfTime,
+    ProgramFailed,
+    SourceDenied,
+    SourceUnreachable,
+    judged,
+)
+from secvault.backup.sources.source import OWN_TABLES, Turn
 from secvault.config.backup_sources import PostgresqlSource
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import BackupFailed, Cancelled
+from secvault.errors import BackupFailed, Cancelled, ConfigurationError, SecvaultError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -36,6 +42,7 @@ _PASSED_ON = (
 )
 # What a server says of a value that it cannot take stands behind this.
 _VALUE = re.compile(r"(ERROR: .*?): \".*")
+_NO_ROLE = re.compile(r"ERROR: .*role \".*\" does not exist")
 _QUOTED = re.compile(r": \".*")
 _OURS = re.compile(r"(pg_dump|pg_dumpall|pg_restore|psql|setpriv|Error)\b")
 
@@ -56,6 +63,7 @@ AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 ORDER BY n.nspname, c.relname"""
+_NAMED = "SELECT DISTINCT relname FROM pg_class WHERE relkind = 'r' AND relname = ANY(%s)"
 _OWN_ROUTINES = """
 SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -106,7 +114,7 @@ class PostgresqlServer:
         try:
             return child.run(task, self.turn.clock, self.turn.cancel)
         except ProgramFailed as error:
-            raise judged(" ".join(error.said), error) from None
+            raise _with_mend(" ".join(error.said), error) from None
 
     @contextmanager
     def session(self, database: str, *, autocommit: bool = False) -> Iterator[Connection[Any]]:
@@ -243,6 +251,12 @@ def tables(connection: Connection[Any], only: frozenset[int] | None) -> dict[str
     return rows
 
 
+def is_of_secvault(connection: Connection[Any]) -> bool:
+    """Whether the session's database is that of a secvault, this or another."""
+    found = connection.execute(_NAMED, [sorted(OWN_TABLES)]).fetchall()
+    return {str(name) for (name,) in found} == OWN_TABLES
+
+
 def is_empty(connection: Connection[Any]) -> bool:
     """Whether the session's database holds nothing that somebody made."""
     found = connection.execute(_OWN_ROUTINES).fetchone()
@@ -272,6 +286,20 @@ def version(connection: Connection[Any]) -> str:
     """For instance `PostgreSQL 15.18`."""
     row = connection.execute("SELECT split_part(version(), ' ', 2)").fetchone()
     return f"PostgreSQL {row[0] if row else connection.info.server_version}"
+
+
+def _with_mend(words: str, error: ProgramFailed) -> SecvaultError:
+    """The error that the program's words mean, with what to do where that is known."""
+    if "server version mismatch" in words:
+        return ConfigurationError(
+            f"{error.detail}; set `programs` to the folder of client programs that are as new as "
+            "the server"
+        )
+    if _NO_ROLE.search(words):
+        return SourceDenied(
+            f"{error.detail}; put the roles back too, or leave owners and grants out"
+        )
+    return judged(words, error)
 
 
 def _fit_to_show(line: str) -> str:

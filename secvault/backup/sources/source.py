@@ -22,7 +22,9 @@ class Turn:
     plan, name: of the plan, and of the source in it. folder: private, empty, its own; what is
     written there is saved, and the path is the same in each run. scratch: private, empty, its own;
     never saved, and wiped. password: of the server or bucket, None where none was given.
-    environment: secvault's own, of which programs see what they need and no more.
+    environment: secvault's own, of which programs see what they need and no more. kept: the name of
+    a private folder that stays from run to run, for what would else be fetched anew each time; it
+    may be gone, and what is in it is saved only where the source names it.
     """
 
     plan: str
@@ -33,6 +35,7 @@ class Turn:
     cancel: Cancel
     environment: Mapping[str, str]
     password: Secret | None = None
+    kept: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,8 @@ class SourceEntry(msgspec.Struct, frozen=True):
     excludes: tuple[str, ...] = ()
     # JSON; msgspec reads no type that names itself.
     facts: dict[str, Any] = {}
+
+
+OWN_TABLES = frozenset({"data_key", "keys_here"})
+"""By which a database is known as that of a secvault. It is saved as such alone (`vault = true`),
+its data keys apart: no other backup of it may hold them."""

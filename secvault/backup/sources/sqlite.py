@@ -22,7 +22,7 @@ from secvault.backup.sources.loading import (
     databases,
     refuse_overwriting,
 )
-from secvault.backup.sources.source import SourceEntry, Staged, Turn
+from secvault.backup.sources.source import OWN_TABLES, SourceEntry, Staged, Turn
 from secvault.config.backup_sources import SqliteSource
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Damaged
@@ -54,8 +54,15 @@ def stage(source: SqliteSource, turn: Turn) -> Staged:
             ) from None
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _copy(live, copy, turn)
+        facts = _facts(copy, _SETTLED)
+        tables = facts["tables"]
+        if isinstance(tables, dict) and tables.keys() >= OWN_TABLES:
+            raise ConfigurationError(
+                f"backup.plans.{turn.plan}.sources.{turn.name}.files: {live} is the database of a "
+                "secvault, which its own plan saves with `vault = true`; nothing was saved"
+            )
         found[str(live)] = {
-            **_facts(copy, _SETTLED),
+            **facts,
             "mode": f"{stat.S_IMODE(status.st_mode):04o}",
             "owner": status.st_uid,
             "group": status.st_gid,

@@ -12,6 +12,9 @@ down_revision = "0042"
 branch_labels = None
 depends_on = None
 
+# The order of the UTF-8 bytes, whatever the database's locale.
+text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 _INDEX = "ix_backup_copy_plan_repository_started_at"
 _COLUMNS = (
     ("sealed_next", sa.LargeBinary()),
@@ -26,24 +29,24 @@ def upgrade() -> None:
     """Make the tables and the columns."""
     op.create_table(
         "stored_repository",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("name", text, nullable=False),
+        sa.Column("settings", text, nullable=False),
         sa.Column("sealed_secrets", sa.LargeBinary(), nullable=False),
-        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.Column("added_by", text, nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_stored_repository"),
     )
     op.create_table(
         "backup_copy",
-        sa.Column("run", sa.Text(), nullable=False),
-        sa.Column("repository", sa.Text(), nullable=False),
-        sa.Column("plan", sa.Text(), nullable=False),
-        sa.Column("way", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("snapshot", sa.Text(), nullable=True),
+        sa.Column("run", text, nullable=False),
+        sa.Column("repository", text, nullable=False),
+        sa.Column("plan", text, nullable=False),
+        sa.Column("way", text, nullable=False),
+        sa.Column("state", text, nullable=False),
+        sa.Column("snapshot", text, nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", text, nullable=True),
         sa.PrimaryKeyConstraint("run", "repository", name="pk_backup_copy"),
     )
     op.create_index(_INDEX, "backup_copy", ["plan", "repository", "started_at"])
