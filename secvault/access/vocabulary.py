@@ -260,6 +260,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "alert.acknowledge": "alerts",
         "notification.read": "notifications",
         "notification.test": "notifications",
+        "metrics.read": "metrics",
     }
 )
 _DAILY = frozenset({"record", "collection", "data"})

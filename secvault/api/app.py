@@ -79,6 +79,8 @@ PARTS = (
     "key_usage",
     "backups",
     "backup_repositories",
+    "backup_snapshots",
+    "metrics",
     "backup_runs",
     "backup_checks",
     "backup_plans",

@@ -98,6 +98,7 @@ FACTS: Mapping[str, FactType] = MappingProxyType(
         "old": NUMBER,
         "origin": ID,
         "passed": FLAG,
+        "percent": NUMBER,
         "person": ID,
         "plan": ID,
         "policy": DIGEST,
@@ -345,7 +346,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "data.random": "bytes",
         "data.hash": "",
         # Backups and the proof that they restore
-        "backup.read": "plan",
+        "backup.read": "plan repository snapshot",
         "backup.run": "plan repository run snapshot bytes files seconds reason",
         "backup.restore": "plan repository run snapshot bytes files seconds target reason approval"
         " digest",
@@ -359,6 +360,10 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "repository.check": "repository problems reason",
         "repository.rotate": "repository state reason",
         "repository.bring_back": "repository files bytes state reason",
+        "backup.failed": "plan run person reason",
+        "backup.behind": "plan person seconds threshold",
+        "backup.check_failed": "plan repository run person reason",
+        "backup.anomaly": "plan run snapshot person rule subject percent threshold files",
         "plan.add": "plan version approval digest",
         "plan.change": "plan version from_version approval digest",
         "plan.remove": "plan version approval digest",
@@ -403,6 +408,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "notification.read": "",
         "notification.test": "target",
         "notification.given_up": "reason target",
+        "metrics.read": "",
         "schedule.change": "plan state",
         "job.cancel": "run plan reason",
     }

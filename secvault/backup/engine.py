@@ -48,6 +48,7 @@ class BackupEngine(Claims):
     contents: the folder of the files that records hold; None where they lie elsewhere.
     declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
+    sampled_files: how many changed files of a run are looked into; see `numbers`.
     """
 
     restic: Restic
@@ -63,6 +64,7 @@ class BackupEngine(Claims):
     keyring: Keyring
     keys_key: Secret
     keys_days: int = 7
+    sampled_files: int = 64
     openings: Openings = NOTHING_OPEN
     random: aead.Random = os.urandom
     contents: Path | None = None

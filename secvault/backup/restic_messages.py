@@ -71,6 +71,14 @@ class Trouble(msgspec.Struct, frozen=True):
         return one_line(words)
 
 
+class SavedThen(msgspec.Struct, frozen=True):
+    """What the backup that made a snapshot told of it (0.17 and later)."""
+
+    total_files_processed: int | None = None
+    total_bytes_processed: int | None = None
+    data_added: int | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot. id: 64 hexadecimal characters. time: when it was begun, with its zone."""
 
@@ -83,6 +91,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     tree: str = ""
     parent: str = ""
     program_version: str = ""
+    summary: SavedThen | None = None
 
     @property
     def time_micros(self) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import arbiter, keys_apart, manifest, retaining, saving, staging
+from secvault.backup import arbiter, keys_apart, manifest, numbers, retaining, saving, staging
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
@@ -98,6 +98,9 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     opened = engine.ready_repository(repository)
     summary = save_into(engine, run, repository, opened, run.snapshot, on_progress, cancel)
     if summary is not None:
+        staged = engine.scratch / staging.staging(run.plan)
+        # Before the row has the snapshot: what is saved again after a kill is counted again, too.
+        numbers.take(engine, engine.plan(run.plan), staged, run_id, summary)
         engine.mark(
             tables.backup_run,
             run_id,

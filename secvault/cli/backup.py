@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Backups: plan, run, runs, watch, cancel, list, snapshots, check, forget, restore, "
-    "rejoin, repository, bucket, copies, password.",
+    help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
+    "check, forget, restore, rejoin, repository, bucket, copies, password.",
 )
 app.add_typer(backup_repositories.app, name="repository")
 
@@ -82,17 +82,6 @@ def list_(
         as_json=as_json,
         empty="There was no backup yet: run `secvault backup run`.",
     )
-
-
-@app.command(epilog="Example: secvault backup snapshots nightly")
-def snapshots(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
-    """List what the plan has in its repository, newest last."""
-    with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
-        found = operations.backups.list_snapshots(service, caller, named)
-    rows = [_snapshot(one) for one in found]
-    columns = {"time": "Taken", "id": "Snapshot", "host": "Host", "paths": "Folders"}
-    show.listing("snapshots", rows, columns, as_json=as_json, empty=f"{named} has no snapshot yet.")
 
 
 @app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")

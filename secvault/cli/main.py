@@ -33,6 +33,8 @@ from secvault.cli import (
     backup_checks,
     backup_plans,
     backup_runs,
+    backup_snapshots,
+    backup_status,
     break_glass,
     config,
     db,
@@ -282,6 +284,15 @@ backup.app.command(epilog="Example: secvault backup forget nightly")(backup_chec
 app.command("password", rich_help_panel=START, epilog="Example: secvault password")(
     devices.password
 )
+backup.app.command(epilog="Example: secvault backup status")(backup_status.status)
+backup.app.command(epilog="Example: secvault backup snapshots nightly")(backup_snapshots.snapshots)
+backup.app.command(epilog="Example: secvault backup ls /srv/documents --plan nightly")(
+    backup_snapshots.ls
+)
+backup.app.command(epilog="Example: secvault backup find '*.xlsx' --plan nightly")(
+    backup_snapshots.find
+)
+backup.app.command(epilog="Example: secvault backup diff nightly")(backup_snapshots.diff)
 backup.app.add_typer(backup_plans.app, name="plan")
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)

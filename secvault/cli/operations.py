@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secvault.audit import event, leaf, proofs, query, verify_export
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
-    from secvault.backup import repository, restic_answers
+    from secvault.backup import repository, restic_answers, restic_looking
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
         backup_copies,
         backup_plans,
         backup_runs,
+        backup_snapshots,
+        backup_status,
         backups,
         bootstrap,
         circumstances,
@@ -173,6 +175,8 @@ __all__ = [
     "backup_copies",
     "backup_plans",
     "backup_runs",
+    "backup_snapshots",
+    "backup_status",
     "backups",
     "bootstrap",
     "break_glass",
@@ -257,6 +261,7 @@ __all__ = [
     "repository_passwords",
     "resets",
     "restic_answers",
+    "restic_looking",
     "retention_rows",
     "retention_runs",
     "reveals",
@@ -356,6 +361,7 @@ _ELSEWHERE = {
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "restic_answers": "secvault.backup.restic_answers",
+    "restic_looking": "secvault.backup.restic_looking",
     "retention_rows": "secvault.records.retention_run",
     "retention_runs": "secvault.service.erasing.retention_runs",
     "review_campaigns": "secvault.service.reviews.campaigns",

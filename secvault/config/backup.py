@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from secvault.config.anomalies import AnomalySettings
 from secvault.config.backup_sources import Command, Sources
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
 
@@ -146,6 +147,7 @@ class BackupSettings(Section):
     at_once: int = Field(2, ge=1, le=32)
     # What a plan that is made by API or command may save of this machine: what lies below these.
     open_folders: tuple[UsablePath, ...] = ()
+    anomalies: AnomalySettings = AnomalySettings()
     # Below which a repository may lie that is added by API or command.
     repository_folders: tuple[UsablePath, ...] = ()
     repositories: dict[Name, RepositorySettings] = Field(default_factory=dict)

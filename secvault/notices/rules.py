@@ -12,6 +12,7 @@ from types import MappingProxyType
 from secvault.audit.catalogue import Fact
 from secvault.audit.leaf import StoredEvent
 from secvault.notices.alert_rules import alert, stream
+from secvault.notices.backup_rules import anomaly, backup
 from secvault.notices.log_rules import witness
 from secvault.notices.review_rules import glass, review, reviewed
 from secvault.notices.telling import Rule, Telling
@@ -368,6 +369,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("break_glass.warn", "ok"): glass("glass_unreviewed"),
         ("break_glass.recover", "ok"): glass("recovery_opened"),
         ("audit.witness", "ok"): witness,
+        ("backup.failed", "error"): backup("backup_failed"),
+        ("backup.behind", "error"): backup("backup_behind"),
+        ("backup.check_failed", "error"): backup("backup_check_failed", alarm=True),
+        ("backup.anomaly", "error"): anomaly,
         ("approval.give", "ok"): _approved,
         ("approval.give_role", "ok"): _approved,
         ("approval.refuse", "ok"): _role_refused,

@@ -89,16 +89,6 @@ def list_runs(service: Service, caller: Caller, limit: int) -> tuple[Run, ...]:
     )
 
 
-def list_snapshots(service: Service, caller: Caller, plan: str) -> tuple[Snapshot, ...]:
-    """The plan's snapshots in its repository, newest last."""
-    service.backups.plan(plan)
-    return service.spine.read(
-        caller,
-        _operation("backup.read", plan),
-        lambda _: Outcome(run.snapshots(service.backups, plan)),
-    )
-
-
 def restore(
     service: Service,
     caller: Caller,

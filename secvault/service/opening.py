@@ -374,6 +374,7 @@ def _backups(
         keyring=keyring,
         keys_key=keyring.internal(KEY_FILES),
         keys_days=settings.backup.keys_days,
+        sampled_files=settings.backup.anomalies.sampled_files,
         random=random,
         settle=audit.drain,
     )

@@ -20,6 +20,7 @@ from secvault.service import (
 from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
 from secvault.service.backup_steps import jobs_caller, patient, unseen
+from secvault.service.backup_watch import CATALOGUE, follow_repositories
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
 from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
@@ -79,6 +80,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_steps.workflow(service),
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
+        Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
@@ -110,6 +112,10 @@ def _in(service: Service, act: Act) -> Callable[[JobContext, Results], JsonValue
 def _forget(service: Service, context: JobContext) -> JsonValue:
     done = backup_runs.forget(service, jobs_caller(), context.plan, context.cancel)
     return {"kept": len(done.forgotten.kept), "removed": len(done.forgotten.removed)}
+
+
+def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
+    return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
 
 
 def _drill(service: Service, context: JobContext) -> JsonValue:

@@ -20,6 +20,7 @@ from secvault.jobs import Apart, Place, Worker
 from secvault.keyring.root import Root
 from secvault.service import (
     audit_witnesses,
+    backup_watch,
     backup_watching,
     controls,
     detecting,
@@ -31,6 +32,7 @@ from secvault.service import (
 from secvault.service.approvals.operations import quorums_of
 from secvault.service.attachment_collection import collect_due
 from secvault.service.audit_publications import Publisher
+from secvault.service.backup_pings import Pinging, ask
 from secvault.service.break_glass import watching
 from secvault.service.grant_ends import keep_enough, warn_of_ends
 from secvault.service.heartbeats import beat
@@ -165,7 +167,8 @@ def _work_with(
         worker.start()
         failure: BaseException | None = None
         try:
-            failure = _watch(service, worker, turns, log.error)
+            with Pinging(service, log.error, ask):
+                failure = _watch(service, worker, turns, log.error)
         finally:
             # Sealing waits for nobody: what is under way is taken up again after the unsealing.
             left = worker.stop(finish=0, cancel=3) if turns.sealing.is_set() else worker.stop()
@@ -229,6 +232,7 @@ def _watch(
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))
             _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
+            _guarded(log, "backup.watching_failed", lambda: backup_watch.look_after(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -238,6 +242,7 @@ def _watch(
             _guarded(log, "notice.forgetting_failed", lambda: notice_delivery.forget_old(service))
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
             _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
+            _guarded(log, "backup.forgetting_failed", lambda: _forget_catalogues(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
         _guarded(log, "audit.detection_failed", lambda: _detect(service, turns))
         _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
@@ -279,6 +284,10 @@ def _forget_deliveries(worker: Worker) -> int:
 
 def _forget_sendings(worker: Worker) -> int:
     return worker.forget_ended(stream_delivery.KIND, keep=stream_delivery.KEPT_JOBS)
+
+
+def _forget_catalogues(worker: Worker) -> int:
+    return worker.forget_ended(backup_watch.CATALOGUE, keep=backup_watch.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -143,7 +143,8 @@ MAY = {
     | REVIEWS
     | GLASS
     | {"audit.verify", "config.read", "vault.seal", "approval.read", "approval.refuse"}
-    | {"policy.read", "audit.publish", "audit.rotate_key"},
+    | {"policy.read", "audit.publish", "audit.rotate_key", "metrics.read"},
+    "it.monitor": EVERYBODY | {"metrics.read"},
     "it.approver": EVERYBODY | GLASS | {"approval.read", "approval.refuse", "policy.read"},
     "it.break_glass_holder": EVERYBODY,
     "it.break_glass": EVERYBODY
@@ -166,7 +167,7 @@ MAY = {
     }
     | {"policy.read", "eligibility.read", "schema.read", "index.read", "index.verify"}
     | {"record.history", "stream.read", "alert.read", "alert.acknowledge"}
-    | {"record.history", "audit.keep_question", "audit.drop_question"}
+    | {"record.history", "audit.keep_question", "audit.drop_question", "metrics.read"}
     | ERASING_LOOKED_AT
     | ASKED,
     # With a factor shown just now also record.erase, hold.lift and retention.run.

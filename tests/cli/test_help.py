@@ -26,6 +26,7 @@ HEAVY = (
     "uvicorn",
     "structlog",
     "segno",
+    "prometheus_client",
 )
 
 

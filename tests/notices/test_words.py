@@ -34,6 +34,9 @@ VALUES = {
     "stream": "siem",
     "why": "timeout",
     "month": "2026-10",
+    "plan": "nightly",
+    "run": "backup:nightly:2026-10-01T01:30:00Z",
+    "hours": "31",
 }
 # Recorded by parts that come with the branches that bring them.
 AWAITED = {"identity.link", "identity.unlink"}

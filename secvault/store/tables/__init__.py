@@ -34,6 +34,16 @@ from secvault.store.tables.audit_publication import (
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
 from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup_insight import (
+    backup_anomaly,
+    backup_catalogue,
+    backup_measure,
+    backup_numbers,
+    backup_ping,
+    backup_snapshot,
+    backup_told,
+    backup_watch,
+)
 from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
 from secvault.store.tables.backup_repositories import backup_copy, stored_repository
 from secvault.store.tables.backup_runs import (
@@ -147,15 +157,23 @@ __all__ = [
     "audit_subject_key",
     "audit_watch",
     "audit_witness",
+    "backup_anomaly",
+    "backup_catalogue",
     "backup_check",
     "backup_checked",
     "backup_copy",
+    "backup_measure",
+    "backup_numbers",
     "backup_part",
+    "backup_ping",
     "backup_plan",
     "backup_plan_secret",
     "backup_repository",
     "backup_run",
+    "backup_snapshot",
     "backup_step",
+    "backup_told",
+    "backup_watch",
     "break_glass_incident",
     "collection_schema",
     "data_key",

@@ -1,0 +1,162 @@
+"""The numbers of runs: taken while what was staged is still there, kept as rows, compared later.
+
+Taking them reads no repository. Of the files themselves it reads a few blocks (`randomness`); which
+ones changed is known by the manifest's times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from secvault.backup import manifest, randomness, staging
+from secvault.backup.anomaly import PAST, Numbers
+from secvault.backup.engine import BackupEngine
+from secvault.backup.manifest import FileEntry, Manifest
+from secvault.backup.restic_answers import BackupSummary
+from secvault.config import PlanSettings
+from secvault.store.tables import backup_numbers, backup_run
+
+KEPT = 400
+"""How many runs of a plan have their numbers kept."""
+
+_WHAT_IS_SAVED = {"vault", "folders", "excludes", "sources"}
+
+
+def take(
+    engine: BackupEngine,
+    plan: PlanSettings,
+    staged: Path,
+    run: str,
+    summary: BackupSummary,
+) -> Numbers:
+    """Keep the numbers of a run whose snapshot was just made; the same run again replaces them.
+
+    staged: the folder with its manifest. Raises Damaged where there is none, Unavailable.
+    """
+    listed = manifest.read(staged / manifest.NAME)
+    with engine.store.read() as connection:
+        before = past(connection, listed.plan, listed.data_at, 1)
+    since = before[-1].data_at if before else 0
+    looked = randomness.sample([*_changed(listed, staged, since)], engine.sampled_files)
+    taken = Numbers(
+        run=run,
+        plan=listed.plan,
+        snapshot=summary.snapshot_id,
+        data_at=listed.data_at,
+        scope=scope_of(plan),
+        files=summary.files_total,
+        bytes=summary.bytes_total,
+        bytes_added=summary.bytes_added,
+        files_new=summary.files_new,
+        files_changed=summary.files_changed,
+        sampled=looked.files,
+        random_looking=looked.random_looking,
+        sources=_sizes(listed),
+    )
+    with engine.store.write() as connection:
+        connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
+        connection.execute(insert(backup_numbers).values(_values(taken)))
+        _forget_old(connection, listed.plan)
+    return taken
+
+
+def scope_of(plan: PlanSettings) -> str:
+    """A digest of what the plan saves: where it changed, sizes say nothing about what happened."""
+    saved = plan.model_dump_json(include=_WHAT_IS_SAVED)
+    return hashlib.sha256(saved.encode()).hexdigest()
+
+
+def past(connection: Connection, plan: str, before: int, limit: int = PAST) -> tuple[Numbers, ...]:
+    """The numbers of the plan's good runs whose data is of before this moment, the newest last."""
+    question = (
+        select(backup_numbers)
+        .join(backup_run, backup_run.c.id == backup_numbers.c.run)
+        .where(
+            backup_numbers.c.plan == plan,
+            backup_numbers.c.data_at < before,
+            backup_run.c.state == "done",
+        )
+        .order_by(backup_numbers.c.data_at.desc())
+        .limit(limit)
+    )
+    return tuple(_numbers(row) for row in reversed(connection.execute(question).all()))
+
+
+def unjudged(connection: Connection, limit: int = 100) -> tuple[Numbers, ...]:
+    """Those of runs that ended well and were not compared with the ones before; oldest first."""
+    question = (
+        select(backup_numbers)
+        .join(backup_run, backup_run.c.id == backup_numbers.c.run)
+        .where(backup_numbers.c.judged_at.is_(None), backup_run.c.state == "done")
+        .order_by(backup_numbers.c.data_at)
+        .limit(limit)
+    )
+    return tuple(_numbers(row) for row in connection.execute(question))
+
+
+def mark_judged(connection: Connection, run: str, now: int) -> bool:
+    """They were compared; False when another process has done so."""
+    marked = connection.execute(
+        update(backup_numbers)
+        .where(backup_numbers.c.run == run, backup_numbers.c.judged_at.is_(None))
+        .values(judged_at=now)
+    )
+    return marked.rowcount == 1
+
+
+def _changed(listed: Manifest, staged: Path, since: int) -> Iterator[Path]:
+    """The files written since, in micros, but for secvault's own, which are sealed."""
+    own, sources = f"{staged}/", f"{staged}/{staging.SOURCES}/"
+    for entry in listed.files:
+        ours = entry.path.startswith(own) and not entry.path.startswith(sources)
+        if not ours and entry.modified_ns > since * 1000 and entry.size >= randomness.SMALLEST:
+            yield entry.place()
+
+
+def _sizes(listed: Manifest) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for source in listed.sources:
+        places = tuple(f"{path.rstrip('/')}/" for path in source.paths)
+        whole = frozenset(source.paths)
+        sizes[source.name] = sum(
+            entry.size for entry in listed.files if _is_in(entry, places, whole)
+        )
+    return sizes
+
+
+def _is_in(entry: FileEntry, places: Sequence[str], whole: frozenset[str]) -> bool:
+    return entry.path in whole or entry.path.startswith(tuple(places))
+
+
+def _forget_old(connection: Connection, plan: str) -> None:
+    oldest = (
+        select(backup_numbers.c.data_at)
+        .where(backup_numbers.c.plan == plan)
+        .order_by(backup_numbers.c.data_at.desc())
+        .offset(KEPT)
+        .limit(1)
+    )
+    last = connection.execute(oldest).scalar_one_or_none()
+    if last is not None:
+        connection.execute(
+            delete(backup_numbers).where(
+                backup_numbers.c.plan == plan, backup_numbers.c.data_at <= last
+            )
+        )
+
+
+def _values(taken: Numbers) -> dict[str, Any]:
+    sources = msgspec.json.encode(dict(taken.sources), order="sorted").decode()
+    return {**asdict(replace(taken, sources={})), "sources": sources, "judged_at": None}
+
+
+def _numbers(row: Row[Any]) -> Numbers:
+    values = {name: getattr(row, name) for name in Numbers.__dataclass_fields__}
+    return Numbers(**{**values, "sources": msgspec.json.decode(row.sources, type=dict[str, int])})

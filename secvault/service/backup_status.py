@@ -1,0 +1,63 @@
+"""How every plan stands: whether it keeps its promise, and what was strange about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from secvault.backup import rpo
+from secvault.backup.catalogue import Measure, measures
+from secvault.backup.rpo import PlanState
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Operation, Outcome
+
+
+@dataclass(frozen=True)
+class Status:
+    """A plan and what its own repository was measured to hold, None where it never was.
+
+    age: micros of the newest data at the moment of asking, None while there is none.
+    """
+
+    state: PlanState
+    age: int | None
+    measured: Measure | None
+
+    @property
+    def word(self) -> str:
+        """The state in one word, the worst first: behind, strange, failing, new, good."""
+        if self.state.behind:
+            return "behind"
+        if self.state.anomalies:
+            return "strange"
+        if self.state.failed is not None:
+            return "failing"
+        return "good" if self.state.newest is not None else "new"
+
+
+WORDS = ("behind", "strange", "failing", "new", "good")
+"""The words of a status, the worst first."""
+
+
+def read_status(service: Service, caller: Caller) -> tuple[Status, ...]:
+    """Every plan as it stands, the worst first."""
+    operation = Operation("backup.read", "it", "*", "it/backups/*")
+
+    def act(_: object) -> Outcome[tuple[Status, ...]]:
+        found = statuses(service)
+        return Outcome(found, count=len(found))
+
+    return service.spine.read(caller, operation, act)
+
+
+def statuses(service: Service) -> tuple[Status, ...]:
+    """The same, for the program itself."""
+    plans = rpo.plans_of(service.backups)
+    now = service.clock.micros()
+    found = []
+    with service.store.read() as connection:
+        for name in sorted(plans):
+            state = rpo.state_of(connection, name, plans[name], now)
+            newest = measures(connection, name, state.repositories[0], limit=1)
+            age = now - state.newest.data_at if state.newest else None
+            found.append(Status(state, age, newest[0] if newest else None))
+    return tuple(sorted(found, key=lambda one: (WORDS.index(one.word), one.state.plan)))
