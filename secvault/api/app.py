@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "backup_repositories",
     "backup_snapshots",
     "metrics",
     "backup_runs",

@@ -7,7 +7,6 @@ ones changed is known by the manifest's times.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from secvault.backup import manifest, randomness, staging
 from secvault.backup.anomaly import PAST, Numbers
 from secvault.backup.engine import BackupEngine
-from secvault.backup.manifest import FileEntry, Manifest
+from secvault.backup.file_entry import FileEntry
+from secvault.backup.manifest import Manifest
 from secvault.backup.restic_answers import BackupSummary
 from secvault.config import PlanSettings
 from secvault.store.tables import backup_numbers, backup_run
@@ -44,7 +44,15 @@ def take(
     with engine.store.read() as connection:
         before = past(connection, listed.plan, listed.data_at, 1)
     since = before[-1].data_at if before else 0
-    looked = randomness.sample([*_changed(listed, staged, since)], engine.sampled_files)
+    sizes = _Sizes(listed)
+    changed = _Spread(engine.sampled_files)
+    for entry in manifest.entries(listed, staged):
+        if not entry.is_file():
+            continue
+        sizes.add(entry)
+        if _is_changed(entry, staged, since):
+            changed.add(entry.place())
+    looked = randomness.sample(changed.kept, engine.sampled_files)
     taken = Numbers(
         run=run,
         plan=listed.plan,
@@ -58,7 +66,7 @@ def take(
         files_changed=summary.files_changed,
         sampled=looked.files,
         random_looking=looked.random_looking,
-        sources=_sizes(listed),
+        sources=sizes.by_source,
     )
     with engine.store.write() as connection:
         connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
@@ -111,28 +119,55 @@ def mark_judged(connection: Connection, run: str, now: int) -> bool:
     return marked.rowcount == 1
 
 
-def _changed(listed: Manifest, staged: Path, since: int) -> Iterator[Path]:
-    """The files written since, in micros, but for secvault's own, which are sealed."""
-    own, sources = f"{staged}/", f"{staged}/{staging.SOURCES}/"
-    for entry in listed.files:
-        ours = entry.path.startswith(own) and not entry.path.startswith(sources)
-        if not ours and entry.modified_ns > since * 1000 and entry.size >= randomness.SMALLEST:
-            yield entry.place()
+def _is_changed(entry: FileEntry, staged: Path, since: int) -> bool:
+    """Whether a file was written since, in micros, and is none of secvault's own, which are sealed.
+
+    Who encrypts files can put back when they were modified, but not when they were changed.
+    """
+    if entry.size < randomness.SMALLEST:
+        return False
+    if max(entry.modified_ns, entry.changed_ns) <= since * 1000:
+        return False
+    ours = entry.path.startswith(f"{staged}/")
+    return not ours or entry.path.startswith(f"{staged}/{staging.SOURCES}/")
 
 
-def _sizes(listed: Manifest) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for source in listed.sources:
-        places = tuple(f"{path.rstrip('/')}/" for path in source.paths)
-        whole = frozenset(source.paths)
-        sizes[source.name] = sum(
-            entry.size for entry in listed.files if _is_in(entry, places, whole)
-        )
-    return sizes
+class _Spread:
+    """Some of many paths, from the first to the last of them, whose number is not known before."""
+
+    def __init__(self, most: int) -> None:
+        self.kept: list[Path] = []
+        self._most = most
+        self._step = 1
+        self._seen = 0
+
+    def add(self, path: Path) -> None:
+        """Take the next one, or pass it over."""
+        if self._most and self._seen % self._step == 0:
+            self.kept.append(path)
+            if len(self.kept) >= 2 * self._most:
+                self.kept = self.kept[::2]
+                self._step *= 2
+        self._seen += 1
 
 
-def _is_in(entry: FileEntry, places: Sequence[str], whole: frozenset[str]) -> bool:
-    return entry.path in whole or entry.path.startswith(tuple(places))
+class _Sizes:
+    """The bytes of the files of each source."""
+
+    def __init__(self, listed: Manifest) -> None:
+        self.by_source = {source.name: 0 for source in listed.sources}
+        self._places = [
+            (source.name, path, f"{path.rstrip('/')}/")
+            for source in listed.sources
+            for path in source.paths
+        ]
+
+    def add(self, entry: FileEntry) -> None:
+        """Count a file."""
+        for name, path, inside in self._places:
+            if entry.path == path or entry.path.startswith(inside):
+                self.by_source[name] += entry.size
+                return
 
 
 def _forget_old(connection: Connection, plan: str) -> None:

@@ -14,15 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import (
-    arbiter,
-    keys_apart,
-    manifest,
-    numbers,
-    retaining,
-    saving,
-    staging,
-)
+from secvault.backup import arbiter, keys_apart, manifest, numbers, retaining, saving, staging
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter

@@ -50,6 +50,7 @@ OF_DATA = (
     "mount.",
     "plan.",
     "record.",
+    "repository.",
     "retention.",
     "root.",
     "subject.",
