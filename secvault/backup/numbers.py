@@ -7,7 +7,9 @@ ones changed is known by the manifest's times.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from secvault.backup.anomaly import PAST, Numbers
 from secvault.backup.engine import BackupEngine
 from secvault.backup.file_entry import FileEntry
 from secvault.backup.manifest import Manifest
+from secvault.backup.randomness import Sample
 from secvault.backup.restic_answers import BackupSummary
 from secvault.config import PlanSettings
 from secvault.store.tables import backup_numbers, backup_run
@@ -29,17 +32,70 @@ KEPT = 400
 _WHAT_IS_SAVED = {"vault", "folders", "excludes", "sources"}
 
 
-def take(
-    engine: BackupEngine,
-    plan: PlanSettings,
-    staged: Path,
-    run: str,
-    summary: BackupSummary,
-) -> Numbers:
-    """Keep the numbers of a run whose snapshot was just made; the same run again replaces them.
+@dataclass(frozen=True)
+class Looked:
+    """What the staged copy says of a run."""
 
-    staged: the folder with its manifest. Raises Damaged where there is none, Unavailable.
+    plan: str
+    data_at: int
+    sample: Sample
+    sources: Mapping[str, int]
+
+
+class Looking:
+    """Looks through a staged copy, while restic saves it.
+
+    Use with `with`; leaving the block waits for the look. What it raises comes out of `keep`.
     """
+
+    def __init__(self, engine: BackupEngine, plan: PlanSettings, staged: Path) -> None:
+        """staged: the folder with its manifest."""
+        self._engine, self._plan, self._staged = engine, plan, staged
+        self._pool = ThreadPoolExecutor(1, "numbers")
+        self._looked: Future[Looked] | None = None
+
+    def __enter__(self) -> Looking:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown()
+
+    def start(self) -> None:
+        """Begin, when all that is saved is listed in the manifest."""
+        self._looked = self._pool.submit(look, self._engine, self._staged)
+
+    def keep(self, run: str, summary: BackupSummary) -> Numbers:
+        """Keep the numbers of a run whose snapshot was just made; the same run replaces them.
+
+        Raises Damaged for a manifest that is not there, Unavailable.
+        """
+        if self._looked is None:
+            raise RuntimeError("nothing was looked at")
+        looked = self._looked.result()
+        taken = Numbers(
+            run=run,
+            plan=looked.plan,
+            snapshot=summary.snapshot_id,
+            data_at=looked.data_at,
+            scope=scope_of(self._plan),
+            files=summary.files_total,
+            bytes=summary.bytes_total,
+            bytes_added=summary.bytes_added,
+            files_new=summary.files_new,
+            files_changed=summary.files_changed,
+            sampled=looked.sample.files,
+            random_looking=looked.sample.random_looking,
+            sources=looked.sources,
+        )
+        with self._engine.store.write() as connection:
+            connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
+            connection.execute(insert(backup_numbers).values(_values(taken)))
+            _forget_old(connection, looked.plan)
+        return taken
+
+
+def look(engine: BackupEngine, staged: Path) -> Looked:
+    """Look through the manifest of a staged copy, and into some of the files that changed."""
     listed = manifest.read(staged / manifest.NAME)
     with engine.store.read() as connection:
         before = past(connection, listed.plan, listed.data_at, 1)
@@ -52,27 +108,8 @@ def take(
         sizes.add(entry)
         if _is_changed(entry, staged, since):
             changed.add(entry.place())
-    looked = randomness.sample(changed.kept, engine.sampled_files)
-    taken = Numbers(
-        run=run,
-        plan=listed.plan,
-        snapshot=summary.snapshot_id,
-        data_at=listed.data_at,
-        scope=scope_of(plan),
-        files=summary.files_total,
-        bytes=summary.bytes_total,
-        bytes_added=summary.bytes_added,
-        files_new=summary.files_new,
-        files_changed=summary.files_changed,
-        sampled=looked.files,
-        random_looking=looked.random_looking,
-        sources=sizes.by_source,
-    )
-    with engine.store.write() as connection:
-        connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
-        connection.execute(insert(backup_numbers).values(_values(taken)))
-        _forget_old(connection, listed.plan)
-    return taken
+    sample = randomness.sample(changed.kept, engine.sampled_files)
+    return Looked(listed.plan, listed.data_at, sample, sizes.by_source)
 
 
 def scope_of(plan: PlanSettings) -> str:

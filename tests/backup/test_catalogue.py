@@ -190,3 +190,5 @@ def test_an_answer_that_came_late_does_not_undo_a_newer_one(twice: SmallVault) -
     assert len(catalogue.refresh(twice.engine, PLAN, "local")) == 2
     with twice.engine.store.read() as connection:
         assert catalogue.refreshed_at(connection, PLAN, "local") == ahead
+    with twice.engine.store.write() as connection:
+        connection.execute(update(table).values(refreshed_at=ahead - 1))
