@@ -19,6 +19,7 @@ from secvault.backup.engine import BackupEngine
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel, Snapshot
 from secvault.backup.restic_process import NeverCancelled
+from secvault.backup.retaining import Retained
 from secvault.config import PlanSettings
 from secvault.errors import NotFound
 from secvault.store.engine import insert_unless_there, row_held
@@ -94,6 +95,18 @@ def refresh(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ..
                 .values(refreshed_at=asked_at)
             )
         return known(connection, plan, repository)
+
+
+def take_out(engine: BackupEngine, plan: str, retained: Retained) -> None:
+    """Take out what retention forgot, beside a run: no run ends then, by which it would be seen."""
+    chosen = engine.plan(plan).repository
+    table = backup_snapshot
+    with engine.store.write() as connection:
+        for repository, done in ((chosen, retained), *retained.copies.items()):
+            for gone in done.forgotten.removed:
+                connection.execute(
+                    delete(table).where(table.c.repository == repository, table.c.id == gone.id)
+                )
 
 
 def known(connection: Connection, plan: str, repository: str | None = None) -> tuple[Known, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from secvault.backup import catalogue, looking, numbers, restic_looking, rpo
+from secvault.backup import catalogue, looking, numbers, restic_looking, retaining, rpo
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.errors import InvalidInput, NotFound
@@ -189,6 +189,22 @@ def test_a_backup_that_somebody_deleted_does_not_count_as_kept(tmp_path: Path) -
         (tmp_path / "repository").rename(tmp_path / "elsewhere")
         with pytest.raises(RepositoryMissing):
             catalogue.refresh(vault.engine, PLAN, "local")
+
+
+@pytest.mark.usefixtures("quick_repositories")
+def test_what_retention_forgets_beside_a_run_is_no_more_in_the_catalogue(tmp_path: Path) -> None:
+    with small_vault(tmp_path) as made:
+        vault = made.planned(keep_last=2, keep_daily=0, keep_weekly=0, keep_monthly=0)
+        for number in range(2):
+            vault.back_up(f"run-{number}")
+            vault.hands.seconds += 60
+        assert len(catalogue.present(vault.engine, PLAN, "local")) == 2
+        fewer = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+        done = retaining.retain(fewer.engine, PLAN, NEVER)
+        catalogue.take_out(fewer.engine, PLAN, done)
+        (left,) = catalogue.present(vault.engine, PLAN, "local")
+        assert left.run == "run-1"
+        assert catalogue.refresh(vault.engine, PLAN, "local") == (left,)
 
 
 def test_an_answer_that_came_late_does_not_undo_a_newer_one(twice: SmallVault) -> None:
