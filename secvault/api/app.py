@@ -79,6 +79,7 @@ PARTS = (
     "key_usage",
     "backups",
     "backup_repositories",
+    "backup_restores",
     "backup_snapshots",
     "metrics",
     "backup_runs",

@@ -164,11 +164,18 @@ def _missing(here: Sequence[Snapshot], there: Sequence[Snapshot], tag: str) -> t
 
 def _save_again(engine: BackupEngine, made_by: Run, repository: str, cancel: Cancel) -> str:
     """Save what was staged, which is staged anew if it is not there any more."""
-    opened = engine.ready_repository(repository)
     counts = next(
         (one.snapshot for one in of_run(engine, made_by.id) if one.repository == repository), None
     )
-    summary = run.save_into(engine, made_by, repository, opened, counts, _unseen, cancel)
+    summary = run.save_into(
+        engine,
+        made_by,
+        repository,
+        lambda: engine.ready_repository(repository),
+        counts,
+        _unseen,
+        cancel,
+    )
     if summary is not None:
         return summary.snapshot_id
     if counts is None:

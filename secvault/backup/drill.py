@@ -19,6 +19,7 @@ from secvault.backup.database import audit_size, drop_leftovers, opened_copy, sc
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding, Step, document
 from secvault.backup.restic import Cancel, Progress, Snapshot
+from secvault.backup.staging import NO_DATABASE
 from secvault.crypto.evidence import sign_evidence
 from secvault.crypto.note import NoteSigner
 from secvault.errors import (
@@ -281,6 +282,11 @@ def _prove_all(work: _Work, proofs: Proofs, on_progress: OnProgress, cancel: Can
 
     if not work.prove("restore", restored) or not work.prove("file hashes", lambda: _hashed(work)):
         return
+    if manifest.read(work.staged / manifest.NAME).database == NO_DATABASE:
+        if engine.plan(work.plan).vault:
+            words = "the snapshot holds no copy of secvault, which the plan saves; back it up again"
+            work.steps.append(Step("database", passed=False, finding=words))
+        return
     scratch = scratch_database(engine.store, work.id)
     try:
         with opened_copy(work.staged, engine.store, engine.postgresql, scratch) as store:
@@ -307,10 +313,11 @@ def _hashed(work: _Work) -> str:
     compared = run.compare_restored(work.engine, work.plan, work.snapshot, work.folder)
     work.compared = compared
     if not compared.whole:
+        altered = len(compared.altered)
+        others = f"{altered} with other modes, owners, times, links or attributes, "
         raise Damaged(
             f"{len(compared.missing)} files missing, {len(compared.different)} different, "
-            f"{len(compared.altered)} with other modes, owners, times, links or attributes, "
-            f"first {compared.first_fault}"
+            f"{others if altered else ''}first {compared.first_fault}"
         )
     words = f"{compared.checked} files hashed, all as they were"
     if compared.changed_meanwhile:

@@ -29,6 +29,7 @@ from secvault.store.tables import backup_numbers, backup_run
 KEPT = 400
 """How many runs of a plan have their numbers kept."""
 
+_MOST_WRITTEN = 8192
 _WHAT_IS_SAVED = {"vault", "folders", "excludes", "sources"}
 
 

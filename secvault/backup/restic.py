@@ -311,9 +311,10 @@ class Restic:
             f"--target={arguments.word('target', str(target))}",
             *(f"--include={arguments.word('include', pattern)}" for pattern in include),
             *(("--verify",) if verify else ()),
-            *(("--sparse",) if self.version() >= SPARSE else ()),
             arguments.snapshot_id(snapshot_id),
         ]
+        if self.version() >= SPARSE:
+            words.insert(0, "--sparse")
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)

@@ -95,11 +95,17 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     run = read_run(engine, run_id)
     repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    opened = engine.ready_repository(repository)
     staged = engine.scratch / staging.staging(run.plan)
     with numbers.Looking(engine, engine.plan(run.plan), staged) as looking:
         summary = save_into(
-            engine, run, repository, opened, run.snapshot, on_progress, cancel, looking.start
+            engine,
+            run,
+            repository,
+            lambda: engine.ready_repository(repository),
+            run.snapshot,
+            on_progress,
+            cancel,
+            looking.start,
         )
         if summary is not None:
             # Before the row has the snapshot: what is saved again after a kill is counted again.
@@ -119,7 +125,7 @@ def save_into(
     engine: BackupEngine,
     run: Run,
     name: str,
-    repository: Repository,
+    opened: Callable[[], Repository],
     snapshot: str | None,
     on_progress: OnProgress,
     cancel: Cancel,
@@ -127,19 +133,19 @@ def save_into(
 ) -> BackupSummary | None:
     """Save the run into this repository; None when the snapshot that it has there is there still.
 
-    name: of the repository. snapshot: the one that counts already. on_listed: called when all that
-    is saved stands in the manifest, before restic reads it. Raises what `Restic.backup` and
-    `stage` raise.
+    name: of the repository. opened: opens it, while what is to be saved is listed. snapshot: the
+    one that counts already. on_listed: called when all that is saved stands in the manifest, before
+    restic reads it. Raises what `Restic.backup` and `stage` raise.
     """
     plan = engine.plan(run.plan)
-    made = [one.id for one in engine.restic.snapshots(repository, tags=(f"run={run.id}",))]
-    if snapshot in made:
+    if snapshot is not None and snapshot in _made(engine, opened(), run.id):
         return None
     if not staging.is_staged(engine, plan, run.plan, run.id):
         stage(engine, run.id, cancel)
     with saving.listing(engine, plan, run.plan, cancel) as listed:
+        repository = opened()
         # Made by a process that was killed before it knew whether everything was read.
-        withdraw(engine, repository, made)
+        withdraw(engine, repository, _made(engine, repository, run.id))
         if plan.vault:
             # Before the rest: a backup of which the keys are missing opens nothing.
             engine.mark(tables.backup_run, run.id, phase="saving the data keys")
@@ -165,6 +171,11 @@ def save_into(
                 "do not restore from it)"
             )
         raise
+
+
+def _made(engine: BackupEngine, repository: Repository, run_id: str) -> list[str]:
+    found = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
+    return [one.id for one in found]
 
 
 def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
@@ -272,13 +283,28 @@ def compare_restored(
     if head.plan != plan_name:
         raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
     compared = manifest.compare(manifest.entries(head, staged), folder, settled=was_at)
+    repository = engine.plan(plan_name).repository
+    return judged(engine, head, compared, repository, saved.id, was_at)
+
+
+def judged(
+    engine: BackupEngine,
+    head: manifest.Manifest,
+    compared: manifest.Comparison,
+    repository: str,
+    snapshot_id: str,
+    was_at: Path,
+) -> manifest.Comparison:
+    """A comparison without what the snapshot does not hold on purpose, or as it was by then.
+
+    was_at: where the staged copy lay, of which nothing has an excuse.
+    """
     doubtful = compared.absent or compared.altered
     if not doubtful:
         return compared
-    plan = engine.plan(plan_name)
-    if head.format == manifest.FIRST_FORMAT and not plan.excludes:
+    if head.format == manifest.FIRST_FORMAT and not engine.plan(head.plan).excludes:
         return compared
-    saved_as = engine.restic.ls(engine.repository(plan.repository), saved.id)
+    saved_as = engine.restic.ls(engine.repository(repository), snapshot_id)
     if head.format == manifest.FIRST_FORMAT:
         # It lists what the plan's excludes left out, too.
         kept = {entry.path for entry in saved_as}

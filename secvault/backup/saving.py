@@ -21,13 +21,16 @@ from secvault.backup.engine import BackupEngine, in_words
 from secvault.backup.listing import keep, list_places
 from secvault.backup.repository import KEYS, LocalFolder, parse_location
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Cancel
+from secvault.backup.restic import Cancel, ResticVersion
 from secvault.backup.sources.folders import outermost, usable_paths
 from secvault.backup.sources.source import SourceEntry
 from secvault.backup.walking import Identity, Place, Walk
 from secvault.config import PlanSettings
 from secvault.config.backup_sources import FoldersSource
 from secvault.errors import Cancelled, ConfigurationError
+
+ODD_LINKS: ResticVersion = (0, 16, 0)
+"""The first version that saves links to names that are not UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def _list(
     try:
         listed = list_places(places, walk, earlier, target, heed)
         _require_readable(walk)
+        _require_links_saved(engine, walk)
         keep(target, earlier)
         target.replace(staged / manifest.ENTRIES)
     finally:
@@ -208,7 +212,8 @@ def _of_sources(
 
 
 def _refuse_overlap(places: Iterable[Place], plan_name: str) -> None:
-    paths = sorted(place.path for place in places)
+    # Of ours lies only what was left out there (`refuse_own`).
+    paths = sorted(place.path for place in places if place.strange)
     for one, other in pairwise(paths):
         if other.is_relative_to(one):
             raise ConfigurationError(
@@ -226,6 +231,17 @@ def _identities(places: Iterable[Path]) -> frozenset[Identity]:
             continue
         found.append((there.st_dev, there.st_ino))
     return frozenset(found)
+
+
+def _require_links_saved(engine: BackupEngine, walk: Walk) -> None:
+    """Refuse what would come back as something else, in a snapshot that looks good."""
+    if walk.odd_links and engine.restic.version() < ODD_LINKS:
+        raise SourceUnreadable(
+            f"{len(walk.odd_links)} links lead to names that are not UTF-8, first "
+            f"{walk.odd_links[0]}; restic before 0.16 would save other names: "
+            "exclude them, or install a newer restic",
+            unreadable=walk.odd_links,
+        )
 
 
 def _require_readable(walk: Walk) -> None:

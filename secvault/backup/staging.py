@@ -85,6 +85,7 @@ def stage(
         ),
         folder / manifest.NAME,
     )
+    _drop_kept(engine, plan, plan_name)
     engine.mark(tables.backup_run, run_id, data_at=data_at, audit_size=copied.audit_size)
 
 
@@ -132,6 +133,17 @@ def _copy_vault(
     if engine.contents is not None and engine.contents.is_dir():
         stage_contents(engine.contents, folder / CONTENTS)
     return Copied(copy.dialect, copy.audit_size)
+
+
+def _drop_kept(engine: BackupEngine, plan: PlanSettings, plan_name: str) -> None:
+    """Remove what is kept for plans and sources that there are no more."""
+    plans = {*engine.plans(), plan_name}
+    for folder in engine.kept.glob("*"):
+        if folder.name not in plans:
+            engine.clear(folder)
+    for folder in (engine.kept / plan_name / SOURCES).glob("*"):
+        if folder.name not in plan.sources:
+            engine.clear(folder)
 
 
 def _turn(engine: BackupEngine, staged: Path, plan_name: str, name: str, cancel: Cancel) -> Turn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -45,7 +46,7 @@ class Walk:
 
     excludes: what is passed over. private: secvault's own files. left_out: patterns of what the
     rules of a place left out. troubles: how many paths cannot be read; unreadable: the first of
-    their errors.
+    their errors. odd_links: the first links to names that are not UTF-8.
     """
 
     excludes: Excludes
@@ -53,6 +54,7 @@ class Walk:
     left_out: list[str] = field(default_factory=list)
     unreadable: list[OSError] = field(default_factory=list)
     troubles: int = 0
+    odd_links: list[str] = field(default_factory=list)
 
     def trouble(self, error: OSError) -> None:
         """Take note of what cannot be read."""
@@ -83,7 +85,9 @@ class Walk:
             there = self._seen(path, place)
             if there is None or stat.S_ISSOCK(there.st_mode) or self._too_large(path, there, place):
                 continue
-            if stat.S_ISDIR(there.st_mode):
+            if stat.S_ISLNK(there.st_mode):
+                self._look_at_link(path)
+            elif stat.S_ISDIR(there.st_mode):
                 if place.one_file_system and there.st_dev != device:
                     self.left_out.append(f"{literal(path)}/*")
                 else:
@@ -104,6 +108,12 @@ class Walk:
                 "backup alone might open: exclude it"
             )
         return there
+
+    def _look_at_link(self, path: str) -> None:
+        with suppress(OSError):
+            target = os.readlink(path)  # noqa: PTH115 - each byte of it
+            if len(self.odd_links) < MOST_TROUBLES and not _is_text(target):
+                self.odd_links.append(os.fsencode(path).decode(errors="backslashreplace"))
 
     def _too_large(self, path: str, there: os.stat_result, place: Place) -> bool:
         too_large = stat.S_ISREG(there.st_mode) and 0 < place.exclude_larger_than < there.st_size
@@ -137,6 +147,14 @@ def opened(path: str) -> IO[bytes]:
 def order_of(path: str) -> bytes:
     """What sorts paths as they are walked: what is in a folder comes right behind it."""
     return os.fsencode(path).replace(b"/", b"\0")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_cache(folder: str) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
-    "check, forget, restore, rejoin, repository, bucket, copies, password.",
+    "check, forget, restore, restores, programs, rejoin, repository, bucket, copies, password.",
 )
 app.add_typer(backup_repositories.app, name="repository")
 
@@ -82,61 +82,6 @@ def list_(
         as_json=as_json,
         empty="There was no backup yet: run `secvault backup run`.",
     )
-
-
-@app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")
-def restore(
-    context: typer.Context,
-    target: Annotated[Path, typer.Option(help="A new or empty folder to restore into.")],
-    plan: Plan = None,
-    snapshot: Annotated[
-        str, typer.Option(help="latest, or a snapshot's id or its beginning.")
-    ] = "latest",
-    as_json: show.AsJson = False,
-) -> None:
-    """Bring a snapshot back into a folder of its own, and check every file against its hash.
-
-    Nothing of the running vault is touched. Exit code 5 when a file is not as it was.
-    """
-    with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
-        with progress.cancellable() as cancel, progress.of_bytes(f"Restore {named}") as so_far:
-            restored = operations.backups.restore(
-                service,
-                caller,
-                named,
-                None if snapshot == "latest" else snapshot,
-                target.absolute(),
-                so_far,
-                cancel,
-            )
-    values = {
-        "snapshot": restored.snapshot.id,
-        "taken": _snapshot(restored.snapshot)["time"],
-        "target": str(target.absolute()),
-        "copy_of_secvault": str(restored.target),
-        "files_checked": restored.comparison.checked,
-        "bytes_checked": restored.comparison.bytes,
-        "changed_while_saved": list(restored.comparison.changed_meanwhile),
-        "data_keys": [str(file) for file in restored.key_files],
-    }
-    if as_json:
-        show.document(values)
-    else:
-        show.facts(
-            {
-                "snapshot": values["snapshot"],
-                "taken": values["taken"],
-                "restored to": values["target"],
-                "copy of secvault": values["copy_of_secvault"],
-                "checked": f"{restored.comparison.checked} files, "
-                f"{show.size(restored.comparison.bytes)}, every hash as it was",
-                "changed while saved": len(restored.comparison.changed_meanwhile),
-                "data keys": ", ".join(values["data_keys"]) or "in the database",
-            }
-        )
-        if restored.key_files:
-            show.talk("It serves nobody before `secvault backup rejoin` has brought the keys back.")
 
 
 @app.command(epilog="Example: secvault backup rejoin data-keys/*.jsonl")

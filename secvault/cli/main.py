@@ -32,6 +32,8 @@ from secvault.cli import (
     backup,
     backup_checks,
     backup_plans,
+    backup_programs,
+    backup_restore,
     backup_runs,
     backup_snapshots,
     backup_status,
@@ -294,6 +296,14 @@ backup.app.command(epilog="Example: secvault backup find '*.xlsx' --plan nightly
 )
 backup.app.command(epilog="Example: secvault backup diff nightly")(backup_snapshots.diff)
 backup.app.add_typer(backup_plans.app, name="plan")
+backup.app.command(epilog="Example: secvault backup restore nightly --target /srv/restored")(
+    backup_restore.restore
+)
+backup.app.command(epilog="Example: secvault backup programs")(backup_programs.programs)
+backup.app.command(epilog="Example: secvault backup restores --json")(backup_restore.restores)
+backup.app.command(
+    "stop-restore", epilog="Example: secvault backup stop-restore restore:nightly:4f0c"
+)(backup_restore.stop_restore)
 for _hidden in (serve.preflight, serve.sealer, serve.entrance, serve.web, serve.worker):
     app.command(hidden=True)(_hidden)
 for _name, _noun, _panel in (

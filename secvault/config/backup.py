@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from secvault.config.anomalies import AnomalySettings
+from secvault.config.backup_restore import Loadable
 from secvault.config.backup_sources import Command, Sources
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
 
@@ -147,6 +148,12 @@ class BackupSettings(Section):
     at_once: int = Field(2, ge=1, le=32)
     # What a plan that is made by API or command may save of this machine: what lies below these.
     open_folders: tuple[UsablePath, ...] = ()
+    # Where a restore may write that is asked for by API: below these, beside <data>/restored and
+    # the original places.
+    restore_folders: tuple[UsablePath, ...] = ()
+    # Servers, files and buckets, beside the original ones, that databases and objects may be
+    # restored into.
+    restore_into: dict[Name, Loadable] = Field(default_factory=dict)
     anomalies: AnomalySettings = AnomalySettings()
     # Below which a repository may lie that is added by API or command.
     repository_folders: tuple[UsablePath, ...] = ()

@@ -82,6 +82,8 @@ def general(parts: tuple[str, ...]) -> str:
 
 def without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Where a fault is, by the keys of the file: pydantic puts in which kind of source it tried."""
+    if location[:2] == ("backup", "restore_into"):
+        return location[:3] + location[4:]
     return location[:5] + location[6:] if _in_plan(location) == "sources" else location
 
 

@@ -14,6 +14,7 @@ from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
 from secvault.backup.retaining import Retained
 from secvault.backup.run import OnProgress, Run
+from secvault.backup.staging import NO_DATABASE
 from secvault.errors import BackupFailed, Damaged, InvalidInput
 from secvault.jobs import queue
 from secvault.service.service import Service
@@ -24,6 +25,7 @@ from secvault.service.spine import Caller, Operation, Outcome
 class Restored:
     """What a restore brought back, and how it compares with the manifest of the backup.
 
+    target: where the staged copy lies. has_vault: whether secvault itself is in it.
     key_files: the data keys to join the copy with, which knows every erasure until now by them;
     none for a copy of before data keys were kept apart, which has its own.
     """
@@ -33,6 +35,7 @@ class Restored:
     summary: RestoreSummary
     comparison: manifest.Comparison
     key_files: tuple[Path, ...]
+    has_vault: bool = True
 
 
 def run_backup(
@@ -143,7 +146,9 @@ def restore(
             "snapshot": chosen.id,
             "files": summary.files,
         }
-        return Outcome(Restored(chosen, staged, summary, comparison, key_files), detail=detail)
+        has_vault = manifest.read(staged / manifest.NAME).database != NO_DATABASE
+        found = Restored(chosen, staged, summary, comparison, key_files, has_vault)
+        return Outcome(found, detail=detail)
 
     return service.spine.work(caller, _operation("backup.restore", plan), act)
 

@@ -9,6 +9,7 @@ from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import (
     audit_monthly,
     backup_checks,
+    backup_restore_work,
     backup_runs,
     backup_steps,
     drills,
@@ -82,6 +83,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        # What is restored is fetched anew after a kill; what is in place by then is the same.
+        Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
         # Tried again for about five minutes in all.
         Workflow(REWRAP, (Step("rewrap", _in(service, _rewrap), retries=6, wait=5.0),)),
@@ -128,6 +131,11 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
         unseen,
         context.cancel,
     )
+
+
+def _restore(service: Service, context: JobContext) -> JsonValue:
+    done = backup_restore_work.do_requested_restore(service, context.job, context.cancel)
+    return {"state": done.state, "files": done.files_done}
 
 
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:

@@ -6,13 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -22,6 +21,7 @@ from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
+from tests.backup.moments import when_it_saves
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
@@ -34,23 +34,6 @@ NOT_UTF8 = b"l\xfc+\xf6,ng.txt"
 def vault(tmp_path: Path) -> Iterator[SmallVault]:
     with small_vault(tmp_path) as made:
         yield made
-
-
-def when_it_saves(vault: SmallVault, act: Callable[[list[str]], object]) -> SmallVault:
-    """The same vault, where this happens when all is listed and restic is about to read it.
-
-    act: gets restic's arguments, and may change them.
-    """
-    command = vault.engine.restic.command
-
-    def launch(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
-        words = list(argv)
-        if "backup" in words and "--tag=secvault" in words:
-            act(words)
-        return command.launch(words, **how)
-
-    restic = replace(vault.engine.restic, command=replace(command, launch=launch))
-    return replace(vault, engine=replace(vault.engine, restic=restic))
 
 
 @pytest.fixture
@@ -228,6 +211,40 @@ def test_what_is_excluded_need_not_be_readable(vault: SmallVault, tmp_path: Path
     assert done.state == "done"
     assert compared.whole
     assert not list((tmp_path / "target").rglob("*.tmp"))
+
+
+def test_what_a_plan_leaves_out_is_never_of_its_own_copy(vault: SmallVault, tmp_path: Path) -> None:
+    (vault.documents / "old.db").write_bytes(b"x")
+    vault.planned(excludes=("*.db", "*.csv", "/**/policies")).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole
+    names = {one.name for one in (tmp_path / "target").rglob("*") if one.is_file()}
+    assert {"secvault.db", "roles.csv"} <= names
+    assert "old.db" not in names
+
+
+def test_a_file_that_is_gone_when_restic_comes_is_told_apart_from_damage(
+    vault: SmallVault, tmp_path: Path
+) -> None:
+    folder = vault.documents / "spool"
+    folder.mkdir()
+    (folder / "mail").write_bytes(b"for a moment")
+
+    def deliver(_arguments: list[str]) -> None:
+        (folder / "mail").unlink()
+        (vault.documents / "Bảng lương.txt").chmod(0o600)
+
+    when_it_saves(vault, deliver).back_up()
+    compared = restored(vault, tmp_path / "target")
+
+    assert compared.whole, compared.first_fault
+    # The folder's time changed with what was in it.
+    assert compared.changed_meanwhile == (
+        f"{vault.documents}/Bảng lương.txt",
+        str(folder),
+        str(folder / "mail"),
+    )
 
 
 def test_a_file_that_changes_while_it_is_saved_is_told_apart_from_damage(

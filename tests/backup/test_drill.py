@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from secvault.backup.database import scratch_database
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Conflict, NotFound
 from secvault.store import tables
+from tests.backup.moments import when_it_saves
 from tests.backup.small_vault import NOON, PLAN, SIGNER, SmallVault, small_vault
 from tests.quick_repository import made_quickly
 
@@ -84,19 +86,20 @@ def failed_step(vault: SmallVault, drill_id: str = "drill-1") -> tuple[str, str]
 
 def saved_by_hand(vault: SmallVault, change: str) -> None:
     """A run whose manifest was tampered with before it was saved."""
-    run.begin(vault.engine, PLAN, "by-hand", "user:thu")
-    run.stage(vault.engine, "by-hand", Event())
-    file = vault.engine.scratch / staging.staging(PLAN) / manifest.NAME
-    listed = manifest.read(file)
-    files = list(listed.files)
-    place = next(at for at, one in enumerate(files) if one.path.endswith("lương.txt"))
-    if change == "hash":
-        files[place] = msgspec.structs.replace(files[place], sha256="00" * 32)
-    else:
-        files[place] = msgspec.structs.replace(files[place], path="/srv/no such file")
-    file.unlink()
-    manifest.write(msgspec.structs.replace(listed, files=tuple(files)), file)
-    run.save(vault.engine, "by-hand", vault.seen.append, Event())
+    folder = vault.engine.scratch / staging.staging(PLAN)
+
+    def tamper(_arguments: list[str]) -> None:
+        head = manifest.read(folder / manifest.NAME)
+        files = list(manifest.entries(head, folder))
+        place = next(at for at, one in enumerate(files) if one.path.endswith("lương.txt"))
+        other = {"sha256": "00" * 32} if change == "hash" else {"path": "/srv/no such file"}
+        files[place] = msgspec.structs.replace(files[place], **other)
+        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in files)
+        (folder / manifest.ENTRIES).write_bytes(lines)
+        listed = manifest.Listed(len(files), 0, hashlib.sha256(lines).hexdigest())
+        manifest.write(msgspec.structs.replace(head, listed=listed), folder / manifest.NAME)
+
+    when_it_saves(vault, tamper).back_up("by-hand")
 
 
 def test_a_drill_proves_every_step_and_measures_by_the_clock(backed_up: SmallVault) -> None:
@@ -112,6 +115,50 @@ def test_a_drill_proves_every_step_and_measures_by_the_clock(backed_up: SmallVau
     row = stored(backed_up, SCHEDULED)
     assert (row.state, row.passed, row.rpo_seconds, row.rto_seconds) == ("done", True, 3600, 90)
     assert backed_up.left_in_scratch() == []
+
+
+def test_a_snapshot_with_a_manifest_of_the_first_version_is_drilled_as_ever(
+    backed_up: SmallVault,
+) -> None:
+    folder = backed_up.engine.scratch / staging.staging(PLAN)
+    (backed_up.documents / "left out.tmp").write_bytes(b"x")
+
+    def as_before(_arguments: list[str]) -> None:
+        head = manifest.read(folder / manifest.NAME)
+        files = [
+            {
+                "path": one.path,
+                "size": one.size,
+                "modified_ns": one.modified_ns,
+                "sha256": one.sha256,
+                "raw_path": one.raw_path,
+            }
+            for one in manifest.entries(head, folder)
+            if one.is_file()
+        ]
+        left_out = str(backed_up.documents / "left out.tmp")
+        files.append({"path": left_out, "size": 1, "modified_ns": 1, "sha256": "00" * 32})
+        told = {
+            "format": "secvault manifest v1",
+            "run": head.run,
+            "plan": head.plan,
+            "data_at": head.data_at,
+            "audit_size": head.audit_size,
+            "database": head.database,
+            "files": files,
+            "keys_apart": True,
+        }
+        (folder / manifest.ENTRIES).unlink()
+        (folder / manifest.NAME).write_bytes(msgspec.json.encode(told))
+
+    backed_up.hands.seconds += 60
+    excluding = backed_up.planned(excludes=("*.tmp",))
+    when_it_saves(excluding, as_before).back_up("run-2")
+    finding = excluding.drill()
+
+    assert finding.passed, finding.steps
+    assert finding.files == 4
+    assert any("1 were left out by the plan's excludes" in one.finding for one in finding.steps)
 
 
 def test_the_evidence_is_the_finding_under_a_signature(backed_up: SmallVault) -> None:
@@ -147,8 +194,14 @@ def test_a_flipped_bit_in_the_repository_is_found_and_named(backed_up: SmallVaul
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("hash", "0 files missing, 1 different, first {documents}/Bảng lương.txt"),
-        ("file", "1 files missing, 0 different, first /srv/no such file"),
+        (
+            "hash",
+            "0 files missing, 1 different, first {documents}/Bảng lương.txt",
+        ),
+        (
+            "file",
+            "1 files missing, 0 different, first /srv/no such file",
+        ),
     ],
 )
 def test_a_file_that_is_not_what_the_manifest_says_is_named(

@@ -30,6 +30,7 @@ FILES = (
     "blank /d",
     "new\nline/e",
 )
+MALFORMED = r"has a bracket|has brackets|ends with"
 PATTERNS: tuple[tuple[str, ...], ...] = (
     ("*.tmp",),
     ("*.tmp", "!keep.tmp"),
@@ -129,9 +130,9 @@ def test_a_pattern_with_a_slash_in_front_is_of_a_path_of_its_source(tmp_path: Pa
 
 @pytest.mark.parametrize("pattern", ["[", "a[", "[]", "[-a]", "x\\", "[a-", "[^", "a/[b/c]", "[a"])
 def test_a_malformed_pattern_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="has a bracket|has brackets|ends with"):
+    with pytest.raises(ValueError, match=MALFORMED):
         Excludes([pattern])
-    with pytest.raises(ValueError, match="has a bracket|has brackets|ends with"):
+    with pytest.raises(ValueError, match=MALFORMED):
         for_restic(pattern)
 
 

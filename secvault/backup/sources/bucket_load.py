@@ -72,7 +72,11 @@ def load(entry: SourceEntry, folder: Path, into: BucketSource, turn: Turn, wish:
     work = _Sending(bucket, folder, turn, history=history)
     with named_faults(bucket.name):
         work.send()
-        return Loaded(work.facts())
+        facts = work.facts()
+    if _has_history(entry) and not history:
+        # They were saved, and were not asked for.
+        del facts["versions"], facts["deletions"]
+    return Loaded(facts)
 
 
 def _has_history(entry: SourceEntry) -> bool:
@@ -180,7 +184,8 @@ class _Sending:
         client, size = self.bucket.client, max(PART, -(-one.size // _MOST_PARTS))
         upload = client.create_multipart_upload(**where, **told)["UploadId"]
         try:
-            parts, digest = [], hashlib.sha256()
+            parts: list[dict[str, Any]] = []
+            digest = hashlib.sha256()
             while body := source.read(size):
                 self._heed()
                 digest.update(body)
@@ -200,26 +205,60 @@ class _Sending:
             raise
 
     def _read_back(self, versions: tuple[ObjectVersion, ...]) -> tuple[ObjectVersion, ...]:
-        """The versions that are there, the newest one as the server gives it."""
+        """The versions that are there with what they should hold; the newest one as it is."""
         last = versions[-1]
+        older = self._older(versions) if len(versions) > 1 else ()
         if last.deleted:
-            return versions
+            return (*older, last)
         key = self.bucket.prefix + last.key
-        answer = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key)
+        answer, digest, size = self._content(key)
+        there = msgspec.structs.replace(
+            last,
+            size=size,
+            sha256=digest,
+            headers=index.headers_of(answer),
+            metadata=dict(answer.get("Metadata", {})),
+            tags=tags_of(self.bucket, key, "") if last.tags else {},
+        )
+        return (*older, there)
+
+    def _older(self, versions: tuple[ObjectVersion, ...]) -> tuple[ObjectVersion, ...]:
+        """Of all but the newest version those that are there; in no order."""
+        key = self.bucket.prefix + versions[-1].key
+        wanted = [one for one in versions if not one.deleted]
+        marks = [one for one in versions[:-1] if one.deleted]
+        ids, marked = self._listed(key, len(wanted))
+        found = []
+        for one, version in zip(reversed(wanted), ids, strict=False):
+            if one is versions[-1]:
+                continue
+            _, digest, _ = self._content(key, VersionId=version)
+            if digest == one.sha256:
+                found.append(one)
+        return (*found, *marks[:marked])
+
+    def _listed(self, key: str, most: int) -> tuple[list[str], int]:
+        """The names of the newest versions of a key, and how many marks of deletions it has."""
+        ids: list[str] = []
+        marked = 0
+        pages = self.bucket.client.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=self.bucket.name, Prefix=key):
+            told = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            ids += [one["VersionId"] for one in page.get("Versions", ()) if one["Key"] == key]
+            marked += sum(one["Key"] == key for one in page.get("DeleteMarkers", ()))
+            # The key itself comes before all that begin with it.
+            if any(one["Key"] != key for one in told):
+                break
+        return ids[:most], marked
+
+    def _content(self, key: str, **which: str) -> tuple[dict[str, Any], str, int]:
+        answer = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key, **which)
         digest, size = hashlib.sha256(), 0
         for chunk in answer["Body"].iter_chunks(_CHUNK):
             self._heed()
             digest.update(chunk)
             size += len(chunk)
-        there = msgspec.structs.replace(
-            last,
-            size=size,
-            sha256=digest.hexdigest(),
-            headers=index.headers_of(answer),
-            metadata=dict(answer.get("Metadata", {})),
-            tags=tags_of(self.bucket, key, "") if last.tags else {},
-        )
-        return (*versions[:-1], there)
+        return answer, digest.hexdigest(), size
 
 
 def _require_same(digest: str, one: ObjectVersion) -> None:

@@ -46,6 +46,7 @@ from secvault.store.tables.backup_insight import (
 )
 from secvault.store.tables.backup_plan import backup_plan, backup_plan_secret
 from secvault.store.tables.backup_repositories import backup_copy, stored_repository
+from secvault.store.tables.backup_restore import backup_restore
 from secvault.store.tables.backup_runs import (
     backup_check,
     backup_checked,
@@ -169,6 +170,7 @@ __all__ = [
     "backup_plan",
     "backup_plan_secret",
     "backup_repository",
+    "backup_restore",
     "backup_run",
     "backup_snapshot",
     "backup_step",
