@@ -67,11 +67,16 @@ class GoCompiler:
 
 @dataclass(frozen=True)
 class S3Server:
-    """A real S3 server (Ceph RADOS Gateway) and an account on it. Addressed by path."""
+    """A real S3 server (Ceph RADOS Gateway) and an account on it. Addressed by path.
+
+    guest: another user, `secvault-guest`, who may do what the policy of a bucket allows.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str = field(repr=False)
+    guest_access_key: str = ""
+    guest_secret_key: str = field(default="", repr=False)
 
     def client(self) -> Any:
         """A boto3 client of this account."""
@@ -185,7 +190,13 @@ def mariadb_url(mariadb_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """A real S3 server; make buckets with its `new_bucket`."""
-    names = ("SVTEST_S3_ENDPOINT", "SVTEST_S3_ACCESS_KEY", "SVTEST_S3_SECRET_KEY")
+    names = (
+        "SVTEST_S3_ENDPOINT",
+        "SVTEST_S3_ACCESS_KEY",
+        "SVTEST_S3_SECRET_KEY",
+        "SVTEST_S3_GUEST_ACCESS_KEY",
+        "SVTEST_S3_GUEST_SECRET_KEY",
+    )
     with _served("s3", *names) as variables:
         yield S3Server(*(variables[name] for name in names))
 

@@ -21,9 +21,11 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from secvault.backup import bucket
+from secvault.backup import bucket, engine, rotation
 from secvault.backup.repository import LocalFolder, Repository
 from secvault.backup.restic import Restic
+from secvault.backup.restic_command import ResticCommand
+from secvault.crypto.secret import Secret
 
 FOLDERS = ("data", "index", "keys", "locks", "snapshots", "tmp")
 # An irreducible polynomial that restic drew once; with one in common, equal files cut alike.
@@ -44,6 +46,9 @@ def made_quickly() -> Iterator[None]:
     """The same, for what outlives a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Restic, "init", _init)
+        # Those made here cut equal files alike anyway.
+        patch.setattr(engine, "init_like", lambda _command, repository, _like: make(repository))
+        patch.setattr(rotation, "add_key", add_key)
         yield
 
 
@@ -72,12 +77,35 @@ def make(repository: Repository) -> None:
         )
 
 
+def add_key(_command: ResticCommand, repository: Repository, password: Secret) -> None:
+    """A further key for this password, in the folder of a repository that was made here."""
+    place = repository.place
+    assert isinstance(place, LocalFolder)
+    for file in (place.path / "keys").iterdir():
+        key = json.loads(file.read_bytes())
+        opener = _opener(repository.password.expose(), base64.b64decode(key["salt"]))
+        sealed = base64.b64decode(key["data"])
+        if sealed == _sealed_by(opener, sealed[:16], _plain(opener, sealed)):
+            content = _key_file(password.expose(), _plain(opener, sealed))
+            name = hashlib.sha256(content).hexdigest()
+            (place.path / "keys" / name).write_bytes(content)
+            return
+    raise AssertionError("the password opens none of the keys")
+
+
 def _files(password: bytes) -> dict[str, bytes]:
     encrypt, mac, clamped = os.urandom(32), os.urandom(16), os.urandom(16)
     config = {"version": 2, "id": secrets.token_hex(32), "chunker_polynomial": POLYNOMIAL}
-    salt = os.urandom(64)
-    opener = hashlib.scrypt(password, salt=salt, n=COST["N"], r=COST["r"], p=COST["p"], dklen=64)
     master = {"mac": {"k": _text(mac), "r": _text(clamped)}, "encrypt": _text(encrypt)}
+    content = _key_file(password, _json(master))
+    return {
+        f"keys/{hashlib.sha256(content).hexdigest()}": content,
+        "config": _sealed(encrypt + mac + clamped, _json(config)),
+    }
+
+
+def _key_file(password: bytes, master: bytes) -> bytes:
+    salt = os.urandom(64)
     key = {
         "created": "2026-01-01T00:00:00Z",
         "username": "test",
@@ -85,18 +113,26 @@ def _files(password: bytes) -> dict[str, bytes]:
         "kdf": "scrypt",
         **COST,
         "salt": _text(salt),
-        "data": _text(_sealed(opener, _json(master))),
+        "data": _text(_sealed(_opener(password, salt), master)),
     }
-    content = _json(key)
-    return {
-        f"keys/{hashlib.sha256(content).hexdigest()}": content,
-        "config": _sealed(encrypt + mac + clamped, _json(config)),
-    }
+    return _json(key)
+
+
+def _opener(password: bytes, salt: bytes) -> bytes:
+    return hashlib.scrypt(password, salt=salt, n=COST["N"], r=COST["r"], p=COST["p"], dklen=64)
 
 
 def _sealed(key: bytes, plain: bytes) -> bytes:
     """As restic encrypts: AES-256 in counter mode, then Poly1305-AES over the ciphertext."""
-    nonce = os.urandom(16)
+    return _sealed_by(key, os.urandom(16), plain)
+
+
+def _plain(key: bytes, sealed: bytes) -> bytes:
+    decryptor = Cipher(algorithms.AES(key[:32]), modes.CTR(sealed[:16])).decryptor()
+    return decryptor.update(sealed[16:-16]) + decryptor.finalize()
+
+
+def _sealed_by(key: bytes, nonce: bytes, plain: bytes) -> bytes:
     encryptor = Cipher(algorithms.AES(key[:32]), modes.CTR(nonce)).encryptor()
     ciphertext = encryptor.update(plain) + encryptor.finalize()
     mask = Cipher(algorithms.AES(key[32:48]), modes.ECB()).encryptor()

@@ -30,7 +30,11 @@ KEYS = {
 
 
 def start(site: Site) -> dict[str, str]:
-    """Return SVTEST_S3_ENDPOINT, SVTEST_S3_ACCESS_KEY and SVTEST_S3_SECRET_KEY."""
+    """Return SVTEST_S3_ENDPOINT, SVTEST_S3_ACCESS_KEY and SVTEST_S3_SECRET_KEY.
+
+    SVTEST_S3_GUEST_ACCESS_KEY and SVTEST_S3_GUEST_SECRET_KEY are of another user, `secvault-guest`,
+    who may do in a bucket what its policy says.
+    """
     folder = site.folder
     cluster = str(uuid.uuid4())
     v2, v1, http = site.ports(3)
@@ -63,9 +67,13 @@ def start(site: Site) -> dict[str, str]:
     gateway = site.spawn([find("radosgw"), "-f", *rgw], env=env, ending=signal.SIGKILL)
 
     # The gateway makes the keys, so that they stand in no list of arguments.
-    user = ["user", "create", "--uid=secvault", "--display-name=secvault"]
-    made = json.loads(site.run([find("radosgw-admin"), *rgw, *user], env=env))
-    access, secret = made["keys"][0]["access_key"], made["keys"][0]["secret_key"]
+    def made_user(name: str) -> tuple[str, str]:
+        user = ["user", "create", f"--uid={name}", f"--display-name={name}"]
+        made = json.loads(site.run([find("radosgw-admin"), *rgw, *user], env=env))
+        return made["keys"][0]["access_key"], made["keys"][0]["secret_key"]
+
+    access, secret = made_user("secvault")
+    guest, guest_secret = made_user("secvault-guest")
     endpoint = f"http://127.0.0.1:{http}"
     site.wait(
         lambda: _accepts(endpoint, access, secret),
@@ -75,6 +83,8 @@ def start(site: Site) -> dict[str, str]:
         "SVTEST_S3_ENDPOINT": endpoint,
         "SVTEST_S3_ACCESS_KEY": access,
         "SVTEST_S3_SECRET_KEY": secret,
+        "SVTEST_S3_GUEST_ACCESS_KEY": guest,
+        "SVTEST_S3_GUEST_SECRET_KEY": guest_secret,
     }
 
 

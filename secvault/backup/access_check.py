@@ -7,7 +7,7 @@ whether those for pruning can do their work; and how the lock and the plans' ret
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secvault.backup import bucket, bucket_locks
 from secvault.backup.bucket import BucketReport, Finding, ObjectLock, judge
@@ -15,37 +15,48 @@ from secvault.backup.bucket_access import (
     Deletion,
     Public,
     deletion,
-    judge_access,
+    judge_deletion,
+    judge_public,
     public_access,
 )
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS, Repository, S3Location
-from secvault.backup.repository_faults import RepositoryDenied, RepositoryMissing
+from secvault.backup.repository_faults import (
+    RepositoryDamaged,
+    RepositoryDenied,
+    RepositoryMissing,
+    WrongRepositoryPassword,
+)
 from secvault.backup.retaining import retention_of
 from secvault.config import PlanSettings
 from secvault.errors import SecvaultError
+
+_FOLDER = Finding(
+    "the repository is a folder: whoever can write there can delete it",
+    "keep a copy in a bucket with Object Lock (`copies` of the plan)",
+)
+_MAY_LOOK = "let the credentials that prune read its versioning, its lock and its policy"
 
 
 @dataclass(frozen=True)
 class AccessReport:
     """What was seen of one repository.
 
-    made: whether there is a repository that our password opens. bucket, public, may: None for a
-    folder; may also where deleting was not tried. immutable: what is saved survives somebody who
-    holds the credentials for saving. findings: what is wrong, and the mend. hints: what is good to
-    know. trouble: why it could not be looked at in whole, or None.
+    made: whether there is one that our password opens; None where that was not tried. bucket,
+    public, may: None for a folder; may also where deleting was not tried. immutable: what is saved
+    survives somebody who holds the credentials for saving. findings: what is wrong, and the mend.
+    hints: what is good to know.
     """
 
     name: str
     location: str
-    made: bool
-    bucket: BucketReport | None
-    public: Public | None
-    may: Deletion | None
-    immutable: bool
-    findings: tuple[Finding, ...]
-    hints: tuple[Finding, ...]
-    trouble: str | None = None
+    made: bool | None = None
+    bucket: BucketReport | None = None
+    public: Public | None = None
+    may: Deletion | None = None
+    immutable: bool = False
+    findings: tuple[Finding, ...] = ()
+    hints: tuple[Finding, ...] = ()
 
 
 def look(engine: BackupEngine, name: str, days: int) -> AccessReport:
@@ -53,83 +64,69 @@ def look(engine: BackupEngine, name: str, days: int) -> AccessReport:
 
     Raises RepositoryUnreachable, RepositoryDenied, ConfigurationError and others.
     """
-    return _report(engine, name, days, trying=False)
-
-
-def check(engine: BackupEngine, name: str, days: int) -> AccessReport:
-    """The same, and try what the credentials may do: open, delete, lock for longer."""
-    return _report(engine, name, days, trying=True)
-
-
-def _report(engine: BackupEngine, name: str, days: int, *, trying: bool) -> AccessReport:
     repository = engine.repository(name)
-    made, trouble = _made(engine, repository) if trying else (True, None)
+    seen = AccessReport(name, repository.location)
     place = repository.place
     if not isinstance(place, S3Location):
-        findings = (
-            Finding(
-                "the repository is a folder: whoever can write there can delete it",
-                "keep a copy in a bucket with Object Lock (`copies` of the plan)",
-            ),
-        )
-        return AccessReport(
-            name, repository.location, made, None, None, None, False, findings, (), trouble
-        )
-    client = bucket.s3_client(repository)
+        return replace(seen, findings=(_FOLDER,))
+    # Whoever only saves need not be able to look.
+    client = bucket.s3_client(repository.pruner())
     report = bucket.inspect_bucket(client, place.bucket)
-    if not report.exists:
-        verdict = judge(report, days=days)
-        return AccessReport(
-            name,
-            repository.location,
-            made,
-            report,
-            None,
-            None,
-            False,
-            verdict.findings,
-            (),
-            trouble,
-        )
-    public = public_access(client, place.bucket)
-    may = deletion(client, place, engine.random) if trying else None
-    of_keys = name.endswith(KEYS)
-    lock = report.object_lock
-    versions = report.versioning == "enabled"
     verdict = judge(report, days=days)
-    compliant = lock is not None and lock.mode == "COMPLIANCE" and versions
-    findings = [
-        *(_of_keys(report, engine.keys_days) if of_keys else verdict.findings),
-        *judge_access(public, may, versions=versions, locked=compliant),
-    ]
-    if trying and repository.pruning is not None:
-        findings += _of_pruner(engine, repository.pruner(), place)
-    if trying and made and lock is not None and not of_keys:
-        findings += _of_extension(engine, repository.pruner(), place, lock)
-    hints = () if of_keys or lock is None else _fit(engine, name, lock)
-    return AccessReport(
-        name,
-        repository.location,
-        made,
-        report,
-        public,
-        may,
-        verdict.immutable and not of_keys,
-        tuple(findings),
-        tuple(hints),
-        trouble,
+    if not report.exists:
+        return replace(seen, bucket=report, findings=verdict.findings)
+    public = public_access(client, place.bucket)
+    of_keys = name.endswith(KEYS)
+    by_kind = tuple(_of_keys(report, engine.keys_days)) if of_keys else verdict.findings
+    lock = report.object_lock
+    return replace(
+        seen,
+        bucket=report,
+        public=public,
+        immutable=verdict.immutable and not of_keys,
+        findings=(*by_kind, *judge_public(public)),
+        hints=() if of_keys or lock is None else tuple(_fit(engine, name, lock)),
     )
 
 
-def _made(engine: BackupEngine, repository: Repository) -> tuple[bool, str | None]:
-    """Whether the password opens it; why that could not be told or is wrong."""
+def check(engine: BackupEngine, name: str, days: int) -> AccessReport:
+    """The same, and try what the credentials may do: open, delete, lock for longer.
+
+    What is refused or wrong is a finding. Raises RepositoryUnreachable, ConfigurationError.
+    """
+    repository = engine.repository(name)
+    made, findings = _made(engine, repository)
+    try:
+        seen = look(engine, name, days)
+    except RepositoryDenied as error:
+        seen = AccessReport(name, repository.location)
+        findings += (Finding(f"the bucket cannot be looked at: {error.detail}", _MAY_LOOK),)
+    place, report = repository.place, seen.bucket
+    if not isinstance(place, S3Location) or (report is not None and not report.exists):
+        return replace(seen, made=made, findings=(*seen.findings, *findings))
+    may = deletion(bucket.s3_client(repository), place, engine.random)
+    versions = report is not None and report.versioning == "enabled"
+    lock = report.object_lock if report is not None and versions else None
+    # Data keys are meant to be deleted.
+    if not seen.name.endswith(KEYS):
+        compliant = lock is not None and lock.mode == "COMPLIANCE"
+        findings += judge_deletion(may, versions=versions, locked=compliant)
+        if made and lock is not None:
+            findings += tuple(_of_extension(engine, repository.pruner(), place, lock))
+    if repository.pruning is not None:
+        findings += tuple(_of_pruner(engine, repository.pruner(), place))
+    return replace(seen, made=made, may=may, findings=(*seen.findings, *findings))
+
+
+def _made(engine: BackupEngine, repository: Repository) -> tuple[bool, tuple[Finding, ...]]:
+    """Whether the password opens it, and what keeps it from that."""
     try:
         engine.restic.identity(repository)
     except RepositoryMissing:
-        return False, None
-    except SecvaultError as error:
-        return False, error.detail
-    return True, None
+        return False, ()
+    except (WrongRepositoryPassword, RepositoryDenied, RepositoryDamaged) as error:
+        return False, (Finding(error.detail, "no run can save there before that is mended"),)
+    return True, ()
 
 
 def _of_keys(report: BucketReport, keys_days: int) -> Iterable[Finding]:

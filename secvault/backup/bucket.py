@@ -65,8 +65,8 @@ class S3Client(Protocol):
     def get_public_access_block(self, **request: Any) -> Mapping[str, Any]:
         """What keeps it from being public."""
 
-    def get_bucket_policy_status(self, **request: Any) -> Mapping[str, Any]:
-        """Whether its policy makes it public."""
+    def get_bucket_policy(self, **request: Any) -> Mapping[str, Any]:
+        """Who may do what with it."""
 
     def get_bucket_acl(self, **request: Any) -> Mapping[str, Any]:
         """To whom it is granted."""
@@ -206,17 +206,9 @@ def ensure_bucket(
     """
     if object_lock is not None and not 1 <= object_lock.days <= MOST_DAYS:
         raise InvalidInput.at("object_lock.days", f"must be 1 to {MOST_DAYS}")
+    make_if_missing(client, bucket, region=region, lockable=object_lock is not None)
     report = inspect_bucket(client, bucket)
     with named_faults(bucket):
-        if not report.exists:
-            # Amazon takes every region here but its first.
-            where = {} if region == "us-east-1" else {"LocationConstraint": region}
-            client.create_bucket(
-                Bucket=bucket,
-                ObjectLockEnabledForBucket=object_lock is not None,
-                **({"CreateBucketConfiguration": where} if where else {}),
-            )
-            report = inspect_bucket(client, bucket)
         if object_lock is None:
             return report
         if not report.lock_enabled:
@@ -235,6 +227,25 @@ def ensure_bucket(
                 },
             )
     return inspect_bucket(client, bucket)
+
+
+def make_if_missing(
+    client: S3Client, bucket: str, *, region: str = "us-east-1", lockable: bool = False
+) -> None:
+    """Make the bucket if it is not there. Of one that is, no more is asked than that it is there.
+
+    Raises RepositoryDenied, RepositoryUnreachable, BackupFailed.
+    """
+    with named_faults(bucket):
+        if code_of(lambda: client.head_bucket(Bucket=bucket), _ABSENT) is None:
+            return
+        # Amazon takes every region here but its first.
+        where = {} if region == "us-east-1" else {"LocationConstraint": region}
+        client.create_bucket(
+            Bucket=bucket,
+            ObjectLockEnabledForBucket=lockable,
+            **({"CreateBucketConfiguration": where} if where else {}),
+        )
 
 
 def judge(report: BucketReport, *, days: int) -> Verdict:

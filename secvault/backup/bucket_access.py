@@ -7,6 +7,7 @@ of that name, which is removed again where that is allowed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -55,10 +56,11 @@ def public_access(client: S3Client, bucket: str) -> Public:
 
     with named_faults(bucket):
         ask("block", lambda: client.get_public_access_block(Bucket=bucket), _NO_BLOCK)
-        ask("policy", lambda: client.get_bucket_policy_status(Bucket=bucket), _NO_POLICY)
+        # Not the server's own status of it: some call each policy public that allows anything.
+        ask("policy", lambda: client.get_bucket_policy(Bucket=bucket), _NO_POLICY)
         ask("acl", lambda: client.get_bucket_acl(Bucket=bucket), frozenset())
     block = answers.get("block", {}).get("PublicAccessBlockConfiguration", {})
-    by_policy = answers.get("policy", {}).get("PolicyStatus", {}).get("IsPublic", False)
+    by_policy = _opens_to_all(answers.get("policy", {}).get("Policy", ""))
     by_acl = any(
         grant.get("Grantee", {}).get("URI") in _EVERYBODY
         for grant in answers.get("acl", {}).get("Grants", ())
@@ -74,74 +76,88 @@ def public_access(client: S3Client, bucket: str) -> Public:
 
 def deletion(client: S3Client, place: S3Location, random: Random) -> Deletion:
     """What the client's credentials could delete. Raises RepositoryUnreachable, BackupFailed."""
-    before = f"{place.prefix}/" if place.prefix else ""
     name = draw(_NAME_BYTES, random).hex()
-    with named_faults(place.bucket):
-        hide, destroy = _may_delete(client, place.bucket, f"{before}data/{name[:2]}/{name}")
-        unlock, _ = _may_delete(client, place.bucket, f"{before}locks/{name}")
+    hide, destroy = _may_delete(client, place, f"data/{name[:2]}/{name}")
+    unlock, _ = _may_delete(client, place, f"locks/{name}")
     return Deletion(hide, destroy, unlock)
 
 
-def judge_access(
-    public: Public, may: Deletion | None, *, versions: bool, locked: bool
-) -> tuple[Finding, ...]:
-    """What is wrong with it. may: of the credentials for saving, where that was tried.
+def may_delete_keys(client: S3Client, place: S3Location, random: Random) -> bool:
+    """Whether restic's keys could be deleted, which restic itself tries for a minute."""
+    return _may_delete(client, place, f"keys/{draw(_NAME_BYTES, random).hex()}")[0]
+
+
+def judge_public(public: Public) -> tuple[Finding, ...]:
+    """What is wrong with who can reach it."""
+    if public == "yes":
+        return (Finding("anybody can reach the bucket", "block public access to it, now"),)
+    if public == "unknown":
+        mend = "let the credentials read its policy status, ACL and public access block, or look"
+        return (Finding("whether anybody can reach the bucket is not known", mend),)
+    return ()
+
+
+def judge_deletion(may: Deletion, *, versions: bool, locked: bool) -> tuple[Finding, ...]:
+    """What is wrong with what the credentials for saving may do.
 
     versions: whether the bucket keeps them. locked: whether its objects are locked in COMPLIANCE
     mode.
     """
     findings: list[Finding] = []
-    if public == "yes":
-        findings.append(Finding("anybody can reach the bucket", "block public access to it, now"))
-    if public == "unknown":
-        findings.append(
-            Finding(
-                "whether anybody can reach the bucket is not known",
-                "let the credentials read its policy status, its ACL and its public access block, "
-                "or look yourself",
-            )
-        )
-    if may is None:
-        return tuple(findings)
+    less = (
+        "give them no right to delete but below locks/, and name another role that forgets and "
+        "prunes by prune_access_key_id"
+    )
     if not locked and (may.destroy or (may.hide and not versions)):
+        findings.append(Finding("the credentials for saving can delete backups for good", less))
+    elif may.hide or may.destroy:
         findings.append(
             Finding(
-                "the credentials for saving can delete backups for good",
-                "give them no right to delete but below locks/, and set prune_access_key_id of "
-                "another role that forgets and prunes",
-            )
-        )
-    elif may.hide:
-        findings.append(
-            Finding(
-                "the credentials for saving can hide backups, which their versions outlive",
-                "give them no right to delete but below locks/, and set prune_access_key_id of "
-                "another role that forgets and prunes; what was hidden comes back by `secvault "
-                "backup repository bring-back`",
+                "the credentials for saving can hide backups, whose versions the lock keeps",
+                f"{less}; what was hidden comes back by `secvault backup repository bring-back`",
             )
         )
     if not may.unlock:
         findings.append(
             Finding(
                 "the credentials for saving cannot remove restic's own locks",
-                "let them delete below locks/, or each run leaves a lock that the next retention "
-                "has to wait for",
+                "let them delete below locks/, or each run leaves a lock that retention waits for",
             )
         )
     return tuple(findings)
 
 
-def _may_delete(client: S3Client, bucket: str, key: str) -> tuple[bool, bool]:
+def _may_delete(client: S3Client, place: S3Location, name: str) -> tuple[bool, bool]:
     """Whether an object of this name could be deleted, and a version of it."""
+    key = f"{place.prefix}/{name}" if place.prefix else name
     marker: dict[str, Any] = {}
 
     def hide() -> None:
-        marker.update(client.delete_object(Bucket=bucket, Key=key))
+        marker.update(client.delete_object(Bucket=place.bucket, Key=key))
 
-    refused = code_of(hide, DENIED | _GONE) in DENIED
-    version = marker.get("VersionId", "null")
-    kept = code_of(
-        lambda: client.delete_object(Bucket=bucket, Key=key, VersionId=version),
-        DENIED | _GONE | {"InvalidArgument"},
-    )
+    with named_faults(place.bucket):
+        refused = code_of(hide, DENIED | _GONE) in DENIED
+        version = marker.get("VersionId", "null")
+        kept = code_of(
+            lambda: client.delete_object(Bucket=place.bucket, Key=key, VersionId=version),
+            DENIED | _GONE | {"InvalidArgument"},
+        )
     return not refused, kept not in DENIED
+
+
+def _opens_to_all(policy: str) -> bool:
+    """Whether a bucket's policy allows anything to everybody, without a condition."""
+    try:
+        statements = json.loads(policy or "{}").get("Statement", [])
+    except (ValueError, AttributeError):
+        return True
+    for one in [statements] if isinstance(statements, dict) else statements:
+        principal = one.get("Principal", "")
+        whom = principal.get("AWS", "") if isinstance(principal, dict) else principal
+        if (
+            one.get("Effect") == "Allow"
+            and "*" in ([whom] if isinstance(whom, str) else whom)
+            and not one.get("Condition")
+        ):
+            return True
+    return False

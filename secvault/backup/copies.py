@@ -23,6 +23,7 @@ from secvault.errors import BackupFailed, Conflict, Damaged, NotFound, SecvaultE
 from secvault.store import tables
 
 Way = Literal["copy", "run"]
+State = Literal["running", "done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class RunCopy:
     run: str
     repository: str
     plan: str
-    way: str
-    state: str
+    way: Way
+    state: State
     snapshot: str | None
     started_at: int
     finished_at: int | None

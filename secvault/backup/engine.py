@@ -8,16 +8,16 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from secvault.backup import bucket, locks
-from secvault.backup.bucket import BucketReport, HeldByLock
+from secvault.backup.bucket import HeldByLock
 from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
 from secvault.backup.passwords import Passwords
 from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import (
     KEYS,
     Repository,
@@ -37,16 +37,6 @@ from secvault.keyring import Keyring
 __all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
 
 
-class Repositories(Protocol):
-    """The settings of repositories by name; `RepositoriesAtHand` are those of the product."""
-
-    def get(self, name: str) -> RepositorySettings:
-        """The settings of one. Raises ConfigurationError where there is none."""
-
-    def names(self) -> tuple[str, ...]:
-        """All names, in order."""
-
-
 @dataclass(frozen=True)
 class BackupEngine(Claims):
     """The parts that runs and drills share.
@@ -64,7 +54,7 @@ class BackupEngine(Claims):
     restic: Restic
     postgresql: PostgresqlPrograms
     declared: Mapping[str, PlanSettings]
-    repositories: Repositories
+    repositories: RepositoriesAtHand
     own_folders: tuple[Path, ...]
     scratch: Path
     evidence: Path
@@ -132,7 +122,7 @@ class BackupEngine(Claims):
             if isinstance(place, S3Location) and repository.credentials is not None:
                 region = repository.credentials.region
                 client = bucket.s3_client(repository)
-                bucket.ensure_bucket(client, place.bucket, region=region, object_lock=None)
+                bucket.make_if_missing(client, place.bucket, region=region)
             try:
                 if like is None:
                     self.restic.init(repository)
@@ -144,13 +134,6 @@ class BackupEngine(Claims):
                     raise
         locks.remove_stale(self, self.restic, repository.pruner())
         return repository
-
-    def inspect_bucket(self, name: str) -> BucketReport | None:
-        """The bucket that the repository lies in; None for a folder."""
-        repository = self.repository(name)
-        if not isinstance(repository.place, S3Location):
-            return None
-        return bucket.inspect_bucket(bucket.s3_client(repository), repository.place.bucket)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""

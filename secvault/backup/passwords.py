@@ -8,9 +8,10 @@ one that was. So a process that dies at any moment leaves a password in force th
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from secvault.clock import Clock
 from secvault.crypto import aead
@@ -147,6 +148,12 @@ class Passwords:
             connection.execute(
                 update(table).where(table.c.name == name).values(sealed_previous=None)
             )
+
+    @staticmethod
+    def mark_escrowed(connection: Connection, names: Sequence[str], moment: int) -> None:
+        """Note that the passwords of these repositories were taken out, as they were then."""
+        table = tables.backup_repository
+        connection.execute(update(table).where(table.c.name.in_(names)).values(escrowed_at=moment))
 
     def _drawn(self) -> bytes:
         return base64.urlsafe_b64encode(aead.draw(PASSWORD_BYTES, self.random))

@@ -17,7 +17,8 @@ class Retention:
 
     Hours and days are those of the time zone that a snapshot was made in. within: all that are
     younger than this before the newest, for instance 1y5m7d2h. tags: a snapshot with one of them
-    stays. A snapshot stays if any rule keeps it. Raises InvalidInput for a rule that keeps nothing: forgetting all is no retention.
+    stays. A snapshot stays if any rule keeps it. Raises InvalidInput for a rule that keeps nothing:
+    forgetting all is no retention.
     """
 
     last: int = 0

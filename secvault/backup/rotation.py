@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
+from secvault.backup.bucket import s3_client
+from secvault.backup.bucket_access import may_delete_keys
 from secvault.backup.engine import SILENT_AFTER_SECONDS, BackupEngine
-from secvault.backup.repository import KEYS, Repository
+from secvault.backup.repository import KEYS, Repository, S3Location
 from secvault.backup.repository_faults import WrongRepositoryPassword
 from secvault.backup.restic_keys import add_key, keys, remove_key
 from secvault.errors import BackupFailed
@@ -86,18 +88,27 @@ def _take_old(engine: BackupEngine, name: str) -> Rotated:
         return Rotated(name, old_opens=True, waiting_for=at_work)
     repository = engine.repository(name).pruner()
     former = replace(repository, password=kept.former)
-    refused = False
+    refused = not (_may_remove(engine, repository) and _remove_keys(engine, repository, former))
+    engine.passwords.drop_former(name)
+    return Rotated(name, old_opens=refused, refused=refused)
+
+
+def _remove_keys(engine: BackupEngine, repository: Repository, former: Repository) -> bool:
+    """Remove all keys of the former password; False when the storage refuses."""
     for _ in range(MOST_KEYS):
         own = _own_key(engine, former)
         if own is None:
-            break
+            return True
         if not remove_key(engine.restic.command, repository, own):
-            refused = True
-            break
-    else:
-        raise BackupFailed(f"{repository.location} has more keys for one password than restic does")
-    engine.passwords.drop_former(name)
-    return Rotated(name, old_opens=refused, refused=refused)
+            return False
+    raise BackupFailed(f"{repository.location} has more keys for one password than restic reads")
+
+
+def _may_remove(engine: BackupEngine, repository: Repository) -> bool:
+    place = repository.place
+    return not isinstance(place, S3Location) or may_delete_keys(
+        s3_client(repository), place, engine.random
+    )
 
 
 def _opens(engine: BackupEngine, repository: Repository) -> bool:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secvault.cli import opening, operations, progress, show
-from secvault.errors import InvalidInput
+from secvault.cli import backup_repositories, opening, operations, progress, show
 
 if TYPE_CHECKING:
     from secvault.backup.bucket import HeldByLock
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
-    "check, forget, restore, restores, programs, rejoin, bucket, password.",
+    "check, forget, restore, restores, programs, rejoin, repository, bucket, copies, password.",
 )
+app.add_typer(backup_repositories.app, name="repository")
 
 Plan = Annotated[
     str | None,
@@ -47,6 +47,10 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
             "saved": f"{done.files} files, {show.size(done.bytes)}",
             "new in the repository": show.size(done.bytes_added),
             "retention": retention_words(retention),
+            **{
+                f"retention in {name}": retention_words(one)
+                for name, one in retention["copies"].items()
+            },
         }
     )
     show.talk(f"Next, prove that it restores: secvault drill run {done.plan}")
@@ -153,35 +157,57 @@ def bucket(
     ] = 30,
     as_json: show.AsJson = False,
 ) -> None:
-    """Look at the plan's bucket: versions, Object Lock, and what is missing to protect backups."""
+    """Look at the plan's buckets: versions, Object Lock, and what is missing to protect backups."""
     with opening.vault(context) as (service, caller):
         named = opening.the_plan(service.settings, plan)
-        seen = operations.backups.inspect_bucket(service, caller, named, days)
-    if seen is None:
-        raise InvalidInput.at("plan", f"{named} saves into a folder, not into a bucket")
-    report, verdict = seen
-    lock = report.object_lock
-    findings = [{"fault": one.fault, "mend": one.mend} for one in verdict.findings]
-    facts = {
-        "bucket": report.name,
-        "exists": report.exists,
-        "versioning": report.versioning,
-        "object_lock": f"{lock.mode}, {lock.days} days" if lock else "none",
-        "immutable": verdict.immutable,
+        seen = operations.repository_access.buckets_of_plan(service, caller, named, days)
+    backup_repositories.show_reports(seen, as_json=as_json)
+
+
+@app.command(epilog="Example: secvault backup copies nightly")
+def copies(
+    context: typer.Context,
+    plan: Plan = None,
+    limit: Annotated[int, typer.Option(help="How many, 1 to 500.")] = 20,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the newest copies in the plan's further repositories, newest first."""
+    with opening.vault(context) as (service, caller):
+        named = opening.the_plan(service.settings, plan)
+        found = operations.backup_copies.list_copies(service, caller, named, limit)
+    rows = [
+        {
+            "started_at": show.time(one.started_at),
+            "finished_at": show.time(one.finished_at),
+            "run": one.run,
+            "repository": one.repository,
+            "way": one.way,
+            "state": one.state,
+            "snapshot": one.snapshot,
+            "error": one.error,
+        }
+        for one in found
+    ]
+    columns = {
+        "started_at": "Started",
+        "repository": "Repository",
+        "way": "By",
+        "state": "State",
+        "snapshot": "Snapshot",
+        "error": "Error",
     }
-    if as_json:
-        show.document({**facts, "findings": findings})
-        return
-    show.facts(facts)
-    for finding in findings:
-        show.talk(f"{finding['fault']}: {finding['mend']}")
+    show.listing("copies", rows, columns, as_json=as_json, empty=f"{named} has no copy yet.")
 
 
 def retention_of(retained: Retained) -> dict[str, Any]:
     """What retention came to, for programs."""
+    extended = retained.extended
     return {
         **_forgotten(retained.forgotten, retained.held),
         "data_keys": _forgotten(retained.keys, retained.keys_held) if retained.keys else None,
+        "locks_extended": extended.objects if extended else None,
+        "locks_refused": extended.refused if extended else None,
+        "copies": {name: retention_of(one) for name, one in retained.copies.items()},
     }
 
 

@@ -10,7 +10,6 @@ import uuid_utils
 from sqlalchemy import Connection
 
 from secvault.backup import holes, in_order, key_file, keys_apart, manifest, run
-from secvault.backup.bucket import BucketReport, Verdict, judge
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
 from secvault.backup.retaining import Retained
@@ -91,19 +90,6 @@ def list_runs(service: Service, caller: Caller, limit: int) -> tuple[Run, ...]:
         _operation("backup.read", "*"),
         lambda _: Outcome(run.newest_runs(service.backups, limit)),
     )
-
-
-def inspect_bucket(
-    service: Service, caller: Caller, plan: str, days: int
-) -> tuple[BucketReport, Verdict] | None:
-    """The plan's bucket, and whether it protects backups for so many days; None for a folder."""
-    repository = service.backups.plan(plan).repository
-
-    def act(_: object) -> Outcome[tuple[BucketReport, Verdict] | None]:
-        report = service.backups.inspect_bucket(repository)
-        return Outcome(None if report is None else (report, judge(report, days=days)))
-
-    return service.spine.read(caller, _operation("backup.read", plan), act)
 
 
 def restore(

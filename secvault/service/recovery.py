@@ -38,5 +38,8 @@ def repository_access(
     # first, because a password that is missing is made in a transaction of its own.
     terms = {**_TERMS, "target": "data-keys"} if data_keys else _TERMS
     service.spine.change(caller, operation, lambda _: Outcome(None), lambda _: terms)
+    now = service.clock.micros()
     opened = service.backups.repository(repository)
+    with service.store.write() as connection:
+        service.backups.passwords.mark_escrowed(connection, [repository], now)
     return RepositoryAccess(opened.location, opened.password)

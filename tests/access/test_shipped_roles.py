@@ -88,6 +88,9 @@ ASKED = {"access.evaluate", "access.search"}
 NOTICES = {"notification.read", "notification.test", "attachment.collect"}
 NOTICES |= {"stream.read", "stream.test", "alert.read"}
 BACKUPS = {"backup.run", "backup.read", "backup.restore", "drill.run", "drill.read"}
+REPOSITORIES = {
+    f"repository.{what}" for what in ("read", "add", "remove", "check", "rotate", "bring_back")
+}
 BACKUPS |= {"backup.cancel", "backup.check", "backup.forget"}
 PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
@@ -129,6 +132,7 @@ MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | REPOSITORIES
     | PLANS
     | KEY_LIFE
     | INDEXES
@@ -150,7 +154,7 @@ MAY = {
     "it.auditor": EVERYBODY
     | ACCESS
     | REVIEWS
-    | {"break_glass.read"}
+    | {"break_glass.read", "repository.read"}
     | {"audit.read", "audit.verify", "audit.personal", "backup.read", "drill.read", "grant.read"}
     | {
         "person.read",
@@ -178,11 +182,12 @@ MAY = {
     "it.provisioner": EVERYBODY | {"scim.provision"},
     "it.decider": EVERYBODY | {"access.evaluate"},
     "it.searcher": EVERYBODY | ASKED,
-    "it.clerk": EVERYBODY | {"backup.read", "drill.read", "key.list", "config.read"},
+    "it.clerk": EVERYBODY
+    | {"backup.read", "drill.read", "repository.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
     | {"service_account.read", "token.read", "audit.verify", "separation.read", "policy.read"}
-    | {"eligibility.read"}
+    | {"eligibility.read", "repository.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -193,6 +198,7 @@ LOCAL_MAY = {
     | TOKENS
     | APPROLES
     | BACKUPS
+    | REPOSITORIES
     | PLANS
     | KEY_LIFE
     | INDEXES
@@ -211,7 +217,7 @@ LOCAL_MAY = {
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
-    | {"policy.read", "policy.apply", "metrics.read"},
+    | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}

@@ -18,6 +18,8 @@ from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.engine import BackupEngine
 from secvault.backup.finding import Finding
 from secvault.backup.key_file import PURPOSE
+from secvault.backup.plan_rules import Openings
+from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import ForgetReport, Progress, Snapshot, find_restic
 from secvault.backup.run import Run
 from secvault.clock import Clock, system_clock
@@ -72,27 +74,28 @@ class Proven:
 
 @dataclass
 class Repositories:
-    """`local`, and further ones beside it, unless a test says otherwise by `declared`."""
+    """`local`, and further ones beside it, unless a test says otherwise by `settings`."""
 
     folder: Path
-    declared: dict[str, RepositorySettings] = field(default_factory=dict)
+    settings: dict[str, RepositorySettings] = field(default_factory=dict)
 
-    def get(self, name: str) -> RepositorySettings:
+    def declared(self, name: str) -> RepositorySettings:
         beside = self.folder / ("repository" if name == "local" else f"repository-{name}")
-        return self.declared.get(name) or RepositorySettings(location=str(beside))
-
-    def names(self) -> tuple[str, ...]:
-        return ("local", *sorted(self.declared))
+        return self.settings.get(name) or RepositorySettings(location=str(beside))
 
 
 @dataclass
 class SmallVault:
-    """What a test of runs and drills works with. documents: the folder that the plan saves."""
+    """What a test of runs and drills works with. documents: the folder that the plan saves.
+
+    repositories: may be given settings; those that it has none for are folders.
+    """
 
     folder: Path
     hands: Hands
     engine: BackupEngine
     documents: Path
+    repositories: Repositories
     seen: list[Progress] = field(default_factory=list)
 
     def planned(self, **changed: Any) -> SmallVault:
@@ -170,6 +173,7 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     data = folder / "data"
+    repositories = Repositories(folder)
     keyring = _keyring(store, folder, hands.clock())
     engine = BackupEngine(
         store=store,
@@ -179,7 +183,13 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         ),
         postgresql=PostgresqlPrograms(),
         declared={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
-        repositories=Repositories(folder),
+        repositories=RepositoriesAtHand(
+            repositories.declared,
+            ("local", *repositories.settings),
+            store,
+            Secret(bytes(32)),
+            Openings(),
+        ),
         own_folders=(policies,),
         scratch=data / "scratch",
         evidence=data / "evidence",
@@ -191,6 +201,6 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         keys_key=keyring.internal(PURPOSE),
     )
     try:
-        yield SmallVault(folder, hands, engine, documents)
+        yield SmallVault(folder, hands, engine, documents, repositories)
     finally:
         store.close()
