@@ -269,7 +269,7 @@ def show_reports(reports: tuple[AccessReport, ...], *, as_json: bool) -> None:
         shown = {
             key.replace("_", " "): value
             for key, value in facts.items()
-            if key not in ("findings", "hints") and value is not None
+            if key not in ("findings", "notes") and value is not None
         }
         show.facts(shown)
         for finding in one.findings:
@@ -295,7 +295,7 @@ def _report(report: AccessReport) -> dict[str, Any]:
         "saving_may_remove_locks": may.unlock if may else None,
         "immutable": report.immutable,
         "findings": [{"fault": one.fault, "mend": one.mend} for one in report.findings],
-        "hints": [{"fault": one.fault, "mend": one.mend} for one in report.hints],
+        "notes": [{"fault": one.fault, "mend": one.mend} for one in report.hints],
     }
 
 
