@@ -44,7 +44,7 @@ class ProgramList(BaseModel):
 @router.get("/backups/programs")
 @operation("it/backups", "backup.read")
 def program_list(at: Authenticated) -> ProgramList:
-    """restic and the others: where they were found, or what to do."""
+    """Programs that backups need, restic first: where they were found, or what to do."""
     service, who = at
     found, cache = backup_programs.look_for_programs(service, who)
     return ProgramList(
