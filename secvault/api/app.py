@@ -80,6 +80,7 @@ PARTS = (
     "backups",
     "backup_repositories",
     "backup_restores",
+    "backup_programs",
     "backup_snapshots",
     "metrics",
     "backup_runs",

@@ -28,7 +28,7 @@ class CheckedRepository(BaseModel):
     passed: bool
     read: str
     damaged: list[str]
-    hints: list[str]
+    notes: list[str]
 
 
 class CheckAnswer(BaseModel):
@@ -80,7 +80,7 @@ def check_list(
                         passed=one.passed,
                         read=one.read,
                         damaged=list(one.damaged),
-                        hints=list(one.hints),
+                        notes=list(one.hints),
                     )
                     for one in check.repositories
                 ],

@@ -121,7 +121,7 @@ class AccessAnswer(BaseModel):
     may_unlock: bool | None
     immutable: bool
     findings: list[FindingAnswer]
-    hints: list[FindingAnswer]
+    notes: list[FindingAnswer]
 
 
 class AccessList(BaseModel):
@@ -391,5 +391,5 @@ def _access(report: AccessReport) -> AccessAnswer:
         may_unlock=may.unlock if may else None,
         immutable=report.immutable,
         findings=[FindingAnswer(fault=one.fault, mend=one.mend) for one in report.findings],
-        hints=[FindingAnswer(fault=one.fault, mend=one.mend) for one in report.hints],
+        notes=[FindingAnswer(fault=one.fault, mend=one.mend) for one in report.hints],
     )

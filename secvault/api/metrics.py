@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
@@ -18,10 +18,12 @@ from secvault.service.spine import Caller
 if TYPE_CHECKING:
     from prometheus_client import Metric as Exposed
 
-router = APIRouter(tags=["health"], responses=problem_responses())
+_FAULTS = (401, 403, 429, 500, 503)
+router = APIRouter(
+    tags=["health"], responses={status: problem_responses()[status] for status in _FAULTS}
+)
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
-Accept = Annotated[str, Header(max_length=2000)]
 
 
 @router.get(
@@ -30,10 +32,14 @@ Accept = Annotated[str, Header(max_length=2000)]
     responses={200: {"content": {"text/plain": {}}, "description": "The metrics."}},
 )
 @operation("it/metrics", "metrics.read")
-def metrics_read(at: Authenticated, accept: Accept = "text/plain") -> Response:
-    """Numbers of the whole installation, for a monitoring system with a token of its own."""
+def metrics_read(at: Authenticated, request: Request) -> Response:
+    """Numbers of the whole installation, for a monitoring system with a token of its own.
+
+    In the text format of Prometheus, or as OpenMetrics where the request accepts that.
+    """
     service, who = at
-    body, form = exposition(metrics.read_metrics(service, who), accept)
+    found = metrics.read_metrics(service, who)
+    body, form = exposition(found, request.headers.get("accept", ""))
     return Response(body, media_type=form)
 
 

@@ -68,7 +68,7 @@ def look(engine: BackupEngine, name: str, days: int) -> AccessReport:
     seen = AccessReport(name, repository.location)
     place = repository.place
     if not isinstance(place, S3Location):
-        return replace(seen, findings=(_FOLDER,))
+        return seen if name.endswith(KEYS) else replace(seen, hints=(_FOLDER,))
     # Whoever only saves need not be able to look.
     client = bucket.s3_client(repository.pruner())
     report = bucket.inspect_bucket(client, place.bucket)

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 
 from secvault.backup import restic_looking
 from secvault.backup.engine import BackupEngine
+from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel, Snapshot
 from secvault.backup.restic_process import NeverCancelled
+from secvault.backup.retaining import Retained
 from secvault.config import PlanSettings
 from secvault.errors import NotFound
 from secvault.store.engine import insert_unless_there, row_held
@@ -95,6 +97,18 @@ def refresh(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ..
         return known(connection, plan, repository)
 
 
+def take_out(engine: BackupEngine, plan: str, retained: Retained) -> None:
+    """Take out what retention forgot, beside a run: no run ends then, by which it would be seen."""
+    chosen = engine.plan(plan).repository
+    table = backup_snapshot
+    with engine.store.write() as connection:
+        for repository, done in ((chosen, retained), *retained.copies.items()):
+            for gone in done.forgotten.removed:
+                connection.execute(
+                    delete(table).where(table.c.repository == repository, table.c.id == gone.id)
+                )
+
+
 def known(connection: Connection, plan: str, repository: str | None = None) -> tuple[Known, ...]:
     """The plan's snapshots as far as they are known, the newest last."""
     table = backup_snapshot
@@ -126,12 +140,23 @@ def is_stale(connection: Connection, plan: str, repository: str) -> bool:
 def present(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ...]:
     """The plan's snapshots as they are: the repository is asked where something may have changed.
 
-    Raises what `refresh` raises.
+    None where there is no repository yet, because nothing was ever saved. Raises what `refresh`
+    raises.
     """
     with engine.store.read() as connection:
         if not is_stale(connection, plan, repository):
             return known(connection, plan, repository)
-    return refresh(engine, plan, repository)
+        saved = select(backup_run.c.id).where(
+            backup_run.c.plan == plan, backup_run.c.snapshot.is_not(None)
+        )
+        answered = refreshed_at(connection, plan, repository) is not None
+        ever = answered or connection.execute(saved.limit(1)).first() is not None
+    try:
+        return refresh(engine, plan, repository)
+    except RepositoryMissing:
+        if ever:
+            raise
+        return ()
 
 
 def named(engine: BackupEngine, plan: str, repository: str, snapshot: str) -> Known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from secvault.store import tables
 
 STRUCTURE, ALL = "structure", "all"
 _MOST_HINTS = 20
+
+OnCount = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -89,19 +91,28 @@ def begin(engine: BackupEngine, plan_name: str, check_id: str, requested_by: str
 
 
 def check_all(
-    engine: BackupEngine, plan_name: str, check_id: str, reading: Reading, cancel: Cancel
+    engine: BackupEngine,
+    plan_name: str,
+    check_id: str,
+    reading: Reading,
+    cancel: Cancel,
+    on_count: OnCount = lambda _done, _total: None,
 ) -> tuple[Checked, ...]:
     """Check each repository of the plan that this check has not looked at yet.
 
+    on_count: told how many of how many repositories were looked at.
     Raises RepositoryDamaged after all were looked at, if one is damaged; what kept one from being
     looked at is raised at once.
     """
     plan = engine.plan(plan_name)
     done = {one.repository: one for one in read_check(engine, check_id).repositories}
-    for name in repositories(plan):
+    names = repositories(plan)
+    for number, name in enumerate(names):
+        on_count(number, len(names))
         if name not in done:
             engine.mark(tables.backup_check, check_id, phase=f"checking {name}")
             done[name] = _check_one(engine, check_id, name, reading, cancel)
+    on_count(len(names), len(names))
     damaged = [one for one in done.values() if not one.passed]
     if damaged:
         first = damaged[0]
@@ -252,7 +263,7 @@ def _store(
                 passed=checked.passed,
                 read=checked.read,
                 damaged="\n".join(checked.damaged) or None,
-                hints="\n".join(checked.hints) or None,
+                notes="\n".join(checked.hints) or None,
             )
         )
         if checked.passed and numbers:
@@ -284,7 +295,7 @@ def _checked(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[Chec
             row.passed,
             row.read,
             tuple((row.damaged or "").splitlines()),
-            tuple((row.hints or "").splitlines()),
+            tuple((row.notes or "").splitlines()),
         )
         found[row.check_id] = (*found[row.check_id], one)
     return found

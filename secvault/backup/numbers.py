@@ -7,7 +7,9 @@ ones changed is known by the manifest's times.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from secvault.backup import manifest, randomness, staging
 from secvault.backup.anomaly import PAST, Numbers
 from secvault.backup.engine import BackupEngine
-from secvault.backup.manifest import FileEntry, Manifest
+from secvault.backup.file_entry import FileEntry
+from secvault.backup.manifest import Manifest
+from secvault.backup.randomness import Sample
 from secvault.backup.restic_answers import BackupSummary
 from secvault.config import PlanSettings
 from secvault.store.tables import backup_numbers, backup_run
@@ -29,43 +33,84 @@ _MOST_WRITTEN = 8192
 _WHAT_IS_SAVED = {"vault", "folders", "excludes", "sources"}
 
 
-def take(
-    engine: BackupEngine,
-    plan: PlanSettings,
-    staged: Path,
-    run: str,
-    summary: BackupSummary,
-) -> Numbers:
-    """Keep the numbers of a run whose snapshot was just made; the same run again replaces them.
+@dataclass(frozen=True)
+class Looked:
+    """What the staged copy says of a run."""
 
-    staged: the folder with its manifest. Raises Damaged where there is none, Unavailable.
+    plan: str
+    data_at: int
+    sample: Sample
+    sources: Mapping[str, int]
+
+
+class Looking:
+    """Looks through a staged copy, while restic saves it.
+
+    Use with `with`; leaving the block waits for the look. What it raises comes out of `keep`.
     """
+
+    def __init__(self, engine: BackupEngine, plan: PlanSettings, staged: Path) -> None:
+        """staged: the folder with its manifest."""
+        self._engine, self._plan, self._staged = engine, plan, staged
+        self._pool = ThreadPoolExecutor(1, "numbers")
+        self._looked: Future[Looked] | None = None
+
+    def __enter__(self) -> Looking:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown()
+
+    def start(self) -> None:
+        """Begin, when all that is saved is listed in the manifest."""
+        self._looked = self._pool.submit(look, self._engine, self._staged)
+
+    def keep(self, run: str, summary: BackupSummary) -> Numbers:
+        """Keep the numbers of a run whose snapshot was just made; the same run replaces them.
+
+        Raises Damaged for a manifest that is not there, Unavailable.
+        """
+        if self._looked is None:
+            raise RuntimeError("nothing was looked at")
+        looked = self._looked.result()
+        taken = Numbers(
+            run=run,
+            plan=looked.plan,
+            snapshot=summary.snapshot_id,
+            data_at=looked.data_at,
+            scope=scope_of(self._plan),
+            files=summary.files_total,
+            bytes=summary.bytes_total,
+            bytes_added=summary.bytes_added,
+            files_new=summary.files_new,
+            files_changed=summary.files_changed,
+            sampled=looked.sample.files,
+            random_looking=looked.sample.random_looking,
+            sources=looked.sources,
+        )
+        with self._engine.store.write() as connection:
+            connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
+            connection.execute(insert(backup_numbers).values(_values(taken)))
+            _forget_old(connection, looked.plan)
+        return taken
+
+
+def look(engine: BackupEngine, staged: Path) -> Looked:
+    """Look through the manifest of a staged copy, and into some of the files that changed."""
     listed = manifest.read(staged / manifest.NAME)
     with engine.store.read() as connection:
         before = past(connection, listed.plan, listed.data_at, 1)
     since = before[-1].data_at if before else 0
-    sizes, written = _through(listed, staged, since)
-    looked = randomness.sample(written, engine.sampled_files)
-    taken = Numbers(
-        run=run,
-        plan=listed.plan,
-        snapshot=summary.snapshot_id,
-        data_at=listed.data_at,
-        scope=scope_of(plan),
-        files=summary.files_total,
-        bytes=summary.bytes_total,
-        bytes_added=summary.bytes_added,
-        files_new=summary.files_new,
-        files_changed=summary.files_changed,
-        sampled=looked.files,
-        random_looking=looked.random_looking,
-        sources=sizes,
-    )
-    with engine.store.write() as connection:
-        connection.execute(delete(backup_numbers).where(backup_numbers.c.run == run))
-        connection.execute(insert(backup_numbers).values(_values(taken)))
-        _forget_old(connection, listed.plan)
-    return taken
+    sizes = _Sizes(listed)
+    changed = _Spread(engine.sampled_files)
+    for entry in manifest.entries(listed, staged):
+        if not entry.is_file():
+            continue
+        sizes.add(entry)
+        if _is_changed(entry, staged, since):
+            changed.add(entry.place())
+    sample = randomness.sample(changed.kept, engine.sampled_files)
+    return Looked(listed.plan, listed.data_at, sample, sizes.by_source)
 
 
 def scope_of(plan: PlanSettings) -> str:
@@ -112,37 +157,55 @@ def mark_judged(connection: Connection, run: str, now: int) -> bool:
     return marked.rowcount == 1
 
 
-def _through(listed: Manifest, staged: Path, since: int) -> tuple[dict[str, int], list[Path]]:
-    """The bytes of each source, and files written since, in micros, spread evenly over all of them.
+def _is_changed(entry: FileEntry, staged: Path, since: int) -> bool:
+    """Whether a file was written since, in micros, and is none of secvault's own, which are sealed.
 
-    Not secvault's own, which are sealed. However many there are, a few thousand are told.
+    Who encrypts files can put back when they were modified, but not when they were changed.
     """
-    own, sources = f"{staged}/", f"{staged}/{staging.SOURCES}/"
-    places = [
-        (one.name, tuple(f"{path.rstrip('/')}/" for path in one.paths), frozenset(one.paths))
-        for one in listed.sources
-    ]
-    sizes = dict.fromkeys((one.name for one in listed.sources), 0)
-    written: list[Path] = []
-    seen, step = 0, 1
-    for entry in manifest.entries(listed, staged):
-        for name, below, whole in places:
-            if _is_in(entry, below, whole):
-                sizes[name] += entry.size
-        ours = entry.path.startswith(own) and not entry.path.startswith(sources)
-        if ours or entry.modified_ns <= since * 1000 or entry.size < randomness.SMALLEST:
-            continue
-        if seen % step == 0:
-            written.append(entry.place())
-        seen += 1
-        if len(written) == _MOST_WRITTEN:
-            written = written[::2]
-            step *= 2
-    return sizes, written
+    if entry.size < randomness.SMALLEST:
+        return False
+    if max(entry.modified_ns, entry.changed_ns) <= since * 1000:
+        return False
+    ours = entry.path.startswith(f"{staged}/")
+    return not ours or entry.path.startswith(f"{staged}/{staging.SOURCES}/")
 
 
-def _is_in(entry: FileEntry, places: tuple[str, ...], whole: frozenset[str]) -> bool:
-    return entry.path in whole or entry.path.startswith(places)
+class _Spread:
+    """Some of many paths, from the first to the last of them, whose number is not known before."""
+
+    def __init__(self, most: int) -> None:
+        self.kept: list[Path] = []
+        self._most = most
+        self._step = 1
+        self._seen = 0
+
+    def add(self, path: Path) -> None:
+        """Take the next one, or pass it over."""
+        if self._most and self._seen % self._step == 0:
+            self.kept.append(path)
+            if len(self.kept) >= 2 * self._most:
+                self.kept = self.kept[::2]
+                self._step *= 2
+        self._seen += 1
+
+
+class _Sizes:
+    """The bytes of the files of each source."""
+
+    def __init__(self, listed: Manifest) -> None:
+        self.by_source = {source.name: 0 for source in listed.sources}
+        self._places = [
+            (source.name, path, f"{path.rstrip('/')}/")
+            for source in listed.sources
+            for path in source.paths
+        ]
+
+    def add(self, entry: FileEntry) -> None:
+        """Count a file."""
+        for name, path, inside in self._places:
+            if entry.path == path or entry.path.startswith(inside):
+                self.by_source[name] += entry.size
+                return
 
 
 def _forget_old(connection: Connection, plan: str) -> None:

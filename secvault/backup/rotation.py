@@ -32,9 +32,9 @@ MOST_KEYS = 20
 class Rotated:
     """How a change of a password ended. The new one is in force in any case.
 
-    old_opens: whether the old password opens the repository still. waiting_for: the runs and drills
-    that began with it; when they have ended, do the same again. refused: the storage does not let
-    go of the old key, neither now nor later.
+    old_opens: whether the old password opens the repository still. waiting_for: the runs, checks
+    and drills that began with it; when they have ended, do the same again. refused: the storage
+    does not let go of the old key, neither now nor later.
     """
 
     repository: str
@@ -49,7 +49,8 @@ def rotate(engine: BackupEngine, name: str) -> Rotated:
     Raises RepositoryMissing, WrongRepositoryPassword, RepositoryDenied and others: then the
     password in force is what it was, and opens.
     """
-    repository = engine.repository(name)
+    # A process that was killed while it removed a key has left a lock that lets nobody in.
+    repository = engine.opened_repository(name)
     engine.restic.identity(repository)
     kept = engine.passwords.kept(name)
     if kept is None or kept.former is None:
@@ -129,12 +130,12 @@ def _own_key(engine: BackupEngine, repository: Repository) -> str | None:
 
 
 def _begun_before(engine: BackupEngine, name: str, moment: int) -> tuple[str, ...]:
-    """The runs and drills at work that may hold the password of before that moment."""
+    """The runs, checks and drills at work that may hold the password of before that moment."""
     owner = name.removesuffix(KEYS)
     alive = engine.clock.micros() - SILENT_AFTER_SECONDS * 1_000_000
     found: list[str] = []
     with engine.store.read() as connection:
-        for table in (tables.backup_run, tables.drill):
+        for table in (tables.backup_run, tables.backup_check, tables.drill):
             rows = connection.execute(
                 select(table.c.id, table.c.plan).where(
                     table.c.state == "running",

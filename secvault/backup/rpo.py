@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select, true
 
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
@@ -137,7 +137,7 @@ def state_of(connection: Connection, plan: str, settings: PlanSettings, now: int
         ).scalar_one_or_none(),
         proven_at=connection.execute(
             select(func.max(drill.c.finished_at)).where(
-                drill.c.plan == plan, drill.c.passed.is_(True)
+                drill.c.plan == plan, drill.c.passed.is_(true())
             )
         ).scalar_one_or_none(),
         anomalies=anomalies(connection, newest.run) if newest else (),

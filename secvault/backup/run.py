@@ -105,19 +105,22 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
     run = read_run(engine, run_id)
     repository = engine.plan(run.plan).repository
     engine.mark(tables.backup_run, run_id, phase="opening the repository")
-    summary = save_into(
-        engine,
-        run,
-        repository,
-        lambda: engine.ready_repository(repository),
-        run.snapshot,
-        on_progress,
-        cancel,
-    )
+    staged = engine.scratch / staging.staging(run.plan)
+    with numbers.Looking(engine, engine.plan(run.plan), staged) as looking:
+        summary = save_into(
+            engine,
+            run,
+            repository,
+            lambda: engine.ready_repository(repository),
+            run.snapshot,
+            on_progress,
+            cancel,
+            looking.start,
+        )
+        if summary is not None:
+            # Before the row has the snapshot: what is saved again after a kill is counted again.
+            looking.keep(run_id, summary)
     if summary is not None:
-        staged = engine.scratch / staging.staging(run.plan)
-        # Before the row has the snapshot: what is saved again after a kill is counted again, too.
-        numbers.take(engine, engine.plan(run.plan), staged, run_id, summary)
         engine.mark(
             tables.backup_run,
             run_id,
@@ -137,11 +140,13 @@ def save_into(
     snapshot: str | None,
     on_progress: OnProgress,
     cancel: Cancel,
+    on_listed: Callable[[], None] = lambda: None,
 ) -> BackupSummary | None:
     """Save the run into this repository; None when the snapshot that it has there is there still.
 
     name: of the repository. opened: opens it, while what is to be saved is listed. snapshot: the
-    one that counts already. Raises what `Restic.backup` and `stage` raise.
+    one that counts already. on_listed: called when all that is saved stands in the manifest, before
+    restic reads it. Raises what `Restic.backup` and `stage` raise.
     """
     plan = engine.plan(run.plan)
     if snapshot is not None and snapshot in _made(engine, opened(), run.id):
@@ -162,6 +167,7 @@ def save_into(
         engine.mark(tables.backup_run, run.id, phase="hashing files")
         wanted = listed()
     engine.mark(tables.backup_run, run.id, phase="saving")
+    on_listed()
     try:
         return engine.restic.backup(
             repository,

@@ -45,9 +45,9 @@ def check(
         raise InvalidInput.at("--subset", "name one of --read-data, --structure and --subset")
     with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
         named = opening.the_plan(service.settings, plan)
-        show.talk(f"Checking the repositories of {named}; this reads them.")
         what = asked[0] if asked else ""
-        done = operations.backup_checks.run_check(service, caller, named, what, cancel)
+        with progress.of_count(f"Check {named}") as so_far:
+            done = operations.backup_checks.run_check(service, caller, named, what, so_far, cancel)
     if as_json:
         show.document(_check(done))
         return
@@ -103,7 +103,7 @@ def _check(check: Check) -> dict[str, Any]:
                 "passed": one.passed,
                 "read": one.read,
                 "damaged": list(one.damaged),
-                "hints": list(one.hints),
+                "notes": list(one.hints),
             }
             for one in check.repositories
         ],

@@ -269,7 +269,7 @@ def show_reports(reports: tuple[AccessReport, ...], *, as_json: bool) -> None:
         shown = {
             key.replace("_", " "): value
             for key, value in facts.items()
-            if key not in ("findings", "hints") and value is not None
+            if key not in ("findings", "notes") and value is not None
         }
         show.facts(shown)
         for finding in one.findings:
@@ -290,12 +290,12 @@ def _report(report: AccessReport) -> dict[str, Any]:
         "versioning": bucket.versioning if bucket else None,
         "object_lock": (f"{lock.mode}, {lock.days} days" if lock else "none") if bucket else None,
         "public": report.public,
-        "saving_may_hide": may.hide if may else None,
-        "saving_may_destroy": may.destroy if may else None,
-        "saving_may_unlock": may.unlock if may else None,
+        "saving_may_delete": may.hide if may else None,
+        "saving_may_delete_versions": may.destroy if may else None,
+        "saving_may_remove_locks": may.unlock if may else None,
         "immutable": report.immutable,
         "findings": [{"fault": one.fault, "mend": one.mend} for one in report.findings],
-        "hints": [{"fault": one.fault, "mend": one.mend} for one in report.hints],
+        "notes": [{"fault": one.fault, "mend": one.mend} for one in report.hints],
     }
 
 

@@ -54,10 +54,15 @@ def snapshots(
     context: typer.Context,
     plan: Plan = None,
     repository: Repository = "",
-    refresh: Annotated[bool, typer.Option(help="Ask the repository in any case.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the repository in any case.")
+    ] = False,
     measure: Annotated[
         bool,
-        typer.Option(help="Measure what all of them take together; minutes, where there are many."),
+        typer.Option(
+            "--measure",
+            help="Measure what all of them take together; minutes, where there are many.",
+        ),
     ] = False,
     as_json: show.AsJson = False,
 ) -> None:
@@ -66,7 +71,11 @@ def snapshots(
     From the catalogue, which asks the repository when something may have changed. While it does not
     answer, what is known is shown, and why.
     """
-    with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
+    with (
+        opening.vault(context) as (service, caller),
+        progress.cancellable() as cancel,
+        progress.of_count("Asking the repository"),
+    ):
         named = opening.the_plan(service.settings, plan)
         found = operations.backup_snapshots.list_snapshots(
             service,
@@ -114,7 +123,11 @@ def ls(
     as_json: show.AsJson = False,
 ) -> None:
     """List what lies in a folder of a snapshot. Nothing is restored."""
-    with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
+    with (
+        opening.vault(context) as (service, caller),
+        progress.cancellable() as cancel,
+        progress.of_count("Asking the repository"),
+    ):
         chosen, page = operations.backup_snapshots.list_folder(
             service,
             caller,
@@ -202,7 +215,11 @@ def diff(
     as_json: show.AsJson = False,
 ) -> None:
     """Show how two snapshots differ: + added, - removed, M content, T type, ? bit rot."""
-    with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
+    with (
+        opening.vault(context) as (service, caller),
+        progress.cancellable() as cancel,
+        progress.of_count("Asking the repository"),
+    ):
         found = operations.backup_snapshots.compare(
             service,
             caller,

@@ -126,7 +126,7 @@ class PlanSettings(Section):
     owner: str = ""
     # A URL of a dead man's switch (healthchecks.io and the like): asked at <url>/start when a run
     # begins, <url> when it is done, <url>/fail when it failed.
-    ping_url: Ping = ""
+    ping_url: Ping = Field("", repr=False)
 
     @model_validator(mode="after")
     def _something(self) -> PlanSettings:

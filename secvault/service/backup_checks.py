@@ -10,7 +10,7 @@ import uuid_utils
 from sqlalchemy import Connection
 
 from secvault.backup import check_parts, checks, run
-from secvault.backup.checks import Check, Reading
+from secvault.backup.checks import Check, OnCount, Reading
 from secvault.backup.claims import Again
 from secvault.backup.restic import Cancel
 from secvault.clock import micros_of
@@ -30,9 +30,12 @@ _GAPS = 24
 """So many times between checks are looked at: of monthly ones, two years."""
 
 
-def run_check(service: Service, caller: Caller, plan: str, what: str, cancel: Cancel) -> Check:
+def run_check(
+    service: Service, caller: Caller, plan: str, what: str, on_count: OnCount, cancel: Cancel
+) -> Check:
     """Check the plan's repositories now, in this process. what: see `checks.Reading`.
 
+    on_count: told how many of how many repositories were looked at.
     Raises RepositoryDamaged where one is damaged; what was found is kept then too.
     """
     reading = reading_of(service, plan, what)
@@ -41,7 +44,9 @@ def run_check(service: Service, caller: Caller, plan: str, what: str, cancel: Ca
     def act() -> Outcome[Check]:
         subject = caller.principal.subject
         try:
-            done = _checked(service, plan, check_id, subject, reading, cancel, lambda _: False)
+            done = _checked(
+                service, plan, check_id, subject, reading, cancel, lambda _: False, on_count
+            )
         except BaseException as error:
             backup_endings.check_failed(service, check_id, error)
             raise
@@ -144,13 +149,14 @@ def _checked(
     reading: Reading,
     cancel: Cancel,
     again: Again,
+    on_count: OnCount = lambda _done, _total: None,
 ) -> Check:
     engine = service.backups.for_plan(plan)
     begun = checks.begin(engine, plan, check_id, requested_by)
     if begun.state == "done":
         return begun
     with engine.at_work(tables.backup_check, check_id, "the check", cancel, again=again) as stop:
-        checks.check_all(engine, plan, check_id, reading, stop)
+        checks.check_all(engine, plan, check_id, reading, stop, on_count)
         with engine.store.write() as connection:
             checks.finish(engine, connection, check_id)
     return checks.read_check(engine, check_id)

@@ -30,6 +30,7 @@ from secvault.errors import InvalidInput
 from secvault.service.attachment_place import local_folder
 from secvault.service.service import Service
 
+_HERE = ("localhost", "127.0.0.1", "::1")
 RESTORED = "restored"
 """The folder below the data folder that is always open to restores."""
 
@@ -77,7 +78,7 @@ def meets_production(service: Service, order: Order) -> bool:
         return False
     target = _declared(service, order.place.name)
     return any(
-        _same_place(target, source)
+        same_place(target, source)
         for plan in service.backups.plans().values()
         for source in plan.sources.values()
     )
@@ -205,7 +206,7 @@ def _words(into: SourceSettings) -> str:
             return into.kind
 
 
-def _same_place(target: SourceSettings, source: SourceSettings) -> bool:
+def same_place(target: SourceSettings, source: SourceSettings) -> bool:
     """Whether both name the same server, file or bucket, as far as their names tell."""
     match target, source:
         case (PostgresqlSource() | MariadbSource(), PostgresqlSource() | MariadbSource()):
@@ -213,11 +214,14 @@ def _same_place(target: SourceSettings, source: SourceSettings) -> bool:
         case (SqliteSource(files=ours), SqliteSource(files=theirs)):
             return not {one.resolve() for one in ours}.isdisjoint(one.resolve() for one in theirs)
         case (BucketSource(), BucketSource()):
-            return target.location.rstrip("/") == source.location.rstrip("/")
+            here, there = (f"{parse_location(one.location)}/" for one in (target, source))
+            # Whoever writes to a part of it writes to it.
+            return here.startswith(there) or there.startswith(here)
     return False
 
 
 def _server(settings: PostgresqlSource | MariadbSource) -> tuple[str, int, str]:
-    host = settings.host if settings.host not in ("localhost", "127.0.0.1", "::1") else ""
+    host = settings.host.lower().rstrip(".")
+    host = "" if host in _HERE or host.startswith("/") else host
     usual = 5432 if isinstance(settings, PostgresqlSource) else 3306
     return host, settings.port or usual, str(getattr(settings, "socket", None) or "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, select, update
 
-from secvault.backup import retaining, run
+from secvault.backup import catalogue, retaining, run
 from secvault.backup.claims import cancelled_by
 from secvault.backup.restic import Cancel
 from secvault.backup.retaining import Retained
@@ -156,6 +156,7 @@ def forget(service: Service, caller: Caller, plan: str, stop: Cancel) -> Retaine
 
     def act() -> Outcome[Retained]:
         done = retaining.retain(service.backups.for_plan(plan), plan, stop)
+        catalogue.take_out(service.backups, plan, done)
         count = len(done.forgotten.removed)
         return Outcome(done, count=count, detail={"plan": plan})
 

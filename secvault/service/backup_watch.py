@@ -6,13 +6,15 @@ none of it asks a repository. The worker looks every minute.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, false, insert, or_, select, update
 
 from secvault.backup import anomaly, catalogue, numbers, rpo
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import is_stale, refreshed_at, repositories_of
+from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel
 from secvault.backup.rpo import PlanState
+from secvault.errors import Cancelled, SecvaultError
 from secvault.jobs import queue
 from secvault.service import backup_notices
 from secvault.service.service import Service
@@ -96,11 +98,11 @@ def tell_checks(service: Service) -> int:
     damaged = (
         select(check.c.plan, checked.c.repository, check.c.id)
         .join(check, check.c.id == checked.c.check_id)
-        .where(checked.c.passed.is_(False), checked.c.checked_at > now - _DAY)
+        .where(checked.c.passed.is_(false()), checked.c.checked_at > now - _DAY)
     )
     unlooked = select(check.c.plan, check.c.id).where(
         check.c.state == "failed",
-        check.c.passed.is_not(False),
+        check.c.passed.is_not(false()),
         check.c.finished_at > now - _DAY,
     )
     with service.store.read() as connection:
@@ -144,7 +146,8 @@ def ask_for_catalogues(service: Service) -> tuple[str, ...]:
         due = [
             name
             for name in sorted(plans)
-            if any(_is_due(connection, name, one, now) for one in repositories_of(plans[name]))
+            # The copies are asked with it.
+            if _is_due(connection, name, plans[name].repository, now)
         ]
         under_way = {
             each.plan
@@ -171,18 +174,33 @@ def ask_for_catalogues(service: Service) -> tuple[str, ...]:
 def follow_repositories(service: Service, plan: str, cancel: Cancel) -> int:
     """Ask the plan's repositories for their snapshots, and once a day how much they take.
 
-    How many snapshots there are. Raises NotFound, and what `catalogue.refresh` raises.
+    How many snapshots there are. Raises NotFound, and what `catalogue.refresh` raises, when all
+    repositories had their turn.
     """
     engine, found = service.backups, 0
-    for repository in repositories_of(engine.plan(plan)):
-        rows = catalogue.refresh(engine, plan, repository)
-        found += len(rows)
-        with service.store.read() as connection:
-            measured = catalogue.measures(connection, plan, repository, limit=1)
-        fresh = measured and service.clock.micros() - measured[0].measured_at < _DAY
-        if rows and not fresh:
-            catalogue.measure(engine, plan, repository, cancel)
+    own, *copies = repositories_of(engine.plan(plan))
+    failed: SecvaultError | None = None
+    for repository in (own, *copies):
+        try:
+            rows = catalogue.refresh(engine, plan, repository)
+            if rows and not _measured_lately(service, plan, repository):
+                catalogue.measure(engine, plan, repository, cancel)
+            found += len(rows)
+        except Cancelled:
+            raise
+        except SecvaultError as error:
+            # A copy that was not made yet; its own step of a run says why.
+            if repository == own or not isinstance(error, RepositoryMissing):
+                failed = failed or error
+    if failed is not None:
+        raise failed
     return found
+
+
+def _measured_lately(service: Service, plan: str, repository: str) -> bool:
+    with service.store.read() as connection:
+        measured = catalogue.measures(connection, plan, repository, limit=1)
+    return bool(measured) and service.clock.micros() - measured[0].measured_at < _DAY
 
 
 def _is_due(connection: Connection, plan: str, repository: str, now: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, false, func, select, true
 
 from secvault import __version__
 from secvault.backup import anomaly, pings
@@ -153,7 +153,7 @@ def _strange(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
 def _drills(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
     passed = connection.execute(
         select(drill.c.plan, func.max(drill.c.finished_at))
-        .where(drill.c.passed.is_(True))
+        .where(drill.c.passed.is_(true()))
         .group_by(drill.c.plan)
     ).all()
     yield _gauge(
@@ -164,7 +164,7 @@ def _drills(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
     failed: Points = {(plan,): 0.0 for plan in plans}
     asked = (
         select(drill.c.plan, func.count())
-        .where((drill.c.state == "failed") | drill.c.passed.is_(False))
+        .where((drill.c.state == "failed") | drill.c.passed.is_(false()))
         .group_by(drill.c.plan)
     )
     _fill(failed, connection.execute(asked).all())

@@ -49,6 +49,8 @@ def rotate_password(service: Service, caller: Caller, name: str) -> tuple[Rotate
     def act() -> Outcome[tuple[Rotated, ...]]:
         done: list[Rotated] = []
         for one in (name, name + KEYS):
+            if service.backups.passwords.kept(one) is None:
+                continue
             try:
                 done.append(rotation.rotate(service.backups, one))
             except RepositoryMissing:

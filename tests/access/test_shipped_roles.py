@@ -217,7 +217,7 @@ LOCAL_MAY = {
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
-    | {"policy.read", "policy.apply", "metrics.read"},
+    | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}

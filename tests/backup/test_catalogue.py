@@ -8,13 +8,15 @@ import threading
 import time
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from secvault.backup import catalogue, looking, numbers, restic_looking, rpo
+from secvault.backup import catalogue, looking, numbers, restic_looking, retaining, rpo
 from secvault.backup.repository_faults import RepositoryMissing
+from secvault.backup.restic import Restic
 from secvault.errors import InvalidInput, NotFound
 from secvault.store import tables
 from tests import quick_repository
@@ -26,11 +28,18 @@ NEVER = threading.Event()
 HOUR = 3600
 
 
-@pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallVault]:
+@pytest.fixture(scope="module", params=["the machine's restic", "a newer restic"])
+def twice(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SmallVault]:
     """Backed up twice; in between 30 documents were encrypted. For tests that only look."""
     folder = tmp_path_factory.mktemp("twice")
-    with quick_repository.made_quickly(), small_vault(folder) as vault:
+    with quick_repository.made_quickly(), small_vault(folder) as made:
+        vault = made
+        if request.param == "a newer restic":
+            newer = str(request.getfixturevalue("newer_restic"))
+            command = replace(made.engine.restic.command, binary=newer)
+            vault = replace(made, engine=replace(made.engine, restic=Restic(command)))
         # By the clock of the files.
         vault.hands.seconds = time.time()
         for number in range(30):
@@ -182,11 +191,30 @@ def test_a_backup_that_somebody_deleted_does_not_count_as_kept(tmp_path: Path) -
             catalogue.refresh(vault.engine, PLAN, "local")
 
 
+@pytest.mark.usefixtures("quick_repositories")
+def test_what_retention_forgets_beside_a_run_is_no_more_in_the_catalogue(tmp_path: Path) -> None:
+    with small_vault(tmp_path) as made:
+        vault = made.planned(keep_last=2, keep_daily=0, keep_weekly=0, keep_monthly=0)
+        for number in range(2):
+            vault.back_up(f"run-{number}")
+            vault.hands.seconds += 60
+        assert len(catalogue.present(vault.engine, PLAN, "local")) == 2
+        fewer = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+        done = retaining.retain(fewer.engine, PLAN, NEVER)
+        catalogue.take_out(fewer.engine, PLAN, done)
+        (left,) = catalogue.present(vault.engine, PLAN, "local")
+        assert left.run == "run-1"
+        assert catalogue.refresh(vault.engine, PLAN, "local") == (left,)
+
+
 def test_an_answer_that_came_late_does_not_undo_a_newer_one(twice: SmallVault) -> None:
     table = tables.backup_catalogue
+    catalogue.refresh(twice.engine, PLAN, "local")
     ahead = twice.engine.clock.micros() + 1
     with twice.engine.store.write() as connection:
         connection.execute(update(table).values(refreshed_at=ahead))
     assert len(catalogue.refresh(twice.engine, PLAN, "local")) == 2
     with twice.engine.store.read() as connection:
         assert catalogue.refreshed_at(connection, PLAN, "local") == ahead
+    with twice.engine.store.write() as connection:
+        connection.execute(update(table).values(refreshed_at=ahead - 1))

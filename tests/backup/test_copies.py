@@ -15,6 +15,7 @@ from secvault.backup.copies import RunCopy
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic import Restic
+from secvault.backup.run import Run
 from secvault.crypto.secret import Secret
 from secvault.errors import Cancelled, Conflict, NotFound, SecvaultError
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
@@ -29,12 +30,17 @@ def vault(tmp_path: Path, quick_repositories: None) -> Iterator[SmallVault]:
         yield made.planned(copies=(FAR,))
 
 
+def saved(vault: SmallVault, run_id: str) -> Run:
+    """A run that has not come to its copies, as when the second storage is away."""
+    return vault.planned(copies=()).back_up(run_id)[0]
+
+
 def copied(vault: SmallVault, run_id: str) -> RunCopy:
     return copies.copy(vault.engine, run_id, FAR, Event())
 
 
 def test_a_copy_has_the_same_tree_and_the_data_keys_beside_it(vault: SmallVault) -> None:
-    done, _ = vault.back_up("run-1")
+    done = saved(vault, "run-1")
     made = copied(vault, "run-1")
     (first,) = vault.snapshots()
     (second,) = copies.snapshots(vault.engine, PLAN, FAR)
@@ -59,14 +65,23 @@ def test_a_copy_has_the_same_tree_and_the_data_keys_beside_it(vault: SmallVault)
     assert len(brought) == 1
 
 
-def test_copying_again_changes_nothing_and_missed_runs_come_along(vault: SmallVault) -> None:
+def test_a_run_makes_its_copies_and_keeps_to_retention_in_each(vault: SmallVault) -> None:
+    vault = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
     vault.back_up("run-1")
+    _, retained = vault.back_up("run-2")
+    assert [one.state for one in copies.of_plan(vault.engine, PLAN, 9)] == ["done", "done"]
+    assert len(retained.copies[FAR].forgotten.removed) == 1
+    assert len(copies.snapshots(vault.engine, PLAN, FAR)) == 1
+
+
+def test_copying_again_changes_nothing_and_missed_runs_come_along(vault: SmallVault) -> None:
+    saved(vault, "run-1")
     once = copied(vault, "run-1")
     again = copied(vault, "run-1")
     assert again.snapshot == once.snapshot
     for number in (2, 3):
         vault.hands.seconds += 86_400
-        vault.back_up(f"run-{number}")
+        saved(vault, f"run-{number}")
     copied(vault, "run-3")
     there = copies.snapshots(vault.engine, PLAN, FAR)
     assert [tag for one in there for tag in one.tags or () if tag.startswith("run=")] == [
@@ -80,9 +95,9 @@ def test_copying_again_changes_nothing_and_missed_runs_come_along(vault: SmallVa
 def test_what_retention_took_from_a_copy_is_not_copied_again(vault: SmallVault) -> None:
     vault = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
     for number in (1, 2):
-        vault.back_up(f"run-{number}")
+        saved(vault, f"run-{number}")
         copied(vault, f"run-{number}")
-    done = retaining.retain(vault.engine, PLAN)
+    done = retaining.retain(vault.engine, PLAN, Event())
     assert len(done.copies[FAR].forgotten.removed) == 1
     assert done.copies[FAR].keys is not None
     copied(vault, "run-2")
@@ -91,7 +106,7 @@ def test_what_retention_took_from_a_copy_is_not_copied_again(vault: SmallVault) 
 
 def test_a_second_save_reads_the_source_again(vault: SmallVault) -> None:
     vault = vault.planned(copies_by="run")
-    vault.back_up("run-1")
+    saved(vault, "run-1")
     # The first is damaged; nothing of that reaches the second.
     vault.packs()[-1].write_bytes(b"")
     made = copied(vault, "run-1")
@@ -102,7 +117,7 @@ def test_a_second_save_reads_the_source_again(vault: SmallVault) -> None:
 
 
 def test_damage_in_the_first_is_found_and_not_copied(vault: SmallVault) -> None:
-    vault.back_up("run-1")
+    saved(vault, "run-1")
     pack = vault.packs()[-1]
     content = bytearray(pack.read_bytes())
     content[len(content) // 2] ^= 1
@@ -118,7 +133,7 @@ def test_damage_in_the_first_is_found_and_not_copied(vault: SmallVault) -> None:
 
 
 def test_a_cancelled_copy_says_so_and_leaves_the_first_alone(vault: SmallVault) -> None:
-    vault.back_up("run-1")
+    saved(vault, "run-1")
     stop = Event()
     stop.set()
     with pytest.raises(Cancelled):
@@ -140,11 +155,11 @@ def test_only_a_saved_run_of_a_plan_that_names_the_copy_is_copied(vault: SmallVa
 def test_retention_has_its_turn_in_the_copy_when_the_first_fails(vault: SmallVault) -> None:
     vault = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
     for number in (1, 2):
-        vault.back_up(f"run-{number}")
+        saved(vault, f"run-{number}")
         copied(vault, f"run-{number}")
     shutil.rmtree(vault.folder / "repository")
     with pytest.raises(SecvaultError):
-        retaining.retain(vault.engine, PLAN)
+        retaining.retain(vault.engine, PLAN, Event())
     assert len(copies.snapshots(vault.engine, PLAN, FAR)) == 1
 
 

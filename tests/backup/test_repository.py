@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from secvault.backup.repository import (
     Repository,
     S3Credentials,
     S3Location,
+    one_restic_reaches,
     parse_location,
+    repository_of,
     s3_credentials,
 )
 from secvault.config import RepositorySettings
@@ -141,3 +144,46 @@ def test_missing_credentials_say_what_to_set(tmp_path: Path) -> None:
     absent = settings.model_copy(update={"secret_access_key_file": tmp_path / "absent"})
     with pytest.raises(ConfigurationError, match="absent"):
         s3_credentials(absent, {})
+
+
+def test_settings_describe_how_the_bucket_is_reached_and_who_prunes(tmp_path: Path) -> None:
+    settings = RepositorySettings(
+        location="s3:https://host/bucket",
+        access_key_id="SAVES",
+        secret_access_key=SecretStr("saves-secret"),
+        prune_access_key_id="PRUNES",
+        prune_secret_access_key=SecretStr("prunes-secret"),
+        region="eu-1",
+        path_style=False,
+        ca_file=Path("ca.pem"),
+        storage_class="STANDARD_IA",
+    )
+    made = repository_of(settings, PASSWORD, {})
+    assert (made.addressing, made.storage_class) == ("dns", "STANDARD_IA")
+    assert made.ca_file == Path.cwd() / "ca.pem"
+    assert made.credentials == S3Credentials("SAVES", Secret.of("saves-secret"), region="eu-1")
+    pruner = made.pruner()
+    assert pruner.credentials == S3Credentials("PRUNES", Secret.of("prunes-secret"), region="eu-1")
+    assert pruner.pruner() == pruner
+    assert {one.text() for one in made.secrets()} >= {"saves-secret", "prunes-secret"}
+    assert "secret" not in repr(made).replace("secret_access_key", "")
+    alone = settings.model_copy(update={"prune_access_key_id": ""})
+    with pytest.raises(ConfigurationError, match="both prune_access_key_id"):
+        repository_of(alone, PASSWORD, {})
+
+
+def test_one_restic_reaches_two_buckets_only_by_the_same_access() -> None:
+    access = S3Credentials("AKID", Secret.of("x"))
+    one = Repository("s3:http://host/one", PASSWORD, access)
+    folder = Repository("/srv/backup", PASSWORD)
+    other = replace(one, location="s3:http://elsewhere/two", storage_class="STANDARD_IA")
+    assert one_restic_reaches(one, other)
+    assert one_restic_reaches(folder, one)
+    assert one_restic_reaches(one, folder)
+    for differs in (
+        {"credentials": replace(access, access_key_id="OTHER")},
+        {"credentials": replace(access, region="eu-1")},
+        {"addressing": "dns"},
+        {"ca_file": Path("/ca.pem")},
+    ):
+        assert not one_restic_reaches(one, replace(other, **differs))

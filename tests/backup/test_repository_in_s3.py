@@ -72,6 +72,7 @@ def owned(server: Any, name: str) -> RepositorySettings:
         location=f"s3:{server.endpoint}/{name}/repository",
         access_key_id=server.access_key,
         secret_access_key=server.secret_key,
+        storage_class="STANDARD",
     )
 
 
@@ -218,6 +219,7 @@ def test_locks_of_what_snapshots_need_are_extended_and_of_what_is_forgotten_not(
     assert extend_locks(vault.engine, "local") is None
 
 
+@pytest.mark.slow
 def test_a_role_that_may_not_extend_locks_is_told_of(vault: SmallVault, s3_server: Any) -> None:
     name = s3_server.new_bucket(object_lock_days=8)
     vault.repositories.settings["local"] = owned(s3_server, name)
@@ -298,6 +300,7 @@ def test_a_password_is_changed_where_who_saves_cannot_delete(
     assert engine.restic.identity(engine.repository("local"))
 
 
+@pytest.mark.slow
 def test_two_buckets_of_different_owners_are_saved_into_one_after_the_other(
     vault: SmallVault, s3_server: Any
 ) -> None:

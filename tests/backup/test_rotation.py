@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import random
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +19,11 @@ from secvault.backup import rotation
 from secvault.backup.engine import BackupEngine
 from secvault.backup.passwords import Passwords
 from secvault.backup.repository import KEYS, Repository
-from secvault.backup.repository_faults import RepositoryMissing, WrongRepositoryPassword
+from secvault.backup.repository_faults import (
+    RepositoryLocked,
+    RepositoryMissing,
+    WrongRepositoryPassword,
+)
 from secvault.backup.restic_keys import add_key, keys, remove_key
 from secvault.backup.rotation import Rotated
 from secvault.crypto.secret import Secret
@@ -104,6 +111,44 @@ def dying(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
         raise Killed
 
     return die
+
+
+@pytest.mark.slow
+def test_a_process_killed_at_random_moments_never_locks_anybody_out(
+    tmp_path: Path, quick_repositories: None
+) -> None:
+    with small_vault(tmp_path) as vault:
+        vault.engine.ready_repository(NAME)
+    chance, passwords = random.Random(7), set()
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.backup.rotating_process", str(tmp_path)],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            time.sleep(chance.uniform(0.1, 1.5))
+            child.kill()
+        with small_vault(tmp_path) as vault:
+            engine = vault.engine
+            assert engine.restic.identity(engine.repository(NAME))
+            passwords.add(engine.repository(NAME).password.text())
+    assert len(passwords) > 1
+    with small_vault(tmp_path) as vault:
+        assert not rotated_when_free(vault.engine).old_opens
+        repository = vault.engine.repository(NAME)
+        assert len(keys(vault.engine.restic.command, repository)) == 1
+
+
+def rotated_when_free(engine: BackupEngine) -> Rotated:
+    """A restic whose starter was killed takes a moment to end and to remove its lock."""
+    for _ in range(100):
+        try:
+            return rotation.rotate(engine, NAME)
+        except RepositoryLocked:
+            time.sleep(0.2)
+    raise AssertionError("the repository stays locked")
 
 
 def test_a_run_that_began_before_keeps_the_old_password_until_it_ends(vault: SmallVault) -> None:

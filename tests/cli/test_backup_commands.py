@@ -145,7 +145,7 @@ def test_ctrl_c_at_a_terminal_ends_a_backup_cleanly_and_the_next_one_runs(
     assert "Traceback" not in str(child.before)
     (planned.folder / "folder" / "big").unlink()
     run = planned.ok("backup", "list", "--json").json["runs"][0]
-    assert run["state"] == "failed"
+    assert run["state"] == "cancelled"
     planned.ok("backup", "run")
 
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from secvault.backup import pings
+from secvault.config.load import settings_with_origin
 from secvault.service import Service, backup_pings
 from secvault.store import tables
 from tests.backup_rows import HOUR, add_job, add_run
@@ -241,3 +242,10 @@ def test_neither_rows_nor_logs_hold_the_address_and_a_silent_server_holds_up_no_
         rows = connection.execute(select(tables.backup_ping)).all()
     assert rows
     assert CANARY not in str(rows)
+
+
+def test_the_settings_do_not_show_the_address_of_a_switch(service: Service) -> None:
+    assert service.backups.plan("nightly").ping_url == URL
+    shown = [*settings_with_origin(service.settings, None, {})]
+    assert ("backup.plans.nightly.ping_url", "***") in [each[:2] for each in shown]
+    assert CANARY not in str(shown) + repr(service.settings) + repr(service.backups)

@@ -340,16 +340,16 @@ def test_a_worker_that_must_end_leaves_the_restore_to_the_next(saved: Saved) -> 
     assert work(saved, run).state == "done"
 
 
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"folder": "/x", "original": True, "snapshot": "ab" * 32}, "one place"),
-        ({"into": "nothing", "sources": ("x",)}, "no source"),
-        ({"repository": "other"}, "saves into: local"),
-        ({"original": True, "snapshot": "ab" * 32}, "begins with"),
-    ],
+UNCLEAR: tuple[tuple[dict[str, object], str], ...] = (
+    ({"folder": "/x", "original": True, "snapshot": "ab" * 32}, "one place"),
+    ({"into": "nothing", "sources": ("x",)}, "no source"),
+    ({"repository": "other"}, "saves into: local"),
+    ({"original": True, "snapshot": "ab" * 32}, "begins with"),
 )
-def test_what_cannot_be_meant_is_said(saved: Saved, more: dict[str, object], words: str) -> None:
-    with pytest.raises((InvalidInput, NotFound), match=words):
-        saved.requested(**more)
+
+
+def test_what_cannot_be_meant_is_said(saved: Saved) -> None:
+    for more, words in UNCLEAR:
+        with pytest.raises((InvalidInput, NotFound), match=words):
+            saved.requested(**more)
     assert backup_restores.list_restores(saved.service, saved.staff.an, 10) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,18 +55,16 @@ class Parts:
     def entries(self) -> Iterator[FileEntry]:
         """What the manifest has of all that is restored. Raises Damaged."""
         for entry in manifest.entries(self.head, self.listing):
-            if self.selection.holds(entry.place()):
+            if self.selection.root_of(entry.place()) is not None:
                 yield entry
 
-    def bytes_of(self, paths: Sequence[Path]) -> dict[Path, int]:
-        """The bytes of the files at or below each of these paths, none of which lies in another."""
-        sizes = dict.fromkeys(paths, 0)
+    def sizes(self) -> dict[Path, int]:
+        """The bytes of the files of each root, by its path."""
+        sizes = dict.fromkeys((root.path for root in self.selection.roots), 0)
         for entry in self.entries():
-            place = entry.place()
-            for path in paths:
-                if place.is_relative_to(path):
-                    sizes[path] += entry.size
-                    break
+            root = self.selection.root_of(entry.place())
+            if root is not None:
+                sizes[root.path] += entry.size
         return sizes
 
     def target_of(self, root: Root) -> Path:

@@ -91,15 +91,15 @@ def look(
         seen.bytes += size
         if root.path in targets:
             target = targets[root.path] / path.relative_to(root.path)
-            above = state.get(path.parent, "folder")
-            state[path] = _state(target, above, folder=entry.type == "dir")
-            _note(seen, target, state[path])
-        if entry.type == "dir":
-            seen.folders += 1
-        else:
-            seen.files += 1
-            if root.path in targets and state[path] == "absent":
+            folder = entry.type == "dir"
+            now = _state(target, state.get(path.parent, "folder"), folder=folder)
+            _note(seen, target, now)
+            if folder:
+                state[path] = now
+            elif now == "absent":
                 seen.new += 1
+        seen.folders += entry.type == "dir"
+        seen.files += entry.type != "dir"
     seen.missing = [str(one.path) for one in selection.roots if one.path not in found]
     seen.rooms = rooms(scratch, seen.bytes, targets, sizes)
     return seen
@@ -123,11 +123,9 @@ def rooms(
 
 def _selected(entries: Iterable[Entry], selection: Selection) -> Iterator[tuple[Entry, Root]]:
     for entry in entries:
-        path = Path(entry.path)
-        for root in selection.roots:
-            if path.is_relative_to(root.path):
-                yield entry, root
-                break
+        root = selection.root_of(Path(entry.path))
+        if root is not None:
+            yield entry, root
 
 
 def _state(target: Path, above: str, *, folder: bool) -> str:

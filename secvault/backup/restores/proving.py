@@ -21,7 +21,7 @@ from secvault.errors import Conflict, Damaged, NotFound
 
 def require_room(engine: BackupEngine, parts: Parts) -> None:
     """Raises StorageFull where what is restored does not fit."""
-    sizes = parts.bytes_of([root.path for root in parts.selection.roots])
+    sizes = parts.sizes()
     targets = {root.path: parts.target_of(root) for root in parts.selection.placed}
     for room in preview.rooms(engine.scratch, sum(sizes.values()), targets, sizes):
         if not room.enough:
@@ -82,12 +82,10 @@ def require_as_saved(engine: BackupEngine, parts: Parts, folder: Path) -> Compar
 
 def _other_there(parts: Parts, entry: FileEntry) -> bool:
     place = entry.place()
-    for root in parts.selection.placed:
-        if place.is_relative_to(root.path):
-            target = parts.target_of(root) / place.relative_to(root.path)
-            break
-    else:
+    root = parts.selection.root_of(place)
+    if root is None or root not in parts.selection.placed:
         return False
+    target = parts.target_of(root) / place.relative_to(root.path)
     try:
         found = target.lstat()
     except OSError:

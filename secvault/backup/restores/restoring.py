@@ -64,8 +64,9 @@ def previewed(engine: BackupEngine, parts: Parts, goal: Goal, cancel: Cancel) ->
     entries = engine.restic.ls(repository, parts.snapshot.id)
     targets = {root.path: parts.target_of(root) for root in parts.selection.placed}
     seen = preview.look(entries, parts.selection, targets, engine.scratch)
+    sizes = parts.sizes() if parts.selection.loads else {}
     for entry in parts.selection.loads:
-        size = sum(parts.bytes_of([Path(path) for path in entry.paths]).values())
+        size = sum(sizes.get(Path(path), 0) for path in entry.paths)
         into = goal.loads[entry.name]
         meets = look(engine, order, entry, into, cancel)
         seen.loads.append(Load(entry.name, entry.kind, into.words, size, meets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from secvault.backup.manifest import Manifest
@@ -43,9 +44,17 @@ class Selection:
         """What restic is told to restore."""
         return tuple(pattern_of(one.path) for one in self.roots)
 
-    def holds(self, path: Path) -> bool:
-        """Whether a path of the snapshot is restored."""
-        return any(path.is_relative_to(one.path) for one in self.roots)
+    def root_of(self, path: Path) -> Root | None:
+        """The root that a path of the snapshot is or lies in; None where it is not restored."""
+        # By the path and what is above it, so that a thousand roots cost no more than one.
+        for above in (path, *path.parents):
+            if above in self._by_path:
+                return self._by_path[above]
+        return None
+
+    @cached_property
+    def _by_path(self) -> Mapping[Path, Root]:
+        return {one.path: one for one in self.roots}
 
 
 def pattern_of(path: Path) -> str:

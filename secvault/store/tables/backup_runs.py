@@ -62,7 +62,7 @@ backup_checked = Table(
     Column("read", Text, nullable=False),
     # What is damaged, one name a line; what restic said besides.
     Column("damaged", Text),
-    Column("hints", Text),
+    Column("notes", Text),
     PrimaryKeyConstraint("check_id", "repository"),
 )
 

@@ -48,8 +48,8 @@ def test_a_source_is_its_paths_and_a_path_within_another_is_named_once() -> None
 
 def test_only_what_is_below_a_path_is_of_the_selection() -> None:
     chosen = select(order(paths=("/srv/share/a",)), LISTED, TOPS)
-    assert chosen.holds(Path("/srv/share/a/x"))
-    assert not chosen.holds(Path("/srv/share/ab/y"))
+    assert chosen.root_of(Path("/srv/share/a/x")) == chosen.roots[0]
+    assert chosen.root_of(Path("/srv/share/ab/y")) is None
     assert str(chosen.roots[0].base) == "/srv/share"
 
 

@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column("passed", sa.Boolean(), nullable=False),
         sa.Column("read", text, nullable=False),
         sa.Column("damaged", text),
-        sa.Column("hints", text),
+        sa.Column("notes", text),
         sa.PrimaryKeyConstraint("check_id", "repository", name=op.f("pk_backup_checked")),
     )
     op.create_table(
