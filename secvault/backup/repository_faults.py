@@ -23,6 +23,13 @@ class RepositoryGone(BackupFailed):
     title = "The backup repository is gone"
 
 
+class ParentMissing(BackupFailed):
+    """The snapshot that a backup was to follow is not there; nothing was saved."""
+
+    code = "parent-missing"
+    title = "The snapshot before is not there"
+
+
 class WrongRepositoryPassword(BackupFailed):
     """The repository is there, and this password does not open it."""
 

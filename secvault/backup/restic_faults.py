@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from secvault.backup.repository_faults import (
     LockHolder,
+    ParentMissing,
     RepositoryDamaged,
     RepositoryDenied,
     RepositoryLocked,
@@ -60,6 +61,12 @@ _ABSENT = re.compile(
     r"|repository does not exist|not a directory",
     re.IGNORECASE,
 )
+# Only a backup names one by all of its id: the one that it follows.
+_NO_PARENT = re.compile(
+    r"^Fatal: invalid id \"[0-9a-f]{64}\": no matching ID"
+    r"|failed to load snapshot [0-9a-f]{8,64}: .*(?:no such file|key does not exist|not found)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _LOCK = re.compile(
     r"locked (?P<how>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>\S+)"
 )
@@ -88,6 +95,8 @@ def failure(
     opening = _opening_failure(status, everything, location, now)
     if opening is not None:
         return opening
+    if _NO_PARENT.search(everything):
+        return ParentMissing(f"{work} did not begin: the snapshot before it is not in {location}")
     if _CHANGED.search(everything):
         return damage(complaints, work, location)
     return (
