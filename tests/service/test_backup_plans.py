@@ -141,6 +141,20 @@ def test_a_sealed_secret_opens_at_its_own_place_alone(office: Office) -> None:
         office.service.backups.source_password("files", "shop")
 
 
+def test_a_sealed_secret_opens_for_no_other_end_that_somebody_writes_into_the_database(
+    office: Office,
+) -> None:
+    office.add(sources={"erp": ERP})
+    table = tables.backup_plan
+    with office.service.store.write() as connection:
+        settings = connection.execute(select(table.c.settings)).scalar_one()
+        elsewhere = settings.replace('"host":"db.example"', '"host":"evil.example"')
+        assert elsewhere != settings
+        connection.execute(table.update().values(settings=elsewhere))
+    with pytest.raises(Damaged, match=r"sources\.erp\.password"):
+        office.service.backups.source_password("files", "erp")
+
+
 def test_a_secret_stays_until_it_would_go_elsewhere(office: Office) -> None:
     made = office.add(sources={"erp": ERP}, ping_url=PING)
     kept = office.change(made, keep_daily=99)
