@@ -233,6 +233,32 @@ def test_a_plan_that_the_settings_allow_no_more_is_not_run_and_says_so(
         assert (view.state, view.fault[:9]) == ("not-allowed", "folders.0")
 
 
+def test_no_plan_of_the_store_saves_a_file_that_the_settings_read_a_secret_from(
+    office: Office, house: House
+) -> None:
+    secret, other = office.files / "keys" / "s3.key", office.files / "other"
+    other.mkdir()
+    secret.parent.mkdir()
+    secret.write_text(CANARY)
+    offsite = {
+        "LOCATION": "s3:https://s3.example/bucket",
+        "ACCESS_KEY_ID": "AK",
+        "SECRET_ACCESS_KEY_FILE": str(secret),
+    }
+    more = {
+        **house.more,
+        "SECVAULT_BACKUP__OPEN_FOLDERS": f'["{office.files}"]',
+        **{f"SECVAULT_BACKUP__REPOSITORIES__OFFSITE__{key}": val for key, val in offsite.items()},
+    }
+    with replace(house, more=more).open() as service:
+        for path in (secret, secret.parent, office.files):
+            with pytest.raises(InvalidInput, match="secvault's own"):
+                backup_plans.add_plan(
+                    service, office.an, "keys", {"vault": False, "folders": [str(path)]}
+                )
+        backup_plans.add_plan(service, office.an, "keys", {"vault": False, "folders": [str(other)]})
+
+
 def test_a_change_is_based_on_the_newest_version_or_is_none(office: Office) -> None:
     first = office.add()
     second = office.change(first, keep_daily=20)
