@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from secvault.backup import bucket, locks
+from secvault.backup import bucket, known_repositories, locks
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
@@ -26,7 +26,7 @@ from secvault.backup.repository import (
     repository_of,
     settings_for_keys,
 )
-from secvault.backup.repository_faults import RepositoryDenied
+from secvault.backup.repository_faults import RepositoryDenied, RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.backup.restic_copies import init_like
 from secvault.config import PlanSettings, RepositorySettings
@@ -120,28 +120,40 @@ class BackupEngine(Claims):
         return Passwords(self.store, self.clock, self.password_key, self.random)
 
     def ready_repository(self, name: str, like: Repository | None = None) -> Repository:
-        """The repository to save into: made when missing, free of stale locks (`locks`).
+        """The repository to save into: made at first use, free of stale locks (`locks`).
 
         like: the repository from which it gets copies; it is made to cut files as that does.
+        Raises RepositoryGone where there was one and is none.
         """
         repository = self.repository(name)
-        if not self.restic.exists(repository):
-            place = repository.place
-            if isinstance(place, S3Location) and repository.credentials is not None:
-                region = repository.credentials.region
-                client = bucket.s3_client(repository)
-                bucket.make_if_missing(client, place.bucket, region=region)
+        if not known_repositories.is_known(self.store, name, repository):
             try:
-                if like is None:
-                    self.restic.init(repository)
-                else:
-                    init_like(self.restic.command, repository, like)
-            except Conflict:
-                # Made by another run since we looked; anything else keeps `exists` at False.
-                if not self.restic.exists(repository):
-                    raise
-        locks.remove_stale(self, self.restic, repository.pruner())
+                identity = self.restic.identity(repository)
+            except RepositoryMissing:
+                identity = self._make(repository, like)
+            known_repositories.recognise(self.store, name, repository, identity)
+        try:
+            locks.remove_stale(self, self.restic, repository.pruner())
+        except RepositoryMissing:
+            known_repositories.allow_making(self.store, name, repository)
+            raise
         return repository
+
+    def _make(self, repository: Repository, like: Repository | None) -> str:
+        place = repository.place
+        if isinstance(place, S3Location) and repository.credentials is not None:
+            region = repository.credentials.region
+            client = bucket.s3_client(repository)
+            bucket.make_if_missing(client, place.bucket, region=region)
+        try:
+            if like is None:
+                return self.restic.init(repository)
+            init_like(self.restic.command, repository, like)
+        except Conflict:
+            # Made by another run since we looked; anything else is still missing.
+            if not self.restic.exists(repository):
+                raise
+        return self.restic.identity(repository)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""

@@ -98,7 +98,7 @@ def test_everything_that_a_file_system_holds_comes_back_as_it_was(
     saving = with_program(
         vault.planned(sources={"tree": FoldersSource(paths=(tree,))}),
         each_restic,
-        repositories=repositories,
+        repositories=repositories.at_hand(vault.engine.store),
     )
     before = every_kind.told(tree)
     saving.back_up()
@@ -266,7 +266,8 @@ def test_secvaults_own_files_slip_into_no_source(
     if way == "the repository":
         location = RepositorySettings(location=str(taken / "backups"))
         repositories = Repositories(vault.folder, {"local": location})
-        vault = replace(vault, engine=replace(vault.engine, repositories=repositories))
+        at_hand = repositories.at_hand(vault.engine.store)
+        vault = replace(vault, engine=replace(vault.engine, repositories=at_hand))
     source = FoldersSource(paths=(paths[way],))
 
     with pytest.raises(ConfigurationError, match="secvault's own data folder"):
