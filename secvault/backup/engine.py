@@ -6,8 +6,9 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from secvault.backup import bucket, known_repositories, locks
 from secvault.backup.bucket import HeldByLock
@@ -36,6 +37,9 @@ from secvault.keyring import Keyring
 
 __all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
 
+LOOKS_AT_ONCE = 8
+"""Looks into snapshots in one process at one time."""
+
 
 @dataclass(frozen=True)
 class BackupEngine(Claims):
@@ -48,7 +52,8 @@ class BackupEngine(Claims):
     contents: the folder of the files that records hold; None where they lie elsewhere.
     declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
-    sampled_files: how many changed files of a run are looked into; see `numbers`.
+    sampled_files: how many changed files of a run are looked into; see `numbers`. looks: turns of
+    those who look into snapshots.
     """
 
     restic: Restic
@@ -69,6 +74,9 @@ class BackupEngine(Claims):
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
+    looks: BoundedSemaphore = field(
+        default_factory=lambda: BoundedSemaphore(LOOKS_AT_ONCE), repr=False, compare=False
+    )
 
     def plan(self, name: str) -> PlanSettings:
         """A plan to be run, of the settings or of the store; see `PlansAtHand.get`."""

@@ -37,6 +37,7 @@ from secvault.backup.repository_faults import (
 )
 from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
 from secvault.backup.retaining import Retained
+from secvault.backup.sources.source import leads_nowhere_else
 from secvault.backup.steps import attempts
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Conflict, Damaged, NotFound
@@ -330,7 +331,7 @@ def snapshot(engine: BackupEngine, plan_name: str, snapshot_id: str) -> Snapshot
 
 def staged_in(folder: Path, saved: Snapshot, plan_name: str) -> Path:
     """Where the copy of secvault lies in a restored tree: under its full path of then."""
-    for path in saved.paths or ():
+    for path in filter(leads_nowhere_else, saved.paths or ()):
         if Path(path).name == staging.staging(plan_name):
             return folder / path.lstrip("/")
     raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")
