@@ -24,6 +24,8 @@ from secvault.store import tables
 
 SOURCES = "sources"
 """Where in a staged copy the sources write, each into a folder of its name."""
+CONFIGURATION = "secvault.toml"
+"""The settings in a staged copy, beside secvault's database."""
 NO_DATABASE = ""
 """What the manifest names as the database of a plan without secvault itself."""
 
@@ -129,6 +131,10 @@ def _copy_vault(
     )
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)
+    if engine.configuration:
+        file = folder / CONFIGURATION
+        file.write_text(engine.configuration, "utf-8")
+        file.chmod(0o600)
     # After the database: what it names was there by then, and is never written to again.
     if engine.contents is not None and engine.contents.is_dir():
         stage_contents(engine.contents, folder / CONTENTS)

@@ -76,6 +76,17 @@ def test_a_scheduled_run_saves_the_database_the_policies_and_the_folders(
     assert done.files >= 6
 
 
+def test_the_settings_lie_beside_the_database(vault: SmallVault, tmp_path: Path) -> None:
+    settings = "# secrets are left out\norganisation = 'example.com'\n"
+    replace(vault, engine=replace(vault.engine, configuration=settings)).back_up(SCHEDULED)
+    compared = restored(vault, tmp_path / "target")
+    (database,) = (tmp_path / "target").rglob("secvault.db")
+    file = database.with_name("secvault.toml")
+    assert compared.whole
+    assert file.read_text() == settings
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_settles_before_the_copy_is_in_it(vault: SmallVault, tmp_path: Path) -> None:
     def settle() -> None:
         with vault.engine.store.write() as connection:
