@@ -84,7 +84,10 @@ def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) 
 def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
     """Copy what the plan saves, with its manifest. Raises what `staging.stage` raises."""
     run = read_run(engine, run_id)
-    staging.stage(engine, engine.plan(run.plan), run.plan, run_id, cancel)
+    head = staging.stage(engine, engine.plan(run.plan), run.plan, run_id, cancel)
+    # Once there is a snapshot, the row tells of that: what is staged anew is for a copy.
+    if run.snapshot is None:
+        engine.mark(tables.backup_run, run_id, data_at=head.data_at, audit_size=head.audit_size)
 
 
 def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Cancel) -> None:
@@ -110,10 +113,15 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         if summary is not None:
             # Before the row has the snapshot: what is saved again after a kill is counted again.
             looking.keep(run_id, summary)
+            head = manifest.read(staged / manifest.NAME)
     if summary is not None:
         engine.mark(
             tables.backup_run,
             run_id,
+            # Where it is, though the plan was changed meanwhile; and what is in it.
+            repository=repository,
+            data_at=head.data_at,
+            audit_size=head.audit_size,
             snapshot=summary.snapshot_id,
             files=summary.files_total,
             bytes=summary.bytes_total,

@@ -40,7 +40,7 @@ class Copied:
 
 def stage(
     engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str, cancel: Cancel
-) -> None:
+) -> manifest.Manifest:
     """Copy secvault itself as of one moment and what the sources give, and say so in the manifest,
     which lists no files yet (`saving.listing`).
 
@@ -65,30 +65,28 @@ def stage(
             setting = f"backup.plans.{plan_name}.sources.{name}.paths"
             one = staged[name]
             saving.refuse_own(engine, plan, one.paths, one.excludes, setting)
-    manifest.write(
-        manifest.Manifest(
-            format=manifest.FORMAT,
-            run=run_id,
-            plan=plan_name,
-            data_at=data_at,
-            audit_size=copied.audit_size,
-            database=copied.database,
-            keys_apart=plan.vault,
-            sources=tuple(
-                SourceEntry(
-                    name,
-                    plan.sources[name].kind,
-                    tuple(map(str, one.paths)),
-                    one.excludes,
-                    dict(one.facts),
-                )
-                for name, one in staged.items()
-            ),
+    head = manifest.Manifest(
+        format=manifest.FORMAT,
+        run=run_id,
+        plan=plan_name,
+        data_at=data_at,
+        audit_size=copied.audit_size,
+        database=copied.database,
+        keys_apart=plan.vault,
+        sources=tuple(
+            SourceEntry(
+                name,
+                plan.sources[name].kind,
+                tuple(map(str, one.paths)),
+                one.excludes,
+                dict(one.facts),
+            )
+            for name, one in staged.items()
         ),
-        folder / manifest.NAME,
     )
+    manifest.write(head, folder / manifest.NAME)
     _drop_kept(engine, plan, plan_name)
-    engine.mark(tables.backup_run, run_id, data_at=data_at, audit_size=copied.audit_size)
+    return head
 
 
 def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str) -> bool:
@@ -96,14 +94,17 @@ def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: 
 
     Another node may have staged it, or another run have wiped it, before this process came.
     """
-    made_by = staged_run(engine, plan_name)
-    return made_by == run_id and (not plan.vault or keys_apart.is_staged(engine, plan_name, run_id))
+    head = staged_head(engine, plan_name)
+    # The plan may have been changed since.
+    if head is None or head.run != run_id or head.keys_apart != plan.vault:
+        return False
+    return not plan.vault or keys_apart.is_staged(engine, plan_name, run_id)
 
 
-def staged_run(engine: BackupEngine, plan_name: str) -> str | None:
-    """Whose copy is staged, whole; None where there is none."""
+def staged_head(engine: BackupEngine, plan_name: str) -> manifest.Manifest | None:
+    """The manifest of the copy that is staged, whole; None where there is none."""
     try:
-        return manifest.read(engine.scratch / staging(plan_name) / manifest.NAME).run
+        return manifest.read(engine.scratch / staging(plan_name) / manifest.NAME)
     except Damaged:
         return None
 

@@ -187,6 +187,31 @@ def test_a_staged_copy_of_another_run_is_not_saved_as_this_one(vault: SmallVault
     assert manifest.read(staged / manifest.NAME).run == "run-2"
 
 
+def test_a_run_whose_plan_was_given_another_repository_says_where_it_saved(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    moved = vault.planned(repository="other")
+    run.save(moved.engine, "run-1", vault.seen.append, Event())
+
+    found = run.read_run(vault.engine, "run-1")
+    assert (found.repository, found.snapshot) == ("other", moved.snapshots()[0].id)
+
+
+def test_a_copy_of_secvault_is_not_saved_where_the_plan_keeps_no_data_keys_any_more(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    without = vault.planned(vault=False).engine
+    run.save(without, "run-1", vault.seen.append, Event())
+
+    staged = without.scratch / staging.staging(PLAN)
+    assert manifest.read(staged / manifest.NAME).database == staging.NO_DATABASE
+    assert not list(staged.glob("secvault.db"))
+
+
 def test_what_could_not_be_read_whole_leaves_no_snapshot(
     readable_only_at_first: SmallVault,
 ) -> None:

@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from secvault.backup import copies, keys_apart, restic_copies, retaining, run
+from secvault.backup import copies, keys_apart, restic_copies, retaining, run, staging
 from secvault.backup.copies import RunCopy
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryDamaged
@@ -114,6 +114,23 @@ def test_a_second_save_reads_the_source_again(vault: SmallVault) -> None:
     vault.engine.restic.check(vault.engine.repository(FAR), read_all=True)
     assert copied(vault, "run-1").snapshot == made.snapshot
     assert len(copies.snapshots(vault.engine, PLAN, FAR)) == 1
+
+
+def test_what_is_staged_anew_for_a_copy_says_nothing_of_the_first_snapshot(
+    vault: SmallVault,
+) -> None:
+    """By the moment of its data it is told whether erasures have reached the first repository."""
+    vault = vault.planned(copies_by="run")
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    before = run.read_run(vault.engine, "run-1")
+    vault.hands.seconds += 3_600
+    # Another node goes on, which has not staged it.
+    staging.clear_staging(vault.engine, PLAN)
+    assert copied(vault, "run-1").state == "done"
+    after = run.read_run(vault.engine, "run-1")
+    assert (after.data_at, after.audit_size) == (before.data_at, before.audit_size)
 
 
 def test_damage_in_the_first_is_found_and_not_copied(vault: SmallVault) -> None:
