@@ -84,15 +84,19 @@ def save(
 
 
 def retain(
-    engine: BackupEngine, plan_name: str, beside: str | None = None
+    engine: BackupEngine, plan_name: str, beside: str | None = None, newest: str = ""
 ) -> tuple[ForgetReport, HeldByLock | None]:
-    """Forget and prune the data keys that are older than the days stated; the newest stay."""
+    """Forget and prune the data keys that are older than the days stated; the newest stay.
+
+    newest: the run that has them; see `retaining.retain`.
+    """
     name = _repository(engine, plan_name, beside)
     repository = engine.opened_repository(name).pruner()
     days = engine.keys_days
     retention = Retention(last=1)
     if days:
         retention = replace(retention, within=f"{days}d")
+    retention = retention.and_run(newest)
     tags = (f"plan={plan_name}",)
     report = engine.restic.forget(repository, retention, tags=tags, prune=True, leave_nothing=True)
     return report, engine.held_by_lock(name)

@@ -190,7 +190,7 @@ def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    return retaining.retain(engine, run.plan, cancel)
+    return retaining.retain(engine, run.plan, cancel, run_id)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:

@@ -16,7 +16,8 @@ from threading import Event
 import pytest
 from sqlalchemy import insert, update
 
-from secvault.backup import in_order, manifest, run, staging
+from secvault.backup import in_order, keys_apart, manifest, run, staging
+from secvault.backup.repository import KEYS
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
@@ -112,6 +113,25 @@ def test_a_second_run_adds_only_what_changed_and_retention_drops_the_first(
     assert second.bytes_added < first.bytes_added - 190_000
     assert [one.id for one in report.forgotten.removed] == [first.snapshot]
     assert [one.id for one in only_last.snapshots()] == [second.snapshot]
+
+
+def test_snapshots_of_a_clock_that_was_ahead_do_not_push_out_what_was_just_saved(
+    vault: SmallVault,
+) -> None:
+    only_last = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    engine = replace(only_last.engine, keys_days=0)
+    only_last = replace(only_last, engine=engine)
+    for name in ("local", "local" + KEYS):
+        ahead = ("backup", "--time=2099-01-01 00:00:00", f"--tag=plan={PLAN},{keys_apart.TAG}")
+        status, _, _ = engine.restic.command.run(
+            engine.ready_repository(name), *ahead, str(vault.documents)
+        )
+        assert status == 0
+    done, _ = only_last.back_up("run-1")
+
+    assert done.snapshot in {one.id for one in only_last.snapshots()}
+    kept = [one.tags for one in keys_apart.snapshots(engine, PLAN)]
+    assert any("run=run-1" in (tags or ()) for tags in kept)
 
 
 def test_only_one_run_of_a_plan_at_a_time(vault: SmallVault) -> None:
