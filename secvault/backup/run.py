@@ -199,7 +199,7 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     now = engine.clock.micros()
     ended = connection.execute(
         update(table)
-        .where(table.c.id == run_id, table.c.state == "running")
+        .where(table.c.id == run_id, table.c.state == "running", table.c.node == engine.node)
         .values(
             state="done",
             phase="done",

@@ -47,6 +47,8 @@ def stage(
     Raises SourceUnreadable, ConfigurationError, Cancelled, BackupFailed, OSError, sqlite3.Error.
     """
     saving.plan_folders(engine, plan_name, plan)
+    # Not over what another run has staged since this one was given up for dead.
+    engine.mark(tables.backup_run, run_id, phase="staging")
     folder = engine.fresh_folder(staging(plan_name))
     data_at = engine.clock.micros()
     copied = Copied(NO_DATABASE, 0)

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from secvault.backup import in_order, keys_apart, manifest, run, staging
+from secvault.backup.claims import SILENT_AFTER_SECONDS, TakenOver
 from secvault.backup.repository import KEYS
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress
@@ -230,6 +231,28 @@ def test_a_copy_of_secvault_is_not_saved_where_the_plan_keeps_no_data_keys_any_m
     staged = without.scratch / staging.staging(PLAN)
     assert manifest.read(staged / manifest.NAME).database == staging.NO_DATABASE
     assert not list(staged.glob("secvault.db"))
+
+
+def test_a_run_that_was_given_up_for_dead_leaves_what_its_successor_has_staged(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    vault.hands.seconds += SILENT_AFTER_SECONDS + 1
+    elsewhere = replace(vault.engine, node="test:2")
+    run.begin(elsewhere, PLAN, "run-2", "user:thu")
+    run.stage(elsewhere, "run-2", Event())
+    for act in (
+        lambda: run.save(vault.engine, "run-1", vault.seen.append, Event()),
+        lambda: run.stage(vault.engine, "run-1", Event()),
+    ):
+        with pytest.raises(TakenOver):
+            act()
+    in_order.failed(vault.engine, PLAN, "run-1", TakenOver("given up"))
+
+    run.save(elsewhere, "run-2", vault.seen.append, Event())
+    (snapshot,) = vault.snapshots()
+    assert "run=run-2" in (snapshot.tags or ())
 
 
 def test_what_could_not_be_read_whole_leaves_no_snapshot(
