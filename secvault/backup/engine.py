@@ -80,6 +80,14 @@ class BackupEngine(Claims):
         """Every plan by name, of the settings and of the store; see `PlansAtHand.all`."""
         return self._plans.all()
 
+    def plan_names(self) -> frozenset[str]:
+        """The names of all plans; see `PlansAtHand.names`."""
+        return self._plans.names()
+
+    def readable_plans(self) -> Mapping[str, PlanSettings]:
+        """Every plan by name that can be read; see `PlansAtHand.readable`."""
+        return self._plans.readable()
+
     def repositories_of(self, name: str) -> tuple[str, ...]:
         """The repositories that the plan saves into, the first one first; none for an unknown."""
         plan = self.plans().get(name)

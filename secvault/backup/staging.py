@@ -146,7 +146,7 @@ def _copy_vault(
 
 def _drop_kept(engine: BackupEngine, plan: PlanSettings, plan_name: str) -> None:
     """Remove what is kept for plans and sources that there are no more."""
-    plans = {*engine.plans(), plan_name}
+    plans = {*engine.plan_names(), plan_name}
     for folder in engine.kept.glob("*"):
         if folder.name not in plans:
             engine.clear(folder)

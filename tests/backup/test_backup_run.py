@@ -135,6 +135,19 @@ def test_snapshots_of_a_clock_that_was_ahead_do_not_push_out_what_was_just_saved
     assert any("run=run-1" in (tags or ()) for tags in kept)
 
 
+def test_a_plan_of_the_store_that_cannot_be_read_keeps_no_other_from_its_backup(
+    vault: SmallVault,
+) -> None:
+    broken = {"name": "broken", "settings": "{}x", "version": 1, "made_by": "user:thu"}
+    with vault.engine.store.write() as connection:
+        connection.execute(
+            insert(tables.backup_plan).values(
+                made_at=1, changed_by="user:thu", changed_at=1, **broken
+            )
+        )
+    assert vault.back_up()[0].state == "done"
+
+
 def test_only_one_run_of_a_plan_at_a_time(vault: SmallVault) -> None:
     run.begin(vault.engine, PLAN, "run-1", "user:thu")
 
