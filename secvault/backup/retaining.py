@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy import func, select
+
 from secvault.backup import keys_apart
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.lock_extension import Extended, extend_locks
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel, ForgetReport, Retention
+from secvault.backup.withdrawal import withdraw
 from secvault.config import PlanSettings
 from secvault.errors import Cancelled, SecvaultError
+from secvault.store.tables import backup_run
+
+SAVING = "saving"
+"""The phase of a run in which restic makes its snapshot."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ def _retain_in(
     newest: str,
 ) -> Retained:
     repository = engine.opened_repository(name).pruner()
+    if newest:
+        _withdraw_uncounted(engine, repository, plan_name)
     forgotten = engine.restic.forget(
         repository,
         retention_of(plan).and_run(newest),
@@ -100,3 +110,31 @@ def _retain_in(
     if not plan.vault:
         return Retained(forgotten, held, None, None, extended)
     return Retained(forgotten, held, *keys_apart.retain(engine, plan_name, name, newest), extended)
+
+
+def _withdraw_uncounted(engine: BackupEngine, repository: Repository, plan_name: str) -> None:
+    """Take back what runs have left that were killed while they saved and that nobody took up.
+
+    Whether restic had read everything is not known. It stays until a run after it has saved.
+    """
+    left = {f"run={run}" for run in _killed_since_the_last(engine, plan_name)}
+    if left:
+        found = engine.restic.snapshots(repository, tags=(f"plan={plan_name}",))
+        withdraw(engine, repository, [one.id for one in found if left & set(one.tags or ())])
+
+
+def _killed_since_the_last(engine: BackupEngine, plan_name: str) -> tuple[str, ...]:
+    table = backup_run
+    last = select(func.max(table.c.started_at)).where(
+        table.c.plan == plan_name, table.c.state == "done"
+    )
+    with engine.store.read() as connection:
+        since = connection.execute(last).scalar_one() or 0
+        killed = select(table.c.id).where(
+            table.c.plan == plan_name,
+            table.c.state.in_(("failed", "cancelled")),
+            table.c.phase == SAVING,
+            table.c.snapshot.is_(None),
+            table.c.started_at >= since,
+        )
+        return tuple(connection.execute(killed).scalars())

@@ -160,7 +160,7 @@ def save_into(
             keys_apart.save(engine, run.plan, run.id, cancel, name)
         engine.mark(tables.backup_run, run.id, phase="hashing files")
         wanted = listed()
-    engine.mark(tables.backup_run, run.id, phase="saving")
+    engine.mark(tables.backup_run, run.id, phase=retaining.SAVING)
     on_listed()
     try:
         return engine.restic.backup(

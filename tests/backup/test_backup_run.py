@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -16,11 +16,11 @@ from threading import Event
 import pytest
 from sqlalchemy import insert, update
 
-from secvault.backup import in_order, keys_apart, manifest, run, staging
+from secvault.backup import copies, in_order, keys_apart, manifest, run, staging
 from secvault.backup.claims import SILENT_AFTER_SECONDS, TakenOver
 from secvault.backup.repository import KEYS
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Progress
+from secvault.backup.restic import Progress, Snapshot
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
 from tests.backup.moments import when_it_saves
@@ -199,6 +199,30 @@ def test_the_snapshot_of_a_process_that_was_killed_is_made_anew(vault: SmallVaul
 
     assert [one.id for one in vault.snapshots()] == [second.snapshot]
     assert second.snapshot != first.snapshot
+
+
+def test_the_snapshot_of_a_killed_run_that_nobody_took_up_goes_with_the_next_good_one(
+    vault: SmallVault,
+) -> None:
+    """It may have been made of half the files, and would be restored as the newest."""
+    copied = vault.planned(copies=("far",))
+    copied.back_up("run-0")
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    with vault.engine.store.write() as connection:
+        connection.execute(
+            update(tables.backup_run)
+            .where(tables.backup_run.c.id == "run-1")
+            .values(state="failed", snapshot=None, phase="saving")
+        )
+    copied.back_up("run-2")
+
+    assert runs_in(copied.snapshots()) == {"run=run-0", "run=run-2"}
+    assert runs_in(copies.snapshots(copied.engine, PLAN, "far")) == {"run=run-0", "run=run-2"}
+
+
+def runs_in(snapshots: Iterable[Snapshot]) -> set[str]:
+    return {tag for one in snapshots for tag in one.tags or () if tag.startswith("run=")}
 
 
 def test_a_step_that_is_done_twice_makes_one_snapshot(vault: SmallVault) -> None:
