@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from sqlalchemy import update
 
 from secvault.backup import copies, keys_apart, restic_copies, retaining, run, staging
 from secvault.backup.copies import RunCopy
@@ -18,6 +19,7 @@ from secvault.backup.restic import Restic
 from secvault.backup.run import Run
 from secvault.crypto.secret import Secret
 from secvault.errors import Cancelled, Conflict, NotFound, SecvaultError
+from secvault.store import tables
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = pytest.mark.real
@@ -35,8 +37,19 @@ def saved(vault: SmallVault, run_id: str) -> Run:
     return vault.planned(copies=()).back_up(run_id)[0]
 
 
-def copied(vault: SmallVault, run_id: str) -> RunCopy:
-    return copies.copy(vault.engine, run_id, FAR, Event())
+def copied(vault: SmallVault, run_id: str, stop: Event | None = None) -> RunCopy:
+    """As the run itself does it, before its end."""
+
+    def put(state: str) -> None:
+        row = tables.backup_run
+        with vault.engine.store.write() as connection:
+            connection.execute(update(row).where(row.c.id == run_id).values(state=state))
+
+    put("running")
+    try:
+        return copies.copy(vault.engine, run_id, FAR, stop or Event())
+    finally:
+        put("done")
 
 
 def test_a_copy_has_the_same_tree_and_the_data_keys_beside_it(vault: SmallVault) -> None:
@@ -154,7 +167,7 @@ def test_a_cancelled_copy_says_so_and_leaves_the_first_alone(vault: SmallVault) 
     stop = Event()
     stop.set()
     with pytest.raises(Cancelled):
-        copies.copy(vault.engine, "run-1", FAR, stop)
+        copied(vault, "run-1", stop)
     assert copies.of_run(vault.engine, "run-1")[0].state == "failed"
     assert copied(vault, "run-1").state == "done"
 
