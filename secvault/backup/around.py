@@ -17,7 +17,8 @@ def run_hooks(
     plan = engine.plan(made_by.plan)
     if not any(hook.when == when for hook in plan.hooks.values()):
         return
-    if not error:
+    if when in ("before", "after"):
+        # The others come when the run has ended.
         engine.mark(tables.backup_run, run_id, phase=f"hooks {when}")
     hooks.run(
         plan,

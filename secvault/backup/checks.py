@@ -15,7 +15,7 @@ from secvault.backup.repository import KEYS, Repository
 from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic import Cancel
 from secvault.config import PlanSettings
-from secvault.errors import Conflict, NotFound
+from secvault.errors import Cancelled, Conflict, NotFound, SecvaultError
 from secvault.store import tables
 
 STRUCTURE, ALL = "structure", "all"
@@ -101,17 +101,23 @@ def check_all(
     """Check each repository of the plan that this check has not looked at yet.
 
     on_count: told how many of how many repositories were looked at.
-    Raises RepositoryDamaged after all were looked at, if one is damaged; what kept one from being
-    looked at is raised at once.
+    Each has its turn, whatever becomes of the others. Raises RepositoryDamaged if one is damaged;
+    else what kept the first of them from being looked at; Cancelled at once.
     """
     plan = engine.plan(plan_name)
     done = {one.repository: one for one in read_check(engine, check_id).repositories}
     names = repositories(plan)
+    failed: SecvaultError | None = None
     for number, name in enumerate(names):
         on_count(number, len(names))
         if name not in done:
             engine.mark(tables.backup_check, check_id, phase=f"checking {name}")
-            done[name] = _check_one(engine, check_id, name, reading, cancel)
+            try:
+                done[name] = _check_one(engine, check_id, name, reading, cancel)
+            except SecvaultError as error:
+                if isinstance(error, Cancelled) or cancel.is_set():
+                    raise
+                failed = failed or error
     on_count(len(names), len(names))
     damaged = [one for one in done.values() if not one.passed]
     if damaged:
@@ -123,6 +129,8 @@ def check_all(
             files=first.damaged,
             troubles=first.hints,
         )
+    if failed is not None:
+        raise failed
     return tuple(done.values())
 
 

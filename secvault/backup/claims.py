@@ -51,19 +51,27 @@ class PlanBusy(Conflict):
     title = "The plan has a run under way"
 
 
+class TakenOver(Conflict):
+    """The row is not this process's to work on any more."""
+
+    code = "taken-over"
+    title = "The work was given up for dead"
+
+
 @dataclass
 class Asked:
     """Says whether the work is to end: as its process was told, or as its row says.
 
-    by: who asked for it on the row.
+    by: who asked for it on the row. lost: the row was given up for dead meanwhile.
     """
 
     told: Cancel
     by: str | None = None
+    lost: TakenOver | None = None
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        return self.by is not None or self.told.is_set()
+        return self.by is not None or self.lost is not None or self.told.is_set()
 
 
 @dataclass(frozen=True)
@@ -136,12 +144,15 @@ class Claims:
                         raise full_disk.fault(work, error) from error
                     raise BackupFailed(f"{work} stopped: {in_words(error)}") from error
                 except Cancelled:
+                    if asked.lost is not None:
+                        raise asked.lost from None
                     if asked.by is None:
                         raise
                     raise cancelled_by(asked.by) from None
         except BaseException as error:
             try:
-                self.end(table, row_id, _state_after(table, error, asked, again), reason_of(error))
+                state = _state_after(table, error, asked, again)
+                self.end(table, row_id, state, reason_of(error), self.node)
             except SecvaultError as unwritten:
                 error.add_note(f"{row_id} could not be marked as failed: {unwritten.detail}")
             raise
@@ -158,7 +169,12 @@ class Claims:
                 # The next look makes up for one that the store did not take.
                 with suppress(SecvaultError):
                     if looks % BEAT_SECONDS == 0:
-                        self.mark(table, row_id)
+                        try:
+                            self.mark(table, row_id)
+                        except TakenOver as error:
+                            if asked is not None:
+                                asked.lost = error
+                            return
                     if asked is not None and asked.by is None:
                         asked.by = self.cancel_asked(table, row_id)
 
@@ -181,22 +197,38 @@ class Claims:
         return by
 
     def mark(self, table: Table, row_id: str, **values: object) -> None:
-        """Change a row of ours and show a sign of life. A new phase begins without progress."""
+        """Change a row of ours and show a sign of life. A new phase begins without progress.
+
+        Raises TakenOver where it was given up for dead, as of a process that was stopped for long:
+        another may be at the same work by now, and in the same folders.
+        """
         if "phase" in values:
             values = {**dict.fromkeys(n for n in PROGRESS if n in table.c), **values}
         with self.store.write() as connection:
-            connection.execute(
+            marked = connection.execute(
                 update(table)
-                .where(table.c.id == row_id)
-                .values(beat_at=self.clock.micros(), node=self.node, **values)
+                .where(
+                    table.c.id == row_id,
+                    table.c.state == "running",
+                    table.c.node == self.node,
+                )
+                .values(beat_at=self.clock.micros(), **values)
             )
+        if marked.rowcount != 1:
+            raise TakenOver(f"{row_id} was given up for dead, or ended elsewhere; this one stops")
 
-    def end(self, table: Table, row_id: str, state: str, reason: str) -> None:
-        """Write down how running or waiting work ended: failed, cancelled, or waiting again."""
+    def end(
+        self, table: Table, row_id: str, state: str, reason: str, node: str | None = None
+    ) -> None:
+        """Write down how running or waiting work ended: failed, cancelled, or waiting again.
+
+        node: only where it is this one's still.
+        """
+        ours = () if node is None else (table.c.node == node,)
         with self.store.write() as connection:
             connection.execute(
                 update(table)
-                .where(table.c.id == row_id, table.c.state.in_(("running", "waiting")))
+                .where(table.c.id == row_id, table.c.state.in_(("running", "waiting")), *ours)
                 .values(
                     state=state,
                     finished_at=None if state == "waiting" else self.clock.micros(),

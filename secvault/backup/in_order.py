@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from secvault.backup import around, copies, run, staging
-from secvault.backup.claims import reason_of
+from secvault.backup.claims import TakenOver, reason_of
 from secvault.backup.engine import BackupEngine
 from secvault.backup.hooks import When
 from secvault.backup.restic import Cancel
@@ -108,7 +108,8 @@ def failed(engine: BackupEngine, plan_name: str, run_id: str, error: BaseExcepti
     """
     reason = reason_of(error)
     try:
-        engine.end(tables.backup_run, run_id, "failed", reason)
+        if not isinstance(error, TakenOver):
+            engine.end(tables.backup_run, run_id, "failed", reason)
         # Another run of the plan may have begun since, and stage in the same place.
         if not run.newest_runs(engine, 1, plan=plan_name, state="running"):
             staging.clear_staging(engine, plan_name)
@@ -116,10 +117,18 @@ def failed(engine: BackupEngine, plan_name: str, run_id: str, error: BaseExcepti
         error.add_note(f"{run_id} could not be ended: {trouble.detail}")
     for when in _AFTER_FAILURE:
         try:
-            if run.find_run(engine, run_id) is not None:
+            if run.find_run(engine, run_id) is not None and not is_elsewhere(engine, run_id, error):
                 _hooks(engine, run_id, when, reason)
         except SecvaultError as trouble:
             error.add_note(f"after the failure of {run_id}: {trouble.detail}")
+
+
+def is_elsewhere(engine: BackupEngine, run_id: str, error: BaseException) -> bool:
+    """Whether another process has this run by now, so that its end is not ours to tell."""
+    if not isinstance(error, TakenOver):
+        return False
+    found = run.find_run(engine, run_id)
+    return found is None or found.state != "failed"
 
 
 def _hooks(engine: BackupEngine, run_id: str, when: When, error: str) -> None:

@@ -85,13 +85,17 @@ def save(
 
 
 def retain(
-    engine: BackupEngine, plan_name: str, beside: str | None = None
+    engine: BackupEngine, plan_name: str, beside: str | None = None, newest: str = ""
 ) -> tuple[ForgetReport, HeldByLock | None]:
-    """Forget and prune the data keys that are older than the days stated; the newest stay."""
+    """Forget and prune the data keys that are older than the days stated; the newest stay.
+
+    newest: the run that has them; see `retaining.retain`.
+    """
     name = _repository(engine, plan_name, beside)
     repository = engine.opened_repository(name).pruner()
     days = engine.keys_days
     retention = Retention(last=1)
+    retention = retention.and_run(newest)
     tags = (f"plan={plan_name}",)
     if days:
         ahead.require_none(engine.restic, repository, *tags)

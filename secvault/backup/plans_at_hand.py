@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from secvault.backup import plan_secrets, plans
@@ -13,7 +14,7 @@ from secvault.config import PlanSettings
 from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
 from secvault.config.section import file_content
 from secvault.crypto.secret import Secret
-from secvault.errors import ConfigurationError, InvalidInput, NotFound
+from secvault.errors import ConfigurationError, Damaged, InvalidInput, NotFound
 from secvault.keyring import Keyring
 from secvault.store import Store
 
@@ -69,6 +70,20 @@ class PlansAtHand:
         with self.store.read() as connection:
             kept = plans.all_stored(connection)
         return {**{one.name: one.settings for one in kept}, **self.declared}
+
+    def names(self) -> frozenset[str]:
+        """The names of all, also of those that cannot be read."""
+        with self.store.read() as connection:
+            return frozenset({*plans.names(connection), *self.declared})
+
+    def readable(self) -> dict[str, PlanSettings]:
+        """As `all`, without those that cannot be read, so that they do not stop the others."""
+        found = dict(self.declared)
+        with self.store.read() as connection:
+            for name in plans.names(connection):
+                with suppress(Damaged):
+                    found.setdefault(name, plans.get(connection, name).settings)
+        return found
 
     def source_password(self, plan: str, name: str) -> Secret | None:
         """The password or secret key of a plan's source; None where none is set.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from secvault.backup import ahead, keys_apart
+from secvault.backup import ahead, keys_apart, leftovers
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.lock_extension import Extended, extend_locks
@@ -36,17 +36,18 @@ class Retained:
     copies: Mapping[str, Retained] = field(default_factory=dict)
 
 
-def retain(engine: BackupEngine, plan_name: str, cancel: Cancel) -> Retained:
+def retain(engine: BackupEngine, plan_name: str, cancel: Cancel, newest: str = "") -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago.
 
-    Raises what `Restic.forget` raises, when all repositories had their turn.
+    newest: the run whose snapshots stay whatever the rules say: by a clock that was ahead others
+    may look newer. Raises what `Restic.forget` raises, when all repositories had their turn.
     """
     plan = engine.plan(plan_name)
     done: dict[str, Retained] = {}
     failed: SecvaultError | None = None
     for name in (plan.repository, *plan.copies):
         try:
-            done[name] = _retain_in(engine, plan, plan_name, name, cancel)
+            done[name] = _retain_in(engine, plan, plan_name, name, cancel, newest)
         except RepositoryMissing as error:
             # A copy that was never made has nothing to forget; its own step says why.
             if name == plan.repository:
@@ -78,17 +79,29 @@ def retention_of(plan: PlanSettings) -> Retention:
 
 
 def _retain_in(
-    engine: BackupEngine, plan: PlanSettings, plan_name: str, name: str, cancel: Cancel
+    engine: BackupEngine,
+    plan: PlanSettings,
+    plan_name: str,
+    name: str,
+    cancel: Cancel,
+    newest: str,
 ) -> Retained:
     repository = engine.opened_repository(name).pruner()
+    if newest and name != plan.repository:
+        # From the first one they were withdrawn before anything was copied.
+        leftovers.withdraw(engine, name, plan_name)
     if plan.keep_within:
         ahead.require_none(engine.restic, repository, f"plan={plan_name}")
     forgotten = engine.restic.forget(
-        repository, retention_of(plan), tags=(f"plan={plan_name}",), prune=True, cancel=cancel
+        repository,
+        retention_of(plan).and_run(newest),
+        tags=(f"plan={plan_name}",),
+        prune=True,
+        cancel=cancel,
     )
     held = engine.held_by_lock(name)
     # After forgetting: what is to go is not locked for longer.
     extended = extend_locks(engine, name)
     if not plan.vault:
         return Retained(forgotten, held, None, None, extended)
-    return Retained(forgotten, held, *keys_apart.retain(engine, plan_name, name), extended)
+    return Retained(forgotten, held, *keys_apart.retain(engine, plan_name, name, newest), extended)

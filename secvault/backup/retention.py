@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secvault.errors import FieldError, InvalidInput
 
@@ -46,6 +46,10 @@ class Retention:
                 + "; ".join(f"{fault.field} {fault.detail}" for fault in faults),
                 fields=tuple(faults),
             )
+
+    def and_run(self, run: str) -> Retention:
+        """The same, by which the snapshots of this run stay, too; none where it is empty."""
+        return replace(self, tags=(*self.tags, f"run={run}")) if run else self
 
     def arguments(self) -> tuple[str, ...]:
         """The rules as restic's options."""

@@ -101,7 +101,10 @@ def begin(engine: BackupEngine, plan_name: str, run_id: str, requested_by: str) 
 def stage(engine: BackupEngine, run_id: str, cancel: Cancel) -> None:
     """Copy what the plan saves, with its manifest. Raises what `staging.stage` raises."""
     run = read_run(engine, run_id)
-    staging.stage(engine, engine.plan(run.plan), run.plan, run_id, cancel)
+    head = staging.stage(engine, engine.plan(run.plan), run.plan, run_id, cancel)
+    # Once there is a snapshot, the row tells of that: what is staged anew is for a copy.
+    if run.snapshot is None:
+        engine.mark(tables.backup_run, run_id, data_at=head.data_at, audit_size=head.audit_size)
 
 
 def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Cancel) -> None:
@@ -127,10 +130,15 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
         if summary is not None:
             # Before the row has the snapshot: what is saved again after a kill is counted again.
             looking.keep(run_id, summary)
+            head = manifest.read(staged / manifest.NAME)
     if summary is not None:
         engine.mark(
             tables.backup_run,
             run_id,
+            # Where it is, though the plan was changed meanwhile; and what is in it.
+            repository=repository,
+            data_at=head.data_at,
+            audit_size=head.audit_size,
             snapshot=summary.snapshot_id,
             files=summary.files_total,
             bytes=summary.bytes_total,
@@ -246,7 +254,7 @@ def retain(engine: BackupEngine, run_id: str, cancel: Cancel) -> Retained:
     """Forget the plan's snapshots that retention no longer keeps, and data keys of long ago."""
     run = read_run(engine, run_id)
     engine.mark(tables.backup_run, run_id, phase="applying retention")
-    return retaining.retain(engine, run.plan, cancel)
+    return retaining.retain(engine, run.plan, cancel, run_id)
 
 
 def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
@@ -255,7 +263,7 @@ def finish(engine: BackupEngine, connection: Connection, run_id: str) -> Run:
     now = engine.clock.micros()
     ended = connection.execute(
         update(table)
-        .where(table.c.id == run_id, table.c.state == "running")
+        .where(table.c.id == run_id, table.c.state == "running", table.c.node == engine.node)
         .values(
             state="done",
             phase="done",

@@ -24,6 +24,8 @@ from secvault.store import tables
 
 SOURCES = "sources"
 """Where in a staged copy the sources write, each into a folder of its name."""
+CONFIGURATION = "secvault.toml"
+"""The settings in a staged copy, beside secvault's database."""
 _SCRATCH = "source-"
 NO_DATABASE = ""
 """What the manifest names as the database of a plan without secvault itself."""
@@ -39,13 +41,15 @@ class Copied:
 
 def stage(
     engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str, cancel: Cancel
-) -> None:
+) -> manifest.Manifest:
     """Copy secvault itself as of one moment and what the sources give, and say so in the manifest,
     which lists no files yet (`saving.listing`).
 
     Raises SourceUnreadable, ConfigurationError, Cancelled, BackupFailed, OSError, sqlite3.Error.
     """
     saving.plan_folders(engine, plan_name, plan)
+    # Not over what another run has staged since this one was given up for dead.
+    engine.mark(tables.backup_run, run_id, phase="staging")
     folder = engine.fresh_folder(staging(plan_name))
     data_at = engine.clock.micros()
     copied = Copied(NO_DATABASE, 0)
@@ -64,30 +68,28 @@ def stage(
             setting = f"backup.plans.{plan_name}.sources.{name}.paths"
             one = staged[name]
             saving.refuse_own(engine, plan, one.paths, one.excludes, setting)
-    manifest.write(
-        manifest.Manifest(
-            format=manifest.FORMAT,
-            run=run_id,
-            plan=plan_name,
-            data_at=data_at,
-            audit_size=copied.audit_size,
-            database=copied.database,
-            keys_apart=plan.vault,
-            sources=tuple(
-                SourceEntry(
-                    name,
-                    plan.sources[name].kind,
-                    tuple(map(str, one.paths)),
-                    one.excludes,
-                    dict(one.facts),
-                )
-                for name, one in staged.items()
-            ),
+    head = manifest.Manifest(
+        format=manifest.FORMAT,
+        run=run_id,
+        plan=plan_name,
+        data_at=data_at,
+        audit_size=copied.audit_size,
+        database=copied.database,
+        keys_apart=plan.vault,
+        sources=tuple(
+            SourceEntry(
+                name,
+                plan.sources[name].kind,
+                tuple(map(str, one.paths)),
+                one.excludes,
+                dict(one.facts),
+            )
+            for name, one in staged.items()
         ),
-        folder / manifest.NAME,
     )
+    manifest.write(head, folder / manifest.NAME)
     _drop_kept(engine, plan, plan_name)
-    engine.mark(tables.backup_run, run_id, data_at=data_at, audit_size=copied.audit_size)
+    return head
 
 
 def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: str) -> bool:
@@ -95,14 +97,17 @@ def is_staged(engine: BackupEngine, plan: PlanSettings, plan_name: str, run_id: 
 
     Another node may have staged it, or another run have wiped it, before this process came.
     """
-    made_by = staged_run(engine, plan_name)
-    return made_by == run_id and (not plan.vault or keys_apart.is_staged(engine, plan_name, run_id))
+    head = staged_head(engine, plan_name)
+    # The plan may have been changed since.
+    if head is None or head.run != run_id or head.keys_apart != plan.vault:
+        return False
+    return not plan.vault or keys_apart.is_staged(engine, plan_name, run_id)
 
 
-def staged_run(engine: BackupEngine, plan_name: str) -> str | None:
-    """Whose copy is staged, whole; None where there is none."""
+def staged_head(engine: BackupEngine, plan_name: str) -> manifest.Manifest | None:
+    """The manifest of the copy that is staged, whole; None where there is none."""
     try:
-        return manifest.read(engine.scratch / staging(plan_name) / manifest.NAME).run
+        return manifest.read(engine.scratch / staging(plan_name) / manifest.NAME)
     except Damaged:
         return None
 
@@ -130,6 +135,10 @@ def _copy_vault(
     )
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)
+    if engine.configuration:
+        file = folder / CONFIGURATION
+        file.write_text(engine.configuration, "utf-8")
+        file.chmod(0o600)
     # After the database: what it names was there by then, and is never written to again.
     if engine.contents is not None and engine.contents.is_dir():
         stage_contents(engine.contents, folder / CONTENTS)
@@ -140,7 +149,7 @@ def _drop_kept(engine: BackupEngine, plan: PlanSettings, plan_name: str) -> None
     """Remove what is kept for plans and sources that there are no more, and what a process that
     was killed has left of theirs: a password may be in it.
     """
-    plans = {*engine.plans(), plan_name}
+    plans = {*engine.plan_names(), plan_name}
     for folder in engine.scratch.glob(f"{_SCRATCH}*@*"):
         plan_of, _, source = folder.name.removeprefix(_SCRATCH).partition("@")
         if plan_of not in plans or (plan_of == plan_name and source not in plan.sources):

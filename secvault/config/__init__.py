@@ -20,6 +20,7 @@ from secvault.config.model import (
     StoreSettings,
     shipped_policies,
 )
+from secvault.config.written import settings_text
 
 __all__ = [
     "AuditSettings",
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "named_tables",
     "setting_keys",
+    "settings_text",
     "settings_with_origin",
     "shipped_policies",
 ]

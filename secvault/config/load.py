@@ -24,6 +24,7 @@ from secvault.config.keys import (
     without_kind,
 )
 from secvault.config.model import PREFIX, Settings
+from secvault.config.written import is_secret
 from secvault.errors import ConfigurationError, FieldError
 
 _PLACE = re.compile(r"\(at (.*)\)$")
@@ -60,9 +61,7 @@ def settings_with_origin(
         origin = str(file) if key in in_file else "default"
         if variable_of(key) in environment:
             origin = variable_of(key)
-        # Who knows the address of a dead man's switch can keep it quiet.
-        secret = key.endswith(".ping_url") and value
-        yield key, "***" if secret else _shown(value), origin
+        yield key, _shown(value, secret=is_secret(key, value)), origin
 
 
 def _build(variables: dict[str, Any], values: dict[str, Any]) -> Settings:
@@ -167,10 +166,11 @@ def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{name}", value
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, *, secret: bool) -> str:
     """As one would write it in the file, without quotes around a text."""
-    if isinstance(value, SecretStr):
-        return "***" if value.get_secret_value() else ""
+    if secret:
+        given = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return "***" if given else ""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from secvault.backup import pings, rpo
+from secvault.backup import pings
 from secvault.backup.pings import Event, Ping
 from secvault.errors import ConfigurationError, NotFound, SecvaultError
 from secvault.service.service import Service
@@ -71,7 +71,7 @@ def turn(service: Service, send: Send, over: Callable[[], bool] = lambda: False)
 
     Raises Unavailable, Damaged.
     """
-    plans = rpo.plans_of(service.backups)
+    plans = service.backups.readable_plans()
     now = service.clock.micros()
     with service.store.read() as connection:
         pinged = {name for name, one in plans.items() if one.ping_url} | pings.sealed(connection)

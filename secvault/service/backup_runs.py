@@ -155,7 +155,8 @@ def forget(service: Service, caller: Caller, plan: str, stop: Cancel) -> Retaine
     service.backups.plan(plan)
 
     def act() -> Outcome[Retained]:
-        done = retaining.retain(service.backups.for_plan(plan), plan, stop)
+        newest = [one.id for one in run.newest_runs(service.backups, 1, plan=plan, state="done")]
+        done = retaining.retain(service.backups.for_plan(plan), plan, stop, *newest)
         catalogue.take_out(service.backups, plan, done)
         count = len(done.forgotten.removed)
         return Outcome(done, count=count, detail={"plan": plan})

@@ -45,6 +45,8 @@ def look_after(service: Service) -> None:
     tell_checks(service)
     tell_behind(service)
     ask_for_catalogues(service)
+    # One that cannot be read keeps nobody from being told of the others, and is not passed over.
+    rpo.plans_of(service.backups)
 
 
 def judge_runs(service: Service) -> tuple[Anomaly, ...]:
@@ -121,7 +123,7 @@ def tell_checks(service: Service) -> int:
 
 def tell_behind(service: Service) -> tuple[PlanState, ...]:
     """Tell of the plans that are behind, each once a day; those that were told of now."""
-    plans = rpo.plans_of(service.backups)
+    plans = service.backups.readable_plans()
     now = service.clock.micros()
     with service.store.read() as connection:
         watched = set(connection.execute(select(backup_watch.c.plan)).scalars())
@@ -140,7 +142,7 @@ def tell_behind(service: Service) -> tuple[PlanState, ...]:
 def ask_for_catalogues(service: Service) -> tuple[str, ...]:
     """Ask for the plans' catalogues that may have changed; once a day, for what others delete."""
     asked: list[str] = []
-    plans = rpo.plans_of(service.backups)
+    plans = service.backups.readable_plans()
     now = service.clock.micros()
     with service.store.read() as connection:
         due = [

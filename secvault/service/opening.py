@@ -30,7 +30,7 @@ from secvault.backup.rejoin import require_keys
 from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import find_restic
 from secvault.clock import Clock
-from secvault.config import Settings
+from secvault.config import Settings, settings_text
 from secvault.crypto.aead import Random, buffered
 from secvault.errors import ConfigurationError, Conflict, Unavailable
 from secvault.identity import (
@@ -366,6 +366,7 @@ def _backups(
         repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
+        configuration=settings_text(settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
         password_key=passwords,

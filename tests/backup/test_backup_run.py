@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -16,9 +16,11 @@ from threading import Event
 import pytest
 from sqlalchemy import insert, update
 
-from secvault.backup import in_order, manifest, run, staging
+from secvault.backup import copies, in_order, keys_apart, manifest, run, staging
+from secvault.backup.claims import SILENT_AFTER_SECONDS, TakenOver
+from secvault.backup.repository import KEYS
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic import Progress
+from secvault.backup.restic import Progress, Snapshot
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
 from tests.backup.moments import when_it_saves
@@ -76,6 +78,17 @@ def test_a_scheduled_run_saves_the_database_the_policies_and_the_folders(
     assert done.files >= 6
 
 
+def test_the_settings_lie_beside_the_database(vault: SmallVault, tmp_path: Path) -> None:
+    settings = "# secrets are left out\norganisation = 'example.com'\n"
+    replace(vault, engine=replace(vault.engine, configuration=settings)).back_up(SCHEDULED)
+    compared = restored(vault, tmp_path / "target")
+    (database,) = (tmp_path / "target").rglob("secvault.db")
+    file = database.with_name("secvault.toml")
+    assert compared.whole
+    assert file.read_text() == settings
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_settles_before_the_copy_is_in_it(vault: SmallVault, tmp_path: Path) -> None:
     def settle() -> None:
         with vault.engine.store.write() as connection:
@@ -101,6 +114,38 @@ def test_a_second_run_adds_only_what_changed_and_retention_drops_the_first(
     assert second.bytes_added < first.bytes_added - 190_000
     assert [one.id for one in report.forgotten.removed] == [first.snapshot]
     assert [one.id for one in only_last.snapshots()] == [second.snapshot]
+
+
+def test_snapshots_of_a_clock_that_was_ahead_do_not_push_out_what_was_just_saved(
+    vault: SmallVault,
+) -> None:
+    only_last = vault.planned(keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    engine = replace(only_last.engine, keys_days=0)
+    only_last = replace(only_last, engine=engine)
+    for name in ("local", "local" + KEYS):
+        ahead = ("backup", "--time=2099-01-01 00:00:00", f"--tag=plan={PLAN},{keys_apart.TAG}")
+        status, _, _ = engine.restic.command.run(
+            engine.ready_repository(name), *ahead, str(vault.documents)
+        )
+        assert status == 0
+    done, _ = only_last.back_up("run-1")
+
+    assert done.snapshot in {one.id for one in only_last.snapshots()}
+    kept = [one.tags for one in keys_apart.snapshots(engine, PLAN)]
+    assert any("run=run-1" in (tags or ()) for tags in kept)
+
+
+def test_a_plan_of_the_store_that_cannot_be_read_keeps_no_other_from_its_backup(
+    vault: SmallVault,
+) -> None:
+    broken = {"name": "broken", "settings": "{}x", "version": 1, "made_by": "user:thu"}
+    with vault.engine.store.write() as connection:
+        connection.execute(
+            insert(tables.backup_plan).values(
+                made_at=1, changed_by="user:thu", changed_at=1, **broken
+            )
+        )
+    assert vault.back_up()[0].state == "done"
 
 
 def test_only_one_run_of_a_plan_at_a_time(vault: SmallVault) -> None:
@@ -156,6 +201,30 @@ def test_the_snapshot_of_a_process_that_was_killed_is_made_anew(vault: SmallVaul
     assert second.snapshot != first.snapshot
 
 
+def test_the_snapshot_of_a_killed_run_that_nobody_took_up_goes_with_the_next_good_one(
+    vault: SmallVault,
+) -> None:
+    """It may have been made of half the files, and would be restored as the newest."""
+    copied = vault.planned(copies=("far",))
+    copied.back_up("run-0")
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    with vault.engine.store.write() as connection:
+        connection.execute(
+            update(tables.backup_run)
+            .where(tables.backup_run.c.id == "run-1")
+            .values(state="failed", snapshot=None, phase="saving")
+        )
+    copied.back_up("run-2")
+
+    assert runs_in(copied.snapshots()) == {"run=run-0", "run=run-2"}
+    assert runs_in(copies.snapshots(copied.engine, PLAN, "far")) == {"run=run-0", "run=run-2"}
+
+
+def runs_in(snapshots: Iterable[Snapshot]) -> set[str]:
+    return {tag for one in snapshots for tag in one.tags or () if tag.startswith("run=")}
+
+
 def test_a_step_that_is_done_twice_makes_one_snapshot(vault: SmallVault) -> None:
     run.begin(vault.engine, PLAN, "run-1", "user:thu")
     run.stage(vault.engine, "run-1", Event())
@@ -174,6 +243,53 @@ def test_a_staged_copy_of_another_run_is_not_saved_as_this_one(vault: SmallVault
 
     staged = vault.engine.scratch / staging.staging(PLAN)
     assert manifest.read(staged / manifest.NAME).run == "run-2"
+
+
+def test_a_run_whose_plan_was_given_another_repository_says_where_it_saved(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    moved = vault.planned(repository="other")
+    run.save(moved.engine, "run-1", vault.seen.append, Event())
+
+    found = run.read_run(vault.engine, "run-1")
+    assert (found.repository, found.snapshot) == ("other", moved.snapshots()[0].id)
+
+
+def test_a_copy_of_secvault_is_not_saved_where_the_plan_keeps_no_data_keys_any_more(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    without = vault.planned(vault=False).engine
+    run.save(without, "run-1", vault.seen.append, Event())
+
+    staged = without.scratch / staging.staging(PLAN)
+    assert manifest.read(staged / manifest.NAME).database == staging.NO_DATABASE
+    assert not list(staged.glob("secvault.db"))
+
+
+def test_a_run_that_was_given_up_for_dead_leaves_what_its_successor_has_staged(
+    vault: SmallVault,
+) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    vault.hands.seconds += SILENT_AFTER_SECONDS + 1
+    elsewhere = replace(vault.engine, node="test:2")
+    run.begin(elsewhere, PLAN, "run-2", "user:thu")
+    run.stage(elsewhere, "run-2", Event())
+    for act in (
+        lambda: run.save(vault.engine, "run-1", vault.seen.append, Event()),
+        lambda: run.stage(vault.engine, "run-1", Event()),
+    ):
+        with pytest.raises(TakenOver):
+            act()
+    in_order.failed(vault.engine, PLAN, "run-1", TakenOver("given up"))
+
+    run.save(elsewhere, "run-2", vault.seen.append, Event())
+    (snapshot,) = vault.snapshots()
+    assert "run=run-2" in (snapshot.tags or ())
 
 
 def test_what_could_not_be_read_whole_leaves_no_snapshot(

@@ -12,7 +12,7 @@ from secvault.backup import checks
 from secvault.backup.checks import ALL, STRUCTURE, Check, Reading
 from secvault.backup.claims import PlanBusy
 from secvault.backup.repository import KEYS
-from secvault.backup.repository_faults import RepositoryDamaged
+from secvault.backup.repository_faults import RepositoryDamaged, RepositoryMissing
 from secvault.store import tables
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
@@ -82,6 +82,25 @@ def test_damage_is_found_named_and_kept_and_the_other_repositories_are_looked_at
     assert any(largest.name in one for one in first.damaged)
     assert checks.newest_checks(vault.engine, 5, plan=PLAN) == (found,)
     assert checks.newest_checks(vault.engine, 5, plan="weekly") == ()
+
+
+def test_a_repository_that_is_away_does_not_keep_its_copies_from_being_read(
+    vault: SmallVault,
+) -> None:
+    vault = vault.planned(copies=("far",))
+    vault.back_up("run-2")
+    away = vault.folder / "repository"
+    away.rename(vault.folder / "away")
+    with pytest.raises(RepositoryMissing):
+        check(vault, "check-1", Reading(ALL))
+    found = checks.read_check(vault.engine, "check-1")
+    assert found.state == "failed"
+    read = {one.repository: one.read for one in found.repositories}
+    assert {read.get("far"), read.get("local")} == {ALL, None}
+
+    (vault.folder / "away").rename(away)
+    done = check(vault, "check-1", Reading(ALL))
+    assert (done.state, done.passed, len(done.repositories)) == ("done", True, 4)
 
 
 def test_a_check_that_goes_on_looks_at_what_is_left(vault: SmallVault) -> None:

@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import select, update
 
-from secvault.backup.claims import Claims, PlanBusy
+from secvault.backup.claims import Claims, PlanBusy, TakenOver
 from secvault.backup.progress import Meter
 from secvault.backup.restic_answers import Progress
 from secvault.backup.steps import step, steps
@@ -200,3 +200,55 @@ def test_steps_are_kept_with_their_attempts_and_how_they_ended(claims: Claims) -
         ("stage", "done", 1, None),
         ("save", "done", 3, None),
     ]
+
+
+def test_work_that_was_given_up_for_dead_stops_and_touches_nothing_of_its_successor(
+    claims: Claims,
+) -> None:
+    claim(claims)
+    elsewhere = replace(claims, node="there:worker:2")
+
+    def stopped_for_long() -> None:
+        with claims.at_work(RUN, "run-1", "the backup"):
+            with claims.store.write() as connection:
+                connection.execute(update(RUN).values(beat_at=1))
+            elsewhere.release_silent(RUN, "nightly")
+            claim(elsewhere, "run-2")
+            claims.mark(RUN, "run-1", phase="saving")
+
+    with pytest.raises(TakenOver):
+        stopped_for_long()
+    assert row(claims)["error"] == "the process that worked on it died"
+    assert row(claims, "run-2")["state"] == "running"
+
+
+def test_whoever_lost_a_run_to_another_node_does_not_end_it_there(claims: Claims) -> None:
+    claim(claims)
+    elsewhere = replace(claims, node="there:worker:2")
+
+    def stopped_for_long() -> None:
+        with claims.at_work(RUN, "run-1", "the backup"):
+            claim(elsewhere)
+            raise BackupFailed("it was cut off")
+
+    with pytest.raises(BackupFailed):
+        stopped_for_long()
+    assert (row(claims)["state"], row(claims)["node"]) == ("running", "there:worker:2")
+
+
+def test_the_signs_of_life_stop_work_that_was_taken_over(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secvault.backup.claims.LOOK_SECONDS", 0.01)
+    claim(claims)
+    elsewhere = replace(claims, node="there:worker:2")
+
+    def working() -> None:
+        with claims.at_work(RUN, "run-1", "the backup") as stop:
+            claim(elsewhere)
+            eventually(stop.is_set)
+            raise Cancelled("stopped on request")
+
+    with pytest.raises(TakenOver):
+        working()
+    assert row(claims)["state"] == "running"

@@ -9,8 +9,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from sqlalchemy import update
 
-from secvault.backup import copies, keys_apart, restic_copies, retaining, run
+from secvault.backup import copies, keys_apart, restic_copies, retaining, run, staging
 from secvault.backup.copies import RunCopy
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryDamaged
@@ -18,6 +19,7 @@ from secvault.backup.restic import Restic
 from secvault.backup.run import Run
 from secvault.crypto.secret import Secret
 from secvault.errors import Cancelled, Conflict, NotFound, SecvaultError
+from secvault.store import tables
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = pytest.mark.real
@@ -35,8 +37,19 @@ def saved(vault: SmallVault, run_id: str) -> Run:
     return vault.planned(copies=()).back_up(run_id)[0]
 
 
-def copied(vault: SmallVault, run_id: str) -> RunCopy:
-    return copies.copy(vault.engine, run_id, FAR, Event())
+def copied(vault: SmallVault, run_id: str, stop: Event | None = None) -> RunCopy:
+    """As the run itself does it, before its end."""
+
+    def put(state: str) -> None:
+        row = tables.backup_run
+        with vault.engine.store.write() as connection:
+            connection.execute(update(row).where(row.c.id == run_id).values(state=state))
+
+    put("running")
+    try:
+        return copies.copy(vault.engine, run_id, FAR, stop or Event())
+    finally:
+        put("done")
 
 
 def test_a_copy_has_the_same_tree_and_the_data_keys_beside_it(vault: SmallVault) -> None:
@@ -116,6 +129,23 @@ def test_a_second_save_reads_the_source_again(vault: SmallVault) -> None:
     assert len(copies.snapshots(vault.engine, PLAN, FAR)) == 1
 
 
+def test_what_is_staged_anew_for_a_copy_says_nothing_of_the_first_snapshot(
+    vault: SmallVault,
+) -> None:
+    """By the moment of its data it is told whether erasures have reached the first repository."""
+    vault = vault.planned(copies_by="run")
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    run.save(vault.engine, "run-1", vault.seen.append, Event())
+    before = run.read_run(vault.engine, "run-1")
+    vault.hands.seconds += 3_600
+    # Another node goes on, which has not staged it.
+    staging.clear_staging(vault.engine, PLAN)
+    assert copied(vault, "run-1").state == "done"
+    after = run.read_run(vault.engine, "run-1")
+    assert (after.data_at, after.audit_size) == (before.data_at, before.audit_size)
+
+
 def test_damage_in_the_first_is_found_and_not_copied(vault: SmallVault) -> None:
     saved(vault, "run-1")
     pack = vault.packs()[-1]
@@ -137,7 +167,7 @@ def test_a_cancelled_copy_says_so_and_leaves_the_first_alone(vault: SmallVault) 
     stop = Event()
     stop.set()
     with pytest.raises(Cancelled):
-        copies.copy(vault.engine, "run-1", FAR, stop)
+        copied(vault, "run-1", stop)
     assert copies.of_run(vault.engine, "run-1")[0].state == "failed"
     assert copied(vault, "run-1").state == "done"
 

@@ -25,7 +25,7 @@ from secvault.errors import (
     VersionMismatch,
 )
 from secvault.jobs import calendar, queue
-from secvault.service import Service, authentication, backup_plans
+from secvault.service import Service, authentication, backup_plans, backup_watch
 from secvault.service.plan_schedules import of_store
 from secvault.service.spine import Caller
 from secvault.store import tables
@@ -418,8 +418,22 @@ def test_one_plan_that_cannot_be_read_keeps_no_other_from_running_and_can_be_rem
     with office.service.store.read() as connection:
         assert {one.plan for one in of_store(office.service, connection)} == {"whole"}
     assert office.service.backups.plan("whole")
+    assert set(office.service.backups.readable_plans()) == {"nightly", "whole"}
+    assert office.service.backups.plan_names() == {"broken", "nightly", "whole"}
     with pytest.raises(Damaged, match="backup plan broken"):
         backup_plans.list_plans(office.service, office.an)
     backup_plans.remove_plan(office.service, office.an, "broken", 1)
     shown = backup_plans.list_plans(office.service, office.an)
     assert [one.name for one in shown] == ["nightly", "whole"]
+
+
+def test_one_plan_that_cannot_be_read_keeps_nobody_from_being_told_of_the_others(
+    office: Office,
+) -> None:
+    office.add("broken")
+    with office.service.store.write() as connection:
+        connection.execute(tables.backup_plan.update().values(settings="{}x"))
+    with pytest.raises(Damaged, match="backup plan broken"):
+        backup_watch.look_after(office.service)
+    office.staff.house.hands.seconds += 7 * 86_400
+    assert [one.plan for one in backup_watch.tell_behind(office.service)] == ["nightly"]
