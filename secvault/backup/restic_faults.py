@@ -174,7 +174,10 @@ def _storage_failure(
     complaints: Sequence[str], everything: str, work: str, location: str
 ) -> SecvaultError | None:
     if "no space left on device" in everything or "disk quota exceeded" in everything:
-        return StorageFull(f"{work} stopped: no space is left; make room and run it again")
+        return StorageFull(
+            f"{work} stopped: no space is left at {location}, or where restic keeps what it works "
+            "with; make room and run it again"
+        )
     if _DENIED.search(everything):
         return _denied(location, complaints)
     if _NETWORK.search(everything):
@@ -203,7 +206,8 @@ def _locked(everything: str, location: str, now: datetime) -> RepositoryLocked:
     when = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since is not None else ""
     return RepositoryLocked(
         f"{location} is in use{when} by process {holder.pid} of {holder.user} on {holder.host}; "
-        "wait for it, or if that process is dead, remove its lock with unlock",
+        "try again when it has ended; the lock of a dead process goes by itself, at the latest "
+        "after half an hour",
         holder=holder,
     )
 
