@@ -76,7 +76,7 @@ def snapshots(
         progress.cancellable() as cancel,
         progress.of_count("Asking the repository"),
     ):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         found = operations.backup_snapshots.list_snapshots(
             service,
             caller,
@@ -131,7 +131,7 @@ def ls(
         chosen, page = operations.backup_snapshots.list_folder(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             snapshot=snapshot,
             repository=repository,
             folder=folder,
@@ -173,7 +173,7 @@ def find(
         found = operations.backup_snapshots.find(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             pattern,
             repository=repository,
             snapshots=snapshots,
@@ -223,7 +223,7 @@ def diff(
         found = operations.backup_snapshots.compare(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             before=before,
             after=after,
             repository=repository,
