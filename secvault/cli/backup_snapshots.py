@@ -114,7 +114,9 @@ def snapshots(
 
 def ls(
     context: typer.Context,
-    folder: Annotated[str, typer.Argument(help="The folder in the snapshot; absolute.")] = "/",
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="The folder in the snapshot; absolute.")
+    ] = "/",
     plan: OfPlan = None,
     snapshot: Which = "latest",
     repository: Repository = "",
@@ -154,7 +156,9 @@ def find(
     context: typer.Context,
     pattern: Annotated[
         str,
-        typer.Argument(help="A name with * and ?, or a whole path; whatever the case."),
+        typer.Argument(
+            metavar="PATTERN", help="A name with * and ?, or a whole path; whatever the case."
+        ),
     ],
     plan: OfPlan = None,
     repository: Repository = "",
