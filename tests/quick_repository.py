@@ -100,7 +100,7 @@ def _files(password: bytes) -> dict[str, bytes]:
     content = _key_file(password, _json(master))
     return {
         f"keys/{hashlib.sha256(content).hexdigest()}": content,
-        "config": _sealed(encrypt + mac + clamped, _json(config)),
+        "config": encrypted(encrypt + mac + clamped, _json(config)),
     }
 
 
@@ -113,7 +113,7 @@ def _key_file(password: bytes, master: bytes) -> bytes:
         "kdf": "scrypt",
         **COST,
         "salt": _text(salt),
-        "data": _text(_sealed(_opener(password, salt), master)),
+        "data": _text(encrypted(_opener(password, salt), master)),
     }
     return _json(key)
 
@@ -122,8 +122,8 @@ def _opener(password: bytes, salt: bytes) -> bytes:
     return hashlib.scrypt(password, salt=salt, n=COST["N"], r=COST["r"], p=COST["p"], dklen=64)
 
 
-def _sealed(key: bytes, plain: bytes) -> bytes:
-    """As restic encrypts: AES-256 in counter mode, then Poly1305-AES over the ciphertext."""
+def encrypted(key: bytes, plain: bytes) -> bytes:
+    """As restic encrypts with a key of 64 bytes: AES-256 in counter mode, then Poly1305-AES."""
     return _sealed_by(key, os.urandom(16), plain)
 
 

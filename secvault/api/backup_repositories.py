@@ -202,7 +202,7 @@ def repository_list(at: Authenticated) -> RepositoryList:
 
 
 @router.post("/repositories", status_code=201)
-@operation("it/backups/repositories/{repository}", "repository.add")
+@operation("it/backups/repositories/{repository}", "repository.add", "backup.restore")
 def repository_add(at: Authenticated, given: Annotated[NewRepository, Body()]) -> RepositoryAnswer:
     """Add a repository, which plans may then name."""
     service, who = at
@@ -288,7 +288,7 @@ def repository_rotate(at: Authenticated, repository: RepositoryName) -> RotatedL
 
 
 @router.put("/repositories/{repository}/password", status_code=204)
-@operation("it/backups/repositories/{repository}", "repository.rotate")
+@operation("it/backups/repositories/{repository}", "repository.rotate", "backup.restore")
 def repository_password(
     at: Authenticated, repository: RepositoryName, given: Annotated[GivenPassword, Body()]
 ) -> Response:

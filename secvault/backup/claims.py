@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, insert, or_, select, update
 
+from secvault.backup import full_disk
 from secvault.backup.in_words import in_words, storable
 from secvault.backup.restic_process import Cancel, NeverCancelled
 from secvault.clock import Clock
@@ -123,7 +124,7 @@ class Claims:
         work: for the sentence, for instance "the backup". cancel: as the process is told to stop;
         what is given to the block also heeds the row. again: whether the work is tried again by
         itself after such an error. Raises what the block raised; OSError and sqlite3.Error as
-        BackupFailed.
+        BackupFailed, or StorageFull.
         """
         asked = Asked(cancel)
         try:
@@ -131,6 +132,8 @@ class Claims:
                 try:
                     yield asked
                 except (OSError, sqlite3.Error) as error:
+                    if full_disk.is_told_by(error):
+                        raise full_disk.fault(work, error) from error
                     raise BackupFailed(f"{work} stopped: {in_words(error)}") from error
                 except Cancelled:
                     if asked.by is None:

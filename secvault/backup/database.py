@@ -75,6 +75,10 @@ class PostgresqlPrograms:
                 f"{path} cannot be started ({error.strerror}): install PostgreSQL's client "
                 "programs, or set backup.pg_bin to their folder"
             ) from None
+        if done.returncode < 0:
+            raise BackupFailed(
+                f"{program} was ended by signal {-done.returncode} before it was done; run it again"
+            )
         if done.returncode != 0:
             said = " ".join(done.stderr.decode("utf-8", "replace").split())[:500]
             raise BackupFailed(f"{program} ended with {done.returncode}: {said}")

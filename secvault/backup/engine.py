@@ -6,10 +6,11 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 
-from secvault.backup import bucket, locks
+from secvault.backup import bucket, known_repositories, locks
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
@@ -25,7 +26,7 @@ from secvault.backup.repository import (
     repository_of,
     settings_for_keys,
 )
-from secvault.backup.repository_faults import RepositoryDenied
+from secvault.backup.repository_faults import RepositoryDenied, RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.backup.restic_copies import init_like
 from secvault.config import PlanSettings, RepositorySettings
@@ -35,6 +36,9 @@ from secvault.errors import BackupFailed, Conflict
 from secvault.keyring import Keyring
 
 __all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
+
+LOOKS_AT_ONCE = 8
+"""Looks into snapshots in one process at one time."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class BackupEngine(Claims):
     contents: the folder of the files that records hold; None where they lie elsewhere.
     declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
-    sampled_files: how many changed files of a run are looked into; see `numbers`.
+    sampled_files: how many changed files of a run are looked into; see `numbers`. looks: turns of
+    those who look into snapshots.
     """
 
     restic: Restic
@@ -69,6 +74,9 @@ class BackupEngine(Claims):
     random: aead.Random = os.urandom
     contents: Path | None = None
     settle: Callable[[], object] = lambda: None
+    looks: BoundedSemaphore = field(
+        default_factory=lambda: BoundedSemaphore(LOOKS_AT_ONCE), repr=False, compare=False
+    )
 
     def plan(self, name: str) -> PlanSettings:
         """A plan to be run, of the settings or of the store; see `PlansAtHand.get`."""
@@ -112,28 +120,40 @@ class BackupEngine(Claims):
         return Passwords(self.store, self.clock, self.password_key, self.random)
 
     def ready_repository(self, name: str, like: Repository | None = None) -> Repository:
-        """The repository to save into: made when missing, free of stale locks (`locks`).
+        """The repository to save into: made at first use, free of stale locks (`locks`).
 
         like: the repository from which it gets copies; it is made to cut files as that does.
+        Raises RepositoryGone where there was one and is none.
         """
         repository = self.repository(name)
-        if not self.restic.exists(repository):
-            place = repository.place
-            if isinstance(place, S3Location) and repository.credentials is not None:
-                region = repository.credentials.region
-                client = bucket.s3_client(repository)
-                bucket.make_if_missing(client, place.bucket, region=region)
+        if not known_repositories.is_known(self.store, name, repository):
             try:
-                if like is None:
-                    self.restic.init(repository)
-                else:
-                    init_like(self.restic.command, repository, like)
-            except Conflict:
-                # Made by another run since we looked; anything else keeps `exists` at False.
-                if not self.restic.exists(repository):
-                    raise
-        locks.remove_stale(self, self.restic, repository.pruner())
+                identity = self.restic.identity(repository)
+            except RepositoryMissing:
+                identity = self._make(repository, like)
+            known_repositories.recognise(self.store, name, repository, identity)
+        try:
+            locks.remove_stale(self, self.restic, repository.pruner())
+        except RepositoryMissing:
+            known_repositories.allow_making(self.store, name, repository)
+            raise
         return repository
+
+    def _make(self, repository: Repository, like: Repository | None) -> str:
+        place = repository.place
+        if isinstance(place, S3Location) and repository.credentials is not None:
+            region = repository.credentials.region
+            client = bucket.s3_client(repository)
+            bucket.make_if_missing(client, place.bucket, region=region)
+        try:
+            if like is None:
+                return self.restic.init(repository)
+            init_like(self.restic.command, repository, like)
+        except Conflict:
+            # Made by another run since we looked; anything else is still missing.
+            if not self.restic.exists(repository):
+                raise
+        return self.restic.identity(repository)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:
         """What was deleted and a bucket's Object Lock keeps; None where none can be seen."""

@@ -118,25 +118,32 @@ def _expression(body: str) -> str:
 
 
 def _component(text: str) -> str:
-    out, at = [], 0
+    pieces: list[list[str]] = [[]]
+    at = 0
     while at < len(text):
         one = text[at]
         if one == "*":
-            out.append("[^/]*")
+            pieces.append([])
         elif one == "?":
-            out.append("[^/]")
+            pieces[-1].append("[^/]")
         elif one == "[":
             expression, at = _class(text, at + 1)
-            out.append(expression)
+            pieces[-1].append(expression)
             continue
         else:
             if one == "\\":
                 at += 1
                 if at == len(text):
                     raise ValueError("ends with a backslash")
-            out.append(re.escape(text[at]))
+            pieces[-1].append(re.escape(text[at]))
         at += 1
-    return "".join(out)
+    first, *others = map("".join, pieces)
+    if not others:
+        return first
+    # Each piece where it is first found, as that leaves most to the others: to try further places
+    # for each, as `[^/]*` alone would, takes years for a dozen asterisks.
+    *inner, last = others
+    return f"{first}{''.join(f'(?>[^/]*?{piece})' for piece in inner if piece)}[^/]*{last}"
 
 
 def _class(text: str, at: int) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from secvault.backup import key_file
+from secvault.backup import ahead, key_file, known_repositories
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS
@@ -69,10 +69,11 @@ def save(
 
     beside: the repository whose data keys they become; the plan's first if None.
     """
-    repository = engine.ready_repository(_repository(engine, plan_name, beside))
+    name = _repository(engine, plan_name, beside)
+    repository = engine.ready_repository(name)
     # Of a process that was killed, and staged the database anew afterwards.
-    made = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
-    withdraw(engine, repository, [one.id for one in made])
+    there = known_repositories.listed(engine.store, engine.restic, name, repository, plan_name)
+    withdraw(engine, repository, [one.id for one in there if f"run={run_id}" in (one.tags or ())])
     engine.restic.backup(
         repository,
         (engine.scratch / staging(plan_name),),
@@ -91,9 +92,10 @@ def retain(
     repository = engine.opened_repository(name).pruner()
     days = engine.keys_days
     retention = Retention(last=1)
-    if days:
-        retention = replace(retention, within=f"{days}d")
     tags = (f"plan={plan_name}",)
+    if days:
+        ahead.require_none(engine.restic, repository, *tags)
+        retention = replace(retention, within=f"{days}d")
     report = engine.restic.forget(repository, retention, tags=tags, prune=True, leave_nothing=True)
     return report, engine.held_by_lock(name)
 

@@ -49,18 +49,20 @@ _HARMLESS = frozenset(
 class Openings:
     """What plans of the store may save of this machine.
 
-    folders: what lies below them. closed: never these, what is in them, or what holds them.
+    folders: what lies below them. closed: never these, what is in them, or what holds them, as for
+    every plan. secret: nor these, which a plan of the settings may have among others.
     """
 
     folders: tuple[Path, ...] = ()
     closed: tuple[Path, ...] = ()
+    secret: tuple[Path, ...] = ()
 
     def admit(self, path: Path) -> bool:
         """Whether the path may be saved, by where it really is."""
         if not path.is_absolute() or ".." in path.parts:
             return False
         real = path.resolve()
-        for one in self.closed:
+        for one in (*self.closed, *self.secret):
             closed = one.resolve()
             if real.is_relative_to(closed) or closed.is_relative_to(real):
                 return False

@@ -17,6 +17,7 @@ from secvault.config import PlanSettings
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto import aead
 from secvault.crypto.aead import Random
+from secvault.crypto.canonical import canonical_json
 from secvault.crypto.secret import Secret
 from secvault.store.tables import backup_plan_secret
 
@@ -24,6 +25,8 @@ PURPOSE = "plan-secrets"
 """The key of the keyring that seals them."""
 PING = "ping_url"
 """Whoever knows it can say that all is well."""
+
+NOWHERE = ""
 
 Secrets = Mapping[str, str]
 """Dotted key in the plan's settings (`sources.erp.password`) to the secret."""
@@ -72,14 +75,7 @@ def said(plan: PlanSettings) -> frozenset[str]:
 
 def still_fit(before: PlanSettings, after: PlanSettings, place: str) -> bool:
     """Whether a secret of `before` stays one of `after`: it goes to the very same other end."""
-    if place == PING:
-        return True
-    _, name, _ = place.split(".", 2)
-    old, new = before.sources.get(name), after.sources.get(name)
-    if old is None or new is None or old.kind != new.kind:
-        return False
-    naming = set(type(old).model_fields) - _WHAT_IS_READ - set(keys_of(old))
-    return all(getattr(old, key) == getattr(new, key) for key in naming)
+    return _other_end(before, place) == _other_end(after, place) != NOWHERE
 
 
 def places(connection: Connection, plan: str) -> frozenset[str]:
@@ -91,15 +87,23 @@ def places(connection: Connection, plan: str) -> frozenset[str]:
 
 
 def keep(
-    connection: Connection, key: Secret, plan: str, secrets: Secrets, random: Random = os.urandom
+    connection: Connection,
+    key: Secret,
+    plan: str,
+    settings: PlanSettings,
+    secrets: Secrets,
+    random: Random = os.urandom,
 ) -> None:
-    """Seal these secrets of the plan, in place of those that were there."""
+    """Seal these secrets of the plan, in place of those that were there.
+
+    settings: of the plan; each secret opens for that other end alone, whatever becomes of its row.
+    """
     forget(connection, plan, [*secrets])
     rows = [
         {
             "plan": plan,
             "place": place,
-            "sealed": aead.seal(secret.encode(), key, _context(plan, place), random),
+            "sealed": aead.seal(secret.encode(), key, _context(plan, settings, place), random),
         }
         for place, secret in secrets.items()
     ]
@@ -113,16 +117,35 @@ def forget(connection: Connection, plan: str, gone: list[str]) -> None:
     connection.execute(delete(table).where(table.c.plan == plan, table.c.place.in_(gone)))
 
 
-def reveal(connection: Connection, key: Secret, plan: str, place: str) -> Secret | None:
-    """The secret of this place; None where there is none. Raises Damaged."""
+def reveal(
+    connection: Connection, key: Secret, plan: str, settings: PlanSettings, place: str
+) -> Secret | None:
+    """The secret of this place; None where there is none.
+
+    Raises Damaged, also where the settings name another end than the one that it was given for.
+    """
     table = backup_plan_secret
     asked = select(table.c.sealed).where(table.c.plan == plan, table.c.place == place)
     sealed = connection.execute(asked).scalar_one_or_none()
     if sealed is None:
         return None
     what = f"The secret {place} of the backup plan {plan}"
-    return Secret(aead.open_sealed(sealed, key, _context(plan, place), what))
+    return Secret(aead.open_sealed(sealed, key, _context(plan, settings, place), what))
 
 
-def _context(plan: str, place: str) -> bytes:
-    return aead.bind("secvault/plan-secret", plan, place)
+def _context(plan: str, settings: PlanSettings, place: str) -> bytes:
+    return aead.bind("secvault/plan-secret", plan, place, _other_end(settings, place))
+
+
+def _other_end(settings: PlanSettings, place: str) -> str:
+    """Where a secret goes, as a text that is another for each; NOWHERE where no source has it."""
+    if place == PING:
+        return PING
+    _, name, _ = place.split(".", 2)
+    source = settings.sources.get(name)
+    if source is None:
+        return NOWHERE
+    # Without what is as it is by default: a setting that is new changes no end.
+    left_out = {*_WHAT_IS_READ, *keys_of(source), "kind"}
+    naming = source.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+    return canonical_json({"kind": source.kind, "of": naming}).decode()

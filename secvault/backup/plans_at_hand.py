@@ -48,7 +48,7 @@ class PlansAtHand:
         if found is None:
             known = ", ".join(sorted(self.all())) or "none"
             raise NotFound(f"there is no backup plan {name[:128]!r}; there are: {known}")
-        ping = self._secret(name, PING) if PING in found.secrets else None
+        ping = self._secret(name, found.settings, PING) if PING in found.secrets else None
         secrets = dict.fromkeys(found.secrets, "")
         if ping is not None:
             secrets[PING] = ping.text()
@@ -75,7 +75,8 @@ class PlansAtHand:
 
         Raises NotFound, ConfigurationError naming the setting, Damaged.
         """
-        source = self.get(plan).sources[name]
+        settings = self.get(plan)
+        source = settings.sources[name]
         setting = f"backup.plans.{plan}.sources.{name}"
         match source:
             case PostgresqlSource() | MariadbSource():
@@ -86,12 +87,12 @@ class PlansAtHand:
             case _:
                 return None
         if plan not in self.declared:
-            return self._secret(plan, f"sources.{name}.{key}")
+            return self._secret(plan, settings, f"sources.{name}.{key}")
         if file is not None:
             return Secret.of(file_content(file, f"{setting}.{key}_file"))
         return Secret.of(given.get_secret_value()) if given.get_secret_value() else None
 
-    def _secret(self, plan: str, place: str) -> Secret | None:
+    def _secret(self, plan: str, settings: PlanSettings, place: str) -> Secret | None:
         key = self.keyring.internal(plan_secrets.PURPOSE)
         with self.store.read() as connection:
-            return plan_secrets.reveal(connection, key, plan, place)
+            return plan_secrets.reveal(connection, key, plan, settings, place)

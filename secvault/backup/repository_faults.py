@@ -16,6 +16,20 @@ class RepositoryMissing(NotFound):
     title = "No backup repository there"
 
 
+class RepositoryGone(BackupFailed):
+    """There was a repository at the location, and now there is none, or another one."""
+
+    code = "repository-gone"
+    title = "The backup repository is gone"
+
+
+class ParentMissing(BackupFailed):
+    """The snapshot that a backup was to follow is not there; nothing was saved."""
+
+    code = "parent-missing"
+    title = "The snapshot before is not there"
+
+
 class WrongRepositoryPassword(BackupFailed):
     """The repository is there, and this password does not open it."""
 

@@ -23,6 +23,7 @@ from secvault.backup.restic_answers import (
     HeldLock,
     Progress,
     RestoreSummary,
+    check_verdict,
     count_restored,
     finished,
     forget_report,
@@ -33,7 +34,6 @@ from secvault.backup.restic_answers import (
 from secvault.backup.restic_command import ResticCommand
 from secvault.backup.restic_messages import (
     BackupDone,
-    CheckDone,
     Entry,
     ForgetGroup,
     Lock,
@@ -142,11 +142,13 @@ class Restic:
         host: str,
         tags: Sequence[str] = (),
         excludes: Sequence[str] = (),
+        parent: str | None = None,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
     ) -> BackupSummary:
         """Save the paths (absolute) as one snapshot.
 
+        parent: the id of a snapshot; what did not change since is not read again. None: all is.
         Raises SourceUnreadable where a path is missing or anything could not be read: then the
         snapshot, if there is one, is no complete backup. Raises Cancelled, RepositoryLocked and
         others; snapshots made before are never touched.
@@ -155,6 +157,8 @@ class Restic:
         words = [
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
+            # restic's own choice of a parent fails where any one snapshot is damaged.
+            f"--parent={arguments.snapshot_id(parent)}" if parent else "--force",
             "--cleanup-cache",
             "--",
             *map(str, paths),
@@ -281,11 +285,7 @@ class Restic:
         """
         reading = arguments.reading(read_data_subset, everything=read_all)
         status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
-        done = next(
-            filter(None, (read_message(li, {"summary": CheckDone}) for li in answer.splitlines())),
-            None,
-        )
-        broken = tuple(f"pack {pack}" for pack in (done.broken_packs or ())) if done else ()
+        done, broken = check_verdict(answer)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
         if (done is not None and done.num_errors) or restic_faults.tells_of_damage(complaints):

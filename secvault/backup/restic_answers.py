@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 from secvault.backup.repository_faults import SourceUnreadable
-from secvault.backup.restic_messages import BackupDone, ForgetGroup, Lock, Snapshot, Status
+from secvault.backup.restic_messages import (
+    BackupDone,
+    CheckDone,
+    ForgetGroup,
+    Lock,
+    Snapshot,
+    Status,
+    read_message,
+)
 
 Phase = Literal["backup", "restore", "verify"]
 _WARNING = "Warning: at least one source file could not be read"
@@ -115,6 +123,14 @@ def restore_phase(line: bytes) -> Phase | None:
     if line.startswith(b"restoring "):
         return "restore"
     return "verify" if line.startswith(b"verifying files") else None
+
+
+def check_verdict(answer: bytes) -> tuple[CheckDone | None, tuple[str, ...]]:
+    """The verdict of a check that tells it as JSON, and the damage that it names, in words."""
+    read = (read_message(line, {"summary": CheckDone}) for line in answer.splitlines())
+    done = next(filter(None, read), None)
+    packs = (done.broken_packs or ()) if done else ()
+    return done, tuple(f"pack {pack} is damaged: the check found it" for pack in packs)
 
 
 def forget_report(

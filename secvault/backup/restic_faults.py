@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from secvault.backup.repository_faults import (
     LockHolder,
+    ParentMissing,
     RepositoryDamaged,
     RepositoryDenied,
     RepositoryLocked,
@@ -54,10 +55,17 @@ _DENIED = re.compile(
     r"|ExpiredToken|token .* expired|AllAccessDisabled",
     re.IGNORECASE,
 )
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ABSENT = re.compile(
     r"no such file or directory|key does not exist|bucket does not exist|NoSuchKey|NoSuchBucket"
     r"|repository does not exist|not a directory",
     re.IGNORECASE,
+)
+# Only a backup names one by all of its id: the one that it follows.
+_NO_PARENT = re.compile(
+    r"^Fatal: invalid id \"[0-9a-f]{64}\": no matching ID"
+    r"|failed to load snapshot [0-9a-f]{8,64}: .*(?:no such file|key does not exist|not found)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _LOCK = re.compile(
     r"locked (?P<how>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>\S+)"
@@ -87,6 +95,8 @@ def failure(
     opening = _opening_failure(status, everything, location, now)
     if opening is not None:
         return opening
+    if _NO_PARENT.search(everything):
+        return ParentMissing(f"{work} did not begin: the snapshot before it is not in {location}")
     if _CHANGED.search(everything):
         return damage(complaints, work, location)
     return (
@@ -176,10 +186,11 @@ def _opening_failure(
 def _storage_failure(
     complaints: Sequence[str], everything: str, work: str, location: str
 ) -> SecvaultError | None:
-    if "no space left on device" in everything or "disk quota exceeded" in everything:
+    full = [line for line in complaints if _FULL.search(line)]
+    if full:
+        # restic's own words name the place: the repository, or the scratch folder.
         return StorageFull(
-            f"{work} stopped: no space is left at {location}, or where restic keeps what it works "
-            "with; make room and run it again"
+            f"{work} stopped: no space is left ({_gist(full)}); make room there and run it again"
         )
     if _DENIED.search(everything):
         return _denied(location, complaints)
@@ -209,8 +220,8 @@ def _locked(everything: str, location: str, now: datetime) -> RepositoryLocked:
     when = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since is not None else ""
     return RepositoryLocked(
         f"{location} is in use{when} by process {holder.pid} of {holder.user} on {holder.host}; "
-        "try again when it has ended; the lock of a dead process goes by itself, at the latest "
-        "after half an hour",
+        "wait for it; the next run removes the lock of a process that died, on another machine "
+        "half an hour after its last sign of life",
         holder=holder,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from secvault.backup import keys_apart
+from secvault.backup import ahead, keys_apart
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
 from secvault.backup.lock_extension import Extended, extend_locks
@@ -81,6 +81,8 @@ def _retain_in(
     engine: BackupEngine, plan: PlanSettings, plan_name: str, name: str, cancel: Cancel
 ) -> Retained:
     repository = engine.opened_repository(name).pruner()
+    if plan.keep_within:
+        ahead.require_none(engine.restic, repository, f"plan={plan_name}")
     forgotten = engine.restic.forget(
         repository, retention_of(plan), tags=(f"plan={plan_name}",), prune=True, cancel=cancel
     )

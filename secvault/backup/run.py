@@ -14,14 +14,31 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from secvault.backup import arbiter, keys_apart, manifest, numbers, retaining, saving, staging
+from secvault.backup import (
+    arbiter,
+    keys_apart,
+    known_repositories,
+    leftovers,
+    manifest,
+    numbers,
+    retaining,
+    saving,
+    staging,
+)
 from secvault.backup.claims import PROGRESS
 from secvault.backup.engine import BackupEngine
 from secvault.backup.progress import Meter
 from secvault.backup.repository import Repository
-from secvault.backup.repository_faults import SourceUnreadable
+from secvault.backup.repository_faults import (
+    ParentMissing,
+    RepositoryDamaged,
+    RepositoryMissing,
+    SourceUnreadable,
+)
 from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
 from secvault.backup.retaining import Retained
+from secvault.backup.sources.source import leads_nowhere_else
+from secvault.backup.steps import attempts
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
@@ -119,6 +136,7 @@ def save(engine: BackupEngine, run_id: str, on_progress: OnProgress, cancel: Can
             bytes=summary.bytes_total,
             bytes_added=summary.bytes_added,
         )
+        leftovers.withdraw(engine, repository, run.plan)
 
 
 def save_into(
@@ -144,8 +162,9 @@ def save_into(
         stage(engine, run.id, cancel)
     with saving.listing(engine, plan, run.plan, cancel) as listed:
         repository = opened()
-        # Made by a process that was killed before it knew whether everything was read.
-        withdraw(engine, repository, _made(engine, repository, run.id))
+        # Asking restic takes it another key: the rows say the same of a run that was not begun yet.
+        followed = _parent_by_rows(engine, run, name)
+        parent = followed or _parent_by_restic(engine, run, name, repository)
         if plan.vault:
             # Before the rest: a backup of which the keys are missing opens nothing.
             engine.mark(tables.backup_run, run.id, phase="saving the data keys")
@@ -154,16 +173,27 @@ def save_into(
         wanted = listed()
     engine.mark(tables.backup_run, run.id, phase="saving")
     on_listed()
-    try:
+
+    def saved(following: str | None) -> BackupSummary:
         return engine.restic.backup(
             repository,
             wanted.paths,
             host=engine.host,
             tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
             excludes=wanted.excludes,
+            parent=following,
             on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
             cancel=cancel,
         )
+
+    try:
+        try:
+            return saved(parent)
+        except (ParentMissing, RepositoryMissing, RepositoryDamaged):
+            if followed is None:
+                raise
+            # Removed by somebody, or damaged; what is there by now, and whether it is ours, counts.
+            return saved(_parent_by_restic(engine, run, name, repository))
     except SourceUnreadable as error:
         if error.snapshot_id is not None and not withdraw(engine, repository, [error.snapshot_id]):
             error.detail += (
@@ -173,8 +203,42 @@ def save_into(
         raise
 
 
+def _parent_by_rows(engine: BackupEngine, run: Run, name: str) -> str | None:
+    """The snapshot of the plan's newest run that was done, in the repository of that name.
+
+    None where only the repository can tell: for a first run, and for one that is done again, which
+    may have made a snapshot that nobody knows of.
+    """
+    table = tables.backup_run
+    newest = (
+        select(table.c.snapshot)
+        .where(table.c.plan == run.plan, table.c.repository == name, table.c.state == "done")
+        .order_by(table.c.started_at.desc())
+        .limit(1)
+    )
+    with engine.store.read() as connection:
+        if name != run.repository or attempts(connection, run.id, "save") != 1:
+            return None
+        return connection.execute(newest).scalar_one_or_none()
+
+
+def _parent_by_restic(
+    engine: BackupEngine, run: Run, name: str, repository: Repository
+) -> str | None:
+    """The plan's newest snapshot that can be read; those that this run made before are withdrawn.
+
+    Raises RepositoryGone, and what `Restic.snapshots` raises.
+    """
+    # One that is damaged must not keep what is new from being saved; retention tells of it.
+    there = known_repositories.listed(engine.store, engine.restic, name, repository, run.plan)
+    made = [one.id for one in there if f"run={run.id}" in (one.tags or ())]
+    # Made by a process that was killed before it knew whether everything was read.
+    withdraw(engine, repository, made)
+    return next((one.id for one in reversed(there) if one.id not in made), None)
+
+
 def _made(engine: BackupEngine, repository: Repository, run_id: str) -> list[str]:
-    found = engine.restic.snapshots(repository, tags=(f"run={run_id}",))
+    found = engine.restic.snapshots(repository, tags=(f"run={run_id}",), skip_damaged=True)
     return [one.id for one in found]
 
 
@@ -245,7 +309,7 @@ def newest_runs(
 def snapshots(engine: BackupEngine, plan_name: str) -> tuple[Snapshot, ...]:
     """The plan's snapshots in its repository, newest last."""
     plan = engine.plan(plan_name)
-    repository = engine.repository(plan.repository)
+    repository = engine.opened_repository(plan.repository)
     return engine.restic.snapshots(repository, tags=(f"plan={plan_name}",))
 
 
@@ -267,7 +331,7 @@ def snapshot(engine: BackupEngine, plan_name: str, snapshot_id: str) -> Snapshot
 
 def staged_in(folder: Path, saved: Snapshot, plan_name: str) -> Path:
     """Where the copy of secvault lies in a restored tree: under its full path of then."""
-    for path in saved.paths or ():
+    for path in filter(leads_nowhere_else, saved.paths or ()):
         if Path(path).name == staging.staging(plan_name):
             return folder / path.lstrip("/")
     raise Damaged("the snapshot holds no copy of secvault; it was not made by a backup run")

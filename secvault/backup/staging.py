@@ -24,6 +24,7 @@ from secvault.store import tables
 
 SOURCES = "sources"
 """Where in a staged copy the sources write, each into a folder of its name."""
+_SCRATCH = "source-"
 NO_DATABASE = ""
 """What the manifest names as the database of a plan without secvault itself."""
 
@@ -136,8 +137,14 @@ def _copy_vault(
 
 
 def _drop_kept(engine: BackupEngine, plan: PlanSettings, plan_name: str) -> None:
-    """Remove what is kept for plans and sources that there are no more."""
+    """Remove what is kept for plans and sources that there are no more, and what a process that
+    was killed has left of theirs: a password may be in it.
+    """
     plans = {*engine.plans(), plan_name}
+    for folder in engine.scratch.glob(f"{_SCRATCH}*@*"):
+        plan_of, _, source = folder.name.removeprefix(_SCRATCH).partition("@")
+        if plan_of not in plans or (plan_of == plan_name and source not in plan.sources):
+            engine.clear(folder)
     for folder in engine.kept.glob("*"):
         if folder.name not in plans:
             engine.clear(folder)
@@ -153,7 +160,7 @@ def _turn(engine: BackupEngine, staged: Path, plan_name: str, name: str, cancel:
         plan=plan_name,
         name=name,
         folder=folder,
-        scratch=engine.fresh_folder(f"source-{plan_name}@{name}"),
+        scratch=engine.fresh_folder(f"{_SCRATCH}{plan_name}@{name}"),
         clock=engine.clock,
         cancel=cancel,
         environment=engine.environment,

@@ -70,6 +70,13 @@ def steps(connection: Connection, run_id: str) -> tuple[Step, ...]:
     return tuple(Step(*row) for row in rows)
 
 
+def attempts(connection: Connection, run_id: str, name: str) -> int:
+    """How often the step was begun; 0 where the run does not keep its steps."""
+    table = backup_step
+    asked = select(table.c.attempts).where(table.c.run == run_id, table.c.name == name)
+    return connection.execute(asked).scalar_one_or_none() or 0
+
+
 def _ended(claims: Claims, run_id: str, name: str, state: str, error: str | None) -> None:
     with claims.store.write() as connection:
         connection.execute(

@@ -88,7 +88,7 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         now = service.clock.micros()
         by = caller.principal.subject
         plans.add(connection, name, settings, by=by, now=now)
-        _keep(service, connection, name, secrets)
+        _keep(service, connection, name, settings, secrets)
         _schedule(service, connection, name, settings)
         made = plans.get(connection, name)
         detail: dict[str, str | int | bool] = {"plan": name, "version": made.version}
@@ -146,7 +146,7 @@ def change_plan(
         _require_owner(connection, settings)
         _write(service, connection, caller, kept, version, settings, paused_at=kept.paused_at)
         plan_secrets.forget(connection, name, sorted(kept.secrets - stay))
-        _keep(service, connection, name, secrets)
+        _keep(service, connection, name, settings, secrets)
         if kept.paused_at is None:
             _schedule(service, connection, name, settings)
         after = plans.get(connection, name)
@@ -272,10 +272,16 @@ def _write(
     )
 
 
-def _keep(service: Service, connection: Connection, name: str, secrets: Mapping[str, str]) -> None:
+def _keep(
+    service: Service,
+    connection: Connection,
+    name: str,
+    settings: PlanSettings,
+    secrets: Mapping[str, str],
+) -> None:
     if secrets:
         key = service.keyring.internal_in(connection, plan_secrets.PURPOSE)
-        plan_secrets.keep(connection, key, name, secrets, service.random)
+        plan_secrets.keep(connection, key, name, settings, secrets, service.random)
 
 
 def _schedule(service: Service, connection: Connection, name: str, settings: PlanSettings) -> None:

@@ -91,18 +91,9 @@ def guarded_by(service: Service) -> Guarded:
     contents = local_folder(settings)
     if contents is not None:
         paths.append(contents)
-    named = engine.environment.get("SECVAULT_CONFIG")
-    if named:
-        paths.append(Path(named).absolute())
-    paths += [
-        file
-        for file in (
-            settings.store.url_file,
-            settings.server.tls_certificate,
-            settings.server.tls_key,
-        )
-        if file is not None
-    ]
+    paths += [*engine.openings.closed, *engine.openings.secret]
+    if settings.server.tls_certificate is not None:
+        paths.append(settings.server.tls_certificate)
     used = {name for plan in engine.plans().values() for name in (plan.repository, *plan.copies)}
     for name in sorted(used):
         paths += _folders_of(service, name)

@@ -7,7 +7,8 @@ with the plan and the snapshot that was looked into.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,13 +17,14 @@ from secvault.backup.catalogue import LATEST, Known, Measure, repositories_of
 from secvault.backup.looking import Found, OnSnapshot, Page
 from secvault.backup.restic import Cancel
 from secvault.backup.restic_looking import Difference
-from secvault.errors import InvalidInput, SecvaultError
+from secvault.errors import InvalidInput, Overloaded, SecvaultError
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 T = TypeVar("T")
 
 MOST_CHANGES = 10_000
+RETRY_SECONDS = 5
 SEARCHED = 10
 """In how many snapshots a name is looked for where nobody says more."""
 
@@ -192,10 +194,27 @@ def _looked(service: Service, caller: Caller, plan: str, act: Callable[[], Outco
     """As `Spine.read`, but without a transaction that would stay open while restic works."""
     operation = Operation("backup.read", "it", plan, f"it/backups/{plan}")
     decision = service.spine.decide(caller, operation)
-    with service.spine.concerning(caller, operation, decision):
+    with service.spine.concerning(caller, operation, decision), _turn(service):
         outcome = act()
     service.spine.conclude(caller, operation, decision, outcome)
     return outcome.value
+
+
+@contextmanager
+def _turn(service: Service) -> Iterator[None]:
+    """One of the few who look at a time: each holds a thread of the server, and restic's memory,
+    for as long as it takes, and other requests need both. Raises Overloaded.
+    """
+    looks = service.backups.looks
+    if not looks.acquire(blocking=False):
+        raise Overloaded(
+            "others look into snapshots at this moment; try again in a moment",
+            retry_after=RETRY_SECONDS,
+        )
+    try:
+        yield
+    finally:
+        looks.release()
 
 
 def _repository(service: Service, plan: str, repository: str) -> str:

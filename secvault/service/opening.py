@@ -59,6 +59,7 @@ from secvault.service.audit_archives import archives_for
 from secvault.service.circumstances import check_conditions, surroundings
 from secvault.service.collections_at_hand import make_room
 from secvault.service.federation import provider_settings
+from secvault.service.own_files import closed_places, secret_files
 from secvault.service.policies.first import PROGRAM, ensure_published
 from secvault.service.policies.published import Published, mending, parse_bundle
 from secvault.service.provided_roles import check_groups
@@ -344,14 +345,14 @@ def _backups(
     random: Random,
 ) -> BackupEngine:
     data = settings.data_folder
-    closed = _closed(settings, store)
+    closed = (closed_places(settings, store), secret_files(settings, environment))
     passwords = keyring.internal("repository-passwords")
     repositories = RepositoriesAtHand(
         settings.repository,
         ("local", *settings.backup.repositories),
         store,
         passwords,
-        Openings(settings.backup.repository_folders, closed),
+        Openings(settings.backup.repository_folders, *closed),
     )
     return BackupEngine(
         store=store,
@@ -361,7 +362,7 @@ def _backups(
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
         declared=settings.backup.plans,
-        openings=Openings(settings.backup.open_folders, closed),
+        openings=Openings(settings.backup.open_folders, *closed),
         repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
@@ -378,16 +379,6 @@ def _backups(
         random=random,
         settle=audit.drain,
     )
-
-
-def _closed(settings: Settings, store: Store) -> tuple[Path, ...]:
-    """What no plan may save: what secvault has for itself, and what opens its seal."""
-    data, seal = settings.data_folder, settings.seal
-    backups = data.with_name(f"{data.name}-backups")
-    database = store.writer.url.database if store.dialect == "sqlite" else None
-    files = (seal.passphrase_file, seal.vault.token_file, seal.pkcs11.pin_file, database)
-    others = tuple(Path(file).absolute() for file in files if file)
-    return (data, settings.seal_key_file, backups, *others)
 
 
 def _has_vault(connection: Connection) -> bool:

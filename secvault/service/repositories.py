@@ -10,15 +10,17 @@ from sqlalchemy import Connection
 
 from secvault.backup import repositories
 from secvault.backup.repositories import StoredRepository
-from secvault.backup.repository import KEYS, repository_of, settings_for_keys
+from secvault.backup.repository import KEYS, Repository, repository_of, settings_for_keys
 from secvault.backup.rotation import adopt
 from secvault.config import RepositorySettings
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict, NotFound
+from secvault.service.approval import Terms
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
 REPOSITORIES = "it/backups/repositories"
+ALL = "*"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def add_repository(
 
     values: its settings in the words of config.toml. password: of one that is there already, which
     must open it; else a password is drawn, and the first run makes the repository. Raises
-    InvalidInput naming the field, Conflict, WrongRepositoryPassword, RepositoryMissing.
+    InvalidInput naming the field, Conflict, WrongRepositoryPassword, RepositoryMissing;
+    ApprovalRequired where a password is given.
     """
     engine = service.backups
     settings = repositories.parse(values)
@@ -96,10 +99,11 @@ def add_repository(
         service.spine.change(caller, operation("repository.add", name), act)
     else:
         given = repository_of(settings, password, {})
+        service.spine.decide(caller, operation("repository.add", name))
+        repositories.require_free(name, engine.repositories.names())
+        require_agreed(service, caller, name, given)
 
         def try_first() -> Outcome[None]:
-            repositories.require_free(name, engine.repositories.names())
-            engine.restic.identity(given)
             with service.store.write() as connection:
                 done = act(connection)
             adopt(engine, name, given)
@@ -126,6 +130,29 @@ def remove_repository(service: Service, caller: Caller, name: str) -> None:
         return Outcome(None, detail={"repository": name})
 
     service.spine.change(caller, operation("repository.remove", name), act)
+
+
+def require_agreed(service: Service, caller: Caller, name: str, given: Repository) -> None:
+    """Return when the repository may have this password, which opens it and the caller knows.
+
+    Whoever knows a repository's password and can reach it reads all that plans save there. So it is
+    what taking passwords out is: it needs that right, and the approval that this needs. Raises
+    WrongRepositoryPassword, RepositoryMissing, Refused, ApprovalRequired.
+    """
+    knowing = Operation("backup.restore", "it", ALL, "it/backups/passwords")
+    decision = service.spine.decide(caller, knowing)
+    with service.spine.concerning(caller, knowing, decision):
+        # Not before it is known to open: an approval is used up here.
+        service.backups.restic.identity(given)
+
+    def terms(_: Connection) -> Terms:
+        return {"format": "password", "target": given.location, "repositories": [name]}
+
+    def act(_: Connection) -> Outcome[None]:
+        detail = {"repository": name.removesuffix(KEYS), "reason": "password-given"}
+        return Outcome(None, count=0, detail=detail)
+
+    service.spine.change(caller, knowing, act, terms)
 
 
 def require_known(service: Service, name: str) -> None:

@@ -13,11 +13,9 @@ from secvault.backup.rotation import Rotated
 from secvault.crypto.secret import Secret
 from secvault.errors import NotFound
 from secvault.service.approval import Terms
-from secvault.service.repositories import operation, require_known
+from secvault.service.repositories import ALL, operation, require_agreed, require_known
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
-
-ALL = "*"
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,14 @@ def set_password(
     """Keep another password for a repository, which must open it.
 
     For a vault that was restored from a copy of before the password was changed. Raises NotFound,
-    WrongRepositoryPassword; nothing is changed then.
+    WrongRepositoryPassword; nothing is changed then. ApprovalRequired, as `require_agreed`.
     """
     require_known(service, name)
     engine = service.backups
     whole = name + (KEYS if data_keys else "")
     given = repository_of(engine.settings_of(whole), password, engine.environment)
+    service.spine.decide(caller, operation("repository.rotate", name))
+    require_agreed(service, caller, whole, given)
 
     def act() -> Outcome[None]:
         rotation.adopt(engine, whole, given)

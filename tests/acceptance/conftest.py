@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.acceptance.backed_up import backed_up
 from tests.acceptance.installation import Installation, new_installation
 from tests.acceptance.takeover import Company, company
+from tests.quick_repository import made_quickly
 from tests.running_service import copied
 
 
@@ -49,6 +51,15 @@ def browser(chromium: str) -> Iterator[Browser]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Company:
     """The company that each walk gets a copy of."""
     return company(tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture(scope="session")
+def backed_up_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a vault with one backup, for `backed_up` to copy."""
+    folder = tmp_path_factory.mktemp("model")
+    with made_quickly(), backed_up(folder):
+        pass
+    return folder
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,36 @@ def test_passwords_are_taken_out_with_an_approval_only(front: Front, house: Hous
         refused = api("POST", "/api/v1/backups/escrow", "admin")
         assert refused.status_code == 403
         assert password not in refused.text
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("quick_repositories")
+def test_a_password_that_one_person_knows_is_given_with_an_approval_only(
+    front: Front, house: House, folders: Path
+) -> None:
+    with house.open() as service:
+        known = service.backups.ready_repository("local")
+        password = known.password.text()
+        shutil.copytree(known.location, folders / "mine")
+
+    def guarded(service: Service) -> Service:
+        spine = Spine(service.store, service.clock, service.policy, service.audit, Nobody())
+        return replace(service, spine=spine)
+
+    mine = {"name": "mine", "location": str(folders / "mine"), "password": password}
+    more = {"SECVAULT_BACKUP__REPOSITORY_FOLDERS": json.dumps([str(folders)])}
+    with front.serving(replace(house, more=more), guarded) as api:
+        for how, where, body in (
+            ("POST", HERE, mine),
+            ("PUT", f"{HERE}/local/password", {"password": password}),
+        ):
+            refused = api(how, where, "admin", body)
+            assert refused.status_code == 403
+            assert "approv" in refused.text
+            assert password not in refused.text
+        assert len(api.ok("GET", HERE, "admin")["repositories"]) == 1
+    with front.serving(replace(house, more=more)) as api:
+        assert api("POST", HERE, "admin", mine).status_code == 201
 
 
 @pytest.mark.real

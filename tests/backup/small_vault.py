@@ -83,6 +83,11 @@ class Repositories:
         beside = self.folder / ("repository" if name == "local" else f"repository-{name}")
         return self.settings.get(name) or RepositorySettings(location=str(beside))
 
+    def at_hand(self, store: Store) -> RepositoriesAtHand:
+        """As an engine has them."""
+        names = ("local", *self.settings)
+        return RepositoriesAtHand(self.declared, names, store, Secret(bytes(32)), Openings())
+
 
 @dataclass
 class SmallVault:
@@ -183,13 +188,7 @@ def small_vault(folder: Path, store_url: str = "") -> Iterator[SmallVault]:
         ),
         postgresql=PostgresqlPrograms(),
         declared={PLAN: PlanSettings(repository="local", folders=(documents,), keep_last=2)},
-        repositories=RepositoriesAtHand(
-            repositories.declared,
-            ("local", *repositories.settings),
-            store,
-            Secret(bytes(32)),
-            Openings(),
-        ),
+        repositories=repositories.at_hand(store),
         own_folders=(policies,),
         scratch=data / "scratch",
         evidence=data / "evidence",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
-from secvault.backup import drill, manifest, run, staging
+from secvault.backup import drill, manifest, numbers, run, staging
 from secvault.backup.database import scratch_database
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Conflict, NotFound
@@ -35,6 +36,27 @@ ALL_STEPS = [
     "decrypted sample",
     "removal",
 ]
+
+
+class _AtOnce:
+    """Does what it is given at once, in the thread that gives it."""
+
+    def __init__(self, *_named: object) -> None:
+        pass
+
+    def submit(self, act: Callable[..., object], *given: object) -> Future[object]:
+        done: Future[object] = Future()
+        done.set_result(act(*given))
+        return done
+
+    def shutdown(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_before_it_is_tampered_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the look at the staged copy meets what these tests do to the manifest in it."""
+    monkeypatch.setattr(numbers, "ThreadPoolExecutor", _AtOnce)
 
 
 @pytest.fixture

@@ -139,3 +139,11 @@ def test_a_malformed_pattern_is_refused(pattern: str) -> None:
 def test_a_pattern_with_too_many_stars_in_a_row_is_refused() -> None:
     with pytest.raises(ValueError, match="more than 4"):
         for_restic("/a/" + "/**/b" * 5)
+
+
+def test_many_asterisks_are_judged_at_once() -> None:
+    name = "a" * 255
+    pattern = "*a" * 60
+    assert Excludes([pattern]).match(f"/srv/{name}")
+    assert not Excludes([f"{pattern}*b"]).match(f"/srv/{name}")
+    assert not Excludes([f"*{pattern}?{'[a-z]*' * 60}b"]).match(f"/srv/{name}")

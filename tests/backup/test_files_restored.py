@@ -98,7 +98,7 @@ def test_everything_that_a_file_system_holds_comes_back_as_it_was(
     saving = with_program(
         vault.planned(sources={"tree": FoldersSource(paths=(tree,))}),
         each_restic,
-        repositories=repositories,
+        repositories=repositories.at_hand(vault.engine.store),
     )
     before = every_kind.told(tree)
     saving.back_up()
@@ -236,7 +236,11 @@ def test_whatever_is_not_as_it_was_is_found(
 
 
 def test_what_is_kept_goes_with_its_plan_and_its_source(vault: SmallVault, tree: Path) -> None:
-    kept = vault.engine.kept
+    kept, scratch = vault.engine.kept, vault.engine.scratch
+    # Of processes that were killed as they asked a server.
+    for name in ("source-removed@erp", f"source-{PLAN}@removed"):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "options.cnf").write_text("password")
     for gone in (kept / "removed", kept / PLAN / "sources" / "removed"):
         gone.mkdir(parents=True)
         (gone / "content").write_bytes(b"of a bucket")
@@ -248,6 +252,7 @@ def test_what_is_kept_goes_with_its_plan_and_its_source(vault: SmallVault, tree:
     assert sorted(one.name for one in kept.iterdir()) == [PLAN]
     assert [one.name for one in (kept / PLAN / "sources").iterdir()] == ["tree"]
     assert (kept / PLAN / "listed.jsonl").stat().st_size > 0
+    assert not [one for one in scratch.iterdir() if one.name.startswith("source-")]
 
 
 @pytest.mark.parametrize("way", ["inside", "above", "a second name", "the repository"])
@@ -266,7 +271,8 @@ def test_secvaults_own_files_slip_into_no_source(
     if way == "the repository":
         location = RepositorySettings(location=str(taken / "backups"))
         repositories = Repositories(vault.folder, {"local": location})
-        vault = replace(vault, engine=replace(vault.engine, repositories=repositories))
+        at_hand = repositories.at_hand(vault.engine.store)
+        vault = replace(vault, engine=replace(vault.engine, repositories=at_hand))
     source = FoldersSource(paths=(paths[way],))
 
     with pytest.raises(ConfigurationError, match="secvault's own data folder"):

@@ -85,7 +85,7 @@ def test_of_many_who_change_one_version_at_the_same_moment_one_does(store: Store
 def test_a_plan_that_is_removed_takes_its_secrets_with_it(store: Store) -> None:
     plan = made(store)
     with store.write() as connection:
-        plan_secrets.keep(connection, KEY, "files", {"ping_url": "https://x/1"})
+        plan_secrets.keep(connection, KEY, "files", plan.settings, {"ping_url": "https://x/1"})
     assert read(store).secrets == {"ping_url"}
     with pytest.raises(VersionMismatch), store.write() as connection:
         plans.remove(connection, plan.name, 7)
@@ -98,7 +98,7 @@ def test_a_plan_that_is_removed_takes_its_secrets_with_it(store: Store) -> None:
     made(store)
     assert read(store).secrets == frozenset()
     with store.read() as connection:
-        assert plan_secrets.reveal(connection, KEY, "files", "ping_url") is None
+        assert plan_secrets.reveal(connection, KEY, "files", plan.settings, "ping_url") is None
 
 
 def test_there_is_an_end_to_plans_and_to_the_size_of_one(

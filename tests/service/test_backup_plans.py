@@ -141,6 +141,20 @@ def test_a_sealed_secret_opens_at_its_own_place_alone(office: Office) -> None:
         office.service.backups.source_password("files", "shop")
 
 
+def test_a_sealed_secret_opens_for_no_other_end_that_somebody_writes_into_the_database(
+    office: Office,
+) -> None:
+    office.add(sources={"erp": ERP})
+    table = tables.backup_plan
+    with office.service.store.write() as connection:
+        settings = connection.execute(select(table.c.settings)).scalar_one()
+        elsewhere = settings.replace('"host":"db.example"', '"host":"evil.example"')
+        assert elsewhere != settings
+        connection.execute(table.update().values(settings=elsewhere))
+    with pytest.raises(Damaged, match=r"sources\.erp\.password"):
+        office.service.backups.source_password("files", "erp")
+
+
 def test_a_secret_stays_until_it_would_go_elsewhere(office: Office) -> None:
     made = office.add(sources={"erp": ERP}, ping_url=PING)
     kept = office.change(made, keep_daily=99)
@@ -217,6 +231,32 @@ def test_a_plan_that_the_settings_allow_no_more_is_not_run_and_says_so(
         assert "files" in closed.backups.plans()
         view = backup_plans.read_plan(closed, office.an, "files")
         assert (view.state, view.fault[:9]) == ("not-allowed", "folders.0")
+
+
+def test_no_plan_of_the_store_saves_a_file_that_the_settings_read_a_secret_from(
+    office: Office, house: House
+) -> None:
+    secret, other = office.files / "keys" / "s3.key", office.files / "other"
+    other.mkdir()
+    secret.parent.mkdir()
+    secret.write_text(CANARY)
+    offsite = {
+        "LOCATION": "s3:https://s3.example/bucket",
+        "ACCESS_KEY_ID": "AK",
+        "SECRET_ACCESS_KEY_FILE": str(secret),
+    }
+    more = {
+        **house.more,
+        "SECVAULT_BACKUP__OPEN_FOLDERS": f'["{office.files}"]',
+        **{f"SECVAULT_BACKUP__REPOSITORIES__OFFSITE__{key}": val for key, val in offsite.items()},
+    }
+    with replace(house, more=more).open() as service:
+        for path in (secret, secret.parent, office.files):
+            with pytest.raises(InvalidInput, match="secvault's own"):
+                backup_plans.add_plan(
+                    service, office.an, "keys", {"vault": False, "folders": [str(path)]}
+                )
+        backup_plans.add_plan(service, office.an, "keys", {"vault": False, "folders": [str(other)]})
 
 
 def test_a_change_is_based_on_the_newest_version_or_is_none(office: Office) -> None:

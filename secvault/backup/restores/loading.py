@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from secvault.backup.sources.loading import differences as in_databases
 from secvault.backup.sources.source import SourceEntry, Turn
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto.secret import Secret
+from secvault.errors import Damaged
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def load(
     """
     with _turn(engine, order, entry, into, cancel) as turn:
         folder = restored.joinpath(*Path(entry.paths[0]).parts[1:])
+        _require_own(folder, entry.name)
         return kinds.load(entry, folder, into.settings, turn, wish_of(order))
 
 
@@ -71,6 +74,20 @@ def differences(saved: Facts, found: Facts) -> tuple[str, ...]:
         for name in sorted(saved.keys() & found.keys())
         if saved[name] != found[name]
     )
+
+
+def _require_own(folder: Path, name: str) -> None:
+    """Raise Damaged where anything but folders and files is there: a run stages nothing else, and
+    through a link other files of this machine would be loaded.
+    """
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    waiting.append(Path(one.path))
+                elif not one.is_file(follow_symlinks=False):
+                    raise Damaged(f"the snapshot holds a link or a device where {name} was saved")
 
 
 @contextmanager

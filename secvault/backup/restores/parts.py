@@ -19,6 +19,7 @@ from secvault.backup.restores.loading import Destination
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.restores.selection import Root, Selection, pattern_of, select
 from secvault.backup.restores.target import Guarded
+from secvault.backup.sources.source import leads_nowhere_else
 from secvault.errors import Conflict, Damaged, NotFound
 
 SCRATCH = "restore-"
@@ -114,6 +115,8 @@ def looked_into(engine: BackupEngine, work: str, order: Order, cancel: Cancel) -
     """
     repository = engine.opened_repository(order.repository)
     saved = find_snapshot(engine, order.plan, order.repository, order.snapshot)
+    if not all(map(leads_nowhere_else, saved.paths or ())):
+        raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     with held_scratch(engine, work, "look") as folder:
         listing = _manifest_in(engine, repository, saved, order.plan, folder, cancel)
         head = manifest.read(listing / manifest.NAME)

@@ -7,7 +7,9 @@ is killed, loses nothing. The user must be allowed to make databases (CREATEDB).
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +47,9 @@ _ROLE = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)"
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid()"""
+# Behind nothing but comments; elsewhere it may be of a row.
+_GUARD = re.compile(rb"\A(?:--[^\n]*\n|\n)*(\\restrict ([A-Za-z0-9]+)\n)")
+_EDGE = 1 << 14
 _PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
@@ -145,7 +150,8 @@ def _fill(
         how = ["--exit-on-error", *([] if wish.owners else ["--no-owner", "--no-privileges"])]
         server.run("pg_restore", work, [*how, str(file)], database=made)
     else:
-        server.run("psql", work, [*_PSQL, "--set=ON_ERROR_STOP=1", f"--file={file}"], database=made)
+        how = [*_PSQL, "--set=ON_ERROR_STOP=1", *_restricted(file)]
+        server.run("psql", work, how, database=made)
 
 
 _PSQL = ("--no-psqlrc", "--quiet", "--set=VERBOSITY=terse")
@@ -228,12 +234,13 @@ def _load_globals(server: PostgresqlServer, folder: Path, targets: Sequence[Targ
     """Make the roles and tablespaces that are not there; those that are get their saved settings,
     passwords included."""
     beside = _beside([target.into for target in targets])
-    _run_script(server, "loading roles and tablespaces", _file(folder, GLOBALS), beside)
+    script = _restricted(_file(folder, GLOBALS))
+    _run_script(server, "loading roles and tablespaces", script, beside)
 
 
-def _run_script(server: PostgresqlServer, work: str, script: Path, database: str) -> None:
+def _run_script(server: PostgresqlServer, work: str, script: Sequence[str], database: str) -> None:
     """Run a script that also makes what is there already; that alone may fail."""
-    said = server.run("psql", work, [*_PSQL, f"--file={script}"], database=database)
+    said = server.run("psql", work, [*_PSQL, *script], database=database)
     failed = tuple(line for line in said if "ERROR" in line and "already exists" not in line)
     if failed:
         raise ProgramFailed(f"{work}: {'; '.join(failed)[:500]}", exit_status=0, said=failed)
@@ -255,14 +262,33 @@ def _restore_properties(
         how = ["--create", f"--use-list={chosen_lines}", "--file=-", str(archive)]
         server.run("pg_restore", work, how, stdout=script)
         # It begins with making the database, list or not.
-        _run_script(server, work, script, name)
+        _run_script(server, work, [f"--file={script}"], name)
     finally:
         chosen_lines.unlink(missing_ok=True)
         script.unlink(missing_ok=True)
 
 
+def _restricted(script: Path) -> tuple[str, ...]:
+    """The options by which psql takes statements of the script, and no command of its own.
+
+    Such a command runs programs here, and whoever can write into a repository can write a script.
+    pg_dump's own guard would let go at the word that it begins with, so it is taken out and one
+    put in its place that nobody knows beforehand. A psql without guards fails. Raises OSError.
+    """
+    with script.open("r+b") as file:
+        guard = _GUARD.match(file.read(_EDGE))
+        if guard is not None:
+            end = max(0, file.seek(0, os.SEEK_END) - _EDGE)
+            file.seek(end)
+            last = file.read().rfind(b"\n\\unrestrict " + guard[2] + b"\n")
+            for place in (guard.start(1), *((end + last + 1,) if last >= 0 else ())):
+                file.seek(place)
+                file.write(b"--")
+    return (f"--command=\\restrict {secrets.token_hex(32)}", f"--file={script}")
+
+
 def _file(folder: Path, name: str) -> Path:
     file = folder / name
-    if Path(name).name != name or not file.is_file():
+    if Path(name).name != name or file.is_symlink() or not file.is_file():
         raise Damaged(f"the snapshot does not hold {name}")
     return file

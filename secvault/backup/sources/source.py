@@ -11,6 +11,7 @@ import msgspec
 
 from secvault.backup.restic import Cancel
 from secvault.clock import Clock
+from secvault.config.section import is_name
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.secret import Secret
 
@@ -53,7 +54,10 @@ class Staged:
 
 
 class SourceEntry(msgspec.Struct, frozen=True):
-    """What the manifest of a snapshot says of one source. paths: absolute, when it was saved."""
+    """What the manifest of a snapshot says of one source. paths: absolute, when it was saved.
+
+    Whoever can write into a repository can write a manifest: what leads out of a folder is refused.
+    """
 
     name: str
     kind: str
@@ -61,6 +65,17 @@ class SourceEntry(msgspec.Struct, frozen=True):
     excludes: tuple[str, ...] = ()
     # JSON; msgspec reads no type that names itself.
     facts: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise ValueError("a source has a name that none can have")
+        if not self.paths or not all(map(leads_nowhere_else, self.paths)):
+            raise ValueError("a path of a source is not absolute, or leads out of its folder")
+
+
+def leads_nowhere_else(path: str) -> bool:
+    """Whether a path that a snapshot names is absolute and stays below each folder in it."""
+    return path.startswith("/") and ".." not in path.split("/") and "\0" not in path
 
 
 OWN_TABLES = frozenset({"data_key", "keys_here"})

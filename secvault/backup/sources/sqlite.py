@@ -22,7 +22,13 @@ from secvault.backup.sources.loading import (
     databases,
     refuse_overwriting,
 )
-from secvault.backup.sources.source import OWN_TABLES, SourceEntry, Staged, Turn
+from secvault.backup.sources.source import (
+    OWN_TABLES,
+    SourceEntry,
+    Staged,
+    Turn,
+    leads_nowhere_else,
+)
 from secvault.config.backup_sources import SqliteSource
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Damaged
@@ -97,7 +103,7 @@ def load(entry: SourceEntry, folder: Path, into: SqliteSource, turn: Turn, wish:
     facts: dict[str, JsonValue] = {}
     for target in targets:
         copy = folder / target.name.lstrip("/")
-        if not copy.is_file():
+        if not leads_nowhere_else(target.name) or not copy.is_file():
             raise Damaged(f"{entry.name}: the snapshot does not hold the copy of {target.name}")
         _require_sound(copy, target.name)
         if target.there:

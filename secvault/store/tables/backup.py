@@ -22,6 +22,8 @@ backup_repository = Table(
     Column("escrowed_at", BigInteger),
     # When Object Lock was last made longer for what the repository is made of now.
     Column("locks_extended_at", BigInteger),
+    # restic's own id of what lies at the location; null until something is saved there.
+    Column("identity", Text),
 )
 
 backup_run = Table(

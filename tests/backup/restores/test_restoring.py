@@ -13,13 +13,15 @@ from threading import Event
 import msgspec
 import pytest
 
+from secvault.backup.engine import BackupEngine
+from secvault.backup.manifest import Comparison
 from secvault.backup.repository_faults import StorageFull
 from secvault.backup.restic import Restic
 from secvault.backup.restores import parts as looked
 from secvault.backup.restores import restoring
 from secvault.backup.restores.loading import Destination
 from secvault.backup.restores.order import Folder, Order, Original, Place
-from secvault.backup.restores.parts import Goal, find_snapshot, looked_into
+from secvault.backup.restores.parts import Goal, Parts, find_snapshot, looked_into
 from secvault.backup.restores.placing import Placing
 from secvault.backup.restores.preview import Preview
 from secvault.backup.restores.restoring import Restored
@@ -256,6 +258,43 @@ def test_nothing_is_put_in_place_where_one_file_is_not_as_it_was_saved(
         restore(vault, order(vault, Folder(str(tmp_path / "r")), sources=("files",)))
     assert not (tmp_path / "r").exists()
     assert left(vault) == []
+
+
+def test_a_snapshot_whose_paths_lead_out_of_a_folder_is_not_restored(
+    vault: SmallVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Restic.snapshots
+
+    def forged(self: Restic, *given: object, **more: object) -> list[object]:
+        found = listed(self, *given, **more)  # type: ignore[arg-type]
+        ways = [(*(one.paths or ()), f"{tmp_path}/../../etc") for one in found]
+        return [
+            msgspec.structs.replace(one, paths=paths)
+            for one, paths in zip(found, ways, strict=True)
+        ]
+
+    wanted = order(vault, Folder(str(tmp_path / "r")))
+    monkeypatch.setattr(Restic, "snapshots", forged)
+    with pytest.raises(Damaged, match="leads out of its folder"):
+        restore(vault, wanted)
+    assert not (tmp_path / "r").exists()
+
+
+def test_nothing_is_loaded_through_a_link_of_the_snapshot(
+    vault: SmallVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = restoring.require_as_saved
+
+    def with_link(engine: BackupEngine, parts: Parts, folder: Path) -> Comparison:
+        done = compared(engine, parts, folder)
+        (dump,) = (file for file in folder.rglob("*") if "notes" in file.name and file.is_file())
+        dump.rename(dump.with_name("aside"))
+        dump.symlink_to(dump.with_name("aside"))
+        return done
+
+    monkeypatch.setattr(restoring, "require_as_saved", with_link)
+    with pytest.raises(Damaged, match="a link or a device"):
+        restore(vault, order(vault, Original(), sources=("notes",), existing="overwrite"))
 
 
 def test_room_is_looked_at_first(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from secvault.backup.manifest import FORMAT, Manifest
+from secvault.backup.manifest import FORMAT, Manifest, read, write
 from secvault.backup.restores.order import Folder, Into, Order, Original, Place, require_sound
 from secvault.backup.restores.selection import select
 from secvault.backup.sources.source import SourceEntry
-from secvault.errors import InvalidInput, NotFound
+from secvault.errors import Damaged, InvalidInput, NotFound
 
 STAGED = "/data/scratch/staging-nightly"
 DUMPS = f"{STAGED}/sources/erp"
@@ -101,3 +102,25 @@ def test_a_copy_that_a_run_made_has_no_original_place() -> None:
 def test_what_cannot_be_meant_is_refused(faulty: Order) -> None:
     with pytest.raises(InvalidInput):
         require_sound(faulty)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("../../home", "/srv/share"),
+        ("files", f"{STAGED}/../../../etc/cron.d"),
+        ("files", "srv/share"),
+        ("files", ""),
+    ],
+)
+def test_a_manifest_that_leads_out_of_a_folder_is_not_read(
+    tmp_path: Path, name: str, path: str
+) -> None:
+    file = tmp_path / "manifest.json"
+    write(LISTED, file)
+    assert read(file) == LISTED
+    forged = json.loads(file.read_text())
+    forged["sources"][1] |= {"name": name, "paths": [path]}
+    file.write_text(json.dumps(forged))
+    with pytest.raises(Damaged, match="cannot be read"):
+        read(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult
@@ -17,6 +18,7 @@ from secvault.backup.sources import kinds
 from secvault.backup.sources.faults import ProgramFailed
 from secvault.backup.sources.loading import Target, Wish, differences
 from secvault.backup.sources.names import stand_in
+from secvault.backup.sources.postgresql import GLOBALS
 from secvault.backup.sources.postgresql_server import PostgresqlServer
 from secvault.backup.sources.source import SourceEntry
 from secvault.errors import BackupFailed, Cancelled, Conflict, InvalidInput
@@ -203,6 +205,23 @@ def test_no_value_of_a_row_stands_in_the_error(
     assert "Nguyễn" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ending", ["database", "globals"])
+@pytest.mark.parametrize("guard", ["", "\\restrict abc\n\\unrestrict abc\n"])
+def test_a_script_of_a_forged_snapshot_runs_no_program_here(
+    server: SplitResult, filled: str, tmp_path: Path, guard: str, ending: str
+) -> None:
+    what, folder = saved(server, tmp_path, filled, format="plain", with_globals=True)
+    ran = tmp_path / "ran"
+    names = [file for file in folder.iterdir() if file.suffix == ".sql"]
+    script = next(file for file in names if (file.name == GLOBALS) == (ending == "globals"))
+    script.write_text(f"-- as if dumped\n\n{guard}\\! touch {ran}\n" + script.read_text())
+    mine = turn(tmp_path, server.password or "")
+    wish = Wish({filled: f"{filled[:30]} 2"}, accounts=ending == "globals")
+    with suppress(ProgramFailed):
+        kinds.load(what, folder, source(server), mine, wish)
+    assert not ran.exists()
+
+
 def test_a_load_that_is_cancelled_leaves_nothing(
     server: SplitResult, filled: str, tmp_path: Path
 ) -> None:
@@ -269,7 +288,7 @@ def test_only_what_was_saved_and_what_the_settings_name_is_taken(
     with pytest.raises(InvalidInput, match=said):
         kinds.load(what, folder, source(server, "postgres"), mine, Wish(names))
     with pytest.raises(InvalidInput, match="was saved from folders"):
-        kinds.load(SourceEntry("erp", "folders", ()), folder, source(server), mine)
+        kinds.load(SourceEntry("erp", "folders", ("/srv",)), folder, source(server), mine)
 
 
 def test_a_server_is_named_for_people(server: SplitResult, tmp_path: Path) -> None:

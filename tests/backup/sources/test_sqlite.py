@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,21 @@ def test_it_is_put_beside_the_original_under_another_name(live: Path, tmp_path: 
     assert content(other) == content(live)
     with pytest.raises(InvalidInput, match="do not name"):
         kinds.load(what, mine.folder, source(other), mine)
+
+
+def test_a_forged_snapshot_names_no_other_database_of_this_machine(
+    live: Path, tmp_path: Path
+) -> None:
+    mine, other = turn(tmp_path), tmp_path / "other.db"
+    staged = kinds.stage(source(live), mine)
+    facts: Any = staged.facts
+    name = "/../" + "../" * len(mine.folder.parts) + str(live).lstrip("/")
+    assert (mine.folder / name.lstrip("/")).samefile(live)
+    forged = {**facts, "databases": {name: facts["databases"][str(live)]}}
+    what = entry("sqlite", replace(staged, facts=forged))
+    with pytest.raises(Damaged, match="does not hold"):
+        kinds.load(what, mine.folder, source(other), mine, Wish({name: str(other)}))
+    assert not other.exists()
 
 
 def test_what_is_there_is_replaced_only_if_that_is_said_also_for_those_who_have_it_open(

@@ -1,14 +1,14 @@
 """restores that the worker does
 
 Revision: 0049
-Before: 0047
+Before: 0048
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0049"
-down_revision = "0047"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 

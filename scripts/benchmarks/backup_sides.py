@@ -1,0 +1,158 @@
+"""The two sides of the benchmark of backups: a plan of a vault, and restic by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from secvault.backup.restic import Progress
+from secvault.service import Service, authentication, backups
+from secvault.service.spine import Caller
+from tests.acceptance.installation import new_installation
+
+KEPT = {"last": 3, "daily": 14, "weekly": 8, "monthly": 24}
+_CLEAR_PEAK = "5"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one run took. in_restic: seconds of them in which restic ran; calls: how often.
+
+    grown: bytes by which the peak of this process's memory was above what it had before.
+    """
+
+    seconds: float
+    in_restic: float
+    calls: int
+    grown: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan of an opened vault that saves one folder into a repository that is made already.
+
+    spans: gets the seconds of each run of restic.
+    """
+
+    service: Service
+    name: str
+    folder: Path
+    spans: list[float]
+
+    @property
+    def repository(self) -> Path:
+        """The folder of its repository."""
+        return Path(self.service.backups.repository(self.name).location)
+
+    def run(self) -> Taken:
+        """One run, in this process, through the service."""
+        caller = Caller(authentication.local_operator(self.service))
+        self.spans.clear()
+        Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
+        before = _memory("VmRSS")
+        began = time.perf_counter()
+        done, _ = backups.run_backup(self.service, caller, self.name, _unseen, Event())
+        seconds = time.perf_counter() - began
+        if done.state != "done":
+            raise RuntimeError(f"the run of {self.name} is {done.state}: {done.error}")
+        grown = max(0, _memory("VmHWM") - before)
+        return Taken(seconds, sum(self.spans), len(self.spans), grown)
+
+
+@dataclass(frozen=True)
+class BareRestic:
+    """restic on a repository of its own."""
+
+    repository: Path
+    password: Path
+    cache: Path
+    folder: Path
+
+    def run(self) -> Taken:
+        """Save the folder, then apply the retention."""
+        began = time.perf_counter()
+        self._restic("backup", str(self.folder))
+        rules = [f"--keep-{name}={count}" for name, count in KEPT.items()]
+        self._restic("forget", "--prune", *rules)
+        seconds = time.perf_counter() - began
+        return Taken(seconds, seconds, 2)
+
+    def _restic(self, *command: str) -> None:
+        where = [f"--repo={self.repository}", f"--password-file={self.password}",
+                 f"--cache-dir={self.cache}"]  # fmt: skip
+        subprocess.run(
+            ["restic", *where, *command],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+@contextmanager
+def opened_vault(folder: Path, saved: Mapping[str, Path]) -> Iterator[dict[str, Plan]]:
+    """A vault with a plan for each folder by its name, each with a new, empty repository."""
+    rules = "".join(f"keep_{name} = {count}\n" for name, count in KEPT.items())
+    declared = "".join(
+        f'[backup.repositories.{name}]\nlocation = "{folder}/{name}"\n'
+        f'[backup.plans.{name}]\nvault = false\nrepository = "{name}"\n'
+        f'folders = ["{place}"]\n{rules}'
+        for name, place in saved.items()
+    )
+    with new_installation(folder, declared).opened() as opened:
+        spans: list[float] = []
+        service = _timing(opened, spans)
+        for name in saved:
+            service.backups.ready_repository(name)
+        yield {name: Plan(service, name, place, spans) for name, place in saved.items()}
+
+
+@contextmanager
+def twins(plan: Plan, folder: Path) -> Iterator[BareRestic]:
+    """restic with a copy of the plan's empty repository, so that its password costs the same."""
+    copy = folder / f"{plan.name}-bare"
+    shutil.copytree(plan.repository, copy)
+    password = folder / f"{plan.name}-password"
+    password.touch(mode=0o600)
+    password.write_bytes(plan.service.backups.repository(plan.name).password.expose())
+    try:
+        yield BareRestic(copy, password, folder / f"{plan.name}-cache", plan.folder)
+    finally:
+        # Room for what comes next.
+        shutil.rmtree(copy)
+        shutil.rmtree(plan.repository)
+
+
+def _timing(service: Service, spans: list[float]) -> Service:
+    """The same service, which notes how long each restic runs."""
+
+    class Timed(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            self.began = time.perf_counter()
+            super().__init__(*arguments, **more)
+
+        def wait(self, timeout: float | None = None) -> int:
+            code = super().wait(timeout)
+            spans.append(time.perf_counter() - self.began)
+            return code
+
+    restic = service.backups.restic
+    timed = replace(restic, command=replace(restic.command, launch=Timed))
+    return replace(service, backups=replace(service.backups, restic=timed))
+
+
+def _unseen(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
+def _memory(name: str) -> int:
+    """Bytes, as the kernel counts them for this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) << 10
+    raise LookupError(f"the kernel tells no {name} of process {os.getpid()}")
