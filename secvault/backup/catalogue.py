@@ -82,7 +82,8 @@ def refresh(engine: BackupEngine, plan: str, repository: str) -> tuple[Known, ..
     """
     opened = engine.repository(repository)
     asked_at = engine.clock.micros()
-    found = engine.restic.snapshots(opened, tags=(f"plan={plan}",))
+    # Without a lock: a check, or whoever prunes by hand, is not turned away because somebody looks.
+    found = engine.restic.snapshots(opened, tags=(f"plan={plan}",), locked=False)
     with engine.store.write() as connection:
         fresh = {"plan": plan, "repository": repository, "refreshed_at": asked_at}
         held = row_held(connection, backup_catalogue, fresh)

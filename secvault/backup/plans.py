@@ -86,8 +86,14 @@ def get(connection: Connection, name: str) -> StoredPlan:
     """The same; raises NotFound when the store has none."""
     found = stored(connection, name)
     if found is None:
-        raise NotFound(f"the store has no backup plan {name[:64]!r}")
+        raise _not_stored(name)
     return found
+
+
+def _not_stored(name: str) -> NotFound:
+    return NotFound(
+        f"the store has no backup plan {name[:64]!r}; plans of the settings' file are changed there"
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def written(connection: Connection, name: str) -> Written:
     columns = select(backup_plan.c.version, backup_plan.c.settings)
     row = connection.execute(columns.where(backup_plan.c.name == name)).one_or_none()
     if row is None:
-        raise NotFound(f"the store has no backup plan {name[:64]!r}")
+        raise _not_stored(name)
     return Written(row.version, row.settings)
 
 

@@ -205,14 +205,19 @@ class Restic:
         tags: Sequence[str] = (),
         host: str | None = None,
         skip_damaged: bool = False,
+        locked: bool = True,
     ) -> tuple[Snapshot, ...]:
         """The snapshots that have all these tags, newest last.
 
         restic passes over a snapshot that it cannot read; here that raises RepositoryDamaged,
-        unless `skip_damaged` asks for what is left.
+        unless `skip_damaged` asks for what is left. locked: with a lock, which keeps a check or a
+        prune from beginning meanwhile, and waits for neither where one is at work.
         """
         status, answer, complaints = self.command.run(
-            repository, "snapshots", *arguments.only(tags, host)
+            repository,
+            "snapshots",
+            *arguments.only(tags, host),
+            options=() if locked else ("--no-lock",),
         )
         if status != restic_faults.DONE:
             self.command.fail(status, complaints, "listing the snapshots", repository)

@@ -171,7 +171,10 @@ def _opening_failure(
     if status == _MISSING or (
         "unable to open config file" in everything and _ABSENT.search(everything)
     ):
-        return RepositoryMissing(f"there is no repository at {location}; make one with init")
+        return RepositoryMissing(
+            f"there is no repository at {location}; a backup makes it, but where there was one, "
+            "look first whether its disk is mounted and its bucket there"
+        )
     if "unable to open config file" in everything or "unable to open repository at" in everything:
         if _DENIED.search(everything):
             return _denied(location, everything.splitlines())

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help="Backups: plan, run, runs, status, watch, cancel, list, snapshots, ls, find, diff, "
-    "check, forget, restore, restores, programs, rejoin, repository, bucket, copies, password.",
+    "check, checks, forget, restore, restores, stop-restore, programs, rejoin, repository, bucket, "
+    "copies, password.",
 )
 app.add_typer(backup_repositories.app, name="repository")
 
@@ -32,7 +33,7 @@ Plan = Annotated[
 def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
     """Take a backup now, then apply the plan's retention. Ctrl-C stops it cleanly."""
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         with progress.cancellable() as cancel, progress.of_bytes(f"Backup {named}") as so_far:
             done, forgotten = operations.backups.run_backup(service, caller, named, so_far, cancel)
     retention = retention_of(forgotten)
@@ -62,9 +63,14 @@ def list_(
     limit: Annotated[int, typer.Option(help="How many, 1 to 500.")] = 20,
     as_json: show.AsJson = False,
 ) -> None:
-    """List the newest backup runs, newest first."""
+    """List the newest backups with what they saved; `runs` also shows what waits, and how far."""
     with opening.vault(context) as (service, caller):
         rows = [_run(one) for one in operations.backups.list_runs(service, caller, limit)]
+    if not as_json:
+        rows = [
+            {**row, "snapshot": show.short_id(row["snapshot"]), "bytes": show.size(row["bytes"])}
+            for row in rows
+        ]
     columns = {
         "started_at": "Started",
         "plan": "Plan",
@@ -72,7 +78,7 @@ def list_(
         "phase": "Phase",
         "snapshot": "Snapshot",
         "files": "Files",
-        "bytes": "Bytes",
+        "bytes": "Size",
         "error": "Error",
     }
     show.listing(
@@ -88,7 +94,14 @@ def list_(
 def rejoin(
     context: typer.Context,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="The data keys that were restored.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="The data keys that were restored.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+        ),
     ],
     without_deleted: Annotated[
         bool,
@@ -139,7 +152,7 @@ def password(
     nobody can open what is encrypted in it.
     """
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         access = operations.recovery.repository_access(service, caller, named, data_keys=data_keys)
     if as_json:
         show.document({"location": access.location, "password": access.password.text()})
@@ -159,7 +172,7 @@ def bucket(
 ) -> None:
     """Look at the plan's buckets: versions, Object Lock, and what is missing to protect backups."""
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         seen = operations.repository_access.buckets_of_plan(service, caller, named, days)
     backup_repositories.show_reports(seen, as_json=as_json)
 
@@ -173,7 +186,7 @@ def copies(
 ) -> None:
     """List the newest copies in the plan's further repositories, newest first."""
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         found = operations.backup_copies.list_copies(service, caller, named, limit)
     rows = [
         {
@@ -183,7 +196,7 @@ def copies(
             "repository": one.repository,
             "way": one.way,
             "state": one.state,
-            "snapshot": one.snapshot,
+            "snapshot": one.snapshot if as_json else show.short_id(one.snapshot),
             "error": one.error,
         }
         for one in found

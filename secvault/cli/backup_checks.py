@@ -44,7 +44,7 @@ def check(
     if len(asked) > 1:
         raise InvalidInput.at("--subset", "name one of --read-data, --structure and --subset")
     with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         what = asked[0] if asked else ""
         with progress.of_count(f"Check {named}") as so_far:
             done = operations.backup_checks.run_check(service, caller, named, what, so_far, cancel)
@@ -76,7 +76,7 @@ def checks(
 def forget(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
     """Apply the plan's retention now, and prune: what no rule keeps any more goes."""
     with opening.vault(context) as (service, caller), progress.cancellable() as cancel:
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         done = operations.backup_runs.forget(service, caller, named, cancel)
     retention = retention_of(done)
     if as_json:

@@ -66,7 +66,10 @@ def add(
     context: typer.Context,
     name: Name,
     location: Annotated[
-        str, typer.Argument(help="s3:https://host/bucket/prefix, or a folder of this machine.")
+        str,
+        typer.Argument(
+            metavar="LOCATION", help="s3:https://host/bucket/prefix, or a folder of this machine."
+        ),
     ],
     keys_location: Annotated[
         str, typer.Option(help="Where the data keys go; beside it when left out.")

@@ -114,7 +114,7 @@ def restore(
     if target is None and not original and into is None and not (dry_run or by_worker):
         raise InvalidInput.at("--target", "say where: --target FOLDER, --original or --into NAME")
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         chosen = None if snapshot == "latest" else snapshot
         parts = any((path, source, original, into, keep, overwrite, rename, repository))
         if target is not None and not (parts or dry_run or by_worker):

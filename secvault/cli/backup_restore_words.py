@@ -63,18 +63,21 @@ def say_preview(seen: Seen, *, as_json: bool) -> None:
     if as_json:
         show.document(values)
         return
-    show.facts(
-        {
-            "snapshot": values["snapshot"],
-            "taken": values["taken"],
-            "to": values["target"],
-            "would fetch": f"{values['files']} files, {show.size(values['bytes'])}",
-            "not there yet": values["new"],
-            "there already": values["existing"],
-            "in the way": values["blocked"],
-            "needs an approval": values["needs_approval"],
-        }
-    )
+    facts = {
+        "snapshot": values["snapshot"],
+        "taken": values["taken"],
+        "to": values["target"],
+        "would fetch": f"{values['files']} files, {show.size(values['bytes'])}",
+    }
+    places = {
+        "not there yet": values["new"],
+        "there already": values["existing"],
+        "in the way": values["blocked"],
+    }
+    # What is loaded only meets no files; the databases that it meets are named below.
+    if any(places.values()) or not values["loads"]:
+        facts |= places
+    show.facts({**facts, "needs an approval": values["needs_approval"]})
     for load in values["loads"]:
         for each in load["meets"]:
             state = "is there" if each["there"] and not each["empty"] else "is not there yet"
@@ -101,20 +104,7 @@ def say_done(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         show.document(result)
     else:
-        tally = result["tally"]
-        show.facts(
-            {
-                "snapshot": result["snapshot"],
-                "checked": f"{result['checked']} files, {show.size(result['bytes'])}, every hash "
-                "as it was",
-                "put in place": f"{tally['placed']} files, {show.size(tally['bytes'])}",
-                "of them replaced": tally["replaced"],
-                "there as they were": tally["same"],
-                "others kept": tally["kept"],
-                "changed while saved": len(result["changed_meanwhile"]),
-                "restored to": result["targets"],
-            }
-        )
+        show.facts(_facts_of(result))
         for load in result["loads"]:
             show.out(f"loaded {show.cell(load['source'])} into {show.cell(load['target'])}")
     different = [line for load in result["loads"] for line in load["differences"]]
@@ -123,6 +113,22 @@ def say_done(result: Mapping[str, Any], *, as_json: bool) -> None:
             f"{len(different)} things in what was loaded are not as they were saved, first: "
             f"{different[0]}"
         )
+
+
+def _facts_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    checked = f"{result['checked']} files, {show.size(result['bytes'])}, every hash as it was"
+    facts = {"snapshot": result["snapshot"], "checked": checked}
+    tally = result["tally"]
+    # What was loaded only has no files that were put in a place.
+    if result["targets"] or not result["loads"]:
+        facts |= {
+            "put in place": f"{tally['placed']} files, {show.size(tally['bytes'])}",
+            "of them replaced": tally["replaced"],
+            "there as they were": tally["same"],
+            "others kept": tally["kept"],
+            "restored to": result["targets"],
+        }
+    return {**facts, "changed while saved": len(result["changed_meanwhile"])}
 
 
 def _list(heading: str, paths: list[str]) -> None:
@@ -139,12 +145,15 @@ def _advice(values: Mapping[str, Any]) -> str:
         return "Nothing would be restored: move away what is in the way, or name another --target."
     if any(room["needed"] > room["free"] for room in values["rooms"]):
         return "Nothing would be restored: make room first."
-    if values["existing"]:
-        return (
-            "What is there already: --keep leaves it, --overwrite replaces it; else it is refused."
-        )
+    databases = [each for one in values["loads"] for each in one["meets"]]
+    if values["existing"] or any(each["there"] and not each["empty"] for each in databases):
+        spared = "--keep leaves it" if values["existing"] else "--rename NAME=NEW loads beside it"
+        return f"What is there already: {spared}, --overwrite replaces it; else it is refused."
     pinned = f"--snapshot {values['snapshot'][:12]}"
-    return f"Do it with the same command and {pinned}, without --dry-run."
+    does = f"Do it with the same command and {pinned}, without --dry-run"
+    if values["needs_approval"]:
+        return f"{does}; another person has to approve it: secvault --ask REASON backup restore ..."
+    return f"{does}."
 
 
 def _preview(seen: Seen) -> dict[str, Any]:

@@ -69,7 +69,10 @@ def runs(
         found = operations.backup_runs.list_runs(service, caller, limit, plan, state)
     rows = [_row(one) for one in found]
     if not as_json:
-        rows = [{**row, "progress": _words(row)} for row in rows]
+        rows = [
+            {**row, "progress": _words(row), "snapshot": show.short_id(row["snapshot"])}
+            for row in rows
+        ]
     empty = "There is no such run: take a backup with `secvault backup run`."
     show.listing("runs", rows, _COLUMNS, as_json=as_json, empty=empty)
 

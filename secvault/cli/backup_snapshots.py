@@ -76,7 +76,7 @@ def snapshots(
         progress.cancellable() as cancel,
         progress.of_count("Asking the repository"),
     ):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         found = operations.backup_snapshots.list_snapshots(
             service,
             caller,
@@ -114,7 +114,9 @@ def snapshots(
 
 def ls(
     context: typer.Context,
-    folder: Annotated[str, typer.Argument(help="The folder in the snapshot; absolute.")] = "/",
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="The folder in the snapshot; absolute.")
+    ] = "/",
     plan: OfPlan = None,
     snapshot: Which = "latest",
     repository: Repository = "",
@@ -131,7 +133,7 @@ def ls(
         chosen, page = operations.backup_snapshots.list_folder(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             snapshot=snapshot,
             repository=repository,
             folder=folder,
@@ -154,7 +156,9 @@ def find(
     context: typer.Context,
     pattern: Annotated[
         str,
-        typer.Argument(help="A name with * and ?, or a whole path; whatever the case."),
+        typer.Argument(
+            metavar="PATTERN", help="A name with * and ?, or a whole path; whatever the case."
+        ),
     ],
     plan: OfPlan = None,
     repository: Repository = "",
@@ -173,7 +177,7 @@ def find(
         found = operations.backup_snapshots.find(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             pattern,
             repository=repository,
             snapshots=snapshots,
@@ -223,7 +227,7 @@ def diff(
         found = operations.backup_snapshots.compare(
             service,
             caller,
-            opening.the_plan(service.settings, plan),
+            opening.the_plan(service, plan),
             before=before,
             after=after,
             repository=repository,

@@ -91,7 +91,9 @@ def _findings(row: dict[str, Any]) -> list[str]:
         found.append(f"behind since {row['behind_since']}: secvault backup run {row['plan']}")
     if row["failed_run"]:
         times = row["failed_times"]
-        found.append(f"failed {times} times since the newest good run: {row['error'] or '-'}")
+        since = "since the newest good run" if row["newest_run"] else "in all, and none went well"
+        often = "once" if times == 1 else f"{times} times"
+        found.append(f"failed {often} {since}: {row['error'] or '-'}")
     for each in row["anomalies"]:
         what = f"the source {each['subject']}" if each["subject"] else "the backup"
         found.append(_WORDS[each["rule"]].format(**{**each, "what": what}))

@@ -35,7 +35,7 @@ def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False)
     decrypted. The finding is signed and kept. Exit code 5 when a step did not pass.
     """
     with opening.vault(context) as (service, caller):
-        named = opening.the_plan(service.settings, plan)
+        named = opening.the_plan(service, plan)
         with progress.cancellable() as cancel, progress.of_bytes(f"Drill {named}") as so_far:
             finding = operations.drills.run_drill(service, caller, named, so_far, cancel)
         files = _evidence(service, finding.id)

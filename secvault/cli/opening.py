@@ -153,12 +153,15 @@ def at_this_machine(environment: Mapping[str, str]) -> Personal:
     return operations.event.Personal(address, f"secvault command line of {account}", name)
 
 
-def the_plan(chosen: Settings, named: str | None) -> str:
-    """The named backup plan, or the only one there is. Raises InvalidInput."""
+def the_plan(service: Service, named: str | None) -> str:
+    """The named backup plan, or the only one there is, whether declared or stored.
+
+    Raises InvalidInput, Damaged.
+    """
     if named is not None:
         return named
-    plans = sorted(chosen.backup.plans)
+    plans = sorted(service.backups.plans())
     if len(plans) != 1:
         known = ", ".join(plans) or "none"
-        raise InvalidInput.at("plan", f"name the plan; declared are: {known}")
+        raise InvalidInput.at("plan", f"name the plan; there are: {known}")
     return plans[0]

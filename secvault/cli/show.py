@@ -18,6 +18,7 @@ AsJson = Annotated[
 
 # As wide as the widest cell: a table that goes into a file or a pipe is not cut to 80 columns.
 _UNBOUNDED = 10_000
+_SHORT_ID = 8
 
 
 def document(value: Mapping[str, Any]) -> None:
@@ -74,6 +75,11 @@ def out(text: str) -> None:
 def talk(text: str) -> None:
     """Say something to the person, on stderr."""
     print(text, file=sys.stderr)  # noqa: T201
+
+
+def short_id(found: str | None) -> str | None:
+    """As much of a snapshot's id as restic shows, which is enough to name it by."""
+    return found[:_SHORT_ID] if found else found
 
 
 def cell(value: object) -> str:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from secvault.backup import catalogue, looking, numbers, restic_looking, retaining, rpo
+from secvault.backup.repository import LocalFolder
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.errors import InvalidInput, NotFound
@@ -68,6 +69,21 @@ def test_the_catalogue_has_what_the_repository_has_with_the_sizes_of_the_runs(
     with twice.engine.store.read() as connection:
         assert not catalogue.is_stale(connection, PLAN, "local")
         assert catalogue.refreshed_at(connection, PLAN, "local") == twice.engine.clock.micros()
+
+
+def test_whoever_looks_holds_no_lock_that_keeps_a_check_from_beginning(
+    twice: SmallVault,
+) -> None:
+    place = twice.engine.repository("local").place
+    assert isinstance(place, LocalFolder)
+    locks = place.path / "locks"
+    aside = locks.rename(place.path / "locks-aside")
+    locks.write_text("no lock can be made here")
+    try:
+        assert len(catalogue.refresh(twice.engine, PLAN, "local")) == 2
+    finally:
+        locks.unlink()
+        aside.rename(locks)
 
 
 def test_a_folder_is_listed_page_by_page_in_one_order_and_without_what_lies_deeper(

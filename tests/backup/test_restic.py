@@ -281,7 +281,7 @@ def test_a_wrong_password_a_missing_and_a_present_repository_are_told_apart(
     absent = new_repository()
     assert restic.exists(repository)
     assert not restic.exists(absent)
-    with pytest.raises(RepositoryMissing, match="init"):
+    with pytest.raises(RepositoryMissing, match="a backup makes it"):
         restic.snapshots(absent)
     wrong = replace(repository, password=Secret.of("another password"))
     with pytest.raises(WrongRepositoryPassword) as caught:

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secvault.backup import restic_faults
-from secvault.backup.repository_faults import LockHolder, RepositoryDamaged, RepositoryLocked
+from secvault.backup.repository_faults import (
+    LockHolder,
+    RepositoryDamaged,
+    RepositoryLocked,
+    StorageFull,
+)
 from secvault.backup.restic_messages import plain_words
 from secvault.errors import Damaged, SecvaultError
 
@@ -43,6 +48,13 @@ def test_a_lock_names_its_holder(version: str) -> None:
     assert isinstance(error, RepositoryLocked)
     assert error.holder == LockHolder("vm", "root", 8968, True, NOW - timedelta(seconds=61.5))
     assert "process 8968 of root on vm" in error.detail
+
+
+def test_a_full_disk_is_named_by_its_repository() -> None:
+    said = ["Save(<data/1>) returned error: write /srv/backup/data/1: no space left on device"]
+    error = restic_faults.failure(1, said, "the backup", "/srv/backup", NOW)
+    assert isinstance(error, StorageFull)
+    assert "/srv/backup/data/1" in error.detail
 
 
 def test_damage_names_the_files_once_and_in_full() -> None:

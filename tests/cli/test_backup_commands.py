@@ -63,6 +63,22 @@ def test_what_a_person_sees_of_a_backup_names_snapshot_sizes_and_retention(
     assert "secvault drill run nightly" in said.err
 
 
+def test_lists_name_snapshots_as_restic_does_and_sizes_by_their_units(planned: Program) -> None:
+    snapshot = planned.ok("backup", "run", "--json").json["snapshot"]
+    for command in ("list", "runs"):
+        shown = planned.ok("backup", command).out
+        assert snapshot[:8] in shown
+        assert snapshot not in shown
+        assert planned.ok("backup", command, "--json").json["runs"][0]["snapshot"] == snapshot
+    assert "MiB" in planned.ok("backup", "list").out
+
+
+def test_data_keys_that_are_not_there_are_wrong_usage(planned: Program, tmp_path: Path) -> None:
+    said = planned("backup", "rejoin", str(tmp_path / "nothing.jsonl"))
+    assert said.code == 2
+    assert "nothing.jsonl" in said.err
+
+
 def test_a_plan_or_snapshot_that_is_not_there_is_said_so(planned: Program, tmp_path: Path) -> None:
     said = planned("backup", "run", "weekly")
     assert said.code == 1

@@ -63,6 +63,18 @@ def test_a_plan_is_added_shown_changed_paused_resumed_and_removed(planned: Progr
     assert [one["name"] for one in plan(planned, "list")["plans"]] == ["nightly"]  # type: ignore[attr-defined]
 
 
+def test_a_plan_that_is_not_named_may_be_of_the_store_and_a_declared_one_is_changed_in_its_file(
+    planned: Program,
+) -> None:
+    planned.ok("backup", "plan", "add", "files", "--from", "-", stdin=table(planned))
+    for command in ("run", "snapshots", "check", "restore"):
+        said = planned("backup", command, *(("--dry-run",) if command == "restore" else ()))
+        assert (said.code, "there are: files, nightly" in said.err) == (2, True)
+    removed = planned("backup", "plan", "remove", "nightly", "--yes")
+    assert removed.code == 1
+    assert "settings' file" in removed.err
+
+
 def test_the_list_says_what_is_saved_where_to_and_when(planned: Program) -> None:
     planned.ok("backup", "plan", "add", "files", "--from", "-", stdin=table(planned))
     said = planned.with_(COLUMNS="200").ok("backup", "plan", "list").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,12 @@ def test_parts_are_seen_beforehand_restored_elsewhere_and_put_back(
     assert contract.read_text() == "changed since"
     said = planned.ok("backup", "restore", *back, "--overwrite")
     assert "of them replaced" in said.out
+    free = planned.ok("backup", "restore", *elsewhere[:2], "--dry-run", "--original", *back[3:])
+    assert "secvault --ask REASON" not in free.err
+    contract.unlink()
+    asks = planned.ok("backup", "restore", *back, "--dry-run")
+    assert "secvault --ask REASON" in asks.err
+    planned.ok("backup", "restore", *back)
     assert contract.read_text("utf-8") == "hợp đồng"
     asked = planned.ok("backup", "restore", "--worker", "--no-wait", "--json").json
     (listed,) = planned.ok("backup", "restores", "--json").json["restores"]
@@ -62,6 +70,37 @@ def test_the_old_form_restores_a_plan_without_secvault_too_and_speaks_of_no_vaul
     assert "every hash as it was" in said.out
     assert "copy of secvault" not in said.out
     assert "rejoin" not in said.err
+
+
+@pytest.fixture
+def noted(vault: Program) -> Program:
+    """The program with a plan that saves a SQLite database, which may be restored into another."""
+    notes = vault.folder / "notes.db"
+    with closing(sqlite3.connect(notes)) as database:
+        database.execute("CREATE TABLE note (words TEXT)")
+        database.commit()
+    config = vault.folder / "mine.toml"
+    config.write_text(
+        "[backup.plans.nightly]\nvault = false\n"
+        f'[backup.plans.nightly.sources.notes]\nkind = "sqlite"\nfiles = ["{notes}"]\n'
+        f'[backup.restore_into.copy]\nkind = "sqlite"\nfiles = ["{vault.folder / "copy.db"}"]\n'
+    )
+    return vault.with_(SECVAULT_CONFIG=str(config))
+
+
+def test_what_was_loaded_is_told_without_files_and_what_is_there_with_the_ways_out(
+    noted: Program,
+) -> None:
+    noted.ok("backup", "run")
+    renamed = f"{noted.folder / 'notes.db'}={noted.folder / 'copy.db'}"
+    into = ("--source", "notes", "--into", "copy", "--rename", renamed)
+    done = noted.ok("backup", "restore", *into)
+    assert "loaded notes into sqlite" in done.out
+    assert "put in place" not in done.out
+    seen = noted.ok("backup", "restore", *into, "--dry-run")
+    assert "not there yet" not in seen.out.partition("notes:")[0]
+    assert "--rename NAME=NEW" in seen.err
+    assert noted("backup", "restore", *into).code == 1
 
 
 UNCLEAR = (

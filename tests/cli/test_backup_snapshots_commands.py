@@ -68,6 +68,15 @@ def test_snapshots_folders_names_and_differences_are_shown(saved: Program) -> No
     assert "Traceback" not in unseen.err
 
 
+def test_the_status_says_how_often_a_plan_failed_that_never_went_well(vault: Program) -> None:
+    config = vault.folder / "mine.toml"
+    missing = vault.folder / "missing"
+    config.write_text(f'[backup.plans.nightly]\nvault = false\nfolders = ["{missing}"]\n')
+    failing = vault.with_(SECVAULT_CONFIG=str(config))
+    assert failing("backup", "run").code == 1
+    assert "nightly: failed once in all, and none went well: " in failing.ok("backup", "status").err
+
+
 def test_a_vault_without_any_backup_says_what_to_do(vault: Program) -> None:
     assert "no snapshot yet" in vault.ok("backup", "snapshots").err
     assert "new" in vault.ok("backup", "status").out
