@@ -50,7 +50,7 @@ class BackupEngine(Claims):
     process, for the runs that it works on. environment: where S3 credentials may come from.
     settle: called before the database is copied; what was acknowledged until then is in it after.
     contents: the folder of the files that records hold; None where they lie elsewhere.
-    configuration: the settings as TOML without secrets, which goes into every backup, too.
+    configuration: gives the settings as TOML without secrets; they go into every backup, too.
     declared: the plans of the settings, beside those of the store. openings: what these may save.
     keyring, keys_key: for the data keys, which are saved apart; keys_days: how long they are kept.
     sampled_files: how many changed files of a run are looked into; see `numbers`. looks: turns of
@@ -74,7 +74,7 @@ class BackupEngine(Claims):
     openings: Openings = NOTHING_OPEN
     random: aead.Random = os.urandom
     contents: Path | None = None
-    configuration: str = ""
+    configuration: Callable[[], str] = lambda: ""
     settle: Callable[[], object] = lambda: None
     looks: BoundedSemaphore = field(
         default_factory=lambda: BoundedSemaphore(LOOKS_AT_ONCE), repr=False, compare=False

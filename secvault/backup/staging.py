@@ -135,9 +135,9 @@ def _copy_vault(
     )
     for own in engine.own_folders:
         shutil.copytree(own, folder / own.name, symlinks=True)
-    if engine.configuration:
+    if settings := engine.configuration():
         file = folder / CONFIGURATION
-        file.write_text(engine.configuration, "utf-8")
+        file.write_text(settings, "utf-8")
         file.chmod(0o600)
     # After the database: what it names was there by then, and is never written to again.
     if engine.contents is not None and engine.contents.is_dir():

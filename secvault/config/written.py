@@ -7,9 +7,7 @@ may open the seal, and a backup alone opens nothing.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -17,13 +15,12 @@ from pydantic import SecretStr
 
 from secvault.config.model import Settings
 
-_HEAD = """\
-# What was set when this copy was made, by the file of settings and by variables. Secrets are left
-# out, and so are the files that are named here: put both back before you start with it.
-"""
+_HEAD = (
+    "What was set when this copy was made, by the file of settings and by variables. Secrets are",
+    "left out, and so are the files that are named here: put both back before you start with it.",
+)
 _SECRET = "is a secret and was left out; set it again"  # noqa: S105 - a sentence
 _NO_TEXT = "is not UTF-8 and was left out; set it again"
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def is_secret(key: str, value: object) -> bool:
@@ -34,60 +31,66 @@ def is_secret(key: str, value: object) -> bool:
 
 def settings_text(settings: Settings) -> str:
     """What was set, as TOML; `load` makes the same settings of it, but for the secrets."""
-    lines = _lines(settings.model_dump(mode="python", exclude_unset=True), "")
-    return _HEAD + "".join(f"{line}\n" for line in lines)
+    import tomlkit  # noqa: PLC0415 - only backups need it
+
+    file, remarks = tomlkit.document(), [*_HEAD]
+    kept = _kept(settings.model_dump(mode="python", exclude_unset=True), "", remarks)
+    for remark in remarks:
+        file.add(tomlkit.comment(remark))
+    file.update(kept)
+    return tomlkit.dumps(file)
 
 
-def _lines(values: Mapping[str, Any], before: str) -> Iterator[str]:
+def _kept(values: Mapping[str, Any], before: str, remarks: list[str]) -> dict[str, Any]:
+    """What is written of a table; a remark for what is not. A table of secrets alone is not."""
+    kept: dict[str, Any] = {}
     for name, value in values.items():
-        key = before + _key(name)
-        if isinstance(value, Mapping) and value:
-            yield from _lines(value, f"{key}.")
+        key = f"{before}{name}"
+        if isinstance(value, Mapping):
+            inner = _kept(value, f"{key}.", remarks)
+            if inner or not value:
+                kept[name] = inner
         elif value is None:
             continue
         elif is_secret(key, value):
             if _is_given(value):
-                yield f"# {key} {_SECRET}"
+                remarks.append(f"{key} {_SECRET}")
         else:
-            line = f"{key} = {_value(value)}"
-            yield line if _is_text(line) else f"# {key} {_NO_TEXT}"
+            plain = _plain(value)
+            if _is_text(plain):
+                kept[name] = plain
+            else:
+                remarks.append(f"{key} {_NO_TEXT}")
+    # Tables last: what is behind the head of one is in it.
+    return dict(sorted(kept.items(), key=lambda one: isinstance(one[1], dict)))
 
 
 def _is_given(value: object) -> bool:
     return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _quoted(name)
-
-
-def _value(value: object) -> str:
+def _plain(value: object) -> Any:
+    """The value in types that TOML has."""
     match value:
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return str(value)
         case Mapping():
-            given = {name: one for name, one in value.items() if one is not None}
-            shown = {name: "" if is_secret(f".{name}", one) else one for name, one in given.items()}
-            return (
-                f"{{{', '.join(f'{_key(name)} = {_value(one)}' for name, one in shown.items())}}}"
-            )
+            return {
+                name: "" if is_secret(f".{name}", one) else _plain(one)
+                for name, one in value.items()
+                if one is not None
+            }
         case tuple() | list():
-            return f"[{', '.join(map(_value, value))}]"
-        case str() | PurePath():
-            return _quoted(str(value))
-    raise TypeError(f"a setting of the type {type(value).__name__} cannot be written")
+            return [_plain(one) for one in value]
+        case PurePath():
+            return str(value)
+    return value
 
 
-def _quoted(text: str) -> str:
-    # As JSON has it, but for the one control character that JSON leaves as it is.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _is_text(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
+def _is_text(value: object) -> bool:
+    match value:
+        case Mapping():
+            return all(_is_text(one) for one in value.values())
+        case list():
+            return all(map(_is_text, value))
+        case str():
+            return value.encode("utf-8", "replace").decode() == value
     return True

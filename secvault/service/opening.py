@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -366,7 +367,7 @@ def _backups(
         repositories=repositories,
         own_folders=(settings.policy_folder,),
         contents=local_folder(settings),
-        configuration=settings_text(settings),
+        configuration=partial(settings_text, settings),
         scratch=data / "scratch",
         evidence=data / "evidence",
         password_key=passwords,

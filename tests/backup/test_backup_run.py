@@ -80,7 +80,7 @@ def test_a_scheduled_run_saves_the_database_the_policies_and_the_folders(
 
 def test_the_settings_lie_beside_the_database(vault: SmallVault, tmp_path: Path) -> None:
     settings = "# secrets are left out\norganisation = 'example.com'\n"
-    replace(vault, engine=replace(vault.engine, configuration=settings)).back_up(SCHEDULED)
+    replace(vault, engine=replace(vault.engine, configuration=lambda: settings)).back_up(SCHEDULED)
     compared = restored(vault, tmp_path / "target")
     (database,) = (tmp_path / "target").rglob("secvault.db")
     file = database.with_name("secvault.toml")

@@ -30,6 +30,9 @@ repository = "offsite"
 vault = false
 folders = ["/srv/files", "/srv/t\\\\n"]
 
+[conditions.business_hours]
+holidays = [2026-09-02, 2027-01-01]
+
 [backup.plans.nightly.sources.shop]
 kind = "sqlite"
 files = ["/srv/shop.db"]
