@@ -182,9 +182,9 @@ def mariadb_server() -> Iterator[str]:
 def mariadb_url(mariadb_server: str) -> Iterator[str]:
     """The URL `mariadb://user:password@host:port/name` of a fresh database, dropped after."""
     name = f"test_{secrets.token_hex(6)}"
-    _mariadb(mariadb_server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    asked_of_mariadb(mariadb_server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     yield urlsplit(mariadb_server)._replace(path=f"/{name}").geturl()
-    _mariadb(mariadb_server, f"DROP DATABASE {name}")
+    asked_of_mariadb(mariadb_server, f"DROP DATABASE {name}")
 
 
 @pytest.fixture(scope="session")
@@ -275,14 +275,18 @@ def _served(service: str, *names: str) -> Iterator[Mapping[str, str]]:
         yield json.loads(line)
 
 
-def _mariadb(server: str, statement: str) -> None:
+def asked_of_mariadb(server: str, statement: str) -> str:
+    """What the server at this URL answers, a line for each row, columns with tabs between them."""
     at = urlsplit(server)
     where = ["--no-defaults", f"--host={at.hostname}", f"--port={at.port}", f"--user={at.username}"]
-    subprocess.run(
-        ["mariadb", *where, f"--execute={statement}"],
+    done = subprocess.run(
+        ["mariadb", *where, "--batch", "--skip-column-names", f"--execute={statement}"],
         env={**os.environ, "MYSQL_PWD": at.password or ""},
         check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    return done.stdout
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])

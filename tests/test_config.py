@@ -25,7 +25,7 @@ from secvault.config import (
     settings_with_origin,
     shipped_policies,
 )
-from secvault.config.backup_sources import PostgresqlSource, SourceSettings
+from secvault.config.backup_sources import CommandSource, PostgresqlSource, SourceSettings
 from secvault.config.keys import general
 from secvault.config.publications import PublicationSettings
 from secvault.config.streams import StreamSettings
@@ -662,3 +662,12 @@ def test_a_stream_goes_nowhere_in_clear_and_to_no_host_that_cannot_be(
         StreamSettings(address=address, secret_file=Path("/run/secret"))
     assert StreamSettings(address="s3:http://127.0.0.1:9000/bucket").given
     assert StreamSettings(address="s3:http://store.example.com/bucket", plain=True).given
+
+
+def test_a_list_that_may_be_left_out_is_set_by_a_variable_too() -> None:
+    table = "SECVAULT_BACKUP__PLANS__NIGHTLY__SOURCES__ERP"
+    given = {"KIND": "command", "COMMAND": '["/bin/cat"]', "RESTORE_COMMAND": '["/bin/dd", "of=x"]'}
+    loaded = load(None, {f"{table}__{key}": value for key, value in given.items()})
+    source = loaded.backup.plans["nightly"].sources["erp"]
+    assert isinstance(source, CommandSource)
+    assert source.restore_command == ("/bin/dd", "of=x")

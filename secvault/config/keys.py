@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import get_args, get_origin
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -56,7 +57,7 @@ def setting_keys() -> tuple[str, ...]:
 
 def list_keys() -> frozenset[str]:
     """Those of `setting_keys` that hold a list."""
-    return frozenset(key for key, annotation in _keys(Settings) if get_origin(annotation) is tuple)
+    return frozenset(key for key, annotation in _keys(Settings) if _is_list(annotation))
 
 
 def variable_of(key: str) -> str:
@@ -107,6 +108,15 @@ def close_key(parts: tuple[str, ...]) -> str:
     neighbours = {key[len(table)] for key in known if key[: len(table)] == table != key}
     close = difflib.get_close_matches(parts[-1], sorted(neighbours), 1)
     return f"; did you mean {close[0]}?" if close else "; see config.example.toml"
+
+
+def _is_list(annotation: object) -> bool:
+    """Whether it is a list, also where it may be left out."""
+    if get_origin(annotation) is tuple:
+        return True
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return any(_is_list(part) for part in get_args(annotation))
+    return False
 
 
 def _models(annotation: object) -> tuple[type[BaseModel], ...]:
