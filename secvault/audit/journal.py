@@ -110,15 +110,16 @@ class Journal:
         with self._lock:
             if self.broken:
                 return False
-            start = self.durable
+            place = self.durable
             size = _HEAD.size + len(payload)
-            boundary = _boundary(start, self._half)
-            if start + size > boundary:
-                if size > self._half or self.taken < boundary - self._half:
-                    return False
-                if boundary - start >= _HEAD.size:
-                    self._put(start, b"")
-                start = boundary
+            boundary = _boundary(place, self._half)
+            start = boundary if place % self._half and place + size > boundary else place
+            # A half is begun also where the last frame ended together with the one before.
+            begun = start % self._half == 0
+            if size > self._half or (begun and self.taken < start - self._half):
+                return False
+            if start - place >= _HEAD.size:
+                self._put(place, b"")
             self._put(start, payload)
             self.durable = start + size
             return True

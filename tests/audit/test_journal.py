@@ -58,6 +58,22 @@ def test_the_bytes_of_a_frame_stay_as_they_are(tmp_path: Path) -> None:
     )
 
 
+def test_a_half_that_is_full_to_its_last_byte_is_not_overwritten_before_it_was_taken(
+    tmp_path: Path,
+) -> None:
+    journal = _new(tmp_path)
+    # The head of the frame takes 20 bytes, the length of the body 4.
+    full = [bytes(HALF - 24)]
+    assert journal.append(full)
+    assert journal.append(full)
+    assert not journal.append([b"one more"])
+    assert _bodies(_read(journal.file)) == [full, full]
+    journal.taken = HALF
+    assert journal.append([b"one more"])
+    journal.let_go()
+    assert _bodies(_read(journal.file, HALF)) == [full, [b"one more"]]
+
+
 @REUSED_FOLDER
 @given(groups=GROUPS)
 def test_what_was_acknowledged_is_read_in_order_while_it_is_taken(
