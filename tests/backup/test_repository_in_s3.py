@@ -311,10 +311,11 @@ def test_two_buckets_of_different_owners_are_saved_into_one_after_the_other(
     )
     vault = vault.planned(copies=("far",))
     vault.back_up("run-1")
-    made = copies.copy(vault.engine, "run-1", "far", Event())
+    (made,) = copies.of_run(vault.engine, "run-1")
     assert (made.way, made.state) == ("run", "done")
     # Two buckets of one owner are copied between.
     vault.repositories.settings["far"] = owned(s3_server, s3_server.new_bucket())
-    again = copies.copy(vault.engine, "run-1", "far", Event())
+    vault.back_up("run-2")
+    (again,) = copies.of_run(vault.engine, "run-2")
     assert (again.way, again.state) == ("copy", "done")
-    assert [one.id for one in copies.snapshots(vault.engine, PLAN, "far")] == [again.snapshot]
+    assert again.snapshot in {one.id for one in copies.snapshots(vault.engine, PLAN, "far")}

@@ -70,6 +70,10 @@ def test_work_of_a_frozen_node_is_taken_over_and_the_woken_node_cannot_write_its
     yard.wait_done(job)
     assert [fields["job"] for fields in rescuer.said("jobs.taken_over")] == [job]
     assert yard.begun(job) == ["first", "second", "second", "third"]
+    # What is said of it comes by a pipe, after the job itself is done.
+    eventually(
+        lambda: frozen.said("jobs.done") + rescuer.said("jobs.done"), lambda: "nobody did it"
+    )
     assert len(frozen.said("jobs.done") + rescuer.said("jobs.done")) == 1
     eventually(lambda: frozen.said("jobs.lost"), lambda: str(frozen.lines))
     # Both go on working, and end in order.
