@@ -45,13 +45,6 @@ PLAN = "nightly"
 
 
 @pytest.fixture
-def service(house: House) -> Iterator[Service]:
-    """The open service, whose clock is not the one that restic dates snapshots by."""
-    with replace(house, more={"SECVAULT_BACKUP__KEYS_DAYS": "0"}).open() as opened:
-        yield opened
-
-
-@pytest.fixture
 def operator(service: Service) -> Caller:
     """Whoever has the machine."""
     return Caller(authentication.local_operator(service))

@@ -76,8 +76,6 @@ def plan(house: House, documents: Path, url: str = "") -> Planned:
     config.write_text(
         f'data = "{house.settings.data_folder}"\n{store}'
         "[identity]\nargon2_memory_mib = 19\nargon2_passes = 2\n"
-        # The clock of these tests is not the one that restic dates snapshots by.
-        "[backup]\nkeys_days = 0\n"
         f'[backup.plans.{PLAN}]\nfolders = ["{documents}"]\n'
         'schedule = "30 1 * * *"\ndrill_schedule = "0 4 * * *"\ntime_zone = "UTC"\n'
     )
