@@ -30,7 +30,7 @@ from secvault.backup.plan_rules import Openings
 from secvault.backup.rejoin import require_keys
 from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.restic import find_restic
-from secvault.clock import Clock
+from secvault.clock import Clock, system_clock
 from secvault.config import Settings, settings_text
 from secvault.crypto.aead import Random, buffered
 from secvault.errors import ConfigurationError, Conflict, Unavailable
@@ -359,7 +359,12 @@ def _backups(
         store=store,
         clock=clock,
         restic=find_restic(
-            settings.backup.restic, data / "restic-cache", data / "scratch", clock, environment
+            settings.backup.restic,
+            data / "restic-cache",
+            data / "scratch",
+            # restic dates snapshots and locks by the clock of the machine.
+            system_clock(),
+            environment,
         ),
         postgresql=PostgresqlPrograms(settings.backup.pg_bin),
         declared=settings.backup.plans,

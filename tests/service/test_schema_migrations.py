@@ -223,7 +223,7 @@ def test_an_approval_and_the_subject_stay(service: Service, operator: Caller, he
 def _work(service: Service, run: MigrationRun, cancel: Event | None = None) -> None:
     """What the worker does with it, without the worker."""
     with service.store.write() as connection:
-        queue.claim(connection, 100)
+        queue.claim(connection, 100, now=service.clock.micros())
     jobs = Caller(authentication.jobs())
     runs.do_requested_migration(service, jobs, run.collection, run.id, cancel or Event())
     with service.store.write() as connection:
