@@ -212,15 +212,20 @@ def save_into(
 
 
 def _parent_by_rows(engine: BackupEngine, run: Run, name: str) -> str | None:
-    """The snapshot of the plan's newest run that was done, in the repository of that name.
+    """The newest snapshot of the plan that counts, in the repository of that name.
 
-    None where only the repository can tell: for a first run, and for one that is done again, which
-    may have made a snapshot that nobody knows of.
+    None where only the repository can tell: for a first run, for one that is done again, which may
+    have made a snapshot that nobody knows of, and for copies.
     """
     table = tables.backup_run
     newest = (
         select(table.c.snapshot)
-        .where(table.c.plan == run.plan, table.c.repository == name, table.c.state == "done")
+        .where(
+            table.c.plan == run.plan,
+            table.c.repository == name,
+            table.c.id != run.id,
+            table.c.snapshot.is_not(None),
+        )
         .order_by(table.c.started_at.desc())
         .limit(1)
     )
