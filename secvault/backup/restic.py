@@ -6,7 +6,6 @@ went wrong by name (`repository_faults`). Secrets reach restic as `restic_proces
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,9 +44,10 @@ from secvault.backup.restic_messages import (
     read_message,
 )
 from secvault.backup.restic_process import Cancel, Launch, NeverCancelled
+from secvault.backup.restic_version import ResticVersion, parse_version
 from secvault.backup.retention import Retention
 from secvault.clock import Clock
-from secvault.errors import BackupFailed, ConfigurationError, Conflict, InvalidInput
+from secvault.errors import BackupFailed, Conflict, InvalidInput
 
 __all__ = [
     "BackupSummary",
@@ -65,12 +65,9 @@ __all__ = [
     "find_restic",
 ]
 
-ResticVersion = tuple[int, int, int]
 OnProgress = Callable[[Progress], None]
 
-OLDEST: ResticVersion = (0, 14, 0)
 SPARSE: ResticVersion = (0, 15, 0)
-_VERSION = re.compile(rb"\brestic (\d+)\.(\d+)\.(\d+)")
 _FULL_ID = 64
 _NEVER = NeverCancelled()
 
@@ -83,17 +80,7 @@ class Restic:
 
     def version(self) -> ResticVersion:
         """Its version. Raises ConfigurationError where it is older than 0.14 or no restic."""
-        found = _VERSION.search(self.command.version_text())
-        if found is None:
-            raise ConfigurationError(
-                f"{self.command.binary} does not answer as restic; install restic 0.14 or later"
-            )
-        version = (int(found[1]), int(found[2]), int(found[3]))
-        if version < OLDEST:
-            raise ConfigurationError(
-                f"restic {'.'.join(map(str, version))} is too old; install 0.14 or later"
-            )
-        return version
+        return parse_version(self.command.version_text(), self.command.binary)
 
     def init(self, repository: Repository) -> str:
         """Make the repository and return its id. Raises Conflict where there is one already.

@@ -10,6 +10,7 @@ import typer
 
 from secvault.cli import backup_restore_words as words
 from secvault.cli import opening, operations, progress, show
+from secvault.cli.waiting import Waiting
 from secvault.errors import InvalidInput, SecvaultError
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from secvault.service.backup_restores import Wanted
     from secvault.service.service import Service
     from secvault.service.spine import Caller
-
-LONG_WAIT = 20
-"""Looks at a restore that nobody has begun, before the person is told what it waits for."""
 
 
 class RestoreFailed(SecvaultError):
@@ -229,16 +227,10 @@ def _watched(service: Service, caller: Caller, run: RestoreRun) -> RestoreRun:
     from secvault.backup.restic_answers import Progress as Now  # noqa: PLC0415 - not for --help
 
     with progress.of_bytes(f"Restore {run.plan}") as so_far:
-        looks = 0
+        waiting = Waiting()
 
         def tell(now: RestoreRun) -> None:
-            nonlocal looks
-            looks += 1
-            if now.state == "requested" and looks == LONG_WAIT:
-                show.talk(
-                    f"{now.id} waits for the worker, which runs with the service (secvault serve); "
-                    "Ctrl-C looks away"
-                )
+            waiting.look(now.id, begun=now.state != "requested")
             so_far(
                 Now(
                     phase="restore",

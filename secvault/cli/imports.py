@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from secvault.cli import ask, opening, operations, progress, show
+from secvault.cli.waiting import Waiting
 from secvault.errors import Cancelled, InvalidInput, SecvaultError
 from secvault.records.imports.spec import Dates, Delimiter, Encoding, Form, Numbers, OnConflict
 
@@ -25,8 +26,6 @@ app = typer.Typer(
 )
 
 PART_BYTES = 4 * 1024 * 1024
-LONG_WAIT = 20
-"""Looks at an import that nobody has begun, before the person is told what it waits for."""
 _SHOWN_FAULTS = 50
 _MOST_FAULTS = 1_000
 
@@ -216,17 +215,11 @@ def _sent(
 
 def _done(service: Service, caller: Caller, import_id: str, *, by_worker: bool) -> Import:
     """The import when nothing more is done for it, its progress shown until then."""
-    looks = 0
+    waiting = Waiting()
     with progress.of_count("importing") as so_far:
 
         def tell(now: Import) -> None:
-            nonlocal looks
-            looks += 1
-            if by_worker and looks == LONG_WAIT and now.total is None:
-                show.talk(
-                    f"{now.id} waits for the worker, which runs with the service (secvault serve); "
-                    "Ctrl-C looks away"
-                )
+            waiting.look(now.id, begun=not by_worker or now.total is not None)
             so_far(now.done_with, now.total or 0)
 
         if by_worker:

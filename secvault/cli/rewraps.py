@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secvault.cli import opening, operations, progress, show
+from secvault.cli.waiting import Waiting
 from secvault.errors import Damaged, InvalidInput, SecvaultError
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from secvault.service.rewrapping import Rewrapping
     from secvault.service.service import Service
     from secvault.service.spine import Caller
-
-
-LONG_WAIT = 10
-"""Looks at a run that nobody has begun, before the person is told what it waits for."""
 
 
 class RewrapFailed(SecvaultError):
@@ -108,16 +105,10 @@ def _done_here(
 
 def _watched(service: Service, caller: Caller, run: RewrapRun) -> RewrapRun:
     with progress.of_count(f"re-wrapping {run.collection}") as so_far:
-        looks = 0
+        waiting = Waiting()
 
         def tell(now: RewrapRun) -> None:
-            nonlocal looks
-            looks += 1
-            if now.state == "requested" and looks == LONG_WAIT:
-                show.talk(
-                    f"{now.id} waits for the worker, which runs with the service (secvault serve); "
-                    "Ctrl-C looks away"
-                )
+            waiting.look(now.id, begun=now.state != "requested")
             so_far(now.rewrapped, now.rewrapped + (now.remaining or 0))
 
         return operations.rewrap_runs.watch_run(service, caller, run.id, tell)

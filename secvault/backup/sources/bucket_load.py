@@ -181,6 +181,8 @@ class _Sending:
     def _send_parts(
         self, source: BinaryIO, one: ObjectVersion, where: dict[str, str], told: dict[str, Any]
     ) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
         client, size = self.bucket.client, max(PART, -(-one.size // _MOST_PARTS))
         upload = client.create_multipart_upload(**where, **told)["UploadId"]
         try:
@@ -200,7 +202,7 @@ class _Sending:
             )
         except BaseException:
             # What came of the upload is told; its parts would lie there for ever.
-            with suppress(Exception):
+            with suppress(BotoCoreError, ClientError):
                 client.abort_multipart_upload(UploadId=upload, **where)
             raise
 
