@@ -13,7 +13,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from secvault.audit.catalogue import FACTS, IDENTIFIER, KINDS, LARGEST_NUMBER, Fact
+from secvault.audit.catalogue import KINDS
+from secvault.audit.facts import FACTS, IDENTIFIER, LARGEST_NUMBER, Fact
 from secvault.errors import InvalidInput
 
 ActorKind = Literal["user", "svc", "local", "system"]
@@ -112,7 +113,7 @@ class Event(msgspec.Struct, frozen=True):
     detail: facts that the catalogue lists for this kind, the ticket that the caller named, and the
     reason of what was refused or failed. network: the address that a system's request came from;
     that of a person is personal. personal: never in the leaf, which only commits to it. Other texts
-    are identifiers (see `catalogue.IDENTIFIER`) or empty.
+    are identifiers (see `facts.IDENTIFIER`) or empty.
     """
 
     kind: str

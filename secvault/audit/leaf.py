@@ -32,8 +32,8 @@ from typing import NamedTuple
 import msgspec
 from uuid_utils import UUID, uuid7
 
-from secvault.audit.catalogue import Fact
 from secvault.audit.event import Actor, ActorKind, DecisionNote, Event, Outcome, check
+from secvault.audit.facts import Fact
 from secvault.audit.personal_part import Part
 from secvault.errors import Damaged, InvalidInput
 

@@ -17,8 +17,9 @@ from secvault.audit.append import (
     put_into_outbox,
     take_from_outbox,
 )
-from secvault.audit.catalogue import IDENTIFIER, LOST
+from secvault.audit.catalogue import LOST
 from secvault.audit.event import Actor, Event
+from secvault.audit.facts import IDENTIFIER
 from secvault.audit.intake import Intake, Waiting
 from secvault.audit.journals import Journals, Taking
 from secvault.audit.leaf import Draft, Number, draft, event_id
@@ -75,7 +76,7 @@ class AuditLog:
     ) -> None:
         """Start the writing thread and have it append what outbox and journals still hold.
 
-        node: id of this machine, 1 to 128 characters of `catalogue.IDENTIFIER`. wait_seconds: how
+        node: id of this machine, 1 to 128 characters of `facts.IDENTIFIER`. wait_seconds: how
         long an operation waits, the store's own wait for a lock included. journals: of a store on
         this machine; without them `keep` does nothing. keys: to seal what is personal with; without
         them it is left out. Raises InvalidInput.

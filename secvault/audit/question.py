@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from secvault.audit.catalogue import KINDS, Fact
+from secvault.audit.catalogue import KINDS
 from secvault.audit.event import OUTCOMES, DecisionNote, Outcome
+from secvault.audit.facts import Fact
 from secvault.audit.leaf import StoredEvent
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from secvault.audit.catalogue import Fact
+from secvault.audit.facts import Fact
 from secvault.audit.leaf import StoredEvent
 from secvault.notices.alert_rules import alert, stream
 from secvault.notices.backup_rules import anomaly, backup

@@ -70,7 +70,7 @@ class Approvals(Protocol):
     """Whether what is proposed may be done."""
 
     def grant(self, connection: Connection, proposal: Proposal) -> str:
-        """Return how it is approved, as a code for the audit entry (`catalogue.WORD`).
+        """Return how it is approved, as a code for the audit entry (`facts.WORD`).
 
         connection: of the operation's own transaction, which is undone when this raises, or when
         the operation fails after it: an approval that is used up here is used up with the deed.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from secvault.audit.catalogue import WORD, Fact
 from secvault.audit.event import Actor, Event
+from secvault.audit.facts import WORD, Fact
 from secvault.backup.anomaly import Anomaly
 from secvault.config import PlanSettings
 from secvault.errors import ConfigurationError, NotFound, SecvaultError

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secvault.audit.catalogue import IDENTIFIER
 from secvault.audit.event import MAX_PERSONAL, Personal, plain
+from secvault.audit.facts import IDENTIFIER
 from secvault.service.operation import Caller
 
 

@@ -20,7 +20,7 @@ from secvault.access.eligibility import (
     read_eligibility,
 )
 from secvault.access.grants import ACTIVATION
-from secvault.audit.catalogue import IDENTIFIER
+from secvault.audit.facts import IDENTIFIER
 from secvault.clock import timestamp
 from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.identity import names, people

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from secvault.audit.catalogue import DIGEST, FACTS, FLAG, ID, KINDS, NAMES, NUMBER, WORD, FactType
+from secvault.audit.catalogue import KINDS
+from secvault.audit.facts import DIGEST, FACTS, FLAG, ID, NAMES, NUMBER, WORD, FactType
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/audit-events.md"
 

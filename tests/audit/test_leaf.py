@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from secvault.audit import Actor, DecisionNote, Event
-from secvault.audit.catalogue import FACTS, KINDS, LARGEST_NUMBER, FactType
+from secvault.audit.catalogue import KINDS
 from secvault.audit.event import ACTOR_KINDS, OUTCOMES
+from secvault.audit.facts import FACTS, LARGEST_NUMBER, FactType
 from secvault.audit.leaf import (
     MAX_BYTES,
     Number,

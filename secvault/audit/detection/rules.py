@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from secvault.audit.catalogue import Fact
+from secvault.audit.facts import Fact
 from secvault.config.detection import DetectionSettings, RuleName
 
 SLOT = 600 * 1_000_000

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, case, delete, func, select, text, update
 
-from secvault.audit.catalogue import Fact
 from secvault.audit.detection import rules
 from secvault.audit.detection.rules import Alert, Count, Sight
+from secvault.audit.facts import Fact
 from secvault.config.detection import DetectionSettings
 from secvault.store import Store
 from secvault.store.engine import row_held

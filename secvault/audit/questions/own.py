@@ -10,8 +10,9 @@ from hashlib import sha256
 import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from secvault.audit.catalogue import FACTS, KINDS
+from secvault.audit.catalogue import KINDS
 from secvault.audit.event import OUTCOMES, Outcome
+from secvault.audit.facts import FACTS
 from secvault.audit.question import MOST_LISTED, Question, kinds_named
 from secvault.audit.questions.cells import TITLES
 from secvault.audit.questions.saved import DEPARTMENT, ON, PERIOD, WHO, Asked, SavedQuestion

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from secvault.audit.catalogue import IDENTIFIER
+from secvault.audit.facts import IDENTIFIER
 from secvault.errors import InvalidInput
 from secvault.service.authzen.asked import (
     MOST_EVALUATIONS,

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from secvault.audit.catalogue import IDENTIFIER
+from secvault.audit.facts import IDENTIFIER
 from secvault.crypto.canonical import canonical_json
 from secvault.errors import InvalidInput, NotFound
 from secvault.identity import names

@@ -12,8 +12,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from secvault.audit.catalogue import FACTS, KINDS
+from secvault.audit.catalogue import KINDS
 from secvault.audit.event import OUTCOMES, Actor, DecisionNote, Event
+from secvault.audit.facts import FACTS
 from secvault.audit.formats import FORMATS, ExportFacts
 from secvault.audit.formats.ocsf_format import document
 from secvault.audit.formats.ocsf_mapping import mapping
