@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 
 import pytest
@@ -16,6 +19,7 @@ from secvault.backup.restores.placing import Placing
 from secvault.backup.restores.target import Guarded
 from secvault.errors import Cancelled, Conflict, InvalidInput
 
+NOBODY = 65534
 FREE = Guarded((Path("/nowhere"),), frozenset())
 
 
@@ -233,9 +237,31 @@ def test_stopping_leaves_whole_files_only(staged: Path, tmp_path: Path) -> None:
     assert list(target.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root needs no leave")
-def test_folders_that_may_not_be_written_come_too(staged: Path, tmp_path: Path) -> None:
-    (staged / "deep").chmod(0o500)
-    placing().put(staged, tmp_path / "target", ("share",))
-    assert stat.S_IMODE((tmp_path / "target/share/deep").stat().st_mode) == 0o500
-    (tmp_path / "target/share/deep").chmod(0o700)
+@contextmanager
+def without_leave(folder: Path) -> Iterator[None]:
+    """As somebody to whom the folder belongs, and who may not write everywhere, as root may."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_folders_that_may_not_be_written_come_too() -> None:
+    # Below pytest's own folder, which is root's, nobody else gets anywhere.
+    with TemporaryDirectory() as name:
+        staged, target = Path(name, "scratch/share"), Path(name, "target")
+        (staged / "deep").mkdir(parents=True)
+        (staged / "deep" / "letter.txt").write_text("thư")
+        with without_leave(Path(name)):
+            (staged / "deep").chmod(0o500)
+            placing().put(staged, target, ("share",))
+            put = target / "share/deep"
+            assert stat.S_IMODE(put.stat().st_mode) == 0o500
+            assert (put / "letter.txt").read_text() == "thư"
+            put.chmod(0o700)
