@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from secvault.config.anomalies import AnomalySettings
 from secvault.config.backup_restore import Loadable
 from secvault.config.backup_sources import Command, Sources
+from secvault.config.drills import DrillSettings
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
 
 
@@ -91,6 +92,7 @@ class PlanSettings(Section):
     # Cron, as secvault.jobs.cron reads it. An empty one: never by itself.
     schedule: str = "30 1 * * *"
     drill_schedule: str = "0 4 * * 0"
+    drill: DrillSettings = DrillSettings()
     time_zone: Zone = "Asia/Ho_Chi_Minh"
     missed: Literal["latest", "all", "skip"] = "latest"
     # A run that is due outside all of them waits for the next; without any, it never waits.

@@ -22,6 +22,7 @@ from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
+from secvault.config.drills import RecoverySettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings
@@ -226,6 +227,7 @@ class Settings(BaseSettings):
     approvals: ApprovalSettings = ApprovalSettings()
     conditions: ConditionSettings = ConditionSettings()
     reviews: ReviewSettings = ReviewSettings()
+    recovery: RecoverySettings = RecoverySettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
     grants: GrantSettings = GrantSettings()
     keys: KeySettings = KeySettings()

@@ -1,0 +1,99 @@
+"""What a recovery kit holds: an open part for people and machines, and a sealed one for k of n."""
+
+from __future__ import annotations
+
+import msgspec
+
+FORMAT = "secvault recovery kit v1"
+
+
+class KitRepository(msgspec.Struct, frozen=True):
+    """A repository as a bare machine finds it. No secret.
+
+    credentials: in words, where they are to be had ("the safe of the accounting office").
+    identity: restic's id of the repository, so that another one in its place is known for that.
+    """
+
+    name: str
+    location: str
+    keys_location: str
+    region: str
+    path_style: bool
+    ca_pem: str
+    identity: str
+    keys_identity: str
+    needs_credentials: bool
+    credentials: str
+
+
+class KitPlan(msgspec.Struct, frozen=True):
+    """A plan in the order in which it comes back. repositories: names, the first one first."""
+
+    name: str
+    service: str
+    repositories: tuple[str, ...]
+    vault: bool
+    sources: tuple[str, ...]
+    rpo_hours: int
+    rto_minutes: int
+
+
+class KitShares(msgspec.Struct, frozen=True):
+    """How the sealed part is opened. set_id: the SLIP-39 identifier, which each share begins with.
+
+    holders: in words, share by share; may be empty.
+    """
+
+    threshold: int
+    shares: int
+    set_id: int
+    holders: tuple[str, ...]
+
+
+class KitHead(msgspec.Struct, frozen=True):
+    """The open part. issued_at: micros. digest: of what the kit is about, to tell when it is stale.
+
+    origin: of the audit log; audit_keys: public keys (vkey text) by which evidence and the restored
+    log verify. seal: the kind in use. version: of the program.
+    """
+
+    format: str
+    kit: str
+    company: str
+    version: str
+    issued_at: int
+    digest: str
+    origin: str
+    audit_keys: tuple[str, ...]
+    seal: str
+    database: str
+    schema: str
+    repositories: tuple[KitRepository, ...]
+    plans: tuple[KitPlan, ...]
+    shares: KitShares
+    contacts: tuple[str, ...]
+
+
+class KitPassword(msgspec.Struct, frozen=True):
+    """The restic password of a repository, or of that of its data keys (name with `KEYS`)."""
+
+    repository: str
+    password: str
+
+
+class KitSecrets(msgspec.Struct, frozen=True):
+    """The sealed part. roots: base64 of the vault's root keys, the newest first."""
+
+    roots: tuple[str, ...]
+    passwords: tuple[KitPassword, ...]
+
+
+class Kit(msgspec.Struct, frozen=True):
+    """The machine-readable file. sealed: base64 of 0x01 || nonce[12] || ciphertext || tag[16].
+
+    AES-256-GCM under HKDF-SHA-256(the 256-bit secret that the shares give,
+    info=`secvault/recovery-kit`, kit id); AAD: the canonical JSON of `head`.
+    """
+
+    head: KitHead
+    sealed: str
