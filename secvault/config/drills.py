@@ -83,7 +83,7 @@ class RecoverySettings(Section):
     kit_days: int = Field(365, ge=0, le=3650)
     # Whom to call and what to know, as printed on the kit: "hosting: +84 ...".
     contacts: tuple[str, ...] = ()
-    # Services by the order in which they come back: the plan that saves it, and in words what it is.
+    # Services in the order in which they come back: the plan that saves it: what it is, in words.
     services: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from secvault.config.attachments import AttachmentSettings
 from secvault.config.audit import AuditSettings
 from secvault.config.backup import BackupSettings, RepositorySettings
 from secvault.config.conditions import ConditionSettings
+from secvault.config.drills import RecoverySettings
 from secvault.config.exports import ExportSettings
 from secvault.config.federation import OidcSettings, ScimSettings
 from secvault.config.grants import GrantSettings
@@ -22,7 +23,6 @@ from secvault.config.imports import ImportSettings
 from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
-from secvault.config.drills import RecoverySettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
 from secvault.config.section import Name, Section, UsablePath, file_content
 from secvault.config.sign_in import SignInSettings

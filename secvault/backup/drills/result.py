@@ -68,7 +68,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Fact:
-    """One figure of a level. name: of `words/drills.toml`, so that pages say it in each language."""
+    """One figure of a level. name: of `words/drills.toml`; pages say it in each language."""
 
     name: str
     value: int | str
