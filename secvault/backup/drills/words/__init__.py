@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from secvault.errors import InvalidInput
 
-LANGUAGES = ("en", "vi")
+Language = Literal["en", "vi"]
+LANGUAGES: tuple[Language, ...] = ("en", "vi")
 
 _FOLDER = Path(__file__).parent
 _HOLE = re.compile(r"\{(\d)\}")
@@ -26,7 +28,7 @@ _PIECES = "; "
 class Words:
     """A language's words. sentences: patterns of English, and what stands for them."""
 
-    language: str
+    language: Language
     book: Mapping[str, Mapping[str, str]]
     decimal: str
     thousands: str
@@ -62,12 +64,13 @@ class Words:
 @cache
 def load(language: str) -> Words:
     """The words of a language. Raises InvalidInput for one that there is none of."""
-    if language not in LANGUAGES:
+    chosen = next((one for one in LANGUAGES if one == language), None)
+    if chosen is None:
         raise InvalidInput.at("language", f"use one of {', '.join(LANGUAGES)}")
     found = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
     sentences = found.pop("sentences", {})
     return Words(
-        language,
+        chosen,
         {name: section for name, section in found.items() if isinstance(section, dict)},
         decimal=found["decimal"],
         thousands=found["thousands"],
