@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.drill_scenes import plays as drill_plays
     from secvault.service.erasing import erasures, holds, retention_runs, subject_report
     from secvault.service.erasing import evidence as erasure_evidence
     from secvault.service.erasing import target as erasure_target
@@ -199,7 +200,9 @@ __all__ = [
     "directory",
     "drill_evidence",
     "drill_files",
+    "drill_plays",
     "drill_reports",
+    "drill_scenarios",
     "drills",
     "eligibilities",
     "engine",
@@ -333,6 +336,7 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "drill_evidence": "secvault.backup.drills.evidence",
     "drill_files": "secvault.backup.drills.files",
+    "drill_plays": "secvault.service.drill_scenes.plays",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -10,28 +11,26 @@ from typing import get_args
 import uuid_utils
 from sqlalchemy import Connection
 
-from secvault.backup.drills import evidence as papers
-from secvault.backup.drills import sweep
+from secvault.backup.drills import files, sweep
 from secvault.backup.drills.databases.left import end_left
 from secvault.backup.drills.exercise import ScenarioResult
 from secvault.backup.drills.scenarios import stored
 from secvault.backup.drills.scenarios.script import Broken, Script
 from secvault.backup.drills.scenarios.stored import StoredScenario
-from secvault.backup.in_words import in_words
 from secvault.backup.restic import Cancel, Progress
 from secvault.config.drills import ScenarioName
 from secvault.crypto.canonical import JsonValue
-from secvault.crypto.evidence import SignedEvidence, sign_evidence, verify_evidence
-from secvault.errors import BackupFailed, InvalidInput
+from secvault.crypto.evidence import SignedEvidence, verify_evidence
+from secvault.errors import InvalidInput
 from secvault.jobs import queue
+from secvault.service import drill_evidence
 from secvault.service.drill_scenes.plays import Wish, play
+from secvault.service.plan_schedules import SCENARIO
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
 SCENARIOS: tuple[ScenarioName, ...] = get_args(ScenarioName)
-JOB = "scenario-"
-"""How the kinds of jobs begin that play a scenario; its name follows."""
 _KIND = "drill.scenario"
 
 
@@ -89,15 +88,13 @@ def do_requested_scenario(
         there = stored.find(service.backups, work)
         if there is None or there.state != "done":
             _played(service, scenario, plan, work, requested_by, Wish(), on_progress, cancel)
-        passed = _write_evidence(service, work)["passed"] is True
+        passed = _write_evidence(service, work).document["passed"] is True
         return Outcome(passed, detail=_detail(scenario, plan, work, passed=passed))
 
     return service.spine.work(caller, _played_on(plan), act)
 
 
-def request_scenario(
-    service: Service, caller: Caller, scenario: ScenarioName, plan: str
-) -> str:
+def request_scenario(service: Service, caller: Caller, scenario: ScenarioName, plan: str) -> str:
     """Ask the worker to play it; the id of the job, which is the id of the scenario drill."""
     require_known(scenario)
     service.backups.plan(plan)
@@ -105,7 +102,7 @@ def request_scenario(
     def act(connection: Connection) -> Outcome[str]:
         job = queue.request(
             connection,
-            kind=f"{JOB}{scenario}",
+            kind=f"{SCENARIO}{scenario}",
             plan=plan,
             requested_by=caller.principal.subject,
             now=service.clock.micros(),
@@ -142,12 +139,9 @@ def require_known(scenario: str) -> None:
         raise InvalidInput.at("scenario", f"use one of {', '.join(SCENARIOS)}")
 
 
-def evidence_files(service: Service, work: str) -> dict[str, Path]:
-    """Where the evidence of a scenario drill lies in the data folder, by the ending."""
-    name = work.replace(":", "-")
-    return {
-        ending: service.backups.evidence / f"scenario-{name}{ending}" for ending in papers.ENDINGS
-    }
+def evidence_files(service: Service, report: Report) -> tuple[Path, ...]:
+    """Where the evidence of a scenario drill lies in the data folder."""
+    return tuple(service.backups.evidence / name for name in files.names(report.document))
 
 
 def _played(
@@ -182,34 +176,19 @@ def _played(
                 started_at=engine.clock.micros(),
                 began=engine.clock.monotonic(),
             )
-            try:
+            with suppress(Broken):
                 play(service, script, wish)
-            except Broken:
-                pass
         finally:
             held.remove()
         result = script.result()
-        signed = sign_evidence(papers.document(result), service.signing.evidence)
-        stored.finish(engine, result, signed)
+        stored.finish(engine, result, drill_evidence.sign(service, result))
     return result
 
 
-def _write_evidence(service: Service, work: str) -> dict[str, JsonValue]:
+def _write_evidence(service: Service, work: str) -> Report:
     report = _verified(service, work)
-    files = evidence_files(service, work)
-    try:
-        service.backups.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for ending, content in papers.files(report.signed).items():
-            file = files[ending]
-            beside = file.with_name(f".{file.name}.new")
-            beside.write_bytes(content)
-            beside.replace(file)
-    except OSError as error:
-        raise BackupFailed(
-            "the scenario drill is done and its evidence stored, but not written to a file: "
-            f"{in_words(error)}"
-        ) from error
-    return report.document
+    drill_evidence.write_files(service, report.signed.document, report.signed.note)
+    return report
 
 
 def _verified(service: Service, work: str) -> Report:

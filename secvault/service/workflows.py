@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from secvault.config.drills import ScenarioName
 from secvault.crypto.canonical import JsonValue
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import (
@@ -12,6 +14,7 @@ from secvault.service import (
     backup_restore_work,
     backup_runs,
     backup_steps,
+    drill_scenarios,
     drills,
     notice_delivery,
     plan_schedules,
@@ -22,9 +25,10 @@ from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
 from secvault.service.backup_steps import jobs_caller, patient, unseen
 from secvault.service.backup_watch import CATALOGUE, follow_repositories
+from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
-from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
+from secvault.service.plan_schedules import BACKUP, CHECK, DRILL, SCENARIO, SCENARIO_KINDS
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
@@ -32,7 +36,7 @@ from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 
-BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET})
+BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET, *SCENARIO_KINDS})
 """What `backup.at_once` counts."""
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
 ARCHIVING = "audit-archiving"
@@ -83,6 +87,10 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        *(
+            Workflow(f"{SCENARIO}{name}", (patient("play", _in(service, partial(_play, name))),))
+            for name in SCENARIOS
+        ),
         # What is restored is fetched anew after a kill; what is in place by then is the same.
         Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
@@ -125,6 +133,19 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
     return drills.do_requested_drill(
         service,
         jobs_caller(),
+        context.plan,
+        context.job,
+        context.requested_by,
+        unseen,
+        context.cancel,
+    )
+
+
+def _play(scenario: ScenarioName, service: Service, context: JobContext) -> JsonValue:
+    return drill_scenarios.do_requested_scenario(
+        service,
+        jobs_caller(),
+        scenario,
         context.plan,
         context.job,
         context.requested_by,
