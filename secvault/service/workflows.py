@@ -86,7 +86,7 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
-        Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        drills.workflow(service),
         *(
             Workflow(f"{SCENARIO}{name}", (patient("play", _in(service, partial(_play, name))),))
             for name in SCENARIOS
@@ -127,18 +127,6 @@ def _forget(service: Service, context: JobContext) -> JsonValue:
 
 def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
     return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
-
-
-def _drill(service: Service, context: JobContext) -> JsonValue:
-    return drills.do_requested_drill(
-        service,
-        jobs_caller(),
-        context.plan,
-        context.job,
-        context.requested_by,
-        unseen,
-        context.cancel,
-    )
 
 
 def _play(scenario: ScenarioName, service: Service, context: JobContext) -> JsonValue:
