@@ -16,13 +16,14 @@ from secvault.backup.drills.databases.processes import RECORD, Record, boot, sta
 from secvault.backup.drills.databases.sockets import PREFIX
 
 _SECONDS = 10.0
-_DEPTH = 3
+_DEPTH = 2
 
 
 def end_left(folder: Path) -> int:
     """End what the records in this scratch folder name, where it is still that very process.
 
-    A number is given to other processes in time, so the moment of its start must be the same, of
+    folder: the `scratch` of a drill's ground; never one with restored files, which may hold records
+    that somebody has made up. A number is given to other processes in time, so the moment of its start must be the same, of
     the same boot. Returns how many were ended. Only for drills that are not under way.
     """
     ended = 0
@@ -46,6 +47,9 @@ def _records(folder: Path) -> Iterator[Path]:
         place, depth = waiting.pop()
         with suppress(OSError), os.scandir(place) as found:
             for one in found:
+                # What a server has made is not ours.
+                if one.stat(follow_symlinks=False).st_uid != os.geteuid():
+                    continue
                 if one.is_file(follow_symlinks=False) and one.name.endswith(RECORD):
                     yield Path(one.path)
                 elif depth < _DEPTH and one.is_dir(follow_symlinks=False):
