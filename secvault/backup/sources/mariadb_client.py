@@ -51,7 +51,7 @@ UNION ALL SELECT JSON_ARRAY('triggers', COUNT(*)) FROM information_schema.trigge
 WHERE CAST(trigger_schema AS BINARY) = {name}
 UNION ALL SELECT JSON_ARRAY('events', COUNT(*)) FROM information_schema.events
 WHERE CAST(event_schema AS BINARY) = {name}"""
-_ONE_MOMENT = """
+ONE_MOMENT = """
 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"""
 
@@ -208,7 +208,7 @@ class MariadbClient:
             f"SELECT JSON_ARRAY({number}, COUNT(*)) FROM {quoted(database)}.{quoted(table)}"  # noqa: S608 - quoted
             for number, table in enumerate(tables)
         )
-        found = self.ask(_ONE_MOMENT, *counts, "COMMIT", some_may_fail=True)
+        found = self.ask(ONE_MOMENT, *counts, "COMMIT", some_may_fail=True)
         return {
             tables[number]: count
             for number, count in found
