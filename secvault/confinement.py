@@ -128,7 +128,10 @@ def _confine_writing(library: Any, writable: Sequence[Path]) -> bool:
     if ruleset < 0:
         raise _refused("the kernel does not confine writing")
     try:
-        for path, allowed in ((Path(os.devnull), _WRITE_FILE), *((one, rights) for one in writable)):
+        for path, allowed in (
+            (Path(os.devnull), _WRITE_FILE),
+            *((one, rights) for one in writable),
+        ):
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
                 rule = struct.pack("=Qi", allowed, place)
