@@ -291,10 +291,13 @@ class Restic:
         verify: bool,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
+        locked: bool = True,
     ) -> RestoreSummary:
         """Bring a snapshot back below `target`, an empty or new folder, under its full paths.
 
         include: only what these patterns match. verify: read everything again and compare.
+        locked: False writes nothing to the repository, not even a lock, which would keep a prune
+        from deleting meanwhile what is read.
         Raises RepositoryDamaged, BackupFailed, Cancelled: then what lies in `target` is not to
         be trusted. Before 0.17 restic tells only the phase, not how far it is.
         """
@@ -310,7 +313,8 @@ class Restic:
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)
-        with self.command.process(repository, act, cancel) as process:
+        options = () if locked else ("--no-lock",)
+        with self.command.process(repository, act, cancel, options) as process:
             for line in process.lines():
                 message = read_message(line, {"status": Status})
                 phase = restore_phase(line)
