@@ -52,7 +52,13 @@ _STAYS: Mapping[str, frozenset[str] | None] = {
     "backup": frozenset({"drill_sample", "keys_days", "at_once", "anomalies", "plans"}),
     "recovery": frozenset({"shares", "threshold", "holders", "kit_days", "contacts", "services"}),
 }
-_PLAN_LEFT = frozenset({"hooks", "ping_url", "owner"})
+_PLAN_STAYS = frozenset(
+    {
+        *("vault", "folders", "excludes", "sources", "repository", "copies", "copies_by"),
+        *("time_zone", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly"),
+        *("keep_yearly", "keep_within", "keep_tags", "tags", "check_days", "rpo_hours", "priority"),
+    }
+)
 _SOURCES_LEFT = frozenset({"command"})
 
 
@@ -187,6 +193,11 @@ def for_rehearsal(
     return Adapted(values, (), (), tuple(sorted(dropped)), _plans(values))
 
 
+def count(saved: Mapping[str, Any]) -> int:
+    """How many values were set."""
+    return sum(count(it) if isinstance(it, Mapping) else 1 for it in saved.values())
+
+
 def write(adapted: Adapted, place: Place, head: tuple[str, ...]) -> None:
     """Write them as the settings' file of the folder. head: remarks at its top."""
     import tomlkit  # noqa: PLC0415 - only recoveries and backups need it
@@ -213,7 +224,7 @@ def _put_here(values: dict[str, Any], place: Place, store_url_file: Path | None)
 
 def _quiet(plan: Mapping[str, Any]) -> dict[str, Any]:
     """A plan that does nothing by itself, runs no program and asks nobody outside."""
-    kept = {key: it for key, it in plan.items() if key not in _PLAN_LEFT}
+    kept = {key: it for key, it in plan.items() if key in _PLAN_STAYS}
     sources = {
         name: it
         for name, it in kept.get("sources", {}).items()
@@ -251,7 +262,7 @@ def _missing_files(values: Mapping[str, Any], before: str = "") -> Iterator[str]
             yield from _missing_files(value, f"{key}.")
         elif (
             isinstance(value, str)
-            and (name.endswith("_file") or name in {"tls_certificate", "tls_key", "module"})
+            and (name.endswith("_file") or name in {"tls_certificate", "tls_key", "module", "password_blocklist"})
             and not Path(value).expanduser().exists()
         ):
             yield f"{key} ({value})"
