@@ -111,7 +111,9 @@ def request(
         answer = made.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the recovered service does not answer: {type(error).__name__}") from None
+        raise Unavailable(
+            f"the recovered service does not answer: {type(error).__name__}"
+        ) from None
     finally:
         made.close()
 

@@ -1,4 +1,4 @@
-"""What a staged copy holds beside the database: the policies' files, the contents of attachments."""
+"""What a staged copy holds beside the database: files of policies, contents of attachments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""secvault's own database from its copy: into a new SQLite file, or an empty PostgreSQL database."""
+"""secvault's own database from its copy: a new SQLite file, or an empty PostgreSQL database."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _MEMBERS = {"at", "before", "facts", "format", "number", "what", "who", "words"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One line. at: RFC 3339, UTC. what: a code. words: what a person reads. facts: for programs."""
+    """One line. at: RFC 3339, UTC. what: a code. words: for a person. facts: for programs."""
 
     number: int
     at: str
@@ -98,10 +98,8 @@ def read(file: Path) -> tuple[Entry, ...]:
 
 def head_of(file: Path) -> str:
     """SHA-256 of the last line, after all were verified. Raises Damaged."""
-    head = FIRST
-    for _, head in _verified(file):
-        pass
-    return head
+    digests = [digest for _, digest in _verified(file)]
+    return digests[-1] if digests else FIRST
 
 
 def _verified(file: Path) -> Iterator[tuple[Entry, str]]:

@@ -1,4 +1,4 @@
-"""What is ended in a copy before it serves: it is older than what was lost, and knows nothing of it.
+"""What is ended in a copy before it serves: it is older than what was lost and does not know.
 
 A session that was ended, a token that was revoked, an approval or a code that was used since the
 copy was made: each would be good once more. So none of them is kept. Recovery codes on paper stay:
@@ -146,9 +146,7 @@ def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:
     if not keep_tokens:
         live = (token.c.revoked_at.is_(None), token.c.expires_at > now)
         tokens = _count(connection, update(token).where(*live).values(revoked_at=now))
-        secret_ids = connection.execute(
-            select(func.count()).select_from(secret_id)
-        ).scalar_one()
+        secret_ids = connection.execute(select(func.count()).select_from(secret_id)).scalar_one()
         connection.execute(delete(secret_id))
     approvals = _count(
         connection,

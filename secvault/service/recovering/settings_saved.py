@@ -262,7 +262,10 @@ def _missing_files(values: Mapping[str, Any], before: str = "") -> Iterator[str]
             yield from _missing_files(value, f"{key}.")
         elif (
             isinstance(value, str)
-            and (name.endswith("_file") or name in {"tls_certificate", "tls_key", "module", "password_blocklist"})
+            and (
+                name.endswith("_file")
+                or name in {"tls_certificate", "tls_key", "module", "password_blocklist"}
+            )
             and not Path(value).expanduser().exists()
         ):
             yield f"{key} ({value})"
