@@ -16,12 +16,11 @@ from secvault.backup.repository import KEYS
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
 from secvault.recovery.kit import KitSecrets
-from secvault.service.audit_rollback import accept_here
+from secvault.service.audit_rollback import Looked, accept_here
 from secvault.service.recovering.storage import Reached
 from secvault.service.service import Service
 from secvault.store import tables
 from secvault.store.epoch import CREDENTIALS, announce
-from secvault.service.audit_rollback import Looked
 
 OPERATOR = Actor("local", "operator")
 GIVEN_UP = "given up: the vault was recovered from a backup"

@@ -60,6 +60,7 @@ _PLAN_STAYS = frozenset(
     }
 )
 _SOURCES_LEFT = frozenset({"command"})
+_FILES = frozenset({"tls_certificate", "tls_key", "module", "password_blocklist"})
 
 
 @dataclass(frozen=True)
@@ -262,10 +263,7 @@ def _missing_files(values: Mapping[str, Any], before: str = "") -> Iterator[str]
             yield from _missing_files(value, f"{key}.")
         elif (
             isinstance(value, str)
-            and (
-                name.endswith("_file")
-                or name in {"tls_certificate", "tls_key", "module", "password_blocklist"}
-            )
+            and (name.endswith("_file") or name in _FILES)
             and not Path(value).expanduser().exists()
         ):
             yield f"{key} ({value})"
