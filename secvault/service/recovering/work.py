@@ -38,6 +38,7 @@ from secvault.service.recovering import (
     database,
     fetching,
     joining,
+    papers,
     probe,
     safe,
     settings_saved,
@@ -179,8 +180,7 @@ def rehearse(
         result = result_of(work, came)
         if order.sign:
             signed = sign(work, result)
-            for ending, content in evidence.files(signed).items():
-                (place.folder / f"rehearsal{ending}").write_bytes(content)
+            papers.write(place.folder / "evidence", "rehearsal", signed)
     finally:
         places.remove(place.scratch)
     return Rehearsed(result, signed, place)
@@ -291,8 +291,10 @@ def fetch(work: Work, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     record = work.record
     with record.step("snapshot-fetched", "fetch", "Fetching the newest snapshot") as seen:
         left = list(found)
-        if left and left[0].snapshot.summary is not None:
-            places.require_room(work.place, 3 * left[0].snapshot.summary.total_bytes_processed)
+        summary = left[0].snapshot.summary if left else None
+        if summary is not None:
+            # Restored, then copied; and the database grows by its migrations.
+            places.require_room(work.place, 2 * (summary.total_bytes_processed or 0))
         while True:
             try:
                 work.fetched = fetching.fetch_newest(
@@ -410,7 +412,7 @@ def write_settings(work: Work) -> None:
             adapted = settings_saved.for_recovery(
                 saved, left_out, place, url_file, work.reached, locations
             )
-            remark = ("Recovered from a backup. What is marked here is to be set again:",)
+            remark = ("Recovered from a backup.", "What is marked here is to be set again:")
         settings_saved.write(adapted, place, remark)
         work.adapted = adapted
         counted = settings_saved.count(saved)
