@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
+
+from secvault.crypto.secret import Secret
 
 FORMAT = "secvault recovery kit v1"
 KIND = "recovery-kit"
@@ -13,6 +17,7 @@ class KitRepository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A repository as a bare machine finds it. No secret.
 
     credentials: in words, where they are to be had ("the safe of the accounting office").
+    access_key_id: whose secret is needed, or that of another who may read there; may be empty.
     identity: restic's id of the repository, so that another one in its place is known for that.
     """
 
@@ -25,6 +30,7 @@ class KitRepository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: str
     keys_identity: str
     needs_credentials: bool
+    access_key_id: str
     credentials: str
 
 
@@ -105,6 +111,10 @@ class KitSecrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "KitSecrets(***)"
+
+    def root_keys(self) -> tuple[Secret, ...]:
+        """The roots as they are, the newest first."""
+        return tuple(Secret(base64.b64decode(one)) for one in self.roots)
 
 
 class Kit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,6 +52,7 @@ def repository(name: str, location: str, **values: Any) -> KitRepository:
         "identity": "a" * 64,
         "keys_identity": "b" * 64,
         "needs_credentials": location.startswith("s3:"),
+        "access_key_id": "AKIA" if location.startswith("s3:") else "",
         "credentials": "",
     }
     return KitRepository(name=name, location=location, **{**of, **values})
