@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "drill_scenarios",
     "backup_repositories",
     "backup_restores",
     "backup_programs",

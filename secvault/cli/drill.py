@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from secvault.backup.drills.order import LEVELS, DrillOrder
+from secvault.cli import drill_scenario, opening, operations, outcome, progress, show
 from secvault.cli import evidence as evidence_files
-from secvault.cli import opening, operations, outcome, progress, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ Plan = Annotated[
     str | None,
     typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
+app.command(epilog=drill_scenario.PLAY)(drill_scenario.scenario)
+app.command(epilog=drill_scenario.LIST)(drill_scenario.scenarios)
+
 DrillId = Annotated[str, typer.Argument(metavar="ID", help="From `secvault drill list`.")]
 _COLUMNS = {
     "started_at": "Started",

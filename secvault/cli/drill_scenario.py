@@ -50,7 +50,7 @@ def scenario(
     What is lost is lost for the drill alone; what comes back lies in secvault's own scratch space
     and is removed at the end. What it came to is signed and kept. Exit code 5 when it did not pass.
     """
-    operations.drill_scenarios.require_known(name)
+    chosen = operations.drill_scenarios.named(name)
     wish = operations.drill_plays.Wish(path or None, _given(name, shares))
     if path and name != "single-file":
         raise InvalidInput.at("--path", "is for single-file alone")
@@ -58,7 +58,7 @@ def scenario(
         named = opening.the_plan(service, plan)
         with progress.cancellable() as cancel, progress.of_bytes(f"{name} of {named}") as so_far:
             result = operations.drill_scenarios.run_scenario(
-                service, caller, name, named, wish, so_far, cancel
+                service, caller, chosen, named, wish, so_far, cancel
             )
         report = operations.drill_scenarios.read_scenario(service, caller, result.id)
         files = operations.drill_scenarios.evidence_files(service, report)

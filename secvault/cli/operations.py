@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         contacts,
         detecting,
         drill_reports,
+        drill_scenarios,
         drills,
         eligibilities,
         entitlements,

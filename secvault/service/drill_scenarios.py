@@ -11,19 +11,20 @@ from typing import get_args
 import uuid_utils
 from sqlalchemy import Connection
 
+from secvault.backup.claims import Again
 from secvault.backup.drills import files, sweep
 from secvault.backup.drills.databases.left import end_left
 from secvault.backup.drills.exercise import ScenarioResult
 from secvault.backup.drills.scenarios import stored
-from secvault.backup.drills.scenarios.script import Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.drills.scenarios.stored import StoredScenario
 from secvault.backup.restic import Cancel, Progress
 from secvault.config.drills import ScenarioName
 from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import SignedEvidence, verify_evidence
-from secvault.errors import InvalidInput
+from secvault.errors import InvalidInput, SecvaultError
 from secvault.jobs import queue
-from secvault.service import drill_evidence
+from secvault.service import drill_evidence, drill_notices
 from secvault.service.drill_scenes.plays import Wish, play
 from secvault.service.plan_schedules import SCENARIO
 from secvault.service.service import Service
@@ -56,14 +57,13 @@ def run_scenario(
     Raises Conflict while another one of the plan is under way, NotFound, and what keeps it from
     being done.
     """
-    require_known(scenario)
     service.backups.plan(plan)
     work = uuid_utils.uuid7().hex
 
     def act() -> Outcome[ScenarioResult]:
         requested_by = caller.principal.subject
         result = _played(service, scenario, plan, work, requested_by, wish, on_progress, cancel)
-        _write_evidence(service, work)
+        _done(service, scenario, plan, work)
         return Outcome(result, detail=_detail(scenario, plan, work, passed=result.passed))
 
     return service.spine.work(caller, _played_on(plan), act)
@@ -78,17 +78,27 @@ def do_requested_scenario(
     requested_by: str,
     on_progress: Callable[[Progress], None],
     cancel: Cancel,
+    again: Again = lambda _error: False,
 ) -> bool:
     """Play one that was asked for, unless that is done already; whether it passed.
 
     A process that was killed after it had signed the result leaves the rest to the next one.
+    again: whether it is tried again by itself after such an error.
     """
 
     def act() -> Outcome[bool]:
         there = stored.find(service.backups, work)
         if there is None or there.state != "done":
-            _played(service, scenario, plan, work, requested_by, Wish(), on_progress, cancel)
-        passed = _write_evidence(service, work).document["passed"] is True
+            try:
+                _played(
+                    service, scenario, plan, work, requested_by, Wish(), on_progress, cancel, again
+                )
+            except SecvaultError as error:
+                if not again(error):
+                    reason = drill_notices.code_of(error)
+                    drill_notices.tell_failed(service, plan, work, reason, scenario=scenario)
+                raise
+        passed = _done(service, scenario, plan, work)
         return Outcome(passed, detail=_detail(scenario, plan, work, passed=passed))
 
     return service.spine.work(caller, _played_on(plan), act)
@@ -96,7 +106,6 @@ def do_requested_scenario(
 
 def request_scenario(service: Service, caller: Caller, scenario: ScenarioName, plan: str) -> str:
     """Ask the worker to play it; the id of the job, which is the id of the scenario drill."""
-    require_known(scenario)
     service.backups.plan(plan)
 
     def act(connection: Connection) -> Outcome[str]:
@@ -133,10 +142,12 @@ def read_scenario(service: Service, caller: Caller, work: str) -> Report:
     return service.spine.read(caller, _operation("drill.read", "*"), act)
 
 
-def require_known(scenario: str) -> None:
-    """Raises InvalidInput for a scenario that there is not."""
-    if scenario not in SCENARIOS:
-        raise InvalidInput.at("scenario", f"use one of {', '.join(SCENARIOS)}")
+def named(scenario: str) -> ScenarioName:
+    """The scenario of this name. Raises InvalidInput."""
+    for one in SCENARIOS:
+        if one == scenario:
+            return one
+    raise InvalidInput.at("scenario", f"use one of {', '.join(SCENARIOS)}")
 
 
 def evidence_files(service: Service, report: Report) -> tuple[Path, ...]:
@@ -153,13 +164,14 @@ def _played(
     wish: Wish,
     on_progress: Callable[[Progress], None],
     cancel: Cancel,
+    again: Again = lambda _error: False,
 ) -> ScenarioResult:
     """Play it, and keep what it came to. What it used is removed whatever happens."""
     engine = service.backups.for_plan(plan)
     table = tables.drill_scenario
     stored.begin(engine, scenario, plan, work, requested_by)
-    with engine.at_work(table, work, "the scenario drill", cancel) as stop:
-        sweep.sweep(engine, end_left)
+    with engine.at_work(table, work, "the scenario drill", cancel, again=again) as stop:
+        sweep.sweep(engine, _end_servers)
         held = sweep.hold(engine, work)
         try:
             script = Script(
@@ -185,10 +197,19 @@ def _played(
     return result
 
 
-def _write_evidence(service: Service, work: str) -> Report:
+def _end_servers(folder: Path) -> None:
+    end_left(folder / LEVELS)
+
+
+def _done(service: Service, scenario: ScenarioName, plan: str, work: str) -> bool:
+    """Write its evidence, and tell where it did not pass; whether it did. Twice does no harm."""
     report = _verified(service, work)
+    passed = report.document["passed"] is True
+    if not passed:
+        reason = drill_notices.DAMAGE
+        drill_notices.tell_failed(service, plan, work, reason, passed=False, scenario=scenario)
     drill_evidence.write_files(service, report.signed.document, report.signed.note)
-    return report
+    return passed
 
 
 def _verified(service: Service, work: str) -> Report:

@@ -23,7 +23,7 @@ from secvault.service import (
 )
 from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
-from secvault.service.backup_steps import jobs_caller, patient, unseen
+from secvault.service.backup_steps import jobs_caller, patient, tried_again, unseen
 from secvault.service.backup_watch import CATALOGUE, follow_repositories
 from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.erasing import retention_runs
@@ -139,6 +139,7 @@ def _play(scenario: ScenarioName, service: Service, context: JobContext) -> Json
         context.requested_by,
         unseen,
         context.cancel,
+        lambda error: tried_again(context, error),
     )
 
 

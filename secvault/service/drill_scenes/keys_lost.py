@@ -7,14 +7,12 @@ holds.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 
 from secvault.backup import manifest, run
 from secvault.backup.drills.ground import Ground, Stopwatch
-from secvault.backup.drills.scenarios.script import Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS, Repository, repository_of
 from secvault.backup.restores.parts import find_snapshot
@@ -23,7 +21,6 @@ from secvault.backup.staging import staging
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, NotFound
 from secvault.service.drill_levels import own_levels
-from secvault.service.drill_levels.escrow import Escrowed
 from secvault.service.drill_scenes.opened_kit import OpenedKit, opened_kit
 from secvault.service.service import Service
 
@@ -56,9 +53,7 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
     engine = _by_kit(script.engine, kit)
     _open_all(script, engine, kit)
     ground = _restored(script, engine)
-    roots = tuple(Secret(b64decode(root)) for root in kit.secrets.roots)
-    escrowed = Escrowed(kit.head.kit, kit.head.issued_at, roots)
-    with own_levels(live, escrow=lambda: escrowed) as levels:
+    with own_levels(live, escrow=lambda: kit.secrets) as levels:
         found = levels.vault(ground)
         script.mark(found.name)
         script.take(found)
@@ -95,7 +90,7 @@ def _restored(script: Script, engine: ByKit) -> Ground:
         chosen = find_snapshot(engine, script.plan_name, script.repository, None)
         script.snapshot = chosen
         said.words = f"the newest of {script.repository}: {chosen.id[:16]}"
-    scratch, tree = script.folder / "scratch", script.folder / "tree"
+    scratch, tree = script.folder / LEVELS, script.folder / "tree"
     scratch.mkdir(mode=0o700)
     repository = engine.repository(script.repository)
     with script.step("restored", phase="fetch", damage="pack-damaged") as said:
@@ -106,7 +101,7 @@ def _restored(script: Script, engine: ByKit) -> Ground:
             repository,
             chosen.id,
             tree,
-            include=[pattern_of(Path(path)) for path in own],
+            include=[pattern_of(path) for path in own],
             verify=True,
             on_progress=script.on_progress,
             cancel=script.cancel,
@@ -130,5 +125,5 @@ def _restored(script: Script, engine: ByKit) -> Ground:
         watch=Stopwatch(engine.clock.monotonic),
         cancel=script.cancel,
         on_progress=script.on_progress,
-        may_use=lambda: script.engine.scratch.stat().st_size,
+        may_use=script.may_use,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +22,11 @@ from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
+from secvault.recovery.kit import KitSecrets
 from secvault.service.drill_levels import own_levels
 from secvault.service.drill_scenes import administrator_lost, host_lost, keys_lost
-from secvault.service.recovery_kits import roots_in_escrow
+from secvault.service.recovery_kits import open_newest
 from secvault.service.service import Service
-
-_ROOM_LEFT = 10
-"""Of the free space, one part in so many stays free."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,9 @@ def play(service: Service, script: Script, wish: Wish) -> None:
 
 
 def _bucket_lost(service: Service, script: Script) -> None:
-    with own_levels(service, escrow=partial(roots_in_escrow, service)) as levels:
+    with own_levels(service, escrow=partial(_in_escrow, service)) as levels:
         looked = (files_level.examine, databases_level, levels.vault, levels.service)
-        bucket_lost.play(script, looked, partial(_free, script.folder))
+        bucket_lost.play(script, looked)
         script.audit_entries_lost = levels.audit_entries_lost
 
 
@@ -86,8 +83,9 @@ def _servers(script: Script) -> Servers:
     return Servers(running, comparing.faults, servers.ServerMissing)
 
 
-def _free(folder: Path) -> int:
-    return shutil.disk_usage(folder).free // _ROOM_LEFT * (_ROOM_LEFT - 1)
+def _in_escrow(service: Service) -> KitSecrets | None:
+    opened = open_newest(service)
+    return None if opened is None else opened[1]
 
 
 def _drawn(random: Random, bound: int) -> int:

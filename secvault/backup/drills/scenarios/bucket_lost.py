@@ -6,12 +6,12 @@ name: neither its data nor its data keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from secvault.backup import manifest, run
 from secvault.backup.drills.ground import Ground, Level, Stopwatch
-from secvault.backup.drills.scenarios.script import Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import Repository
@@ -19,8 +19,6 @@ from secvault.backup.repository_faults import RepositoryUnreachable
 from secvault.backup.restic import Snapshot
 from secvault.backup.restores.parts import find_snapshot
 from secvault.config import PlanSettings, RepositorySettings
-
-MayUse = Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def without(engine: BackupEngine, plan_name: str, plan: PlanSettings, lost: str)
     return replace(engine, repositories=remaining, declared={**engine.declared, plan_name: plan})
 
 
-def play(script: Script, levels: Sequence[Level], may_use: MayUse) -> None:
+def play(script: Script, levels: Sequence[Level]) -> None:
     """Bring everything back from a copy, and look at it with these levels.
 
     Raises Broken after what it found, and what keeps it from being done at all.
@@ -68,7 +66,7 @@ def play(script: Script, levels: Sequence[Level], may_use: MayUse) -> None:
     if not script.plan.copies:
         raise Broken
     engine, plan, chosen = _opened(script, lost)
-    ground = _ground(script, engine, plan, chosen, may_use)
+    ground = _ground(script, engine, plan, chosen)
     with script.step("restored", phase="restore", damage="pack-damaged") as said:
         done = engine.restic.restore(
             ground.repository,
@@ -123,9 +121,8 @@ def _ground(
     engine: BackupEngine,
     plan: PlanSettings,
     chosen: Snapshot,
-    may_use: MayUse,
 ) -> Ground:
-    scratch, tree = script.folder / "scratch", script.folder / "tree"
+    scratch, tree = script.folder / LEVELS, script.folder / "tree"
     scratch.mkdir(mode=0o700)
     repository: Repository = engine.opened_repository(plan.repository)
     return Ground(
@@ -143,5 +140,5 @@ def _ground(
         watch=Stopwatch(engine.clock.monotonic),
         cancel=script.cancel,
         on_progress=script.on_progress,
-        may_use=may_use,
+        may_use=script.may_use,
     )

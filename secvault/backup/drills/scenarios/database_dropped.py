@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from secvault.backup.drills.result import Fault
-from secvault.backup.drills.scenarios.script import Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.restores.parts import Parts, below, find_snapshot, looked_into
 from secvault.backup.sources import loading
@@ -97,8 +97,8 @@ def _restore(script: Script, parts: Parts) -> None:
 
 def _bring_back(script: Script, entry: SourceEntry, servers: Servers) -> None:
     saved = below(script.folder / BACK, Path(entry.paths[0]))
-    scratch = script.folder / f"server-{entry.name}"
-    scratch.mkdir(mode=0o700)
+    scratch = script.folder / LEVELS / entry.name
+    scratch.mkdir(mode=0o700, parents=True)
     source = script.plan.sources[entry.name]
     try:
         with servers.running(entry, source, scratch) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from secvault.config import PlanSettings
 from secvault.config.drills import ScenarioName
 from secvault.errors import Cancelled, Damaged, InvalidInput, NotFound, SecvaultError
 
+LEVELS = "levels"
+"""In a scenario's folder: where scratch servers and the like lie, as in that of a drill."""
 SELF = "system:drill"
 """Who does what nobody has to do by hand."""
 _OUT_OF_REACH = (
@@ -87,6 +90,10 @@ class Script:
     faults: list[Fault] = field(default_factory=list)
     not_tested: list[str] = field(default_factory=list)
     back_after: float | None = None
+
+    def may_use(self) -> int:
+        """Bytes of scratch space that are left for it; a tenth of what is free stays free."""
+        return shutil.disk_usage(self.folder).free // 10 * 9
 
     def heed(self) -> None:
         """Raises Cancelled where somebody wants it to stop."""

@@ -1,14 +1,14 @@
 """scenario drills
 
 Revision: 0052
-Before: 0049
+Before: 0051
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0052"
-down_revision = "0049"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 
