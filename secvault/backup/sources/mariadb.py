@@ -91,6 +91,7 @@ def _dump(client: MariadbClient, name: str, *, of_mariadb: bool) -> dict[str, Js
     facts: dict[str, JsonValue] = {
         "file": file.name,
         "bytes": file.stat().st_size,
+        "size": client.size(name),
         "characters": characters,
         "collation": collation,
         "objects": objects,

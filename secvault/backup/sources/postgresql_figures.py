@@ -101,4 +101,3 @@ def _sum(column: str, kind: int) -> Any:
     # As decimals the order of the rows does not matter; what is no finite number is in the digest.
     finite = SQL("{0} > '-Infinity' AND {0} < 'Infinity'").format(name)
     return SQL("coalesce(sum(CASE WHEN {} THEN {}::numeric END), 0)::text").format(finite, name)
-

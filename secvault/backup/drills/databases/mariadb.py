@@ -7,8 +7,9 @@ off for good.
 
 from __future__ import annotations
 
-import signal
+import re
 import secrets
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, SecvaultError
 
 _SOCKET = "socket"
+_WRITTEN = re.compile(r"\\(.)")
+_MEANT = {"t": "\t", "n": "\n", "0": "\0"}
 _START_SECONDS = 120.0
 _SETTINGS = (
     "--skip-networking",
@@ -103,7 +106,9 @@ class ScratchMariadb:
         turn = self.place.turn(self.entry.name, self.asker[1])
         question, answer = turn.scratch / "asked.sql", turn.scratch / "answer"
         limit = f"SET SESSION max_statement_time = {seconds}"
-        question.write_text(f"{limit};\nSTART TRANSACTION READ ONLY;\n{sql.rstrip('; ')};\n", "utf-8")
+        question.write_text(
+            f"{limit};\nSTART TRANSACTION READ ONLY;\n{sql.rstrip('; ')};\n", "utf-8"
+        )
         source = self._as(self.asker[0])
         with opened(source, turn) as client:
             how = ["--batch", "--skip-column-names", "--binary-mode", f"--database={name}"]
@@ -243,6 +248,4 @@ def _wait(server: ScratchMariadb) -> None:
 
 def _plain(text: str) -> str:
     """A value as the client writes it in batches."""
-    for written, meant in (("\\t", "\t"), ("\\n", "\n"), ("\\0", "\0"), ("\\\\", "\\")):
-        text = text.replace(written, meant)
-    return text
+    return _WRITTEN.sub(lambda found: _MEANT.get(found[1], found[1]), text)

@@ -239,7 +239,9 @@ class ScratchPostgresql:
             connection.execute(SQL("GRANT ALL ON DATABASE {} TO PUBLIC").format(here))
             connection.execute("GRANT ALL ON SCHEMA public TO PUBLIC")
             connection.execute(
-                SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT ALL ON SCHEMAS TO PUBLIC").format(us)
+                SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT ALL ON SCHEMAS TO PUBLIC").format(
+                    us
+                )
             )
 
     def _extensions(self, saved: Path, name: str, one: Mapping[str, Any]) -> list[str]:
@@ -343,4 +345,3 @@ def _own(folder: Path, name: str) -> Path:
     if Path(name).name != name or file.is_symlink() or not file.is_file():
         raise Damaged(f"the snapshot does not hold {name}")
     return file
-

@@ -82,7 +82,9 @@ class Room:
             them = pwd.getpwnam(NOBODY)
             os.chown(place, them.pw_uid, them.pw_gid)
 
-    def run(self, work: str, argv: Sequence[str], seconds: float, stdin: Path | None = None) -> None:
+    def run(
+        self, work: str, argv: Sequence[str], seconds: float, stdin: Path | None = None
+    ) -> None:
         """Run a program of the server, confined, to its end. Raises as `child.run`."""
         task = child.Task(
             (*self._confined(), *argv), self._environment(), work, seconds, stdin=stdin
