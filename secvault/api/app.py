@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "drill_reports",
     "drill_scenarios",
     "backup_repositories",
     "backup_restores",
