@@ -14,20 +14,21 @@ import sqlite3
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
 import msgspec
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL
 
 from secvault.backup import key_file, keys_apart, manifest
-from secvault.backup.database import SQLITE_COPY
 from tests.acceptance.drill_range import (
     PLAN,
     ROWS,
     Range,
+    Ticking,
     copy_of_erp,
     copy_of_shop,
     dump_of,
@@ -41,10 +42,15 @@ Seeder = Callable[[Range, Random], str]
 
 
 def flip_a_bit(at: Range, chance: Random) -> str:
-    """One bit of one file of the repository's data."""
+    """One bit of what is saved, in one file of the repository's data.
+
+    Not of the table of contents at the end of such a file, which repeats what the index says and
+    is never read by a restore.
+    """
     pack = chance.choice(at.packs())
     content = bytearray(pack.read_bytes())
-    place, bit = chance.randrange(len(content)), chance.randrange(8)
+    saved = len(content) - 4 - int.from_bytes(content[-4:], "little")
+    place, bit = chance.randrange(saved), chance.randrange(8)
     content[place] ^= 1 << bit
     at.rewrite(pack, bytes(content))
     return f"bit {bit} of byte {place} of {len(content)} in the pack {pack.name}"
@@ -120,7 +126,7 @@ def pass_an_old_one_for_new(at: Range, chance: Random) -> str:
         (at.repository / "snapshots" / newest).unlink()
         return how
     older = at.house.folder / "older"
-    at.back_up(staged=lambda staged: shutil.copytree(staged, older, symlinks=True))
+    at.back_up(listed=lambda staged: shutil.copytree(staged, older, symlinks=True))
 
     def exchange(staged: Path) -> None:
         shutil.rmtree(staged)
@@ -229,15 +235,13 @@ def dump_another_database(at: Range, chance: Random) -> str:
 
 def skew_the_clock(at: Range, chance: Random) -> str:
     """A run by a clock that was wrong: what it saved claims to be of a time to come."""
-    ahead = chance.randint(2 * 3600, 400 * DAY)
+    ahead = chance.randint(2 * DAY, 400 * DAY)
     how = chance.choice(("the snapshot's time", "the copy's time"))
     if how == "the copy's time":
-        skewed = at.hands.__class__(ahead).clock()
-        at.back_up(clock=skewed)
+        at.back_up(clock=Ticking(float(ahead)).clock())
     else:
-        at.hands.ahead = -float(ahead)
-        # Of the program, whose clock is behind that of the machine that restic goes by.
-        at.back_up(clock=at.hands.__class__(0.0).clock())
+        then = datetime.now(UTC) + timedelta(seconds=ahead)
+        at.back_up(options=(f"--time={then:%Y-%m-%d %H:%M:%S}",))
     return f"{how} is {ahead} seconds ahead"
 
 
@@ -307,6 +311,3 @@ def _rewrite_entries(staged: Path, entries: list[manifest.FileEntry]) -> None:
     total = sum(one.size for one in entries)
     listed = manifest.Listed(len(entries), total, hashlib.sha256(lines).hexdigest())
     manifest.write(msgspec.structs.replace(head, listed=listed), staged / manifest.NAME)
-
-
-__all__ = ["FAULTS", "SQLITE_COPY", "Identifier", "Seeder"]

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from secvault.backup import in_order, run, staging
 from secvault.backup.engine import BackupEngine
 from secvault.backup.run import Run
 from secvault.clock import Clock
-from secvault.config import PlanSettings
+from secvault.config import PlanSettings, RepositorySettings
 from secvault.config.drills import DrillSettings
 from secvault.service import Service, authentication, opening, records
 from secvault.service.spine import Caller
@@ -105,6 +105,11 @@ class Range:
         return self.house.folder / "repository-data-keys"
 
     @property
+    def plan(self) -> PlanSettings:
+        """The plan."""
+        return self.service.backups.plan(PLAN)
+
+    @property
     def staged(self) -> Path:
         """Where a run stages."""
         return self.service.backups.scratch / staging.staging(PLAN)
@@ -133,6 +138,19 @@ class Range:
         engine = replace(engine, declared={**engine.declared, PLAN: plan})
         return replace(self, service=replace(self.service, backups=engine))
 
+    def on_repository(self, settings: RepositorySettings) -> Range:
+        """The same with a further repository `open` of these settings."""
+        engine = self.service.backups
+        at_hand = engine.repositories
+        known = at_hand.declared
+        repositories = replace(
+            at_hand,
+            declared=lambda name: settings if name == "open" else known(name),
+            declared_names=(*at_hand.declared_names, "open"),
+        )
+        engine = replace(engine, repositories=repositories)
+        return replace(self, service=replace(self.service, backups=engine))
+
     def drilling(self, **settings: Any) -> Range:
         """The same, where drills of the plan have these settings."""
         return self.planned(drill=DrillSettings(**settings))
@@ -156,8 +174,8 @@ class Range:
             engine = replace(engine, clock=clock)
         run.begin(engine, PLAN, run_id, "user:thu")
         with engine.at_work(tables.backup_run, run_id, "the backup", Event()):
-            for name, act in in_order.STEPS.items():
-                act(engine, run_id, _unseen, Event())
+            for name in ("stage", "save", *(("copy",) if self.plan.copies else ())):
+                in_order.STEPS[name](engine, run_id, _unseen, Event())
                 if name == "stage" and staged is not None:
                     staged(self.staged)
             staging.clear_staging(engine, PLAN)
@@ -210,11 +228,17 @@ class Range:
 
 
 @contextmanager
-def shooting_range(folder: Path, postgresql: str, mariadb: str) -> Iterator[Range]:
-    """A range in this folder, with databases of its own on these servers, dropped at the end."""
+def shooting_range(
+    folder: Path, postgresql: str, mariadb: str, more: Mapping[str, str] | None = None
+) -> Iterator[Range]:
+    """A range in this folder, with databases of its own on these servers, dropped at the end.
+
+    more: further variables, as of another repository, which `reset` then brings not back.
+    """
     with _databases(folder, postgresql, mariadb) as databases:
         files = _files(folder / "files")
-        house = furnish(folder / "house", Hands(time.time()), _settings(folder, databases, files))
+        settings = {**_settings(folder, databases, files), **(more or {})}
+        house = furnish(folder / "house", Hands(time.time()), settings)
         hands = Ticking()
         with opening.opened(
             house.settings, hands.clock(), program="test", environment=dict(os.environ)
@@ -222,7 +246,8 @@ def shooting_range(folder: Path, postgresql: str, mariadb: str) -> Iterator[Rang
             made = Range(house, service, hands, databases, files, folder / "pristine")
             _add_records(made)
             made.back_up()
-            made.keep()
+            if made.repository.is_dir():
+                made.keep()
             yield made
 
 

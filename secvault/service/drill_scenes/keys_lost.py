@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from secvault.backup import manifest, run
 from secvault.backup.drills.ground import Ground, Stopwatch
@@ -94,9 +95,8 @@ def _restored(script: Script, engine: ByKit) -> Ground:
     scratch.mkdir(mode=0o700)
     repository = engine.repository(script.repository)
     with script.step("restored", phase="fetch", damage="pack-damaged") as said:
-        own = [
-            path for path in chosen.paths or () if path.endswith(f"/{staging(script.plan_name)}")
-        ]
+        name = staging(script.plan_name)
+        own = [path for path in map(Path, chosen.paths or ()) if path.name == name]
         done = engine.restic.restore(
             repository,
             chosen.id,

@@ -10,6 +10,7 @@ from pathlib import Path
 from secvault.backup.drills import files_level
 from secvault.backup.drills.databases import comparing, servers
 from secvault.backup.drills.databases.level import examine as databases_level
+from secvault.backup.drills.result import Fault
 from secvault.backup.drills.scenarios import (
     bucket_lost,
     database_dropped,
@@ -18,6 +19,7 @@ from secvault.backup.drills.scenarios import (
 )
 from secvault.backup.drills.scenarios.database_dropped import Server, Servers
 from secvault.backup.drills.scenarios.script import Script
+from secvault.backup.sources.loading import Facts
 from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto.aead import Random
@@ -80,7 +82,10 @@ def _servers(script: Script) -> Servers:
         )
         return servers.running(entry, source, place)
 
-    return Servers(running, comparing.faults, servers.ServerMissing)
+    def faults(source: str, name: str, saved: Facts, found: Facts, tolerance: float) -> list[Fault]:
+        return [*comparing.faults(source, name, saved, found, tolerance, comparing.Compared())]
+
+    return Servers(running, faults, servers.ServerMissing)
 
 
 def _in_escrow(service: Service) -> KitSecrets | None:

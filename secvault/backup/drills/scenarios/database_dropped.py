@@ -18,6 +18,7 @@ from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.restores.parts import Parts, below, find_snapshot, looked_into
 from secvault.backup.sources import loading
+from secvault.backup.sources.faults import ProgramFailed
 from secvault.backup.sources.loading import Facts
 from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
@@ -45,12 +46,13 @@ class Server(Protocol):
 class Servers:
     """How scratch servers are run. running: of an entry and its source, in an empty folder of ours.
 
-    faults: in what a loaded database differs from what was saved, by the source's name, the facts
-    of then, those of now, and the plan's tolerance. missing: raised where a program is not there.
+    faults: in what a loaded database differs from what was saved, by the source's name and its own,
+    the facts of then, those of now, and the plan's tolerance. missing: raised where a program is
+    not there.
     """
 
     running: Callable[[SourceEntry, SourceSettings, Path], AbstractContextManager[Server]]
-    faults: Callable[[str, Facts, Facts, float], list[Fault]]
+    faults: Callable[[str, str, Facts, Facts, float], list[Fault]]
     missing: type[SecvaultError]
 
 
@@ -118,13 +120,13 @@ def _drop_and_load(
     servers: Servers,
 ) -> None:
     of_it = f"{entry.name}: {name}"
-    facts = {**entry.facts, "databases": {name: loading.databases(entry.facts)[name]}}
+    facts = loading.databases(entry.facts)[name]
 
     def differing() -> list[Fault]:
-        found = server.measure(name)
-        return servers.faults(entry.name, facts, found, script.plan.drill.tolerance)
+        found = loading.databases(server.measure(name))[name]
+        return servers.faults(entry.name, name, facts, found, script.plan.drill.tolerance)
 
-    with script.step("copy-loaded", damage="dump-damaged") as said:
+    with script.step("copy-loaded", damage="dump-damaged", also=(ProgramFailed,)) as said:
         server.load(saved, name)
         said.faults.extend(differing())
         said.words = f"{of_it} stands on a scratch server as production has it"
@@ -133,7 +135,9 @@ def _drop_and_load(
     with script.step("database-dropped") as said:
         server.drop(name)
         said.words = f"{of_it} was dropped there"
-    with script.step("database-loaded", phase="load", damage="dump-damaged") as said:
+    with script.step(
+        "database-loaded", phase="load", damage="dump-damaged", also=(ProgramFailed,)
+    ) as said:
         server.load(saved, name)
         said.faults.extend(differing())
         said.words = f"{of_it} is as it was saved, by its tables, rows and sums"

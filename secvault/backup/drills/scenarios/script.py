@@ -108,11 +108,13 @@ class Script:
         phase: ExercisePhase | None = None,
         damage: FaultCode = "manifest-damaged",
         who: str = SELF,
+        also: tuple[type[SecvaultError], ...] = (),
     ) -> Iterator[Saying]:
         """Do one thing. Damage, and a repository out of reach, are findings, and end the play.
 
-        damage: the code of what is found to be damaged or absent. Raises Broken; what else keeps a
-        step from being done is raised as it is.
+        damage: the code of what is found to be damaged or absent. also: further errors that are
+        findings, under that code. Raises Broken; what else keeps a step from being done is raised
+        as it is.
         """
         self.heed()
         self.mark(name)
@@ -120,7 +122,7 @@ class Script:
         at, began, stops = clock.micros(), clock.monotonic(), False
         try:
             yield saying
-        except _FINDINGS as error:
+        except (*_FINDINGS, *also) as error:
             code = "repository-unreachable" if isinstance(error, _OUT_OF_REACH) else damage
             saying.fault(code, self.repository or self.plan_name, error.detail)
             stops = True
