@@ -241,6 +241,10 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
+        "kit.issue": "run shares threshold approval digest",
+        "kit.renew": "run digest",
+        "kit.read": "run state",
+        "kit.take": "run digest",
         # The log itself
         "audit.started": "node program",
         "audit.stopped": "node program",
