@@ -246,6 +246,10 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "drill.missed": "plan run person",
         "drill.overdue": "plan person seconds threshold",
         "kit.stale": "run seconds reason",
+        "kit.issue": "run shares threshold approval digest",
+        "kit.renew": "run digest",
+        "kit.read": "run state",
+        "kit.take": "run digest",
         # The log itself
         "audit.started": "node program",
         "audit.stopped": "node program",

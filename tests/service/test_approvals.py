@@ -140,6 +140,10 @@ WEIGHTY: Mapping[str, tuple[str, Callable[[Hand], object]]] = {
         "backup.restore",
         lambda it: recovery.repository_access(it.service, it.operator, "nightly"),
     ),
+    "issue the recovery kit": (
+        "kit.issue",
+        lambda it: recovery_kits.issue_kit(it.service, it.operator, new_shares=True),
+    ),
     "let a key be deleted": (
         "key.update",
         lambda it: it.configure("k", deletion_allowed=True),
