@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from secvault.backup.drills import sweep as sweeping
 from secvault.backup.drills.examining import Beyond
 from secvault.backup.drills.result import DrillResult
 from secvault.backup.drills.work import Means
@@ -21,6 +22,11 @@ def means(service: Service) -> Means:
         return sign_evidence(_document(result), service.signing.evidence)
 
     return Means(bring=lambda: _beyond(service), sign=sign)
+
+
+def sweep(service: Service) -> tuple[str, ...]:
+    """Remove what killed drills left; the names of the folders that went. Raises BackupFailed."""
+    return sweeping.sweep(service.backups, means(service).end_servers)
 
 
 @contextmanager
