@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from secvault.backup.drills.order import LEVELS, DrillOrder
-from secvault.cli import evidence as evidence_files
-from secvault.cli import opening, operations, outcome, progress, show
+from secvault.cli import drill_report, opening, operations, outcome, progress, show
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
     from secvault.backup.drills.stored import Drill
 
 app = typer.Typer(
-    no_args_is_help=True, help="Restore drills: run, list, show, verify the evidence."
+    no_args_is_help=True, help="Restore drills: run, list, show, report, verify the evidence."
 )
 
 Plan = Annotated[
@@ -110,40 +108,8 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
     _print(found)
 
 
-@app.command(
-    epilog="Example: secvault drill verify --document drill.json --note drill.note --key 'acme/...'"
-)
-def verify(
-    context: typer.Context,
-    drill_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="A drill of this vault.")
-    ] = None,
-    *,
-    document: Annotated[Path | None, typer.Option(help="The evidence's .json file.")] = None,
-    note: Annotated[Path | None, typer.Option(help="The evidence's .note file.")] = None,
-    key: evidence_files.KeyText = "",
-    as_json: show.AsJson = False,
-) -> None:
-    """Check the signature on a drill's evidence: of this vault by id, or of files by a key.
-
-    With --document, --note and --key no vault is needed. Exit code 5 when the evidence was
-    changed.
-    """
-    if drill_id is not None and not (document or note or key):
-        with opening.vault(context) as (service, caller):
-            verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
-    elif document and note and key and drill_id is None:
-        verified = evidence_files.verified((document, "--document"), (note, "--note"), key)
-    else:
-        raise InvalidInput("give a drill's ID, or --document, --note and --key together")
-    if as_json:
-        show.document({"genuine": True, "document": verified})
-    else:
-        verdict = "passed" if verified.get("passed") else "did not pass"
-        show.out(
-            f"the evidence is genuine: drill {show.cell(verified.get('id'))} of plan "
-            f"{show.cell(verified.get('plan'))} {verdict}"
-        )
+app.command("report", epilog=drill_report.REPORT)(drill_report.report)
+app.command("verify", epilog=drill_report.VERIFY)(drill_report.verify)
 
 
 def shown(drill: Drill) -> dict[str, Any]:

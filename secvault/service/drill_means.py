@@ -9,9 +9,8 @@ from secvault.backup.drills import sweep as sweeping
 from secvault.backup.drills.examining import Beyond
 from secvault.backup.drills.result import DrillResult
 from secvault.backup.drills.work import Means
-from secvault.clock import timestamp
-from secvault.crypto.canonical import JsonValue
-from secvault.crypto.evidence import SignedEvidence, sign_evidence
+from secvault.crypto.evidence import SignedEvidence
+from secvault.service import drill_evidence
 from secvault.service.service import Service
 
 
@@ -19,7 +18,7 @@ def means(service: Service) -> Means:
     """What drills of this service work with."""
 
     def sign(result: DrillResult) -> SignedEvidence:
-        return sign_evidence(_document(result), service.signing.evidence)
+        return drill_evidence.sign(service, result, drill_evidence.earlier_than(service, result))
 
     return Means(bring=lambda: _beyond(service), sign=sign)
 
@@ -32,15 +31,3 @@ def sweep(service: Service) -> tuple[str, ...]:
 @contextmanager
 def _beyond(_service: Service) -> Iterator[Beyond]:
     yield Beyond()
-
-
-def _document(result: DrillResult) -> dict[str, JsonValue]:
-    return {
-        "kind": "restore-drill",
-        "version": 2,
-        "id": result.id,
-        "plan": result.plan,
-        "snapshot": result.snapshot,
-        "passed": result.passed,
-        "finished_at": timestamp(result.finished_at),
-    }
