@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from secvault.backup.drills import sweep as sweeping
 from secvault.backup.drills.examining import Beyond
 from secvault.backup.drills.result import DrillResult
 from secvault.backup.drills.work import Means
@@ -20,6 +21,11 @@ def means(service: Service) -> Means:
         return drill_evidence.sign(service, result, drill_evidence.earlier_than(service, result))
 
     return Means(bring=lambda: _beyond(service), sign=sign)
+
+
+def sweep(service: Service) -> tuple[str, ...]:
+    """Remove what killed drills left; the names of the folders that went. Raises BackupFailed."""
+    return sweeping.sweep(service.backups, means(service).end_servers)
 
 
 @contextmanager
