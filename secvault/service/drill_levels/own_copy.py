@@ -62,7 +62,7 @@ class OwnCopy:
 
 
 def open_own_copy(
-    service: Service, ground: Ground, escrow: Escrow | None, closing: ExitStack, found: Findings
+    service: Service, ground: Ground, escrow: Escrow, closing: ExitStack, found: Findings
 ) -> OwnCopy | None:
     """Open the copy, to be closed and dropped by `closing`; None, with faults, when it cannot be.
 
