@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -227,13 +228,11 @@ def test_a_record_that_is_answered_otherwise_is_a_wrong_answer(
 def test_a_kernel_that_confines_nothing_starts_nothing(
     drill: Drilled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = (
-        *service_started._PROGRAM[:1],
-        "-c",
-        "import platform; platform.machine = lambda: 'pdp11'\n"
-        "import runpy; runpy.run_module('secvault.api.restored', run_name='__main__')",
+    elsewhere = (
+        "import platform, runpy; platform.machine = lambda: 'pdp11'\n"
+        "runpy.run_module('secvault.api.restored', run_name='__main__')"
     )
-    monkeypatch.setattr(service_started, "_PROGRAM", program)
+    monkeypatch.setattr(service_started, "_PROGRAM", (sys.executable, "-c", elsewhere))
     result = drill.serve()
     assert codes(result) == ["service-not-started"]
     assert "cannot be confined" in result.faults[0].words
