@@ -1,4 +1,4 @@
-"""Where the copy's database is opened: SQLite's file where it lies, PostgreSQL's dump in a server of
+"""Where a copy's database is opened: SQLite's file where it lies; PostgreSQL's dump in a server of
 the drill's own, and only without one in a database of its own on the live server.
 """
 
