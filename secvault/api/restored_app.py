@@ -1,4 +1,4 @@
-"""The application over a restored copy: the same routes, opened with a root that was handed over."""
+"""The application over a restored copy: the same routes, opened with a root that is handed over."""
 
 from __future__ import annotations
 

@@ -7,5 +7,6 @@ of itself. Needs the open live service, which is only read. Start reading at `le
 """
 
 from secvault.service.drill_levels.levels import OwnLevels, own_levels
+from secvault.service.drill_levels.room import room_for
 
-__all__ = ["OwnLevels", "own_levels"]
+__all__ = ["OwnLevels", "own_levels", "room_for"]

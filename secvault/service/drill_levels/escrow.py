@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -16,13 +14,13 @@ from secvault.errors import Damaged, SecvaultError
 from secvault.keyring.place import material_place
 from secvault.keyring.root import Root, StoredRoot, earlier, read_stored
 from secvault.keyring.roots import Roots
-from secvault.recovery.kit import KitSecrets
 from secvault.service.drill_levels.findings import Findings
+from secvault.service.recovery_kits import Escrowed
 from secvault.service.service import Service
 from secvault.store import Store, tables
 
-Escrow = Callable[[], KitSecrets | None]
-"""Gives what the newest kit that was issued has sealed, opened from its file; None without one."""
+Escrow = Callable[[], Escrowed | None]
+"""Gives the root keys that the newest recovery kit has, opened from it; None without a kit."""
 
 NO_KIT = (
     "the keys in escrow: no recovery kit was issued; the copy was opened with the root key of the "
@@ -40,7 +38,7 @@ class OpenedBy:
 
 
 def root_for(
-    service: Service, copy: Store, stored: StoredRoot, escrow: Escrow | None, found: Findings
+    service: Service, copy: Store, stored: StoredRoot, escrow: Escrow, found: Findings
 ) -> OpenedBy | None:
     """The root that opens the copy; None, with a fault, when none that is known does.
 
@@ -74,21 +72,19 @@ def root_for(
     return OpenedBy(present, "service")
 
 
-def _in_escrow(escrow: Escrow | None, found: Findings) -> tuple[Secret, ...] | None:
+def _in_escrow(escrow: Escrow, found: Findings) -> tuple[Secret, ...] | None:
     """The root keys in escrow, the newest first; None when there is no kit."""
     try:
-        secrets = None if escrow is None else escrow()
-        if secrets is None:
-            found.leave_open(NO_KIT)
-            return None
-        return tuple(Secret(base64.b64decode(root, validate=True)) for root in secrets.roots)
+        escrowed = escrow()
     except Damaged as damage:
         found.fault(
             "root-not-in-escrow", "the newest recovery kit", f"it does not open: {damage.detail}"
         )
-    except binascii.Error:
-        found.fault("root-not-in-escrow", "the newest recovery kit", "its root keys are none")
-    return None
+        return ()
+    if escrowed is None:
+        found.leave_open(NO_KIT)
+        return None
+    return escrowed.roots
 
 
 def _of_service(service: Service, stored: StoredRoot) -> Root:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import LevelResult
@@ -18,6 +19,7 @@ from secvault.service.drill_levels.findings import Findings
 from secvault.service.drill_levels.own_copy import DATABASE, OwnCopy, open_own_copy
 from secvault.service.drill_levels.questions import ask_all
 from secvault.service.drill_levels.service_started import started
+from secvault.service.recovery_kits import roots_in_escrow
 from secvault.service.service import Service
 
 _NO_COPY = "the snapshot holds no copy of secvault"
@@ -28,7 +30,7 @@ class OwnLevels:
     """Examines secvault's own copy. audit_entries_lost: known after `vault`, where it can be."""
 
     _of: Service
-    _escrow: Escrow | None
+    _escrow: Escrow
     _closing: ExitStack
     audit_entries_lost: int | None = None
     _copy: OwnCopy | None = None
@@ -133,8 +135,7 @@ class OwnLevels:
 def own_levels(service: Service, escrow: Escrow | None = None) -> Iterator[OwnLevels]:
     """The levels for one drill. When the block ends, the copy is closed and its database dropped.
 
-    escrow: gives what is in escrow; without it the root key of the running service is taken, and
-    the level says so.
+    escrow: gives what is in escrow; the newest recovery kit if None.
     """
     with ExitStack() as closing:
-        yield OwnLevels(service, escrow, closing)
+        yield OwnLevels(service, escrow or partial(roots_in_escrow, service), closing)

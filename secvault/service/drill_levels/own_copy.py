@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from secvault.audit.entries import reaching
 from secvault.backup import keys_apart, rejoin
-from secvault.backup.database import SQLITE_COPY, opened_copy, scratch_database
+from secvault.backup.database import SQLITE_COPY
 from secvault.backup.drills.ground import Ground
 from secvault.backup.rejoin import Keyless
 from secvault.backup.repository_faults import (
@@ -33,6 +33,7 @@ from secvault.keyring import Keyring
 from secvault.keyring.root import Root, StoredRoot
 from secvault.service.drill_levels.escrow import Escrow, root_for, stored_root
 from secvault.service.drill_levels.findings import Findings
+from secvault.service.drill_levels.own_database import open_database
 from secvault.service.service import Service
 from secvault.store import Store, tables
 from secvault.store.migrate import head, require_current, schema_revision, upgrade
@@ -62,20 +63,15 @@ class OwnCopy:
 
 
 def open_own_copy(
-    service: Service, ground: Ground, escrow: Escrow | None, closing: ExitStack, found: Findings
+    service: Service, ground: Ground, escrow: Escrow, closing: ExitStack, found: Findings
 ) -> OwnCopy | None:
     """Open the copy, to be closed and dropped by `closing`; None, with faults, when it cannot be.
 
     Raises BackupFailed, Unavailable, Cancelled when it cannot be tried.
     """
-    engine = ground.engine
-    scratch = scratch_database(engine.store, ground.drill)
     try:
         with ground.watch.running("load"):
-            store = closing.enter_context(
-                opened_copy(ground.staged, engine.store, engine.postgresql, scratch)
-            )
-            store = reaching(store, service.archives)
+            store = reaching(open_database(ground, closing, found), service.archives)
             if not _brought_up(ground, store, found):
                 return None
             stored = stored_root(store)

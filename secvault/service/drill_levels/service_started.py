@@ -49,7 +49,6 @@ CARRIED = {
     "access": True,
     "approvals": True,
     "conditions": True,
-    "reviews": True,
     "break_glass": True,
     "grants": True,
     "reveals": True,
