@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository, restic_answers, restic_looking
+    from secvault.backup.drills import evidence as drill_evidence
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.imports import spec as import_spec
+    from secvault.recovery import opening as kit_opening
     from secvault.service import (
         access_documents,
         activation,
@@ -134,6 +136,10 @@ if TYPE_CHECKING:
     from secvault.service.record_imports import fault_sheet
     from secvault.service.record_imports import requests as imports
     from secvault.service.record_imports import running as import_running
+    from secvault.service.recovering import guided as recovery_guided
+    from secvault.service.recovering import incident as recovery_incident
+    from secvault.service.recovering import place as recovering_place
+    from secvault.service.recovering import work as recovering
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -194,6 +200,7 @@ __all__ = [
     "detecting",
     "difference",
     "directory",
+    "drill_evidence",
     "drills",
     "eligibilities",
     "engine",
@@ -222,6 +229,7 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "kit_opening",
     "leaf",
     "leaked_tokens",
     "log",
@@ -254,8 +262,12 @@ __all__ = [
     "record_indexes",
     "record_search",
     "records",
+    "recovering",
+    "recovering_place",
     "recovery",
     "recovery_by_seal",
+    "recovery_guided",
+    "recovery_incident",
     "rejoining",
     "remedies",
     "replays",
@@ -325,6 +337,7 @@ _ELSEWHERE = {
     "content_type": "secvault.records.content_type",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
+    "drill_evidence": "secvault.backup.drills.evidence",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
@@ -342,6 +355,7 @@ _ELSEWHERE = {
     "import_running": "secvault.service.record_imports.running",
     "import_spec": "secvault.records.imports.spec",
     "imports": "secvault.service.record_imports.requests",
+    "kit_opening": "secvault.recovery.opening",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "log_policy": "secvault.crypto.log_policy",
@@ -361,7 +375,11 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "recovering": "secvault.service.recovering.work",
+    "recovering_place": "secvault.service.recovering.place",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
+    "recovery_guided": "secvault.service.recovering.guided",
+    "recovery_incident": "secvault.service.recovering.incident",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "restic_answers": "secvault.backup.restic_answers",

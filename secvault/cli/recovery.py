@@ -1,0 +1,21 @@
+"""`secvault recovery`: the kit, rehearsing the recovery, and recovering for real."""
+
+from __future__ import annotations
+
+import typer
+
+from secvault.cli import recovery_rehearse, recovery_start
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="After a total loss: the recovery kit, a rehearsal, and the guided recovery.",
+)
+app.command(epilog="Example: secvault recovery rehearse --kit kit.json --folder /srv/rehearsal")(
+    recovery_rehearse.rehearse
+)
+app.command(epilog="Example: secvault recovery start --kit kit.json --folder /srv/secvault")(
+    recovery_start.start
+)
+app.command(epilog="Example: secvault recovery incident /srv/secvault/incident.jsonl")(
+    recovery_start.incident
+)
