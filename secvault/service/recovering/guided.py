@@ -20,8 +20,8 @@ from secvault.errors import Cancelled, InvalidInput
 from secvault.recovery.kit import KitHead, KitPlan
 from secvault.recovery.opening import check_share, read_kit
 from secvault.service.break_glass import recovery as way_in
-from secvault.service.recovering import papers, safe, secrets_again, work
 from secvault.service.recovering import incident as incidents
+from secvault.service.recovering import papers, safe, secrets_again, work
 from secvault.service.recovering import place as places
 from secvault.service.recovering.incident import Entry, Incident
 from secvault.service.recovering.place import Place

@@ -289,9 +289,7 @@ def returned_office(installation: Installation, seeds: Mapping[str, str]) -> Ite
                 subjects[name] = find_person(connection, name).subject
             shown = service.clock.micros() - SIGNED_IN_SECONDS_AGO * 1_000_000
             connection.execute(
-                update(session)
-                .where(session.c.ended_at.is_(None))
-                .values(second_factor_at=shown)
+                update(session).where(session.c.ended_at.is_(None)).values(second_factor_at=shown)
             )
     with (
         installation.serving(),
