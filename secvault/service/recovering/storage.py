@@ -127,12 +127,18 @@ def reach(
 
 
 def candidates(
-    restic: Restic, plan: KitPlan, reached: tuple[Reached, ...], now: int, skip: Skip
+    restic: Restic,
+    plan: KitPlan,
+    reached: tuple[Reached, ...],
+    now: int,
+    skip: Skip,
+    damaged: Skip,
 ) -> tuple[Candidate, ...]:
     """The plan's snapshots in all repositories: the newest run first, in the plan's order of them.
 
     now: micros. A repository that does not list its snapshots is passed over, and so is a snapshot
-    that is dated more than a day from now: by its date it would hide all others.
+    that is dated more than a day from now: by its date it would hide all others. damaged: told of
+    snapshots that cannot be read, of which nobody knows how new they are.
     """
     found: list[Candidate] = []
     order = {name: number for number, name in enumerate(plan.repositories)}
@@ -140,7 +146,7 @@ def candidates(
         if one.name not in order:
             continue
         try:
-            listed = _listed_in(restic, one, plan, skip)
+            listed = _listed_in(restic, one, plan, damaged)
         except SecvaultError as error:
             skip(f"the repository {one.name} does not list its snapshots: {error.detail}")
             continue
@@ -168,13 +174,13 @@ def candidates(
     )
 
 
-def _listed_in(restic: Restic, one: Reached, plan: KitPlan, skip: Skip) -> tuple[Snapshot, ...]:
+def _listed_in(restic: Restic, one: Reached, plan: KitPlan, damaged: Skip) -> tuple[Snapshot, ...]:
     tags = (OWN_TAG, f"plan={plan.name}")
     try:
         return restic.snapshots(one.repository, tags=tags, locked=False)
     except Damaged as error:
         # The newest may be among those that cannot be read.
-        skip(f"a snapshot in {one.name} cannot be read: {error.detail}")
+        damaged(f"a snapshot in {one.name} cannot be read: {error.detail}")
         return restic.snapshots(one.repository, tags=tags, locked=False, skip_damaged=True)
 
 

@@ -289,9 +289,7 @@ def reach(work: Work) -> None:
 
 def find(work: Work) -> tuple[Candidate, ...]:
     """The snapshots that may be brought back, the one to begin with first. Raises NotFound."""
-    found = storage.candidates(
-        work.restic, work.plan, work.reached, work.clock.micros(), work.record.skip
-    )
+    found = _candidates(work, work.plan)
     wanted = work.order.snapshot
     if wanted:
         found = tuple(one for one in found if one.snapshot.id.startswith(wanted))
@@ -511,9 +509,7 @@ def bring_service(work: Work, plan: KitPlan) -> bool:
     record, target = work.record, work.place.services / plan.name
     try:
         with record.step("plan-restored", "fetch", f"Restoring {plan.name}") as seen:
-            found = storage.candidates(
-                work.restic, plan, work.reached, work.clock.micros(), record.skip
-            )
+            found = _candidates(work, plan)
             done = fetching.fetch_newest(
                 work.restic, plan.name, found, target, record.skip, _unseen, work.cancel
             )
@@ -584,6 +580,15 @@ def sign(work: Work, result: RehearsalResult) -> SignedEvidence:
     """The result, signed by the evidence key of the vault that came back: the same as before."""
     with opened(work) as service:
         return sign_evidence(evidence.document(result), service.signing.evidence)
+
+
+def _candidates(work: Work, plan: KitPlan) -> tuple[Candidate, ...]:
+    def damaged(words: str) -> None:
+        work.record.fault("snapshot-missing", plan.name, words)
+
+    return storage.candidates(
+        work.restic, plan, work.reached, work.clock.micros(), work.record.skip, damaged
+    )
 
 
 def _told_damaged(work: Work, candidate: Candidate, damage: Damaged) -> None:
