@@ -145,6 +145,10 @@ if TYPE_CHECKING:
     from secvault.service.record_imports import fault_sheet
     from secvault.service.record_imports import requests as imports
     from secvault.service.record_imports import running as import_running
+    from secvault.service.recovering import guided as recovery_guided
+    from secvault.service.recovering import incident as recovery_incident
+    from secvault.service.recovering import place as recovering_place
+    from secvault.service.recovering import work as recovering
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -273,8 +277,12 @@ __all__ = [
     "record_indexes",
     "record_search",
     "records",
+    "recovering",
+    "recovering_place",
     "recovery",
     "recovery_by_seal",
+    "recovery_guided",
+    "recovery_incident",
     "recovery_kit_status",
     "recovery_kits",
     "rejoining",
@@ -367,6 +375,7 @@ _ELSEWHERE = {
     "import_running": "secvault.service.record_imports.running",
     "import_spec": "secvault.records.imports.spec",
     "imports": "secvault.service.record_imports.requests",
+    "kit_opening": "secvault.recovery.opening",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "log_policy": "secvault.crypto.log_policy",
@@ -387,10 +396,13 @@ _ELSEWHERE = {
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "kit_codes": "secvault.recovery.codes",
-    "kit_opening": "secvault.recovery.opening",
     "kit_words": "secvault.recovery.words",
     "share_sheet": "secvault.recovery.share_sheet",
+    "recovering": "secvault.service.recovering.work",
+    "recovering_place": "secvault.service.recovering.place",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
+    "recovery_guided": "secvault.service.recovering.guided",
+    "recovery_incident": "secvault.service.recovering.incident",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "restic_answers": "secvault.backup.restic_answers",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,6 @@ from secvault.backup.rejoin import Rejoined
 from secvault.clock import Clock
 from secvault.crypto.aead import Random
 from secvault.crypto.note import NoteVerifier
-from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput, SecvaultError
 from secvault.keyring import FileSeal, Keyring
 from secvault.keyring.keyring import INTERNAL
@@ -74,10 +71,7 @@ def root_for(store: Store, secrets: KitSecrets, clock: Clock, random: Random) ->
             f"{secrets.generation - len(secrets.roots) + 1}; use a newer snapshot, or the kit of "
             "then"
         )
-    try:
-        key = Secret(base64.b64decode(secrets.roots[behind], validate=True))
-    except binascii.Error:
-        raise Damaged("a root key in the kit is not what was written") from None
+    key = secrets.root_keys()[behind]
     root = Root(stored.vault_id, key, stored.generation)
     if some is not None:
         try:

@@ -116,6 +116,17 @@ def remove(folder: Path) -> None:
         ) from None
 
 
+def remove_all_but(place: Place, kept: Path) -> None:
+    """Remove what came back, but one folder or file of it. Raises BackupFailed."""
+    for one in sorted(place.folder.iterdir()):
+        if one == kept:
+            continue
+        if one.is_dir() and not one.is_symlink():
+            remove(one)
+        else:
+            one.unlink()
+
+
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner can read: whole and on disk, or not at all.
 

@@ -48,6 +48,13 @@ class Record:
             raise
         self._end(name, phase, at, began, seen.words, passed=True)
 
+    def untested(self, name: str, words: str) -> None:
+        """Put down a step that was not taken this time, and why."""
+        at = self.clock.micros()
+        self.steps.append(ExerciseStep(name, self.incident.who, at, 0.0, "not tested", words))
+        self.incident.add(name, words, verdict="not tested")
+        self.tell(f"NOT TESTED: {words}")
+
     def skip(self, words: str) -> None:
         """Say loudly that something was passed over, and put it down."""
         self.skipped.append(words)

@@ -21,7 +21,7 @@ from secvault.backup.restic import Restic, Snapshot
 from secvault.config import RepositorySettings
 from secvault.config.keys import variable_of
 from secvault.crypto.secret import Secret
-from secvault.errors import InvalidInput, SecvaultError
+from secvault.errors import Damaged, InvalidInput, SecvaultError
 from secvault.recovery.kit import KitHead, KitPlan, KitRepository, KitSecrets
 from secvault.service.recovering import place as places
 from secvault.service.recovering.place import Place
@@ -127,12 +127,18 @@ def reach(
 
 
 def candidates(
-    restic: Restic, plan: KitPlan, reached: tuple[Reached, ...], now: int, skip: Skip
+    restic: Restic,
+    plan: KitPlan,
+    reached: tuple[Reached, ...],
+    now: int,
+    skip: Skip,
+    damaged: Skip,
 ) -> tuple[Candidate, ...]:
     """The plan's snapshots in all repositories: the newest run first, in the plan's order of them.
 
     now: micros. A repository that does not list its snapshots is passed over, and so is a snapshot
-    that is dated more than a day from now: by its date it would hide all others.
+    that is dated more than a day from now: by its date it would hide all others. damaged: told of
+    snapshots that cannot be read, of which nobody knows how new they are.
     """
     found: list[Candidate] = []
     order = {name: number for number, name in enumerate(plan.repositories)}
@@ -140,12 +146,7 @@ def candidates(
         if one.name not in order:
             continue
         try:
-            listed = restic.snapshots(
-                one.repository,
-                tags=(OWN_TAG, f"plan={plan.name}"),
-                skip_damaged=True,
-                locked=False,
-            )
+            listed = _listed_in(restic, one, plan, damaged)
         except SecvaultError as error:
             skip(f"the repository {one.name} does not list its snapshots: {error.detail}")
             continue
@@ -171,6 +172,16 @@ def candidates(
             ),
         )
     )
+
+
+def _listed_in(restic: Restic, one: Reached, plan: KitPlan, damaged: Skip) -> tuple[Snapshot, ...]:
+    tags = (OWN_TAG, f"plan={plan.name}")
+    try:
+        return restic.snapshots(one.repository, tags=tags, locked=False)
+    except Damaged as error:
+        # The newest may be among those that cannot be read.
+        damaged(f"a snapshot in {one.name} cannot be read: {error.detail}")
+        return restic.snapshots(one.repository, tags=tags, locked=False, skip_damaged=True)
 
 
 def _run_of(snapshot: Snapshot) -> str:

@@ -55,6 +55,8 @@ from secvault.service.service import Service
 
 SAMPLE = 200
 """Records that are decrypted with the keys of the recovered vault."""
+RECOVERED = ("Recovered from a backup.", "What is marked here is to be set again:")
+"""The head of the recovered settings' file."""
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -66,7 +68,8 @@ class Order:
     kit. at: NAME=LOCATION, where a repository lies for this machine. store_url: of an empty
     PostgreSQL database. snapshot: the beginning of an id, in place of the newest. repository: the
     only one to be read. serve: start the service and ask it. other_plans: bring back the files of
-    the other plans, too.
+    the other plans, too. keep_tokens: see `safe.end_all`. opened: the kit, where it is open already
+    and no shares are at hand.
     """
 
     folder: Path
@@ -85,6 +88,7 @@ class Order:
     sign: bool = True
     other_plans: bool = False
     keep_tokens: bool = False
+    opened: tuple[KitHead, KitSecrets] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -198,12 +202,16 @@ def open_the_kit(
 ) -> Work:
     """Open the kit with the shares. Raises InvalidInput, Damaged."""
     started_at, began = clock.micros(), clock.monotonic()
-    with record.step("kit-opened", "open", "Opening the recovery kit") as seen:
-        head, secrets = open_kit(order.kit, order.shares, order.key)
-        seen.words = (
-            f"kit {head.kit} of {head.company}, issued {_day(head.issued_at)}, opened by "
-            f"{head.shares.threshold} shares"
-        )
+    if order.opened is not None:
+        head, secrets = order.opened
+        record.untested("kit-opened", f"kit {head.kit}: the shares of its holders were not used")
+    else:
+        with record.step("kit-opened", "open", "Opening the recovery kit") as seen:
+            head, secrets = open_kit(order.kit, order.shares, order.key)
+            seen.words = (
+                f"kit {head.kit} of {head.company}, issued {_day(head.issued_at)}, opened by "
+                f"{head.shares.threshold} shares"
+            )
     restic = find_restic(
         order.restic,
         place.scratch / "cache",
@@ -232,7 +240,11 @@ def open_the_kit(
 def bring_back(work: Work) -> None:
     """Everything up to a vault that opens: fetched, loaded, sealed anew, joined with its keys."""
     reach(work)
-    left = find(work)
+    bring_back_from(work, find(work))
+
+
+def bring_back_from(work: Work, left: tuple[Candidate, ...]) -> None:
+    """The same from one of these snapshots, of the repositories that were reached."""
     while True:
         left = fetch(work, left)
         work.heed()
@@ -277,9 +289,7 @@ def reach(work: Work) -> None:
 
 def find(work: Work) -> tuple[Candidate, ...]:
     """The snapshots that may be brought back, the one to begin with first. Raises NotFound."""
-    found = storage.candidates(
-        work.restic, work.plan, work.reached, work.clock.micros(), work.record.skip
-    )
+    found = _candidates(work, work.plan)
     wanted = work.order.snapshot
     if wanted:
         found = tuple(one for one in found if one.snapshot.id.startswith(wanted))
@@ -295,7 +305,10 @@ def fetch(work: Work, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         if summary is not None:
             # Restored, then copied; and the database grows by its migrations.
             places.require_room(work.place, 2 * (summary.total_bytes_processed or 0))
-        while True:
+        if left and work.resumed:
+            # What the process before had fetched, which was killed.
+            work.fetched = fetching.again(work.plan.name, left[0], work.place.scratch / "snapshot")
+        while work.fetched is None:
             try:
                 work.fetched = fetching.fetch_newest(
                     work.restic,
@@ -306,7 +319,6 @@ def fetch(work: Work, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
                     _unseen,
                     work.cancel,
                 )
-                break
             except fetching.NothingWhole:
                 left = left[1:]
                 if not left:
@@ -412,7 +424,7 @@ def write_settings(work: Work) -> None:
             adapted = settings_saved.for_recovery(
                 saved, left_out, place, url_file, work.reached, locations
             )
-            remark = ("Recovered from a backup.", "What is marked here is to be set again:")
+            remark = RECOVERED
         settings_saved.write(adapted, place, remark)
         work.adapted = adapted
         counted = settings_saved.count(saved)
@@ -497,9 +509,7 @@ def bring_service(work: Work, plan: KitPlan) -> bool:
     record, target = work.record, work.place.services / plan.name
     try:
         with record.step("plan-restored", "fetch", f"Restoring {plan.name}") as seen:
-            found = storage.candidates(
-                work.restic, plan, work.reached, work.clock.micros(), record.skip
-            )
+            found = _candidates(work, plan)
             done = fetching.fetch_newest(
                 work.restic, plan.name, found, target, record.skip, _unseen, work.cancel
             )
@@ -572,6 +582,15 @@ def sign(work: Work, result: RehearsalResult) -> SignedEvidence:
         return sign_evidence(evidence.document(result), service.signing.evidence)
 
 
+def _candidates(work: Work, plan: KitPlan) -> tuple[Candidate, ...]:
+    def damaged(words: str) -> None:
+        work.record.fault("snapshot-missing", plan.name, words)
+
+    return storage.candidates(
+        work.restic, plan, work.reached, work.clock.micros(), work.record.skip, damaged
+    )
+
+
 def _told_damaged(work: Work, candidate: Candidate, damage: Damaged) -> None:
     work.record.fault(
         "snapshot-not-newest",
@@ -579,6 +598,7 @@ def _told_damaged(work: Work, candidate: Candidate, damage: Damaged) -> None:
         f"the snapshot {candidate.snapshot.id[:8]} in {candidate.reached.name}: {damage.detail}",
     )
     places.remove(work.place.data)
+    work.fetched = None
 
 
 def _seal_key(place: Place) -> Path:
