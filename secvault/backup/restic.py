@@ -264,15 +264,23 @@ class Restic:
         *,
         read_data_subset: str | None = None,
         read_all: bool = False,
+        locked: bool = True,
         cancel: Cancel = _NEVER,
     ) -> CheckReport:
         """Verify the structure, and the data as asked. Raises RepositoryDamaged naming the files.
 
         read_data_subset: `n/t`, a percentage or a size, as restic takes it; read_all: every byte.
-        Needs the repository for itself: raises RepositoryLocked while a backup runs.
+        Needs the repository for itself: raises RepositoryLocked while a backup runs. locked: False
+        needs it not, and may take for damage what others do meanwhile.
         """
         reading = arguments.reading(read_data_subset, everything=read_all)
-        status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
+        status, answer, complaints = self.command.run(
+            repository,
+            "check",
+            *reading,
+            cancel=cancel,
+            options=() if locked else ("--no-lock",),
+        )
         done, broken = check_verdict(answer)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
