@@ -16,18 +16,25 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
+from secvault.access import add_grant
 from secvault.backup.drills.evidence import SCENARIO
 from secvault.config.drills import ScenarioName
 from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.secret import Secret
 from secvault.errors import SecvaultError
-from secvault.service import drill_scenarios, recovery_kits
+from secvault.identity import people
+from secvault.identity.people import find_person
+from secvault.keyring.root import read_stored
+from secvault.keyring.seals.seal import Wrapped
+from secvault.service import drill_scenarios, recovery_kits, seals
 from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.drill_scenes.plays import Wish
 from secvault.store import tables
 from tests.acceptance.drill_range import PLAN, Range, shooting_range
+from tests.activated import activated
 from tests.conftest import S3Server, asked_of_mariadb
 from tests.quick_repository import made_quickly
+from tests.running_service import PASSWORD
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -146,6 +153,47 @@ def _objects(server: S3Server, bucket: str) -> set[tuple[str, str, bool]]:
     }
 
 
+@pytest.fixture(scope="module")
+def staff(range_: Range, shares: tuple[Secret, ...]) -> None:
+    """A second administrator, and somebody who is prepared to break the glass.
+
+    With them it takes an approval to issue a kit, so the kit comes before.
+    """
+    service = range_.service
+    assert shares
+    for name, role in (("binh", "role:it.admin"), ("mai", "role:it.break_glass_holder")):
+        person, _ = activated(service, name, "it", PASSWORD)
+        with service.store.write() as connection:
+            add_grant(
+                connection,
+                service.policy.rules,
+                subject=person.subject,
+                role=role,
+                department="it",
+                granted_by=range_.operator.principal.subject,
+                at=service.clock.micros(),
+            )
+
+
+@pytest.fixture
+def seal_shares(range_: Range, staff: None) -> Iterator[tuple[Secret, ...]]:
+    """Of the vault's seal, which is by shares during the test."""
+    service = range_.service
+    root = service.keyring.roots.present
+    with service.store.read() as connection:
+        before = read_stored(connection).wrapped
+    made = seals.make_seal(service.settings, "shares", service.random, SHARES, THRESHOLD)
+
+    def seal(wrapped: Wrapped) -> None:
+        with service.store.write() as connection:
+            seals.reseal(connection, root, wrapped)
+
+    seal(seals.wrapped_by(made.seal, root.key, root.vault_id))
+    yield made.shares
+    seal(before)
+
+
+@pytest.mark.usefixtures("staff")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_scenario_passes_on_real_parts_and_touches_nothing_of_production(
     range_: Range,
@@ -165,6 +213,36 @@ def test_by_a_schedule_the_kit_opens_without_its_holders_and_that_is_said(range_
     document = played(range_, "keys-lost")
     assert document["passed"] is True, told(document)
     assert any("holders" in words for words in document["not_tested"])
+
+
+def test_the_holders_of_the_seal_let_a_new_administrator_in(
+    range_: Range,
+    seal_shares: tuple[Secret, ...],
+    s3_server: S3Server,
+    buckets: dict[str, str],
+) -> None:
+    with untouched(range_, s3_server, buckets):
+        document = played(
+            range_, "administrator-lost", Wish(shares=(seal_shares[0], seal_shares[2]))
+        )
+    assert document["passed"] is True, told(document)
+    done = {step["name"]: step["verdict"] for step in document["steps"]}
+    assert done["glass-broken"] == done["newcomer-works"] == "passed", told(document)
+    document = played(range_, "administrator-lost", Wish(shares=(Secret.of("no share at all"),)))
+    assert "kit-does-not-open" in {fault["code"] for fault in document["faults"]}
+
+
+@pytest.mark.usefixtures("staff")
+def test_a_lone_administrator_behind_a_seal_that_nobody_opens_is_a_finding(range_: Range) -> None:
+    with range_.service.store.write() as connection:
+        binh = find_person(connection, "binh").id
+        people.disable_person(connection, range_.service.clock, binh)
+    try:
+        document = played(range_, "administrator-lost")
+    finally:
+        with range_.service.store.write() as connection:
+            people.enable_person(connection, binh)
+    assert "no-way-in" in {fault["code"] for fault in document["faults"]}, told(document)
 
 
 def test_too_few_shares_are_a_finding_and_open_nothing(

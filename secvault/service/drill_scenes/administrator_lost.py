@@ -171,7 +171,7 @@ def _let_somebody_in(script: Script, twin: Twin, ways: _Ways, shares: Sequence[S
         else:
             said.fault("no-way-in", "it/people", "the way in was open at once")
     twin.hands.ahead += settings.recovery_wait_hours * _HOUR + 1
-    password = Secret.of(f"Drill-{service.random(_PASSWORD_BYTES).hex()}")
+    password = Secret.of(service.random(_PASSWORD_BYTES).hex())
     seeds: list[Secret] = []
     with script.step("newcomer-let-in", who=NEWCOMER) as said, _told(said, "it/people"):
         seeds.append(_come_in(twin, recovery.issue(service).code, password))

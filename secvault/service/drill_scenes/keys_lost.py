@@ -23,6 +23,7 @@ from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, NotFound
 from secvault.service.drill_levels import own_levels
 from secvault.service.drill_scenes.opened_kit import OpenedKit, opened_kit
+from secvault.service.recovery_kits import Escrowed
 from secvault.service.service import Service
 
 
@@ -54,7 +55,8 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
     engine = _by_kit(script.engine, kit)
     _open_all(script, engine, kit)
     ground = _restored(script, engine)
-    with own_levels(live, escrow=lambda: kit.secrets) as levels:
+    escrowed = Escrowed(kit.head.kit, kit.head.issued_at, kit.secrets.root_keys())
+    with own_levels(live, escrow=lambda: escrowed) as levels:
         found = levels.vault(ground)
         script.mark(found.name)
         script.take(found)

@@ -24,10 +24,8 @@ from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.recovery.kit import KitSecrets
 from secvault.service.drill_levels import own_levels
 from secvault.service.drill_scenes import administrator_lost, host_lost, keys_lost
-from secvault.service.recovery_kits import open_newest
 from secvault.service.service import Service
 
 
@@ -62,7 +60,7 @@ def play(service: Service, script: Script, wish: Wish) -> None:
 
 
 def _bucket_lost(service: Service, script: Script) -> None:
-    with own_levels(service, escrow=partial(_in_escrow, service)) as levels:
+    with own_levels(service) as levels:
         looked = (files_level.examine, databases_level, levels.vault, levels.service)
         bucket_lost.play(script, looked)
         script.audit_entries_lost = levels.audit_entries_lost
@@ -86,11 +84,6 @@ def _servers(script: Script) -> Servers:
         return [*comparing.faults(source, name, saved, found, tolerance, comparing.Compared())]
 
     return Servers(running, faults, servers.ServerMissing)
-
-
-def _in_escrow(service: Service) -> KitSecrets | None:
-    opened = open_newest(service)
-    return None if opened is None else opened[1]
 
 
 def _drawn(random: Random, bound: int) -> int:
