@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "drills",
     "drill_reports",
     "backup_repositories",
     "backup_restores",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository, restic_answers, restic_looking
     from secvault.backup.drills import evidence as drill_evidence
     from secvault.backup.drills import files as drill_files
+    from secvault.backup.drills import order as drill_orders
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         contacts,
         detecting,
         drill_reports,
+        drill_standing,
         drills,
         eligibilities,
         entitlements,
@@ -199,7 +201,9 @@ __all__ = [
     "directory",
     "drill_evidence",
     "drill_files",
+    "drill_orders",
     "drill_reports",
+    "drill_standing",
     "drills",
     "eligibilities",
     "engine",
@@ -333,6 +337,7 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "drill_evidence": "secvault.backup.drills.evidence",
     "drill_files": "secvault.backup.drills.files",
+    "drill_orders": "secvault.backup.drills.order",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
