@@ -78,6 +78,7 @@ PARTS = (
     "scim",
     "key_usage",
     "backups",
+    "drill_reports",
     "backup_repositories",
     "backup_restores",
     "backup_programs",

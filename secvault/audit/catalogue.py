@@ -245,6 +245,11 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "kit.renew": "run digest",
         "kit.read": "run state",
         "kit.take": "run digest",
+        "drill.scenario": "rule plan run snapshot passed seconds reason",
+        "drill.failed": "plan run person rule passed reason",
+        "drill.missed": "plan run person",
+        "drill.overdue": "plan person seconds threshold",
+        "kit.stale": "run seconds reason",
         # The log itself
         "audit.started": "node program",
         "audit.stopped": "node program",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository, restic_answers, restic_looking
+    from secvault.backup.drills import evidence as drill_evidence
+    from secvault.backup.drills import files as drill_files
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         circumstances,
         contacts,
         detecting,
+        drill_reports,
         drills,
         eligibilities,
         entitlements,
@@ -200,6 +203,9 @@ __all__ = [
     "detecting",
     "difference",
     "directory",
+    "drill_evidence",
+    "drill_files",
+    "drill_reports",
     "drills",
     "eligibilities",
     "engine",
@@ -337,6 +343,8 @@ _ELSEWHERE = {
     "content_type": "secvault.records.content_type",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
+    "drill_evidence": "secvault.backup.drills.evidence",
+    "drill_files": "secvault.backup.drills.files",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
