@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.imports import spec as import_spec
+    from secvault.recovery import codes as kit_codes
+    from secvault.recovery import opening as kit_opening
+    from secvault.recovery import share_sheet
+    from secvault.recovery import words as kit_words
     from secvault.service import (
         access_documents,
         activation,
@@ -98,6 +102,8 @@ if TYPE_CHECKING:
         record_search,
         records,
         recovery,
+        recovery_kit_status,
+        recovery_kits,
         rejoining,
         replays,
         repositories,
@@ -232,6 +238,9 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "kit_codes",
+    "kit_opening",
+    "kit_words",
     "leaf",
     "leaked_tokens",
     "log",
@@ -266,6 +275,8 @@ __all__ = [
     "records",
     "recovery",
     "recovery_by_seal",
+    "recovery_kit_status",
+    "recovery_kits",
     "rejoining",
     "remedies",
     "replays",
@@ -305,6 +316,7 @@ __all__ = [
     "selfcheck",
     "separation_review",
     "sessions",
+    "share_sheet",
     "spans",
     "spine",
     "subject_report",
@@ -374,6 +386,10 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "kit_codes": "secvault.recovery.codes",
+    "kit_opening": "secvault.recovery.opening",
+    "kit_words": "secvault.recovery.words",
+    "share_sheet": "secvault.recovery.share_sheet",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
