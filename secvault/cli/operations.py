@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository, restic_answers, restic_looking
     from secvault.backup.drills import evidence as drill_evidence
     from secvault.backup.drills import files as drill_files
+    from secvault.backup.drills import order as drill_orders
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         detecting,
         drill_reports,
         drill_scenarios,
+        drill_standing,
         drills,
         eligibilities,
         entitlements,
@@ -211,9 +213,11 @@ __all__ = [
     "directory",
     "drill_evidence",
     "drill_files",
+    "drill_orders",
     "drill_plays",
     "drill_reports",
     "drill_scenarios",
+    "drill_standing",
     "drills",
     "eligibilities",
     "engine",
@@ -358,6 +362,7 @@ _ELSEWHERE = {
     "drill_evidence": "secvault.backup.drills.evidence",
     "drill_files": "secvault.backup.drills.files",
     "drill_plays": "secvault.service.drill_scenes.plays",
+    "drill_orders": "secvault.backup.drills.order",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",

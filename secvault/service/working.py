@@ -238,10 +238,10 @@ def _watch(
             _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
             _guarded(log, "backup.watching_failed", lambda: backup_watch.look_after(service))
+            _guarded(log, "drill.watching_failed", lambda: drill_watch.look_after(service))
             _guarded(
                 log, "recovery.watching_failed", lambda: recovery_kit_watch.look_after(service)
             )
-            _guarded(log, "drill.watching_failed", lambda: drill_watch.look_after(service))
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))

@@ -205,9 +205,8 @@ class _Restoring:
             restored = max(room.for_files(entries()), _saved_then(self.way, head.run))
         else:
             restored = self.sample.room(entries())
-        own = room.for_own_copy(head, self._was_at(listing), entries())
         listed = 2 * room.used(self.way.folder / LISTING)
-        return restored + own + listed + self.beyond.room(head)
+        return restored + listed + self.beyond.room(head)
 
     def _restored(self, head: Manifest, watched: Watched) -> Ground:
         """Restore what was asked for; damage on the way is noted, and what came is looked at."""
