@@ -101,12 +101,23 @@ def test_a_copy_of_another_vault_is_told_for_that(drill: Drilled) -> None:
 
 def test_a_changed_field_is_named_by_its_record(drill: Drilled) -> None:
     drill.change(
-        "UPDATE record_field SET envelope = substr(envelope, 1, 20) || X'00' || "
-        "substr(envelope, 22) WHERE collection = 'payroll' AND field = 'bank_account'"
+        "UPDATE record_field SET envelope = CAST(substr(envelope, 1, 20) || X'00' || "
+        "substr(envelope, 22) AS BLOB) WHERE collection = 'payroll' AND field = 'bank_account'"
     )
     result = drill.vault()
     assert set(codes(result)) == {"field-unreadable"}
     assert f"record payroll/{PAYSLIP}" in {fault.where for fault in result.faults}
+
+
+def test_a_row_that_the_database_cannot_give_is_damage_and_the_log_is_still_looked_at(
+    drill: Drilled,
+) -> None:
+    drill.change(
+        "UPDATE record_field SET envelope = CAST(X'ff00fe' AS TEXT) WHERE collection = 'payroll'"
+    )
+    result = drill.vault()
+    assert "database-damaged" in codes(result)
+    assert int(fact(result, "audit-entries")) > 5
 
 
 def test_a_changed_file_of_a_record_is_named(drill: Drilled) -> None:
@@ -217,13 +228,13 @@ def test_data_keys_that_are_nowhere_are_missing(
 
 
 def test_an_entry_that_was_changed_damages_the_log(drill: Drilled) -> None:
-    drill.change("UPDATE audit_event SET actor = 'user:nobody' WHERE seq = 3")
+    drill.change(*drill.triggers(), "UPDATE audit_event SET actor = 'user:nobody' WHERE seq = 3")
     result = drill.vault()
     assert set(codes(result)) == {"audit-log-damaged"}
 
 
 def test_a_log_that_was_cut_is_damaged(drill: Drilled) -> None:
-    drill.change("DELETE FROM audit_event WHERE seq > 5")
+    drill.change(*drill.triggers(), "DELETE FROM audit_event WHERE seq > 5")
     assert "audit-log-damaged" in codes(drill.vault())
 
 
