@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from secvault.backup.drills import drill_page, evidence, exercise_page, first_page
 from secvault.backup.drills.amounts import moment
@@ -43,14 +44,7 @@ def html_page(document: Mapping[str, JsonValue], note: str, language: str) -> st
     """
     words = load(language)
     page = page_of(document, note, words)
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(page=page, words=words)
+    return _template().render(page=page)
 
 
 def pdf_page(document: Mapping[str, JsonValue], note: str, language: str) -> bytes:
@@ -74,6 +68,19 @@ def pdf_page(document: Mapping[str, JsonValue], note: str, language: str) -> byt
             ignore_system_fonts=True,
         )
     )
+
+
+@cache
+def _template() -> Template:
+    # Compiling it takes longer than a page does.
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
 
 
 def page_of(document: Mapping[str, JsonValue], note: str, words: Words) -> Page:
