@@ -105,7 +105,7 @@ def page_of(document: Mapping[str, JsonValue], note: str, words: Words) -> Page:
         sections=module.sections(told, words),
         signature=_signature(digest, note, words),
         checks=(
-            f"secvault drill verify --document {stem}.json --note {stem}.note --key VKEY",
+            f"secvault drill verify --document {stem}.json --key VKEY",
             f"python3 verify.py {stem}.json --key VKEY",
         ),
         note=note,
