@@ -86,6 +86,7 @@ PARTS = (
     "backup_runs",
     "backup_checks",
     "backup_plans",
+    "recovery_kits",
     "audit",
     "audit_archives",
     "audit_export",

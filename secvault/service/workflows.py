@@ -15,6 +15,7 @@ from secvault.service import (
     drills,
     notice_delivery,
     plan_schedules,
+    recovery_kit_watch,
     separation_review,
     stream_delivery,
 )
@@ -83,6 +84,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
         Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        # What cannot be written is on its place's row, and tried again within the hour.
+        Workflow(recovery_kit_watch.KIT, (Step("issue", _in(service, _issue_kit), retries=3),)),
         # What is restored is fetched anew after a kill; what is in place by then is the same.
         Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
@@ -136,6 +139,10 @@ def _drill(service: Service, context: JobContext) -> JsonValue:
 def _restore(service: Service, context: JobContext) -> JsonValue:
     done = backup_restore_work.do_requested_restore(service, context.job, context.cancel)
     return {"state": done.state, "files": done.files_done}
+
+
+def _issue_kit(service: Service, _context: JobContext) -> JsonValue:
+    return recovery_kit_watch.do_work(service)
 
 
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:
