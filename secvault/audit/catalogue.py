@@ -241,18 +241,15 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
-<<<<<<< HEAD
         "drill.scenario": "rule plan run snapshot passed seconds reason",
         "drill.failed": "plan run person rule passed reason",
         "drill.missed": "plan run person",
         "drill.overdue": "plan person seconds threshold",
         "kit.stale": "run seconds reason",
-=======
         "kit.issue": "run shares threshold approval digest",
         "kit.renew": "run digest",
         "kit.read": "run state",
         "kit.take": "run digest",
->>>>>>> wip-kit
         # The log itself
         "audit.started": "node program",
         "audit.stopped": "node program",

@@ -37,13 +37,10 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.imports import spec as import_spec
-<<<<<<< HEAD
-    from secvault.recovery import opening as kit_opening
-=======
     from secvault.recovery import codes as kit_codes
+    from secvault.recovery import opening as kit_opening
     from secvault.recovery import share_sheet
     from secvault.recovery import words as kit_words
->>>>>>> wip-kit
     from secvault.service import (
         access_documents,
         activation,
@@ -237,12 +234,9 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
-<<<<<<< HEAD
-    "kit_opening",
-=======
     "kit_codes",
+    "kit_opening",
     "kit_words",
->>>>>>> wip-kit
     "leaf",
     "leaked_tokens",
     "log",
@@ -279,13 +273,10 @@ __all__ = [
     "recovering_place",
     "recovery",
     "recovery_by_seal",
-<<<<<<< HEAD
     "recovery_guided",
     "recovery_incident",
-=======
     "recovery_kit_status",
     "recovery_kits",
->>>>>>> wip-kit
     "rejoining",
     "remedies",
     "replays",
@@ -394,14 +385,11 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
-<<<<<<< HEAD
     "recovering": "secvault.service.recovering.work",
     "recovering_place": "secvault.service.recovering.place",
-=======
     "kit_codes": "secvault.recovery.codes",
     "kit_words": "secvault.recovery.words",
     "share_sheet": "secvault.recovery.share_sheet",
->>>>>>> wip-kit
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "recovery_guided": "secvault.service.recovering.guided",
     "recovery_incident": "secvault.service.recovering.incident",
