@@ -1,4 +1,4 @@
-"""`secvault recovery`: the kit, rehearsing the recovery, and recovering for real."""
+"""`secvault recovery`: what is needed after a total loss, tried before it, and done then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from secvault.cli import recovery_kit, recovery_rehearse, recovery_start
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="After a total loss: the recovery kit, a rehearsal, and the guided recovery.",
+    help="After a total loss: the kit, its shares, a rehearsal, and the way back.",
 )
 app.add_typer(recovery_kit.app, name="kit")
 app.command(epilog="Example: secvault recovery status")(recovery_kit.status)
