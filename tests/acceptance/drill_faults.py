@@ -22,8 +22,11 @@ from types import MappingProxyType
 import msgspec
 import psycopg
 from psycopg.sql import SQL
+from sqlalchemy import delete, insert
 
 from secvault.backup import key_file, keys_apart, manifest
+from secvault.store import tables
+from tests.acceptance import rights
 from tests.acceptance.drill_range import (
     PLAN,
     ROWS,
@@ -156,17 +159,36 @@ def swap_keys(at: Range, chance: Random) -> str:
 
 
 def erase_a_key(at: Range, chance: Random) -> str:
-    """A record's data key is gone, and no erasure tells why."""
+    """A record's data key is gone, and no erasure tells why: in the backup, or in the vault too."""
     told: list[str] = []
+    how = chance.choice(("in the backup alone", "in the vault, too"))
 
     def erase(lines: list[key_file.Line]) -> None:
         keys = [n for n, one in enumerate(lines) if isinstance(one, key_file.Key)]
         gone = lines.pop(chance.choice(keys))
         assert isinstance(gone, key_file.Key)
-        told.append(f"the key of {gone.subject}")
+        told.append(f"the key of {gone.collection}/{gone.subject} is gone {how}")
+        if how == "in the vault, too":
+            _lose_in_the_vault(at, gone)
 
     _save_keys(at, erase)
     return told[0]
+
+
+def _lose_in_the_vault(at: Range, gone: key_file.Key) -> None:
+    store, table = at.service.store, tables.data_key
+    with store.write() as connection:
+        connection.execute(
+            delete(table).where(
+                table.c.collection == gone.collection, table.c.subject == gone.subject
+            )
+        )
+
+    def bring_back() -> None:
+        with store.write() as connection:
+            connection.execute(insert(table).values(msgspec.structs.asdict(gone)))
+
+    at.undo.append(bring_back)
 
 
 def change_a_mode(at: Range, chance: Random) -> str:
@@ -189,27 +211,17 @@ def change_a_mode(at: Range, chance: Random) -> str:
 
 
 def make_a_file_unreadable(at: Range, chance: Random) -> str:
-    """A file's content is not in the repository any more, though all else of the snapshot is.
-
-    It is saved alone in a snapshot of its own, so that a pack holds nothing but it.
-    """
+    """A file comes back that whoever drills may not read, as it could not when it was saved."""
     victim = at.files / f"victim {chance.randrange(10**9)}.bin"
-    before = set(at.packs())
-    victim.write_bytes(os.urandom(chance.randint(600_000, 2_000_000)))
+    victim.write_bytes(os.urandom(chance.randint(1, 200_000)))
+    victim.chmod(chance.choice((0o000, 0o100, 0o011, 0o222)))
     try:
         at.back_up()
     finally:
         victim.unlink()
-    new = [pack for pack in at.packs() if pack not in before]
-    largest = max(new, key=lambda pack: pack.stat().st_size)
-    how = chance.choice(("gone", "empty", "cut off"))
-    if how == "gone":
-        largest.unlink()
-    else:
-        content = largest.read_bytes()
-        kept = 0 if how == "empty" else chance.randrange(1, len(content) - 1)
-        at.rewrite(largest, content[:kept])
-    return f"{victim.name}: its pack is {how}"
+    # Root reads everything; without this right it is as anybody.
+    at.undo.append(rights.give_up_reading())
+    return f"{victim.name}"
 
 
 def dump_another_database(at: Range, chance: Random) -> str:

@@ -82,7 +82,7 @@ class Databases:
 class Range:
     """The vault, open, after its first backup. pristine: copies of its repositories as they were.
 
-    runs: of those that belong to the pristine repository.
+    runs: of those that belong to the pristine repository. undo: what `reset` does beside.
     """
 
     house: House
@@ -93,6 +93,7 @@ class Range:
     pristine: Path
     runs: set[str] = field(default_factory=set)
     made: int = 0
+    undo: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def repository(self) -> Path:
@@ -192,6 +193,8 @@ class Range:
 
     def reset(self) -> None:
         """Undo what was done to the repository, and forget the runs of since."""
+        while self.undo:
+            self.undo.pop()()
         for name, place in self._places():
             shutil.rmtree(place)
             shutil.copytree(self.pristine / name, place, copy_function=os.link)
