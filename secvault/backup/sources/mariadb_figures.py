@@ -64,7 +64,7 @@ def look(
 
 def _asked(columns: _Columns) -> list[str]:
     row = ", ".join(_as_text(quoted(column), kind) for column, kind in columns)
-    share = f"CONV(LEFT(SHA2(CONCAT_WS(',', {row or "''"}), 256), {DIGEST_HEX}), 16, 10)"
+    share = f"CONV(LEFT(SHA2(CONCAT_WS(',', '', {row}), 256), {DIGEST_HEX}), 16, 10)"
     return [
         "COUNT(*)",
         f"CAST(SUM(CAST({share} AS UNSIGNED)) AS CHAR)",
