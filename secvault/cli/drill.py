@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,10 +70,11 @@ def run(
             progress.of_bytes(f"Drill {named}") as so_far,
         ):
             done = operations.drills.run_drill(service, caller, named, so_far, cancel, order)
+        verified, _, _ = operations.drills.read_evidence(service, caller, done.id)
     if as_json:
         show.document(drill_words.shown(done))
     else:
-        drill_words.tell(done)
+        drill_words.tell(done, verified)
     if done.passed is not True:
         raise typer.Exit(outcome.DAMAGE.number)
 
@@ -100,12 +101,13 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
     """Show what a drill found, after checking the signature on it; or how far it is."""
     with opening.vault(context) as (service, caller):
         found = operations.drills.read_drill(service, caller, drill_id)
+        verified: dict[str, Any] = {}
         if found.state == "done":
-            operations.drills.read_evidence(service, caller, drill_id)
+            verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
     if as_json:
         show.document(drill_words.shown(found))
         return
-    drill_words.tell(found)
+    drill_words.tell(found, verified)
 
 
 @app.command(epilog="Example: secvault drill status --json")
