@@ -70,10 +70,12 @@ def run(
             progress.of_bytes(f"Drill {named}") as so_far,
         ):
             done = operations.drills.run_drill(service, caller, named, so_far, cancel, order)
+        files = drill_report.files_of(service, done)
     if as_json:
-        show.document(drill_words.shown(done))
+        show.document({**drill_words.shown(done), "evidence": files})
     else:
         drill_words.tell(done)
+        show.facts(files)
     if done.passed is not True:
         raise typer.Exit(outcome.DAMAGE.number)
 
@@ -102,10 +104,12 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
         found = operations.drills.read_drill(service, caller, drill_id)
         if found.state == "done":
             operations.drills.read_evidence(service, caller, drill_id)
+        files = drill_report.files_of(service, found)
     if as_json:
-        show.document(drill_words.shown(found))
+        show.document({**drill_words.shown(found), "evidence": files})
         return
     drill_words.tell(found)
+    show.facts(files)
 
 
 @app.command(epilog="Example: secvault drill status --json")
