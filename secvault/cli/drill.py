@@ -71,10 +71,12 @@ def run(
         ):
             done = operations.drills.run_drill(service, caller, named, so_far, cancel, order)
         verified, _, _ = operations.drills.read_evidence(service, caller, done.id)
+        files = drill_report.files_of(service, done)
     if as_json:
-        show.document(drill_words.shown(done))
+        show.document({**drill_words.shown(done), "evidence": files})
     else:
         drill_words.tell(done, verified)
+        show.facts(files)
     if done.passed is not True:
         raise typer.Exit(outcome.DAMAGE.number)
 
@@ -104,10 +106,12 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
         verified: dict[str, Any] = {}
         if found.state == "done":
             verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
+        files = drill_report.files_of(service, found)
     if as_json:
-        show.document(drill_words.shown(found))
+        show.document({**drill_words.shown(found), "evidence": files})
         return
     drill_words.tell(found, verified)
+    show.facts(files)
 
 
 @app.command(epilog="Example: secvault drill status --json")

@@ -185,7 +185,7 @@ def test_a_calendar_that_nobody_looks_at_is_known_by_its_rows(service: Service) 
 
 def test_each_is_told_once_and_overdue_ones_once_a_day(house: House, service: Service) -> None:
     seen(service, 20 * DAY)
-    due(service, 6 * DAY, (DAY, "missed"))
+    due(service, 6 * DAY, (HOUR // 2, "missed"))
     drilled(service, HOUR, "found", passed=False)
     drilled(service, HOUR, "died", state="failed", passed=None)
     for _ in range(2):
