@@ -67,9 +67,13 @@ def verify(path: Path, vkey: str, earlier: list[bytes]) -> Found:
     found: Found = {"intact": True, "complete": True, "entries": 0, "first_bad": None}
     found.update(problems=[], notes=[])
     try:
-        check = check_folder if path.is_dir() else check_package
-        check = check_evidence if path.suffix == ".json" else check
-        check(path, [read_vkey(text) for text in vkey.split()], earlier, found)
+        keys = [read_vkey(text) for text in vkey.split()]
+        if path.is_dir():
+            check_folder(path, keys, earlier, found)
+        elif path.suffix == ".json":
+            check_evidence(path, keys, found)
+        else:
+            check_package(path, keys, earlier, found)
     except DAMAGE as error:
         tell(found, "intact", f"it cannot be checked to its end: {error}")
     return found
@@ -211,7 +215,7 @@ def check_folder(folder: Path, keys: list[Key], earlier: list[bytes], found: Fou
                 tell(found, "intact", what, at * WIDTH**level)
 
 
-def check_evidence(file: Path, keys: list[Key], _: list[bytes], found: Found) -> None:
+def check_evidence(file: Path, keys: list[Key], found: Found) -> None:
     """Check that a document is the one that the note beside it was signed for."""
     document = file.read_bytes()
     text, signer = open_note(file.with_suffix(".note").read_bytes(), keys)

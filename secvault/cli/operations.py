@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository, restic_answers, restic_looking
     from secvault.backup.drills import evidence as drill_evidence
     from secvault.backup.drills import files as drill_files
+    from secvault.backup.drills import order as drill_orders
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.imports import spec as import_spec
+    from secvault.recovery import codes as kit_codes
+    from secvault.recovery import opening as kit_opening
+    from secvault.recovery import share_sheet
+    from secvault.recovery import words as kit_words
     from secvault.service import (
         access_documents,
         activation,
@@ -71,6 +76,7 @@ if TYPE_CHECKING:
         contacts,
         detecting,
         drill_reports,
+        drill_standing,
         drills,
         eligibilities,
         entitlements,
@@ -96,6 +102,8 @@ if TYPE_CHECKING:
         record_search,
         records,
         recovery,
+        recovery_kit_status,
+        recovery_kits,
         rejoining,
         replays,
         repositories,
@@ -199,7 +207,9 @@ __all__ = [
     "directory",
     "drill_evidence",
     "drill_files",
+    "drill_orders",
     "drill_reports",
+    "drill_standing",
     "drills",
     "eligibilities",
     "engine",
@@ -228,6 +238,9 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "kit_codes",
+    "kit_opening",
+    "kit_words",
     "leaf",
     "leaked_tokens",
     "log",
@@ -262,6 +275,8 @@ __all__ = [
     "records",
     "recovery",
     "recovery_by_seal",
+    "recovery_kit_status",
+    "recovery_kits",
     "rejoining",
     "remedies",
     "replays",
@@ -301,6 +316,7 @@ __all__ = [
     "selfcheck",
     "separation_review",
     "sessions",
+    "share_sheet",
     "spans",
     "spine",
     "subject_report",
@@ -333,6 +349,7 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "drill_evidence": "secvault.backup.drills.evidence",
     "drill_files": "secvault.backup.drills.files",
+    "drill_orders": "secvault.backup.drills.order",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
@@ -369,6 +386,10 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "kit_codes": "secvault.recovery.codes",
+    "kit_opening": "secvault.recovery.opening",
+    "kit_words": "secvault.recovery.words",
+    "share_sheet": "secvault.recovery.share_sheet",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from secvault.backup.claims import TakenOver, reason_of
-from secvault.backup.drills import stored
+from secvault.backup.drills import evidence, files, stored
 from secvault.backup.drills.stored import Drill
-from secvault.backup.engine import in_words
-from secvault.errors import BackupFailed
-from secvault.service import drill_notices
+from secvault.service import drill_evidence, drill_notices
 from secvault.service.service import Service
 from secvault.store import tables
 
@@ -33,24 +31,13 @@ def drill_failed(service: Service, plan: str, drill_id: str, error: BaseExceptio
 
 
 def evidence_files(service: Service, drill_id: str) -> tuple[Path, ...]:
-    """Where the evidence of a drill lies in the data folder."""
-    name = drill_id.replace(":", "-")
+    """Where the evidence of a drill lies in the data folder: document, note, pages."""
     return tuple(
-        service.backups.evidence / f"drill-{name}{ending}" for ending in (".json", ".note")
+        service.backups.evidence / name
+        for name in files.names({"kind": evidence.DRILL, "id": drill_id})
     )
 
 
 def write_evidence(service: Service, drill_id: str) -> None:
     """Write the evidence of a finished drill into the data folder, again if need be."""
-    contents = stored.evidence(service.backups, drill_id)
-    try:
-        service.backups.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for file, content in zip(evidence_files(service, drill_id), contents, strict=True):
-            beside = file.with_name(f".{file.name}.new")
-            beside.write_bytes(content)
-            beside.replace(file)
-    except OSError as error:
-        raise BackupFailed(
-            f"the drill is done and its finding stored, but not written to a file: "
-            f"{in_words(error)}"
-        ) from error
+    drill_evidence.write_files(service, *stored.evidence(service.backups, drill_id))

@@ -15,6 +15,7 @@ from secvault.service import (
     drills,
     notice_delivery,
     plan_schedules,
+    recovery_kit_watch,
     separation_review,
     stream_delivery,
 )
@@ -82,6 +83,8 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
+        # What cannot be written is on its place's row, and tried again within the hour.
+        Workflow(recovery_kit_watch.KIT, (Step("issue", _in(service, _issue_kit), retries=3),)),
         drills.workflow(service),
         # What is restored is fetched anew after a kill; what is in place by then is the same.
         Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
@@ -124,6 +127,10 @@ def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
 def _restore(service: Service, context: JobContext) -> JsonValue:
     done = backup_restore_work.do_requested_restore(service, context.job, context.cancel)
     return {"state": done.state, "files": done.files_done}
+
+
+def _issue_kit(service: Service, _context: JobContext) -> JsonValue:
+    return recovery_kit_watch.do_work(service)
 
 
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:

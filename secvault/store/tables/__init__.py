@@ -107,6 +107,7 @@ from secvault.store.tables.policy import policy_version
 from secvault.store.tables.reading import idempotency_key, record_reveal
 from secvault.store.tables.record_index import record_index, record_index_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
+from secvault.store.tables.recovery import recovery_kit, recovery_place, recovery_shares
 from secvault.store.tables.reviews import (
     break_glass_incident,
     review_campaign,
@@ -222,7 +223,10 @@ __all__ = [
     "record_release",
     "record_reveal",
     "recovery_code",
+    "recovery_kit",
+    "recovery_place",
     "recovery_set",
+    "recovery_shares",
     "reset_code",
     "reset_code_part",
     "retention_item",
