@@ -80,6 +80,9 @@ def _table(
     where: str, table: str, saved: Facts, found: Facts, near: Decimal, counted: Compared
 ) -> Iterator[Fault]:
     expected, rows = _part(saved, TABLES)[table], _part(found, TABLES)[table]
+    if not _is_count(expected):
+        yield Fault("manifest-damaged", where, "the manifest does not say how many rows it had")
+        return
     low, high = _ends(expected)
     if not _within(rows, expected, near):
         words = f"{_whole(rows)} rows, saved were {low if low == high else f'{low} to {high}'}"
@@ -130,7 +133,14 @@ def _within(found: JsonValue, saved: JsonValue, near: Decimal) -> bool:
 
 def _ends(saved: JsonValue) -> tuple[Decimal, Decimal]:
     ends = [Decimal(str(one)) for one in (saved if isinstance(saved, list) else [saved])]
+    if not ends:
+        raise InvalidOperation
     return min(ends), max(ends)
+
+
+def _is_count(rows: JsonValue) -> bool:
+    ends = rows if isinstance(rows, list) else [rows]
+    return bool(ends) and all(isinstance(one, int) for one in ends)
 
 
 def _whole(rows: JsonValue) -> int:

@@ -50,7 +50,8 @@ def fault(
         last = dump.read()
     if kind == "mariadb":
         told = _MARIADB.search(first)
-        if told and told[1].decode("utf-8", "replace") != name:
+        # A name of several lines is not told as it is.
+        if told and name.isprintable() and told[1].decode("utf-8", "replace") != name:
             return Fault("dump-of-another-database", where, "the dump names another database")
     archive = kind == "postgresql" and one.get("format") == "custom"
     if archive:

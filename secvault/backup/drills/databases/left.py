@@ -23,8 +23,9 @@ def end_left(folder: Path) -> int:
     """End what the records in this scratch folder name, where it is still that very process.
 
     folder: the `scratch` of a drill's ground; never one with restored files, which may hold records
-    that somebody has made up. A number is given to other processes in time, so the moment of its start must be the same, of
-    the same boot. Returns how many were ended. Only for drills that are not under way.
+    that somebody has made up. A number is given to other processes in time, so the moment of its
+    start must be the same, of the same boot. Returns how many were ended. Only for drills that are
+    not under way.
     """
     ended = 0
     for file in _records(folder):

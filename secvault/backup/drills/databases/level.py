@@ -6,7 +6,7 @@ reason to leave out the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,10 @@ from secvault.backup.drills.databases.place import Place, ScratchServer
 from secvault.backup.drills.databases.programs import ServerMissing
 from secvault.backup.drills.databases.servers import KINDS, running
 from secvault.backup.drills.ground import Ground
-from secvault.backup.drills.result import Fact, Fault, LevelResult
+from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
 from secvault.backup.repository_faults import StorageFull
 from secvault.backup.restores.loading import require_own
-from secvault.backup.sources.faults import OutOfTime, SourceUnreachable
+from secvault.backup.sources.faults import OutOfTime, SourceDenied, SourceUnreachable
 from secvault.backup.sources.figures import TABLES
 from secvault.backup.sources.loading import databases
 from secvault.backup.sources.source import SourceEntry, leads_nowhere_else
@@ -29,14 +29,18 @@ from secvault.config.drills import AssertionSettings
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import BackupFailed, Conflict, Damaged, InvalidInput
 
+_LEFT_OUT = {
+    "postgresql": "owners, grants, publications, subscriptions and event triggers",
+    "mariadb": "the rights of users, and events, which never run in a drill",
+}
 _SUBJECTS = KINDS | {"command", "bucket"}
 
 
 def examine(ground: Ground) -> LevelResult:
     """Load, compare and ask everything that the plan's sources saved.
 
-    Raises what keeps it from being done: Cancelled, StorageFull, OutOfTime, OSError, and BackupFailed
-    where a scratch server does not start or dies.
+    Raises what keeps it from being done: Cancelled, StorageFull, OutOfTime, OSError, BackupFailed
+    where a scratch server does not start, SourceUnreachable where it dies.
     """
     began = ground.engine.clock.monotonic()
     found = _Found()
@@ -184,6 +188,10 @@ class _Source:
             return
         except (StorageFull, OutOfTime, SourceUnreachable):
             raise
+        except SourceDenied as denied:
+            words = f"{denied.detail}; the account that a drill loads with has no such right"
+            self._fault("server-missing", name, words)
+            return
         except (BackupFailed, Damaged, Conflict, InvalidInput) as error:
             self._fault("dump-damaged", name, error.detail)
             return
@@ -193,6 +201,8 @@ class _Source:
         self._add(
             comparing.faults(self.entry.name, name, one, facts, tolerance, self.found.compared)
         )
+        if self.entry.kind in _LEFT_OUT:
+            self._not_tested(f"of {name}: {_LEFT_OUT[self.entry.kind]}")
         if TABLES not in one:
             self._not_tested(f"rows of {name}: none were recorded (count_rows)")
         elif "digests" not in one:
@@ -236,16 +246,16 @@ class _Source:
                 self.found.assertions += 1
                 self._add(_asked_of_the_tree(name, asked, self.ground, self.folder))
 
-    def _add(self, faults: object) -> None:
-        told = list(faults)  # type: ignore[call-overload]
+    def _add(self, faults: Iterable[Fault]) -> None:
+        told = list(faults)
         if len(told) > MOST_FAULTS:
             more = f"{len(told) - MOST_FAULTS} more faults of this kind"
             told = [*told[:MOST_FAULTS], Fault(told[MOST_FAULTS].code, self.entry.name, more)]
         self.found.faults += told
 
-    def _fault(self, code: str, name: str, words: str) -> None:
+    def _fault(self, code: FaultCode, name: str, words: str) -> None:
         where = f"{self.entry.name}: {name}" if name else self.entry.name
-        self.found.faults.append(Fault(code, where, words))  # type: ignore[arg-type]
+        self.found.faults.append(Fault(code, where, words))
 
     def _not_tested(self, words: str) -> None:
         self.found.not_tested.append(f"{self.entry.name}: {words}")

@@ -2,7 +2,7 @@
 
 Nobody on it is called root: a dump may say who defined a view or a routine, and what that one may
 do, it may. The administrator has a name that no dump can know. Events never run: the scheduler is
-off for good.
+off, and only the administrator may turn it on.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, SecvaultError
 
 _SOCKET = "socket"
+_PASSING = "passing"
 _WRITTEN = re.compile(r"\\(.)")
 _MEANT = {"t": "\t", "n": "\n", "0": "\0"}
 _START_SECONDS = 120.0
 _SETTINGS = (
     "--skip-networking",
-    "--event-scheduler=DISABLED",
+    # Not DISABLED, by which nobody could count them. Who may turn it on, no dump can know.
+    "--event-scheduler=OFF",
     "--local-infile=0",
     "--symbolic-links=0",
     "--skip-log-bin",
@@ -82,8 +84,10 @@ class ScratchMariadb:
         facts = {**self.entry.facts, "databases": {name: without}}
         entry = msgspec.structs.replace(self.entry, facts=facts)
         user, secret = self.filler
+        with self._opened(self.filler) as client:
+            client.tell(f"DROP DATABASE IF EXISTS {quoted(name)}")
         turn = self.place.turn(self.entry.name, secret)
-        kinds.load(entry, saved, self._as(user), turn, Wish(names={name: name}, replace=True))
+        kinds.load(entry, saved, self._as(user), turn, Wish(names={name: name}))
 
     def measure(self, name: str) -> Facts:
         """See `ScratchServer`."""
@@ -114,10 +118,10 @@ class ScratchMariadb:
             how = ["--batch", "--skip-column-names", "--binary-mode", f"--database={name}"]
             how.append("--default-character-set=utf8mb4")
             client.run(CLIENTS, "asking the scratch MariaDB", how, stdin=question, stdout=answer)
-        first = answer.read_bytes().split(b"\n", 1)[0]
-        if not answer.stat().st_size:
+        lines = answer.read_bytes().splitlines()
+        if not lines:
             raise BackupFailed("the question gives no row")
-        return _plain(first.split(b"\t", 1)[0].decode("utf-8", "replace"))
+        return _plain(lines[0].split(b"\t", 1)[0].decode("utf-8", "replace"))
 
     def environment(self, name: str) -> Mapping[str, str]:
         """See `ScratchServer`."""
@@ -166,7 +170,9 @@ def started(entry: SourceEntry, settings: MariadbSource, place: Place) -> Iterat
             "level out, or restore it into a server of yours (restore_into)"
         )
     server, install = programs.mariadb(place.environment, settings.programs)
-    accounts = [(f"secvault_{secrets.token_hex(8)}", password()) for _ in range(3)]
+    administrator, filler, asker = accounts = [
+        (f"secvault_{secrets.token_hex(8)}", password()) for _ in range(3)
+    ]
     with (
         processes.room(
             place.folder / "mariadb",
@@ -174,6 +180,8 @@ def started(entry: SourceEntry, settings: MariadbSource, place: Place) -> Iterat
             place.cancel,
             place.environment,
             gentle=place.gentle,
+            # Its tables of the kind Aria are opened by their real paths.
+            mounted=True,
         ) as room,
         sockets.short(room.folder / "run", _SOCKET) as (socket, link),
     ):
@@ -185,17 +193,20 @@ def started(entry: SourceEntry, settings: MariadbSource, place: Place) -> Iterat
         if link is not None:
             room.also_remove(link)
         argv = [str(server), "--no-defaults", *_paths(room), *_SETTINGS]
-        argv += [f"--socket={room.inside}/run/{_SOCKET}", f"--pid-file={room.inside}/run/pid"]
+        argv += [f"--socket={room.socket_folder('run', socket)}/{_SOCKET}"]
+        argv += [f"--pid-file={room.inside}/run/pid"]
         argv += [f"--init-file={room.inside}/first.sql"]
         with room.serving("MariaDB", argv, signal.SIGKILL) as process:
-            one = ScratchMariadb(entry, place, socket / _SOCKET, settings, process, *accounts)
+            one = ScratchMariadb(
+                entry, place, socket / _SOCKET, settings, process, administrator, filler, asker
+            )
             _wait(one)
             first.unlink()
             yield one
 
 
 def _install(room: Room, install: Path) -> None:
-    room.give("data", "run", "tmp", "nothing", "files")
+    room.give("data", "run", _PASSING, "nothing")
     # From here no library is loaded, whatever a dump may have written.
     (room.folder / "nothing").chmod(0o500)
     how = ["--no-defaults", *_paths(room), "--auth-root-authentication-method=normal"]
@@ -207,9 +218,10 @@ def _install(room: Room, install: Path) -> None:
 def _paths(room: Room) -> list[str]:
     return [
         f"--datadir={room.inside}/data",
-        f"--tmpdir={room.inside}/tmp",
+        f"--tmpdir={room.inside}/{_PASSING}",
         f"--plugin-dir={room.inside}/nothing",
-        f"--secure-file-priv={room.inside}/files",
+        # Nobody has the right to files; and this folder takes none, and holds no secret.
+        "--secure-file-priv=/proc/sys",
     ]
 
 
@@ -224,7 +236,7 @@ def _first(accounts: list[tuple[str, Secret]]) -> str:
     lines += [
         f"GRANT ALL ON *.* TO {made[0]} WITH GRANT OPTION",
         f"GRANT SET USER ON *.* TO {made[1]}",
-        f"DELETE FROM mysql.global_priv WHERE User NOT IN ({names})",
+        f"DELETE FROM mysql.global_priv WHERE User NOT IN ({names})",  # noqa: S608 - our own
         "DELETE FROM mysql.db",
         "DELETE FROM mysql.tables_priv",
         "DELETE FROM mysql.proxies_priv",
@@ -241,9 +253,10 @@ def _wait(server: ScratchMariadb) -> None:
         try:
             with server._opened(server.administrator) as client:  # noqa: SLF001 - of this module
                 client.version()
-            return
         except SecvaultError:
             server.process.heed(until)
+        else:
+            return
 
 
 def _plain(text: str) -> str:

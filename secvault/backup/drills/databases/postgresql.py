@@ -233,8 +233,8 @@ class ScratchPostgresql:
             missing = [extension for extension in wanted if extension not in there]
             if missing:
                 raise ServerMissing(
-                    f"{name} needs the extension {missing[0]}, which the PostgreSQL on this machine "
-                    "does not have; install it"
+                    f"{name} needs the extension {missing[0]}, which the PostgreSQL on this "
+                    "machine does not have; install it"
                 )
             for extension, is_there in connection.execute(_UNTRUSTED, [wanted]).fetchall():
                 if not is_there:
@@ -279,7 +279,8 @@ def started(
         if link is not None:
             room.also_remove(link)
         argv = [str(installed.folder / "postgres"), "-D", f"{room.inside}/data"]
-        argv += ["-c", f"unix_socket_directories={room.inside}/data", "-c", f"port={PORT}"]
+        argv += ["-c", f"unix_socket_directories={room.socket_folder('data', socket)}"]
+        argv += ["-c", f"port={PORT}"]
         for name, value in _SETTINGS.items():
             argv += ["-c", f"{name}={value.strip(chr(39))}"]
         with room.serving("PostgreSQL", argv, signal.SIGQUIT) as process:
@@ -330,9 +331,10 @@ def _wait(server: ScratchPostgresql) -> None:
                 connection.execute(
                     SQL("ALTER DATABASE postgres OWNER TO {}").format(Identifier(server.role))
                 )
-            return
         except SecvaultError:
             server.process.heed(until)
+        else:
+            return
 
 
 def _uncounted(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from secvault.backup.restic_messages import one_line
-from secvault.backup.restic_process import Cancel
+from secvault.backup.restic_process import Cancel, Launch
 from secvault.backup.sources import child
 from secvault.clock import Clock
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError
@@ -30,6 +31,9 @@ from secvault.errors import BackupFailed, Cancelled, ConfigurationError
 RECORD = ".server.json"
 """How the names of the files end that say which process a scratch server is."""
 NOBODY = "nobody"
+# A folder that every Linux has, and that no server needs.
+_MOUNTED = "/mnt"
+_MOUNT = f'mount --bind -- "$1" {_MOUNTED} && shift && exec "$@"'
 _GENTLE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _NICE = 10
@@ -52,8 +56,9 @@ class Record(msgspec.Struct, frozen=True):
 class Room:
     """A folder that a server may have to itself, and how it gets there.
 
-    A server that is not us may not pass the folders above, so it goes by a handle that it inherits:
-    `inside` is the folder's path for it, `folder` for us.
+    A server that is not us may not pass the folders above. It goes by a handle that it inherits;
+    or, where it asks for real paths (`mounted`), by a place where the folder is mounted for it
+    alone. `inside` is the folder's path for it, `folder` for us.
     """
 
     folder: Path
@@ -62,12 +67,22 @@ class Room:
     cancel: Cancel
     environment: Mapping[str, str]
     gentle: bool = True
+    mounted: bool = False
     _links: list[str] = field(default_factory=list)
 
     @property
     def inside(self) -> str:
         """The folder, for the server."""
-        return f"/proc/self/fd/{self.handle}"
+        if os.geteuid() != 0:
+            return str(self.folder)
+        return _MOUNTED if self.mounted else f"/proc/self/fd/{self.handle}"
+
+    def socket_folder(self, name: str, short: Path) -> str:
+        """The folder of that name in it, for the server to put a socket into.
+
+        short: a path of it for us, of which a socket's name can be told.
+        """
+        return str(short) if os.geteuid() != 0 else f"{self.inside}/{name}"
 
     def give(self, *names: str) -> None:
         """Make folders in it, private, that belong to whom the server runs as."""
@@ -89,7 +104,8 @@ class Room:
         task = child.Task(
             (*self._confined(), *argv), self._environment(), work, seconds, stdin=stdin
         )
-        child.run(task, self.clock, self.cancel, partial(subprocess.Popen, pass_fds=(self.handle,)))
+        launch = cast("Launch", partial(subprocess.Popen, pass_fds=(self.handle,)))
+        child.run(task, self.clock, self.cancel, launch)
 
     @contextmanager
     def serving(self, name: str, argv: Sequence[str], end: signal.Signals) -> Iterator[Server]:
@@ -131,7 +147,9 @@ class Room:
         return {**kept, "HOME": self.inside, "LC_ALL": "C", "LANG": "C"}
 
     def _confined(self) -> tuple[str, ...]:
-        argv = _apart(self.environment)
+        argv = _apart(self.environment, mounted=self.mounted and os.geteuid() == 0)
+        if self.mounted and os.geteuid() == 0:
+            argv += ("/bin/sh", "-c", _MOUNT, "sh", str(self.folder))
         argv += (_setpriv(), "--no-new-privs")
         if os.geteuid() == 0:
             them = pwd.getpwnam(NOBODY)
@@ -176,13 +194,22 @@ class Server:
 
 @contextmanager
 def room(
-    folder: Path, clock: Clock, cancel: Cancel, environment: Mapping[str, str], *, gentle: bool
+    folder: Path,
+    clock: Clock,
+    cancel: Cancel,
+    environment: Mapping[str, str],
+    *,
+    gentle: bool,
+    mounted: bool = False,
 ) -> Iterator[Room]:
-    """Make the folder, which is not there yet, a room for servers."""
+    """Make the folder, which is not there yet, a room for servers.
+
+    mounted: whether they want the real paths of what is in it.
+    """
     folder.mkdir(mode=0o700)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        made = Room(folder, handle, clock, cancel, environment, gentle)
+        made = Room(folder, handle, clock, cancel, environment, gentle, mounted)
         made.hand_over(folder)
         yield made
     finally:
@@ -229,10 +256,15 @@ def _setpriv() -> str:
     return found
 
 
-def _apart(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """How a program gets a network of its own with nobody in it; nothing where that cannot be."""
+def _apart(environment: Mapping[str, str], *, mounted: bool) -> tuple[str, ...]:
+    """How a program gets a network of its own with nobody in it; nothing where that cannot be.
+
+    mounted: it gets mounts of its own, too. Raises ConfigurationError where that cannot be.
+    """
     unshare = shutil.which("unshare")
     ways = [("--net", "--ipc"), ("--user", "--map-current-user", "--net", "--ipc")]
+    if mounted:
+        ways = [("--mount", "--net", "--ipc"), ("--mount",)]
     for way in ways if unshare else []:
         argv = (str(unshare), *way)
         tried = subprocess.run(
@@ -244,4 +276,9 @@ def _apart(environment: Mapping[str, str]) -> tuple[str, ...]:
         )
         if tried.returncode == 0:
             return (*argv, "--")
+    if mounted:
+        raise ConfigurationError(
+            "secvault runs as root and may not make mounts for a scratch server alone (unshare); "
+            "run it as a user of its own, or give it CAP_SYS_ADMIN"
+        )
     return ()

@@ -20,7 +20,7 @@ _SECONDS = 20
 
 
 class ServerMissing(ConfigurationError):
-    """A server that a drill needs cannot be had on this machine: its detail says what to install."""
+    """A server that a drill needs cannot be had on this machine; its detail says what to do."""
 
     code = "server-missing"
     title = "No server to load into"
