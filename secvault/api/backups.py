@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from secvault.api.caller import caller
@@ -161,22 +160,6 @@ def drill_evidence(at: Authenticated, drill: DrillId) -> Evidence:
     service, who = at
     _, document, note = drills.read_evidence(service, who, drill)
     return Evidence(document=document.decode(), note=note.decode())
-
-
-@router.get(
-    "/drills/{drill}/report",
-    response_class=HTMLResponse,
-    responses={200: {"content": {"text/html": {}}, "description": "The report."}},
-)
-@operation("it/backups", "drill.read")
-def drill_report(
-    at: Authenticated,
-    drill: DrillId,
-    language: Annotated[str, Query(pattern="^(en|vi)$")] = "en",
-) -> Response:
-    """The finding of a drill as a page, in English or Vietnamese."""
-    service, who = at
-    return HTMLResponse(drills.read_page(service, who, drill, language))
 
 
 def _time(micros: int | None) -> str | None:

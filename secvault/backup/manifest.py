@@ -93,7 +93,7 @@ class Comparison:
     changed_meanwhile: what was written between the manifest and restic's reading; it cannot be
     judged, and is not counted as damage. left_out: files that the snapshot does not hold on
     purpose. filled: files that had holes, which are zeros on disk now. owners: whether owners were
-    compared, which only root can restore.
+    compared, which only root can restore. unreadable: there, and not to be read.
     """
 
     checked: int
@@ -107,16 +107,18 @@ class Comparison:
     absent: tuple[Absent, ...] = ()
     filled: int = 0
     owners: bool = True
+    unreadable: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Nothing is missing and nothing differs."""
-        return not self.missing and not self.different and not self.altered
+        """Nothing is missing, nothing differs, and all could be read."""
+        return not (self.missing or self.different or self.altered or self.unreadable)
 
     @property
     def first_fault(self) -> str:
         """The first thing that is not as it was, in words; empty when all is."""
-        return next(iter((*self.missing, *self.different, *map(str, self.altered))), "")
+        faults = (*self.missing, *self.different, *self.unreadable, *map(str, self.altered))
+        return next(iter(faults), "")
 
     def without_missing(self, left_out: Callable[[str], bool]) -> Comparison:
         """The same, where files that were left out of the snapshot on purpose do not count."""
@@ -168,6 +170,7 @@ class _Comparing:
         self._missing: list[Absent] = []
         self._different: list[str] = []
         self._meanwhile: list[str] = []
+        self._unreadable: list[str] = []
         self._altered: list[Altered] = []
         self._names: dict[str, tuple[int, int]] = {}
         self._folders: list[FileEntry] = []
@@ -179,8 +182,11 @@ class _Comparing:
         folder = self._folder_of(entry)
         try:
             found = path.lstat()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._missing.append(folder)
+            return
+        except OSError:
+            self._unreadable.append(entry.path)
             return
         kind = stat.S_IFREG if entry.mode is None else stat.S_IFMT(entry.mode)
         if stat.S_IFMT(found.st_mode) != kind:
@@ -208,11 +214,16 @@ class _Comparing:
             absent=tuple(self._missing),
             filled=self._filled,
             owners=self._as_root,
+            unreadable=tuple(self._unreadable),
         )
 
     def _is_same_content(self, entry: FileEntry, path: Path, found: os.stat_result) -> bool:
-        with path.open("rb") as source:
-            digest = hashlib.file_digest(source, "sha256").hexdigest()
+        try:
+            with path.open("rb") as source:
+                digest = hashlib.file_digest(source, "sha256").hexdigest()
+        except OSError:
+            self._unreadable.append(entry.path)
+            return False
         self._checked += 1
         self._total += found.st_size
         if entry.allocated is not None and found.st_blocks * 512 >= found.st_size:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from secvault.audit.questions import own as own_questions
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository, restic_answers, restic_looking
+    from secvault.backup.drills import evidence as drill_evidence
+    from secvault.backup.drills import files as drill_files
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from secvault.records import retention_run as retention_rows
     from secvault.records.exports import manifest as export_manifest
     from secvault.records.imports import spec as import_spec
+    from secvault.recovery import codes as kit_codes
+    from secvault.recovery import opening as kit_opening
+    from secvault.recovery import share_sheet
+    from secvault.recovery import words as kit_words
     from secvault.service import (
         access_documents,
         activation,
@@ -68,6 +74,7 @@ if TYPE_CHECKING:
         circumstances,
         contacts,
         detecting,
+        drill_reports,
         drills,
         eligibilities,
         entitlements,
@@ -93,6 +100,8 @@ if TYPE_CHECKING:
         record_search,
         records,
         recovery,
+        recovery_kit_status,
+        recovery_kits,
         rejoining,
         replays,
         repositories,
@@ -194,6 +203,9 @@ __all__ = [
     "detecting",
     "difference",
     "directory",
+    "drill_evidence",
+    "drill_files",
+    "drill_reports",
     "drills",
     "eligibilities",
     "engine",
@@ -222,6 +234,9 @@ __all__ = [
     "invitations",
     "key_limits",
     "key_usage",
+    "kit_codes",
+    "kit_opening",
+    "kit_words",
     "leaf",
     "leaked_tokens",
     "log",
@@ -256,6 +271,8 @@ __all__ = [
     "records",
     "recovery",
     "recovery_by_seal",
+    "recovery_kit_status",
+    "recovery_kits",
     "rejoining",
     "remedies",
     "replays",
@@ -295,6 +312,7 @@ __all__ = [
     "selfcheck",
     "separation_review",
     "sessions",
+    "share_sheet",
     "spans",
     "spine",
     "subject_report",
@@ -325,6 +343,8 @@ _ELSEWHERE = {
     "content_type": "secvault.records.content_type",
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
+    "drill_evidence": "secvault.backup.drills.evidence",
+    "drill_files": "secvault.backup.drills.files",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
@@ -361,6 +381,10 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
+    "kit_codes": "secvault.recovery.codes",
+    "kit_opening": "secvault.recovery.opening",
+    "kit_words": "secvault.recovery.words",
+    "share_sheet": "secvault.recovery.share_sheet",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",

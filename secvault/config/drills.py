@@ -83,8 +83,8 @@ class RecoverySettings(Section):
     kit_days: int = Field(365, ge=0, le=3650)
     # Whom to call and what to know, as printed on the kit: "hosting: +84 ...".
     contacts: tuple[str, ...] = ()
-    # Where the credentials of a repository are to be had, in words, by its name: "the safe of ...".
-    credentials: dict[Name, str] = Field(default_factory=dict)
+    # Where the credentials of repositories are to be had, in words: "offsite: the safe of ...".
+    credentials: tuple[str, ...] = ()
     # Whether the kit lies beside each repository, too: without holders and contacts, and sealed.
     kit_beside_repositories: bool = True
     # Services in the order in which they come back: the plan that saves it: what it is, in words.

@@ -9,6 +9,8 @@ import msgspec
 from secvault.crypto.secret import Secret
 
 FORMAT = "secvault recovery kit v1"
+BESIDE = "secvault-recovery-kit.json"
+"""What it is called in a repository's bucket or folder, where restic passes over it."""
 KIND = "recovery-kit"
 """Of the evidence that the signed note of a kit is."""
 

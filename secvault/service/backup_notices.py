@@ -32,7 +32,7 @@ def tell_failed(service: Service, plan: str, run: str, reason: str) -> None:
     reason: the code of its error (`SecvaultError.code`), never its text. Raises Unavailable.
     """
     facts: dict[str, Fact] = {"run": run, "reason": reason_of(reason)}
-    _record_once(service, "backup.failed", plan, FAILED + run, facts)
+    record_once(service, "backup.failed", plan, FAILED + run, facts)
 
 
 def tell_check_failed(
@@ -47,7 +47,7 @@ def tell_check_failed(
     if run:
         facts["run"] = run
     once = run or f"{plan}:{service.clock.micros() // _DAY}"
-    _record_once(service, "backup.check_failed", plan, check_cause(repository, once), facts)
+    record_once(service, "backup.check_failed", plan, check_cause(repository, once), facts)
 
 
 def check_cause(repository: str, check: str) -> str:
@@ -63,7 +63,7 @@ def note_behind(
     seconds: its age. promised: the oldest that it may be. The caller kicks the log afterwards.
     """
     facts: dict[str, Fact] = {"seconds": seconds, "threshold": promised}
-    service.audit.enqueue(connection, _event(service, connection, "backup.behind", plan, facts))
+    service.audit.enqueue(connection, event_of(service, connection, "backup.behind", plan, facts))
 
 
 def note_anomaly(service: Service, connection: Connection, found: Anomaly) -> None:
@@ -77,7 +77,7 @@ def note_anomaly(service: Service, connection: Connection, found: Anomaly) -> No
         "threshold": found.threshold,
         "files": found.files,
     }
-    event = _event(service, connection, "backup.anomaly", found.plan, facts)
+    event = event_of(service, connection, "backup.anomaly", found.plan, facts)
     service.audit.enqueue(connection, event)
 
 
@@ -103,20 +103,20 @@ def owner_of(service: Service, connection: Connection, plan: str) -> str:
         return ""
 
 
-def _record_once(
-    service: Service, kind: str, plan: str, cause: str, facts: dict[str, Fact]
-) -> None:
+def record_once(service: Service, kind: str, plan: str, cause: str, facts: dict[str, Fact]) -> None:
+    """Put it on record unless something was by this cause. Raises Unavailable."""
     row = {"cause": cause, "told_at": service.clock.micros()}
     with service.store.write() as connection:
         if not insert_unless_there(connection, backup_told, row):
             return
-        service.audit.enqueue(connection, _event(service, connection, kind, plan, facts))
+        service.audit.enqueue(connection, event_of(service, connection, kind, plan, facts))
     service.audit.kick()
 
 
-def _event(
+def event_of(
     service: Service, connection: Connection, kind: str, plan: str, facts: dict[str, Fact]
 ) -> Event:
+    """The entry about the plan, naming its owner where there is one."""
     owner = owner_of(service, connection, plan)
     return Event(
         kind=kind,

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, false, func, select, true
 from secvault import __version__
 from secvault.backup import anomaly, pings
 from secvault.notices import outbox
+from secvault.service import recovery_kit_status
 from secvault.service.backup_status import Status, statuses
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation
@@ -68,6 +69,7 @@ def gather(service: Service) -> Iterator[Metric]:
         names = [one.state.plan for one in plans]
         yield from _strange(connection, names)
         yield from _drills(connection, names)
+        yield from _kit(service, connection)
         yield from _rest(connection)
 
 
@@ -174,6 +176,28 @@ def _drills(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
         "counter",
         ("plan",),
         failed,
+    )
+
+
+def _kit(service: Service, connection: Connection) -> Iterator[Metric]:
+    found = recovery_kit_status.status_in(service, connection)
+    yield Metric(
+        "secvault_recovery_kit_state",
+        "1 for the state that the recovery kit is in.",
+        "gauge",
+        ("state",),
+        {(state,): float(state == found.state) for state in recovery_kit_status.STATES},
+    )
+    yield _plain(
+        "secvault_recovery_kit_issued_timestamp_seconds",
+        "When the newest recovery kit was issued.",
+        None if found.kit is None else found.kit.issued_at / MICROS,
+    )
+    taken = found.taken.taken_at if found.taken else None
+    yield _plain(
+        "secvault_recovery_kit_taken_timestamp_seconds",
+        "When a recovery kit was last taken out, to be kept or printed.",
+        None if taken is None else taken / MICROS,
     )
 
 

@@ -111,6 +111,7 @@ def _whole_names(service: Service) -> tuple[str, ...]:
 def _repositories(service: Service, connection: Connection) -> tuple[KitRepository, ...]:
     table, engine = backup_repository, service.backups
     rows = connection.execute(select(table.c.name, table.c.identity)).all()
+    words = _named(service.settings.recovery.credentials)
     identities = {row.name: row.identity or "" for row in rows}
     found = []
     for name in sorted(engine.repositories.names()):
@@ -128,7 +129,7 @@ def _repositories(service: Service, connection: Connection) -> tuple[KitReposito
                 keys_identity=identities.get(name + KEYS, ""),
                 needs_credentials=isinstance(parse_location(settings.location), S3Location),
                 access_key_id=settings.access_key_id,
-                credentials=service.settings.recovery.credentials.get(name, ""),
+                credentials=words.get(name, ""),
             )
         )
     return tuple(found)
@@ -136,8 +137,7 @@ def _repositories(service: Service, connection: Connection) -> tuple[KitReposito
 
 def _plans(service: Service) -> tuple[KitPlan, ...]:
     """In the order of `recovery.services`; of the others, those that save secvault come first."""
-    named = [one.partition(":") for one in service.settings.recovery.services]
-    words = {plan.strip(): said.strip() for plan, _, said in named}
+    words = _named(service.settings.recovery.services)
     order = list(words)
     plans = service.backups.readable_plans()
 
@@ -158,3 +158,9 @@ def _plan(name: str, plan: PlanSettings, words: dict[str, str]) -> KitPlan:
         rpo_hours=plan.rpo_hours,
         rto_minutes=plan.drill.rto_minutes,
     )
+
+
+def _named(lines: Sequence[str]) -> dict[str, str]:
+    """What is said of each, of lines such as "offsite: the safe", in their order."""
+    parts = (one.partition(":") for one in lines)
+    return {name.strip(): said.strip() for name, _, said in parts}

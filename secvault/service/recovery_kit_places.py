@@ -18,13 +18,12 @@ from secvault.backup.in_words import in_words
 from secvault.backup.repository import LocalFolder, Repository, S3Location
 from secvault.errors import BackupFailed, SecvaultError
 from secvault.recovery import stored
+from secvault.recovery.kit import BESIDE
 from secvault.recovery.stored import Place, StoredKit
 from secvault.service.service import Service
 
 FILE = "kit.json"
 """In folders."""
-BESIDE = "secvault-recovery-kit.json"
-"""In a repository's bucket or folder, which restic passes over."""
 REPOSITORY = "repository "
 """How the name of a place begins that is beside a repository."""
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from secvault.crypto import aead, shares
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, Damaged, NotFound
+from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.keyring.root import read_stored
-from secvault.recovery import stored
+from secvault.recovery import pages, stored
 from secvault.recovery.kit import KitHead, KitSecrets
 from secvault.recovery.opening import open_with, read_kit
 from secvault.recovery.sealed import make_kit
@@ -42,6 +42,14 @@ class Issued:
     head: KitHead
     words: tuple[Secret, ...]
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A kit that was taken out. file: machine-readable."""
+
+    id: str
+    file: bytes
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def renew_kit(service: Service, caller: Caller) -> Issued:
     return _issued(service, kit, ())
 
 
-def take_kit(service: Service, caller: Caller) -> StoredKit:
+def take_kit(service: Service, caller: Caller) -> Taken:
     """The newest kit, for whoever keeps or prints it. That it was taken is noted.
 
     What is in it in clear tells where everything lies; its secrets open for the shares alone.
@@ -131,11 +139,29 @@ def take_kit(service: Service, caller: Caller) -> StoredKit:
         kit = stored.newest_kit(connection)
         if kit is None:
             raise missing()
-        return Outcome(kit, detail={"run": kit.id, "digest": kit.digest})
+        stored.mark_taken(connection, kit.id, service.clock.micros(), caller.principal.subject)
+        passwords = [name.partition(":")[2] for name in kit.parts if name.startswith("password:")]
+        # As of the kit: a password that was changed since counts as not taken out.
+        service.backups.passwords.mark_escrowed(connection, passwords, kit.issued_at)
+        return Outcome(kit, detail=_detail(kit))
 
-    kit = service.spine.read(caller, operation("kit.read"), act)
-    _note_taken(service, kit, caller)
-    return kit
+    kit = service.spine.change(caller, operation("kit.take"), act)
+    return Taken(kit.id, document_of(kit))
+
+
+def in_form(taken: Taken, form: str, language: str) -> bytes:
+    """The kit as its file (`json`), or as its pages (`pdf`, `html`) in the language.
+
+    Raises InvalidInput for another form or language.
+    """
+    if form == "json":
+        return taken.file
+    head = read_kit(taken.file).head
+    if form == "pdf":
+        return pages.kit_pdf(taken.file, head, language)
+    if form == "html":
+        return pages.kit_html(taken.file, head, language).encode()
+    raise InvalidInput.at("form", "must be json, pdf or html")
 
 
 def gathered_now(service: Service, connection: Connection) -> Gathered | None:
@@ -228,15 +254,6 @@ def _keep(
 def _issued(service: Service, kit: StoredKit, words: tuple[Secret, ...]) -> Issued:
     document = document_of(kit)
     return Issued(document, read_kit(document).head, words, write_newest(service))
-
-
-def _note_taken(service: Service, kit: StoredKit, caller: Caller) -> None:
-    passwords = [name.partition(":")[2] for name in kit.parts if name.startswith("password:")]
-    now = service.clock.micros()
-    with service.store.write() as connection:
-        stored.mark_taken(connection, kit.id, now, caller.principal.subject)
-        # As of the kit: a password that was changed since counts as not taken out.
-        service.backups.passwords.mark_escrowed(connection, passwords, kit.issued_at)
 
 
 def _detail(kit: StoredKit) -> dict[str, str | int | bool]:

@@ -15,12 +15,13 @@ from secvault.service import (
     drills,
     notice_delivery,
     plan_schedules,
+    recovery_kit_watch,
     separation_review,
     stream_delivery,
 )
 from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
-from secvault.service.backup_steps import jobs_caller, patient, unseen
+from secvault.service.backup_steps import jobs_caller, patient
 from secvault.service.backup_watch import CATALOGUE, follow_repositories
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
@@ -82,7 +83,9 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
-        Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        # What cannot be written is on its place's row, and tried again within the hour.
+        Workflow(recovery_kit_watch.KIT, (Step("issue", _in(service, _issue_kit), retries=3),)),
+        drills.workflow(service),
         # What is restored is fetched anew after a kill; what is in place by then is the same.
         Workflow(backup_restore_work.RESTORE, (patient("restore", _in(service, _restore)),)),
         Workflow(REVIEW, (Step("start", _in(service, _start_review), retries=2),)),
@@ -121,21 +124,13 @@ def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
     return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
 
 
-def _drill(service: Service, context: JobContext) -> JsonValue:
-    return drills.do_requested_drill(
-        service,
-        jobs_caller(),
-        context.plan,
-        context.job,
-        context.requested_by,
-        unseen,
-        context.cancel,
-    )
-
-
 def _restore(service: Service, context: JobContext) -> JsonValue:
     done = backup_restore_work.do_requested_restore(service, context.job, context.cancel)
     return {"state": done.state, "files": done.files_done}
+
+
+def _issue_kit(service: Service, _context: JobContext) -> JsonValue:
+    return recovery_kit_watch.do_work(service)
 
 
 def _deliver_notices(service: Service, context: JobContext) -> JsonValue:

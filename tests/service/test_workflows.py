@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from secvault.backup.drill import find_drill, newest_drills
 
 from secvault.audit.query import Question, page
-from secvault.backup.drill import find_drill, newest_drills
 from secvault.backup.repository import KEYS
 from secvault.backup.run import find_run, newest_runs
 from secvault.clock import Clock, system_clock
