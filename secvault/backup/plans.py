@@ -196,10 +196,19 @@ def _require_one(rows: int, name: str, present: int, version: int) -> None:
 
 
 def _text(settings: PlanSettings) -> str:
-    text = canonical_json(settings.model_dump(mode="json"))
+    text = canonical_json(_without_floats(settings.model_dump(mode="json")))
     if len(text) > LARGEST:
         raise InvalidInput.at("settings", f"are larger than {LARGEST} bytes; make two plans of it")
     return text.decode()
+
+
+def _without_floats(value: Any) -> Any:
+    """The same with texts for what canonical JSON has no form of; they are read back as numbers."""
+    if isinstance(value, dict):
+        return {name: _without_floats(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_floats(one) for one in value]
+    return repr(value) if isinstance(value, float) else value
 
 
 def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
