@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
-from secvault.api.backups import DrillId, Evidence, Limit, PlanName, Requested
+from secvault.api.backups import Limit, PlanName, Requested
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.drills import DrillId, Evidence
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
 from secvault.config.drills import ScenarioName
