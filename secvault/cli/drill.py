@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import drill_report, drill_words, opening, operations, outcome, progress, show
+from secvault.cli import (
+    drill_report,
+    drill_scenario,
+    drill_words,
+    opening,
+    operations,
+    outcome,
+    progress,
+    show,
+)
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,6 +30,9 @@ Plan = Annotated[
     str | None,
     typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
+app.command(epilog=drill_scenario.PLAY)(drill_scenario.scenario)
+app.command(epilog=drill_scenario.LIST)(drill_scenario.scenarios)
+
 DrillId = Annotated[str, typer.Argument(metavar="ID", help="From `secvault drill list`.")]
 LEVELS: tuple[LevelName, ...] = ("repository", "files", "databases", "vault", "service")
 _COLUMNS = {

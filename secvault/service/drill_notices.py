@@ -21,15 +21,24 @@ _DAY = 86_400_000_000
 
 
 def tell_failed(
-    service: Service, plan: str, drill_id: str, reason: str, *, passed: bool | None = None
+    service: Service,
+    plan: str,
+    drill_id: str,
+    reason: str,
+    *,
+    passed: bool | None = None,
+    scenario: str = "",
 ) -> None:
     """A drill of the plan failed, or found damage; told once for each drill. Raises Unavailable.
 
-    reason: the code of its error, or `DAMAGE`. passed: False where it came to its end.
+    reason: the code of its error, or `DAMAGE`. passed: False where it came to its end. scenario:
+    which one it was, where it was one.
     """
     facts: dict[str, Fact] = {"run": drill_id, "reason": reason_of(reason)}
     if passed is not None:
         facts["passed"] = passed
+    if scenario:
+        facts["rule"] = scenario
     record_once(service, "drill.failed", plan, FAILED + drill_id, facts)
 
 

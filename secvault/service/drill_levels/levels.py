@@ -11,7 +11,7 @@ from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import LevelResult
 from secvault.backup.staging import NO_DATABASE
 from secvault.config.drills import LevelName
-from secvault.errors import Unavailable
+from secvault.errors import Damaged, Unavailable
 from secvault.service.drill_levels import audit_log, fields, keys
 from secvault.service.drill_levels.escrow import Escrow
 from secvault.service.drill_levels.fields import Opened
@@ -56,12 +56,7 @@ class OwnLevels:
         self._examined = True
         if copy is not None:
             with ground.watch.running("verify"):
-                keys.look_at_named_keys(copy, found)
-                strange = keys.look_at_data_keys(copy, found, ground.heed)
-                keys.tell_keyless_apart(self._of.store, copy.keyless, found)
-                self._asked = self._sampled(copy, strange, found, ground)
-                ground.heed()
-                self.audit_entries_lost = audit_log.look_at_audit_log(self._of, ground, copy, found)
+                self._look(copy, found, ground)
         return found.result("vault", ground.watch.monotonic() - began)
 
     def service(self, ground: Ground) -> LevelResult:
@@ -85,8 +80,11 @@ class OwnLevels:
         with ground.watch.running("verify"):
             asked = self._asked
             if asked is None:
+                asked = ()
                 # Only for the question; what is wrong with the fields is the other level's to say.
-                asked = self._sampled(copy, frozenset(), Findings(), ground)
+                aside = Findings()
+                with _damage(aside):
+                    asked = self._sampled(copy, frozenset(), aside, ground)
             self._ask(copy, asked, found, ground)
         return found.result("service", ground.watch.monotonic() - began)
 
@@ -105,6 +103,21 @@ class OwnLevels:
             self._opening = Findings()
             self._copy = open_own_copy(self._of, ground, self._escrow, self._closing, self._opening)
         return self._copy
+
+    def _look(self, copy: OwnCopy, found: Findings, ground: Ground) -> None:
+        """All looks; one that meets damage does not keep the next from looking."""
+        strange: frozenset[tuple[str, str]] = frozenset()
+        with _damage(found):
+            keys.look_at_named_keys(copy, found)
+        with _damage(found):
+            strange = keys.look_at_data_keys(copy, found, ground.heed)
+        keys.tell_keyless_apart(self._of.store, copy.keyless, found)
+        with _damage(found):
+            self._asked = self._sampled(copy, strange, found, ground)
+        ground.heed()
+        with _damage(found):
+            lost = audit_log.look_at_audit_log(self._of, ground, copy, found)
+            self.audit_entries_lost = lost
 
     def _sampled(
         self,
@@ -129,6 +142,15 @@ class OwnLevels:
                 ask_all(running, self._of, copy, asked, found)
         except Unavailable as error:
             found.fault("service-not-started", "the restored service", error.detail)
+
+
+@contextmanager
+def _damage(found: Findings) -> Iterator[None]:
+    """What the database itself says of a row or page that it cannot give."""
+    try:
+        yield
+    except Damaged as damage:
+        found.fault("database-damaged", DATABASE, damage.detail)
 
 
 @contextmanager

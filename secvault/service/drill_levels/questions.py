@@ -132,6 +132,9 @@ def _ask_for_one(
             continue
         path = _path(one)
         answer = interview.running.ask(path, text)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.FORBIDDEN):
+            interview.expect(f"{path} with {role}", answer, HTTPStatus.OK)
+            return True
         shown = answer.body.get("fields", {}) if isinstance(answer.body, dict) else {}
         with copy.store.read() as connection:
             record = read_record(connection, copy.keyring, collection, one.id)

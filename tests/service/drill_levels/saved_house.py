@@ -138,6 +138,12 @@ class Drilled:
                 connection.execute(statement)
             connection.commit()
 
+    def triggers(self) -> list[str]:
+        """What drops the triggers that keep rows of the log as they are."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            return [f"DROP TRIGGER {name}" for (name,) in found]
+
     def claim(self, **changed: Any) -> None:
         """Have the manifest say something else."""
         claimed = msgspec.structs.replace(self.ground.manifest, **changed)

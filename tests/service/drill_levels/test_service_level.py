@@ -16,6 +16,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from secvault.config import Settings
+from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
 from secvault.service import Service
 from secvault.service.drill_levels import service_started
 from secvault.service.drill_levels.service_started import CARRIED, Running, settings_of_copy
@@ -63,11 +65,15 @@ def trap() -> Iterator[Trap]:
 def that_would(at: Trap, folder: Path) -> dict[str, str]:
     """Settings of a vault that tells, sends, publishes, saves and asks wherever it can."""
     url = f"http://127.0.0.1:{at.port}"
+    secret = folder / "secret"
+    secret.write_text("of-a-webhook\n" * 4)
+    witness = NoteSigner("near", Secret(bytes(32))).verifier().vkey
     given = {
         "AUDIT__STREAMS__SIEM__ADDRESS": f"{url}/events",
         "AUDIT__STREAMS__SIEM__HISTORY": "true",
+        "AUDIT__STREAMS__SIEM__SECRET_FILE": str(secret),
         "AUDIT__WITNESSES__NEAR__URL": url,
-        "AUDIT__WITNESSES__NEAR__KEY": "",
+        "AUDIT__WITNESSES__NEAR__VKEY": witness,
         "AUDIT__PUBLICATIONS__FOLDER__LOCATION": str(folder / "published"),
         "AUDIT__PUBLICATIONS__BUCKET__LOCATION": f"s3:{url}/bucket",
         "AUDIT__PUBLICATIONS__BUCKET__ACCESS_KEY_ID": "id",
@@ -77,7 +83,7 @@ def that_would(at: Trap, folder: Path) -> dict[str, str]:
         "BACKUP__PLANS__NIGHTLY__PING_URL": f"{url}/ping",
         "BACKUP__PLANS__NIGHTLY__SCHEDULE": "* * * * *",
     }
-    return {f"SECVAULT_{name}": value for name, value in given.items() if value}
+    return {f"SECVAULT_{name}": value for name, value in given.items()}
 
 
 def test_the_restored_service_answers_and_refuses_as_it_should(
