@@ -45,6 +45,7 @@ MAY_NEED_APPROVAL = frozenset(
         "key.export",
         "key.restore",
         "key.update",
+        "kit.issue",
         "mount.delete",
         "password.reset",
         "person.disable",

@@ -241,6 +241,15 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "plan.pause": "plan version state",
         "drill.read": "plan run",
         "drill.run": "plan run snapshot passed seconds reason",
+        "kit.issue": "run shares threshold approval digest",
+        "kit.renew": "run digest",
+        "kit.read": "run state",
+        "kit.take": "run digest",
+        "drill.scenario": "rule plan run snapshot passed seconds reason",
+        "drill.failed": "plan run person rule passed reason",
+        "drill.missed": "plan run person",
+        "drill.overdue": "plan person seconds threshold",
+        "kit.stale": "run seconds reason",
         # The log itself
         "audit.started": "node program",
         "audit.stopped": "node program",
@@ -269,6 +278,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",
+        "vault.recovered": "incident evidence plan repository snapshot run reason old",
         "vault.unseal": "seal shares threshold reason",
         "vault.seal": "seal reason",
         "vault.reseal": "seal shares threshold approval digest",

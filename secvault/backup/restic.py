@@ -68,6 +68,7 @@ __all__ = [
 OnProgress = Callable[[Progress], None]
 
 SPARSE: ResticVersion = (0, 15, 0)
+INCLUDE_FILE: ResticVersion = (0, 17, 0)
 _FULL_ID = 64
 _NEVER = NeverCancelled()
 
@@ -263,15 +264,23 @@ class Restic:
         *,
         read_data_subset: str | None = None,
         read_all: bool = False,
+        locked: bool = True,
         cancel: Cancel = _NEVER,
     ) -> CheckReport:
         """Verify the structure, and the data as asked. Raises RepositoryDamaged naming the files.
 
         read_data_subset: `n/t`, a percentage or a size, as restic takes it; read_all: every byte.
-        Needs the repository for itself: raises RepositoryLocked while a backup runs.
+        Needs the repository for itself: raises RepositoryLocked while a backup runs. locked: False
+        needs it not, and may take for damage what others do meanwhile.
         """
         reading = arguments.reading(read_data_subset, everything=read_all)
-        status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
+        status, answer, complaints = self.command.run(
+            repository,
+            "check",
+            *reading,
+            cancel=cancel,
+            options=() if locked else ("--no-lock",),
+        )
         done, broken = check_verdict(answer)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
@@ -289,28 +298,39 @@ class Restic:
         *,
         include: Sequence[str] = (),
         verify: bool,
+        beside: bool = False,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
+        locked: bool = True,
     ) -> RestoreSummary:
         """Bring a snapshot back below `target`, an empty or new folder, under its full paths.
 
         include: only what these patterns match. verify: read everything again and compare.
-        Raises RepositoryDamaged, BackupFailed, Cancelled: then what lies in `target` is not to
-        be trusted. Before 0.17 restic tells only the phase, not how far it is.
+        beside: other files of the snapshot may be in `target` already. locked: False writes nothing
+        to the repository, not even a lock, which would keep a prune from deleting meanwhile what is
+        read. Raises RepositoryDamaged, BackupFailed, Cancelled: then what lies in `target` is not
+        to be trusted. Before 0.17 restic tells only the phase, not how far it is.
         """
-        arguments.require_empty(target)
+        if not beside:
+            arguments.require_empty(target)
+        wanted = [arguments.word("include", pattern) for pattern in include]
         words = [
             f"--target={arguments.word('target', str(target))}",
-            *(f"--include={arguments.word('include', pattern)}" for pattern in include),
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
-        if self.version() >= SPARSE:
+        version = self.version()
+        if version >= SPARSE:
             words.insert(0, "--sparse")
+        from_file = version >= INCLUDE_FILE
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)
-        with self.command.process(repository, act, cancel) as process:
+        options = () if locked else ("--no-lock",)
+        with (
+            arguments.including(wanted, self.command.scratch, from_file=from_file) as only,
+            self.command.process(repository, (*act, *only), cancel, options) as process,
+        ):
             for line in process.lines():
                 message = read_message(line, {"status": Status})
                 phase = restore_phase(line)

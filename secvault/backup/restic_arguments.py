@@ -19,6 +19,9 @@ from secvault.errors import InvalidInput
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}|latest")
 # The list of arguments has a length that the machine limits.
 _MOST_WORDS = 200
+MOST_ARGUMENT_BYTES = 512 << 10
+"""Of patterns given as arguments; Linux allows a quarter of the stack, 2 MiB as a rule, for all."""
+_POINTER_BYTES = 8
 _SUBSET = re.compile(r"[1-9]\d*/[1-9]\d*|\d+(\.\d+)?%|[1-9]\d*[kKmMgGtT]?")
 
 
@@ -42,20 +45,50 @@ def excluding(patterns: Sequence[str], scratch: Path) -> Iterator[tuple[str, ...
 
     Raises InvalidInput, OSError.
     """
-    words = tuple(f"--exclude={word('excludes', pattern)}" for pattern in patterns)
-    if len(words) <= _MOST_WORDS:
+    with _matching("exclude", patterns, scratch, _MOST_WORDS) as options:
+        yield options
+
+
+@contextmanager
+def including(
+    patterns: Sequence[str], scratch: Path, *, from_file: bool
+) -> Iterator[tuple[str, ...]]:
+    """The options that restore only what the patterns match; many go through a file in `scratch`.
+
+    from_file: whether this restic can read them from one; else they are all arguments. Raises
+    InvalidInput where those are more than a program can be started with, OSError.
+    """
+    most = _MOST_WORDS if from_file else len(patterns)
+    if not from_file and sum(map(argument_bytes, patterns)) > MOST_ARGUMENT_BYTES:
+        raise InvalidInput.at("include", "are too many; restore them in parts")
+    with _matching("include", patterns, scratch, most) as options:
+        yield options
+
+
+def argument_bytes(pattern: str) -> int:
+    """What a pattern takes of the room for arguments."""
+    return len(os.fsencode(pattern)) + len("--include=") + 1 + _POINTER_BYTES
+
+
+@contextmanager
+def _matching(
+    option: str, patterns: Sequence[str], scratch: Path, most: int
+) -> Iterator[tuple[str, ...]]:
+    words = tuple(f"--{option}={word(f'{option}s', pattern)}" for pattern in patterns)
+    if len(words) <= most:
         yield words
         return
     # restic cuts blanks from both ends of a line.
     odd = [one for one in patterns if "\n" in one or "\r" in one or one != one.strip()]
+    passed_over = set(odd)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=scratch, prefix="excludes-") as file:
+    with NamedTemporaryFile(dir=scratch, prefix=f"{option}s-") as file:
         for pattern in patterns:
-            if pattern not in odd:
+            if pattern not in passed_over:
                 # A dollar sign would begin the name of a variable.
                 file.write(os.fsencode(pattern.replace("$", "$$")) + b"\n")
         file.flush()
-        yield (f"--exclude-file={file.name}", *(f"--exclude={pattern}" for pattern in odd))
+        yield (f"--{option}-file={file.name}", *(f"--{option}={pattern}" for pattern in odd))
 
 
 def only(tags: Sequence[str], host: str | None) -> tuple[str, ...]:

@@ -13,6 +13,18 @@ LevelName = Literal["repository", "files", "databases", "vault", "service"]
 """What a drill can prove, each on top of the one before it; see docs/reference/drill-faults.md."""
 
 
+ScenarioName = Literal[
+    "single-file",
+    "database-dropped",
+    "host-lost",
+    "ransomware",
+    "keys-lost",
+    "bucket-lost",
+    "administrator-lost",
+]
+"""A loss that is played through, to see that the company comes back from it."""
+
+
 class AssertionSettings(Section):
     """A question that is asked of what was restored, and the answer that it must get.
 
@@ -83,6 +95,10 @@ class RecoverySettings(Section):
     kit_days: int = Field(365, ge=0, le=3650)
     # Whom to call and what to know, as printed on the kit: "hosting: +84 ...".
     contacts: tuple[str, ...] = ()
+    # Where the credentials of repositories are to be had, in words: "offsite: the safe of ...".
+    credentials: tuple[str, ...] = ()
+    # Whether the kit lies beside each repository, too: without holders and contacts, and sealed.
+    kit_beside_repositories: bool = True
     # Services in the order in which they come back: the plan that saves it: what it is, in words.
     services: tuple[str, ...] = ()
 

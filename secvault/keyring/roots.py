@@ -67,6 +67,13 @@ class Roots:
         Without that, what is wrapped while another process rotates the root would be lost.
         Raises Conflict, Sealed.
         """
+        return aead.seal(secret.expose(), self.current(connection).key, place, self._random)
+
+    def current(self, connection: Connection) -> Root:
+        """The root that is the store's until the caller's transaction ends.
+
+        Raises Conflict, Sealed.
+        """
         wanted = connection.execute(
             select(tables.vault.c.root_generation).with_for_update(read=True)
         ).scalar_one_or_none()
@@ -74,7 +81,7 @@ class Roots:
             self._renewed(wanted)
             if wanted != self.present.generation:
                 raise Conflict("the root key was rotated at this moment; try again")
-        return aead.seal(secret.expose(), self.present.key, place, self._random)
+        return self.present
 
     def _open_with_any(self, wrapped: bytes, place: bytes) -> Secret:
         known = self._known

@@ -13,6 +13,7 @@ from secvault.audit.facts import Fact
 from secvault.audit.leaf import StoredEvent
 from secvault.notices.alert_rules import alert, stream
 from secvault.notices.backup_rules import anomaly, backup
+from secvault.notices.drill_rules import drill_failed, drill_missed, drill_overdue, kit_stale
 from secvault.notices.log_rules import witness
 from secvault.notices.review_rules import glass, review, reviewed
 from secvault.notices.telling import Rule, Telling
@@ -373,6 +374,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("backup.behind", "error"): backup("backup_behind"),
         ("backup.check_failed", "error"): backup("backup_check_failed", alarm=True),
         ("backup.anomaly", "error"): anomaly,
+        ("drill.failed", "error"): drill_failed,
+        ("drill.missed", "error"): drill_missed,
+        ("drill.overdue", "error"): drill_overdue,
+        ("kit.stale", "error"): kit_stale,
         ("approval.give", "ok"): _approved,
         ("approval.give_role", "ok"): _approved,
         ("approval.refuse", "ok"): _role_refused,

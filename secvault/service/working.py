@@ -24,9 +24,12 @@ from secvault.service import (
     backup_watching,
     controls,
     detecting,
+    drill_means,
+    drill_watch,
     notice_delivery,
     opening,
     plan_schedules,
+    recovery_kit_watch,
     stream_delivery,
 )
 from secvault.service.approvals.operations import quorums_of
@@ -153,6 +156,8 @@ def _work_with(
         audit_witnesses.witnesses_of(settings)
         _warn_of_quorum(service, log.warning)
         _warn_of_files(service, log.warning)
+        # What drills left that were killed with the worker before this one.
+        _guarded(log.warning, "drill.sweeping_failed", lambda: drill_means.sweep(service))
         worker = Worker(
             service.store,
             clock,
@@ -233,6 +238,10 @@ def _watch(
             _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
             _guarded(log, "backup.watching_failed", lambda: backup_watch.look_after(service))
+            _guarded(log, "drill.watching_failed", lambda: drill_watch.look_after(service))
+            _guarded(
+                log, "recovery.watching_failed", lambda: recovery_kit_watch.look_after(service)
+            )
         if clock.monotonic() >= hourly:
             hourly = clock.monotonic() + HOUR_SECONDS
             _guarded(log, "token.warning_failed", lambda: warn_of_expiring(service))
@@ -243,6 +252,7 @@ def _watch(
             _guarded(log, "notice.forgetting_failed", lambda: _forget_deliveries(worker))
             _guarded(log, "audit.forgetting_failed", lambda: _forget_sendings(worker))
             _guarded(log, "backup.forgetting_failed", lambda: _forget_catalogues(worker))
+            _guarded(log, "recovery.forgetting_failed", lambda: _forget_kit_jobs(worker))
             _guarded(log, "import.forgetting_failed", lambda: forget_stale(service))
         _guarded(log, "audit.detection_failed", lambda: _detect(service, turns))
         _guarded(log, "audit.stream_failed", lambda: stream_delivery.look_after(service))
@@ -288,6 +298,10 @@ def _forget_sendings(worker: Worker) -> int:
 
 def _forget_catalogues(worker: Worker) -> int:
     return worker.forget_ended(backup_watch.CATALOGUE, keep=backup_watch.KEPT_JOBS)
+
+
+def _forget_kit_jobs(worker: Worker) -> int:
+    return worker.forget_ended(recovery_kit_watch.KIT, keep=recovery_kit_watch.KEPT_JOBS)
 
 
 def _waited(turns: Turns) -> bool:

@@ -92,6 +92,7 @@ REPOSITORIES = {
     f"repository.{what}" for what in ("read", "add", "remove", "check", "rotate", "bring_back")
 }
 BACKUPS |= {"backup.cancel", "backup.check", "backup.forget"}
+KIT = {f"kit.{what}" for what in ("issue", "renew", "read", "take")}
 PLANS = {f"plan.{what}" for what in ("add", "change", "remove", "pause")}
 KEYS = {"key.create", "key.read", "key.list", "key.rotate"}
 KEY_LIFE = KEYS | {"key.rewrap", "key.update", "key.delete"}
@@ -134,6 +135,7 @@ MAY = {
     | BACKUPS
     | REPOSITORIES
     | PLANS
+    | KIT
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -154,7 +156,7 @@ MAY = {
     "it.auditor": EVERYBODY
     | ACCESS
     | REVIEWS
-    | {"break_glass.read", "repository.read"}
+    | {"break_glass.read", "repository.read", "kit.read"}
     | {"audit.read", "audit.verify", "audit.personal", "backup.read", "drill.read", "grant.read"}
     | {
         "person.read",
@@ -183,11 +185,11 @@ MAY = {
     "it.decider": EVERYBODY | {"access.evaluate"},
     "it.searcher": EVERYBODY | ASKED,
     "it.clerk": EVERYBODY
-    | {"backup.read", "drill.read", "repository.read", "key.list", "config.read"},
+    | {"backup.read", "drill.read", "kit.read", "repository.read", "key.list", "config.read"},
     "it.head": EVERYBODY
     | {"backup.read", "drill.read", "key.list", "config.read", "person.read", "grant.read"}
     | {"service_account.read", "token.read", "audit.verify", "separation.read", "policy.read"}
-    | {"eligibility.read", "repository.read"}
+    | {"eligibility.read", "repository.read", "kit.read"}
     | READ_APPROLES,
 }
 LOCAL_MAY = {
@@ -200,6 +202,7 @@ LOCAL_MAY = {
     | BACKUPS
     | REPOSITORIES
     | PLANS
+    | KIT
     | KEY_LIFE
     | INDEXES
     | SCHEMAS
@@ -219,6 +222,7 @@ LOCAL_MAY = {
     | {"factor.reset", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
+    | {"kit.renew"}
     | {"review.start", "review.warn", "review.lapse", "review.finish"}
     | {"break_glass.lapse", "break_glass.warn"}
     | {

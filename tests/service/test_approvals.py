@@ -19,7 +19,15 @@ from secvault.crypto.canonical import JsonValue
 from secvault.errors import ApprovalRequired
 from secvault.jobs import JobContext, Place, Step, Worker, Workflow, queue
 from secvault.keyring.seals.file import FileSeal
-from secvault.service import Service, audit_keys, authentication, recovery, seals, transit
+from secvault.service import (
+    Service,
+    audit_keys,
+    authentication,
+    recovery,
+    recovery_kits,
+    seals,
+    transit,
+)
 from secvault.service.approval import NOT_REQUIRED, Asked, NothingRequired, Proposal
 from secvault.service.spine import Caller, Operation, Outcome, Spine
 from secvault.store import tables
@@ -139,6 +147,10 @@ WEIGHTY: Mapping[str, tuple[str, Callable[[Hand], object]]] = {
     "show a repository's password": (
         "backup.restore",
         lambda it: recovery.repository_access(it.service, it.operator, "nightly"),
+    ),
+    "issue the recovery kit": (
+        "kit.issue",
+        lambda it: recovery_kits.issue_kit(it.service, it.operator, new_shares=True),
     ),
     "let a key be deleted": (
         "key.update",

@@ -33,7 +33,13 @@ from secvault.store.tables.audit_publication import (
 )
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
-from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup import (
+    backup_repository,
+    backup_run,
+    drill,
+    drill_order,
+    drill_scenario,
+)
 from secvault.store.tables.backup_insight import (
     backup_anomaly,
     backup_catalogue,
@@ -107,6 +113,7 @@ from secvault.store.tables.policy import policy_version
 from secvault.store.tables.reading import idempotency_key, record_reveal
 from secvault.store.tables.record_index import record_index, record_index_version
 from secvault.store.tables.records import data_key, record, record_facts, record_field
+from secvault.store.tables.recovery import recovery_kit, recovery_place, recovery_shares
 from secvault.store.tables.reviews import (
     break_glass_incident,
     review_campaign,
@@ -180,6 +187,8 @@ __all__ = [
     "collection_schema",
     "data_key",
     "drill",
+    "drill_order",
+    "drill_scenario",
     "epoch",
     "erased_record",
     "erased_subject",
@@ -221,7 +230,10 @@ __all__ = [
     "record_release",
     "record_reveal",
     "recovery_code",
+    "recovery_kit",
+    "recovery_place",
     "recovery_set",
+    "recovery_shares",
     "reset_code",
     "reset_code_part",
     "retention_item",

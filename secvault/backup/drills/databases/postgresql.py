@@ -159,6 +159,16 @@ class ScratchPostgresql:
             "PGOPTIONS": "-c default_transaction_read_only=on",
         }
 
+    def create(self, name: str) -> None:
+        """Make an empty database."""
+        from psycopg.sql import SQL, Identifier  # noqa: PLC0415 - not loaded without such a source
+
+        with self._server().session("postgres", autocommit=True) as connection:
+            # The template that nobody has put anything into.
+            connection.execute(
+                SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
+            )
+
     def url(self, name: str) -> str:
         """A URL of a database on this server, as the role that may make some."""
         from sqlalchemy.engine import URL  # noqa: PLC0415 - only for secvault's own copy
