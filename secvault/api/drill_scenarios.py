@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
-from secvault.api.backups import DrillId, Evidence, Limit, PlanName, Requested
+from secvault.api.backups import Limit, PlanName, Requested
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.drills import DrillId, Evidence
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
 from secvault.config.drills import ScenarioName
@@ -44,7 +45,7 @@ class ScenarioList(BaseModel):
     scenarios: list[ScenarioAnswer]
 
 
-@router.get("/drills/scenarios")
+@router.get("/scenario-drills")
 @operation("it/backups", "drill.read")
 def scenario_list(at: Authenticated, limit: Limit = 50) -> ScenarioList:
     """The newest scenario drills of all plans."""
@@ -77,7 +78,7 @@ def scenario_request(at: Authenticated, plan: PlanName, scenario: Scenario) -> R
     return Requested(id=drill_scenarios.request_scenario(service, who, scenario, plan))
 
 
-@router.get("/drills/scenarios/{drill}/evidence")
+@router.get("/scenario-drills/{drill}/evidence")
 @operation("it/backups", "drill.read")
 def scenario_evidence(at: Authenticated, drill: DrillId) -> Evidence:
     """The signed evidence of a scenario drill."""
