@@ -9,19 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from secvault.backup.file_entry import FileEntry
-from secvault.backup.manifest import Manifest
 from secvault.backup.repository_faults import StorageFull
 from secvault.backup.restic import Cancel
-from secvault.backup.staging import NO_DATABASE
 
 BLOCK = 4096
 _MARGIN = 16 << 20
 # Shares: of what is free, that stays free; of what is needed, for what was written meanwhile.
 _LEFT_FREE, _GROWN = 10, 50
 _GIB = 1 << 30
-# Secvault's own database is copied and brought to the schema of now; a dump of it is read into a
-# server, with tables and indexes, beside the files of an empty one.
-_COPIES, _UNPACKED, _SERVER = 4, 12, 256 << 20
 _FEWEST_SECONDS, _MOST_SECONDS = 0.2, 30.0
 
 
@@ -51,19 +46,6 @@ def for_files(entries: Iterable[FileEntry]) -> int:
     for entry in entries:
         need.add(entry)
     return need.bytes + need.bytes // _GROWN
-
-
-def for_own_copy(head: Manifest, staged: Path, entries: Iterable[FileEntry]) -> int:
-    """What opening secvault's own copy takes beside what is restored.
-
-    staged: where the manifest's folder lay when it was saved. entries: of the manifest.
-    """
-    if head.database == NO_DATABASE:
-        return 0
-    size = sum(entry.size for entry in entries if entry.place().parent == staged)
-    if head.database == "postgresql":
-        return _SERVER + size * _UNPACKED
-    return _MARGIN + size * _COPIES
 
 
 def require(scratch: Path, needed: int, most_gib: int) -> None:

@@ -169,13 +169,16 @@ def _names(number: int, path: bytes) -> bool:
 
 def _databases_in_use(engine: BackupEngine, held: set[str]) -> frozenset[str]:
     """The scratch databases of drills that may be at work: here by their folder, else by rows."""
-    table = tables.drill
     with engine.store.read() as connection:
-        rows = connection.execute(
-            select(table.c.id, table.c.node).where(
-                table.c.state == "running", ~engine.silent(table)
+        rows = [
+            row
+            for table in (tables.drill, tables.drill_scenario)
+            for row in connection.execute(
+                select(table.c.id, table.c.node).where(
+                    table.c.state == "running", ~engine.silent(table)
+                )
             )
-        ).all()
+        ]
     here = engine.node.partition(":")[0]
     folders = {name.rpartition("-")[0] for name in held}
     return frozenset(
