@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,7 @@ from pydantic import BaseModel, SecretStr
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
+from secvault.jobs import queue
 from secvault.service import Service
 from secvault.service.drill_levels import service_started
 from secvault.service.drill_levels.service_started import (
@@ -28,6 +30,7 @@ from secvault.service.drill_levels.service_started import (
 )
 from tests.running_service import House, furnish
 from tests.service.drill_levels.saved_house import (
+    PLAN,
     Drilled,
     back_up,
     codes,
@@ -91,6 +94,16 @@ def that_would(at: Trap, folder: Path) -> dict[str, str]:
     return {f"SECVAULT_{name}": value for name, value in given.items()}
 
 
+def request_work(service: Service) -> list[str]:
+    """Rows that ask for a backup, a drill and a restore, due now."""
+    now = service.clock.micros()
+    with service.store.write() as connection:
+        return [
+            queue.request(connection, kind=kind, plan=PLAN, requested_by="user:x", now=now)
+            for kind in ("backup", "drill", "forget", "notices")
+        ]
+
+
 def test_the_restored_service_answers_and_refuses_as_it_should(
     house: House, service: Service, tmp_path: Path
 ) -> None:
@@ -116,10 +129,15 @@ def test_settings_and_rows_that_would_send_reach_nobody(tmp_path: Path) -> None:
     with trap() as at:
         house = saved(tmp_path / "house", that_would(at, tmp_path))
         published = tmp_path / "published"
-        with house.open() as service, drilled(service, tmp_path / "drill") as drill:
-            at.came.clear()
-            result = drill.serve()
-            assert result.verdict == "passed"
+        with house.open() as service:
+            jobs = request_work(service)
+            back_up(service)
+            with drilled(service, tmp_path / "drill") as drill:
+                at.came.clear()
+                assert drill.serve().verdict == "passed"
+                with closing(sqlite3.connect(drill.database)) as copy:
+                    states = dict(copy.execute("SELECT id, state FROM job").fetchall())
+        assert {states[job] for job in jobs} == {"requested"}
         assert at.came == []
         assert not published.exists()
 
