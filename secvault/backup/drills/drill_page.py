@@ -11,9 +11,9 @@ from secvault.backup.drills.trend import Point, in_words, trend
 from secvault.backup.drills.words import Words
 from secvault.clock import micros_of
 
-_BYTES = frozenset({"bytes-read", "bytes-compared"})
+_BYTES = frozenset({"bytes-compared"})
 """Facts that are sizes."""
-_VALUES = frozenset({"root-from", "server"})
+_VALUES = frozenset({"root-from"})
 """Facts whose values have words of their own."""
 _TRENDED = 12
 """Drills that the table of the trend shows."""
