@@ -146,6 +146,13 @@ def postgresql_url(postgresql_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of another fresh PostgreSQL database, for what comes back elsewhere."""
+    with _database(postgresql_server) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def migrated_databases(postgresql_server: str) -> Iterator[SpareDatabases]:
     """Migrated PostgreSQL databases, used again and again, as `migrated_file` is copied."""

@@ -278,6 +278,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         # The vault as a whole
         "vault.init": "seal shares threshold",
         "vault.status": "state",
+        "vault.recovered": "incident evidence plan repository snapshot run reason old",
         "vault.unseal": "seal shares threshold reason",
         "vault.seal": "seal reason",
         "vault.reseal": "seal shares threshold approval digest",

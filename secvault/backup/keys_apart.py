@@ -9,6 +9,7 @@ is erased today is lost in every backup, however old, with the first run after t
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,15 @@ from sqlalchemy import Connection
 from secvault.backup import ahead, key_file, known_repositories
 from secvault.backup.bucket import HeldByLock
 from secvault.backup.engine import BackupEngine
-from secvault.backup.repository import KEYS
-from secvault.backup.restic import Cancel, ForgetReport, Progress, Retention, Snapshot
+from secvault.backup.repository import KEYS, Repository
+from secvault.backup.restic import (
+    Cancel,
+    ForgetReport,
+    Progress,
+    Restic,
+    Retention,
+    Snapshot,
+)
 from secvault.backup.withdrawal import withdraw
 from secvault.errors import Damaged, NotFound
 
@@ -129,15 +137,38 @@ def fetch(
     found = snapshots(engine, plan_name, beside)
     if not found:
         raise NotFound(f"there are no data keys of {plan_name}; what is sealed cannot be opened")
+    repository = engine.opened_repository(_repository(engine, plan_name, beside))
+    return bring(engine.restic, repository, found, run_id, target, cancel)
+
+
+def bring(
+    restic: Restic,
+    repository: Repository,
+    found: Sequence[Snapshot],
+    run_id: str,
+    target: Path,
+    cancel: Cancel,
+    *,
+    locked: bool = True,
+) -> tuple[Path, ...]:
+    """The same from a repository that is open. found: its data keys of the plan, newest last.
+
+    locked: see `Restic.restore`. Raises Damaged.
+    """
     own = [one for one in found if f"run={run_id}" in (one.tags or ())]
     wanted = {one.id: one for one in (*own, found[-1])}
-    repository = engine.opened_repository(_repository(engine, plan_name, beside))
     brought = []
     target.mkdir(mode=0o700, exist_ok=True)
     for number, one in enumerate(wanted.values()):
         place = target / f".{number}"
-        engine.restic.restore(
-            repository, one.id, place, verify=True, on_progress=_unseen, cancel=cancel
+        restic.restore(
+            repository,
+            one.id,
+            place,
+            verify=True,
+            on_progress=_unseen,
+            cancel=cancel,
+            locked=locked,
         )
         restored = [path for path in place.rglob(key_file.NAME) if path.is_file()]
         if len(restored) != 1:

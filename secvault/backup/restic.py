@@ -301,30 +301,35 @@ class Restic:
         beside: bool = False,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
+        locked: bool = True,
     ) -> RestoreSummary:
         """Bring a snapshot back below `target`, an empty or new folder, under its full paths.
 
         include: only what these patterns match. verify: read everything again and compare.
-        beside: other files of the snapshot may be in `target` already. Raises RepositoryDamaged,
-        BackupFailed, Cancelled: then what lies in `target` is not to be trusted. Before 0.17 restic
-        tells only the phase, not how far it is.
+        beside: other files of the snapshot may be in `target` already. locked: False writes nothing
+        to the repository, not even a lock, which would keep a prune from deleting meanwhile what is
+        read. Raises RepositoryDamaged, BackupFailed, Cancelled: then what lies in `target` is not
+        to be trusted. Before 0.17 restic tells only the phase, not how far it is.
         """
         if not beside:
             arguments.require_empty(target)
-        version = self.version()
+        wanted = [arguments.word("include", pattern) for pattern in include]
         words = [
-            *(("--sparse",) if version >= SPARSE else ()),
             f"--target={arguments.word('target', str(target))}",
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
+        version = self.version()
+        if version >= SPARSE:
+            words.insert(0, "--sparse")
         from_file = version >= INCLUDE_FILE
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)
+        options = () if locked else ("--no-lock",)
         with (
-            arguments.including(include, self.command.scratch, from_file=from_file) as only,
-            self.command.process(repository, (*act, *only), cancel) as process,
+            arguments.including(wanted, self.command.scratch, from_file=from_file) as only,
+            self.command.process(repository, (*act, *only), cancel, options) as process,
         ):
             for line in process.lines():
                 message = read_message(line, {"status": Status})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from secvault.backup import repository, restic_answers, restic_looking
     from secvault.backup.drills import evidence as drill_evidence
     from secvault.backup.drills import files as drill_files
+    from secvault.backup.drills import order as drill_orders
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -74,7 +75,10 @@ if TYPE_CHECKING:
         circumstances,
         contacts,
         detecting,
+        drill_endings,
         drill_reports,
+        drill_scenarios,
+        drill_standing,
         drills,
         eligibilities,
         entitlements,
@@ -130,6 +134,7 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.drill_scenes import plays as drill_plays
     from secvault.service.erasing import erasures, holds, retention_runs, subject_report
     from secvault.service.erasing import evidence as erasure_evidence
     from secvault.service.erasing import target as erasure_target
@@ -143,6 +148,10 @@ if TYPE_CHECKING:
     from secvault.service.record_imports import fault_sheet
     from secvault.service.record_imports import requests as imports
     from secvault.service.record_imports import running as import_running
+    from secvault.service.recovering import guided as recovery_guided
+    from secvault.service.recovering import incident as recovery_incident
+    from secvault.service.recovering import place as recovering_place
+    from secvault.service.recovering import work as recovering
     from secvault.service.reviews import campaigns as review_campaigns
     from secvault.service.reviews import decisions as review_decisions
     from secvault.service.reviews import evidence as review_evidence
@@ -203,9 +212,14 @@ __all__ = [
     "detecting",
     "difference",
     "directory",
+    "drill_endings",
     "drill_evidence",
     "drill_files",
+    "drill_orders",
+    "drill_plays",
     "drill_reports",
+    "drill_scenarios",
+    "drill_standing",
     "drills",
     "eligibilities",
     "engine",
@@ -269,8 +283,12 @@ __all__ = [
     "record_indexes",
     "record_search",
     "records",
+    "recovering",
+    "recovering_place",
     "recovery",
     "recovery_by_seal",
+    "recovery_guided",
+    "recovery_incident",
     "recovery_kit_status",
     "recovery_kits",
     "rejoining",
@@ -345,6 +363,8 @@ _ELSEWHERE = {
     "directory": "secvault.identity.directory",
     "drill_evidence": "secvault.backup.drills.evidence",
     "drill_files": "secvault.backup.drills.files",
+    "drill_plays": "secvault.service.drill_scenes.plays",
+    "drill_orders": "secvault.backup.drills.order",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
@@ -362,6 +382,7 @@ _ELSEWHERE = {
     "import_running": "secvault.service.record_imports.running",
     "import_spec": "secvault.records.imports.spec",
     "imports": "secvault.service.record_imports.requests",
+    "kit_opening": "secvault.recovery.opening",
     "leaf": "secvault.audit.leaf",
     "log": "secvault.log",
     "log_policy": "secvault.crypto.log_policy",
@@ -382,10 +403,13 @@ _ELSEWHERE = {
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
     "kit_codes": "secvault.recovery.codes",
-    "kit_opening": "secvault.recovery.opening",
     "kit_words": "secvault.recovery.words",
     "share_sheet": "secvault.recovery.share_sheet",
+    "recovering": "secvault.service.recovering.work",
+    "recovering_place": "secvault.service.recovering.place",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
+    "recovery_guided": "secvault.service.recovering.guided",
+    "recovery_incident": "secvault.service.recovering.incident",
     "remedies": "secvault.access.remedies",
     "repository": "secvault.backup.repository",
     "restic_answers": "secvault.backup.restic_answers",

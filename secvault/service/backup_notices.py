@@ -63,7 +63,7 @@ def note_behind(
     seconds: its age. promised: the oldest that it may be. The caller kicks the log afterwards.
     """
     facts: dict[str, Fact] = {"seconds": seconds, "threshold": promised}
-    service.audit.enqueue(connection, event_of(service, connection, "backup.behind", plan, facts))
+    service.audit.enqueue(connection, _event(service, connection, "backup.behind", plan, facts))
 
 
 def note_anomaly(service: Service, connection: Connection, found: Anomaly) -> None:
@@ -77,7 +77,7 @@ def note_anomaly(service: Service, connection: Connection, found: Anomaly) -> No
         "threshold": found.threshold,
         "files": found.files,
     }
-    event = event_of(service, connection, "backup.anomaly", found.plan, facts)
+    event = _event(service, connection, "backup.anomaly", found.plan, facts)
     service.audit.enqueue(connection, event)
 
 
@@ -109,14 +109,13 @@ def record_once(service: Service, kind: str, plan: str, cause: str, facts: dict[
     with service.store.write() as connection:
         if not insert_unless_there(connection, backup_told, row):
             return
-        service.audit.enqueue(connection, event_of(service, connection, kind, plan, facts))
+        service.audit.enqueue(connection, _event(service, connection, kind, plan, facts))
     service.audit.kick()
 
 
-def event_of(
+def _event(
     service: Service, connection: Connection, kind: str, plan: str, facts: dict[str, Fact]
 ) -> Event:
-    """The entry about the plan, naming its owner where there is one."""
     owner = owner_of(service, connection, plan)
     return Event(
         kind=kind,

@@ -115,10 +115,16 @@ class SmallVault:
         drill_id: str = "drill-1",
         order: DrillOrder = AS_SET,
         cancel: Cancel = _NEVER,
+        *,
+        now: float | None = None,
+        room: int = 0,
         **levels: Level,
     ) -> DrillResult:
-        """levels: beyond files, by their names."""
-        beyond = Beyond({name: levels[name] for name in LEVELS if name in levels})
+        """levels: beyond files, by their names. now: that of the clock, else at least the machine's
+        own time, which restic gives to its snapshots. room: that the levels ask for.
+        """
+        self.hands.seconds = max(self.hands.seconds, time.time()) if now is None else now
+        beyond = Beyond({name: levels[name] for name in LEVELS if name in levels}, lambda _: room)
         return work.run_drill(
             self.engine,
             PLAN,

@@ -194,7 +194,7 @@ def _earlier(one: Document, words: Words) -> tuple[Cell, ...]:
     speed = one["bytes_per_second"]
     return (
         Cell(amounts.moment(one["started_at"])),
-        reading.verdict("passed" if one["passed"] else "failed", words),
+        reading.verdict("passed" if one["passed"] else "failed", words, whole=True),
         *spent,
         Cell(amounts.size(speed, words) if speed else "", number=True),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size
-from secvault.backup.drills import files_level, repository_level, room
+from secvault.backup.drills import files_level, repository_level, room, sweep
 from secvault.backup.drills.choosing import Choice, choose
 from secvault.backup.drills.ground import Ground, Level
 from secvault.backup.drills.order import LEVELS
@@ -24,16 +24,20 @@ from secvault.backup.drills.result import (
     SampleFigures,
 )
 from secvault.backup.drills.room import Watched
+from secvault.backup.drills.sample_work import SampleWork, draw_sample
 from secvault.backup.drills.under_way import UnderWay
+from secvault.backup.excludes import literal
+from secvault.backup.file_entry import FileEntry
 from secvault.backup.manifest import Manifest
 from secvault.backup.repository_faults import RepositoryDamaged
+from secvault.backup.restic_answers import count_restored
 from secvault.backup.restores.parts import manifest_in
 from secvault.config.drills import LevelName
 from secvault.errors import Cancelled, Damaged
 from secvault.store.tables import backup_run
 
-TREE, LISTING = "tree", "listing"
-"""In a drill's folder: what was restored; the manifest, which was fetched before it."""
+TREE, LISTING, SCRATCH = "tree", "listing", "levels"
+"""In a drill's folder: what was restored; the manifest, fetched before it; what the levels use."""
 _DAMAGE: Mapping[LevelName, FaultCode] = {
     "repository": "repository-structure",
     "files": "manifest-damaged",
@@ -107,7 +111,7 @@ def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) 
     damaged: list[Fault] = []
     if way.asked.levels != ("repository",):
         with bring() as beyond:
-            _Restoring(way, examined, beyond, looked, damaged).act()
+            _Restoring(way, examined, beyond, damaged).act()
     if "repository" in way.asked.levels:
         looked.add(damaged)
         examined.levels["repository"] = looked.result()
@@ -126,8 +130,8 @@ class _Restoring:
     way: UnderWay
     examined: Examined
     beyond: Beyond
-    looked: Looked
     damaged: list[Fault]
+    sample: SampleWork | None = None
 
     def act(self) -> None:
         """Fetch the manifest, announce, restore, and ask the levels."""
@@ -139,9 +143,21 @@ class _Restoring:
         self.damaged += repository_level.of_the_manifest(
             way.engine, way.asked.plan, examined.choice, head
         )
-        examined.announced = self._needed(head, listing)
-        room.require(way.engine.scratch, examined.announced, way.plan.drill.scratch_gib)
+        try:
+            if way.asked.extent == "sample":
+                self.sample = draw_sample(way, head, listing, self._was_at(listing))
+            examined.announced = self._needed(head, listing)
+        except Damaged as damage:
+            self._no_manifest(damage.detail)
+            return
+        # Said first: of two drills that look at the same moment, each knows of the other.
         way.phase("restoring", scratch_announced=examined.announced)
+        room.require(
+            way.engine.scratch,
+            examined.announced,
+            way.plan.drill.scratch_gib,
+            sweep.promised(way.engine, way.id),
+        )
         clock = way.engine.clock
         with Watched(way.folder, examined.announced, way.cancel, clock.monotonic) as watched:
             try:
@@ -181,41 +197,29 @@ class _Restoring:
         fault = Fault("manifest-damaged", self.examined.choice.snapshot.id, words)
         self.examined.levels["files"] = LevelResult("files", "failed", 0.0, faults=(fault,))
 
+    def _was_at(self, listing: Path) -> Path:
+        """The staged folder by its path when it was saved."""
+        return Path("/") / listing.relative_to(self.way.folder / LISTING)
+
     def _needed(self, head: Manifest, listing: Path) -> int:
         """Bytes of scratch space: what is restored, the levels, and the manifest once more."""
-        staged = Path("/") / listing.relative_to(self.way.folder / LISTING)
-        try:
-            restored = max(
-                room.for_files(manifest.entries(head, listing)), _saved_then(self.way, head.run)
-            )
-            own = room.for_own_copy(head, staged, manifest.entries(head, listing))
-        except Damaged:
-            # The files level says so. What restic counted then is all that is known.
-            restored, own = _saved_then(self.way, head.run), 0
+
+        def entries() -> Iterator[FileEntry]:
+            return manifest.entries(head, listing)
+
+        if self.sample is None:
+            restored = max(room.for_files(entries()), _saved_then(self.way, head.run))
+        else:
+            restored = self.sample.room(entries())
         listed = 2 * room.used(self.way.folder / LISTING)
-        return restored + own + listed + self.beyond.room(head)
+        return restored + listed + self.beyond.room(head)
 
     def _restored(self, head: Manifest, watched: Watched) -> Ground:
         """Restore what was asked for; damage on the way is noted, and what came is looked at."""
         way, examined = self.way, self.examined
-        tree, scratch = way.folder / TREE, way.folder / "levels"
+        tree, scratch = way.folder / TREE, way.folder / SCRATCH
         scratch.mkdir(mode=0o700)
-        try:
-            with way.watch.running("fetch"):
-                summary = way.engine.restic.restore(
-                    examined.choice.repository,
-                    examined.choice.snapshot.id,
-                    tree,
-                    # The files level compares with what was hashed before restic saw it.
-                    verify=False,
-                    on_progress=way.on_progress,
-                    cancel=watched,
-                )
-            examined.files, examined.bytes = summary.files, summary.bytes
-        except RepositoryDamaged as damage:
-            self.damaged += repository_level.of_damage(damage)
-        watched.measure()
-        return Ground(
+        ground = Ground(
             engine=way.engine,
             drill=way.id,
             plan_name=way.asked.plan,
@@ -226,15 +230,26 @@ class _Restoring:
             tree=tree,
             staged=run.staged_in(tree, examined.choice.snapshot, way.asked.plan),
             scratch=scratch,
-            whole=True,
+            whole=self.sample is None,
             watch=way.watch,
             cancel=watched,
             on_progress=way.on_progress,
             may_use=watched.left,
         )
+        with way.watch.running("fetch"):
+            if self.sample is None:
+                self.damaged += _fetched(ground, ())
+            else:
+                self.damaged += _fetched(ground, (literal(self.sample.was_at),))
+                self.damaged += self.sample.fetch(ground)
+        came = count_restored(tree)
+        examined.files, examined.bytes = came.files, came.bytes
+        watched.measure()
+        return ground
 
     def _ask(self, ground: Ground, watched: Watched) -> None:
-        levels: dict[LevelName, Level] = {"files": files_level.examine, **self.beyond.levels}
+        files: Level = files_level.examine if self.sample is None else self.sample.examine
+        levels: dict[LevelName, Level] = {"files": files, **self.beyond.levels}
         for name in LEVELS[1:]:
             level = levels.get(name)
             if name not in self.way.asked.levels:
@@ -254,6 +269,9 @@ class _Restoring:
             ground.heed()
         lost = self.beyond.audit_entries_lost()
         self.examined.audit_entries_lost = _lost(ground) if lost is None else lost
+        if self.sample is not None:
+            self.examined.sample = self.sample.figures
+            self.examined.estimate = self.sample.estimate(ground)
 
     def _no_room(self, watched: Watched) -> None:
         words = f"{NO_ROOM}: {watched.announced} bytes, and {watched.most} were taken"
@@ -264,6 +282,24 @@ class _Restoring:
         faults = (*(known.faults if known else ()), fault)
         took = known.seconds if known else 0.0
         self.examined.levels[name] = LevelResult(name, "failed", took, faults=faults)
+
+
+def _fetched(ground: Ground, include: tuple[str, ...]) -> tuple[Fault, ...]:
+    """Restore the snapshot, or these parts of it; what is damaged."""
+    try:
+        ground.engine.restic.restore(
+            ground.repository,
+            ground.snapshot.id,
+            ground.tree,
+            include=include,
+            # The files level compares with what was hashed before restic saw it.
+            verify=False,
+            on_progress=ground.on_progress,
+            cancel=ground.cancel,
+        )
+    except RepositoryDamaged as damage:
+        return repository_level.of_damage(damage)
+    return ()
 
 
 def _saved_then(way: UnderWay, run_id: str) -> int:

@@ -7,30 +7,114 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from secvault.backup import holes, manifest, run
+from secvault.backup.drills.drawing import Draw, count_files
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.repository_level import MOST_NAMED
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
 from secvault.backup.file_entry import FileEntry
 from secvault.backup.manifest import Altered, Comparison
+from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic import SPARSE
 from secvault.errors import Damaged
 
 _LOW_PRIORITY = 10
-Only = Callable[[FileEntry], bool]
+T = TypeVar("T")
 
 
-def examine(ground: Ground, only: Only | None = None) -> LevelResult:
-    """Compare what was restored with the manifest. only: of a sample, what was restored of it."""
+@dataclass(frozen=True)
+class Sampled:
+    """What a sample came to. timed: of each batch, what its comparison took, in their order."""
+
+    level: LevelResult
+    found: int
+    seconds: tuple[float, ...]
+
+
+def examine(ground: Ground) -> LevelResult:
+    """Compare all that was restored with the manifest."""
+
+    def act() -> Comparison:
+        return _compared(ground, lambda: manifest.entries(ground.manifest, ground.staged))
+
+    return _level(ground, act)
+
+
+def examine_sample(ground: Ground, drawn: Draw) -> Sampled:
+    """Compare the files of a sample, and all of the staged copy, which is restored whole.
+
+    Folders above files of a sample come back without their modes and times: they, links and special
+    files are not compared.
+    """
+    settled = as_saved(ground)
+    seconds: list[float] = []
+    faulty: set[str] = set()
+
+    def staged() -> Iterator[FileEntry]:
+        listed = manifest.entries(ground.manifest, ground.staged)
+        return (entry for entry in listed if entry.is_below(settled))
+
+    def act() -> Comparison:
+        own = _compared(ground, staged)
+        parts = []
+        for batch in drawn.batches:
+            began = ground.engine.clock.monotonic()
+            parts.append(_compared(ground, partial(iter, batch)))
+            seconds.append(ground.engine.clock.monotonic() - began)
+        sample = joined(parts)
+        faulty.update(_faulty(sample))
+        return joined([own, sample])
+
+    level = _level(ground, act)
+    open_ = (
+        f"files outside of the sample: {drawn.population - drawn.size} of {drawn.population}",
+        "folders, links and special files outside of secvault's own copy",
+    )
+    facts = (*level.facts, Fact("sample-seed", drawn.seed))
+    found = count_files(entry for entry in drawn.entries if entry.path in faulty)
+    told = replace(level, facts=facts, not_tested=(*level.not_tested, *open_))
+    return Sampled(told, found, tuple(seconds))
+
+
+def as_saved(ground: Ground) -> Path:
+    """The staged folder by its path when it was saved."""
+    return Path("/") / ground.staged.relative_to(ground.tree)
+
+
+def joined(parts: Iterable[Comparison]) -> Comparison:
+    """The comparisons of several parts as one."""
+    parts = list(parts)
+    return Comparison(
+        checked=sum(one.checked for one in parts),
+        bytes=sum(one.bytes for one in parts),
+        missing=tuple(path for one in parts for path in one.missing),
+        different=tuple(path for one in parts for path in one.different),
+        changed_meanwhile=tuple(path for one in parts for path in one.changed_meanwhile),
+        left_out=tuple(path for one in parts for path in one.left_out),
+        entries=sum(one.entries for one in parts),
+        altered=tuple(each for one in parts for each in one.altered),
+        absent=tuple(each for one in parts for each in one.absent),
+        filled=sum(one.filled for one in parts),
+        owners=all(one.owners for one in parts),
+        unreadable=tuple(path for one in parts for path in one.unreadable),
+    )
+
+
+def _level(ground: Ground, act: Callable[[], Comparison]) -> LevelResult:
     began = ground.engine.clock.monotonic()
     faults: tuple[Fault, ...]
     compared: Comparison | None = None
     try:
         with ground.watch.running("verify"):
-            compared = _compared(ground, only)
+            compared = _aside(act, gentle=ground.plan.drill.gentle)
         faults = (*_faults(compared),)
+    except RepositoryDamaged:
+        raise
     except Damaged as damage:
         faults = (Fault("manifest-damaged", ground.snapshot.id, damage.detail),)
     return LevelResult(
@@ -43,25 +127,18 @@ def examine(ground: Ground, only: Only | None = None) -> LevelResult:
     )
 
 
-def _compared(ground: Ground, only: Only | None) -> Comparison:
-    engine, settled = ground.engine, _as_saved(ground)
+def _compared(ground: Ground, listed: Callable[[], Iterable[FileEntry]]) -> Comparison:
+    engine, settled = ground.engine, as_saved(ground)
 
-    def heeded(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
-        for entry in entries:
+    def heeded() -> Iterator[FileEntry]:
+        for entry in listed():
             ground.heed()
-            if only is None or only(entry):
-                yield entry
+            yield entry
 
-    def listed() -> Iterator[FileEntry]:
-        return heeded(manifest.entries(ground.manifest, ground.staged))
-
-    def act() -> Comparison:
-        if engine.restic.version() < SPARSE:
-            there = (one for one in listed() if os.path.lexists(one.below(ground.tree)))
-            holes.dig(there, ground.tree, engine.environment)
-        return manifest.compare(listed(), ground.tree, settled=settled)
-
-    compared = _aside(act, gentle=ground.plan.drill.gentle)
+    if engine.restic.version() < SPARSE:
+        there = (one for one in heeded() if os.path.lexists(one.below(ground.tree)))
+        holes.dig(there, ground.tree, engine.environment)
+    compared = manifest.compare(heeded(), ground.tree, settled=settled)
     return run.judged_in(
         engine.restic,
         ground.plan,
@@ -73,12 +150,7 @@ def _compared(ground: Ground, only: Only | None) -> Comparison:
     )
 
 
-def _as_saved(ground: Ground) -> Path:
-    """The staged folder by its path when it was saved."""
-    return Path("/") / ground.staged.relative_to(ground.tree)
-
-
-def _aside(act: Callable[[], Comparison], *, gentle: bool) -> Comparison:
+def _aside(act: Callable[[], T], *, gentle: bool) -> T:
     """Do it in a thread of its own, whose priority can be lowered and ends with it."""
     if not gentle:
         return act()
@@ -90,6 +162,11 @@ def _aside(act: Callable[[], Comparison], *, gentle: bool) -> Comparison:
 
     with ThreadPoolExecutor(1, "drill-files", initializer=lower) as pool:
         return pool.submit(act).result()
+
+
+def _faulty(compared: Comparison) -> Iterator[str]:
+    yield from (*compared.missing, *compared.different, *compared.unreadable)
+    yield from (one.entry.path for one in compared.altered)
 
 
 def _faults(compared: Comparison) -> Iterator[Fault]:

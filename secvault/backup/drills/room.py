@@ -9,19 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from secvault.backup.file_entry import FileEntry
-from secvault.backup.manifest import Manifest
 from secvault.backup.repository_faults import StorageFull
 from secvault.backup.restic import Cancel
-from secvault.backup.staging import NO_DATABASE
 
 BLOCK = 4096
 _MARGIN = 16 << 20
 # Shares: of what is free, that stays free; of what is needed, for what was written meanwhile.
 _LEFT_FREE, _GROWN = 10, 50
 _GIB = 1 << 30
-# Secvault's own database is copied and brought to the schema of now; a dump of it is read into a
-# server, with tables and indexes, beside the files of an empty one.
-_COPIES, _UNPACKED, _SERVER = 4, 12, 256 << 20
 _FEWEST_SECONDS, _MOST_SECONDS = 0.2, 30.0
 
 
@@ -53,37 +48,21 @@ def for_files(entries: Iterable[FileEntry]) -> int:
     return need.bytes + need.bytes // _GROWN
 
 
-def for_own_copy(head: Manifest, staged: Path, entries: Iterable[FileEntry]) -> int:
-    """What opening secvault's own copy takes beside what is restored.
-
-    staged: where the manifest's folder lay when it was saved. entries: of the manifest.
-    """
-    if head.database == NO_DATABASE:
-        return 0
-    size = sum(entry.size for entry in entries if entry.place().parent == staged)
-    if head.database == "postgresql":
-        return _SERVER + size * _UNPACKED
-    return _MARGIN + size * _COPIES
-
-
-def require(scratch: Path, needed: int, most_gib: int) -> None:
+def require(scratch: Path, needed: int, most_gib: int, promised: int = 0) -> None:
     """Return where there is room. most_gib: of the settings; 0: what is free, less a tenth.
 
-    Raises StorageFull.
+    promised: bytes of what is free that others announced and have not taken yet. Raises
+    StorageFull.
     """
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = os.statvfs(scratch)
-    free = found.f_bavail * found.f_frsize
+    free = max(0, found.f_bavail * found.f_frsize - promised)
     allowed = min(free, most_gib * _GIB) if most_gib else free - free // _LEFT_FREE
     if needed > allowed:
-        limit = (
-            f"{allowed} may be used of {free} that are free"
-            if allowed < free
-            else f"{free} are free"
-        )
         raise StorageFull(
-            f"the drill needs {needed} bytes of scratch space in {scratch}, where {limit}; make "
-            "room, allow more (drill.scratch_gib), or drill a sample; nothing was restored"
+            f"the drill needs {needed} bytes of scratch space in {scratch}, where {allowed} may be "
+            f"used of {free} that are free; make room, allow more (drill.scratch_gib), or drill a "
+            "sample; nothing was restored"
         )
 
 

@@ -90,6 +90,14 @@ class Drill:
         took = self.phases.get("fetch")
         return self.bytes * 1000 // took if took and self.bytes is not None else None
 
+    @property
+    def rto_of_all_seconds(self) -> int | None:
+        """How long all takes: as measured, or as a sample lets expect; None where neither tells."""
+        if self.extent == "sample" and self.figures.sample_size is not None:
+            estimated = self.figures.estimate_ms
+            return None if estimated is None else -(-estimated // 1000)
+        return self.rto_seconds
+
 
 def find_drill(claims: Claims, drill_id: str) -> Drill | None:
     """A stored drill, or None."""
@@ -170,7 +178,8 @@ def store(claims: Claims, result: DrillResult, signed: SignedEvidence, *, comple
                 passed=result.passed,
                 complete=complete,
                 rpo_seconds=figures.rpo_seconds,
-                rto_seconds=_whole(figures.rto_seconds),
+                # Nothing was brought back where only the repository was looked at.
+                rto_seconds=_whole(figures.rto_seconds) if figures.phases else None,
                 files=figures.files,
                 bytes=figures.bytes,
                 scratch_announced=figures.scratch_announced,

@@ -33,7 +33,13 @@ from secvault.store.tables.audit_publication import (
 )
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
-from secvault.store.tables.backup import backup_repository, backup_run, drill, drill_order
+from secvault.store.tables.backup import (
+    backup_repository,
+    backup_run,
+    drill,
+    drill_order,
+    drill_scenario,
+)
 from secvault.store.tables.backup_insight import (
     backup_anomaly,
     backup_catalogue,
@@ -182,6 +188,7 @@ __all__ = [
     "data_key",
     "drill",
     "drill_order",
+    "drill_scenario",
     "epoch",
     "erased_record",
     "erased_subject",

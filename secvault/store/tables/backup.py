@@ -123,6 +123,40 @@ drill = Table(
     ),
 )
 
+# A loss that was played through. What it was for is in its document.
+drill_scenario = Table(
+    "drill_scenario",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("passed", Boolean),
+    Column("rto_seconds", BigInteger),
+    # Canonical JSON of what it came to, and the signed note over its SHA-256.
+    Column("document", LargeBinary),
+    Column("note", LargeBinary),
+    # Who asked for its end before it was done.
+    Column("cancel_by", Text),
+    Column("error", Text),
+    Column("node", Text, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    # The newest of a plan.
+    Index(None, "plan", "started_at"),
+    # At most one of a plan at a time, over all nodes.
+    Index(
+        "uq_drill_scenario_running",
+        "plan",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
 # What was asked for, where it is not just what the plan's settings say: JSON. id: of the drill.
 drill_order = Table(
     "drill_order",

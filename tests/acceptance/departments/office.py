@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import httpx2
 import pyotp
+from sqlalchemy import update
 
 from secvault.access import add_grant
 from secvault.clock import Clock
@@ -26,6 +27,7 @@ from secvault.crypto.note import NoteVerifier
 from secvault.crypto.secret import Secret
 from secvault.identity.people import find_person
 from secvault.service import Service, authentication, opening
+from secvault.store.tables import session
 from tests.acceptance.installation import Installation, code_of, new_installation
 from tests.running_service import PASSWORD, add_person
 
@@ -264,6 +266,38 @@ def opened_office(folder: Path) -> Iterator[Office]:
         )
 
 
+def hire(installation: Installation) -> dict[str, str]:
+    """Have all these people in a vault; the seed of each one's device, by sign-in name."""
+    with installation.opened() as service:
+        return {name: _employed(service, name, *of)[1] for name, of in PEOPLE.items()}
+
+
+@contextmanager
+def returned_office(installation: Installation, seeds: Mapping[str, str]) -> Iterator[Office]:
+    """The service over a vault that has these people already; each signed in since twenty minutes.
+
+    The service sends nothing and has its worker.
+    """
+    tokens, subjects = {}, {}
+    with installation.opened() as service:
+        for name, seed in seeds.items():
+            code = Secret.of(pyotp.TOTP(seed).at(service.clock.seconds()))
+            signed_in = authentication.sign_in(service, name, Secret.of(PASSWORD), code)
+            tokens[name] = signed_in.token.text()
+        with service.store.write() as connection:
+            for name in seeds:
+                subjects[name] = find_person(connection, name).subject
+            shown = service.clock.micros() - SIGNED_IN_SECONDS_AGO * 1_000_000
+            connection.execute(
+                update(session).where(session.c.ended_at.is_(None)).values(second_factor_at=shown)
+            )
+    with (
+        installation.serving(),
+        httpx2.Client(base_url=installation.address, timeout=150) as client,
+    ):
+        yield Office(installation, client, tokens, subjects, seeds)
+
+
 @contextmanager
 def _some_time_ago(installation: Installation) -> Iterator[Service]:
     """The open service in this process, by a clock that is behind."""
@@ -280,6 +314,14 @@ def _some_time_ago(installation: Installation) -> Iterator[Service]:
 
 def _hired(service: Service, name: str, home: str, grants: Grants) -> tuple[str, str, str]:
     """Somebody new who signs in: the session, the subject, and the seed of their device."""
+    subject, seed = _employed(service, name, home, grants)
+    code = Secret.of(pyotp.TOTP(seed).at(service.clock.seconds()))
+    signed_in = authentication.sign_in(service, name, Secret.of(PASSWORD), code)
+    return signed_in.token.text(), subject, seed
+
+
+def _employed(service: Service, name: str, home: str, grants: Grants) -> tuple[str, str]:
+    """Somebody new: the subject, and the seed of their device."""
     seed = add_person(service, name, home)
     with service.store.write() as connection:
         subject = find_person(connection, name).subject
@@ -293,6 +335,4 @@ def _hired(service: Service, name: str, home: str, grants: Grants) -> tuple[str,
                 granted_by="local:operator",
                 at=service.clock.micros(),
             )
-    code = Secret.of(pyotp.TOTP(seed).at(service.clock.seconds()))
-    signed_in = authentication.sign_in(service, name, Secret.of(PASSWORD), code)
-    return signed_in.token.text(), subject, seed
+    return subject, seed

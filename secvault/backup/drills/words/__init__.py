@@ -1,7 +1,8 @@
 """What reports of drills say, one file for each language: see `load`.
 
 What a drill found is told in English, as the program wrote it down; for another language, the
-sentences that the program writes stand in its file by patterns, with what changes as `{1}`, `{2}`.
+sentences that the program writes stand in `<language>.sentences.toml`, with what changes as `{1}`,
+`{2}`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Words:
         for pattern, said in self.sentences:
             found = pattern.fullmatch(sentence)
             if found is not None:
-                return _HOLE.sub(lambda hole, found=found: found[int(hole[1])], said)  # type: ignore[misc]
+                parts = [self.told(part) for part in found.groups()]
+                return _HOLE.sub(lambda hole, parts=parts: parts[int(hole[1]) - 1], said)  # type: ignore[misc]
         return None
 
 
@@ -68,7 +70,7 @@ def load(language: str) -> Words:
     if chosen is None:
         raise InvalidInput.at("language", f"use one of {', '.join(LANGUAGES)}")
     found = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    sentences = found.pop("sentences", {})
+    sentences = sentences_of(chosen)
     return Words(
         chosen,
         {name: section for name, section in found.items() if isinstance(section, dict)},
@@ -77,12 +79,25 @@ def load(language: str) -> Words:
         units=tuple(found["units"].split()),
         percent=found["percent"],
         byte=found["byte"],
-        sentences=[(_pattern(english), said) for english, said in sentences.items()],
+        # What begins by itself, and says most by itself, comes first.
+        sentences=[
+            (pattern_of(english), sentences[english]) for english in sorted(sentences, key=_order)
+        ],
     )
 
 
-def _pattern(english: str) -> re.Pattern[str]:
+def sentences_of(language: Language) -> Mapping[str, str]:
+    """What stands for sentences of the program; none for English, in which they are."""
+    file = _FOLDER / f"{language}.sentences.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def pattern_of(english: str) -> re.Pattern[str]:
     """What the sentence matches: a hole takes anything, as little as it can."""
     parts = _HOLE.split(english)
     # Numbers of holes stand between the pieces of text; they go by their order.
     return re.compile("(.*?)".join(re.escape(text) for text in parts[::2]), re.DOTALL)
+
+
+def _order(english: str) -> tuple[bool, int]:
+    return english.startswith("{"), -len(_HOLE.sub("", english))
