@@ -144,7 +144,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 # Commands that make nobody of anybody: about data, backups, the log and the vault itself, or about
 # this program.
 OTHER_COMMANDS = {
-    *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal", "witness"),
+    *("audit", "backup", "config", "db", "drill", "help", "keys", "records"),
+    *("recovery", "seal", "witness"),
     *(
         "entrance",
         "preflight",
