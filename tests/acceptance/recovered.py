@@ -29,6 +29,7 @@ from secvault.service import (
     recovery_kits,
     transit,
 )
+from secvault.service.recovering import incident
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.acceptance.installation import (
@@ -118,9 +119,19 @@ class Machine:
     def rehearse(self, *more: str, **variables: str) -> dict[str, Any]:
         """Rehearse with what lies here; what it says as JSON. It must have passed."""
         done = self.rehearsed(*more, **variables)
-        assert done.returncode == 0, (done.stderr, done.stdout)
+        assert done.returncode == 0, (done.stderr, self._failed())
         told: dict[str, Any] = json.loads(done.stdout)
         return told
+
+    def _failed(self) -> list[str]:
+        """What did not go well, by the incident log, and what the service said last."""
+        log = self.recovered / "service.log"
+        entries = incident.read(self.recovered / "incident.jsonl")
+        wrong = ("failed", "fault", "skipped")
+        return [
+            *(one.words for one in entries if {one.what, one.facts.get("verdict")} & {*wrong}),
+            log.read_text()[-1500:] if log.exists() else "",
+        ]
 
     def rehearsed(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """The same, however it ends."""
