@@ -59,7 +59,7 @@ class Plan:
         Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
         before = _memory("VmRSS")
         began = time.perf_counter()
-        done, _ = backups.run_backup(self.service, caller, self.name, _unseen, Event())
+        done, _ = backups.run_backup(self.service, caller, self.name, unseen, Event())
         seconds = time.perf_counter() - began
         if done.state != "done":
             raise RuntimeError(f"the run of {self.name} is {done.state}: {done.error}")
@@ -106,7 +106,7 @@ def opened_vault(folder: Path, saved: Mapping[str, Path]) -> Iterator[dict[str, 
     )
     with new_installation(folder, declared).opened() as opened:
         spans: list[float] = []
-        service = _timing(opened, spans)
+        service = timing(opened, spans)
         for name in saved:
             service.backups.ready_repository(name)
         yield {name: Plan(service, name, place, spans) for name, place in saved.items()}
@@ -128,7 +128,7 @@ def twins(plan: Plan, folder: Path) -> Iterator[BareRestic]:
         shutil.rmtree(plan.repository)
 
 
-def _timing(service: Service, spans: list[float]) -> Service:
+def timing(service: Service, spans: list[float]) -> Service:
     """The same service, which notes how long each restic runs."""
 
     class Timed(subprocess.Popen[bytes]):
@@ -146,7 +146,7 @@ def _timing(service: Service, spans: list[float]) -> Service:
     return replace(service, backups=replace(service.backups, restic=timed))
 
 
-def _unseen(_progress: Progress) -> None:
+def unseen(_progress: Progress) -> None:
     """Nobody watches."""
 
 

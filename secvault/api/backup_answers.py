@@ -32,7 +32,7 @@ class StatusAnswer(BaseModel):
     """How a plan stands. Sizes in bytes, ages in seconds."""
 
     plan: str
-    state: Literal["behind", "strange", "failing", "new", "good"]
+    state: Literal["behind", "strange", "failing", "unproven", "new", "good"]
     behind: bool
     behind_since: str | None
     promised_hours: int
@@ -56,6 +56,9 @@ class StatusAnswer(BaseModel):
     failed_times: int
     error: str | None
     proven_at: str | None
+    drills: Literal["failed", "overdue", "missed", "new", "proven", "off"] = Field(
+        description="How the plan stands with its restore drills."
+    )
     catalogue_as_of: str | None
     anomalies: list[AnomalyAnswer]
 
@@ -203,7 +206,8 @@ def status(one: Status) -> StatusAnswer:
         failed_run=failed.run if failed else None,
         failed_times=failed.times if failed else 0,
         error=failed.error if failed else None,
-        proven_at=time(state.proven_at),
+        proven_at=time(one.drills.proven.finished_at if one.drills.proven else None),
+        drills=one.drills.word,
         catalogue_as_of=time(state.refreshed_at),
         anomalies=[anomaly(each) for each in state.anomalies],
     )

@@ -1,25 +1,23 @@
-"""Backups and drills over HTTP: runs and drills are listed and asked for; the worker does them."""
+"""Backups over HTTP: runs are listed and asked for; the worker does them."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
-from secvault.service import Service, backups, drills
+from secvault.service import Service, backups
 from secvault.service.spine import Caller
 
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]
-DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -48,40 +46,10 @@ class RunList(BaseModel):
     runs: list[RunAnswer]
 
 
-class DrillAnswer(BaseModel):
-    """A restore drill; RPO and RTO in seconds."""
-
-    id: str
-    plan: str
-    state: str
-    phase: str
-    requested_by: str
-    started_at: str
-    finished_at: str | None
-    snapshot: str | None
-    passed: bool | None
-    rpo_seconds: int | None
-    rto_seconds: int | None
-    error: str | None
-
-
-class DrillList(BaseModel):
-    """The newest drills, newest first."""
-
-    drills: list[DrillAnswer]
-
-
 class Requested(BaseModel):
     """The work is asked for; it appears under this id when the worker begins."""
 
     id: str
-
-
-class Evidence(BaseModel):
-    """The signed finding of a drill: its exact bytes as text, and the note over their SHA-256."""
-
-    document: str
-    note: str
 
 
 @router.get("/backups/runs")
@@ -118,65 +86,6 @@ def run_request(at: Authenticated, plan: PlanName) -> Requested:
     """Ask the worker for a backup."""
     service, who = at
     return Requested(id=backups.request_backup(service, who, plan))
-
-
-@router.get("/drills")
-@operation("it/backups", "drill.read")
-def drill_list(at: Authenticated, limit: Limit = 50) -> DrillList:
-    """The newest restore drills of all plans."""
-    service, who = at
-    return DrillList(
-        drills=[
-            DrillAnswer(
-                id=drill.id,
-                plan=drill.plan,
-                state=drill.state,
-                phase=drill.phase,
-                requested_by=drill.requested_by,
-                started_at=timestamp(drill.started_at),
-                finished_at=_time(drill.finished_at),
-                snapshot=drill.snapshot,
-                passed=drill.passed,
-                rpo_seconds=drill.rpo_seconds,
-                rto_seconds=drill.rto_seconds,
-                error=drill.error,
-            )
-            for drill in drills.list_drills(service, who, limit)
-        ]
-    )
-
-
-@router.post("/backups/plans/{plan}/drills", status_code=202)
-@operation("it/backups/{plan}", "drill.run")
-def drill_request(at: Authenticated, plan: PlanName) -> Requested:
-    """Ask the worker for a restore drill."""
-    service, who = at
-    return Requested(id=drills.request_drill(service, who, plan))
-
-
-@router.get("/drills/{drill}/evidence")
-@operation("it/backups", "drill.read")
-def drill_evidence(at: Authenticated, drill: DrillId) -> Evidence:
-    """The signed finding of a drill."""
-    service, who = at
-    _, document, note = drills.read_evidence(service, who, drill)
-    return Evidence(document=document.decode(), note=note.decode())
-
-
-@router.get(
-    "/drills/{drill}/report",
-    response_class=HTMLResponse,
-    responses={200: {"content": {"text/html": {}}, "description": "The report."}},
-)
-@operation("it/backups", "drill.read")
-def drill_report(
-    at: Authenticated,
-    drill: DrillId,
-    language: Annotated[str, Query(pattern="^(en|vi)$")] = "en",
-) -> Response:
-    """The finding of a drill as a page, in English or Vietnamese."""
-    service, who = at
-    return HTMLResponse(drills.read_page(service, who, drill, language))
 
 
 def _time(micros: int | None) -> str | None:

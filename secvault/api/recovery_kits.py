@@ -101,7 +101,7 @@ class IssuedAnswer(BaseModel):
 
 
 class CheckedAnswer(BaseModel):
-    """What is to be said of a kit's file. known: whether this vault issued it, as far as it knows."""
+    """What is to be said of a kit's file. known: whether this vault knows that it issued it."""
 
     kit: str
     issued_at: str

@@ -47,6 +47,11 @@ def serve_entrance(settings: Settings, app: ASGIApp) -> None:
         _serve(settings, app, None, listening, None)
 
 
+def serve_handed(settings: Settings, app: ASGIApp, listening: socket.socket) -> None:
+    """Serve on a socket that whoever started this process has bound; likewise."""
+    _serve(settings, app, None, listening, None)
+
+
 def _serve(
     settings: Settings,
     app: ASGIApp,

@@ -133,6 +133,19 @@ def prove_consistency(
     return Consistency(old.note, new.note, proof)
 
 
+def prove_beginning(
+    connection: Connection, size: int, root: bytes, new: Checkpoint
+) -> tuple[bytes, ...]:
+    """The proof that a log of this size and root, a copy's for instance, is what `new` began with.
+
+    connection: of the log that `new` is of. Raises InvalidInput unless 0 < size <= new.size;
+    Damaged when it is another log, or one that went on otherwise.
+    """
+    proof = tuple(range_hashes(connection, consistency_ranges(size, new.size)))
+    verify_consistency(size, root, new.size, new.root, proof)
+    return proof
+
+
 def prove_stretch(
     connection: Connection, signed: StoredCheckpoint, start: int, end: int
 ) -> Stretch:

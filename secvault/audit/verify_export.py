@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Verify an evidence package or an exported audit log with the log's public key alone.
+"""Verify an evidence package, an exported audit log or signed evidence with a public key alone.
 
-    python3 verify.py PACK.zip|FOLDER --key 'NAME+ID+KEY' [--earlier NOTE ...]
+    python3 verify.py PACK.zip|FOLDER|FILE.json --key 'NAME+ID+KEY' [--earlier NOTE ...]
 
 PACK.zip is from `secvault audit export`, FOLDER from `secvault audit tiles` (c2sp.org/tlog-tiles).
+FILE.json is the evidence of a drill, a review or the like, with FILE.note beside it; its key is
+the vault's key of evidence.
 Needs Python 3.9 or newer and nothing else. Keep this file with the key, apart from the log. A
 log whose key was rotated has several: give `--key` for each that you trust.
 
@@ -65,8 +67,13 @@ def verify(path: Path, vkey: str, earlier: list[bytes]) -> Found:
     found: Found = {"intact": True, "complete": True, "entries": 0, "first_bad": None}
     found.update(problems=[], notes=[])
     try:
-        check = check_folder if path.is_dir() else check_package
-        check(path, [read_vkey(text) for text in vkey.split()], earlier, found)
+        keys = [read_vkey(text) for text in vkey.split()]
+        if path.is_dir():
+            check_folder(path, keys, earlier, found)
+        elif path.suffix == ".json":
+            check_evidence(path, keys, found)
+        else:
+            check_package(path, keys, earlier, found)
     except DAMAGE as error:
         tell(found, "intact", f"it cannot be checked to its end: {error}")
     return found
@@ -206,6 +213,20 @@ def check_folder(folder: Path, keys: list[Key], earlier: list[bytes], found: Fou
             if high != perfect_root(tile(folder, level - 1, at, size)):
                 what = f"tile {at // WIDTH} of level {level} does not fit the entries"
                 tell(found, "intact", what, at * WIDTH**level)
+
+
+def check_evidence(file: Path, keys: list[Key], found: Found) -> None:
+    """Check that a document is the one that the note beside it was signed for."""
+    document = file.read_bytes()
+    text, signer = open_note(file.with_suffix(".note").read_bytes(), keys)
+    said = json.loads(document)
+    kind, digest = said["kind"], hashlib.sha256(document).hexdigest()
+    if text != f"secvault evidence v1\n{kind}\nsha256 {digest}\n":
+        tell(found, "intact", f"{file.name} is not the document that was signed")
+        return
+    ended = {True: ", passed", False: ", DID NOT PASS"}.get(said.get("passed"), "")
+    found["evidence"] = f"{kind} {said.get('id', '')}{ended}"
+    found["notes"].append(f"signed by {signer}")
 
 
 def check_package(file: Path, keys: list[Key], earlier: list[bytes], found: Found) -> None:
@@ -435,17 +456,21 @@ def open_checkpoint(note: bytes, keys: list[Key]) -> tuple[int, bytes]:
 def open_note(note: bytes, keys: list[Key]) -> tuple[str, str]:
     """The text of a signed note (c2sp.org/signed-note), and the name of a key that signed it."""
     text, _, signatures = note.decode().rpartition("\n\n")
+    *lines_of_it, rest = signatures.split("\n")
     by = ""
-    for line in signatures.splitlines():
+    for line in lines_of_it:
         signer, _, blob = line.removeprefix("\u2014 ").rpartition(" ")
         raw = base64.b64decode(blob, validate=True)
+        # One spelling alone, so that no byte can be changed unnoticed.
+        if rest or line != f"\u2014 {signer} {base64.b64encode(raw).decode()}":
+            raise Wrong("the note of the checkpoint or the evidence is malformed")
         for name, key_id, key in keys:
             if (signer, raw[:4]) == (name, key_id):
                 if not verify_ed25519(key, text.encode() + b"\n", raw[4:]):
                     raise Wrong(f"the signature by {name} is wrong")
                 by = name
     if not by:
-        raise Wrong("the checkpoint or the manifest is not signed with this key")
+        raise Wrong("the checkpoint, manifest or evidence is not signed with this key")
     return text + "\n", by
 
 
@@ -510,8 +535,8 @@ def multiply(times: int, point: Point) -> Point:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the verdicts; the exit code."""
-    parser = argparse.ArgumentParser(description="Verify an evidence package or an exported log.")
-    parser.add_argument("export", type=Path, help="PACK.zip, or a folder of tiles")
+    parser = argparse.ArgumentParser(description="Verify evidence, or an exported log.")
+    parser.add_argument("export", type=Path, help="PACK.zip, a folder of tiles, or FILE.json")
     parser.add_argument("--key", required=True, action="append", help="public key: NAME+ID+KEY")
     parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="earlier checkpoints")
     given = parser.parse_args(arguments)
@@ -520,9 +545,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
     found = verify(given.export, " ".join(given.key), earlier)
-    print(f"entries: {found['entries']}")
+    if given.export.suffix == ".json":
+        print(f"evidence: {found.get('evidence', 'NOT GENUINE')}")
+    else:
+        print(f"entries: {found['entries']}")
     print(f"unchanged: {'yes' if found['intact'] else 'NO'}")
-    print(f"nothing missing: {'yes' if found['complete'] else 'NO'}")
+    if given.export.suffix != ".json":
+        print(f"nothing missing: {'yes' if found['complete'] else 'NO'}")
     if found["first_bad"] is not None:
         print(f"first bad entry: {found['first_bad']}")
     for line in (*found["problems"], *found["notes"]):

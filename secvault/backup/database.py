@@ -177,18 +177,27 @@ def opened_copy(
         raise Damaged("the snapshot holds no database")
     if live.dialect != "postgresql":
         raise BackupFailed("the snapshot is of a PostgreSQL database; set store.url to such a one")
-    with _made_and_dropped(live, scratch_name) as url:
-        try:
-            programs.run(
-                "pg_restore", url, ["--exit-on-error", "--no-owner", "--no-privileges", str(dump)]
-            )
-        except BackupFailed as refused:
-            raise Damaged(f"the copy does not restore: {refused.detail}") from None
-        store = open_store(url.set(drivername="postgresql").render_as_string(hide_password=False))
-        try:
-            yield store
-        finally:
-            store.close()
+    with (
+        _made_and_dropped(live, scratch_name) as url,
+        restored_postgresql(dump, url, programs) as store,
+    ):
+        yield store
+
+
+@contextmanager
+def restored_postgresql(dump: Path, url: URL, programs: PostgresqlPrograms) -> Iterator[Store]:
+    """The store that a dump is restored into: an empty database at `url`. Raises Damaged."""
+    try:
+        programs.run(
+            "pg_restore", url, ["--exit-on-error", "--no-owner", "--no-privileges", str(dump)]
+        )
+    except BackupFailed as refused:
+        raise Damaged(f"the copy does not restore: {refused.detail}") from None
+    store = open_store(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def drop_leftovers(live: Store, keep: frozenset[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 
 from secvault.backup.file_entry import FileEntry, differences
+from secvault.backup.reading_ahead import Seen, seen_below
 from secvault.backup.sources.source import SourceEntry
 from secvault.errors import Damaged
 
@@ -93,7 +94,7 @@ class Comparison:
     changed_meanwhile: what was written between the manifest and restic's reading; it cannot be
     judged, and is not counted as damage. left_out: files that the snapshot does not hold on
     purpose. filled: files that had holes, which are zeros on disk now. owners: whether owners were
-    compared, which only root can restore.
+    compared, which only root can restore. unreadable: there, and not to be read.
     """
 
     checked: int
@@ -107,16 +108,18 @@ class Comparison:
     absent: tuple[Absent, ...] = ()
     filled: int = 0
     owners: bool = True
+    unreadable: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Nothing is missing and nothing differs."""
-        return not self.missing and not self.different and not self.altered
+        """Nothing is missing, nothing differs, and all could be read."""
+        return not (self.missing or self.different or self.altered or self.unreadable)
 
     @property
     def first_fault(self) -> str:
         """The first thing that is not as it was, in words; empty when all is."""
-        return next(iter((*self.missing, *self.different, *map(str, self.altered))), "")
+        faults = (*self.missing, *self.different, *self.unreadable, *map(str, self.altered))
+        return next(iter(faults), "")
 
     def without_missing(self, left_out: Callable[[str], bool]) -> Comparison:
         """The same, where files that were left out of the snapshot on purpose do not count."""
@@ -156,39 +159,44 @@ def compare(listed: Iterable[FileEntry], restored: Path, settled: Path) -> Compa
     settled: the folder, by its path when it was backed up, that nobody else writes to: a file
     there that differs was not written meanwhile. Raises Damaged.
     """
-    work = _Comparing(restored, settled, as_root=os.geteuid() == 0)
-    for entry in listed:
-        work.look(entry)
+    work = _Comparing(settled, as_root=os.geteuid() == 0)
+    for seen in seen_below(restored, listed):
+        work.look(seen)
     return work.result()
 
 
 class _Comparing:
-    def __init__(self, restored: Path, settled: Path, *, as_root: bool) -> None:
-        self._restored, self._settled, self._as_root = restored, settled, as_root
+    def __init__(self, settled: Path, *, as_root: bool) -> None:
+        self._settled, self._as_root = settled, as_root
         self._missing: list[Absent] = []
         self._different: list[str] = []
         self._meanwhile: list[str] = []
+        self._unreadable: list[str] = []
         self._altered: list[Altered] = []
         self._names: dict[str, tuple[int, int]] = {}
         self._folders: list[FileEntry] = []
         self._checked = self._total = self._entries = self._filled = 0
 
-    def look(self, entry: FileEntry) -> None:
-        path = entry.below(self._restored)
+    def look(self, seen: Seen) -> None:
+        entry, found = seen.entry, seen.found
         self._entries += 1
         folder = self._folder_of(entry)
-        try:
-            found = path.lstat()
-        except OSError:
-            self._missing.append(folder)
+        if found is None:
+            if seen.readable:
+                self._missing.append(folder)
+            else:
+                self._unreadable.append(entry.path)
             return
         kind = stat.S_IFREG if entry.mode is None else stat.S_IFMT(entry.mode)
         if stat.S_IFMT(found.st_mode) != kind:
             self._different.append(entry.path)
             return
-        if entry.is_file() and not self._is_same_content(entry, path, found):
+        if not seen.readable:
+            self._unreadable.append(entry.path)
             return
-        words = differences(entry, path, found, as_root=self._as_root)
+        if entry.is_file() and not self._is_same_content(entry, found, seen.digest):
+            return
+        words = differences(entry, seen.path, found, as_root=self._as_root)
         if entry.linked:
             one = (found.st_dev, found.st_ino)
             if self._names.setdefault(entry.linked, one) != one:
@@ -208,11 +216,10 @@ class _Comparing:
             absent=tuple(self._missing),
             filled=self._filled,
             owners=self._as_root,
+            unreadable=tuple(self._unreadable),
         )
 
-    def _is_same_content(self, entry: FileEntry, path: Path, found: os.stat_result) -> bool:
-        with path.open("rb") as source:
-            digest = hashlib.file_digest(source, "sha256").hexdigest()
+    def _is_same_content(self, entry: FileEntry, found: os.stat_result, digest: str) -> bool:
         self._checked += 1
         self._total += found.st_size
         if entry.allocated is not None and found.st_blocks * 512 >= found.st_size:

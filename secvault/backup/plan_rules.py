@@ -25,6 +25,7 @@ from secvault.config.backup_sources import (
     SourceSettings,
     SqliteSource,
 )
+from secvault.config.drills import DrillSettings
 from secvault.errors import FieldError, InvalidInput
 
 _IN_THE_FILE = "only a plan of the settings' file can have it"
@@ -101,16 +102,35 @@ def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
 def _more(name: str, before: Any, after: Any) -> bool:
     if name in _GREW:
         return bool(set(after) >= set(before) if isinstance(after, tuple) else after > before)
+    more = not before
     match name:
         case "rpo_hours":
-            return bool(after < before)
+            more = after < before
         case "check_days":
-            return bool(before == 0 or 0 < after < before)
+            more = before == 0 or 0 < after < before
+        case "drill":
+            more = _proves_more(before, after)
         case "excludes":
-            return set(after) <= set(before)
+            more = set(after) <= set(before)
         case "sources":
-            return all(after.get(source) == settings for source, settings in before.items())
-    return not before
+            more = all(after.get(source) == settings for source, settings in before.items())
+    return bool(more)
+
+
+def _proves_more(before: DrillSettings, after: DrillSettings) -> bool:
+    """Whether drills by the later settings prove no less than by the earlier ones."""
+    return (
+        {*before.levels} <= {*after.levels}
+        and (after.extent == "whole" or before.extent == "sample")
+        and (after.extent == "whole" or after.rate <= before.rate)
+        and (after.extent == "whole" or after.confidence >= before.confidence)
+        and after.tolerance <= before.tolerance
+        and after.rto_minutes <= before.rto_minutes
+        and (before.repository == "first" or after.repository == "turn")
+        and (after.overdue_days <= before.overdue_days or not before.overdue_days)
+        and bool(after.overdue_days or not before.overdue_days)
+        and all(after.assertions.get(name) == one for name, one in before.assertions.items())
+    )
 
 
 def _faults(plan: PlanSettings, secrets: Secrets, openings: Openings) -> Iterator[FieldError]:
@@ -122,6 +142,10 @@ def _faults(plan: PlanSettings, secrets: Secrets, openings: Openings) -> Iterato
         url = secrets.get("ping_url", plan.ping_url)
         if not url.startswith("https://"):
             yield FieldError("ping_url", "must begin with https://")
+    for name, asked in plan.drill.assertions.items():
+        if asked.command:
+            place = f"drill.assertions.{name}.command"
+            yield FieldError(place, f"runs a program; {_IN_THE_FILE}")
     for name, source in plan.sources.items():
         place = f"sources.{name}"
         yield from _source(place, source, secrets, openings)

@@ -65,6 +65,12 @@ def parse(values: Mapping[str, Any]) -> PlanSettings:
     raise InvalidInput("; ".join(f"{one.field}: {one.detail}" for one in faults), fields=faults)
 
 
+def plain(settings: PlanSettings) -> dict[str, Any]:
+    """The settings as canonical JSON has them: numbers with fractions as texts."""
+    values: dict[str, Any] = _without_floats(settings.model_dump(mode="json"))
+    return values
+
+
 def require_name(name: str) -> str:
     """The name, which a plan of the store may have. Raises InvalidInput."""
     # The policy's rows and the log name it, too, and none of their names ends with a hyphen.

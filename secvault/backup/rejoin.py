@@ -47,18 +47,33 @@ _KEY_COLUMNS = ("collection", "subject", "wrapped", "created_at")
 _HERE = {"id": 1}
 
 
+@dataclass(frozen=True, slots=True)
+class Keyless:
+    """A record without a key in any of the files. created_at: in micros."""
+
+    collection: str
+    id: str
+    subject: str
+    created_at: int
+
+
 @dataclass(frozen=True)
 class Rejoined:
     """What a copy came to. taken_at: of the newest file, in micros: erasures after it are unknown.
 
     keys: data keys in it now. erased: records that were taken out because they were erased since.
-    left_out: records without a key in any file, because they were deleted since.
+    left_out: records without a key in any file, because they were deleted since; keyless: which.
     """
 
     taken_at: int
     keys: int
     erased: int
-    left_out: int
+    keyless: tuple[Keyless, ...] = field(default=(), repr=False)
+
+    @property
+    def left_out(self) -> int:
+        """How many records have no key in any file."""
+        return len(self.keyless)
 
 
 def require_keys(connection: Connection) -> None:
@@ -102,12 +117,12 @@ def rejoin(
     for file in _in_order(connection, heads):
         _bring_keys(connection, keyring, file, ledger, random)
     erased = _erase_again(connection, ledger, at)
-    left_out = _leave_out(connection, at, without_deleted=without_deleted)
+    keyless = _leave_out(connection, at, without_deleted=without_deleted)
     _drop_unused(connection, imports=had_keys)
     row = {**_HERE, "since": at}
     insert_unless_there(connection, tables.keys_here, row)
     keys = connection.execute(select(func.count()).select_from(tables.data_key)).scalar_one()
-    return Rejoined(max(head.taken_at for head in heads.values()), keys, erased, left_out)
+    return Rejoined(max(head.taken_at for head in heads.values()), keys, erased, keyless)
 
 
 @dataclass(frozen=True)
@@ -297,15 +312,16 @@ def _erase_again(connection: Connection, ledger: _Ledger, at: int) -> int:
     return gone
 
 
-def _leave_out(connection: Connection, at: int, *, without_deleted: bool) -> int:
-    """Records that no key opens; how many."""
+def _leave_out(connection: Connection, at: int, *, without_deleted: bool) -> tuple[Keyless, ...]:
+    """Take out the records that no key opens."""
     record, key = tables.record.c, tables.data_key.c
     of_it = and_(key.collection == record.collection, key.subject == record.subject)
-    rows = connection.execute(
-        select(record.collection, record.id)
+    found = connection.execute(
+        select(record.collection, record.id, record.subject, record.created_at)
         .where(~exists().where(of_it))
         .order_by(record.collection, record.id)
-    ).all()
+    )
+    rows = tuple(Keyless(*row) for row in found)
     if rows and not without_deleted:
         first = f"{rows[0].collection}/{rows[0].id}"
         raise Conflict(
@@ -316,7 +332,7 @@ def _leave_out(connection: Connection, at: int, *, without_deleted: bool) -> int
     for collection in {row.collection for row in rows}:
         ids = [row.id for row in rows if row.collection == collection]
         delete_records(connection, collection, ids, at)
-    return len(rows)
+    return rows
 
 
 def _drop_unused(connection: Connection, *, imports: bool) -> None:

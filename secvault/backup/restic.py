@@ -264,15 +264,23 @@ class Restic:
         *,
         read_data_subset: str | None = None,
         read_all: bool = False,
+        locked: bool = True,
         cancel: Cancel = _NEVER,
     ) -> CheckReport:
         """Verify the structure, and the data as asked. Raises RepositoryDamaged naming the files.
 
         read_data_subset: `n/t`, a percentage or a size, as restic takes it; read_all: every byte.
-        Needs the repository for itself: raises RepositoryLocked while a backup runs.
+        Needs the repository for itself: raises RepositoryLocked while a backup runs. locked: False
+        needs it not, and may take for damage what others do meanwhile.
         """
         reading = arguments.reading(read_data_subset, everything=read_all)
-        status, answer, complaints = self.command.run(repository, "check", *reading, cancel=cancel)
+        status, answer, complaints = self.command.run(
+            repository,
+            "check",
+            *reading,
+            cancel=cancel,
+            options=() if locked else ("--no-lock",),
+        )
         done, broken = check_verdict(answer)
         if status != restic_faults.DONE:
             self.command.fail(status, (*complaints, *broken), "the check", repository)
@@ -305,20 +313,22 @@ class Restic:
         """
         if not beside:
             arguments.require_empty(target)
-        version = self.version()
+        wanted = [arguments.word("include", pattern) for pattern in include]
         words = [
-            *(("--sparse",) if version >= SPARSE else ()),
             f"--target={arguments.word('target', str(target))}",
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
+        version = self.version()
+        if version >= SPARSE:
+            words.insert(0, "--sparse")
         from_file = version >= INCLUDE_FILE
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)
         options = () if locked else ("--no-lock",)
         with (
-            arguments.including(include, self.command.scratch, from_file=from_file) as only,
+            arguments.including(wanted, self.command.scratch, from_file=from_file) as only,
             self.command.process(repository, (*act, *only), cancel, options) as process,
         ):
             for line in process.lines():

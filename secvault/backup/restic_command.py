@@ -37,13 +37,15 @@ _PASSED_ON = ("LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE")
 # Proxies may carry a password, so they go only where they are of use.
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _NEVER = NeverCancelled()
+# Both become the program that they start: the signals that are for it still reach it.
+_GENTLE = ("nice", "-n", "10", "ionice", "--ignore", "-c", "2", "-n", "7")
 
 
 @dataclass(frozen=True)
 class ResticCommand:
     """The program and the folders that it works with; see `restic.open_restic`.
 
-    limits: options that keep it from using all of the network.
+    limits: options that keep it from using all of the network. gentle: other programs go first.
     """
 
     cache: Path
@@ -55,6 +57,11 @@ class ResticCommand:
     launch: Launch
     patience: float = PATIENCE_SECONDS
     limits: tuple[str, ...] = ()
+    gentle: bool = False
+
+    def gently(self) -> ResticCommand:
+        """The same, which lets other programs use the processors and the disk first."""
+        return replace(self, gentle=True)
 
     def limited(self, upload_kib: int, download_kib: int) -> ResticCommand:
         """The same, with at most so many KiB a second to and from the storage; 0: no limit."""
@@ -161,6 +168,7 @@ class ResticCommand:
         if isinstance(other, Repository) and isinstance(repository.place, LocalFolder):
             in_s3 = other
         argv = (
+            *(_GENTLE if self.gentle else ()),
             self._program(self.binary),
             "--json",
             f"--repo={repository.place}",

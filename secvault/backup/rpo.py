@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, func, or_, select, true
 
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
+from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.engine import BackupEngine
 from secvault.config import PlanSettings
 from secvault.store.engine import insert_unless_there
@@ -64,7 +65,8 @@ class PlanState:
     due_by: when the data of the next good backup has to be at the latest; the plan is behind from
     then on. newest: None while there is no good backup. running: the id of the run under way.
     next_due: None where no worker has planned it. refreshed_at: when its repository answered last.
-    proven_at: the newest drill that passed. anomalies: of the newest good run.
+    proven_at: the newest drill that passed all
+    that the settings ask for. anomalies: of the newest good run.
     """
 
     plan: str
@@ -137,7 +139,10 @@ def state_of(connection: Connection, plan: str, settings: PlanSettings, now: int
         ).scalar_one_or_none(),
         proven_at=connection.execute(
             select(func.max(drill.c.finished_at)).where(
-                drill.c.plan == plan, drill.c.passed.is_(true())
+                drill.c.plan == plan,
+                drill.c.passed.is_(true()),
+                drill.c.complete.is_(true()),
+                drill.c.finished_at <= now + CLOCK_SET_BACK_SECONDS * 1_000_000,
             )
         ).scalar_one_or_none(),
         anomalies=anomalies(connection, newest.run) if newest else (),

@@ -35,11 +35,12 @@ from secvault.backup.repository_faults import (
     RepositoryMissing,
     SourceUnreadable,
 )
-from secvault.backup.restic import BackupSummary, Cancel, Progress, Snapshot
+from secvault.backup.restic import BackupSummary, Cancel, Progress, Restic, Snapshot
 from secvault.backup.retaining import Retained
 from secvault.backup.sources.source import leads_nowhere_else
 from secvault.backup.steps import attempts
 from secvault.backup.withdrawal import withdraw
+from secvault.config import PlanSettings
 from secvault.errors import Conflict, Damaged, NotFound
 from secvault.store import tables
 
@@ -376,12 +377,28 @@ def judged(
 
     was_at: where the staged copy lay, of which nothing has an excuse.
     """
+    if compared.whole:
+        return compared
+    plan, opened = engine.plan(head.plan), engine.repository(repository)
+    return judged_in(engine.restic, plan, opened, head, compared, snapshot_id, was_at)
+
+
+def judged_in(
+    restic: Restic,
+    plan: PlanSettings,
+    repository: Repository,
+    head: manifest.Manifest,
+    compared: manifest.Comparison,
+    snapshot_id: str,
+    was_at: Path,
+) -> manifest.Comparison:
+    """The same, of a repository at hand."""
     doubtful = compared.absent or compared.altered
     if not doubtful:
         return compared
-    if head.format == manifest.FIRST_FORMAT and not engine.plan(head.plan).excludes:
+    if head.format == manifest.FIRST_FORMAT and not plan.excludes:
         return compared
-    saved_as = engine.restic.ls(engine.repository(repository), snapshot_id)
+    saved_as = restic.ls(repository, snapshot_id)
     if head.format == manifest.FIRST_FORMAT:
         # It lists what the plan's excludes left out, too.
         kept = {entry.path for entry in saved_as}

@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def status(context: typer.Context, as_json: show.AsJson = False) -> None:
-    """Show how every plan stands: behind its promise, strange, failing, new or good."""
+    """Show how every plan stands: behind its promise, strange, failing, unproven, new or good."""
     with opening.vault(context) as (service, caller):
         found = operations.backup_status.read_status(service, caller)
     rows = [_row(one) for one in found]
@@ -70,7 +70,11 @@ def _row(one: Status) -> dict[str, Any]:
         "failed_run": failed.run if failed else None,
         "failed_times": failed.times if failed else 0,
         "error": failed.error if failed else None,
-        "proven_at": show.time(state.proven_at),
+        "proven_at": show.time(one.drills.proven.finished_at if one.drills.proven else None),
+        "drills": one.drills.word,
+        "drill_due_by": show.time(one.drills.due_by),
+        "drill_missed_at": show.time(one.drills.missed_at),
+        "drill_failed": one.drills.failing.id if one.drills.failing else None,
         "catalogue_as_of": show.time(state.refreshed_at),
         "anomalies": [vars(each) for each in state.anomalies],
     }
@@ -94,6 +98,12 @@ def _findings(row: dict[str, Any]) -> list[str]:
         since = "since the newest good run" if row["newest_run"] else "in all, and none went well"
         often = "once" if times == 1 else f"{times} times"
         found.append(f"failed {often} {since}: {row['error'] or '-'}")
+    if row["drill_failed"]:
+        found.append(f"its drill did not pass: secvault drill show {row['drill_failed']}")
+    if row["drills"] == "overdue":
+        found.append(f"had to be proven by {row['drill_due_by']}: secvault drill run {row['plan']}")
+    if row["drill_missed_at"]:
+        found.append(f"the drill of {row['drill_missed_at']} did not begin: is a worker running?")
     for each in row["anomalies"]:
         what = f"the source {each['subject']}" if each["subject"] else "the backup"
         found.append(_WORDS[each["rule"]].format(**{**each, "what": what}))

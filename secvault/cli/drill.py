@@ -2,191 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from secvault.cli import evidence as evidence_files
-from secvault.cli import opening, operations, outcome, progress, show
+from secvault.cli import (
+    drill_report,
+    drill_scenario,
+    drill_words,
+    opening,
+    operations,
+    outcome,
+    progress,
+    show,
+)
 from secvault.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from secvault.backup.drill import Drill, Finding
-    from secvault.service.service import Service
+    from secvault.backup.drills.order import DrillOrder
+    from secvault.config.drills import LevelName
 
 app = typer.Typer(
-    no_args_is_help=True, help="Restore drills: run, list, show, verify the evidence."
+    no_args_is_help=True, help="Restore drills: run, list, show, report, verify the evidence."
 )
 
 Plan = Annotated[
     str | None,
     typer.Argument(metavar="PLAN", help="The plan; may be left out when there is only one."),
 ]
+app.command(epilog=drill_scenario.PLAY)(drill_scenario.scenario)
+app.command(epilog=drill_scenario.LIST)(drill_scenario.scenarios)
+
 DrillId = Annotated[str, typer.Argument(metavar="ID", help="From `secvault drill list`.")]
+LEVELS: tuple[LevelName, ...] = ("repository", "files", "databases", "vault", "service")
+_COLUMNS = {
+    "started_at": "Started",
+    "plan": "Plan",
+    "state": "State",
+    "passed": "Passed",
+    "snapshot": "Snapshot",
+    "extent": "Extent",
+    "rpo_seconds": "RPO s",
+    "rto_seconds": "RTO s",
+    "error": "Error",
+    "id": "Id",
+}
 
 
-@app.command(epilog="Example: secvault drill run nightly")
-def run(context: typer.Context, plan: Plan = None, as_json: show.AsJson = False) -> None:
-    """Restore the newest snapshot in a scratch place and prove that it can be used.
+@app.command(epilog="Example: secvault drill run nightly --snapshot 1a2b3c4d --level repository")
+def run(
+    context: typer.Context,
+    plan: Plan = None,
+    *,
+    snapshot: Annotated[
+        str,
+        typer.Option(help="`latest`, or the beginning of an id; else by the plan's settings."),
+    ] = "",
+    repository: Annotated[str, typer.Option(help="One of the plan's repositories.")] = "",
+    extent: Annotated[
+        Literal["whole", "sample"] | None,
+        typer.Option(help="All files, or a sample; else by the plan's settings."),
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(help=f"What to prove, more than once: {', '.join(LEVELS)}; else all set."),
+    ] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Restore a snapshot in a scratch place and prove that it can be used.
 
-    Every file is hashed, the database opened, the audit log verified and a sample of fields
-    decrypted. The finding is signed and kept. Exit code 5 when a step did not pass.
+    What is proven, and how, stands in the plan's settings (drill). The finding is signed and kept.
+    Exit code 5 when a level failed. Ctrl-C stops it cleanly; nothing is proven then.
     """
+    order = _order(snapshot, repository, extent or "", level or [])
     with opening.vault(context) as (service, caller):
         named = opening.the_plan(service, plan)
-        with progress.cancellable() as cancel, progress.of_bytes(f"Drill {named}") as so_far:
-            finding = operations.drills.run_drill(service, caller, named, so_far, cancel)
-        files = _evidence(service, finding.id)
+        with (
+            progress.cancellable("Stopping; what was restored is removed.") as cancel,
+            progress.of_bytes(f"Drill {named}") as so_far,
+        ):
+            done = operations.drills.run_drill(service, caller, named, so_far, cancel, order)
+        verified, _, _ = operations.drills.read_evidence(service, caller, done.id)
+        files = drill_report.files_of(service, done)
     if as_json:
-        show.document({**_finding(finding), "evidence": files})
+        show.document({**drill_words.shown(done), "evidence": files})
     else:
-        _print(_finding(finding), files)
-    if not finding.passed:
+        drill_words.tell(done, verified)
+        show.facts(files)
+    if done.passed is not True:
         raise typer.Exit(outcome.DAMAGE.number)
 
 
 @app.command("list", epilog="Example: secvault drill list --json")
 def list_(
     context: typer.Context,
+    plan: Annotated[str | None, typer.Option(help="Only those of this plan.")] = None,
     limit: Annotated[int, typer.Option(help="How many, 1 to 500.")] = 20,
     as_json: show.AsJson = False,
 ) -> None:
     """List the newest drills, newest first."""
     with opening.vault(context) as (service, caller):
-        rows = [_row(one) for one in operations.drills.list_drills(service, caller, limit)]
-    columns = {
-        "started_at": "Started",
-        "plan": "Plan",
-        "state": "State",
-        "passed": "Passed",
-        "rpo_seconds": "RPO s",
-        "rto_seconds": "RTO s",
-        "error": "Error",
-        "id": "Id",
-    }
-    show.listing(
-        "drills",
-        rows,
-        columns,
-        as_json=as_json,
-        empty="There was no drill yet: run `secvault drill run`.",
-    )
+        found = operations.drills.list_drills(service, caller, limit, plan)
+    rows = [drill_words.shown(one) for one in found]
+    if not as_json:
+        rows = [{**row, "snapshot": (row["snapshot"] or "")[:8]} for row in rows]
+    empty = "There was no drill yet: run `secvault drill run`."
+    show.listing("drills", rows, _COLUMNS, as_json=as_json, empty=empty)
 
 
 @app.command("show", epilog="Example: secvault drill show 019a0d3c5e7a7c11b0a5c2f0c3a1d2e4")
 def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = False) -> None:
-    """Show what a drill found, after checking the signature on it."""
+    """Show what a drill found, after checking the signature on it; or how far it is."""
     with opening.vault(context) as (service, caller):
-        verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
-        files = _evidence(service, drill_id)
-    if as_json:
-        show.document({**verified, "evidence": files})
-        return
-    _print(verified, files)
-
-
-@app.command(
-    epilog="Example: secvault drill verify --document drill.json --note drill.note --key 'acme/...'"
-)
-def verify(
-    context: typer.Context,
-    drill_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="A drill of this vault.")
-    ] = None,
-    *,
-    document: Annotated[Path | None, typer.Option(help="The evidence's .json file.")] = None,
-    note: Annotated[Path | None, typer.Option(help="The evidence's .note file.")] = None,
-    key: evidence_files.KeyText = "",
-    as_json: show.AsJson = False,
-) -> None:
-    """Check the signature on a drill's evidence: of this vault by id, or of files by a key.
-
-    With --document, --note and --key no vault is needed. Exit code 5 when the evidence was
-    changed.
-    """
-    if drill_id is not None and not (document or note or key):
-        with opening.vault(context) as (service, caller):
+        found = operations.drills.read_drill(service, caller, drill_id)
+        verified: dict[str, Any] = {}
+        if found.state == "done":
             verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
-    elif document and note and key and drill_id is None:
-        verified = evidence_files.verified((document, "--document"), (note, "--note"), key)
-    else:
-        raise InvalidInput("give a drill's ID, or --document, --note and --key together")
+        files = drill_report.files_of(service, found)
     if as_json:
-        show.document({"genuine": True, "document": verified})
-    else:
-        verdict = "passed" if verified.get("passed") else "did not pass"
-        show.out(
-            f"the evidence is genuine: drill {show.cell(verified.get('id'))} of plan "
-            f"{show.cell(verified.get('plan'))} {verdict}"
-        )
+        show.document({**drill_words.shown(found), "evidence": files})
+        return
+    drill_words.tell(found, verified)
+    show.facts(files)
 
 
-def _evidence(service: Service, drill_id: str) -> dict[str, str]:
-    document, note, english, vietnamese = operations.drills.evidence_files(service, drill_id)
-    return {
-        "document": str(document),
-        "note": str(note),
-        "page_en": str(english),
-        "page_vi": str(vietnamese),
-    }
+@app.command(epilog="Example: secvault drill status --json")
+def status(context: typer.Context, as_json: show.AsJson = False) -> None:
+    """Show how every plan stands with its drills: failed, overdue, missed, new, proven or off."""
+    with opening.vault(context) as (service, caller):
+        found = operations.drill_standing.read_standings(service, caller)
+    rows = [drill_words.standing(one) for one in found]
+    if as_json:
+        show.document({"plans": rows})
+        return
+    empty = "There is no plan: see [backup.plans.<name>] in the settings."
+    show.table([drill_words.in_words(row) for row in rows], drill_words.STANDING, empty)
+    for row in rows:
+        for line in drill_words.findings(row):
+            show.talk(f"{row['plan']}: {line}")
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "id": finding.id,
-        "plan": finding.plan,
-        "repository": finding.repository,
-        "snapshot": finding.snapshot,
-        "passed": finding.passed,
-        "started_at": show.time(finding.started_at),
-        "finished_at": show.time(finding.finished_at),
-        "data_at": show.time(finding.data_at),
-        "rpo_ms": finding.rpo_ms,
-        "rto_ms": finding.rto_ms,
-        "audit_events_lost": finding.audit_events_lost,
-        "files": finding.files,
-        "bytes": finding.bytes,
-        "steps": [
-            {"name": step.name, "passed": step.passed, "finding": step.finding}
-            for step in finding.steps
-        ],
-    }
+app.command("report", epilog=drill_report.REPORT)(drill_report.report)
+app.command("verify", epilog=drill_report.VERIFY)(drill_report.verify)
 
 
-def _print(finding: Mapping[str, Any], files: Mapping[str, str]) -> None:
-    for step in finding["steps"]:
-        verdict = "proven" if step["passed"] else "FAILED"
-        show.out(f"{verdict}  {show.cell(step['name'])}: {show.cell(step['finding'])}")
-    show.facts(
-        {
-            "drill": finding["id"],
-            "verdict": "passed" if finding["passed"] else "did not pass",
-            "finished": finding["finished_at"],
-            "snapshot": finding["snapshot"],
-            "RPO": f"{show.duration(finding['rpo_ms'])} (age of the restored data)",
-            "RTO": f"{show.duration(finding['rto_ms'])} (from its start to the last proof)",
-            "audit entries since": finding["audit_events_lost"],
-            "evidence": files["document"],
-            "signature": files["note"],
-            "report": files["page_en"],
-        }
-    )
-
-
-def _row(drill: Drill) -> dict[str, Any]:
-    return {
-        "id": drill.id,
-        "plan": drill.plan,
-        "state": drill.state,
-        "phase": drill.phase,
-        "passed": drill.passed,
-        "requested_by": drill.requested_by,
-        "started_at": show.time(drill.started_at),
-        "finished_at": show.time(drill.finished_at),
-        "snapshot": drill.snapshot,
-        "rpo_seconds": drill.rpo_seconds,
-        "rto_seconds": drill.rto_seconds,
-        "error": drill.error,
-    }
+def _order(
+    snapshot: str, repository: str, extent: Literal["", "whole", "sample"], named: list[str]
+) -> DrillOrder:
+    unknown = [one for one in named if one not in LEVELS]
+    if unknown:
+        raise InvalidInput.at("--level", f"use one of {', '.join(LEVELS)}")
+    levels = tuple(level for level in LEVELS if level in named)
+    made: DrillOrder = operations.drill_orders.DrillOrder(snapshot, repository, extent, levels)
+    return made

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from secvault.audit.questions import saved as saved_questions
     from secvault.backup import repository, restic_answers, restic_looking
     from secvault.backup.drills import evidence as drill_evidence
+    from secvault.backup.drills import files as drill_files
+    from secvault.backup.drills import order as drill_orders
     from secvault.cli import selfcheck
     from secvault.crypto import canonical, evidence, log_policy, note
     from secvault.identity import directory, networks, placement, qr, secret_ids, totp
@@ -73,6 +75,10 @@ if TYPE_CHECKING:
         circumstances,
         contacts,
         detecting,
+        drill_endings,
+        drill_reports,
+        drill_scenarios,
+        drill_standing,
         drills,
         eligibilities,
         entitlements,
@@ -128,6 +134,7 @@ if TYPE_CHECKING:
     from secvault.service.approvals import operations as approvals
     from secvault.service.break_glass import operations as break_glass
     from secvault.service.break_glass import recovery as recovery_by_seal
+    from secvault.service.drill_scenes import plays as drill_plays
     from secvault.service.erasing import erasures, holds, retention_runs, subject_report
     from secvault.service.erasing import evidence as erasure_evidence
     from secvault.service.erasing import target as erasure_target
@@ -205,7 +212,14 @@ __all__ = [
     "detecting",
     "difference",
     "directory",
+    "drill_endings",
     "drill_evidence",
+    "drill_files",
+    "drill_orders",
+    "drill_plays",
+    "drill_reports",
+    "drill_scenarios",
+    "drill_standing",
     "drills",
     "eligibilities",
     "engine",
@@ -348,6 +362,9 @@ _ELSEWHERE = {
     "difference": "secvault.access.difference",
     "directory": "secvault.identity.directory",
     "drill_evidence": "secvault.backup.drills.evidence",
+    "drill_files": "secvault.backup.drills.files",
+    "drill_plays": "secvault.service.drill_scenes.plays",
+    "drill_orders": "secvault.backup.drills.order",
     "engine": "secvault.store.engine",
     "erasure_evidence": "secvault.service.erasing.evidence",
     "erasure_target": "secvault.service.erasing.target",
@@ -385,11 +402,11 @@ _ELSEWHERE = {
     "published": "secvault.service.policies.published",
     "qr": "secvault.identity.qr",
     "query": "secvault.audit.query",
-    "recovering": "secvault.service.recovering.work",
-    "recovering_place": "secvault.service.recovering.place",
     "kit_codes": "secvault.recovery.codes",
     "kit_words": "secvault.recovery.words",
     "share_sheet": "secvault.recovery.share_sheet",
+    "recovering": "secvault.service.recovering.work",
+    "recovering_place": "secvault.service.recovering.place",
     "recovery_by_seal": "secvault.service.break_glass.recovery",
     "recovery_guided": "secvault.service.recovering.guided",
     "recovery_incident": "secvault.service.recovering.incident",

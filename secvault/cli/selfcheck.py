@@ -281,12 +281,12 @@ def _change_and_second_backup(bench: Bench, steps: _Steps, head: Somebody) -> No
 def _drill(bench: Bench, steps: _Steps) -> None:
     found = bench.run_json("drill", "run", PLAN)
     if not found["passed"]:
-        raise StepFailed(f"the drill did not pass: {found['steps']}")
-    for proven in found["steps"]:
-        steps.held(f"restore drill, {proven['name']}", proven["finding"])
+        raise StepFailed(f"the drill did not pass: {found['faults']}")
+    for name, verdict in found["levels"].items():
+        steps.held(f"restore drill, {name}", verdict)
     steps.held(
         "restore drill, measured",
-        f"RPO {found['rpo_ms'] / 1000:.1f} s, RTO {found['rto_ms'] / 1000:.1f} s, finding signed",
+        f"RPO {found['rpo_seconds']} s, RTO {found['rto_seconds']} s, finding signed",
     )
 
 

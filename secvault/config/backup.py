@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from secvault.config.anomalies import AnomalySettings
 from secvault.config.backup_restore import Loadable
 from secvault.config.backup_sources import Command, Sources
-from secvault.config.drills import DrillSettings
+from secvault.config.drills import DrillSettings, ScenarioName
 from secvault.config.section import Location, Name, Section, UsablePath, Zone
 
 
@@ -93,6 +93,8 @@ class PlanSettings(Section):
     schedule: str = "30 1 * * *"
     drill_schedule: str = "0 4 * * 0"
     drill: DrillSettings = DrillSettings()
+    # When a loss is played through, for each scenario: cron, by the plan's time zone and windows.
+    scenario_schedules: dict[ScenarioName, str] = Field(default_factory=dict)
     time_zone: Zone = "Asia/Ho_Chi_Minh"
     missed: Literal["latest", "all", "skip"] = "latest"
     # A run that is due outside all of them waits for the next; without any, it never waits.

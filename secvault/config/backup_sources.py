@@ -46,6 +46,8 @@ class Login(Section):
     minutes: int = Field(240, ge=1, le=7 * 24 * 60)
     # Whether the rows of each table are counted, which reads each table once more (MariaDB: twice).
     count_rows: bool = True
+    # Whether numbers are summed up and rows hashed while they are counted: a drill compares them.
+    with_sums: bool = True
 
     @model_validator(mode="after")
     def _one_password(self) -> Login:
@@ -82,6 +84,8 @@ class SqliteSource(Section):
 
     kind: Literal["sqlite"] = "sqlite"
     files: tuple[UsablePath, ...] = Field(min_length=1)
+    # Whether numbers are summed up and rows hashed, which reads each table once more.
+    with_sums: bool = True
 
 
 class CommandSource(Section):

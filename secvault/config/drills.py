@@ -13,6 +13,18 @@ LevelName = Literal["repository", "files", "databases", "vault", "service"]
 """What a drill can prove, each on top of the one before it; see docs/reference/drill-faults.md."""
 
 
+ScenarioName = Literal[
+    "single-file",
+    "database-dropped",
+    "host-lost",
+    "ransomware",
+    "keys-lost",
+    "bucket-lost",
+    "administrator-lost",
+]
+"""A loss that is played through, to see that the company comes back from it."""
+
+
 class AssertionSettings(Section):
     """A question that is asked of what was restored, and the answer that it must get.
 

@@ -69,7 +69,7 @@ def look(settings: Settings, environment: Mapping[str, str]) -> Looked:
             vault = read_stored(connection).vault_id
         # A store from before keys were kept there; the first one has this name.
         origin = keys[0].verifier.name if keys else f"{settings.organisation}/{vault}/audit"
-        shown, unread = _shown(settings, origin, environment, size)
+        shown, unread = shown_outside(settings, origin, environment, size)
         with store.read() as connection:
             verifiers = [key.verifier for key in keys]
             return Looked(rollback.contradictions(connection, shown, verifiers), tuple(unread))
@@ -77,9 +77,13 @@ def look(settings: Settings, environment: Mapping[str, str]) -> Looked:
         store.close()
 
 
-def _shown(
+def shown_outside(
     settings: Settings, origin: str, environment: Mapping[str, str], size: int
 ) -> tuple[list[Shown], list[str]]:
+    """The newest checkpoints that lie outside of the store, and what could not be asked, and why.
+
+    size: of the log here.
+    """
     shown, unread = [], []
     own = rollback.remembered(settings.data_folder)
     if own is not None:

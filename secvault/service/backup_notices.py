@@ -32,7 +32,7 @@ def tell_failed(service: Service, plan: str, run: str, reason: str) -> None:
     reason: the code of its error (`SecvaultError.code`), never its text. Raises Unavailable.
     """
     facts: dict[str, Fact] = {"run": run, "reason": reason_of(reason)}
-    _record_once(service, "backup.failed", plan, FAILED + run, facts)
+    record_once(service, "backup.failed", plan, FAILED + run, facts)
 
 
 def tell_check_failed(
@@ -47,7 +47,7 @@ def tell_check_failed(
     if run:
         facts["run"] = run
     once = run or f"{plan}:{service.clock.micros() // _DAY}"
-    _record_once(service, "backup.check_failed", plan, check_cause(repository, once), facts)
+    record_once(service, "backup.check_failed", plan, check_cause(repository, once), facts)
 
 
 def check_cause(repository: str, check: str) -> str:
@@ -103,9 +103,8 @@ def owner_of(service: Service, connection: Connection, plan: str) -> str:
         return ""
 
 
-def _record_once(
-    service: Service, kind: str, plan: str, cause: str, facts: dict[str, Fact]
-) -> None:
+def record_once(service: Service, kind: str, plan: str, cause: str, facts: dict[str, Fact]) -> None:
+    """Put it on record unless something was by this cause. Raises Unavailable."""
     row = {"cause": cause, "told_at": service.clock.micros()}
     with service.store.write() as connection:
         if not insert_unless_there(connection, backup_told, row):

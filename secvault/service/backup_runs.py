@@ -22,7 +22,7 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
-KINDS = ("backup", "check")
+KINDS = ("backup", "check", "drill")
 """The kinds of jobs whose work can be cancelled."""
 FORGET = "forget"
 STATES = ("requested", "running", "waiting", "done", "failed", "cancelled", "missed")
@@ -135,7 +135,7 @@ def list_runs(
 
 
 def cancel(service: Service, caller: Caller, work_id: str) -> str:
-    """End a run or a check, wherever it is worked on; the state that it is in now.
+    """End a run, a check or a drill, wherever it is worked on; the state that it is in now.
 
     One that has not begun is not begun; one that waits to be tried again ends; one that a process
     works on is told, and ends within seconds, with what was saved before. Raises NotFound, and
@@ -184,7 +184,7 @@ def request_forget(service: Service, caller: Caller, plan: str) -> str:
 
 def _cancelled(connection: Connection, service: Service, subject: str, work_id: str) -> str:
     now, words = service.clock.micros(), cancelled_by(subject).detail
-    for table in (tables.backup_run, tables.backup_check):
+    for table in (tables.backup_run, tables.backup_check, tables.drill):
         row = connection.execute(select(table).where(table.c.id == work_id)).one_or_none()
         if row is None:
             continue
@@ -209,7 +209,12 @@ def _cancelled(connection: Connection, service: Service, subject: str, work_id: 
 
 def _plan_of(service: Service, work_id: str) -> str | None:
     """The plan that the decision is about, before anything is told."""
-    places: tuple[Table, ...] = (tables.backup_run, tables.backup_check, tables.job)
+    places: tuple[Table, ...] = (
+        tables.backup_run,
+        tables.backup_check,
+        tables.drill,
+        tables.job,
+    )
     with service.store.read() as connection:
         for table in places:
             plan: str | None = connection.execute(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from secvault.backup import rpo
 from secvault.backup.catalogue import Measure, measures
 from secvault.backup.rpo import PlanState
+from secvault.service import drill_standing
+from secvault.service.drill_standing import Standing
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 
@@ -15,26 +17,32 @@ from secvault.service.spine import Caller, Operation, Outcome
 class Status:
     """A plan and what its own repository was measured to hold, None where it never was.
 
-    age: micros of the newest data at the moment of asking, None while there is none.
+    age: micros of the newest data at the moment of asking, None while there is none. drills: how it
+    stands with its restore drills.
     """
 
     state: PlanState
     age: int | None
     measured: Measure | None
+    drills: Standing
 
     @property
     def word(self) -> str:
-        """The state in one word, the worst first: behind, strange, failing, new, good."""
+        """The state in one word, the worst first: behind, strange, failing, unproven, new, good."""
         if self.state.behind:
             return "behind"
         if self.state.anomalies:
             return "strange"
         if self.state.failed is not None:
             return "failing"
+        if self.drills.word in UNPROVEN:
+            return "unproven"
         return "good" if self.state.newest is not None else "new"
 
 
-WORDS = ("behind", "strange", "failing", "new", "good")
+UNPROVEN = frozenset({"failed", "overdue", "missed"})
+"""Words of drills by which a backup is not taken for good."""
+WORDS = ("behind", "strange", "failing", "unproven", "new", "good")
 """The words of a status, the worst first."""
 
 
@@ -59,5 +67,6 @@ def statuses(service: Service) -> tuple[Status, ...]:
             state = rpo.state_of(connection, name, plans[name], now)
             newest = measures(connection, name, state.repositories[0], limit=1)
             age = now - state.newest.data_at if state.newest else None
-            found.append(Status(state, age, newest[0] if newest else None))
+            drills = drill_standing.standing_of(connection, name, plans[name], now)
+            found.append(Status(state, age, newest[0] if newest else None, drills))
     return tuple(sorted(found, key=lambda one: (WORDS.index(one.word), one.state.plan)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy import Table, and_, or_, select
 
 from secvault.errors import BackupFailed
-from secvault.service import backup_endings
+from secvault.service import backup_endings, drill_endings
 from secvault.service.service import Service
 from secvault.store import tables
 
 
 def look_after(service: Service) -> int:
-    """End runs and checks whose process died and which no job takes up again; how many.
+    """End runs, checks and drills whose process died and which no job takes up again; how many.
 
     A run from the command line that is killed tells nobody; the alarm must not wait for the next.
     """
@@ -22,7 +22,10 @@ def look_after(service: Service) -> int:
     checks = _left(service, tables.backup_check)
     for check_id, _ in checks:
         backup_endings.check_failed(service, check_id, died)
-    return len(gone) + len(checks)
+    drills = _left(service, tables.drill)
+    for drill_id, plan in drills:
+        drill_endings.drill_failed(service, plan, drill_id, died)
+    return len(gone) + len(checks) + len(drills)
 
 
 def _left(service: Service, table: Table) -> tuple[tuple[str, str], ...]:

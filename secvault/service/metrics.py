@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, false, func, select, true
+from sqlalchemy import Connection, false, func, select
 
 from secvault import __version__
 from secvault.backup import anomaly, pings
@@ -68,7 +68,7 @@ def gather(service: Service) -> Iterator[Metric]:
     with service.store.read() as connection:
         names = [one.state.plan for one in plans]
         yield from _strange(connection, names)
-        yield from _drills(connection, names)
+        yield from _drills(connection, plans)
         yield from _kit(service, connection)
         yield from _rest(connection)
 
@@ -152,18 +152,61 @@ def _strange(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
     )
 
 
-def _drills(connection: Connection, plans: Iterable[str]) -> Iterator[Metric]:
-    passed = connection.execute(
-        select(drill.c.plan, func.max(drill.c.finished_at))
-        .where(drill.c.passed.is_(true()))
-        .group_by(drill.c.plan)
-    ).all()
+def _drills(connection: Connection, plans: Sequence[Status]) -> Iterator[Metric]:
+    proven = {one.state.plan: one.drills.proven for one in plans if one.drills.proven}
     yield _gauge(
         "secvault_restore_drill_last_success_timestamp_seconds",
-        "When the newest drill that passed ended.",
-        {row[0]: row[1] / MICROS for row in passed},
+        "When the newest drill ended that passed all that the plan asks for.",
+        {plan: (one.finished_at or 0) / MICROS for plan, one in proven.items()},
     )
-    failed: Points = {(plan,): 0.0 for plan in plans}
+    yield _gauge(
+        "secvault_restore_drill_due_timestamp_seconds",
+        "When the next drill has to have passed at the latest.",
+        {
+            one.state.plan: one.drills.due_by / MICROS
+            for one in plans
+            if one.drills.due_by is not None
+        },
+    )
+    yield _gauge(
+        "secvault_restore_drill_overdue",
+        "1 where no drill passed for longer than the plan allows.",
+        {one.state.plan: float(one.drills.overdue) for one in plans},
+    )
+    yield _gauge(
+        "secvault_restore_drill_missed",
+        "1 where a drill was due that did not begin.",
+        {one.state.plan: float(one.drills.missed_at is not None) for one in plans},
+    )
+    yield _gauge(
+        "secvault_restore_drill_failing",
+        "1 where a drill did not pass, or did not end, since the newest that passed.",
+        {one.state.plan: float(one.drills.failing is not None) for one in plans},
+    )
+    yield _gauge(
+        "secvault_restore_drill_rto_seconds",
+        "How long bringing everything back took in the newest drill that passed.",
+        {
+            plan: float(one.rto_seconds)
+            for plan, one in proven.items()
+            if one.rto_seconds is not None
+        },
+    )
+    yield _gauge(
+        "secvault_restore_drill_rto_target_seconds",
+        "How long it may take, by rto_minutes.",
+        {one.state.plan: one.drills.settings.drill.rto_minutes * 60.0 for one in plans},
+    )
+    yield _gauge(
+        "secvault_restore_drill_bytes_per_second",
+        "How fast data came from the repository in the newest drill that passed.",
+        {
+            plan: float(one.bytes_per_second)
+            for plan, one in proven.items()
+            if one.bytes_per_second is not None
+        },
+    )
+    failed: Points = {(one.state.plan,): 0.0 for one in plans}
     asked = (
         select(drill.c.plan, func.count())
         .where((drill.c.state == "failed") | drill.c.passed.is_(false()))

@@ -235,6 +235,16 @@ def check(settings: Settings) -> Wrapped:
         store.close()
 
 
+def identity_keys(keyring: Keyring) -> IdentityKeys:
+    """The keys that identity works with. Opens transactions of its own."""
+    return IdentityKeys(
+        password_pepper=keyring.internal("password-pepper"),
+        token_pepper=keyring.internal("token-pepper"),
+        totp=keyring.internal("totp-seeds"),
+        contacts=keyring.internal("contact-addresses"),
+    )
+
+
 def _require_keys(store: Store) -> None:
     with store.read() as connection:
         require_keys(connection)
@@ -303,12 +313,7 @@ def _entrance(
     slots: int,
     random: Random,
 ) -> Entrance:
-    keys = IdentityKeys(
-        password_pepper=keyring.internal("password-pepper"),
-        token_pepper=keyring.internal("token-pepper"),
-        totp=keyring.internal("totp-seeds"),
-        contacts=keyring.internal("contact-addresses"),
-    )
+    keys = identity_keys(keyring)
     limits, signing_in = settings.identity, settings.sign_in
     cost = Argon2Cost(memory=limits.argon2_memory_mib * 1024, passes=limits.argon2_passes)
     blocklist = Blocklist(limits.password_blocklist) if limits.password_blocklist else ()

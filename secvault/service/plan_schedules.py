@@ -1,19 +1,24 @@
-"""When a backup plan is due: its runs, the checks of its repositories, its drills."""
+"""When a backup plan is due: its runs, the checks of its repositories, its drills, scenarios."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from sqlalchemy import Connection
 
 from secvault.backup import plans
 from secvault.config import PlanSettings
+from secvault.config.drills import ScenarioName
 from secvault.errors import Damaged, InvalidInput
 from secvault.jobs import Schedule, occurrences
 from secvault.service.service import Service
 
 BACKUP, CHECK, DRILL = "backup", "check", "drill"
-KINDS = (BACKUP, CHECK, DRILL)
+SCENARIO = "scenario-"
+"""How the kinds of jobs begin that play a scenario; its name follows."""
+SCENARIO_KINDS = tuple(f"{SCENARIO}{name}" for name in get_args(ScenarioName))
+KINDS = (BACKUP, CHECK, DRILL, *SCENARIO_KINDS)
 
 
 def of_plan(name: str, plan: PlanSettings) -> tuple[Schedule, ...]:
@@ -72,4 +77,8 @@ def _crons(plan: PlanSettings) -> tuple[tuple[str, str, str], ...]:
         (BACKUP, "schedule", plan.schedule),
         (CHECK, "check_schedule", plan.check_schedule),
         (DRILL, "drill_schedule", plan.drill_schedule),
+        *(
+            (f"{SCENARIO}{name}", f"scenario_schedules.{name}", cron)
+            for name, cron in sorted(plan.scenario_schedules.items())
+        ),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from secvault.config.drills import ScenarioName
 from secvault.crypto.canonical import JsonValue
 from secvault.jobs import JobContext, Schedule, Step, Workflow
 from secvault.service import (
@@ -12,6 +14,7 @@ from secvault.service import (
     backup_restore_work,
     backup_runs,
     backup_steps,
+    drill_scenarios,
     drills,
     notice_delivery,
     plan_schedules,
@@ -21,11 +24,12 @@ from secvault.service import (
 )
 from secvault.service.audit_archives import archive_log
 from secvault.service.backup_runs import FORGET
-from secvault.service.backup_steps import jobs_caller, patient, unseen
+from secvault.service.backup_steps import jobs_caller, patient, tried_again, unseen
 from secvault.service.backup_watch import CATALOGUE, follow_repositories
+from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import PROPOSAL, RETENTION
-from secvault.service.plan_schedules import BACKUP, CHECK, DRILL
+from secvault.service.plan_schedules import BACKUP, CHECK, DRILL, SCENARIO, SCENARIO_KINDS
 from secvault.service.record_imports.requests import IMPORT
 from secvault.service.record_imports.running import do_import
 from secvault.service.reviews import starting
@@ -33,7 +37,7 @@ from secvault.service.rewrap_runs import REWRAP, do_requested_rewrapping
 from secvault.service.schema_migration_runs import MIGRATE, do_requested_migration
 from secvault.service.service import Service
 
-BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET})
+BACKUP_KINDS = frozenset({BACKUP, CHECK, DRILL, FORGET, *SCENARIO_KINDS})
 """What `backup.at_once` counts."""
 SEPARATION, REVIEW, REPORT = "separation", "review", "report"
 ARCHIVING = "audit-archiving"
@@ -83,7 +87,11 @@ def workflows(service: Service) -> tuple[Workflow, ...]:
         backup_checks.workflow(service),
         Workflow(FORGET, (patient("forget", _in(service, _forget)),)),
         Workflow(CATALOGUE, (patient("ask", _in(service, _follow_repositories)),)),
-        Workflow(DRILL, (patient("drill", _in(service, _drill)),)),
+        drills.workflow(service),
+        *(
+            Workflow(f"{SCENARIO}{name}", (patient("play", _in(service, partial(_play, name))),))
+            for name in SCENARIOS
+        ),
         # What cannot be written is on its place's row, and tried again within the hour.
         Workflow(recovery_kit_watch.KIT, (Step("issue", _in(service, _issue_kit), retries=3),)),
         # What is restored is fetched anew after a kill; what is in place by then is the same.
@@ -124,15 +132,17 @@ def _follow_repositories(service: Service, context: JobContext) -> JsonValue:
     return {"snapshots": follow_repositories(service, context.plan, context.cancel)}
 
 
-def _drill(service: Service, context: JobContext) -> JsonValue:
-    return drills.do_requested_drill(
+def _play(scenario: ScenarioName, service: Service, context: JobContext) -> JsonValue:
+    return drill_scenarios.do_requested_scenario(
         service,
         jobs_caller(),
+        scenario,
         context.plan,
         context.job,
         context.requested_by,
         unseen,
         context.cancel,
+        lambda error: tried_again(context, error),
     )
 
 

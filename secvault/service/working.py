@@ -24,6 +24,8 @@ from secvault.service import (
     backup_watching,
     controls,
     detecting,
+    drill_means,
+    drill_watch,
     notice_delivery,
     opening,
     plan_schedules,
@@ -154,6 +156,8 @@ def _work_with(
         audit_witnesses.witnesses_of(settings)
         _warn_of_quorum(service, log.warning)
         _warn_of_files(service, log.warning)
+        # What drills left that were killed with the worker before this one.
+        _guarded(log.warning, "drill.sweeping_failed", lambda: drill_means.sweep(service))
         worker = Worker(
             service.store,
             clock,
@@ -234,6 +238,7 @@ def _watch(
             _guarded(log, "backup.watching_failed", lambda: backup_watching.look_after(service))
             _guarded(log, "audit.controls_failed", lambda: controls.watch_controls(service))
             _guarded(log, "backup.watching_failed", lambda: backup_watch.look_after(service))
+            _guarded(log, "drill.watching_failed", lambda: drill_watch.look_after(service))
             _guarded(
                 log, "recovery.watching_failed", lambda: recovery_kit_watch.look_after(service)
             )

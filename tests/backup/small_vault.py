@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -13,20 +13,27 @@ from typing import Any
 
 from sqlalchemy import select
 
-from secvault.backup import drill, in_order, run
+from secvault.backup import in_order, run
 from secvault.backup.database import PostgresqlPrograms
+from secvault.backup.drills import work
+from secvault.backup.drills.examining import Beyond
+from secvault.backup.drills.ground import Level
+from secvault.backup.drills.order import AS_SET, LEVELS, DrillOrder
+from secvault.backup.drills.result import DrillResult
+from secvault.backup.drills.work import Means
 from secvault.backup.engine import BackupEngine
-from secvault.backup.finding import Finding
 from secvault.backup.key_file import PURPOSE
 from secvault.backup.plan_rules import Openings
 from secvault.backup.repositories import RepositoriesAtHand
-from secvault.backup.restic import ForgetReport, Progress, Snapshot, find_restic
+from secvault.backup.restic import Cancel, ForgetReport, Progress, Snapshot, find_restic
+from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.run import Run
 from secvault.clock import Clock, system_clock
 from secvault.config import PlanSettings, RepositorySettings
+from secvault.crypto.canonical import JsonValue
+from secvault.crypto.evidence import SignedEvidence, sign_evidence
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged
 from secvault.keyring import FileSeal, Keyring
 from secvault.keyring.root import create_root, unseal
 from secvault.store import Store, migrate, open_store, tables
@@ -34,6 +41,7 @@ from secvault.store import Store, migrate, open_store, tables
 PLAN = "nightly"
 NOON = 1_790_000_000
 SIGNER = NoteSigner("test/evidence", Secret(bytes(range(32))))
+_NEVER = NeverCancelled()
 
 
 @dataclass
@@ -50,26 +58,10 @@ class Hands:
         )
 
 
-@dataclass
-class Proven:
-    """Proofs that hold, take a minute and a half together, or find the damage that is named."""
-
-    hands: Hands
-    damage: str = ""
-
-    def audit_log(self, restored: Store) -> str:
-        self.hands.seconds += 60
-        return f"{restored.dialect} log, whole"
-
-    def data_keys(self, restored: Store, files: Sequence[Path]) -> str:
-        assert all(file.is_file() for file in files)
-        return f"{len(files)} files"
-
-    def sample_of_fields(self, restored: Store) -> str:
-        self.hands.seconds += 30
-        if self.damage:
-            raise Damaged(self.damage)
-        return "9 fields decrypted"
+def signed(result: DrillResult) -> SignedEvidence:
+    """As evidence, of which these tests need no more than whose it is."""
+    told: dict[str, JsonValue] = {"kind": "restore-drill", "id": result.id, "version": 2}
+    return sign_evidence({**told, "passed": result.passed}, SIGNER)
 
 
 @dataclass
@@ -118,16 +110,30 @@ class SmallVault:
             cancel=Event(),
         )
 
-    def drill(self, drill_id: str = "drill-1", damage: str = "") -> Finding:
-        return drill.run_drill(
+    def drill(
+        self,
+        drill_id: str = "drill-1",
+        order: DrillOrder = AS_SET,
+        cancel: Cancel = _NEVER,
+        *,
+        now: float | None = None,
+        room: int = 0,
+        **levels: Level,
+    ) -> DrillResult:
+        """levels: beyond files, by their names. now: that of the clock, else at least the machine's
+        own time, which restic gives to its snapshots. room: that the levels ask for.
+        """
+        self.hands.seconds = max(self.hands.seconds, time.time()) if now is None else now
+        beyond = Beyond({name: levels[name] for name in LEVELS if name in levels}, lambda _: room)
+        return work.run_drill(
             self.engine,
             PLAN,
             drill_id,
+            order=order,
             requested_by="user:thu",
-            proofs=Proven(self.hands, damage),
-            signer=SIGNER,
+            means=Means(bring=lambda: nullcontext(beyond), sign=signed),
             on_progress=self.seen.append,
-            cancel=Event(),
+            cancel=cancel,
         )
 
     def snapshots(self) -> tuple[Snapshot, ...]:

@@ -192,3 +192,28 @@ def test_the_benchmark_of_backups_runs_to_its_end(tmp_path: Path) -> None:
         assert rows[name]["budget"] == pytest.approx(1 / 1.05, abs=0.001)
         assert rows[f"{name}: more memory of ours"]["budget"] == 1.0
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_benchmark_of_drills_runs_to_its_end(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.drill", "--files", "50", "--mib", "2",
+         "--large-mib", "12", "--rounds", "1", "--folder", str(tmp_path), "--json", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    written = json.loads(out.read_text("utf-8"))
+    rows = {row["name"]: row for row in written["rows"]}
+    for name in ("files", "everything"):
+        assert rows[f"a drill, {name}"]["ours"] > 0
+        assert rows[f"a drill, {name}"]["budget"] == pytest.approx(1 / 1.15, abs=0.001)
+        assert rows[f"its scratch space, {name}"]["verdict"] == "met"
+        assert written["rounds"][name]["used"] > 12 << 20
+    assert list(tmp_path.iterdir()) == [out]

@@ -15,7 +15,7 @@ from secvault.clock import timestamp
 from secvault.store.engine import Store
 from secvault.store.tables import job
 
-KINDS = ("backup.run", "backup.restore", "backup.prune", "drill.run")
+KINDS = ("backup.run", "backup.restore", "backup.prune", "drill.run", "drill.scenario")
 
 COLUMNS = {
     "seq": "Seq",

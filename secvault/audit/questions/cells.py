@@ -23,6 +23,8 @@ _READ: Mapping[str, Callable[[StoredEvent], Value]] = {
     "rule": lambda one: one.event.decision.rule if one.event.decision else "",
     "decision": lambda one: one.event.decision.id if one.event.decision else "",
     "asked_in": lambda one: one.event.request,
+    # What a drill of a scenario was of; `rule` above is that of the decision.
+    "scenario": lambda one: one.event.detail.get("rule"),
 }
 
 TITLES: Mapping[str, str] = {
@@ -41,6 +43,7 @@ TITLES: Mapping[str, str] = {
     "rule": "Rule",
     "decision": "Decision",
     "asked_in": "Request",
+    "scenario": "Scenario",
 }
 """The columns of an event itself, with their titles; any fact of its detail can be one, too."""
 

@@ -36,6 +36,22 @@ SEEING = (
     "data.decrypt",
 )
 
+READINESS = (
+    "drill.scenario",
+    "drill.missed",
+    "drill.overdue",
+    "kit.stale",
+)
+"""What tells, beside drills, whether the company would come back."""
+READINESS_COLUMNS = {
+    "plan": "Plan",
+    "scenario": "Scenario",
+    "run": "Run",
+    "passed": "Passed",
+    "seconds": "Seconds",
+    "reason": "Reason",
+}
+
 _EVENT = {"seq": "Seq", "time": "Time", "who": "Who", "what": "What", "outcome": "Outcome"}
 _PLACED = {**_EVENT, "on": "On", "department": "Department"}
 
@@ -257,6 +273,15 @@ _ALL = (
         backups.COLUMNS,
         takes=(PERIOD,),
         rows=backups.went_wrong,
+    ),
+    SavedQuestion(
+        "restore-drills",
+        "Restore drills, scenarios and the recovery kit",
+        "Every drill and scenario with its verdict, drills that were missed or are overdue, and"
+        " when the recovery kit was issued or went stale.",
+        _of("drill.run", *READINESS),
+        {**_EVENT, **READINESS_COLUMNS},
+        takes=(WHO, PERIOD),
     ),
     SavedQuestion(
         "keys-and-settings",

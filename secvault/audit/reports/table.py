@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,13 @@ from secvault.audit import query
 from secvault.audit.question import Question
 from secvault.audit.questions.cells import row_of
 from secvault.audit.questions.saved import Asked, Networks, Row
-from secvault.audit.questions.shipped import DORMANT, SEEING, SHIPPED
+from secvault.audit.questions.shipped import (
+    DORMANT,
+    READINESS,
+    READINESS_COLUMNS,
+    SEEING,
+    SHIPPED,
+)
 from secvault.audit.reports.seen import Seen, count_seen
 from secvault.clock import timestamp
 from secvault.store.engine import Store
@@ -95,6 +102,10 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
             ),
             ("seq", "time", "who", "what", "on", "count", "approval", "reason"),
         ),
+        "readiness": (
+            Question(kinds=READINESS),
+            ("seq", "time", "who", "what", "outcome", *READINESS_COLUMNS),
+        ),
         "log_runs": (
             Question(
                 kinds=(
@@ -134,6 +145,7 @@ TABLES = (
     "erasures",
     "backups",
     DRILLS,
+    "readiness",
     LOG_USE,
     "log_runs",
 )
@@ -311,14 +323,26 @@ def _drills(sources: Sources) -> Table:
         {
             "time": timestamp(one.started_at),
             "plan": one.plan,
+            "repository": one.repository or "",
+            "extent": one.extent or "",
             "state": one.state,
             "passed": one.passed,
+            "faults": _faults_of(one.faults),
             "rpo_seconds": one.rpo_seconds,
             "rto_seconds": one.rto_seconds,
             "reason": one.error or "",
         }
         for one in found
     ]
-    columns = ("time", "plan", "state", "passed", "rpo_seconds", "rto_seconds", "reason")
+    columns = (
+        *("time", "plan", "repository", "extent", "state", "passed", "faults"),
+        *("rpo_seconds", "rto_seconds", "reason"),
+    )
     question = _within(Question(kinds=("drill.run",)), asked)
     return _of_rows(DRILLS, columns, rows, sum(1 for _ in query.events(sources.store, question)))
+
+
+def _faults_of(found: str | None) -> str:
+    """The codes of what a drill found, each once."""
+    codes = dict.fromkeys(str(one["code"]) for one in json.loads(found or "[]"))
+    return ", ".join(codes)

@@ -45,7 +45,7 @@ def number(count: int, words: Words) -> str:
 def percent(share: str, words: Words) -> str:
     """A share, as the evidence has it, in per cent; with three digits that matter."""
     hundredth = Decimal(share) * 100
-    told = format(Decimal(f"{hundredth:.3g}"), "f")
+    told = format(Decimal(f"{hundredth:.3g}").normalize(), "f")
     return f"{_decimal(told, words)}{words.percent}"
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from secvault.backup.drills import amounts, reading
 from secvault.backup.drills.page import Bar, Cell, Chart, Measure, Section, Tone
 from secvault.backup.drills.reading import Document
+from secvault.backup.drills.trend import Point, in_words, trend
 from secvault.backup.drills.words import Words
+from secvault.clock import micros_of
 
 _BYTES = frozenset({"bytes-read", "bytes-compared"})
 """Facts that are sizes."""
@@ -13,8 +17,6 @@ _VALUES = frozenset({"root-from", "server"})
 """Facts whose values have words of their own."""
 _TRENDED = 12
 """Drills that the table of the trend shows."""
-_STEADY = 0.02
-"""A change from drill to drill of less than this share of the mean is none."""
 
 
 def leads(document: Document, words: Words) -> tuple[Tone, tuple[str, ...]]:
@@ -174,7 +176,7 @@ def _trend(document: Document, words: Words) -> Section:
     target = figures["rto_target_ms"]
     return Section(
         title,
-        told=(words.say("told", "trend"), *_course([one["rto_ms"] for one in measured], words)),
+        told=(words.say("told", "trend"), _course(measured, target, words)),
         chart=_chart(measured, target),
         heads=tuple(
             words.say("columns", name) for name in ("started", "verdict", "rto", "rpo", "speed")
@@ -192,7 +194,7 @@ def _earlier(one: Document, words: Words) -> tuple[Cell, ...]:
     speed = one["bytes_per_second"]
     return (
         Cell(amounts.moment(one["started_at"])),
-        reading.verdict("passed" if one["passed"] else "failed", words),
+        reading.verdict("passed" if one["passed"] else "failed", words, whole=True),
         *spent,
         Cell(amounts.size(speed, words) if speed else "", number=True),
     )
@@ -209,19 +211,19 @@ def _chart(drills: list[Document], target: int) -> Chart:
     )
 
 
-def _course(times: list[int], words: Words) -> tuple[str, ...]:
-    """Whether recovery gets slower, by a line fitted through the times; from three drills on."""
-    count = len(times)
-    if count < 3:
-        return ()
-    middle, mean = (count - 1) / 2, sum(times) / count
-    slope = sum((at - middle) * (time - mean) for at, time in enumerate(times)) / sum(
-        (at - middle) ** 2 for at in range(count)
-    )
-    if abs(slope) < _STEADY * mean:
-        return (words.say("told", "trend_steady"),)
-    said = "trend_slower" if slope > 0 else "trend_faster"
-    return (words.say("told", said, change=amounts.duration(int(abs(slope)), words)),)
+def _course(drills: list[Document], target: int, words: Words) -> str:
+    """Where the recovery time goes, and by how much a month where that is more than chance."""
+    points = [
+        Point(micros_of(datetime.fromisoformat(one["started_at"])), one["rto_ms"]) for one in drills
+    ]
+    found = trend(points, target or None)
+    if found is None:
+        return ""
+    said = words.say("told", "trend_course", course=in_words(found, words.language))
+    if found.direction not in ("rising", "falling") or found.per_month is None:
+        return said
+    change = amounts.duration(int(abs(found.per_month)), words)
+    return f"{said} {words.say('told', 'trend_month', change=change)}"
 
 
 def _about(document: Document, words: Words) -> Section:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from secvault.backup.drills.result import Fault, Verdict
+from secvault.config.drills import ScenarioName
 
-ScenarioName = Literal[
-    "single-file",
-    "database-dropped",
-    "host-lost",
-    "ransomware",
-    "keys-lost",
-    "bucket-lost",
-    "administrator-lost",
+__all__ = [
+    "BroughtBack",
+    "ExerciseFigures",
+    "ExercisePhase",
+    "ExerciseStep",
+    "RehearsalResult",
+    "ScenarioName",
+    "ScenarioResult",
 ]
 
 ExercisePhase = Literal["open", "fetch", "restore", "load", "start", "verify"]

@@ -51,7 +51,7 @@ def sections(document: Document, words: Words) -> tuple[Section, ...]:
         _skipped(document, words),
         _things(document, words),
         _steps(document, words),
-        reading.not_tested(items, count, words, "always_open"),
+        reading.not_tested(items, count, words, f"always_open_{_LEADS[document['kind']]}"),
         reading.phases(document["figures"], words),
         _about(document, words),
     )

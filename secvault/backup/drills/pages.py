@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from secvault.backup.drills import drill_page, evidence, exercise_page, first_page
 from secvault.backup.drills.amounts import moment
@@ -43,14 +44,7 @@ def html_page(document: Mapping[str, JsonValue], note: str, language: str) -> st
     """
     words = load(language)
     page = page_of(document, note, words)
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(page=page, words=words)
+    return _template().render(page=page)
 
 
 def pdf_page(document: Mapping[str, JsonValue], note: str, language: str) -> bytes:
@@ -76,6 +70,19 @@ def pdf_page(document: Mapping[str, JsonValue], note: str, language: str) -> byt
     )
 
 
+@cache
+def _template() -> Template:
+    # Compiling it takes longer than a page does.
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
 def page_of(document: Mapping[str, JsonValue], note: str, words: Words) -> Page:
     """What both show. Raises InvalidInput for evidence of something else."""
     kind, version = document.get("kind"), document.get("version")
@@ -98,7 +105,7 @@ def page_of(document: Mapping[str, JsonValue], note: str, words: Words) -> Page:
         sections=module.sections(told, words),
         signature=_signature(digest, note, words),
         checks=(
-            f"secvault drill verify --document {stem}.json --note {stem}.note --key VKEY",
+            f"secvault drill verify --document {stem}.json --key VKEY",
             f"python3 verify.py {stem}.json --key VKEY",
         ),
         note=note,

@@ -22,10 +22,12 @@ SIGNS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "open": "–", "": ""}
 _PHASES = ("open", "fetch", "restore", "load", "start", "verify")
 
 
-def verdict(said: str, words: Words) -> Cell:
-    """A verdict with its sign."""
+def verdict(said: str, words: Words, *, whole: bool = False) -> Cell:
+    """A verdict with its sign; whole: on a drill, and not on a part of one."""
     tone = TONES[said]
-    return Cell(f"{SIGNS[tone]} {words.say('verdicts', said)}", tone=tone)
+    return Cell(
+        f"{SIGNS[tone]} {words.say('verdicts', f'whole_{said}' if whole else said)}", tone=tone
+    )
 
 
 def told(sentence: str, words: Words, *, beneath: str = "") -> Cell:
@@ -83,7 +85,7 @@ def phases(figures: Document, words: Words) -> Section | None:
         (
             Cell(words.say("phases", name)),
             Cell(amounts.duration(spent, words), number=True),
-            Cell(amounts.percent(f"{spent / whole:.2g}", words), number=True),
+            Cell(amounts.percent(f"{spent / whole:.2f}", words), number=True),
         )
         for name, spent in took.items()
     )

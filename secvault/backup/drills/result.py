@@ -48,6 +48,14 @@ FaultCode = Literal[
     # The service that was started from it.
     "service-not-started",
     "service-wrong-answer",
+    # What scenarios find.
+    "repository-not-protected",
+    "no-second-repository",
+    "kit-missing",
+    "kit-does-not-open",
+    "kit-opens-with-too-few",
+    "no-way-in",
+    "production-touched",
     # Anything at all.
     "no-room",
     "not-removed",

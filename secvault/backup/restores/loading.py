@@ -61,7 +61,7 @@ def load(
     """
     with _turn(engine, order, entry, into, cancel) as turn:
         folder = restored.joinpath(*Path(entry.paths[0]).parts[1:])
-        _require_own(folder, entry.name)
+        require_own(folder, entry.name)
         return kinds.load(entry, folder, into.settings, turn, wish_of(order))
 
 
@@ -76,7 +76,7 @@ def differences(saved: Facts, found: Facts) -> tuple[str, ...]:
     )
 
 
-def _require_own(folder: Path, name: str) -> None:
+def require_own(folder: Path, name: str) -> None:
     """Raise Damaged where anything but folders and files is there: a run stages nothing else, and
     through a link other files of this machine would be loaded.
     """

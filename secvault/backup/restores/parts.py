@@ -118,7 +118,7 @@ def looked_into(engine: BackupEngine, work: str, order: Order, cancel: Cancel) -
     if not all(map(leads_nowhere_else, saved.paths or ())):
         raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     with held_scratch(engine, work, "look") as folder:
-        listing = _manifest_in(engine, repository, saved, order.plan, folder, cancel)
+        listing = manifest_in(engine, repository, saved, order.plan, folder, cancel)
         head = manifest.read(listing / manifest.NAME)
         if head.plan != order.plan:
             raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
@@ -177,7 +177,7 @@ def scratch_name(work: str, what: str) -> str:
     return f"{SCRATCH}{what}-{hashlib.sha256(work.encode()).hexdigest()[:32]}"
 
 
-def _manifest_in(
+def manifest_in(
     engine: BackupEngine,
     repository: Repository,
     saved: Snapshot,
@@ -185,7 +185,7 @@ def _manifest_in(
     folder: Path,
     cancel: Cancel,
 ) -> Path:
-    """Bring the manifest into the folder; where it lies now."""
+    """Bring the manifest alone into the folder; where it lies now. Raises Damaged."""
     tops = [Path(path) for path in saved.paths or ()]
     place = next((path for path in tops if path.name == f"staging-{plan}"), None)
     if place is None:

@@ -46,7 +46,7 @@ class Task:
     error, as in `dumping payroll`. seconds: how long it may take. stdin: a file to read. stdout:
     the file to make of what it writes; without it, that is dropped. secrets: cut from what it
     prints. accepted: the exit statuses of a success. shown: makes a line of stderr fit to be shown.
-    install: what to do where the program is not there.
+    install: what to do where the program is not there. cwd: the folder that it works in.
     """
 
     argv: tuple[str, ...]
@@ -60,6 +60,7 @@ class Task:
     shown: Callable[[str], str] = str
     install: str = "install it, or write its full path"
     gentle_seconds: float = GENTLE_SECONDS
+    cwd: Path = Path("/")
 
 
 def run(
@@ -83,7 +84,7 @@ def run(
                 stdout=stdout or subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=dict(task.environment),
-                cwd="/",
+                cwd=task.cwd,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:

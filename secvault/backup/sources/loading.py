@@ -28,6 +28,8 @@ class Wish:
     replace: bool = False
     accounts: bool = False
     owners: bool = True
+    apart: bool = False
+    prepare: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from secvault.backup.sources import logins, mariadb_figures
+from secvault.backup.sources.figures import between
 from secvault.backup.sources.mariadb_client import DUMPS, MariadbClient, opened
 from secvault.backup.sources.names import file_name
 from secvault.backup.sources.source import Staged, Turn
@@ -36,6 +38,10 @@ _WITH_EVENTS = "--events"
 _HOW_OF_MYSQL = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
 # So that those that are there already are no error.
 _HOW_USERS = ("--system=users", "--insert-ignore")
+# Those who come in by the socket alone have none; a role has no host.
+_PASSWORDS = """
+SELECT JSON_ARRAY(User, Host, CAST(authentication_string AS CHAR)) FROM mysql.user
+WHERE authentication_string <> '' AND Host <> '' AND User <> 'mariadb.sys'"""
 _LAST = b"-- Dump completed"
 _TRANSACTIONAL = frozenset({"InnoDB", "ROCKSDB", "TokuDB", "SEQUENCE"})
 
@@ -56,7 +62,7 @@ def stage(source: MariadbSource, turn: Turn) -> Staged:
                 f"no database at {client.place}"
             )
         if source.with_users:
-            facts["users"] = _dump_users(client, of_mariadb=of_mariadb)
+            facts |= _dump_users(client, of_mariadb=of_mariadb)
         dumped: dict[str, JsonValue] = {}
         for name in names:
             try:
@@ -74,44 +80,51 @@ def _dump(client: MariadbClient, name: str, *, of_mariadb: bool) -> dict[str, Js
     characters, collation = client.characters(name)
     tables = client.tables(name)
     counting = tuple(tables) if client.source.count_rows else ()
-    before = client.rows(name, counting) if counting else {}
+    sums = client.source.with_sums
+    before = mariadb_figures.look(client, name, counting, with_sums=sums)
     objects = client.objects(name)
     how = [*_HOW, *([_WITH_EVENTS] if objects["events"] else []), "--", name]
     how = how if of_mariadb else [*_HOW_OF_MYSQL, *how]
     client.run(DUMPS, f"dumping {name}", how, stdout=file)
     _require_end(file, name)
-    after = client.rows(name, counting) if counting else {}
+    after = mariadb_figures.look(client, name, counting, with_sums=sums)
     facts: dict[str, JsonValue] = {
         "file": file.name,
         "bytes": file.stat().st_size,
+        "size": client.size(name),
         "characters": characters,
         "collation": collation,
         "objects": objects,
     }
     if client.source.count_rows:
-        facts["tables"] = {
-            table: _rows(before[table], after[table]) for table in before if table in after
-        }
+        facts |= between(before, after)
     without = [table for table, engine in tables.items() if engine not in _TRANSACTIONAL]
     if without:
         facts["not_of_one_moment"] = list[JsonValue](without)
     return facts
 
 
-def _rows(before: int, after: int) -> JsonValue:
-    return before if before == after else [min(before, after), max(before, after)]
-
-
-def _dump_users(client: MariadbClient, *, of_mariadb: bool) -> str:
+def _dump_users(client: MariadbClient, *, of_mariadb: bool) -> dict[str, JsonValue]:
+    """The server itself, and not the dump, is asked for the fingerprints of the passwords."""
     if not of_mariadb:
         raise ConfigurationError(
             f"backup.plans.{client.turn.plan}.sources.{client.turn.name}: MySQL's mysqldump does "
             "not dump users; set with_users = false, or `programs` to the folder of MariaDB's"
         )
     file = client.turn.folder / USERS
+    before = _logins(client)
     client.run(DUMPS, "dumping users and grants", _HOW_USERS, stdout=file)
     _require_end(file, "users and grants")
-    return "whole"
+    after = _logins(client)
+    # A password that was changed meanwhile may be the one or the other.
+    same = {name: one for name, one in before.items() if after.get(name) == one}
+    return {"users": "whole", logins.LOGINS: dict[str, JsonValue](same)}
+
+
+def _logins(client: MariadbClient) -> dict[str, str]:
+    found = client.ask(_PASSWORDS, some_may_fail=True)
+    named = [(f"{user}@{host}", str(stored)) for user, host, stored in found]
+    return {name: logins.fingerprint(name, stored) for name, stored in named}
 
 
 def _require_end(file: Path, name: str) -> None:

@@ -42,6 +42,9 @@ _TABLES = """
 SELECT JSON_ARRAY(table_name, engine) FROM information_schema.tables
 WHERE CAST(table_schema AS BINARY) = {name} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
 ORDER BY table_name"""
+_SIZE = """
+SELECT JSON_ARRAY(CAST(COALESCE(SUM(data_length + index_length), 0) AS UNSIGNED))
+FROM information_schema.tables WHERE CAST(table_schema AS BINARY) = {name}"""
 _OBJECTS = """
 SELECT JSON_ARRAY('views', COUNT(*)) FROM information_schema.views
 WHERE CAST(table_schema AS BINARY) = {name}
@@ -51,7 +54,7 @@ UNION ALL SELECT JSON_ARRAY('triggers', COUNT(*)) FROM information_schema.trigge
 WHERE CAST(trigger_schema AS BINARY) = {name}
 UNION ALL SELECT JSON_ARRAY('events', COUNT(*)) FROM information_schema.events
 WHERE CAST(event_schema AS BINARY) = {name}"""
-_ONE_MOMENT = """
+ONE_MOMENT = """
 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"""
 
@@ -196,6 +199,11 @@ class MariadbClient:
         rows = self.ask(_TABLES.format(name=literal(database)))
         return {str(name): str(engine) for name, engine in rows}
 
+    def size(self, database: str) -> int:
+        """Bytes that a database takes on the server's disk, as far as the server knows."""
+        ((size,),) = self.ask(_SIZE.format(name=literal(database)))
+        return int(size or 0)
+
     def objects(self, database: str) -> dict[str, JsonValue]:
         """How many views, routines, triggers and events there are."""
         return {
@@ -208,7 +216,7 @@ class MariadbClient:
             f"SELECT JSON_ARRAY({number}, COUNT(*)) FROM {quoted(database)}.{quoted(table)}"  # noqa: S608 - quoted
             for number, table in enumerate(tables)
         )
-        found = self.ask(_ONE_MOMENT, *counts, "COMMIT", some_may_fail=True)
+        found = self.ask(ONE_MOMENT, *counts, "COMMIT", some_may_fail=True)
         return {
             tables[number]: count
             for number, count in found

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from secvault.backup.sources import logins, postgresql_figures
 from secvault.backup.sources.faults import SourceUnreachable
 from secvault.backup.sources.names import file_name
 from secvault.backup.sources.postgresql_server import (
@@ -34,6 +35,9 @@ format, which tells what is in it and has what belongs to the database as a whol
 _TABLE = re.compile(r"^\d+; 1259 (\d+) TABLE ", re.MULTILINE)
 # A migration that is under way holds its locks for a short time only.
 _LOCK_WAIT = "--lock-wait-timeout=60s"
+_PASSWORDS = """
+SELECT rolname, rolpassword FROM pg_catalog.pg_authid
+WHERE rolpassword IS NOT NULL AND rolname !~ '^pg_' ORDER BY rolname"""
 _READS_PASSWORDS = "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
 
 
@@ -52,7 +56,7 @@ def stage(source: PostgresqlSource, turn: Turn) -> Staged:
         )
     facts: dict[str, JsonValue] = {}
     if source.with_globals:
-        facts["globals"] = _dump_globals(server, names[0])
+        facts |= _dump_globals(server, names[0])
     dumped: dict[str, JsonValue] = {}
     left_out: list[JsonValue] = []
     for name in names:
@@ -119,17 +123,41 @@ def _dump(server: PostgresqlServer, name: str, connection: Any) -> dict[str, Jso
         "format": source.format,
         "file": file.name,
         "bytes": file.stat().st_size,
+        "size": _size(connection),
     }
-    if source.count_rows:
+    if source.count_rows and source.with_sums:
+        facts |= postgresql_figures.look(connection, saved).facts()
+    elif source.count_rows:
         facts["tables"] = tables(connection, saved)
     return facts
 
 
-def _dump_globals(server: PostgresqlServer, database: str) -> str:
-    """Roles and tablespaces; "whole", or "without passwords" where the user may not read these."""
-    with server.session(database) as connection:
-        may = connection.execute(_READS_PASSWORDS).fetchone() == (True,)
-    how = ["--globals-only", *([] if may else ["--no-role-passwords"])]
+def _size(connection: Any) -> int:
+    """Bytes that the database takes on the server's disk, by which a drill knows what it needs."""
+    row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _dump_globals(server: PostgresqlServer, database: str) -> dict[str, JsonValue]:
+    """Roles and tablespaces; "whole", or "without passwords" where the user may not read these.
+
+    Asked of the server and not of the dump: the fingerprints of the passwords, before and after it.
+    """
+    before = _logins(server, database)
+    how = ["--globals-only", *([] if before is not None else ["--no-role-passwords"])]
     file = server.turn.folder / GLOBALS
     server.run("pg_dumpall", "dumping roles and tablespaces", how, database=database, stdout=file)
-    return "whole" if may else "without passwords"
+    if before is None:
+        return {"globals": "without passwords"}
+    after = _logins(server, database) or {}
+    # A password that was changed meanwhile may be the one or the other.
+    same = {name: one for name, one in before.items() if after.get(name) == one}
+    return {"globals": "whole", logins.LOGINS: dict[str, JsonValue](same)}
+
+
+def _logins(server: PostgresqlServer, database: str) -> dict[str, str] | None:
+    with server.session(database) as connection:
+        if connection.execute(_READS_PASSWORDS).fetchone() != (True,):
+            return None
+        found = connection.execute(_PASSWORDS).fetchall()
+    return {str(name): logins.fingerprint(str(name), str(stored)) for name, stored in found}

@@ -43,6 +43,11 @@ from secvault.errors import Damaged, SecvaultError
 _OF_THE_WHOLE = re.compile(
     r"^\d+; \d+ \d+ (DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) .*$", re.MULTILINE
 )
+# What needs a superuser, another server, or what this one may not have.
+_LEADS_OUT = re.compile(
+    r"^\d+; \d+ \d+ (DATABASE|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|USER MAPPING|SECURITY LABEL"
+    r"|COMMENT - (EXTENSION|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|DATABASE)|ACL)\b"
+)
 _ROLE = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)"
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -87,6 +92,8 @@ def load(
         made = stand_in("load", target.into)
         _make(server, made, one, wish)
         try:
+            if wish.prepare is not None:
+                wish.prepare(made)
             _fill(server, made, folder, target.name, one, wish)
             with server.session(made) as connection:
                 running = version(connection)
@@ -148,10 +155,24 @@ def _fill(
     work = f"loading {name}"
     if text_of(one, "format") == "custom":
         how = ["--exit-on-error", *([] if wish.owners else ["--no-owner", "--no-privileges"])]
+        if wish.apart:
+            how += ["--no-tablespaces", f"--use-list={_apart(server, file)}"]
         server.run("pg_restore", work, [*how, str(file)], database=made)
     else:
         how = [*_PSQL, "--set=ON_ERROR_STOP=1", *_restricted(file)]
         server.run("psql", work, how, database=made)
+
+
+def _apart(server: PostgresqlServer, archive: Path) -> Path:
+    """A list of what of the archive a scratch server takes; see `Wish.apart`."""
+    chosen_lines = server.turn.scratch / "apart.list"
+    kept = [
+        line
+        for line in listing(server, archive).splitlines()
+        if not line.startswith(";") and not _LEADS_OUT.match(line)
+    ]
+    chosen_lines.write_text("\n".join(kept) + "\n", "utf-8")
+    return chosen_lines
 
 
 _PSQL = ("--no-psqlrc", "--quiet", "--set=VERBOSITY=terse")

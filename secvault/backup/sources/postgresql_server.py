@@ -242,13 +242,23 @@ def tables(connection: Connection[Any], only: frozenset[int] | None) -> dict[str
     from psycopg.sql import SQL, Identifier  # noqa: PLC0415 - see `session`
 
     rows: dict[str, JsonValue] = {}
-    for oid, kind, schema, name, written in connection.execute(_OWN_TABLES).fetchall():
-        if kind != "r" or (only is not None and oid not in only):
+    for oid, schema, name, written in own_tables(connection):
+        if only is not None and oid not in only:
             continue
         question = SQL("SELECT count(*) FROM ONLY {}").format(Identifier(schema, name))
         found = connection.execute(question).fetchone()
         rows[written] = int(found[0]) if found else 0
     return rows
+
+
+def own_tables(connection: Connection[Any]) -> list[tuple[int, str, str, str]]:
+    """The tables with rows of their own: identifier, schema, name, and both as SQL writes them."""
+    found = connection.execute(_OWN_TABLES).fetchall()
+    return [
+        (int(oid), str(schema), str(name), str(written))
+        for oid, kind, schema, name, written in found
+        if kind == "r"
+    ]
 
 
 def is_of_secvault(connection: Connection[Any]) -> bool:

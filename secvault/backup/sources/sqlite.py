@@ -14,6 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 from secvault.backup.repository_faults import SourceUnreadable
+from secvault.backup.sources import sqlite_figures
+from secvault.backup.sources.figures import TableFigures
 from secvault.backup.sources.loading import (
     Loaded,
     Target,
@@ -60,7 +62,7 @@ def stage(source: SqliteSource, turn: Turn) -> Staged:
             ) from None
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _copy(live, copy, turn)
-        facts = _facts(copy, _SETTLED)
+        facts = _facts(copy, _SETTLED, with_sums=source.with_sums)
         tables = facts["tables"]
         if isinstance(tables, dict) and tables.keys() >= OWN_TABLES:
             raise ConfigurationError(
@@ -113,6 +115,13 @@ def load(entry: SourceEntry, folder: Path, into: SqliteSource, turn: Turn, wish:
         of_others = "" if target.there else _SETTLED
         facts[target.name] = {**_facts(Path(target.into), of_others), "as": target.into}
     return Loaded({"server": _version(), "databases": facts})
+
+
+def facts(file: Path, *, with_sums: bool) -> dict[str, JsonValue]:
+    """What is recorded of a database that nobody writes to. Raises Damaged where it is not sound,
+    sqlite3.Error."""
+    _require_sound(file, file.name)
+    return _facts(file, _SETTLED, with_sums=with_sums)
 
 
 def _named(file: Path) -> Path:
@@ -207,21 +216,19 @@ def _require_sound(copy: Path, name: str) -> None:
         raise Damaged(f"{name} is damaged: SQLite's integrity check fails; nothing of it was used")
 
 
-def _facts(file: Path, how: str) -> dict[str, JsonValue]:
+def _facts(file: Path, how: str, *, with_sums: bool = False) -> dict[str, JsonValue]:
     """Tables and rows, and what tells the database."""
+    figures = TableFigures()
     with closing(_opened(file, "ro", how)) as connection:
         schema = connection.execute(
             "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         ).fetchall()
-        rows: dict[str, JsonValue] = {}
         objects: dict[str, JsonValue] = {}
         for kind, name, sql in schema:
             virtual = str(sql).upper().startswith("CREATE VIRTUAL")
             if kind == "table" and not virtual:
                 # A virtual table keeps its rows in others, and its module may not be here.
-                quoted = str(name).replace('"', '""')
-                question = f'SELECT count(*) FROM "{quoted}"'  # noqa: S608 - quoted
-                rows[str(name)] = int(connection.execute(question).fetchone()[0])
+                sqlite_figures.look(connection, str(name), figures, with_sums=with_sums)
             else:
                 counted = "virtual table" if virtual else str(kind)
                 so_far = objects.get(counted, 0)
@@ -230,7 +237,7 @@ def _facts(file: Path, how: str) -> dict[str, JsonValue]:
             name: int(connection.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("user_version", "application_id")
         }
-    return {"tables": rows, "objects": objects, **numbers}
+    return {**figures.facts(), "objects": objects, **numbers}
 
 
 def _version() -> str:

@@ -33,7 +33,13 @@ from secvault.store.tables.audit_publication import (
 )
 from secvault.store.tables.audit_questions import audit_question
 from secvault.store.tables.audit_witness import audit_cosignature, audit_witness
-from secvault.store.tables.backup import backup_repository, backup_run, drill
+from secvault.store.tables.backup import (
+    backup_repository,
+    backup_run,
+    drill,
+    drill_order,
+    drill_scenario,
+)
 from secvault.store.tables.backup_insight import (
     backup_anomaly,
     backup_catalogue,
@@ -181,6 +187,8 @@ __all__ = [
     "collection_schema",
     "data_key",
     "drill",
+    "drill_order",
+    "drill_scenario",
     "epoch",
     "erased_record",
     "erased_subject",

@@ -81,13 +81,35 @@ drill = Table(
     Column("requested_by", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    # Where the snapshot lies that was read, and the moments at which it was begun and that its data
+    # shows.
+    Column("repository", Text),
     Column("snapshot", Text),
+    Column("snapshot_at", BigInteger),
+    Column("data_at", BigInteger),
+    # newest, random, turn or named; whole or sample.
+    Column("chosen", Text),
+    Column("extent", Text),
     Column("passed", Boolean),
+    # Whether it was all that the plan's settings ask for: only such a one counts as the plan's.
+    Column("complete", Boolean),
     Column("rpo_seconds", BigInteger),
     Column("rto_seconds", BigInteger),
+    Column("files", BigInteger),
+    Column("bytes", BigInteger),
+    # Bytes of scratch space: told before anything was restored, and used at most.
+    Column("scratch_announced", BigInteger),
+    Column("scratch_used", BigInteger),
+    # JSON: the verdict of each level; what was found; milliseconds of each phase; further figures.
+    Column("levels", Text),
+    Column("faults", Text),
+    Column("phases", Text),
+    Column("figures", Text),
     # Canonical JSON of what was found, and the signed note over its SHA-256.
     Column("document", LargeBinary),
     Column("note", LargeBinary),
+    # Who asked for its end before it was done.
+    Column("cancel_by", Text),
     Column("error", Text),
     Column("node", Text, nullable=False),
     Column("beat_at", BigInteger, nullable=False),
@@ -99,4 +121,48 @@ drill = Table(
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
     ),
+)
+
+# A loss that was played through. What it was for is in its document.
+drill_scenario = Table(
+    "drill_scenario",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("passed", Boolean),
+    Column("rto_seconds", BigInteger),
+    # Canonical JSON of what it came to, and the signed note over its SHA-256.
+    Column("document", LargeBinary),
+    Column("note", LargeBinary),
+    # Who asked for its end before it was done.
+    Column("cancel_by", Text),
+    Column("error", Text),
+    Column("node", Text, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    # The newest of a plan.
+    Index(None, "plan", "started_at"),
+    # At most one of a plan at a time, over all nodes.
+    Index(
+        "uq_drill_scenario_running",
+        "plan",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
+# What was asked for, where it is not just what the plan's settings say: JSON. id: of the drill.
+drill_order = Table(
+    "drill_order",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("wanted", Text, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
 )

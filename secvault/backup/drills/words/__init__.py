@@ -1,7 +1,8 @@
 """What reports of drills say, one file for each language: see `load`.
 
 What a drill found is told in English, as the program wrote it down; for another language, the
-sentences that the program writes stand in its file by patterns, with what changes as `{1}`, `{2}`.
+sentences that the program writes stand in `<language>.sentences.toml`, with what changes as `{1}`,
+`{2}`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from secvault.errors import InvalidInput
 
-LANGUAGES = ("en", "vi")
+Language = Literal["en", "vi"]
+LANGUAGES: tuple[Language, ...] = ("en", "vi")
 
 _FOLDER = Path(__file__).parent
 _HOLE = re.compile(r"\{(\d)\}")
@@ -26,7 +29,7 @@ _PIECES = "; "
 class Words:
     """A language's words. sentences: patterns of English, and what stands for them."""
 
-    language: str
+    language: Language
     book: Mapping[str, Mapping[str, str]]
     decimal: str
     thousands: str
@@ -55,31 +58,46 @@ class Words:
         for pattern, said in self.sentences:
             found = pattern.fullmatch(sentence)
             if found is not None:
-                return _HOLE.sub(lambda hole, found=found: found[int(hole[1])], said)  # type: ignore[misc]
+                parts = [self.told(part) for part in found.groups()]
+                return _HOLE.sub(lambda hole, parts=parts: parts[int(hole[1]) - 1], said)  # type: ignore[misc]
         return None
 
 
 @cache
 def load(language: str) -> Words:
     """The words of a language. Raises InvalidInput for one that there is none of."""
-    if language not in LANGUAGES:
+    chosen = next((one for one in LANGUAGES if one == language), None)
+    if chosen is None:
         raise InvalidInput.at("language", f"use one of {', '.join(LANGUAGES)}")
     found = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    sentences = found.pop("sentences", {})
+    sentences = sentences_of(chosen)
     return Words(
-        language,
+        chosen,
         {name: section for name, section in found.items() if isinstance(section, dict)},
         decimal=found["decimal"],
         thousands=found["thousands"],
         units=tuple(found["units"].split()),
         percent=found["percent"],
         byte=found["byte"],
-        sentences=[(_pattern(english), said) for english, said in sentences.items()],
+        # What begins by itself, and says most by itself, comes first.
+        sentences=[
+            (pattern_of(english), sentences[english]) for english in sorted(sentences, key=_order)
+        ],
     )
 
 
-def _pattern(english: str) -> re.Pattern[str]:
+def sentences_of(language: Language) -> Mapping[str, str]:
+    """What stands for sentences of the program; none for English, in which they are."""
+    file = _FOLDER / f"{language}.sentences.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def pattern_of(english: str) -> re.Pattern[str]:
     """What the sentence matches: a hole takes anything, as little as it can."""
     parts = _HOLE.split(english)
     # Numbers of holes stand between the pieces of text; they go by their order.
     return re.compile("(.*?)".join(re.escape(text) for text in parts[::2]), re.DOTALL)
+
+
+def _order(english: str) -> tuple[bool, int]:
+    return english.startswith("{"), -len(_HOLE.sub("", english))

@@ -1,14 +1,14 @@
 """the recovery kit: shares, kits, and where they were written
 
 Revision: 0051
-Before: 0049
+Before: 0050
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0051"
-down_revision = "0049"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,112 @@
+"""Which repository a drill reads, and which snapshot of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Column, Connection, func, select
+
+from secvault.backup.drills.order import LATEST, Wanted
+from secvault.backup.engine import BackupEngine
+from secvault.backup.repository import Repository
+from secvault.backup.restic import Snapshot
+from secvault.backup.sources.source import leads_nowhere_else
+from secvault.config import PlanSettings
+from secvault.crypto.aead import Random
+from secvault.errors import Damaged, NotFound
+from secvault.store import tables
+
+Chosen = Literal["newest", "random", "turn", "named"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is drilled. name: of the repository. listed: the plan's snapshots there, newest last."""
+
+    name: str
+    repository: Repository
+    snapshot: Snapshot
+    chosen: Chosen
+    listed: tuple[Snapshot, ...]
+
+
+def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> Choice:
+    """The repository and the snapshot of this drill.
+
+    A snapshot that cannot be read is passed over here; the repository level names it. Raises
+    NotFound where there is none, Damaged where the snapshot is of no backup run, and what
+    `Restic.snapshots` raises.
+    """
+    names = (plan.repository, *plan.copies)
+    name = wanted.repository or names[0]
+    if not wanted.repository and plan.drill.repository == "turn":
+        with engine.store.read() as connection:
+            drilled = last_drilled(connection, wanted.plan, tables.drill.c.repository, names)
+        name = next_in_turn(names, drilled)
+    repository = engine.opened_repository(name)
+    # Without a lock: whoever saves or prunes meanwhile is not turned away.
+    listed = engine.restic.snapshots(
+        repository, tags=(f"plan={wanted.plan}",), skip_damaged=True, locked=False
+    )
+    if not listed:
+        raise NotFound(
+            f"{wanted.plan} has no snapshot in {name}: run `secvault backup run {wanted.plan}`"
+        )
+    snapshot, chosen = _snapshot(engine, plan, wanted, listed)
+    if not all(map(leads_nowhere_else, snapshot.paths or ())):
+        raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
+    return Choice(name, repository, snapshot, chosen, listed)
+
+
+def next_in_turn(names: Sequence[str], drilled: Mapping[str, int]) -> str:
+    """The one that was drilled longest ago; first of all, in their order, those that never were."""
+    return min(names, key=lambda name: (drilled.get(name, -1), names.index(name)))
+
+
+def random_below(random: Random, count: int) -> int:
+    """A number from 0 to below `count`, each as likely. count: 1 to 2**32."""
+    # Of 64 bits, those are drawn again that would favour the lowest.
+    fair = (1 << 64) - (1 << 64) % count
+    while True:
+        drawn = int.from_bytes(random(8), "big")
+        if drawn < fair:
+            return drawn % count
+
+
+def last_drilled(
+    connection: Connection, plan: str, column: Column[str], names: Iterable[str]
+) -> dict[str, int]:
+    """When each was last drilled to the end, passed or not; those that never were are left out.
+
+    column: of the drills' table, by which they are told apart.
+    """
+    drill = tables.drill
+    rows = connection.execute(
+        select(column, func.max(drill.c.finished_at))
+        .where(drill.c.plan == plan, drill.c.state == "done", column.is_not(None))
+        .group_by(column)
+    )
+    wanted = {*names}
+    return {name: at for name, at in rows if name in wanted}
+
+
+def _snapshot(
+    engine: BackupEngine, plan: PlanSettings, wanted: Wanted, listed: Sequence[Snapshot]
+) -> tuple[Snapshot, Chosen]:
+    if wanted.snapshot and wanted.snapshot != LATEST:
+        found = [one for one in listed if one.id.startswith(wanted.snapshot)]
+        if len(found) != 1:
+            raise NotFound(
+                f"{wanted.plan} has {len(found)} snapshots whose id begins with {wanted.snapshot}"
+            )
+        return found[0], "named"
+    if wanted.snapshot == LATEST or plan.drill.snapshot == "newest":
+        return listed[-1], "newest"
+    if plan.drill.snapshot == "random":
+        return listed[random_below(engine.random, len(listed))], "random"
+    by_id = {one.id: one for one in listed}
+    with engine.store.read() as connection:
+        drilled = last_drilled(connection, wanted.plan, tables.drill.c.snapshot, by_id)
+    return by_id[next_in_turn([*by_id], drilled)], "turn"

@@ -1,0 +1,220 @@
+"""The restored service, really started: a process of its own, on a port of its own, over the copy.
+
+Promise: it does nothing to the outside, whatever the copy's settings and rows would have it do.
+Three things see to that, each alone: it is only what answers requests, without the worker that
+sends, publishes, schedules and saves; its settings are a list of sections that lead nowhere, made
+here and not taken from the copy; and its process is confined (`secvault.confinement`): no network
+but the connections that come in, no programs, no writing but in the drill's own scratch. It gets
+the root key through a pipe, an environment of a few variables, and ends with us: a pipe says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from secvault.backup.contents import CONTENTS
+from secvault.backup.drills.ground import Ground
+from secvault.config import Settings
+from secvault.errors import Unavailable
+from secvault.service.attachment_place import FOLDER as ATTACHMENTS
+from secvault.service.drill_levels.own_copy import OwnCopy
+from secvault.service.drill_levels.relay import relayed
+
+_PROGRAM = (sys.executable, "-m", "secvault.api.restored")
+_PASSED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
+_FOLDER = "service"
+
+START_SECONDS = 120.0
+END_SECONDS = 15.0
+ANSWER_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+
+CARRIED = {
+    "organisation": True,
+    "mounts": True,
+    "access": True,
+    "approvals": True,
+    "conditions": True,
+    "break_glass": True,
+    "grants": True,
+    "reveals": True,
+    "keys": True,
+    "identity": {"session_idle_minutes", "session_hours", "token_days", "token_most_days"},
+    "audit": {"wait_seconds"},
+    "server": {"max_body_bytes", "header_seconds", "body_seconds"},
+}
+"""The only settings that the restored service gets of the running one: how it decides and how much
+it takes. None of them names anything outside, and none is a secret."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered. body: of JSON; None where it is none."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class Running:
+    """The restored service while it answers. seconds: how long it took to start."""
+
+    port: int
+    seconds: float
+
+    def ask(self, path: str, token: str = "", method: str = "GET") -> Answer:
+        """One request over HTTP. Raises Unavailable when it is not answered."""
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            made.request(method, path, headers=headers)
+            answer = made.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"it does not answer: {type(error).__name__}") from None
+        finally:
+            made.close()
+        try:
+            return Answer(answer.status, json.loads(content))
+        except ValueError:
+            return Answer(answer.status, None)
+
+
+@contextmanager
+def started(settings: Settings, copy: OwnCopy, ground: Ground) -> Iterator[Running]:
+    """The service over the copy, answering; it has ended when the block is left.
+
+    Raises Unavailable when it does not start, with why; Cancelled.
+    """
+    folder = ground.scratch / _FOLDER
+    folder.mkdir(mode=0o700)
+    with ExitStack() as closing:
+        listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        url, in_folder = _address(copy, folder, closing)
+        order = {
+            "parent": os.getpid(),
+            "socket": listening.fileno(),
+            "unix_sockets": not in_folder,
+            "writable": [str(folder), *([str(copy.folder)] if in_folder else [])],
+            "root": base64.b64encode(copy.root.key.expose()).decode(),
+            "vault": copy.root.vault_id,
+            "generation": copy.root.generation,
+            "settings": settings_of_copy(settings, folder, url, port),
+            "gentle": ground.plan.drill.gentle,
+        }
+        _lay_out_contents(copy, folder)
+        began = time.monotonic()
+        process = closing.enter_context(_process(folder, listening.fileno(), order))
+        # The child has it; else nobody would be refused when the child has ended.
+        listening.close()
+        running = Running(port, 0.0)
+        _wait_for(process, running, ground.heed, began)
+        yield Running(port, time.monotonic() - began)
+
+
+def settings_of_copy(settings: Settings, folder: Path, url: str, port: int) -> Mapping[str, Any]:
+    """The settings that the restored service is started with, as JSON values.
+
+    folder: its data folder. url: of the copy.
+    """
+    values = settings.model_dump(mode="json", include=CARRIED)  # type: ignore[arg-type]
+    values["server"] |= {"address": "127.0.0.1", "port": port, "workers": 1, "entrance": False}
+    # No publications, streams, witnesses, reports, archives; nobody is told, nothing is saved.
+    values["backup"] = {"plans": {}}
+    return {**values, "data": str(folder), "store": {"url": url}}
+
+
+def _address(copy: OwnCopy, folder: Path, closing: ExitStack) -> tuple[str, bool]:
+    """The address of the copy for a process without a network; whether it is a file."""
+    if copy.store.dialect == "sqlite":
+        return copy.url, True
+    return closing.enter_context(relayed(make_url(copy.url), folder)), False
+
+
+def _lay_out_contents(copy: OwnCopy, folder: Path) -> None:
+    contents = copy.folder / CONTENTS
+    if contents.is_dir():
+        (folder / ATTACHMENTS).symlink_to(contents)
+
+
+@contextmanager
+def _process(
+    folder: Path, listening: int, order: Mapping[str, Any]
+) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    with (folder / "log").open("wb") as log:
+        try:
+            process = subprocess.Popen(
+                _PROGRAM,
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                pass_fds=(listening,),
+            )
+        except OSError as error:
+            raise Unavailable(f"it cannot be started: {error.strerror}") from None
+    try:
+        # One that has ended already is found by whoever waits for it.
+        with suppress(OSError):
+            _pipe(process.stdin).write(json.dumps(order).encode() + b"\n")
+            _pipe(process.stdin).flush()
+        yield process
+    finally:
+        with suppress(OSError):
+            _pipe(process.stdin).close()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _pipe(process.stdout).close()
+
+
+def _wait_for(
+    process: subprocess.Popen[bytes], running: Running, heed: Callable[[], None], began: float
+) -> None:
+    while time.monotonic() < began + START_SECONDS:
+        heed()
+        if process.poll() is not None:
+            said = _pipe(process.stdout).read(4096).decode("utf-8", "replace").strip()
+            raise Unavailable(said or f"it ended with {process.returncode} before it answered")
+        if _answers(running.port):
+            return
+        time.sleep(_LOOK_SECONDS)
+    raise Unavailable(f"it did not answer within {START_SECONDS:.0f} seconds")
+
+
+def _answers(port: int) -> bool:
+    made = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+    try:
+        made.request("GET", "/health/live")
+        return made.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        made.close()
+
+
+def _pipe(pipe: Any) -> Any:
+    if pipe is None:
+        raise AssertionError("it was started with pipes")
+    return pipe

@@ -1,0 +1,68 @@
+"""The machine is lost with all that was on it: an empty folder, the kit, and the storage are left.
+
+It is a rehearsal of the recovery (`secvault.service.recovering`) into the drill's own folder, in
+this process: people, policies, keys, records, plans and the log come back, and the service that is
+started from them is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from secvault.backup.drills.scenarios.script import Script
+from secvault.backup.repository import Repository
+from secvault.crypto.secret import Secret
+from secvault.service.drill_scenes.opened_kit import opened_kit
+from secvault.service.recovering.work import Order, rehearse
+from secvault.service.service import Service
+
+
+def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
+    """Rehearse the recovery. shares: of the kit; none: see `opened_kit`.
+
+    Raises Broken after what it found, and what keeps it from being done at all.
+    """
+    kit = opened_kit(script, live, shares)
+    engine = script.engine
+    script.repository = script.plan.repository
+    order = Order(
+        folder=script.folder / "machine",
+        kit=kit.file,
+        shares=shares,
+        environment={**engine.environment, **_credentials(engine.repository(script.repository))},
+        requested_by=script.requested_by,
+        restic=live.settings.backup.restic,
+        pg_bin=live.settings.backup.pg_bin,
+        sign=False,
+        opened=(kit.head, kit.secrets),
+    )
+    with script.step("rehearsal", damage="database-damaged") as said:
+        done = rehearse(order, engine.clock, engine.random, script.mark)
+        result = done.result
+        said.faults.extend(result.faults)
+        things = ", ".join(f"{one.name} {one.count}" for one in result.brought_back)
+        said.words = f"brought back on an empty machine: {things}"
+    script.steps.extend(result.steps)
+    figures = result.figures
+    script.repository = result.repository or script.repository
+    script.data_at, script.files, script.bytes = figures.data_at, figures.files, figures.bytes
+    script.audit_entries_lost = figures.audit_entries_lost
+    for phase, seconds in figures.phases.items():
+        script.phases[phase] = script.phases.get(phase, 0.0) + seconds
+    for words in (*result.skipped, *result.not_tested):
+        script.leave_open(words)
+    script.came_back()
+    script.leave_open("the machine was not another one: its programs and its network were there")
+
+
+def _credentials(repository: Repository) -> Mapping[str, str]:
+    """What whoever recovers would set, from wherever the kit says that it is to be had."""
+    given = repository.credentials
+    if given is None:
+        return {}
+    token = given.session_token
+    return {
+        "AWS_ACCESS_KEY_ID": given.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": given.secret_access_key.text(),
+        **({} if token is None else {"AWS_SESSION_TOKEN": token.text()}),
+    }

@@ -1,0 +1,59 @@
+"""Both levels over a copy in PostgreSQL, which is restored into a database of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from secvault.backup.drills.databases.servers import ServerMissing
+from secvault.service.drill_levels import own_database
+from secvault.store import Store
+from tests.service.drill_levels.saved_house import codes, drilled, fact, saved
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
+
+
+def databases(store: Store) -> set[str]:
+    with store.read() as connection:
+        return set(connection.exec_driver_sql("SELECT datname FROM pg_database").scalars().all())
+
+
+def test_a_copy_in_postgresql_is_proven_served_and_dropped(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    house = saved(tmp_path / "house", {"SECVAULT_STORE__URL": postgresql_url})
+    with house.open() as service:
+        before = databases(service.store)
+        with drilled(service, tmp_path / "drill") as drill:
+            proven, served = drill.vault(), drill.serve()
+            assert (codes(proven), codes(served)) == ([], [])
+            assert (proven.verdict, served.verdict) == ("passed", "passed")
+            assert int(fact(proven, "fields-decrypted")) > 5
+        assert databases(service.store) == before
+
+
+def test_without_a_server_of_its_own_the_live_one_lends_a_database_and_that_is_said(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_place: object) -> None:
+        raise ServerMissing("install postgresql")
+
+    monkeypatch.setattr(own_database, "running_postgresql", missing)
+    house = saved(tmp_path / "house", {"SECVAULT_STORE__URL": postgresql_url})
+    with house.open() as service:
+        before = databases(service.store)
+        with drilled(service, tmp_path / "drill") as drill:
+            proven, served = drill.vault(), drill.serve()
+            assert (codes(proven), codes(served)) == ([], [])
+            assert any("install postgresql" in one for one in proven.not_tested)
+            assert databases(service.store) - before
+        assert databases(service.store) == before
+
+
+def test_a_cut_dump_is_a_damaged_database(postgresql_url: str, tmp_path: Path) -> None:
+    house = saved(tmp_path / "house", {"SECVAULT_STORE__URL": postgresql_url})
+    with house.open() as service, drilled(service, tmp_path / "drill") as drill:
+        dump = drill.ground.staged / "secvault.pgdump"
+        dump.write_bytes(dump.read_bytes()[: dump.stat().st_size // 2])
+        assert codes(drill.vault()) == ["database-damaged"]

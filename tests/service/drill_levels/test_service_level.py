@@ -1,0 +1,262 @@
+"""The restored service is really started, answers as it should, and reaches nothing outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from secvault.config import Settings
+from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
+from secvault.service import Service
+from secvault.service.drill_levels import service_started
+from secvault.service.drill_levels.service_started import CARRIED, Running, settings_of_copy
+from tests.running_service import House, furnish
+from tests.service.drill_levels.saved_house import (
+    Drilled,
+    back_up,
+    codes,
+    drilled,
+    fact,
+    saved,
+    supplier,
+)
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
+
+
+@dataclass
+class Trap:
+    """A port of this machine that counts who comes."""
+
+    port: int
+    came: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def trap() -> Iterator[Trap]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        made = Trap(listening.getsockname()[1])
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    one, _ = listening.accept()
+                    made.came.append("somebody")
+                    one.close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield made
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def that_would(at: Trap, folder: Path) -> dict[str, str]:
+    """Settings of a vault that tells, sends, publishes, saves and asks wherever it can."""
+    url = f"http://127.0.0.1:{at.port}"
+    secret = folder / "secret"
+    secret.write_text("of-a-webhook\n" * 4)
+    witness = NoteSigner("near", Secret(bytes(32))).verifier().vkey
+    given = {
+        "AUDIT__STREAMS__SIEM__ADDRESS": f"{url}/events",
+        "AUDIT__STREAMS__SIEM__HISTORY": "true",
+        "AUDIT__STREAMS__SIEM__SECRET_FILE": str(secret),
+        "AUDIT__WITNESSES__NEAR__URL": url,
+        "AUDIT__WITNESSES__NEAR__VKEY": witness,
+        "AUDIT__PUBLICATIONS__FOLDER__LOCATION": str(folder / "published"),
+        "AUDIT__PUBLICATIONS__BUCKET__LOCATION": f"s3:{url}/bucket",
+        "AUDIT__PUBLICATIONS__BUCKET__ACCESS_KEY_ID": "id",
+        "AUDIT__PUBLICATIONS__BUCKET__SECRET_ACCESS_KEY": "secret",
+        "AUDIT__HEARTBEAT_SECONDS": "10",
+        "NOTIFICATIONS__CHANNELS__CHAT__URL": f"json://127.0.0.1:{at.port}/",
+        "BACKUP__PLANS__NIGHTLY__PING_URL": f"{url}/ping",
+        "BACKUP__PLANS__NIGHTLY__SCHEDULE": "* * * * *",
+    }
+    return {f"SECVAULT_{name}": value for name, value in given.items()}
+
+
+def test_the_restored_service_answers_and_refuses_as_it_should(
+    house: House, service: Service, tmp_path: Path
+) -> None:
+    supplier(service, house)
+    back_up(service)
+    with drilled(service, tmp_path / "drill") as drill:
+        assert drill.vault().verdict == "passed"
+        result = drill.serve()
+    assert codes(result) == []
+    assert result.verdict == "passed"
+    # Alive, ready, nobody, a stranger, without a role, with one, and another department's record.
+    assert fact(result, "answers-right") == fact(result, "questions-asked") == 7
+    assert fact(result, "refused-as-due") == 4
+    assert len(result.not_tested) == 1
+
+
+def test_it_is_examined_also_without_the_vault_level(drill: Drilled) -> None:
+    assert drill.serve().verdict == "passed"
+
+
+def test_nothing_of_the_live_vault_changes(drill: Drilled, service: Service) -> None:
+    drill.vault()
+    service.audit.drain()
+    database = Path(str(service.store.writer.url.database))
+    before = database.read_bytes()
+    drill.serve()
+    assert database.read_bytes() == before
+
+
+def test_settings_and_rows_that_would_send_reach_nobody(tmp_path: Path) -> None:
+    with trap() as at:
+        house = saved(tmp_path / "house", that_would(at, tmp_path))
+        published = tmp_path / "published"
+        with house.open() as service, drilled(service, tmp_path / "drill") as drill:
+            at.came.clear()
+            result = drill.serve()
+            assert result.verdict == "passed"
+        assert at.came == []
+        assert not published.exists()
+
+
+def test_what_goes_over_to_the_restored_service_names_nothing_outside_and_no_secret(
+    tmp_path: Path,
+) -> None:
+    with trap() as at:
+        house = furnish(tmp_path / "house", more=that_would(at, tmp_path))
+        given = settings_of_copy(house.settings, tmp_path, "sqlite:////srv/copy.db", 8200)
+    told = repr(given)
+    assert str(at.port) not in told
+    assert "published" not in told
+    made = Settings.model_validate(given)
+    reaching = (
+        *(made.audit.streams, made.audit.published, made.audit.witnesses, made.identity.oidc),
+        *(made.backup.plans, made.backup.repositories, made.notifications.channels),
+    )
+    assert not any(reaching)
+    assert made.attachments.location == ""
+    # Nor can a setting that is added later: those that go over hold neither secrets nor paths.
+    for name, parts in CARRIED.items():
+        wanted = Settings.model_fields[name].annotation
+        strange = {
+            key
+            for key, kind in _kinds(wanted, name)
+            if kind in (SecretStr, Path) and (parts is True or key.split(".")[1] in parts)  # type: ignore[operator]
+        }
+        assert strange == set(), name
+
+
+def _kinds(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, one in kind.model_fields.items():
+            yield from _kinds(one.annotation, f"{key}.{name}")
+    elif get_args(kind):
+        for one in get_args(kind):
+            yield from _kinds(one, key)
+    else:
+        yield key, kind
+
+
+def test_its_process_is_confined_and_knows_none_of_our_secrets(
+    drill: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-of-aws")
+    monkeypatch.setenv("SECVAULT_TOKEN", "hidden-of-secvault")
+    seen: dict[str, str] = {}
+    root = drill.service.keyring.roots.present.key.expose()
+
+    def look(running: Running, *_more: object) -> None:
+        process = _listens_on(running.port)
+        status = dict(
+            line.split(":\t", 1) for line in (process / "status").read_text().splitlines()
+        )
+        seen.update(seccomp=status["Seccomp"], bound=status["NoNewPrivs"])
+        seen["environment"] = (process / "environ").read_text()
+        seen["command"] = (process / "cmdline").read_text()
+
+    monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
+    drill.serve()
+    assert (seen["seccomp"], seen["bound"]) == ("2", "1")
+    assert "hidden" not in seen["environment"]
+    for shown in (seen["environment"], seen["command"]):
+        assert root.hex() not in shown
+        assert str(drill.database) not in shown
+
+
+def test_it_ends_with_whoever_started_it(drill: Drilled, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def look(running: Running, *_more: object) -> None:
+        seen.append(_listens_on(running.port))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
+    with pytest.raises(KeyboardInterrupt):
+        drill.serve()
+    assert not seen[0].exists()
+
+
+def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
+    drill: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drill.vault()
+    with drill.levels._copy.store.write() as connection:  # type: ignore[union-attr]
+        connection.exec_driver_sql("DELETE FROM keys_here")
+    result = drill.serve()
+    assert codes(result) == ["service-not-started"]
+    assert "data keys" in result.faults[0].words
+
+
+def test_a_record_that_is_answered_otherwise_is_a_wrong_answer(
+    drill: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = service_started.Running.ask
+
+    def altered(running: Running, path: str, token: str = "", method: str = "GET") -> Any:
+        answer = answered(running, path, token, method)
+        if isinstance(answer.body, Mapping) and "fields" in answer.body:
+            for name in answer.body["fields"]:
+                answer.body["fields"][name] = "something else"
+        return answer
+
+    monkeypatch.setattr(service_started.Running, "ask", altered)
+    assert codes(drill.serve()) == ["service-wrong-answer"]
+
+
+def test_a_kernel_that_confines_nothing_starts_nothing(
+    drill: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = (
+        "import platform, runpy; platform.machine = lambda: 'pdp11'\n"
+        "runpy.run_module('secvault.api.restored', run_name='__main__')"
+    )
+    monkeypatch.setattr(service_started, "_PROGRAM", (sys.executable, "-c", elsewhere))
+    result = drill.serve()
+    assert codes(result) == ["service-not-started"]
+    assert "cannot be confined" in result.faults[0].words
+
+
+def _listens_on(port: int) -> Path:
+    """The process in /proc that serves on the port."""
+    wanted = f"0100007F:{port:04X}"
+    inodes = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()
+        if line.split()[1] == wanted and line.split()[3] == "0A"
+    }
+    links = {f"socket:[{inode}]" for inode in inodes}
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if any(str(one.readlink()) in links for one in (process / "fd").iterdir()):
+                return process
+    raise AssertionError("nobody listens")
