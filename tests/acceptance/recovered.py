@@ -17,6 +17,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from secvault.audit.verify import verify
+from secvault.backup.drills.exercise import RehearsalResult
+from secvault.clock import system_clock
 from secvault.crypto.secret import Secret
 from secvault.keyring.named_key import read_key
 from secvault.records.record import read_records
@@ -30,6 +32,7 @@ from secvault.service import (
     transit,
 )
 from secvault.service.recovering import incident
+from secvault.service.recovering.work import Order, rehearse
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.acceptance.installation import (
@@ -137,6 +140,25 @@ class Machine:
         """The same, however it ends."""
         given = ("--kit", "kit.json", "--share-file", "shares.txt", "--json")
         return self.run("recovery", "rehearse", *given, *more, **variables)
+
+    def quickly(self, **more: Any) -> RehearsalResult:
+        """The same in this process, without starting the service; what it came to."""
+        given = Path(self.folder / "shares.txt").read_text().splitlines()
+        said: dict[str, Any] = {
+            "shares": tuple(map(Secret.of, given)),
+            "environment": self.environment,
+            **more,
+        }
+        said["environment"] = {**self.environment, **said["environment"]}
+        order = Order(
+            folder=self.recovered,
+            kit=(self.folder / "kit.json").read_bytes(),
+            requested_by="local:operator",
+            serve=False,
+            sign=False,
+            **said,
+        )
+        return rehearse(order, system_clock(), os.urandom, lambda _said: None).result
 
     def installation(self) -> Installation:
         """What came back, as an installation to be used."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secvault.errors import SecvaultError, Unavailable
 from secvault.recovery.kit import KitPlan
-from secvault.service.recovering import fetching, storage
+from secvault.service.recovering import database, fetching, storage
 from secvault.service.recovering import place as places
 from secvault.service.recovering.storage import Candidate, Elsewhere
 from secvault.service.recovering.under_way import Work, day, unseen
@@ -13,6 +13,8 @@ from secvault.service.recovering.under_way import Work, day, unseen
 def reach(work: Work) -> None:
     """Open every repository of the kit that can be reached. Raises Unavailable for none."""
     order, record, found = work.order, work.record, []
+    # Better now than after hours of fetching.
+    database.require_target(work.head.database, order.store_url)
     elsewhere = Elsewhere.parse(order.at, work.head)
     # One that no plan saves into has nothing to give.
     used = {name for plan in work.head.plans for name in plan.repositories}

@@ -109,11 +109,13 @@ def write_settings(work: Work) -> None:
                 "Not the settings of the service; they are in the snapshot.",
             )
         else:
+            used = {name for plan in work.head.plans for name in plan.repositories}
             locations = {
                 one.name: Elsewhere.parse(work.order.at, work.head).locations.get(
                     one.name, one.location
                 )
                 for one in work.head.repositories
+                if one.name in used
             }
             adapted = settings_saved.for_recovery(
                 saved, left_out, place, url_file, work.reached, locations
