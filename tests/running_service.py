@@ -22,6 +22,7 @@ from secvault.access import add_grant
 from secvault.api.app import routes, whole
 from secvault.clock import Clock
 from secvault.config import Settings, load
+from secvault.console import furnish as console
 from secvault.crypto.secret import Secret
 from secvault.identity.people import find_person
 from secvault.service import (
@@ -108,7 +109,7 @@ class Front:
 
     def __init__(self) -> None:
         self._open: Callable[[], AbstractContextManager[Service]] | None = None
-        self.routes = routes(self._opened, MAX_BODY)
+        self.routes = routes(self._opened, MAX_BODY, furnish=console.furnish)
         self._app = whole(self.routes, MAX_BODY, BODY_SECONDS)
 
     def openapi(self) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import uuid_utils
 from starlette.datastructures import Headers
@@ -10,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.body_time import PunctualBody
-from secvault.api.private import PRIVATE
+from secvault.api.private import PRIVATE, private_page
 from secvault.api.problem import is_authzen, problem_response, too_large, too_slow
 from secvault.api.transit.lean import LeanPath
 from secvault.errors import SecvaultError
@@ -63,7 +65,7 @@ async def _answer(
 ) -> None:
     """Have `app` answer. receive: what gives it the body, through `body`."""
     replaced = answered = False
-    finish = _finishing(_answered_id(scope), send)
+    finish = _finishing(_answered_id(scope), scope["state"], send)
 
     async def answer(message: Message) -> None:
         nonlocal replaced, answered
@@ -97,13 +99,15 @@ def _answered_id(scope: Scope) -> bytes:
     return str(scope["state"]["request_id"]).encode()
 
 
-def _finishing(request_id: bytes, send: Send) -> Send:
-    ours = ((b"x-request-id", request_id), *PRIVATE)
+def _finishing(request_id: bytes, state: Mapping[str, Any], send: Send) -> Send:
+    """state: of the request; a page of ours has put there what a browser may do for it."""
 
     async def finish(message: Message) -> None:
         if message["type"] == "http.response.start":
             theirs = (each for each in message["headers"] if each[0] not in _OURS)
-            message["headers"] = [*theirs, *ours]
+            policy = state.get("content_policy")
+            private = PRIVATE if policy is None else private_page(policy)
+            message["headers"] = [*theirs, (b"x-request-id", request_id), *private]
         await send(message)
 
     return finish

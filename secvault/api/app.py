@@ -110,6 +110,10 @@ PARTS = (
 )
 """The modules with the routes of the whole interface, in the order in which paths are tried."""
 
+Furnish = Callable[[FastAPI], None]
+"""Adds the routes of another face, such as the console's pages, before it is seen whether each
+route declares what it does."""
+
 SIGN_IN_PARTS = ("session", "passkey_sign_in", "oidc", "userpass")
 """Those that the entrance needs; it loads no others, and so starts in half the time."""
 
@@ -127,15 +131,17 @@ def application(
     body_seconds: float,
     node: Node,
     program: str = "web",
+    furnish: Furnish | None = None,
 ) -> Answering:
     """The application, open and sealed at the word of the node's sealer; see `routes`.
 
     body_seconds: how long a body may take to arrive. program: what this process is: a web worker,
-    or the entrance, to which web workers hand the sign-ins over where the settings say so.
+    or the entrance, to which web workers hand the sign-ins over where the settings say so. furnish:
+    see `Furnish`.
     """
     given: list[Root] = []
     parts = PARTS if program == "web" else SIGN_IN_PARTS
-    app = routes(lambda: open_service(given.pop()), max_body_bytes, node, parts)
+    app = routes(lambda: open_service(given.pop()), max_body_bytes, node, parts, furnish)
 
     def lifespan(root: Root) -> AbstractAsyncContextManager[object]:
         given.append(root)
@@ -174,6 +180,7 @@ def routes(
     max_body_bytes: int,
     node: Node | None = None,
     parts: Sequence[str] = PARTS,
+    furnish: Furnish | None = None,
 ) -> FastAPI:
     """The routes of these parts over a service that is opened when they start and closed when they
     end.
@@ -208,6 +215,8 @@ def routes(
     problem.install(app)
     for part in parts:
         app.include_router(importlib.import_module(f"secvault.api.{part}").router)
+    if furnish is not None:
+        furnish(app)
     require_declared(app)
     openapi.describe(app)
     return app

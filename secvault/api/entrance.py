@@ -27,6 +27,7 @@ SIGN_INS = (
     "/api/v1/sessions/passkey/challenge",
     "/api/v1/sessions/recovery",
     "/v1/sys/mfa/validate",
+    "/sign-in",
 )
 BELOW = ("/api/v1/sign-in/oidc/", "/v1/auth/userpass/login/")
 

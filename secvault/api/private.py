@@ -23,3 +23,10 @@ PRIVATE = (
     # Browsers take it from https only, so it does no harm where TLS is not spoken.
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )
+
+_POLICY = b"content-security-policy"
+
+
+def private_page(policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The same headers for a page that people look at. policy: what a browser may do for it."""
+    return tuple((name, policy.encode() if name == _POLICY else value) for name, value in PRIVATE)

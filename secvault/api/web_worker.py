@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from secvault.api import serving
 from secvault.api.answering import Answering
-from secvault.api.app import application
+from secvault.api.app import Furnish, application
 from secvault.api.entrance import HandedOver
 from secvault.clock import system_clock
 from secvault.config import Settings
@@ -27,17 +27,17 @@ Python's own 5 ms would be added to answers.
 """
 
 
-def answer(settings: Settings) -> None:
-    """Answer requests until SIGTERM or SIGINT."""
-    serving.serve(settings, _application(settings, "web"))
+def answer(settings: Settings, furnish: Furnish) -> None:
+    """Answer requests until SIGTERM or SIGINT. furnish: adds the console's pages."""
+    serving.serve(settings, _application(settings, "web", furnish))
 
 
-def answer_sign_ins(settings: Settings) -> None:
-    """Answer the sign-ins that web workers hand over, likewise."""
-    serving.serve_entrance(settings, HandedOver(_application(settings, "entrance")))
+def answer_sign_ins(settings: Settings, furnish: Furnish) -> None:
+    """Answer the sign-ins that web workers hand over, likewise. furnish: adds their pages."""
+    serving.serve_entrance(settings, HandedOver(_application(settings, "entrance", furnish)))
 
 
-def _application(settings: Settings, program: str) -> Answering:
+def _application(settings: Settings, program: str, furnish: Furnish) -> Answering:
     clock = system_clock()
     sys.setswitchinterval(SWITCH_SECONDS)
     sealer = SealerClient(settings.data_folder)
@@ -58,7 +58,7 @@ def _application(settings: Settings, program: str) -> Answering:
 
     server = settings.server
     node = Node(settings, clock, sealer)
-    made = application(opened, server.max_body_bytes, server.body_seconds, node, program)
+    made = application(opened, server.max_body_bytes, server.body_seconds, node, program, furnish)
     # What is made by now is never garbage. `serve` had stopped the search for any: going through
     # it again and again while it grew would take as long as making it.
     gc.freeze()

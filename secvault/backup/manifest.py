@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 
 from secvault.backup.file_entry import FileEntry, differences
+from secvault.backup.reading_ahead import Seen, seen_below
 from secvault.backup.sources.source import SourceEntry
 from secvault.errors import Damaged
 
@@ -158,15 +159,15 @@ def compare(listed: Iterable[FileEntry], restored: Path, settled: Path) -> Compa
     settled: the folder, by its path when it was backed up, that nobody else writes to: a file
     there that differs was not written meanwhile. Raises Damaged.
     """
-    work = _Comparing(restored, settled, as_root=os.geteuid() == 0)
-    for entry in listed:
-        work.look(entry)
+    work = _Comparing(settled, as_root=os.geteuid() == 0)
+    for seen in seen_below(restored, listed):
+        work.look(seen)
     return work.result()
 
 
 class _Comparing:
-    def __init__(self, restored: Path, settled: Path, *, as_root: bool) -> None:
-        self._restored, self._settled, self._as_root = restored, settled, as_root
+    def __init__(self, settled: Path, *, as_root: bool) -> None:
+        self._settled, self._as_root = settled, as_root
         self._missing: list[Absent] = []
         self._different: list[str] = []
         self._meanwhile: list[str] = []
@@ -176,25 +177,26 @@ class _Comparing:
         self._folders: list[FileEntry] = []
         self._checked = self._total = self._entries = self._filled = 0
 
-    def look(self, entry: FileEntry) -> None:
-        path = entry.below(self._restored)
+    def look(self, seen: Seen) -> None:
+        entry, found = seen.entry, seen.found
         self._entries += 1
         folder = self._folder_of(entry)
-        try:
-            found = path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            self._missing.append(folder)
-            return
-        except OSError:
-            self._unreadable.append(entry.path)
+        if found is None:
+            if seen.readable:
+                self._missing.append(folder)
+            else:
+                self._unreadable.append(entry.path)
             return
         kind = stat.S_IFREG if entry.mode is None else stat.S_IFMT(entry.mode)
         if stat.S_IFMT(found.st_mode) != kind:
             self._different.append(entry.path)
             return
-        if entry.is_file() and not self._is_same_content(entry, path, found):
+        if not seen.readable:
+            self._unreadable.append(entry.path)
             return
-        words = differences(entry, path, found, as_root=self._as_root)
+        if entry.is_file() and not self._is_same_content(entry, found, seen.digest):
+            return
+        words = differences(entry, seen.path, found, as_root=self._as_root)
         if entry.linked:
             one = (found.st_dev, found.st_ino)
             if self._names.setdefault(entry.linked, one) != one:
@@ -217,13 +219,7 @@ class _Comparing:
             unreadable=tuple(self._unreadable),
         )
 
-    def _is_same_content(self, entry: FileEntry, path: Path, found: os.stat_result) -> bool:
-        try:
-            with path.open("rb") as source:
-                digest = hashlib.file_digest(source, "sha256").hexdigest()
-        except OSError:
-            self._unreadable.append(entry.path)
-            return False
+    def _is_same_content(self, entry: FileEntry, found: os.stat_result, digest: str) -> bool:
         self._checked += 1
         self._total += found.st_size
         if entry.allocated is not None and found.st_blocks * 512 >= found.st_size:

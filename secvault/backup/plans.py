@@ -65,6 +65,12 @@ def parse(values: Mapping[str, Any]) -> PlanSettings:
     raise InvalidInput("; ".join(f"{one.field}: {one.detail}" for one in faults), fields=faults)
 
 
+def plain(settings: PlanSettings) -> dict[str, Any]:
+    """The settings as canonical JSON has them: numbers with fractions as texts."""
+    values: dict[str, Any] = _without_floats(settings.model_dump(mode="json"))
+    return values
+
+
 def require_name(name: str) -> str:
     """The name, which a plan of the store may have. Raises InvalidInput."""
     # The policy's rows and the log name it, too, and none of their names ends with a hyphen.
@@ -196,10 +202,19 @@ def _require_one(rows: int, name: str, present: int, version: int) -> None:
 
 
 def _text(settings: PlanSettings) -> str:
-    text = canonical_json(settings.model_dump(mode="json"))
+    text = canonical_json(_without_floats(settings.model_dump(mode="json")))
     if len(text) > LARGEST:
         raise InvalidInput.at("settings", f"are larger than {LARGEST} bytes; make two plans of it")
     return text.decode()
+
+
+def _without_floats(value: Any) -> Any:
+    """The same with texts for what canonical JSON has no form of; they are read back as numbers."""
+    if isinstance(value, dict):
+        return {name: _without_floats(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_floats(one) for one in value]
+    return repr(value) if isinstance(value, float) else value
 
 
 def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:

@@ -313,20 +313,22 @@ class Restic:
         """
         if not beside:
             arguments.require_empty(target)
-        version = self.version()
+        wanted = [arguments.word("include", pattern) for pattern in include]
         words = [
-            *(("--sparse",) if version >= SPARSE else ()),
             f"--target={arguments.word('target', str(target))}",
             *(("--verify",) if verify else ()),
             arguments.snapshot_id(snapshot_id),
         ]
+        version = self.version()
+        if version >= SPARSE:
+            words.insert(0, "--sparse")
         from_file = version >= INCLUDE_FILE
         # Without the cache: what it kept of indexes, snapshots and folders would hide that the
         # repository has lost them.
         act = ("restore", "--no-cache", *words)
         options = () if locked else ("--no-lock",)
         with (
-            arguments.including(include, self.command.scratch, from_file=from_file) as only,
+            arguments.including(wanted, self.command.scratch, from_file=from_file) as only,
             self.command.process(repository, (*act, *only), cancel, options) as process,
         ):
             for line in process.lines():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -82,10 +82,13 @@ def run(
             progress.of_bytes(f"Drill {named}") as so_far,
         ):
             done = operations.drills.run_drill(service, caller, named, so_far, cancel, order)
+        verified, _, _ = operations.drills.read_evidence(service, caller, done.id)
+        files = drill_report.files_of(service, done)
     if as_json:
-        show.document(drill_words.shown(done))
+        show.document({**drill_words.shown(done), "evidence": files})
     else:
-        drill_words.tell(done)
+        drill_words.tell(done, verified)
+        show.facts(files)
     if done.passed is not True:
         raise typer.Exit(outcome.DAMAGE.number)
 
@@ -112,12 +115,15 @@ def show_(context: typer.Context, drill_id: DrillId, as_json: show.AsJson = Fals
     """Show what a drill found, after checking the signature on it; or how far it is."""
     with opening.vault(context) as (service, caller):
         found = operations.drills.read_drill(service, caller, drill_id)
+        verified: dict[str, Any] = {}
         if found.state == "done":
-            operations.drills.read_evidence(service, caller, drill_id)
+            verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
+        files = drill_report.files_of(service, found)
     if as_json:
-        show.document(drill_words.shown(found))
+        show.document({**drill_words.shown(found), "evidence": files})
         return
-    drill_words.tell(found)
+    drill_words.tell(found, verified)
+    show.facts(files)
 
 
 @app.command(epilog="Example: secvault drill status --json")

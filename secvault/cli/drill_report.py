@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,12 @@ from secvault.cli import evidence as evidence_files
 from secvault.cli import opening, operations, show
 from secvault.cli.whole_file import whole
 from secvault.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secvault.backup.drills.stored import Drill
+    from secvault.service.service import Service
 
 REPORT = "Example: secvault drill report --format pdf --language vi"
 VERIFY = "Example: secvault drill verify --document drill.json --key 'acme/...'"
@@ -100,6 +106,15 @@ def verify(
         show.out(f"the evidence is genuine: {_named(verified)} {verdict}")
 
 
+def files_of(service: Service, drill: Drill) -> dict[str, str]:
+    """Where the files of a drill's evidence lie; none before it is done."""
+    if drill.state != "done":
+        return {}
+    names = ("document", "note", "page_en", "page_vi")
+    files = operations.drill_endings.evidence_files(service, drill.id)
+    return {name: str(file) for name, file in zip(names, files, strict=True)}
+
+
 def _of_files(document: Path, note: Path | None, key: str) -> tuple[dict[str, Any], bytes]:
     beside = note or document.with_suffix(".note")
     verified = evidence_files.verified((document, "--document"), (beside, "--note"), key)
@@ -108,10 +123,10 @@ def _of_files(document: Path, note: Path | None, key: str) -> tuple[dict[str, An
     return verified, evidence_files.content_of(beside, "--note")
 
 
-def _newest(drills: Any) -> str:
+def _newest(drills: Sequence[Drill]) -> str:
     for one in drills:
         if one.state == "done":
-            return str(one.id)
+            return one.id
     raise NotFound("there is no drill that ended; run `secvault drill run`")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from secvault.cli import show
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from secvault.backup.drills.stored import Drill
     from secvault.service.drill_standing import Standing
 
+PHASES = ("fetch", "restore", "load", "verify")
 STANDING = {
     "plan": "Plan",
     "state": "State",
@@ -115,10 +117,13 @@ def findings(row: dict[str, Any]) -> list[str]:
     return found
 
 
-def tell(drill: Drill) -> None:
-    """Print what a drill found, or how far it is."""
-    for name, verdict in drill.levels.items():
-        show.out(f"{verdict.upper() if verdict == 'failed' else verdict:<10}  {name}")
+def tell(drill: Drill, verified: Mapping[str, Any]) -> None:
+    """Print what a drill found, or how far it is. verified: its document; empty while none is."""
+    for level in verified.get("levels", ()):
+        verdict = level["verdict"]
+        show.out(f"{verdict.upper() if verdict == 'failed' else verdict:<10}  {level['name']}")
+        for words in level["not_tested"]:
+            show.out(f"            not tested: {show.cell(words)}")
     for fault in drill.faults:
         show.out(
             f"{fault.code}  {show.cell(fault.where)}: {show.cell(fault.words)} ({fault.level})"
@@ -143,7 +148,11 @@ def _facts(drill: Drill) -> dict[str, Any]:
         "data as of": show.time(drill.data_at),
         "RPO": _against(drill.rpo_seconds, drill.figures.rpo_target_seconds, "age of the data"),
         "RTO": _against(drill.rto_seconds, drill.figures.rto_target_seconds, "to bring it back"),
-        **{f"  {phase}": show.duration(took) for phase, took in drill.phases.items()},
+        **{
+            f"  {phase}": show.duration(drill.phases[phase])
+            for phase in PHASES
+            if phase in drill.phases
+        },
         **_estimate(drill),
         "files": drill.files,
         "bytes": show.size(drill.bytes),

@@ -160,7 +160,7 @@ def web(context: typer.Context) -> None:
     """Answer requests, as a child of `serve`."""
     leave_no_core()
     chosen = _started_settings(context)
-    _web_worker().answer(chosen)
+    _web_worker().answer(chosen, _console().furnish)
 
 
 def entrance(context: typer.Context) -> None:
@@ -169,7 +169,7 @@ def entrance(context: typer.Context) -> None:
     # Whoever signs in can wait a few milliseconds for a processor better than who encrypts.
     os.nice(5)
     chosen = _started_settings(context)
-    _web_worker().answer_sign_ins(chosen)
+    _web_worker().answer_sign_ins(chosen, _console().furnish_sign_in)
 
 
 def sealer(context: typer.Context) -> None:
@@ -191,6 +191,11 @@ def _web_worker() -> ModuleType:
     gc.disable()
     # By name: the faces do not know each other, and `serve` is where one starts the other.
     return importlib.import_module("secvault.api.web_worker")
+
+
+def _console() -> ModuleType:
+    """The console's pages, loaded likewise."""
+    return importlib.import_module("secvault.console.furnish")
 
 
 def _parts(listening: Listening) -> Iterator[tuple[str, str]]:

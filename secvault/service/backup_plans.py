@@ -297,11 +297,11 @@ def _unschedule(service: Service, connection: Connection, name: str, why: str) -
 
 
 def _digest(settings: PlanSettings) -> str:
-    return hashlib.sha256(canonical_json(settings.model_dump(mode="json"))).hexdigest()
+    return hashlib.sha256(canonical_json(plans.plain(settings))).hexdigest()
 
 
 def _changes(before: PlanSettings, after: PlanSettings) -> list[JsonValue]:
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    old, new = plans.plain(before), plans.plain(after)
     return [
         f"{name}: {canonical_json(old[name]).decode()} -> {canonical_json(new[name]).decode()}"
         for name in old

@@ -276,7 +276,7 @@ def content_of(folder: Path) -> dict[str, str]:
 
 
 def damage_newest(repository: Path, into: Path) -> None:
-    """Copy a repository with its data keys, without what its newest snapshot added."""
+    """Copy a repository with its data keys, and damage what its newest snapshot added."""
     shutil.copytree(repository, into)
     shutil.copytree(f"{repository}-data-keys", f"{into}-data-keys")
     made = sorted(file.stat().st_mtime_ns for file in (into / "snapshots").iterdir())
@@ -287,7 +287,10 @@ def damage_newest(repository: Path, into: Path) -> None:
     ]
     assert newer
     for pack in newer:
-        pack.unlink()
+        content = bytearray(pack.read_bytes())
+        content[len(content) // 3] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(content)
 
 
 def let_read(server: S3Server, bucket: str) -> None:

@@ -92,28 +92,6 @@ def test_a_plan_or_snapshot_that_is_not_there_is_said_so(planned: Program, tmp_p
     assert not (tmp_path / "r").exists()
 
 
-def test_a_drill_prints_what_it_proved_and_leaves_evidence_that_verifies_offline(
-    planned: Program, tmp_path: Path
-) -> None:
-    planned.ok("backup", "run")
-    said = planned.ok("drill", "run")
-    for word in ("proven  file hashes", "proven  audit log", "RPO", "RTO", "passed"):
-        assert word in said.out
-    [listed] = planned.ok("drill", "list", "--json").json["drills"]
-    assert listed["passed"] is True
-    shown = planned.ok("drill", "show", listed["id"], "--json").json
-    assert all(step["passed"] for step in shown["steps"])
-    planned.ok("drill", "verify", listed["id"])
-    key = planned.ok("audit", "keys", "--json").json["evidence"]
-    files = shown["evidence"]
-    offline = planned.with_(SECVAULT_DATA=str(tmp_path / "nowhere"))
-    files_and_key = ("--document", files["document"], "--note", files["note"], "--key", key)
-    assert "genuine" in offline.ok("drill", "verify", *files_and_key).out
-    document = Path(files["document"])
-    document.write_bytes(document.read_bytes().replace(b'"passed":true', b'"passed":null', 1))
-    assert offline("drill", "verify", *files_and_key).code == 5
-
-
 def test_a_drill_on_a_damaged_repository_does_not_end_with_0(planned: Program) -> None:
     planned.ok("backup", "run")
     packs = sorted(Path(f"{planned.data}-backups", "data").glob("*/*"))
@@ -124,12 +102,6 @@ def test_a_drill_on_a_damaged_repository_does_not_end_with_0(planned: Program) -
         pack.write_bytes(content)
     shutil.rmtree(planned.data / "restic-cache", ignore_errors=True)
     assert planned("drill", "run").code == 5
-
-
-def test_evidence_is_named_by_id_or_by_files_and_key(planned: Program) -> None:
-    assert planned("drill", "verify").code == 2
-    assert planned("drill", "verify", "--key", "x").code == 2
-    assert planned("drill", "verify", "no-such-drill").code == 1
 
 
 def big_plan(planned: Program, megabytes: int) -> None:

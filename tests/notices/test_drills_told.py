@@ -43,11 +43,11 @@ def test_a_drill_that_found_damage_alarms_and_one_that_did_not_end_says_that(
 ) -> None:
     facts: dict[str, Fact] = {"plan": "nightly", "run": "drill-1", "reason": "pack-damaged"}
     told = happened(office, "drill.failed", **facts, passed=False)
-    assert told == everybody(office, "drill_failed", "admin", "duyet", "head")
+    assert told == everybody(office, "drill_failed", "admin", "auditor", "duyet", "head")
     assert happened(office, "drill.failed", **facts, passed=False) == []
     facts |= {"run": "drill-2", "reason": "storage-full"}
     told = happened(office, "drill.failed", **facts)
-    assert told == everybody(office, "drill_unfinished", "admin", "duyet", "head")
+    assert told == everybody(office, "drill_unfinished", "admin", "auditor", "duyet", "head")
     office.deliver()
     damage, unfinished = mailbox.to("head@example.com")[-2:]
     assert "phát hiện hư hỏng (pack-damaged)" in damage
@@ -65,7 +65,7 @@ def test_a_scenario_that_did_not_pass_alarms_by_its_name(office: Office, mailbox
         passed=False,
         reason="repository-not-protected",
     )
-    assert told == everybody(office, "scenario_failed", "admin", "duyet", "head")
+    assert told == everybody(office, "scenario_failed", "admin", "auditor", "duyet", "head")
     office.deliver()
     assert "(ransomware)" in mailbox.to("head@example.com")[-1]
 
@@ -73,7 +73,7 @@ def test_a_scenario_that_did_not_pass_alarms_by_its_name(office: Office, mailbox
 def test_missed_drills_are_told_once_each_and_overdue_ones_once_a_day(office: Office) -> None:
     missed = {"plan": "nightly", "run": "drill:nightly:2026-11-24T04:00:00Z"}
     assert happened(office, "drill.missed", **missed) == everybody(
-        office, "drill_missed", "admin", "duyet", "head"
+        office, "drill_missed", "admin", "auditor", "duyet", "head"
     )
     assert happened(office, "drill.missed", **missed) == []
     late: dict[str, Fact] = {
@@ -81,7 +81,7 @@ def test_missed_drills_are_told_once_each_and_overdue_ones_once_a_day(office: Of
         "seconds": 40 * DAY_SECONDS,
         "threshold": 14 * DAY_SECONDS,
     }
-    overdue = everybody(office, "drill_overdue", "admin", "duyet", "head")
+    overdue = everybody(office, "drill_overdue", "admin", "auditor", "duyet", "head")
     assert happened(office, "drill.overdue", **late) == overdue
     assert happened(office, "drill.overdue", **late) == []
     before = now(office)
@@ -104,11 +104,11 @@ def test_a_plan_that_was_never_drilled_is_told_in_other_words(
     office: Office, mailbox: Mailbox
 ) -> None:
     told = happened(office, "drill.overdue", plan="nightly", seconds=0, threshold=14 * DAY_SECONDS)
-    assert told == everybody(office, "drill_never", "admin", "duyet", "head")
+    assert told == everybody(office, "drill_never", "admin", "auditor", "duyet", "head")
     office.deliver()
     assert "chưa từng có lần diễn tập khôi phục nào đạt" in mailbox.to("head@example.com")[-1]
 
 
 def test_a_stale_kit_is_told_to_administrators_and_who_watches(office: Office) -> None:
     told = happened(office, "kit.stale", run="kit-7", seconds=3, reason="password-rotated")
-    assert told == everybody(office, "kit_stale", "admin", "duyet")
+    assert told == everybody(office, "kit_stale", "admin", "auditor", "duyet")

@@ -170,7 +170,8 @@ def store(claims: Claims, result: DrillResult, signed: SignedEvidence, *, comple
                 passed=result.passed,
                 complete=complete,
                 rpo_seconds=figures.rpo_seconds,
-                rto_seconds=_whole(figures.rto_seconds),
+                # Nothing was brought back where only the repository was looked at.
+                rto_seconds=_whole(figures.rto_seconds) if figures.phases else None,
                 files=figures.files,
                 bytes=figures.bytes,
                 scratch_announced=figures.scratch_announced,

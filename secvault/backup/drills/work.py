@@ -154,7 +154,7 @@ def _with_fault(
     levels: Mapping[LevelName, LevelResult], fault: Fault
 ) -> dict[LevelName, LevelResult]:
     """The levels, of which the last that was tested has failed by this."""
-    tested = [name for name, one in levels.items() if one.verdict != "not tested"]
+    tested = [name for name in LEVELS if levels[name].verdict != "not tested"]
     name = tested[-1] if tested else LEVELS[0]
     last = levels[name]
     return {**levels, name: replace(last, verdict="failed", faults=(*last.faults, fault))}

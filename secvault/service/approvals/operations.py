@@ -72,14 +72,7 @@ def list_requests(
     service: Service, caller: Caller, *, pending: bool = False
 ) -> tuple[RequestView, ...]:
     """Everybody's requests of the departments where the caller may see them, the newest first."""
-    asked = {
-        action: {
-            department
-            for department in DEPARTMENTS
-            if service.spine.ask(caller, _operation(action, department)).allowed
-        }
-        for action in (READ, READ_ROLE)
-    }
+    asked = _readable(service, caller)
 
     def act(connection: Connection) -> Outcome[tuple[RequestView, ...]]:
         found = [
@@ -93,6 +86,11 @@ def list_requests(
     # Whoever answers for a department sees what is asked for there, and nothing else.
     action = READ_ROLE if asked[READ_ROLE] and not asked[READ] else READ
     return service.spine.read(caller, _operation(action, min(asked[action], default="it")), act)
+
+
+def may_list(service: Service, caller: Caller) -> bool:
+    """Whether the caller may see others' requests anywhere; without a record."""
+    return any(_readable(service, caller).values())
 
 
 def read_request(service: Service, caller: Caller, request_id: str) -> RequestView:
@@ -196,6 +194,18 @@ def quorums_of(service: Service, connection: Connection) -> list[Quorum]:
         )
         found.append(Quorum(action, slots, len(able), met))
     return found
+
+
+def _readable(service: Service, caller: Caller) -> dict[str, set[str]]:
+    """By action, the departments where the caller may see what is asked for."""
+    return {
+        action: {
+            department
+            for department in DEPARTMENTS
+            if service.spine.ask(caller, _operation(action, department)).allowed
+        }
+        for action in (READ, READ_ROLE)
+    }
 
 
 def _end(

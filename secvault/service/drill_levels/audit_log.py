@@ -229,6 +229,11 @@ def _look_for_older_state(
     service: Service, ground: Ground, report: AuditReport, found: Findings
 ) -> None:
     """The copy has what the live log had by the moment that the copy claims to be of."""
+    now = service.clock.micros()
+    if ground.manifest.data_at > now + SKEW:
+        words = f"it is of {timestamp(ground.manifest.data_at)}, and now is {timestamp(now)}"
+        found.fault("snapshot-from-the-future", "the copy by its manifest", words)
+        return
     claimed = ground.manifest.data_at - SKEW
     event = audit_event.c
     with service.store.read() as connection:

@@ -105,7 +105,7 @@ class OwnLevels:
         return self._copy
 
     def _look(self, copy: OwnCopy, found: Findings, ground: Ground) -> None:
-        """Each look finds what it can: one that meets damage does not keep the next from looking."""
+        """All looks; one that meets damage does not keep the next from looking."""
         strange: frozenset[tuple[str, str]] = frozenset()
         with _damage(found):
             keys.look_at_named_keys(copy, found)

@@ -264,10 +264,15 @@ def reach(work: Work) -> None:
     """Open every repository of the kit that can be reached. Raises Unavailable for none."""
     order, record, found = work.order, work.record, []
     elsewhere = Elsewhere.parse(order.at, work.head)
+    # One that no plan saves into has nothing to give.
+    used = {name for plan in work.head.plans for name in plan.repositories}
+    wanted = [
+        one
+        for one in work.head.repositories
+        if one.name in used and order.repository in ("", one.name)
+    ]
     with record.step("repositories-reached", "open", "Reaching the repositories") as seen:
-        for one in work.head.repositories:
-            if order.repository and one.name != order.repository:
-                continue
+        for one in wanted:
             try:
                 settings = storage.settings_of(one, elsewhere, order.environment, work.place)
                 found.append(
@@ -281,9 +286,7 @@ def reach(work: Work) -> None:
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or say with --at NAME=LOCATION where "
                 "it lies now"
             )
-        seen.words = f"{len(found)} of {len(work.head.repositories)} open: " + ", ".join(
-            one.name for one in found
-        )
+        seen.words = f"{len(found)} of {len(wanted)} open: " + ", ".join(one.name for one in found)
     work.reached = tuple(found)
 
 
@@ -482,7 +485,7 @@ def serve_and_ask(work: Work) -> None:
         asker = probe.begin(service)
     try:
         with work.record.step("service-asked", "start", "Starting the service") as seen:
-            serving = asking.serving(work.place, work.port, work.clock, work.environment)
+            serving = asking.serving(work.place, work.port, work.clock, work.order.environment)
             with serving as running:
                 answers = asking.ask(running, asker.token)
             seen.words = (

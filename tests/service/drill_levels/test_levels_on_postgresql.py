@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from secvault.backup.drills.databases.servers import ServerMissing
+from secvault.service.drill_levels import own_database
 from secvault.store import Store
 from tests.service.drill_levels.saved_house import codes, drilled, fact, saved
 
@@ -28,6 +30,24 @@ def test_a_copy_in_postgresql_is_proven_served_and_dropped(
             assert (codes(proven), codes(served)) == ([], [])
             assert (proven.verdict, served.verdict) == ("passed", "passed")
             assert int(fact(proven, "fields-decrypted")) > 5
+        assert databases(service.store) == before
+
+
+def test_without_a_server_of_its_own_the_live_one_lends_a_database_and_that_is_said(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_place: object) -> None:
+        raise ServerMissing("install postgresql")
+
+    monkeypatch.setattr(own_database, "running_postgresql", missing)
+    house = saved(tmp_path / "house", {"SECVAULT_STORE__URL": postgresql_url})
+    with house.open() as service:
+        before = databases(service.store)
+        with drilled(service, tmp_path / "drill") as drill:
+            proven, served = drill.vault(), drill.serve()
+            assert (codes(proven), codes(served)) == ([], [])
+            assert any("install postgresql" in one for one in proven.not_tested)
+            assert databases(service.store) - before
         assert databases(service.store) == before
 
 

@@ -10,9 +10,10 @@ from sqlalchemy import delete, select, update
 
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
-from secvault.service import Service, records
+from secvault.service import Service, authentication, records, recovery_kits, seals
 from secvault.service.drill_levels.escrow import NO_KIT
 from secvault.service.drill_levels.own_copy import DATABASE
+from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.running_service import PAYSLIP, House, payslip, signed_in
 from tests.service.drill_levels.saved_house import (
@@ -22,6 +23,7 @@ from tests.service.drill_levels.saved_house import (
     drilled,
     fact,
 )
+from tests.service.erasing.office import KIEU, opened_office
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 
@@ -54,6 +56,22 @@ def test_the_copy_is_opened_with_the_root_key_in_escrow(service: Service, tmp_pa
         result = drill.vault()
     assert (result.verdict, fact(result, "root-from")) == ("passed", "kit")
     assert NO_KIT not in result.not_tested
+
+
+def test_a_kit_that_was_really_issued_opens_the_copy(service: Service, tmp_path: Path) -> None:
+    recovery_kits.issue_kit(service, Caller(authentication.local_operator(service)))
+    with drilled(service, tmp_path / "drill") as drill:
+        result = drill.vault()
+    assert (result.verdict, fact(result, "root-from")) == ("passed", "kit")
+
+
+def test_a_copy_of_before_the_root_was_rotated_opens_with_the_older_root(
+    service: Service, tmp_path: Path
+) -> None:
+    with drilled(service, tmp_path / "drill") as drill:
+        seals.rotate_root(service, Caller(authentication.local_operator(service)))
+        result = drill.vault()
+    assert (result.verdict, fact(result, "root-from")) == ("passed", "service")
 
 
 def test_a_kit_that_does_not_have_the_root_key_is_a_fault_and_the_rest_is_looked_at(
@@ -216,6 +234,20 @@ def test_an_erased_key_is_a_fault_and_a_deleted_record_is_none(
     ]
 
 
+def test_whoever_was_erased_since_is_left_out_and_no_fault(
+    house: House, service: Service, tmp_path: Path
+) -> None:
+    office = opened_office(service, house)
+    back_up(service)
+    with drilled(service, tmp_path / "drill") as drill:
+        # Restored as of before; the newest data keys know of the erasure.
+        office.erase_person(KIEU)
+        back_up(service)
+        result = drill.vault()
+    assert codes(result) == []
+    assert int(fact(result, "records-left-out-erased")) >= 1
+
+
 def test_data_keys_that_are_nowhere_are_missing(
     house: House, service: Service, tmp_path: Path
 ) -> None:
@@ -257,6 +289,11 @@ def test_a_copy_that_claims_to_be_newer_than_it_is_lacks_entries_and_is_told(
     drill.claim(data_at=drill.ground.manifest.data_at + 3 * HOUR)
     house.hands.seconds += 3600 * 3
     assert codes(drill.vault()) == ["snapshot-not-newest"]
+
+
+def test_a_copy_that_claims_to_be_of_the_future_is_told_for_that(drill: Drilled) -> None:
+    drill.claim(data_at=drill.ground.manifest.data_at + 24 * HOUR)
+    assert codes(drill.vault()) == ["snapshot-from-the-future"]
 
 
 def test_a_copy_with_another_number_of_entries_than_it_was_saved_with_is_told(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import pytest
@@ -12,9 +11,10 @@ from tests.backup.small_vault import SmallVault, small_vault
 from tests.backup.sources.conftest import new_database
 
 
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[SmallVault]:
-    with small_vault(tmp_path) as one:
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallVault]:
+    """Of its engine only the clock, the environment and the scratch space are used."""
+    with small_vault(tmp_path_factory.mktemp("vault")) as one:
         yield one
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sqlite3
 import threading
@@ -11,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult
+
+import msgspec
 
 from secvault.backup.drills.databases.place import Place
 from secvault.backup.drills.ground import Ground, Stopwatch
@@ -54,12 +57,15 @@ def ground(
     **drill: Any,
 ) -> Ground:
     """A drill of what was saved. drill: of its settings."""
-    scratch = vault.engine.scratch / "levels"
+    scratch = vault.engine.scratch / f"levels-{secrets.token_hex(4)}"
     scratch.mkdir(parents=True, mode=0o700)
     object.__setattr__(vault.engine, "clock", system_clock())
     object.__setattr__(vault.engine, "environment", dict(os.environ))
     plan = PlanSettings(
-        vault=False, sources=dict(sources), drill=DrillSettings.model_validate(drill)
+        vault=False,
+        folders=(tree,),
+        sources=dict(sources),
+        drill=DrillSettings.model_validate(drill),
     )
     head = Manifest(
         format=FORMAT, run="run-1", plan="nightly", data_at=0, audit_size=0, database="",
@@ -71,7 +77,7 @@ def ground(
         plan_name="nightly",
         plan=plan,
         repository=object.__new__(Repository),
-        snapshot=object.__new__(Snapshot),
+        snapshot=msgspec.convert({"id": "0" * 64, "time": "2026-11-26T12:00:00Z"}, Snapshot),
         manifest=head,
         tree=tree,
         staged=tree,

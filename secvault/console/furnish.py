@@ -1,0 +1,68 @@
+"""The pages put in place: their routes, and what they say when something did not work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import Response
+
+from secvault.console import assets, sign_in, today
+from secvault.console.page import elsewhere, page
+from secvault.console.visitor import SignInFirst
+from secvault.errors import SecvaultError
+
+_PACKAGE = "secvault.console"
+
+
+def furnish(app: FastAPI) -> None:
+    """Add all pages."""
+    for part in (sign_in, today, assets):
+        app.include_router(part.router)
+    _explain(app)
+
+
+def furnish_sign_in(app: FastAPI) -> None:
+    """Add the pages of signing in alone: for the process that handles sign-ins."""
+    app.include_router(sign_in.router)
+    _explain(app)
+
+
+def _explain(app: FastAPI) -> None:
+    """Answer what goes wrong on a page by a page, and all else as before."""
+    for kind in (SecvaultError, RequestValidationError):
+        app.add_exception_handler(kind, _on_pages(app.exception_handlers[kind]))
+    app.add_exception_handler(SignInFirst, _sign_in_first)
+
+
+def _on_pages(before: Callable[..., Any]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        # It logs what is to be logged, and knows the status and the headers of every error.
+        answered: Response = await before(request, error)
+        if not _is_of_a_page(request) or request.url.path.startswith(assets.PLACE):
+            return answered
+        shown = page(
+            request,
+            "problem.html",
+            answered.status_code,
+            code=answered.status_code,
+            detail=error.detail if isinstance(error, SecvaultError) else "",
+            request_id=request.state.request_id,
+        )
+        if "Retry-After" in answered.headers:
+            shown.headers["Retry-After"] = answered.headers["Retry-After"]
+        return shown
+
+    return answer
+
+
+def _sign_in_first(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInFirst)  # noqa: S101 - registered for this class
+    return elsewhere(error.to)
+
+
+def _is_of_a_page(request: Request) -> bool:
+    endpoint = request.scope.get("endpoint")
+    return endpoint is not None and endpoint.__module__.startswith(f"{_PACKAGE}.")

@@ -1,0 +1,73 @@
+"""Who looks at a page: the session of the cookie, or nobody, who is sent to sign in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Form, Request
+
+from secvault.api.browser import LOOKING, SessionCookie, principal_of_page
+from secvault.api.caller import address_of, agent_of, service_of
+from secvault.api.declared import declaration_of
+from secvault.errors import NotAuthenticated
+from secvault.service import Service, authentication
+from secvault.service.spine import Caller, Operation
+
+
+class SignInFirst(Exception):
+    """The page is for those who signed in. to: the path of the sign-in page."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(to)
+        self.to = to
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who signed in, and the service that they look at. csrf: for each form."""
+
+    service: Service
+    caller: Caller
+    csrf: str
+
+    @property
+    def name(self) -> str:
+        """The sign-in name."""
+        return self.caller.principal.name
+
+    def may(self, operation: Operation) -> bool:
+        """Whether it would be allowed; without a record, for what is left out of a page.
+
+        The route must declare the action.
+        """
+        return self.service.spine.ask(self.caller, operation).allowed
+
+
+def visitor(
+    request: Request, cookie: SessionCookie, csrf: Annotated[str | None, Form()] = None
+) -> Visitor:
+    """Who looks. csrf: the field of a form. Raises SignInFirst, ForeignPage, Sealed."""
+    service = service_of(request)
+    looking = request.method in LOOKING
+    back = f"?next={quote(request.url.path)}" if looking and request.url.path != "/" else ""
+    if cookie is None:
+        raise SignInFirst(f"/sign-in{back}")
+    try:
+        principal = principal_of_page(request, service, cookie, csrf)
+    except NotAuthenticated:
+        raise SignInFirst(f"/sign-in{back}") from None
+    declared = declaration_of(request.scope["endpoint"])
+    caller = Caller(
+        principal,
+        request.state.request_id,
+        declared.actions if declared else frozenset(),
+        "",
+        address_of(request),
+        agent=agent_of(request),
+    )
+    return Visitor(service, caller, authentication.csrf_token(service, principal).text())
+
+
+Visiting = Annotated[Visitor, Depends(visitor)]
