@@ -12,7 +12,7 @@ from sqlalchemy import select
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size
 from secvault.backup.drills import files_level, repository_level, room, sweep
-from secvault.backup.drills.choosing import Choice, choose
+from secvault.backup.drills.choosing import Choice, choose, repository_for
 from secvault.backup.drills.ground import Ground, Level
 from secvault.backup.drills.order import LEVELS
 from secvault.backup.drills.repository_level import Looked
@@ -48,6 +48,8 @@ _DAMAGE: Mapping[LevelName, FaultCode] = {
 NOT_ASKED = "the drill was not asked for it"
 NOT_REACHED = "what it needs did not come back"
 NOT_OFFERED = "this program has no such level"
+DATA = "the data: only the structure was looked at, and nothing was restored"
+OTHER_DATA = "data that this snapshot does not need; the plan's checks read it in parts"
 NO_ROOM = "the scratch space that was announced was used up"
 
 
@@ -98,12 +100,12 @@ def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) 
     Raises what keeps the drill from being done.
     """
     engine, plan_name = way.engine, way.asked.plan
-    way.phase("choosing a snapshot")
-    choice = choose(engine, way.plan, way.asked)
+    name = repository_for(engine, way.plan, way.asked)
+    way.phase("choosing a snapshot", repository=name)
+    choice = choose(engine, way.plan, way.asked, name)
     examined = Examined(choice)
     way.phase(
         "checking the repository",
-        repository=choice.name,
         snapshot=choice.snapshot.id,
         snapshot_at=choice.snapshot.time_micros,
         chosen=choice.chosen,
@@ -116,6 +118,7 @@ def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) 
     if "repository" in way.asked.levels:
         # Both begin with the derivation of the password's key, and neither needs the other.
         looked = repository_level.look(engine, plan_name, choice, way.cancel, fetch)
+        looked.not_tested.append(OTHER_DATA if restores else DATA)
     else:
         looked = Looked()
         fetch()
