@@ -78,8 +78,8 @@ def look(
 ) -> Looked:
     """Look at the repository before anything is restored.
 
-    meanwhile: done while restic checks; its time is not counted here. Raises what keeps it from
-    being looked at: RepositoryUnreachable, RepositoryLocked, Cancelled; and what `meanwhile` does.
+    meanwhile: done while restic checks. Raises what keeps it from being looked at:
+    RepositoryUnreachable, RepositoryLocked, Cancelled; and what `meanwhile` does.
     """
     began = engine.clock.monotonic()
     looked = Looked()
