@@ -84,7 +84,7 @@ def standing(one: Standing) -> dict[str, Any]:
         "proven": proven.id if proven else None,
         "proven_at": show.time(proven.finished_at if proven else None),
         "rpo_seconds": proven.rpo_seconds if proven else None,
-        "rto_seconds": proven.rto_seconds if proven else None,
+        "rto_seconds": proven.rto_of_all_seconds if proven else None,
         "rto_target_seconds": one.settings.drill.rto_minutes * 60,
         "failing": failing.id if failing else None,
         "faults": len(failing.faults) if failing else 0,
@@ -147,7 +147,11 @@ def _facts(drill: Drill) -> dict[str, Any]:
     return facts | {
         "data as of": show.time(drill.data_at),
         "RPO": _against(drill.rpo_seconds, drill.figures.rpo_target_seconds, "age of the data"),
-        "RTO": _against(drill.rto_seconds, drill.figures.rto_target_seconds, "to bring it back"),
+        "RTO": _against(
+            drill.rto_seconds,
+            0 if drill.figures.sample_size else drill.figures.rto_target_seconds,
+            "to bring this back",
+        ),
         **{
             f"  {phase}": show.duration(drill.phases[phase])
             for phase in PHASES
@@ -174,7 +178,7 @@ def _estimate(drill: Drill) -> dict[str, str]:
     if figures.estimate_ms is None:
         return {}
     low, high = figures.estimate_low_ms or 0, figures.estimate_high_ms or 0
+    bounds = f"by the sample, from {show.duration(low)} to {show.duration(high)}"
     return {
-        "RTO of the whole": f"{show.duration(figures.estimate_ms)}, from {show.duration(low)} to "
-        f"{show.duration(high)}, by the sample"
+        "RTO of all": _against(-(-figures.estimate_ms // 1000), figures.rto_target_seconds, bounds)
     }

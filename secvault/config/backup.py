@@ -27,6 +27,7 @@ Window = Annotated[
     AfterValidator(_some_time),
 ]
 """When runs may begin, by the plan's time zone: 22:00-05:30 goes over midnight."""
+_ASKED_IN_SQL = frozenset({"postgresql", "mariadb", "sqlite"})
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
 Ping = Annotated[str, Field(pattern=r"^(https://[^@\s]+|http://(localhost|127\.0\.0\.1)[:/]\S*)?$")]
 
@@ -138,6 +139,19 @@ class PlanSettings(Section):
             raise ValueError("vault is false and there are no folders and no sources to save")
         if len({self.repository, *self.copies}) != 1 + len(self.copies):
             raise ValueError("copies names a repository twice, or the plan's own")
+        return self
+
+    @model_validator(mode="after")
+    def _asked(self) -> PlanSettings:
+        for name, asked in self.drill.assertions.items():
+            source = self.sources.get(asked.source)
+            if asked.source and source is None:
+                raise ValueError(f"drill.assertions.{name}.source names none of the plan's sources")
+            if asked.sql and source is not None and source.kind not in _ASKED_IN_SQL:
+                raise ValueError(
+                    f"drill.assertions.{name}.sql cannot be asked of {asked.source}, which is "
+                    f"{source.kind}"
+                )
         return self
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import and_, or_, select
 
-from secvault.service import drill_notices
+from secvault.service import drill_endings, drill_notices
 from secvault.service.drill_standing import DAY, Standing, standings
 from secvault.service.service import Service
 from secvault.store.tables import backup_told, drill, job
@@ -16,6 +16,7 @@ from secvault.store.tables import backup_told, drill, job
 def look_after(service: Service) -> None:
     """Tell what is to be told. Raises Unavailable, Damaged."""
     tell_failures(service)
+    keep_evidence(service)
     tell_standing(service)
 
 
@@ -46,6 +47,23 @@ def tell_failures(service: Service) -> int:
         else:
             drill_notices.tell_failed(service, row.plan, row.id, "failed")
     return len(rows)
+
+
+def keep_evidence(service: Service) -> int:
+    """Write the files of the last day's evidence that a process was killed over; how many."""
+    ended = select(drill.c.id).where(
+        drill.c.document.is_not(None), drill.c.finished_at > service.clock.micros() - DAY
+    )
+    with service.store.read() as connection:
+        ids = connection.execute(ended).scalars().all()
+    lost = [
+        one
+        for one in ids
+        if not all(file.exists() for file in drill_endings.evidence_files(service, one))
+    ]
+    for one in lost:
+        drill_endings.write_evidence(service, one)
+    return len(lost)
 
 
 def tell_standing(service: Service) -> tuple[Standing, ...]:

@@ -145,6 +145,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 # this program.
 OTHER_COMMANDS = {
     *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal", "witness"),
+    # A recovery begins with k shares, and makes nobody an administrator at once.
+    "recovery",
     *(
         "entrance",
         "preflight",

@@ -32,6 +32,7 @@ def watched(house: House) -> House:
             drill = {"plan": "nightly", "phase": "done", "requested_by": "x", "node": "n"}
             for name, passed in (("d-1", True), ("d-2", False)):
                 row = {"id": name, "state": "done", "passed": passed, "started_at": now, **drill}
+                row["complete"] = True
                 connection.execute(insert(tables.drill).values(finished_at=now, beat_at=now, **row))
         backup_watch.judge_runs(service)
     return house

@@ -77,7 +77,13 @@ def test_a_passed_drill_is_the_proof_and_a_failed_one_is_none(any_store: Store) 
     drill = {"plan": PLAN, "phase": "x", "requested_by": "x", "node": "n", "beat_at": NOW}
     with any_store.write() as connection:
         for number, passed in enumerate((True, False, None)):
-            row = {"id": f"d-{number}", "state": "done", "passed": passed, **drill}
+            row = {
+                "id": f"d-{number}",
+                "state": "done",
+                "passed": passed,
+                "complete": True,
+                **drill,
+            }
             connection.execute(
                 insert(tables.drill).values(started_at=NOW, finished_at=NOW + number, **row)
             )

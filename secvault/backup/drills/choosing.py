@@ -18,6 +18,7 @@ from secvault.crypto.aead import Random
 from secvault.errors import Damaged, NotFound
 from secvault.store import tables
 
+_RUN = "run="
 Chosen = Literal["newest", "random", "turn", "named"]
 
 
@@ -54,7 +55,7 @@ def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> Choice:
         raise NotFound(
             f"{wanted.plan} has no snapshot in {name}: run `secvault backup run {wanted.plan}`"
         )
-    snapshot, chosen = _snapshot(engine, plan, wanted, listed)
+    snapshot, chosen = _snapshot(engine, plan, wanted, listed, _that_count(engine, name, listed))
     if not all(map(leads_nowhere_else, snapshot.paths or ())):
         raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     return Choice(name, repository, snapshot, chosen, listed)
@@ -92,8 +93,35 @@ def last_drilled(
     return {name: at for name, at in rows if name in wanted}
 
 
+def run_of(snapshot: Snapshot) -> str:
+    """The run that the snapshot says it is of; empty where it says none."""
+    tags = (tag.removeprefix(_RUN) for tag in snapshot.tags or () if tag.startswith(_RUN))
+    return next(tags, "")
+
+
+def _that_count(engine: BackupEngine, name: str, listed: Sequence[Snapshot]) -> Sequence[Snapshot]:
+    """The snapshots without those of runs that were not whole: killed ones leave such behind.
+
+    Those of runs that nobody knows count, and where none is left, all do.
+    """
+    run, copy = tables.backup_run, tables.backup_copy
+    runs = {run_of(one) for one in listed}
+    own = select(run.c.id, run.c.snapshot).where(run.c.repository == name)
+    copied = select(copy.c.run, copy.c.snapshot).where(copy.c.repository == name)
+    made: dict[str, str | None] = {}
+    with engine.store.read() as connection:
+        for asked in (own, copied):
+            made |= {of: id_ for of, id_ in connection.execute(asked) if of in runs}
+    counting = [one for one in listed if made.get(run_of(one), one.id) == one.id]
+    return counting or listed
+
+
 def _snapshot(
-    engine: BackupEngine, plan: PlanSettings, wanted: Wanted, listed: Sequence[Snapshot]
+    engine: BackupEngine,
+    plan: PlanSettings,
+    wanted: Wanted,
+    listed: Sequence[Snapshot],
+    counting: Sequence[Snapshot],
 ) -> tuple[Snapshot, Chosen]:
     if wanted.snapshot and wanted.snapshot != LATEST:
         found = [one for one in listed if one.id.startswith(wanted.snapshot)]
@@ -103,10 +131,10 @@ def _snapshot(
             )
         return found[0], "named"
     if wanted.snapshot == LATEST or plan.drill.snapshot == "newest":
-        return listed[-1], "newest"
+        return counting[-1], "newest"
     if plan.drill.snapshot == "random":
-        return listed[random_below(engine.random, len(listed))], "random"
-    by_id = {one.id: one for one in listed}
+        return counting[random_below(engine.random, len(counting))], "random"
+    by_id = {one.id: one for one in counting}
     with engine.store.read() as connection:
         drilled = last_drilled(connection, wanted.plan, tables.drill.c.snapshot, by_id)
     return by_id[next_in_turn([*by_id], drilled)], "turn"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size
-from secvault.backup.drills import files_level, repository_level, room
+from secvault.backup.drills import files_level, repository_level, room, sweep
 from secvault.backup.drills.choosing import Choice, choose
 from secvault.backup.drills.ground import Ground, Level
 from secvault.backup.drills.order import LEVELS
@@ -150,8 +150,14 @@ class _Restoring:
         except Damaged as damage:
             self._no_manifest(damage.detail)
             return
-        room.require(way.engine.scratch, examined.announced, way.plan.drill.scratch_gib)
+        # Said first: of two drills that look at the same moment, each knows of the other.
         way.phase("restoring", scratch_announced=examined.announced)
+        room.require(
+            way.engine.scratch,
+            examined.announced,
+            way.plan.drill.scratch_gib,
+            sweep.promised(way.engine, way.id),
+        )
         clock = way.engine.clock
         with Watched(way.folder, examined.announced, way.cancel, clock.monotonic) as watched:
             try:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
-from secvault.backup.drills.choosing import Choice
+from secvault.backup.drills.choosing import Choice, run_of
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
 from secvault.backup.engine import BackupEngine
 from secvault.backup.manifest import Manifest
 from secvault.backup.repository_faults import RepositoryDamaged
-from secvault.backup.restic import Cancel, Snapshot
+from secvault.backup.restic import Cancel
 from secvault.backup.restic_faults import tells_of_damage
 from secvault.clock import timestamp
 from secvault.store.tables import backup_copy, backup_run
@@ -29,7 +29,6 @@ MOST_NAMED = 100
 _AHEAD = CLOCK_SET_BACK_SECONDS * 1_000_000
 _GONE = re.compile(r"does not exist|no such file|not found", re.IGNORECASE)
 _RESTORED = re.compile(r"ignoring error for (?P<path>/.*?): (?P<words>.*)")
-_RUN = "run="
 
 
 @dataclass
@@ -43,10 +42,8 @@ class Looked:
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Take faults that are not known yet."""
-        known = {(one.code, one.where) for one in self.faults}
         for fault in faults:
-            if (fault.code, fault.where) not in known:
-                known.add((fault.code, fault.where))
+            if not any(_is_same(one, fault) for one in self.faults):
                 self.faults.append(fault)
 
     def result(self) -> LevelResult:
@@ -102,6 +99,13 @@ def of_damage(damage: RepositoryDamaged) -> tuple[Fault, ...]:
     return found or tuple(_unnamed(damage))
 
 
+def _is_same(one: Fault, other: Fault) -> bool:
+    if one.code != other.code or one.where.startswith("/") or other.where.startswith("/"):
+        return one == other
+    # restic names its files in full, or by the beginning of their ids.
+    return one.where.startswith(other.where) or other.where.startswith(one.where)
+
+
 def _unnamed(damage: RepositoryDamaged) -> Iterator[Fault]:
     """The faults where restic names no file of the repository, but what it could not restore."""
     lines = [line for line in damage.troubles if tells_of_damage((line,))] or [damage.detail]
@@ -123,7 +127,15 @@ def of_the_manifest(
             "manifest-damaged", choice.snapshot.id, f"the manifest is of the plan {head.plan!r}"
         )
         return
-    run = _run_of(choice.snapshot)
+    now = engine.clock.micros()
+    if head.data_at > now + _AHEAD:
+        yield Fault(
+            "snapshot-from-the-future",
+            choice.snapshot.id,
+            f"the data says that it is of {timestamp(head.data_at)}, and now it is "
+            f"{timestamp(now)}: a clock was wrong, or somebody chose the time",
+        )
+    run = run_of(choice.snapshot)
     if head.run != run:
         yield Fault(
             "snapshot-not-newest",
@@ -175,14 +187,14 @@ def _of_the_newest(engine: BackupEngine, plan: str, choice: Choice) -> Iterator[
     if made is None:
         return
     there = {one.id for one in choice.listed}
-    runs = {_run_of(one) for one in choice.listed}
+    runs = {run_of(one) for one in choice.listed}
     if made.snapshot not in there and made.run not in runs:
         yield Fault(
             "snapshot-missing",
             made.snapshot,
             f"the newest snapshot that was made is not there, that of the run {made.run}",
         )
-    run = _run_of(choice.snapshot)
+    run = run_of(choice.snapshot)
     begun = _begun_at(engine, run)
     if run != made.run and begun is not None and begun < made.started_at:
         yield Fault(
@@ -249,8 +261,3 @@ def _checked(engine: BackupEngine, choice: Choice, cancel: Cancel) -> tuple[Faul
         except RepositoryDamaged as damage:
             return of_damage(damage)
     return ()
-
-
-def _run_of(snapshot: Snapshot) -> str:
-    tags = (tag.removeprefix(_RUN) for tag in snapshot.tags or () if tag.startswith(_RUN))
-    return next(tags, "")

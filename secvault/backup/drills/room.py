@@ -48,24 +48,21 @@ def for_files(entries: Iterable[FileEntry]) -> int:
     return need.bytes + need.bytes // _GROWN
 
 
-def require(scratch: Path, needed: int, most_gib: int) -> None:
+def require(scratch: Path, needed: int, most_gib: int, promised: int = 0) -> None:
     """Return where there is room. most_gib: of the settings; 0: what is free, less a tenth.
 
-    Raises StorageFull.
+    promised: bytes of what is free that others announced and have not taken yet. Raises
+    StorageFull.
     """
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = os.statvfs(scratch)
-    free = found.f_bavail * found.f_frsize
+    free = max(0, found.f_bavail * found.f_frsize - promised)
     allowed = min(free, most_gib * _GIB) if most_gib else free - free // _LEFT_FREE
     if needed > allowed:
-        limit = (
-            f"{allowed} may be used of {free} that are free"
-            if allowed < free
-            else f"{free} are free"
-        )
         raise StorageFull(
-            f"the drill needs {needed} bytes of scratch space in {scratch}, where {limit}; make "
-            "room, allow more (drill.scratch_gib), or drill a sample; nothing was restored"
+            f"the drill needs {needed} bytes of scratch space in {scratch}, where {allowed} may be "
+            f"used of {free} that are free; make room, allow more (drill.scratch_gib), or drill a "
+            "sample; nothing was restored"
         )
 
 

@@ -90,6 +90,14 @@ class Drill:
         took = self.phases.get("fetch")
         return self.bytes * 1000 // took if took and self.bytes is not None else None
 
+    @property
+    def rto_of_all_seconds(self) -> int | None:
+        """How long all takes: as measured, or as a sample lets expect; None where neither tells."""
+        if self.extent == "sample" and self.figures.sample_size is not None:
+            estimated = self.figures.estimate_ms
+            return None if estimated is None else -(-estimated // 1000)
+        return self.rto_seconds
+
 
 def find_drill(claims: Claims, drill_id: str) -> Drill | None:
     """A stored drill, or None."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from secvault.backup.database import drop_leftovers, scratch_database
+from secvault.backup.drills.room import used
 from secvault.backup.engine import BackupEngine
 from secvault.errors import BackupFailed, Conflict
 from secvault.store import tables
@@ -91,6 +92,26 @@ def sweep(engine: BackupEngine, end_servers: EndServers = no_servers) -> tuple[s
     if failed is not None:
         raise failed
     return tuple(gone)
+
+
+def promised(engine: BackupEngine, drill_id: str) -> int:
+    """The scratch space that other drills on this machine announced and have not taken yet."""
+    table = tables.drill
+    with engine.store.read() as connection:
+        rows = connection.execute(
+            select(table.c.id, table.c.node, table.c.scratch_announced).where(
+                table.c.state == "running",
+                table.c.id != drill_id,
+                table.c.scratch_announced.is_not(None),
+                ~engine.silent(table),
+            )
+        ).all()
+    here = engine.node.partition(":")[0]
+    return sum(
+        max(0, row.scratch_announced - sum(map(used, engine.scratch.glob(f"{_place(row.id)}-*"))))
+        for row in rows
+        if row.node.partition(":")[0] == here
+    )
 
 
 def _place(drill_id: str) -> str:
