@@ -232,7 +232,7 @@ def examined(vault: SmallVault, tree: Path, file: Path, **drill: Any) -> LevelRe
     source = SqliteSource(files=(file,))
     entry = saved(tree, "notes", source)
     # The other came into the plan after the snapshot.
-    sources = {"notes": source, "gone": FoldersSource(paths=(tree,))}
+    sources = {"notes": source, "gone": SqliteSource(files=(file,))}
     return level.examine(ground(vault, tree, (entry,), sources, **drill))
 
 
