@@ -288,8 +288,11 @@ def dumped_shop(made: Range, database: str) -> bytes:
 
 @contextmanager
 def copy_of_erp(made: Range) -> Iterator[str]:
-    """A copy of the PostgreSQL database, to be spoilt and dumped; dropped after."""
-    name = f"spoilt_{secrets.token_hex(6)}"
+    """A copy of the PostgreSQL database, to be spoilt and dumped; dropped after.
+
+    Its name is as long as that of the original, which is put in its place in the dump.
+    """
+    name = f"erp_{secrets.token_hex(5)}"
     server = made.databases.postgresql
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
@@ -306,7 +309,7 @@ def copy_of_erp(made: Range) -> Iterator[str]:
 @contextmanager
 def copy_of_shop(made: Range) -> Iterator[str]:
     """The same of the MariaDB database."""
-    name = f"spoilt_{secrets.token_hex(6)}"
+    name = f"shop_{secrets.token_hex(5)}"
     server = made.databases.mariadb
     asked_of_mariadb(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     try:
