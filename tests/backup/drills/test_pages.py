@@ -97,7 +97,7 @@ ENGLISH = [
     "Databases: no program of MariaDB is installed here",
     "Other snapshots than this one",
     "Fetching from the repository 6 min 42 s 53%",
-    "rising over 10 drills",
+    "rising over 9 drills",
     "✓ proven",
     "— acme/evidence c2ln",
 ]
@@ -112,7 +112,7 @@ VIETNAMESE = [
     "khóa gốc lấy: từ các mảnh khóa của bộ khôi phục",
     "Tải từ kho sao lưu 6 phút 42 giây 53%",
     "✓ đã chứng minh",
-    "tăng dần qua 10 lần diễn tập",
+    "tăng dần qua 9 lần diễn tập",
 ]
 
 
