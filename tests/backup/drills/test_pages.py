@@ -300,7 +300,8 @@ def test_sentences_of_the_program_are_told_in_vietnamese_with_their_values() -> 
     assert patterns.told("7 of 9 rows") == "9 dòng, có 7"
     assert patterns.told("7 of 9 rows; unknown") == "9 dòng, có 7; unknown"
     assert patterns.told("nothing of it") == "nothing of it"
-    assert patterns.told("erp: 7 of 9 rows") == "erp: 9 dòng, có 7"
+    named = replace(said, sentences=[(words.pattern_of("the rows of {1}"), "các dòng của {1}")])
+    assert named.told("erp: books: the rows of a") == "erp: books: các dòng của a"
     # A sentence is told whole, or as it was written: never half in each language.
     begins = replace(said, sentences=[(words.pattern_of("{1} is damaged"), "{1} bị hỏng")])
     assert begins.told("salaries.db is damaged") == "salaries.db bị hỏng"
