@@ -84,8 +84,12 @@ def stated(text: str) -> dict[str, object]:
 def default_of(key: str) -> object:
     for table, model in named_tables().items():
         if key.startswith(f"{table}.<name>.") and key.count("<name>") == 1:
-            field = model.model_fields[key.rpartition(".")[2]]
-            return field.default
+            *above, name = key.removeprefix(f"{table}.<name>.").split(".")
+            inner = model
+            for part in above:
+                # A table in a table, whose default has all of its own.
+                inner = type(inner.model_fields[part].default)
+            return inner.model_fields[name].default
     value: Any = Settings.model_construct()
     for part in key.split("."):
         value = getattr(value, part)

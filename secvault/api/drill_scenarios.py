@@ -45,7 +45,7 @@ class ScenarioList(BaseModel):
     scenarios: list[ScenarioAnswer]
 
 
-@router.get("/drills/scenarios")
+@router.get("/scenario-drills")
 @operation("it/backups", "drill.read")
 def scenario_list(at: Authenticated, limit: Limit = 50) -> ScenarioList:
     """The newest scenario drills of all plans."""
@@ -78,7 +78,7 @@ def scenario_request(at: Authenticated, plan: PlanName, scenario: Scenario) -> R
     return Requested(id=drill_scenarios.request_scenario(service, who, scenario, plan))
 
 
-@router.get("/drills/scenarios/{drill}/evidence")
+@router.get("/scenario-drills/{drill}/evidence")
 @operation("it/backups", "drill.read")
 def scenario_evidence(at: Authenticated, drill: DrillId) -> Evidence:
     """The signed evidence of a scenario drill."""

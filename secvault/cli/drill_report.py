@@ -94,7 +94,7 @@ def verify(
     """
     if drill_id is not None and not (document or note or key):
         with opening.vault(context) as (service, caller):
-            verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
+            verified, _, _ = operations.drill_reports.read_evidence(service, caller, drill_id)
     elif document and key and drill_id is None:
         verified, _ = _of_files(document, note, key)
     else:

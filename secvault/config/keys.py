@@ -78,6 +78,8 @@ def general(parts: tuple[str, ...]) -> str:
         parts = (*parts[:2], ANY_NAME, *parts[3:])
     if _in_plan(parts) in _NESTED and len(parts) > 4:
         parts = (*parts[:4], ANY_NAME, *parts[5:])
+    if _in_plan(parts) == "drill" and parts[4:5] == ("assertions",) and len(parts) > 5:
+        parts = (*parts[:5], ANY_NAME, *parts[6:])
     return ".".join(parts)
 
 

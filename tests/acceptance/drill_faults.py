@@ -70,6 +70,8 @@ def truncate_a_dump(at: Range, chance: Random) -> str:
     """A dump ends before its end, as of a disk that was full, and was saved like that."""
     source = chance.choice(("erp", "shop", "notes"))
     share = chance.uniform(0.05, 0.95)
+    # The disk was full while it was dumped, or afterwards.
+    counted = source != "notes" and chance.random() < 0.5
 
     def cut(_staged: Path) -> None:
         dump = dump_of(at, source)
@@ -77,9 +79,11 @@ def truncate_a_dump(at: Range, chance: Random) -> str:
         whole = dump.read_bytes()
         end = whole.rfind(b"INSERT INTO") + 20 if source == "shop" else len(whole)
         dump.write_bytes(whole[: int(end * share)])
+        if counted:
+            _count(at, source)
 
     at.back_up(staged=cut)
-    return f"{share:.2f} of the dump of {source}"
+    return f"{share:.2f} of the dump of {source}{', so counted' if counted else ''}"
 
 
 def spoil_a_login(at: Range, chance: Random) -> str:
@@ -240,6 +244,7 @@ def dump_another_database(at: Range, chance: Random) -> str:
                 other.execute("CREATE TABLE visitor (id INTEGER PRIMARY KEY)")
                 other.execute("INSERT INTO visitor VALUES (1)")
                 other.commit()
+        _count(at, source)
 
     at.back_up(staged=exchange)
     return f"the dump of {source}"
@@ -294,8 +299,21 @@ def _dump_spoilt(at: Range, source: str, statement: str) -> None:
             with closing(sqlite3.connect(dump)) as notes:
                 notes.execute(statement)
                 notes.commit()
+        _count(at, source)
 
     at.back_up(staged=exchange)
+
+
+def _count(at: Range, source: str) -> None:
+    """Let the manifest say how large this dump is, as if the server had given it so."""
+    head = manifest.read(at.staged / manifest.NAME)
+    size = dump_of(at, source).stat().st_size
+    for entry in head.sources:
+        if entry.name == source:
+            for facts in entry.facts["databases"].values():
+                if "bytes" in facts:
+                    facts["bytes"] = size
+    manifest.write(head, at.staged / manifest.NAME)
 
 
 def _save_keys(at: Range, change: Callable[[list[key_file.Line]], object]) -> None:

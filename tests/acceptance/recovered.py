@@ -17,6 +17,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from secvault.audit.verify import verify
+from secvault.backup.drills.exercise import RehearsalResult
+from secvault.clock import system_clock
 from secvault.crypto.secret import Secret
 from secvault.keyring.named_key import read_key
 from secvault.records.record import read_records
@@ -29,6 +31,8 @@ from secvault.service import (
     recovery_kits,
     transit,
 )
+from secvault.service.recovering import incident
+from secvault.service.recovering.work import Order, rehearse
 from secvault.service.spine import Caller
 from secvault.store import tables
 from tests.acceptance.installation import (
@@ -118,14 +122,43 @@ class Machine:
     def rehearse(self, *more: str, **variables: str) -> dict[str, Any]:
         """Rehearse with what lies here; what it says as JSON. It must have passed."""
         done = self.rehearsed(*more, **variables)
-        assert done.returncode == 0, (done.stderr, done.stdout)
+        assert done.returncode == 0, (done.stderr, self._failed())
         told: dict[str, Any] = json.loads(done.stdout)
         return told
+
+    def _failed(self) -> list[str]:
+        """What did not go well, by the incident log, and what the service said last."""
+        log = self.recovered / "service.log"
+        entries = incident.read(self.recovered / "incident.jsonl")
+        wrong = ("failed", "fault", "skipped")
+        return [
+            *(one.words for one in entries if {one.what, one.facts.get("verdict")} & {*wrong}),
+            log.read_text()[-1500:] if log.exists() else "",
+        ]
 
     def rehearsed(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """The same, however it ends."""
         given = ("--kit", "kit.json", "--share-file", "shares.txt", "--json")
         return self.run("recovery", "rehearse", *given, *more, **variables)
+
+    def quickly(self, **more: Any) -> RehearsalResult:
+        """The same in this process, without starting the service; what it came to."""
+        given = Path(self.folder / "shares.txt").read_text().splitlines()
+        said: dict[str, Any] = {
+            "shares": tuple(map(Secret.of, given)),
+            "environment": self.environment,
+            **more,
+        }
+        said["environment"] = {**self.environment, **said["environment"]}
+        order = Order(
+            folder=self.recovered,
+            kit=(self.folder / "kit.json").read_bytes(),
+            requested_by="local:operator",
+            serve=False,
+            sign=False,
+            **said,
+        )
+        return rehearse(order, system_clock(), os.urandom, lambda _said: None).result
 
     def installation(self) -> Installation:
         """What came back, as an installation to be used."""

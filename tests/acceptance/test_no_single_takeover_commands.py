@@ -144,8 +144,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 # Commands that make nobody of anybody: about data, backups, the log and the vault itself, or about
 # this program.
 OTHER_COMMANDS = {
-    *("audit", "backup", "config", "db", "drill", "help", "keys", "records"),
-    *("recovery", "seal", "witness"),
+    *("audit", "backup", "config", "db", "drill", "help", "keys", "records", "seal", "witness"),
+    # A recovery begins with k shares, and makes nobody an administrator at once.
+    "recovery",
     *(
         "entrance",
         "preflight",

@@ -5,7 +5,6 @@ What is there: the kit's file, k shares, and the storage.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.secret import Secret
 from secvault.crypto.shares import split
+from secvault.errors import Conflict, InvalidInput
 from secvault.service.recovering import incident
 from tests.acceptance.departments import analysis, goods, money_matters, people_matters
 from tests.acceptance.departments.office import hire, returned_office
@@ -142,11 +142,14 @@ def test_a_share_too_few_opens_nothing_and_says_no_more_than_that(
     lost = furnished.company
     too_few = lost.shares[: THRESHOLD - 1]
     _, (foreign, *_) = split(Secret(bytes(32)), 3, 5)
+    done = machine(tmp_path / "apart", lost, too_few).rehearsed()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "3 different shares open this kit, and 2 were given" in done.stderr
     for number, shares in enumerate((too_few, (*too_few, too_few[0]), (*too_few, foreign), ())):
         there = machine(tmp_path / str(number), lost, shares)
-        done = there.rehearsed()
-        assert done.returncode == 2
-        said = done.stdout + done.stderr
+        with pytest.raises(InvalidInput) as caught:
+            there.quickly(shares=shares)
+        said = caught.value.detail
         assert "share" in said
         assert not any(part in said for share in lost.shares for part in _parts(share))
         # Neither the storage was asked nor anything laid down but that it was tried.
@@ -162,15 +165,11 @@ def test_a_damaged_newest_snapshot_is_said_loudly_and_the_one_before_comes_back(
     for name in ("repository", "second"):
         damage_newest(lost.installation.folder / name, tmp_path / name)
     there = machine(tmp_path / "other", lost)
-    at = [
-        f"--at={one}={tmp_path}/{folder}"
-        for one, folder in (("here", "repository"), ("second", "second"))
-    ]
-    done = there.rehearsed(*at)
-    assert done.returncode == 5, done.stderr
-    told = json.loads(done.stdout)
-    assert told["passed"] is False
-    assert {fault["code"] for fault in told["faults"]} == {"snapshot-not-newest"}
+    done = there.quickly(at=(f"here={tmp_path}/repository", f"second={tmp_path}/second"))
+    assert not done.passed
+    assert {fault.code for fault in done.faults} == {"snapshot-not-newest"}
+    # In each of the two it was tried.
+    assert len(done.faults) == 2
     with there.installation().opened() as service:
         assert counts(service)["people"] >= 1
 
@@ -179,10 +178,9 @@ def test_the_second_repository_serves_where_the_first_is_gone(
     furnished: Furnished, tmp_path: Path
 ) -> None:
     there = machine(tmp_path / "other", furnished.company)
-    told = there.rehearse(f"--at=here={tmp_path}/nowhere", "--remove")
-    assert told["repository"] == "second"
-    assert [words for words in told["skipped"] if words.startswith("the repository here")]
-    assert [one.name for one in there.recovered.iterdir()] == ["evidence"]
+    done = there.quickly(at=(f"here={tmp_path}/nowhere",))
+    assert (done.passed, done.repository) == (True, "second")
+    assert [words for words in done.skipped if words.startswith("the repository here")]
 
 
 def test_it_comes_back_from_a_bucket_into_postgresql_by_who_may_only_read(
@@ -209,10 +207,14 @@ def test_it_comes_back_from_a_bucket_into_postgresql_by_who_may_only_read(
         "AWS_SECRET_ACCESS_KEY": s3_server.guest_secret_key,
     }
     there = machine(tmp_path / "other", lost)
-    done = there.rehearsed("--repository=far", **reading)
-    assert done.returncode == 2
-    assert "--store-url-file" in done.stderr
-    shutil.rmtree(there.recovered)
+    for url, error, said in (
+        ("", InvalidInput, "--store-url-file"),
+        # A database that is in use is left as it is.
+        (postgresql_url, Conflict, "not empty"),
+    ):
+        with pytest.raises(error, match=said):
+            there.quickly(repository="far", store_url=url, environment=reading)
+        shutil.rmtree(there.recovered)
     told = there.rehearse("--repository=far", **reading, SECVAULT_STORE__URL=empty_postgresql_url)
     assert (told["passed"], told["database"]) == (True, "postgresql")
     with there.installation().opened() as service:
@@ -220,11 +222,6 @@ def test_it_comes_back_from_a_bucket_into_postgresql_by_who_may_only_read(
         found = counts(service)
         assert {name: found[name] for name in made.counts} == dict(made.counts)
         require_usable(service, made)
-    # A database that is in use is left as it is.
-    shutil.rmtree(there.recovered)
-    again = there.rehearsed("--repository=far", **reading, SECVAULT_STORE__URL=postgresql_url)
-    assert again.returncode == 1
-    assert "not empty" in again.stderr
 
 
 def _parts(share: Secret) -> list[str]:

@@ -13,6 +13,7 @@ from secvault.backup import plan_secrets, plans
 from secvault.backup.plan_rules import Openings, require_storable, weakened
 from secvault.config import PlanSettings
 from secvault.config.backup_sources import SourceSettings
+from secvault.crypto.canonical import canonical_json, parse_canonical
 from secvault.errors import InvalidInput
 
 CANARY = "cAnary-7c1f9e-value"
@@ -48,6 +49,10 @@ def refused(openings: Openings, values: dict[str, Any]) -> set[str]:
     [
         ({"hooks": {"h": {"when": "before", "command": ["/bin/true"]}}}, {"hooks"}),
         ({"sources": {"c": {"kind": "command", "command": ["/bin/id"]}}}, {"sources.c.kind"}),
+        (
+            {"drill": {"assertions": {"look": {"command": ["/bin/id"]}}}},
+            {"drill.assertions.look.command"},
+        ),
         ({"sources": {"d": {**SERVER, "programs": "/tmp"}}}, {"sources.d.programs"}),
         (
             {"sources": {"d": {**SERVER, "password": "", "password_file": "/etc/shadow"}}},
@@ -187,6 +192,49 @@ def test_of_two_different_numbers_one_way_takes_away_and_the_other_does_not(
         assert both == ((), ())
     else:
         assert sorted(both) == [(), (field,)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "less"),
+    [
+        ({}, {"levels": ["repository", "files"]}, True),
+        ({"levels": ["repository", "files"]}, {}, False),
+        ({}, {"extent": "sample"}, True),
+        ({"extent": "sample"}, {}, False),
+        ({"extent": "sample"}, {"extent": "sample", "rate": 0.1}, True),
+        ({"extent": "sample"}, {"extent": "sample", "rate": 0.001}, False),
+        ({}, {"tolerance": 0.1}, True),
+        ({}, {"rto_minutes": 600}, True),
+        ({"overdue_days": 10}, {"overdue_days": 20}, True),
+        ({"overdue_days": 10}, {"overdue_days": 5}, False),
+        ({}, {"repository": "turn"}, False),
+        ({"repository": "turn"}, {}, True),
+        ({"assertions": {"a": {"command": ["/bin/id"]}}}, {}, True),
+        ({}, {"snapshot": "turn", "gentle": False}, False),
+    ],
+)
+def test_drills_that_prove_less_take_away(
+    before: dict[str, Any], after: dict[str, Any], less: bool
+) -> None:
+    first, second = (PlanSettings.model_validate({"drill": one}) for one in (before, after))
+    assert weakened(first, second) == (("drill",) if less else ())
+
+
+def test_an_assertion_is_asked_of_a_source_of_the_plan() -> None:
+    asked = {"source": "erp", "database": "erp", "sql": "SELECT 1", "equals": "1"}
+    plan = {"drill": {"assertions": {"one": asked}}}
+    with pytest.raises(InvalidInput, match="none of the plan's sources"):
+        plans.parse(plan)
+    folders = {"sources": {"erp": {"kind": "folders", "paths": ["/srv"]}}}
+    with pytest.raises(InvalidInput, match="cannot be asked of erp"):
+        plans.parse(plan | folders)
+    assert plans.parse(plan | {"sources": {"erp": {"kind": "sqlite", "files": ["/srv/a.db"]}}})
+
+
+def test_fractions_of_a_stored_plan_come_back_as_they_were() -> None:
+    plan = PlanSettings.model_validate({"drill": {"rate": 0.015, "confidence": 0.99}})
+    kept = parse_canonical(canonical_json(plans.plain(plan)), "the plan")
+    assert PlanSettings.model_validate(kept) == plan
 
 
 def test_secrets_are_split_off_and_the_rest_says_where_they_were() -> None:

@@ -40,9 +40,12 @@ READINESS = (
     "drill.scenario",
     "drill.missed",
     "drill.overdue",
+    "kit.issue",
+    "kit.renew",
     "kit.stale",
+    "vault.recovered",
 )
-"""What tells, beside drills, whether the company would come back."""
+"""What tells, beside drills, whether the company would come back, or did."""
 READINESS_COLUMNS = {
     "plan": "Plan",
     "scenario": "Scenario",
@@ -277,8 +280,8 @@ _ALL = (
     SavedQuestion(
         "restore-drills",
         "Restore drills, scenarios and the recovery kit",
-        "Every drill and scenario with its verdict, drills that were missed or are overdue, and"
-        " when the recovery kit was issued or went stale.",
+        "Every drill and scenario with its verdict, drills that were missed or are overdue, when"
+        " the recovery kit was issued or went stale, and recoveries.",
         _of("drill.run", *READINESS),
         {**_EVENT, **READINESS_COLUMNS},
         takes=(WHO, PERIOD),

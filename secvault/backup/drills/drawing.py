@@ -17,8 +17,14 @@ from secvault.backup.file_entry import FileEntry
 from secvault.crypto import aead
 
 SEED_BYTES = 32
+RUNS = 6
+"""So many runs of files that lie beside each other are fetched to tell how long all would take."""
+_FEWEST_RUNS = 5
+_RUN_FILES, _RUN_BYTES = 16, 2 << 20
+"""Of the shortest run, at most; each is twice as long as the one before."""
+_ALL_RUNS = (1 << RUNS) - 1
 BATCHES = 6
-"""A sample is fetched in so many parts, whose times tell how long the whole would take."""
+"""A sample is fetched in so many parts where its own times have to tell it."""
 _SMALLEST_BATCHED = 4 * BATCHES
 _WORD = 8
 
@@ -31,8 +37,10 @@ class Draw:
     """The files of a sample. entries: all of their names, in the order of the paths.
 
     population, population_bytes: of the files that it was drawn from. size: how many were drawn.
-    batches: the same entries in parts of unequal size, each file with all names in one of them.
-    seed: hexadecimal; with the same manifest it gives the same draw.
+    batches: the same entries in parts, each file with all names in one of them. runs: files beside
+    the sample's, which say how long the whole would take, as a whole restore fetches what lies
+    together; none where few files are small, and then batches of unequal size say it. seed:
+    hexadecimal; with the same manifest it gives the same draw.
     """
 
     seed: str
@@ -41,6 +49,17 @@ class Draw:
     size: int
     entries: tuple[FileEntry, ...]
     batches: tuple[tuple[FileEntry, ...], ...]
+    runs: tuple[tuple[FileEntry, ...], ...]
+
+    @property
+    def parts(self) -> tuple[tuple[FileEntry, ...], ...]:
+        """All that is fetched, in this order."""
+        return (*self.batches, *self.runs)
+
+    @property
+    def telling(self) -> slice:
+        """Which of the parts say how long the whole would take."""
+        return slice(len(self.batches) if self.runs else 0, None)
 
     @property
     def bytes(self) -> int:
@@ -80,15 +99,33 @@ def draw_again(
     size = sample_size(population, rate, confidence)
     numbers = _numbers(bytes.fromhex(seed))
     chosen = _distinct(size, population, numbers)
-    drawn = [(number, one) for number, one, _ in _files(listed(), counts) if number in chosen]
-    parts = _parts(sorted(chosen), numbers)
+    # All runs together are no more than half of all there is.
+    longest = min(_RUN_FILES, population // (2 * _ALL_RUNS))
+    largest = min(_RUN_BYTES, population_bytes // (2 * _ALL_RUNS))
+    running = [
+        _Run(longest << number, largest << number, population, numbers) for number in range(RUNS)
+    ]
+    drawn: list[tuple[int, FileEntry]] = []
+    for number, entry, is_first in _files(listed(), counts):
+        if number in chosen:
+            drawn.append((number, entry))
+        else:
+            # Into one run at most: what is there already would not be fetched as it would be alone.
+            any(run.takes(number, entry, is_first=is_first) for run in running)
+    runs = tuple(tuple(run.entries) for run in running if run.entries)
+    if len(runs) < _FEWEST_RUNS:
+        runs = ()
+    parts = (frozenset(chosen),) if runs else _parts(sorted(chosen), numbers)
     return Draw(
         seed=seed,
         population=population,
         population_bytes=population_bytes,
         size=size,
         entries=tuple(entry for _, entry in drawn),
-        batches=tuple(tuple(entry for number, entry in drawn if number in part) for part in parts),
+        batches=tuple(
+            tuple(entry for number, entry in drawn if number in part) for part in parts if part
+        ),
+        runs=runs,
     )
 
 
@@ -133,6 +170,33 @@ def _files(
             known[entry.linked] = count
         yield count, entry, True
         count += 1
+
+
+class _Run:
+    """A run while the files are gone through. entries: what it has of them."""
+
+    def __init__(self, files: int, size: int, population: int, below: Callable[[int], int]) -> None:
+        """files, size: how many at most, and of how many bytes together."""
+        self.entries: list[FileEntry] = []
+        self._files, self._bytes = files, size
+        self._largest = size
+        self._start = below(max(1, population - self._files + 1))
+        self._numbers: set[int] = set()
+
+    def takes(self, number: int, entry: FileEntry, *, is_first: bool) -> bool:
+        """Take the name where it belongs here; whether it did. A file that is too large for any of
+        its kind is passed over; one that only has no room any more ends the run.
+        """
+        if is_first and number >= self._start and self._files and entry.size <= self._largest:
+            fits = entry.size <= self._bytes
+            self._files = self._files - 1 if fits else 0
+            self._bytes -= entry.size
+            if fits:
+                self._numbers.add(number)
+        if number not in self._numbers:
+            return False
+        self.entries.append(entry)
+        return True
 
 
 def _numbers(seed: bytes) -> Callable[[int], int]:

@@ -11,9 +11,10 @@ from secvault.backup.drills.trend import Point, in_words, trend
 from secvault.backup.drills.words import Words
 from secvault.clock import micros_of
 
-_BYTES = frozenset({"bytes-read", "bytes-compared"})
+_BYTES = frozenset({"bytes-compared"})
 """Facts that are sizes."""
-_VALUES = frozenset({"root-from", "server"})
+_MILLISECONDS = frozenset({"started-in-ms"})
+_VALUES = frozenset({"root-from"})
 """Facts whose values have words of their own."""
 _TRENDED = 12
 """Drills that the table of the trend shows."""
@@ -39,11 +40,15 @@ def leads(document: Document, words: Words) -> tuple[Tone, tuple[str, ...]]:
 def measures(document: Document, words: Words) -> tuple[Measure, ...]:
     """RPO and RTO against their targets, and what else is read first."""
     figures, estimate = document["figures"], document["figures"]["estimate"]
+    passed = document["passed"]
+    label = "rto" if passed else "rto_failed"
     if estimate is None:
-        shown = reading.recovery_measures(figures, words, rto_label="rto")
+        shown = reading.recovery_measures(figures, words, rto_label=label, passed=passed)
     else:
-        shown = reading.recovery_measures({**figures, "rto_ms": None}, words, rto_label="rto")
-        shown.append(_estimated(figures, words))
+        shown = reading.recovery_measures(
+            {**figures, "rto_ms": None}, words, rto_label=label, passed=passed
+        )
+        shown.append(_estimated(figures, words, passed=passed))
         took = amounts.duration(figures["rto_ms"], words)
         shown.append(Measure(took, words.say("measures", "rto_sample")))
     shown += reading.lost_measure(figures, words)
@@ -76,10 +81,13 @@ def _judged(figures: Document) -> Document:
     return figures if estimate is None else {**figures, "rto_ms": estimate["ms"]}
 
 
-def _estimated(figures: Document, words: Words) -> Measure:
+def _estimated(figures: Document, words: Words, *, passed: bool) -> Measure:
     estimate = figures["estimate"]
     (judged,) = reading.recovery_measures(
-        {**figures, "rpo_ms": None, "rto_ms": estimate["ms"]}, words, rto_label="rto"
+        {**figures, "rpo_ms": None, "rto_ms": estimate["ms"]},
+        words,
+        rto_label="rto",
+        passed=passed,
     ) or [Measure("?", "")]
     low = amounts.duration(estimate["low_ms"] or 0, words)
     if estimate["high_ms"] is None:
@@ -98,7 +106,7 @@ def _levels(document: Document, words: Words) -> Section:
         )
         tested = level["verdict"] != "not tested"
         took = amounts.duration(level["ms"], words) if tested and level["ms"] is not None else ""
-        seen = "; ".join(_fact(fact, words) for fact in level["facts"])
+        seen = "; ".join(_fact(fact, words) for fact in level["facts"] if _matters(fact))
         rows.append(
             (name, reading.verdict(level["verdict"], words), Cell(took, number=True), Cell(seen))
         )
@@ -110,11 +118,18 @@ def _levels(document: Document, words: Words) -> Section:
     )
 
 
+def _matters(fact: Document) -> bool:
+    """Whether it says something: nothing left out is what one expects."""
+    return bool(fact["value"]) or not fact["name"].startswith("records-left-out")
+
+
 def _fact(fact: Document, words: Words) -> str:
     name, value = fact["name"], fact["value"]
     said = words.named("facts", name)
     if name in _BYTES:
         return f"{said}: {amounts.size(value, words)}"
+    if name in _MILLISECONDS:
+        return f"{said}: {amounts.duration(value, words)}"
     if isinstance(value, int):
         return f"{said}: {amounts.number(value, words)}"
     return f"{said}: {words.named('values', value) if name in _VALUES else words.told(value)}"

@@ -1,11 +1,11 @@
-"""How long a whole restore would take, by what the batches of a sample took, with bounds.
+"""How long a whole restore would take, by what parts of different size took, with bounds.
 
 The time of a restore is taken as so much for each start of restic, for each file and for each byte,
 none of them negative. Measured times vary by a share of themselves, so that residuals are taken as
 shares. The bounds are those of a prediction, for one more restore, not for the mean of many.
-What the model does not know of is not in the bounds: a network that is slower by day, a storage
-that is slower with small requests than with large ones (a sample asks for many small ones, so that
-the whole rather takes less).
+What the model does not know of is not in the bounds: a network that is slower by day, and that a
+longer restore keeps more connections busy than a short one, so that the whole rather takes less.
+The parts have to be files that lie beside each other: of a pack, a file alone costs almost all.
 """
 
 from __future__ import annotations

@@ -37,7 +37,12 @@ def measures(document: Document, words: Words) -> tuple[Measure, ...]:
     """RPO and RTO against their targets, and what would be lost."""
     figures = document["figures"]
     return (
-        *reading.recovery_measures(figures, words, rto_label="rto"),
+        *reading.recovery_measures(
+            figures,
+            words,
+            rto_label="rto" if document["passed"] else "rto_failed",
+            passed=document["passed"],
+        ),
         *reading.lost_measure(figures, words),
     )
 

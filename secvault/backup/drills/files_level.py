@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a sample came to. timed: of each batch, what its comparison took, in their order."""
+    """What a sample came to. seconds: of each part, what its comparison took, in their order."""
 
     level: LevelResult
     found: int
@@ -62,9 +62,9 @@ def examine_sample(ground: Ground, drawn: Draw) -> Sampled:
     def act() -> Comparison:
         own = _compared(ground, staged)
         parts = []
-        for batch in drawn.batches:
+        for part in drawn.parts:
             began = ground.engine.clock.monotonic()
-            parts.append(_compared(ground, partial(iter, batch)))
+            parts.append(_compared(ground, partial(iter, part)))
             seconds.append(ground.engine.clock.monotonic() - began)
         sample = joined(parts)
         faulty.update(_faulty(sample))

@@ -19,6 +19,9 @@ MOST_SHOWN = 60
 
 TONES: Mapping[str, Tone] = {"passed": "good", "failed": "bad", "not tested": "open"}
 SIGNS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "open": "–", "": ""}
+_KEPT: tuple[str, Tone] = ("target_kept", "good")
+_MISSED: tuple[str, Tone] = ("target_missed", "bad")
+_NOT_PROVEN: tuple[str, Tone] = ("target_open", "open")
 _PHASES = ("open", "fetch", "restore", "load", "start", "verify")
 
 
@@ -46,7 +49,8 @@ def faults(found: Sequence[tuple[str, Document]], count: int, words: Words) -> S
     for level, fault in shown:
         name = words.named("levels", level) if level else ""
         kind = Cell(words.named("faults", fault["code"]), beneath=fault["code"], tone="bad")
-        where = Cell(fault["where"], code=True)
+        place = words.told(fault["where"])
+        where = Cell(place, code=place == fault["where"])
         rows.append((kind, where, told(fault["words"], words, beneath=name)))
     more = count - len(shown)
     return Section(
@@ -97,8 +101,10 @@ def phases(figures: Document, words: Words) -> Section | None:
     )
 
 
-def recovery_measures(figures: Document, words: Words, *, rto_label: str) -> list[Measure]:
-    """RPO and RTO against their targets."""
+def recovery_measures(
+    figures: Document, words: Words, *, rto_label: str, passed: bool
+) -> list[Measure]:
+    """RPO and RTO against their targets, which nothing proves to be kept where it did not pass."""
     measures = []
     for name, label in (("rpo", "rpo"), ("rto", rto_label)):
         spent, target = figures[f"{name}_ms"], figures[f"{name}_target_ms"]
@@ -107,7 +113,7 @@ def recovery_measures(figures: Document, words: Words, *, rto_label: str) -> lis
                 Measure(
                     amounts.duration(spent, words),
                     words.say("measures", label),
-                    *_against(spent, target, words),
+                    *_against(spent, target, words, passed=passed),
                 )
             )
     return measures
@@ -142,10 +148,10 @@ def facts(pairs: Sequence[tuple[str, Cell]], words: Words) -> tuple[tuple[str, C
     return tuple((words.say("about", name), cell) for name, cell in pairs if cell.text)
 
 
-def _against(spent: int, target: int, words: Words) -> tuple[str, Tone]:
+def _against(spent: int, target: int, words: Words, *, passed: bool) -> tuple[str, Tone]:
     if not target:
         return words.say("measures", "no_target"), ""
-    kept = spent <= target
-    word = "target_kept" if kept else "target_missed"
-    told = words.say("measures", word, target=amounts.duration(target, words))
-    return told, "good" if kept else "bad"
+    word, tone = _KEPT if passed else _NOT_PROVEN
+    if spent > target:
+        word, tone = _MISSED
+    return words.say("measures", word, target=amounts.duration(target, words)), tone

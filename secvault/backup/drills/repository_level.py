@@ -43,12 +43,7 @@ class Looked:
     def add(self, faults: Iterable[Fault]) -> None:
         """Take faults that are not known yet."""
         for fault in faults:
-            # restic names a file in full, or by the beginning of its id.
-            if not any(
-                one.code == fault.code
-                and (one.where.startswith(fault.where) or fault.where.startswith(one.where))
-                for one in self.faults
-            ):
+            if not any(_is_same(one, fault) for one in self.faults):
                 self.faults.append(fault)
 
     def result(self) -> LevelResult:
@@ -102,6 +97,13 @@ def of_damage(damage: RepositoryDamaged) -> tuple[Fault, ...]:
     }
     found = tuple(_fault_of(name, gone) for name in damage.files[:MOST_NAMED])
     return found or tuple(_unnamed(damage))
+
+
+def _is_same(one: Fault, other: Fault) -> bool:
+    if one.code != other.code or one.where.startswith("/") or other.where.startswith("/"):
+        return one == other
+    # restic names its files in full, or by the beginning of their ids.
+    return one.where.startswith(other.where) or other.where.startswith(one.where)
 
 
 def _unnamed(damage: RepositoryDamaged) -> Iterator[Fault]:

@@ -24,7 +24,7 @@ from secvault.backup.repository_faults import RepositoryDamaged
 class SampleWork:
     """A sample under way. was_at: the staged copy's path when it was saved; it is restored whole.
 
-    timed: of each batch, None for one that did not come whole.
+    timed: of each part, None for one that did not come whole.
     """
 
     drawn: Draw
@@ -37,13 +37,14 @@ class SampleWork:
 
     def room(self, entries: Iterable[FileEntry]) -> int:
         """Bytes of scratch space for the staged copy, and for the sample with its folders."""
-        above = {folder for entry in self.drawn.entries for folder in entry.place().parents}
+        fetched = [entry for part in self.drawn.parts for entry in part]
+        above = {folder for entry in fetched for folder in entry.place().parents}
         staged = (entry for entry in entries if entry.is_below(self.was_at))
-        return room.for_files(staged) + room.for_files(self.drawn.entries) + len(above) * room.BLOCK
+        return room.for_files(staged) + room.for_files(fetched) + len(above) * room.BLOCK
 
     def fetch(self, ground: Ground) -> Iterator[Fault]:
-        """Bring the batches back; what is damaged. One that is keeps no other from its turn."""
-        for batch in self.drawn.batches:
+        """Bring the parts back; what is damaged. One that is keeps no other from its turn."""
+        for batch in self.drawn.parts:
             ground.heed()
             try:
                 (fetched,) = fetch_batches(
@@ -73,11 +74,8 @@ class SampleWork:
     def estimate(self, ground: Ground) -> RtoEstimate | None:
         """How long all of it would take; None where the batches do not tell it."""
         seconds = (*self._compared, *(0.0 for _ in self.timed[len(self._compared) :]))
-        observed = [
-            one.plus(more)
-            for one, more in zip(self.timed, seconds, strict=False)
-            if one is not None
-        ]
+        timed = list(zip(self.timed, seconds, strict=False))[self.drawn.telling]
+        observed = [one.plus(more) for one, more in timed if one is not None]
         fetched = sum(one.seconds for one in self.timed if one is not None)
         known = sum(ground.watch.seconds.values()) - fetched - sum(self._compared)
         return estimate(

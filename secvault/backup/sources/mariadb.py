@@ -124,7 +124,8 @@ def _dump_users(client: MariadbClient, *, of_mariadb: bool) -> dict[str, JsonVal
 def _logins(client: MariadbClient) -> dict[str, str]:
     found = client.ask(_PASSWORDS, some_may_fail=True)
     named = [(f"{user}@{host}", str(stored)) for user, host, stored in found]
-    return {name: logins.fingerprint(name, stored) for name, stored in named}
+    # Scripts are read line by line.
+    return {name: logins.fingerprint(name, one) for name, one in named if name.isprintable()}
 
 
 def _require_end(file: Path, name: str) -> None:

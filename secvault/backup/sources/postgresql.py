@@ -160,4 +160,9 @@ def _logins(server: PostgresqlServer, database: str) -> dict[str, str] | None:
         if connection.execute(_READS_PASSWORDS).fetchone() != (True,):
             return None
         found = connection.execute(_PASSWORDS).fetchall()
-    return {str(name): logins.fingerprint(str(name), str(stored)) for name, stored in found}
+    return {
+        str(name): logins.fingerprint(str(name), str(stored))
+        for name, stored in found
+        # Scripts are read line by line.
+        if str(name).isprintable()
+    }

@@ -38,7 +38,8 @@ _MOST_SUMS = 1600
 def look(connection: Connection[Any], only: frozenset[int] | None) -> TableFigures:
     """The figures of each table, by `schema.table` as SQL writes it, in the session's transaction.
 
-    only: object identifiers of the tables to look at; None: all. Rows that policies hide from the
+    The settings of how values are written stay changed to the end of the transaction. only: object
+    identifiers of the tables to look at; None: all. Rows that policies hide from the
     session's user raise what psycopg raises.
     """
     from psycopg.sql import SQL, Identifier  # noqa: PLC0415 - not loaded without such a source

@@ -48,6 +48,8 @@ _LEADS_OUT = re.compile(
     r"^\d+; \d+ \d+ (DATABASE|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|USER MAPPING|SECURITY LABEL"
     r"|COMMENT - (EXTENSION|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|DATABASE)|ACL)\b"
 )
+_FILLED_FROM_OUTSIDE = re.compile(_LEADS_OUT.pattern + r"|^\d+; \d+ \d+ MATERIALIZED VIEW DATA\b")
+_FOREIGN = re.compile(r"^\d+; \d+ \d+ FOREIGN TABLE\b", re.MULTILINE)
 _ROLE = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)"
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -166,10 +168,11 @@ def _fill(
 def _apart(server: PostgresqlServer, archive: Path) -> Path:
     """A list of what of the archive a scratch server takes; see `Wish.apart`."""
     chosen_lines = server.turn.scratch / "apart.list"
+    listed = listing(server, archive)
+    # Views of other servers' tables would be filled from there.
+    out = _FILLED_FROM_OUTSIDE if _FOREIGN.search(listed) else _LEADS_OUT
     kept = [
-        line
-        for line in listing(server, archive).splitlines()
-        if not line.startswith(";") and not _LEADS_OUT.match(line)
+        line for line in listed.splitlines() if not line.startswith(";") and not out.match(line)
     ]
     chosen_lines.write_text("\n".join(kept) + "\n", "utf-8")
     return chosen_lines

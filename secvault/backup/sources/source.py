@@ -45,7 +45,8 @@ class Staged:
 
     paths: absolute; the turn's folder where something was written into it, or places outside.
     excludes: for restic, beside the plan's own. facts: what a restore or a drill compares with:
-    versions, tables, rows, sums. Never a secret or a value of a field.
+    versions, tables, rows, sums. Never a secret, and no value but sums of columns, which stay in
+    the manifest, beside what they are the sums of.
     """
 
     paths: tuple[Path, ...]

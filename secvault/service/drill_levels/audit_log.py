@@ -16,6 +16,8 @@ from secvault.audit import rollback
 from secvault.audit import signing_keys as rows
 from secvault.audit.append import LOG
 from secvault.audit.nodes import range_hash
+from secvault.audit.personal_check import check_personal
+from secvault.audit.personal_keys import PERSONAL, SubjectKeys
 from secvault.audit.proofs import prove_beginning
 from secvault.audit.rollback import Shown
 from secvault.audit.verify import AuditReport, verify
@@ -66,6 +68,8 @@ def look_at_audit_log(
         words = f"the copy has {report.size} entries, the live log only {signed.size}"
         found.fault(_NOT_OURS, "audit log", words)
         return None
+    _look_at_personal(service, copy, found)
+    ground.heed()
     _prove_beginning(service, report, signed, found)
     _compare_checkpoints(service, copy, found)
     _compare_with_shown(service, copy, report, signed, found)
@@ -107,6 +111,17 @@ def _verified(service: Service, copy: OwnCopy, found: Findings) -> AuditReport:
             f"{report.hashes_only}"
         )
     return report
+
+
+def _look_at_personal(service: Service, copy: OwnCopy, found: Findings) -> None:
+    """What is personal in the log opens with its keys, and is what the leaves are bound to."""
+    purpose = copy.keyring.internal(PERSONAL)
+    keys = SubjectKeys(copy.store, service.clock, purpose, service.random)
+    report = check_personal(copy.store, keys)
+    found.fact("personal-parts", report.here)
+    for problem in report.problems[:_NAMED]:
+        where = "audit log" if problem.seq is None else f"audit log, entry {problem.seq}"
+        found.fault("audit-log-damaged", where, problem.what)
 
 
 def _live_head(service: Service, found: Findings) -> Checkpoint | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from secvault.backup.contents import CONTENTS
-from secvault.errors import Damaged, NotFound, SecvaultError
+from secvault.errors import Damaged, NotFound, TooLarge, Unavailable
 from secvault.records import attachment_rows
 from secvault.records import collection as schemas
 from secvault.records.attachment import Attached
@@ -186,7 +186,12 @@ def _open_attachments(
             opened += _open_attachment(connection, copy, collection, one.record, one.field, storage)
         except NotFound:
             continue
-        except SecvaultError as error:
+        except TooLarge:
+            found.leave_open(f"files of records larger than 1 GiB: {where}")
+        except Unavailable as error:
+            # The copy says nothing wrong; the place outside of it does not answer.
+            found.leave_open(f"attachments that could not be read: {error.detail}")
+        except Damaged as error:
             if elsewhere and _given_up(service.store, one.id):
                 continue
             found.fault("field-unreadable", where, error.detail)
@@ -210,14 +215,14 @@ def _open_attachment(
     field: str,
     storage: Storage,
 ) -> bool:
-    """Whether it was opened, all of it. Raises Damaged, Unavailable, NotFound."""
+    """Whether it was opened, all of it. Raises Damaged, Unavailable, NotFound, TooLarge."""
     records = read_records(connection, copy.keyring, collection, (record_id,))
     if not records:
         return False
     record = records[0]
     attached = Attached.of(record.value(field))
     if attached.size > _LARGEST:
-        return False
+        raise TooLarge(f"{attached.size} bytes take too long to be read")
     address = attached.address(collection.name, record_id, field)
     key = attachment_rows.content_key(connection, record.data_key, address)
     content = Content(storage, address, key, attached.size)

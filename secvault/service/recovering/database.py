@@ -27,6 +27,10 @@ def bring(
     process may have done it already. Raises Damaged, Conflict (the database is not empty),
     InvalidInput (no database was named), BackupFailed.
     """
+    try:
+        place.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BackupFailed(f"{place.data} cannot be made: {error.strerror}") from None
     if dialect == "sqlite":
         _bring_sqlite(staged / SQLITE_COPY, place.data / "secvault.db", again=again)
     elif dialect == "postgresql":
@@ -82,7 +86,6 @@ def _bring_sqlite(copy: Path, target: Path, *, again: bool) -> None:
         raise Damaged("the copy of the database is damaged; its pages do not fit together")
     part = target.with_name(f".{target.name}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What a process left that was killed while it had the database open is of no use.
         for ending in ("-wal", "-shm"):
             target.with_name(target.name + ending).unlink(missing_ok=True)

@@ -20,14 +20,14 @@ from secvault.errors import Cancelled, InvalidInput
 from secvault.recovery.kit import KitHead, KitPlan
 from secvault.recovery.opening import check_share, read_kit
 from secvault.service.break_glass import recovery as way_in
+from secvault.service.recovering import finding, papers, rebuilding, safe, secrets_again, work
 from secvault.service.recovering import incident as incidents
-from secvault.service.recovering import papers, safe, secrets_again, work
 from secvault.service.recovering import place as places
 from secvault.service.recovering.incident import Entry, Incident
 from secvault.service.recovering.place import Place
 from secvault.service.recovering.recording import Record
 from secvault.service.recovering.storage import Candidate
-from secvault.service.recovering.work import Order, Work
+from secvault.service.recovering.under_way import Order, Work, opened
 
 BEGUN, OPENED, HANDED, CLOSED = "declared", "old-access-ended", "handed-over", "closed"
 SERVICE = "service"
@@ -89,7 +89,7 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     running.resumed = bool(before)
     _bring_back(running, dialogue)
     secrets_again.ask(running, dialogue.say, dialogue.secret)
-    came = work.finish(running)
+    came = rebuilding.finish(running)
     opened_way = _way_in(running, dialogue)
     signed = _hand_over(running, came)
     ended = _services(running, kit.head, place, record, dialogue, before)
@@ -183,8 +183,8 @@ def _keep_tokens(log: Incident, dialogue: Dialogue) -> bool:
 
 def _bring_back(running: Work, dialogue: Dialogue) -> None:
     """As `work.bring_back`, with the snapshot to begin with chosen by whoever sits here."""
-    work.reach(running)
-    found = work.find(running)
+    finding.reach(running)
+    found = finding.find(running)
     for number, one in enumerate(found[:_SHOWN], 1):
         dialogue.say(
             f"  {number}. {one.snapshot.time:%Y-%m-%d %H:%M} UTC  {one.snapshot.id[:8]}  in "
@@ -215,7 +215,7 @@ def _way_in(running: Work, dialogue: Dialogue) -> str:
         return ""
     # The holders of the shares are here, and their shares have opened the root just now.
     proof = way_in.Proof("kit", running.head.shares.threshold)
-    with work.opened(running) as service:
+    with opened(running) as service:
         begun = way_in.begin(service, proof, "no administrator can sign in after the recovery")
         opens = timestamp(way_in.opens_at(service, begun))
     running.record.incident.add(
@@ -232,7 +232,7 @@ def _hand_over(running: Work, came: tuple[BroughtBack, ...]) -> SignedEvidence:
     record = running.record
     record.incident.add(HANDED, "the audit log of the vault has the rest", verdict="passed")
     result = work.result_of(running, came)
-    with work.opened(running) as service:
+    with opened(running) as service:
         service.audit.record(
             Event(
                 kind="vault.recovered",
@@ -274,7 +274,7 @@ def _services(
             record.incident.add("service-later", f"{what} waits")
             left.append(what)
             continue
-        if work.bring_service(running, plan):
+        if finding.bring_service(running, plan):
             record.incident.add(SERVICE, f"{what} is back", plan=plan.name)
             dialogue.say(_how_to_load(plan, place))
         else:

@@ -34,6 +34,11 @@ class Place:
         return self.folder / "data"
 
     @property
+    def seal_key(self) -> Path:
+        """The file that opens its seal."""
+        return self.data.with_name(f"{self.data.name}.key")
+
+    @property
     def policies(self) -> Path:
         """The policies' files, as the backup had them."""
         return self.folder / "policies"

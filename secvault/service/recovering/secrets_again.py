@@ -8,7 +8,8 @@ from typing import Any
 
 from secvault.crypto.secret import Secret
 from secvault.service.recovering import settings_saved
-from secvault.service.recovering.work import RECOVERED, Work
+from secvault.service.recovering.rebuilding import RECOVERED
+from secvault.service.recovering.under_way import Work
 
 
 def ask(work: Work, say: Callable[[str], None], secret: Callable[[str], Secret]) -> None:

@@ -136,6 +136,7 @@ def for_recovery(
             changed.append(f"backup.{key}: the one of this machine")
     repositories = backup.setdefault("repositories", {})
     for name, location in locations.items():
+        # The undeclared one lies beside the data folder, which is another one now.
         if name in repositories or name == "local":
             repositories.setdefault(name, {})["location"] = location
     for one in reached:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from secvault.backup.drills.drawing import (
     BATCHES,
+    RUNS,
     SEED_BYTES,
     Draw,
     content_bytes,
@@ -109,7 +110,7 @@ def test_only_regular_files_that_count_are_drawn_from() -> None:
 
 def test_nothing_is_drawn_from_nothing() -> None:
     found = drawn([], 0.01, 0.95)
-    assert (found.population, found.size, found.entries, found.batches) == (0, 0, (), ())
+    assert (found.population, found.size, found.entries, found.parts) == (0, 0, (), ())
 
 
 def test_the_same_seed_draws_the_same_again_and_another_does_not() -> None:
@@ -148,11 +149,66 @@ def test_batches_are_the_sample_once_and_keep_the_names_of_a_file_together(
         assert list(part) == [one for one in found.entries if one in part]
 
 
-def test_batches_differ_in_size_so_that_a_start_and_a_file_can_be_told_apart() -> None:
-    sizes = [len(part) for part in drawn(files(5000), 0.01, 0.95).batches]
+def test_runs_of_files_that_lie_together_tell_the_time_beside_the_sample() -> None:
+    entries = files(5000)
+    found = drawn(entries, 0.01, 0.95)
+    assert len(found.runs) == RUNS
+    assert found.batches == (found.entries,)
+    assert found.parts[found.telling] == found.runs
+    listed = [one.path for one in entries]
+    seen = {one.path for one in found.entries}
+    for number, run in enumerate(found.runs):
+        paths = [one.path for one in run]
+        # Nothing is fetched twice, and nothing lies between but what is fetched anyway.
+        assert not seen & {*paths}
+        seen |= {*paths}
+        assert {*listed[listed.index(paths[0]) : listed.index(paths[-1]) + 1]} <= seen
+        assert len(run) <= 16 << number
+
+
+def test_runs_pass_over_files_that_are_large_beside_them_and_end_when_full() -> None:
+    mib = 1 << 20
+    entries = [
+        FileEntry(f"/srv/{at:05}", 900 * mib if at % 5 == 0 else mib // 4, 0, mode=FILE)
+        for at in range(4000)
+    ]
+    found = drawn(entries, 0.01, 0.95)
+    assert len(found.runs) == RUNS
+    for number, run in enumerate(found.runs):
+        assert (content_bytes(run), max(one.size for one in run)) <= (2 * mib << number, mib)
+
+
+def test_where_all_files_are_large_the_sample_itself_tells_the_time() -> None:
+    entries = [FileEntry(f"/srv/{at:04}", 1 << 30, 0, mode=FILE) for at in range(3000)]
+    found = drawn(entries, 0.01, 0.95)
+    assert found.runs == ()
+    assert found.parts[found.telling] == found.batches
+    sizes = [len(part) for part in found.batches]
+    # A start and a file can be told apart only by parts that differ.
     assert len(sizes) == BATCHES
     assert sizes == sorted(sizes)
     assert sizes[-1] > 4 * sizes[0]
+
+
+@given(count=st.integers(0, 3000))
+def test_runs_are_no_more_than_half_of_all(count: int) -> None:
+    found = drawn(files(count), 0.3, 0.5)
+    runs = [one for run in found.runs for one in run]
+    assert len(runs) <= count / 2
+    assert content_bytes(runs) <= found.population_bytes / 2
+    assert bool(runs) == (count >= 200) or 126 <= count < 200
+
+
+def test_names_of_a_file_are_in_one_run_together() -> None:
+    entries = [
+        FileEntry(f"/{folder}/{at:04}", 10, 0, mode=FILE, linked=f"1:{at}")
+        for folder in ("a", "b")
+        for at in range(2000)
+    ]
+    found = drawn(entries, 0.05, 0.95)
+    assert len(found.runs) == RUNS
+    for part in found.parts:
+        assert len(part) == 2 * count_files(part)
 
 
 def test_content_of_several_names_is_counted_once() -> None:

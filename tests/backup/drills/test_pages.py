@@ -190,6 +190,8 @@ def test_a_rehearsal_shows_what_came_back_and_what_was_passed_over() -> None:
         "repository local: it cannot be reached",
         "People 42",
         "mice 3",
+        "6 min 40 s time that it took, without everything being back and proven",
+        "target 1 h: not proven",
         "Shares given 3, 3 needed",
         "A sealed field does not decrypt field-unreadable payroll/pay-7",
     ):
@@ -298,6 +300,10 @@ def test_sentences_of_the_program_are_told_in_vietnamese_with_their_values() -> 
     assert patterns.told("7 of 9 rows") == "9 dòng, có 7"
     assert patterns.told("7 of 9 rows; unknown") == "9 dòng, có 7; unknown"
     assert patterns.told("nothing of it") == "nothing of it"
+    # A sentence is told whole, or as it was written: never half in each language.
+    begins = replace(said, sentences=[(words.pattern_of("{1} is damaged"), "{1} bị hỏng")])
+    assert begins.told("salaries.db is damaged") == "salaries.db bị hỏng"
+    assert begins.told("the third copy is damaged") == "the third copy is damaged"
 
 
 def test_every_sentence_has_its_holes_in_order_and_uses_all_of_them() -> None:

@@ -100,11 +100,13 @@ def ground_of(service: Service, folder: Path, drill: str = "drill-1") -> Ground:
         cancel=Event(),
     )
     staged = run.staged_in(tree, snapshot, PLAN)
+    plan = engine.plan(PLAN)
     return Ground(
         engine=engine,
         drill=drill,
         plan_name=PLAN,
-        plan=engine.plan(PLAN),
+        # Low priority costs time where tests share the processors.
+        plan=plan.model_copy(update={"drill": plan.drill.model_copy(update={"gentle": False})}),
         repository=repository,
         snapshot=snapshot,
         manifest=manifest.read(staged / manifest.NAME),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -18,11 +19,18 @@ from pydantic import BaseModel, SecretStr
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
+from secvault.jobs import queue
 from secvault.service import Service
 from secvault.service.drill_levels import service_started
-from secvault.service.drill_levels.service_started import CARRIED, Running, settings_of_copy
+from secvault.service.drill_levels.service_started import (
+    CARRIED,
+    Answer,
+    Running,
+    settings_of_copy,
+)
 from tests.running_service import House, furnish
 from tests.service.drill_levels.saved_house import (
+    PLAN,
     Drilled,
     back_up,
     codes,
@@ -86,14 +94,29 @@ def that_would(at: Trap, folder: Path) -> dict[str, str]:
     return {f"SECVAULT_{name}": value for name, value in given.items()}
 
 
+def request_work(service: Service) -> list[str]:
+    """Rows that ask for a backup, a drill and a restore, due now."""
+    now = service.clock.micros()
+    with service.store.write() as connection:
+        return [
+            queue.request(connection, kind=kind, plan=PLAN, requested_by="user:x", now=now)
+            for kind in ("backup", "drill", "forget", "notices")
+        ]
+
+
 def test_the_restored_service_answers_and_refuses_as_it_should(
     house: House, service: Service, tmp_path: Path
 ) -> None:
     supplier(service, house)
     back_up(service)
+    database = Path(str(service.store.writer.url.database))
     with drilled(service, tmp_path / "drill") as drill:
         assert drill.vault().verdict == "passed"
+        service.audit.drain()
+        before = database.read_bytes()
         result = drill.serve()
+    # The live vault sees nothing of it.
+    assert database.read_bytes() == before
     assert codes(result) == []
     assert result.verdict == "passed"
     # Alive, ready, nobody, a stranger, without a role, with one, and another department's record.
@@ -102,27 +125,19 @@ def test_the_restored_service_answers_and_refuses_as_it_should(
     assert len(result.not_tested) == 1
 
 
-def test_it_is_examined_also_without_the_vault_level(drill: Drilled) -> None:
-    assert drill.serve().verdict == "passed"
-
-
-def test_nothing_of_the_live_vault_changes(drill: Drilled, service: Service) -> None:
-    drill.vault()
-    service.audit.drain()
-    database = Path(str(service.store.writer.url.database))
-    before = database.read_bytes()
-    drill.serve()
-    assert database.read_bytes() == before
-
-
 def test_settings_and_rows_that_would_send_reach_nobody(tmp_path: Path) -> None:
     with trap() as at:
         house = saved(tmp_path / "house", that_would(at, tmp_path))
         published = tmp_path / "published"
-        with house.open() as service, drilled(service, tmp_path / "drill") as drill:
-            at.came.clear()
-            result = drill.serve()
-            assert result.verdict == "passed"
+        with house.open() as service:
+            jobs = request_work(service)
+            back_up(service)
+            with drilled(service, tmp_path / "drill") as drill:
+                at.came.clear()
+                assert drill.serve().verdict == "passed"
+                with closing(sqlite3.connect(drill.database)) as copy:
+                    states = dict(copy.execute("SELECT id, state FROM job").fetchall())
+        assert {states[job] for job in jobs} == {"requested"}
         assert at.came == []
         assert not published.exists()
 
@@ -165,7 +180,7 @@ def _kinds(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, kind
 
 
-def test_its_process_is_confined_and_knows_none_of_our_secrets(
+def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever_started_it(
     drill: Drilled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-of-aws")
@@ -175,33 +190,23 @@ def test_its_process_is_confined_and_knows_none_of_our_secrets(
 
     def look(running: Running, *_more: object) -> None:
         process = _listens_on(running.port)
-        status = dict(
-            line.split(":\t", 1) for line in (process / "status").read_text().splitlines()
-        )
+        lines = (process / "status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines)
         seen.update(seccomp=status["Seccomp"], bound=status["NoNewPrivs"])
         seen["environment"] = (process / "environ").read_text()
         seen["command"] = (process / "cmdline").read_text()
-
-    monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
-    drill.serve()
-    assert (seen["seccomp"], seen["bound"]) == ("2", "1")
-    assert "hidden" not in seen["environment"]
-    for shown in (seen["environment"], seen["command"]):
-        assert root.hex() not in shown
-        assert str(drill.database) not in shown
-
-
-def test_it_ends_with_whoever_started_it(drill: Drilled, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Path] = []
-
-    def look(running: Running, *_more: object) -> None:
-        seen.append(_listens_on(running.port))
+        seen["process"] = str(process)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
     with pytest.raises(KeyboardInterrupt):
         drill.serve()
-    assert not seen[0].exists()
+    assert (seen["seccomp"], seen["bound"]) == ("2", "1")
+    assert "hidden" not in seen["environment"]
+    for shown in (seen["environment"], seen["command"]):
+        assert root.hex() not in shown
+        assert str(drill.database) not in shown
+    assert not Path(seen["process"]).exists()
 
 
 def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
@@ -215,20 +220,37 @@ def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
     assert "data keys" in result.faults[0].words
 
 
-def test_a_record_that_is_answered_otherwise_is_a_wrong_answer(
+class Answering:
+    """In the place of a restored service: the same to everybody."""
+
+    seconds = 0.1
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        body = {"live": True, "ready": True, "database": True, "audit": True, "unsealed": True}
+        self.answer = Answer(200, {**body, "fields": fields})
+
+    def ask(self, _path: str, _token: str = "") -> Answer:
+        return self.answer
+
+
+def test_answers_to_whom_they_are_not_due_and_other_values_are_wrong_answers(
     drill: Drilled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered = service_started.Running.ask
+    @contextmanager
+    def answering(*_what: object) -> Iterator[Answering]:
+        yield Answering({"bank_account": "something else", "base_salary": "something else"})
 
-    def altered(running: Running, path: str, token: str = "", method: str = "GET") -> Any:
-        answer = answered(running, path, token, method)
-        if isinstance(answer.body, Mapping) and "fields" in answer.body:
-            for name in answer.body["fields"]:
-                answer.body["fields"][name] = "something else"
-        return answer
-
-    monkeypatch.setattr(service_started.Running, "ask", altered)
-    assert codes(drill.serve()) == ["service-wrong-answer"]
+    monkeypatch.setattr("secvault.service.drill_levels.levels.started", answering)
+    result = drill.serve()
+    assert set(codes(result)) == {"service-wrong-answer"}
+    (path,) = {fault.where.partition(" ")[0] for fault in result.faults}
+    assert [fault.where.partition(" ")[2] for fault in result.faults][:3] == [
+        "without a token",
+        "with a token of nobody",
+        "without a role",
+    ]
+    assert result.faults[3].words == "it answers 200 with something else than it should"
+    assert path.startswith("/api/v1/records/")
 
 
 def test_a_kernel_that_confines_nothing_starts_nothing(

@@ -42,6 +42,7 @@ def test_a_whole_copy_passes_and_says_what_was_proven(drill: Drilled) -> None:
     assert int(fact(result, "checkpoints-compared")) >= 0
     assert fact(result, "audit-entries-lost") == drill.levels.audit_entries_lost
     assert drill.levels.audit_entries_lost is not None
+    assert int(fact(result, "personal-parts")) > 0
     # Without a kit that is said, and not passed over.
     assert fact(result, "root-from") == "service"
     assert NO_KIT in result.not_tested

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from secvault.backup.drills.databases.processes import RECORD, Record, boot, started
-from secvault.backup.drills.databases.sockets import PREFIX
+from secvault.backup.drills.databases.sockets import PREFIX, remove_dangling
 
 _SECONDS = 10.0
 _DEPTH = 2
@@ -39,6 +39,7 @@ def end_left(folder: Path) -> int:
         for link in map(Path, record.links):
             if link.name.startswith(PREFIX) and not link.is_symlink():
                 shutil.rmtree(link, ignore_errors=True)
+    remove_dangling()
     return ended
 
 

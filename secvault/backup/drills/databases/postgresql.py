@@ -47,7 +47,7 @@ _SETTINGS = {
     "max_connections": "20",
     "shared_buffers": "64MB",
     "maintenance_work_mem": "64MB",
-    "max_wal_size": "256MB",
+    "max_wal_size": "128MB",
     "min_wal_size": "32MB",
     # It is thrown away; a crash of the machine is the end of the drill.
     "fsync": "off",
@@ -68,6 +68,9 @@ _OWNER = re.compile(r'^ALTER [A-Z ]+ .* OWNER TO ("(?:[^"]|"")+"|[^\s";]+);$')
 _GRANTED = re.compile(
     r'^(?:GRANT|REVOKE) .* (?:TO|FROM) ("(?:[^"]|"")+"|[^\s";]+)(?: WITH GRANT OPTION)?;$'
 )
+_POLICY = re.compile(r"^CREATE POLICY .* TO (.+?)(?: USING | WITH CHECK |;$)")
+_NAME = re.compile(r'"(?:[^"]|"")+"|[^\s",;]+')
+_WRAPPERS = "SELECT fdwname FROM pg_foreign_data_wrapper"
 _EXTENSION = re.compile(r"^\d+; 3079 \d+ EXTENSION - (.+?) *$", re.MULTILINE)
 _UNTRUSTED = """
 SELECT v.name, bool_or(e.extname IS NOT NULL) FROM pg_available_extension_versions v
@@ -96,8 +99,7 @@ class ScratchPostgresql:
     def load(self, saved: Path, name: str) -> None:
         """See `ScratchServer`."""
         one = databases(self.entry.facts)[name]
-        plain = one.get("format") != "custom"
-        self._make_roles(saved, one if plain else None)
+        self._make_roles(saved, name, one)
         facts = {**self.entry.facts, "databases": {name: _uncounted(one)}}
         wish = Wish(
             names={name: name},
@@ -204,7 +206,7 @@ class ScratchPostgresql:
             connection.execute("SET search_path = pg_catalog")
             yield connection
 
-    def _make_roles(self, saved: Path, plain: Mapping[str, Any] | None) -> None:
+    def _make_roles(self, saved: Path, name: str, one: Mapping[str, Any]) -> None:
         """Make the roles that a dump may name, without any right."""
         from psycopg.sql import SQL, Identifier  # noqa: PLC0415
 
@@ -212,15 +214,26 @@ class ScratchPostgresql:
         script = saved / GLOBALS
         if script.is_file() and not script.is_symlink():
             wanted |= logins.of_postgresql(script)[0]
-        if plain is not None:
-            wanted |= set(_named_in(_own(saved, text_of(plain, "file"))))
-        wanted = {name for name in wanted if not _RESERVED.match(name)} - self._roles
+        wanted |= self._named(saved, name, one)
+        wanted = {role for role in wanted if not _RESERVED.match(role)} - self._roles
         with self._ruling("template1") as connection:
-            for name in sorted(wanted)[:_MOST_ROLES]:
-                made = {"role": Identifier(name), "us": Identifier(self.role)}
+            for role in sorted(wanted)[:_MOST_ROLES]:
+                made = {"role": Identifier(role), "us": Identifier(self.role)}
                 connection.execute(SQL("CREATE ROLE {role} NOLOGIN").format(**made))
                 connection.execute(SQL("GRANT {role} TO {us}").format(**made))
-                self._roles.add(name)
+                self._roles.add(role)
+
+    def _named(self, saved: Path, name: str, one: Mapping[str, Any]) -> set[str]:
+        """Whom the schema of a dump names: owners, in grants and in policies."""
+        server = self._server()
+        script = server.turn.scratch / "schema.sql"
+        archive = str(self._archive(saved, name, one))
+        how = ["--schema-only", "--file=-", archive]
+        server.run("pg_restore", f"reading the schema of {name}", how, stdout=script)
+        try:
+            return set(_named_in(script))
+        finally:
+            script.unlink()
 
     def _prepare(self, made: str, saved: Path, name: str, one: Mapping[str, Any]) -> None:
         """What only an administrator may put into the new database."""
@@ -243,6 +256,16 @@ class ScratchPostgresql:
                             Identifier(extension)
                         )
                     )
+            # Some have tables, whose rows are in the dump.
+            connection.execute(SQL("GRANT ALL ON ALL TABLES IN SCHEMA public TO {}").format(us))
+            if self.process.alone:
+                # They reach nobody.
+                for (wrapper,) in connection.execute(_WRAPPERS).fetchall():
+                    connection.execute(
+                        SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO PUBLIC").format(
+                            Identifier(wrapper)
+                        )
+                    )
             # So that comments on them are no reason to stop.
             connection.execute("UPDATE pg_extension SET extowner = %s::regrole", [self.role])
             # So that anybody may own what a script gives away.
@@ -255,9 +278,12 @@ class ScratchPostgresql:
             )
 
     def _extensions(self, saved: Path, name: str, one: Mapping[str, Any]) -> list[str]:
+        return _EXTENSION.findall(listing(self._server(), self._archive(saved, name, one)))
+
+    def _archive(self, saved: Path, name: str, one: Mapping[str, Any]) -> Path:
+        """What is in custom format of a database: its dump, or its schema beside a script."""
         plain = one.get("format") != "custom"
-        archive = file_name(name, SCHEMA) if plain else text_of(one, "file")
-        return _EXTENSION.findall(listing(self._server(), _own(saved, archive)))
+        return _own(saved, file_name(name, SCHEMA) if plain else text_of(one, "file"))
 
 
 @contextmanager
@@ -346,9 +372,8 @@ def _named_in(script: Path) -> Iterable[str]:
     """Whom a script names as owners and in grants. Raises OSError."""
     with script.open(encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
-            found = _OWNER.match(line) or _GRANTED.match(line)
-            if found:
-                name = found[1]
+            found = _OWNER.match(line) or _GRANTED.match(line) or _POLICY.match(line)
+            for name in _NAME.findall(found[1]) if found else ():
                 yield name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 

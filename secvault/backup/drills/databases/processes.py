@@ -133,7 +133,8 @@ class Room:
             if self.gentle:
                 with suppress(PermissionError, ProcessLookupError):
                     os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-            yield Server(name, process, log, self.clock, self.cancel)
+            alone = "--net" in confined
+            yield Server(name, process, log, self.clock, self.cancel, alone)
         finally:
             _end(process, end)
             record.unlink(missing_ok=True)
@@ -160,13 +161,14 @@ class Room:
 
 @dataclass(frozen=True)
 class Server:
-    """A server's process that was started."""
+    """A server's process that was started. alone: with a network in which nobody else is."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
     clock: Clock
     cancel: Cancel
+    alone: bool = False
 
     def heed(self, until: float) -> None:
         """Wait a moment for it to answer.

@@ -13,6 +13,8 @@ _EMPTY = {"postgresql": 400 << 20, "mariadb": 300 << 20}
 _OF_THE_DUMP = 6
 # Of a database whose size on the server was recorded: the same once more for sorting.
 _OF_THE_SIZE = 2
+# An empty table with its indexes, whose files are no smaller than this.
+_TABLE = 256 << 10
 
 
 def needed(manifest: Manifest) -> int:
@@ -29,6 +31,11 @@ def _of(kind: str, facts: Mapping[str, Any]) -> int:
 
 
 def _taken(one: Mapping[str, Any]) -> int:
+    tables = one.get("tables")
+    return _content(one) + _TABLE * (len(tables) if isinstance(tables, dict) else 0)
+
+
+def _content(one: Mapping[str, Any]) -> int:
     size, dump = (one.get(key) for key in ("size", "bytes"))
     dump = dump if isinstance(dump, int) else 0
     if isinstance(size, int) and size > 0:

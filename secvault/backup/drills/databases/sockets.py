@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_LINK = "s"
 PREFIX = "secvault-drill-"
 _LONGEST = 107
 
@@ -19,10 +21,21 @@ def short(folder: Path, name: str) -> Iterator[tuple[Path, Path | None]]:
         yield folder, None
         return
     made = Path(tempfile.mkdtemp(prefix=PREFIX))
-    link = made / "s"
+    link = made / _LINK
     try:
         link.symlink_to(folder)
         yield link, made
     finally:
         link.unlink(missing_ok=True)
         made.rmdir()
+
+
+def remove_dangling() -> None:
+    """Remove what drills left that were killed before they wrote their folders down: those of ours
+    whose link leads nowhere any more."""
+    for made in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            link = made / _LINK
+            if made.lstat().st_uid == os.geteuid() and link.is_symlink() and not link.exists():
+                link.unlink()
+                made.rmdir()

@@ -23,6 +23,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "vi")
 _FOLDER = Path(__file__).parent
 _HOLE = re.compile(r"\{(\d)\}")
 _PIECES = "; "
+_PROSE = re.compile(r"(the|a|an|its|it|no|what|nothing|there) ")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Words:
             found = pattern.fullmatch(sentence)
             if found is not None:
                 parts = [self.told(part) for part in found.groups()]
+                if said.startswith("{") and _PROSE.match(parts[0]):
+                    # A name was meant to begin it; half a sentence in each language helps nobody.
+                    continue
                 return _HOLE.sub(lambda hole, parts=parts: parts[int(hole[1]) - 1], said)  # type: ignore[misc]
         return None
 

@@ -255,6 +255,38 @@ def test_a_database_of_the_servers_own_name_is_loaded_too(
         server.drop("postgres")
 
 
+@pytest.mark.parametrize("form", ["custom", "plain"])
+def test_roles_that_were_not_saved_and_tables_of_other_servers_are_no_reason_to_fail(
+    form: str,
+    saved_postgresql: SplitResult,
+    tmp_path: Path,
+    server: Any,
+    role: str,
+    new_database: Callable[[str], str],
+) -> None:
+    name = new_database("x")
+    with psycopg.connect(saved_postgresql.geturl(), dbname=name) as connection:
+        connection.execute(
+            "CREATE EXTENSION postgres_fdw;"
+            "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '192.0.2.1');"
+            "CREATE FOREIGN TABLE there (a int) SERVER far;"
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (user 'x', password 'y');"
+            "CREATE MATERIALIZED VIEW filled AS SELECT a FROM there WITH NO DATA;"
+            "CREATE TABLE secret (a int)"
+        )
+        connection.execute(SQL("CREATE POLICY own ON secret TO {}").format(Identifier(role)))
+        connection.execute(SQL("ALTER TABLE secret OWNER TO {}").format(Identifier(role)))
+    mine = turn(tmp_path, saved_postgresql.password or "")
+    source = postgresql_source(saved_postgresql, name, format=form)
+    saved = entry("postgresql", kinds.stage(source, mine))
+    with of(server, saved):
+        server.load(mine.folder, name)
+        assert differences(server, saved, name) == []
+        with pytest.raises(SecvaultError):
+            server.ask(name, "SELECT a FROM there", 5)
+        server.drop(name)
+
+
 def test_an_older_server_than_the_saved_one_is_said_to_be_missing(tmp_path: Path) -> None:
     saved = SourceEntry(
         "erp", "postgresql", ("/x",), facts={"server": "PostgreSQL 99.1", "databases": {}}
