@@ -34,15 +34,18 @@ def status(context: typer.Context, as_json: show.AsJson = False) -> None:
     """Show how every plan stands: behind its promise, strange, failing, unproven, new or good."""
     with opening.vault(context) as (service, caller):
         found = operations.backup_status.read_status(service, caller)
+        kit = operations.recovery_kit_status.read_status(service, caller)
     rows = [_row(one) for one in found]
     if as_json:
-        show.document({"plans": rows})
+        show.document({"plans": rows, "recovery_kit": kit.state})
         return
     shown = [{**row, **_in_words(row)} for row in rows]
     show.table(shown, _COLUMNS, "There is no plan: see [backup.plans.<name>] in the settings.")
     for row in rows:
         for line in _findings(row):
             show.talk(f"{row['plan']}: {line}")
+    if kit.state != "good":
+        show.talk(f"recovery kit: {kit.state}; see secvault recovery status")
 
 
 def _row(one: Status) -> dict[str, Any]:

@@ -38,8 +38,9 @@ def drill_overdue(stored: StoredEvent) -> Telling:
 
 
 def kit_stale(stored: StoredEvent) -> Telling:
-    """Told once a day, as long as the kit does not fit what it is about."""
-    return _telling(stored, "kit_stale", str(stored.t // _DAY))
+    """Told once a day at most: that there is no kit, or that copies in hand open too little."""
+    missing = stored.event.detail.get("reason") == "missing"
+    return _telling(stored, "kit_missing" if missing else "kit_stale", str(stored.t // _DAY))
 
 
 def _telling(stored: StoredEvent, kind: str, once: str) -> Telling:

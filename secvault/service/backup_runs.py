@@ -18,11 +18,18 @@ from secvault.jobs import queue
 from secvault.jobs.queue import Job, State
 from secvault.service import standing
 from secvault.service.asking import refusal
+from secvault.service.plan_schedules import KINDS
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store import tables
 
-KINDS = ("backup", "check", "drill")
+_WORK: tuple[Table, ...] = (
+    tables.backup_run,
+    tables.backup_check,
+    tables.drill,
+    tables.drill_scenario,
+)
+"""Rows of work whose end can be asked for."""
 """The kinds of jobs whose work can be cancelled."""
 FORGET = "forget"
 STATES = ("requested", "running", "waiting", "done", "failed", "cancelled", "missed")
@@ -184,7 +191,7 @@ def request_forget(service: Service, caller: Caller, plan: str) -> str:
 
 def _cancelled(connection: Connection, service: Service, subject: str, work_id: str) -> str:
     now, words = service.clock.micros(), cancelled_by(subject).detail
-    for table in (tables.backup_run, tables.backup_check, tables.drill):
+    for table in _WORK:
         row = connection.execute(select(table).where(table.c.id == work_id)).one_or_none()
         if row is None:
             continue
@@ -209,14 +216,8 @@ def _cancelled(connection: Connection, service: Service, subject: str, work_id: 
 
 def _plan_of(service: Service, work_id: str) -> str | None:
     """The plan that the decision is about, before anything is told."""
-    places: tuple[Table, ...] = (
-        tables.backup_run,
-        tables.backup_check,
-        tables.drill,
-        tables.job,
-    )
     with service.store.read() as connection:
-        for table in places:
+        for table in (*_WORK, tables.job):
             plan: str | None = connection.execute(
                 select(table.c.plan).where(
                     table.c.id == work_id,

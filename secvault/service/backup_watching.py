@@ -11,7 +11,7 @@ from secvault.store import tables
 
 
 def look_after(service: Service) -> int:
-    """End runs, checks and drills whose process died and which no job takes up again; how many.
+    """End runs, checks, drills and scenarios whose process died and no job takes up; how many.
 
     A run from the command line that is killed tells nobody; the alarm must not wait for the next.
     """
@@ -25,7 +25,10 @@ def look_after(service: Service) -> int:
     drills = _left(service, tables.drill)
     for drill_id, plan in drills:
         drill_endings.drill_failed(service, plan, drill_id, died)
-    return len(gone) + len(checks) + len(drills)
+    scenarios = _left(service, tables.drill_scenario)
+    for work, plan in scenarios:
+        drill_endings.scenario_failed(service, plan, work, died)
+    return len(gone) + len(checks) + len(drills) + len(scenarios)
 
 
 def _left(service: Service, table: Table) -> tuple[tuple[str, str], ...]:

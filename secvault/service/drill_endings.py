@@ -6,6 +6,7 @@ from pathlib import Path
 
 from secvault.backup.claims import TakenOver, reason_of
 from secvault.backup.drills import evidence, files, stored
+from secvault.backup.drills.scenarios import stored as scenarios
 from secvault.backup.drills.stored import Drill
 from secvault.service import drill_evidence, drill_notices
 from secvault.service.service import Service
@@ -28,6 +29,21 @@ def drill_failed(service: Service, plan: str, drill_id: str, error: BaseExceptio
         return
     service.backups.end(tables.drill, drill_id, "failed", reason_of(error))
     drill_notices.tell_failed(service, plan, drill_id, drill_notices.code_of(error))
+
+
+def scenario_failed(service: Service, plan: str, work: str, error: BaseException) -> None:
+    """The same for a scenario drill."""
+    if isinstance(error, TakenOver):
+        return
+    service.backups.end(tables.drill_scenario, work, "failed", reason_of(error))
+    found = scenarios.find(service.backups, work)
+    drill_notices.tell_failed(
+        service,
+        plan,
+        work,
+        drill_notices.code_of(error),
+        scenario="" if found is None else found.scenario,
+    )
 
 
 def evidence_files(service: Service, drill_id: str) -> tuple[Path, ...]:

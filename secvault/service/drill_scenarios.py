@@ -24,7 +24,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import SignedEvidence, verify_evidence
 from secvault.errors import InvalidInput, SecvaultError
 from secvault.jobs import queue
-from secvault.service import drill_evidence, drill_notices
+from secvault.service import drill_endings, drill_evidence, drill_notices
 from secvault.service.drill_scenes.plays import Wish, play
 from secvault.service.plan_schedules import SCENARIO
 from secvault.service.service import Service
@@ -95,8 +95,7 @@ def do_requested_scenario(
                 )
             except SecvaultError as error:
                 if not again(error):
-                    reason = drill_notices.code_of(error)
-                    drill_notices.tell_failed(service, plan, work, reason, scenario=scenario)
+                    drill_endings.scenario_failed(service, plan, work, error)
                 raise
         passed = _done(service, scenario, plan, work)
         return Outcome(passed, detail=_detail(scenario, plan, work, passed=passed))

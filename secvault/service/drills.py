@@ -12,6 +12,7 @@ from secvault.backup.claims import Again
 from secvault.backup.drills import order as orders
 from secvault.backup.drills import stored, work
 from secvault.backup.drills.order import AS_SET, DrillOrder
+from secvault.backup.drills.scenarios import stored as scenarios
 from secvault.backup.drills.stored import Drill
 from secvault.backup.restic import Cancel, Progress
 from secvault.crypto.canonical import JsonValue
@@ -102,10 +103,17 @@ def read_drill(service: Service, caller: Caller, drill_id: str) -> Drill:
 def read_evidence(
     service: Service, caller: Caller, drill_id: str
 ) -> tuple[dict[str, JsonValue], bytes, bytes]:
-    """The verified finding of a drill, with its exact bytes and signed note. Raises Damaged."""
+    """The verified finding of a drill, also of a scenario drill, with its exact bytes and note.
+
+    Raises NotFound, Damaged.
+    """
 
     def act(_: object) -> Outcome[tuple[dict[str, JsonValue], bytes, bytes]]:
-        document, note = stored.evidence(service.backups, drill_id)
+        if scenarios.find(service.backups, drill_id) is not None:
+            signed = scenarios.evidence(service.backups, drill_id)
+            document, note = signed.document, signed.note
+        else:
+            document, note = stored.evidence(service.backups, drill_id)
         verified = verify_evidence(document, note, service.signing.evidence.verifier())
         return Outcome((verified, document, note))
 

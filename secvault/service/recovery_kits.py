@@ -74,7 +74,6 @@ def issue_kit(service: Service, caller: Caller, *, new_shares: bool = False) -> 
         return renew_kit(service, caller)
     settings = service.settings.recovery
     shares.require_sensible(settings.threshold, settings.shares, "the kit")
-    key = key_of(service)
 
     def act(connection: Connection) -> Outcome[tuple[StoredKit, tuple[Secret, ...]]]:
         # One after the other, over all nodes.
@@ -84,6 +83,8 @@ def issue_kit(service: Service, caller: Caller, *, new_shares: bool = False) -> 
         secret = Secret(aead.draw(aead.KEY_BYTES, service.random))
         of, words = shares.split(secret, settings.threshold, settings.shares, "the kit")
         shares_id = uuid_utils.uuid7().hex
+        # Made here and not before: without an approval nothing is changed.
+        key = service.keyring.internal_in(connection, _PURPOSE)
         made = StoredShares(
             shares_id,
             of.identifier,

@@ -47,6 +47,7 @@ OF_DATA = (
     "hold.",
     "index.",
     "key.",
+    "kit.",
     "metrics.",
     "mount.",
     "plan.",

@@ -21,7 +21,8 @@ RUNS = 6
 """So many runs of files that lie beside each other are fetched to tell how long all would take."""
 _FEWEST_RUNS = 5
 _RUN_FILES, _RUN_BYTES = 16, 2 << 20
-"""Of the shortest run; each is twice as long as the one before."""
+"""Of the shortest run, at most; each is twice as long as the one before."""
+_ALL_RUNS = (1 << RUNS) - 1
 BATCHES = 6
 """A sample is fetched in so many parts where its own times have to tell it."""
 _SMALLEST_BATCHED = 4 * BATCHES
@@ -98,7 +99,12 @@ def draw_again(
     size = sample_size(population, rate, confidence)
     numbers = _numbers(bytes.fromhex(seed))
     chosen = _distinct(size, population, numbers)
-    running = [_Run(number, population, numbers) for number in range(RUNS)]
+    # All runs together are no more than half of all there is.
+    longest = min(_RUN_FILES, population // (2 * _ALL_RUNS))
+    largest = min(_RUN_BYTES, population_bytes // (2 * _ALL_RUNS))
+    running = [
+        _Run(longest << number, largest << number, population, numbers) for number in range(RUNS)
+    ]
     drawn: list[tuple[int, FileEntry]] = []
     for number, entry, is_first in _files(listed(), counts):
         if number in chosen:
@@ -169,10 +175,11 @@ def _files(
 class _Run:
     """A run while the files are gone through. entries: what it has of them."""
 
-    def __init__(self, number: int, population: int, below: Callable[[int], int]) -> None:
+    def __init__(self, files: int, size: int, population: int, below: Callable[[int], int]) -> None:
+        """files, size: how many at most, and of how many bytes together."""
         self.entries: list[FileEntry] = []
-        self._files, self._bytes = _RUN_FILES << number, _RUN_BYTES << number
-        self._largest = self._bytes
+        self._files, self._bytes = files, size
+        self._largest = size
         self._start = below(max(1, population - self._files + 1))
         self._numbers: set[int] = set()
 

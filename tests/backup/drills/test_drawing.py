@@ -190,6 +190,15 @@ def test_where_all_files_are_large_the_sample_itself_tells_the_time() -> None:
     assert sizes[-1] > 4 * sizes[0]
 
 
+@given(count=st.integers(0, 3000))
+def test_runs_are_no_more_than_half_of_all(count: int) -> None:
+    found = drawn(files(count), 0.3, 0.5)
+    runs = [one for run in found.runs for one in run]
+    assert len(runs) <= count / 2
+    assert content_bytes(runs) <= found.population_bytes / 2
+    assert bool(runs) == (count >= 200) or 126 <= count < 200
+
+
 def test_names_of_a_file_are_in_one_run_together() -> None:
     entries = [
         FileEntry(f"/{folder}/{at:04}", 10, 0, mode=FILE, linked=f"1:{at}")
