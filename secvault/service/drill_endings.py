@@ -20,7 +20,9 @@ def drill_done(service: Service, done: Drill) -> None:
     Done again, it does no harm. Raises BackupFailed where the files cannot be written.
     """
     if done.passed is not True:
-        drill_notices.tell_failed(service, done.plan, done.id, drill_notices.DAMAGE, passed=False)
+        # The first fault says most: the levels go from the repository up.
+        reason = done.faults[0].code if done.faults else drill_notices.DAMAGE
+        drill_notices.tell_failed(service, done.plan, done.id, reason, passed=False)
     write_evidence(service, done.id)
 
 
