@@ -8,6 +8,7 @@ from secvault.backup.claims import TakenOver, reason_of
 from secvault.backup.drills import evidence, files, stored
 from secvault.backup.drills.scenarios import stored as scenarios
 from secvault.backup.drills.stored import Drill
+from secvault.errors import Cancelled
 from secvault.service import drill_evidence, drill_notices
 from secvault.service.service import Service
 from secvault.store import tables
@@ -30,6 +31,9 @@ def drill_failed(service: Service, plan: str, drill_id: str, error: BaseExceptio
     if isinstance(error, TakenOver):
         return
     service.backups.end(tables.drill, drill_id, "failed", reason_of(error))
+    if isinstance(error, Cancelled):
+        # Whoever stopped it knows; that the plan is not proven is told when it is overdue.
+        return
     drill_notices.tell_failed(service, plan, drill_id, drill_notices.code_of(error))
 
 
