@@ -290,11 +290,11 @@ def _dump_spoilt(at: Range, source: str, statement: str) -> None:
             with copy_of_erp(at) as name:
                 with psycopg.connect(at.databases.postgresql, dbname=name) as connection:
                     connection.execute(SQL(statement))
-                dump.write_bytes(dumped_erp(at, name))
+                dump.write_bytes(_renamed(dumped_erp(at, name), name, at.databases.erp))
         elif source == "shop":
             with copy_of_shop(at) as name:
                 asked_of_mariadb(at.databases.mariadb, f"USE {name}; {statement}")
-                dump.write_bytes(dumped_shop(at, name))
+                dump.write_bytes(_renamed(dumped_shop(at, name), name, at.databases.shop))
         else:
             with closing(sqlite3.connect(dump)) as notes:
                 notes.execute(statement)
@@ -302,6 +302,12 @@ def _dump_spoilt(at: Range, source: str, statement: str) -> None:
         _count(at, source)
 
     at.back_up(staged=exchange)
+
+
+def _renamed(dump: bytes, name: str, original: str) -> bytes:
+    """The dump as one of the original; an archive stays sound, for both names are as long."""
+    assert len(name) == len(original)
+    return dump.replace(name.encode(), original.encode())
 
 
 def _count(at: Range, source: str) -> None:

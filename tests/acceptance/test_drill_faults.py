@@ -78,8 +78,11 @@ def test_the_table_knows_every_fault_and_no_other_code_than_the_program_has() ->
 
 
 def _levels(chance: random.Random, row: Row | None = None) -> tuple[LevelName, ...]:
-    """Some levels; of a fault at least one that covers it. Fewer are likelier: they are quicker."""
-    some = chance.sample(LEVELS, chance.choice((1, 1, 2, 3, 5)))
+    """Some levels; of a fault at least one that covers it. Fewer are likelier: they are quicker,
+    and where no number of faults is asked for, there is one alone.
+    """
+    few = (1, 1, 2, 3, 5) if SEEDED else (0,)
+    some = chance.sample(LEVELS, chance.choice(few))
     if row is not None and not row.named.keys() & set(some):
         some.append(chance.choice(sorted(row.named)))
     return tuple(level for level in LEVELS if level in some)
@@ -127,7 +130,7 @@ def test_no_drill_of_a_sound_repository_finds_anything(at: Range) -> None:
     seed = random.SystemRandom().getrandbits(64)
     for number in range(CLEAN):
         chance = random.Random(f"{seed}/{number}")
-        levels = LEVELS if number == 0 else _levels(chance)
+        levels = LEVELS if number == 0 else _levels(chance) or ("repository", "files", "vault")
         told = [f"{seed}/{number}", ", ".join(levels)]
         try:
             settings = _life(at, chance, told)

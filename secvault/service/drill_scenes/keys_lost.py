@@ -13,14 +13,14 @@ from pathlib import Path
 
 from secvault.backup import manifest, run
 from secvault.backup.drills.ground import Ground, Stopwatch
-from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Script
 from secvault.backup.engine import BackupEngine
 from secvault.backup.repository import KEYS, Repository, repository_of
 from secvault.backup.restores.parts import find_snapshot
 from secvault.backup.restores.selection import pattern_of
 from secvault.backup.staging import staging
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged, NotFound
+from secvault.errors import Damaged, InvalidInput, NotFound
 from secvault.service.drill_levels import own_levels
 from secvault.service.drill_scenes.opened_kit import OpenedKit, opened_kit
 from secvault.service.recovery_kits import Escrowed
@@ -47,10 +47,7 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
     Raises Broken after what it found, and what keeps it from being done at all.
     """
     if not script.plan.vault:
-        with script.step("kit-found") as said:
-            said.verdict, said.words = "not tested", "the plan does not save secvault itself"
-        script.leave_open("the plan does not save secvault itself")
-        raise Broken
+        raise InvalidInput.at("scenario", "the plan does not save secvault itself")
     kit = opened_kit(script, live, shares)
     engine = _by_kit(script.engine, kit)
     _open_all(script, engine, kit)

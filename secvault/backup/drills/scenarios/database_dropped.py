@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from secvault.backup.drills.result import Fault
-from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
+from secvault.backup.drills.scenarios.script import LEVELS, Script
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.restores.parts import Parts, below, find_snapshot, looked_into
 from secvault.backup.sources import loading
@@ -22,7 +22,7 @@ from secvault.backup.sources.faults import ProgramFailed
 from secvault.backup.sources.loading import Facts
 from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
-from secvault.errors import SecvaultError
+from secvault.errors import InvalidInput, SecvaultError
 
 KINDS = ("postgresql", "mariadb", "sqlite")
 """The kinds of sources that are databases."""
@@ -59,19 +59,15 @@ class Servers:
 def play(script: Script, servers: Servers) -> None:
     """Bring back each database of the plan. Raises Broken after what it found."""
     engine = script.engine
+    names = tuple(name for name, source in script.plan.sources.items() if source.kind in KINDS)
+    if not names:
+        raise InvalidInput.at("scenario", "the plan saves no database that could be dropped")
     script.repository = script.plan.repository
     with script.step("snapshot-found", phase="open", damage="snapshot-missing") as said:
         chosen = find_snapshot(engine, script.plan_name, script.repository, None)
         script.snapshot = chosen
         said.words = f"the newest of {script.repository}: {chosen.id[:16]}"
     place = Folder(str(script.folder / BACK))
-    names = tuple(name for name, source in script.plan.sources.items() if source.kind in KINDS)
-    if not names:
-        with script.step("restored") as said:
-            said.verdict = "not tested"
-            said.words = "the plan saves no database of its own; keys-lost brings back secvault's"
-        script.leave_open("the plan saves no database of its own")
-        raise Broken
     order = Order(script.plan_name, chosen.id, script.repository, place, sources=names)
     with looked_into(engine, f"{script.id}/look", order, script.cancel) as parts:
         script.data_at = parts.head.data_at

@@ -130,7 +130,8 @@ class Script:
         if phase is not None:
             self.phases[phase] = self.phases.get(phase, 0.0) + seconds
         verdict: Verdict = "failed" if saying.faults else saying.verdict
-        words = saying.words or "; ".join(fault.words for fault in saying.faults)
+        told = (saying.words, *(fault.words for fault in saying.faults))
+        words = "; ".join(filter(None, told))
         self.steps.append(ExerciseStep(name, who, at, seconds, verdict, words))
         self.faults.extend(saying.faults)
         if stops:
