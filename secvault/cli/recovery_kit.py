@@ -60,7 +60,7 @@ def issue(
         show.document(
             {
                 **_head(made.head),
-                "places": [vars(one) for one in made.places],
+                "places": recovery_kit_words.place_rows(made.places),
                 "shares": [words.text() for words in shown],
             }
         )

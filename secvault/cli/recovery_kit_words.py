@@ -9,8 +9,11 @@ import msgspec
 from secvault.cli import show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secvault.recovery.contents import Change
     from secvault.recovery.kit import KitHead
+    from secvault.recovery.stored import Place
     from secvault.service.recovery_kit_status import CheckedKit, KitStatus
 
 SHOWN = ("state", "kit", "issued_at", "taken_at", "taken_kit", "shares", "threshold", "set")
@@ -83,17 +86,22 @@ def status_row(found: KitStatus) -> dict[str, Any]:
         "shares_made_at": show.time(shares.made_at if shares else None),
         "other_numbers": found.other_numbers,
         "root_rotated_since_shares": found.root_since,
-        "places": [
-            {
-                "place": one.place,
-                "kit": one.kit,
-                "written_at": show.time(one.written_at),
-                "fault": one.fault or None,
-            }
-            for one in found.places
-        ],
+        "places": place_rows(found.places),
         "unwritten": [*found.unwritten],
     }
+
+
+def place_rows(places: Sequence[Place]) -> list[dict[str, Any]]:
+    """Where kits were written."""
+    return [
+        {
+            "place": one.place,
+            "kit": one.kit,
+            "written_at": show.time(one.written_at),
+            "fault": one.fault or None,
+        }
+        for one in places
+    ]
 
 
 def status_lines(found: KitStatus) -> list[str]:

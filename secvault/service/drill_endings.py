@@ -8,6 +8,7 @@ from secvault.backup.claims import TakenOver, reason_of
 from secvault.backup.drills import evidence, files, stored
 from secvault.backup.drills.scenarios import stored as scenarios
 from secvault.backup.drills.stored import Drill
+from secvault.errors import Cancelled
 from secvault.service import drill_evidence, drill_notices
 from secvault.service.service import Service
 from secvault.store import tables
@@ -19,7 +20,9 @@ def drill_done(service: Service, done: Drill) -> None:
     Done again, it does no harm. Raises BackupFailed where the files cannot be written.
     """
     if done.passed is not True:
-        drill_notices.tell_failed(service, done.plan, done.id, drill_notices.DAMAGE, passed=False)
+        # The first fault says most: the levels go from the repository up.
+        reason = done.faults[0].code if done.faults else drill_notices.DAMAGE
+        drill_notices.tell_failed(service, done.plan, done.id, reason, passed=False)
     write_evidence(service, done.id)
 
 
@@ -28,6 +31,9 @@ def drill_failed(service: Service, plan: str, drill_id: str, error: BaseExceptio
     if isinstance(error, TakenOver):
         return
     service.backups.end(tables.drill, drill_id, "failed", reason_of(error))
+    if isinstance(error, Cancelled):
+        # Whoever stopped it knows; that the plan is not proven is told when it is overdue.
+        return
     drill_notices.tell_failed(service, plan, drill_id, drill_notices.code_of(error))
 
 

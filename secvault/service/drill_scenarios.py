@@ -205,10 +205,17 @@ def _done(service: Service, scenario: ScenarioName, plan: str, work: str) -> boo
     report = _verified(service, work)
     passed = report.document["passed"] is True
     if not passed:
-        reason = drill_notices.DAMAGE
+        reason = _first_fault(report.document) or drill_notices.DAMAGE
         drill_notices.tell_failed(service, plan, work, reason, passed=False, scenario=scenario)
     drill_evidence.write_files(service, report.signed.document, report.signed.note)
     return passed
+
+
+def _first_fault(document: dict[str, JsonValue]) -> str:
+    match document.get("faults"):
+        case [{"code": str(code)}, *_]:
+            return code
+    return ""
 
 
 def _verified(service: Service, work: str) -> Report:

@@ -44,6 +44,8 @@ HOUR = 3600
 FOUR_YEARS = 1461 * 24 * HOUR
 FEW, MANY = 2, 24
 """Megabytes to save; many where a kill has to come in the midst."""
+# A service that is started goes by the machine's own clock, and takes its time.
+UNSERVED = f'[backup.plans.{PLAN}.drill]\nlevels = ["repository", "files", "databases", "vault"]\n'
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def fill(documents: Path, megabytes: int) -> None:
         (documents / f"{number}.bin").write_bytes(os.urandom(1 << 20))
 
 
-def plan(house: House, documents: Path, url: str = "", more: str = "") -> Planned:
+def plan(house: House, documents: Path, url: str = "", more: str = UNSERVED) -> Planned:
     config = house.folder / "secvault.toml"
     store = f'[store]\nurl = "{url}"\n' if url else ""
     config.write_text(
@@ -125,9 +127,6 @@ def at_work(service: Service, clock: Clock) -> Iterator[None]:
 
 
 def test_backup_and_drill_are_done_when_they_are_due_and_not_before(planned: Planned) -> None:
-    # A service that was started goes by the machine's own clock, not by the one of this test.
-    more = f'[backup.plans.{PLAN}.drill]\nlevels = ["repository", "files", "databases", "vault"]\n'
-    planned = plan(planned.house, planned.house.folder / "documents", more=more)
     hands = planned.house.hands
     # Later than the machine's own time, which restic gives to its snapshots.
     hands.seconds += FOUR_YEARS
@@ -215,7 +214,7 @@ def test_a_vault_on_postgresql_is_backed_up_and_drilled(
 ) -> None:
     documents = tmp_path / "documents"
     documents.mkdir()
-    planned = plan(house, documents, postgresql_url)
+    planned = plan(house, documents, postgresql_url, "")
     opening.create_vault(planned.settings, system_clock())
     with planned.open() as service:
         backups.run_backup(service, operator(service), PLAN, seen, Event())

@@ -33,19 +33,23 @@ class Choice:
     listed: tuple[Snapshot, ...]
 
 
-def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> Choice:
-    """The repository and the snapshot of this drill.
+def repository_for(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> str:
+    """The name of the repository that this drill reads."""
+    names = (plan.repository, *plan.copies)
+    if wanted.repository or plan.drill.repository == "first":
+        return wanted.repository or names[0]
+    with engine.store.read() as connection:
+        drilled = last_drilled(connection, wanted.plan, tables.drill.c.repository, names)
+    return next_in_turn(names, drilled)
+
+
+def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted, name: str) -> Choice:
+    """The snapshot of this drill. name: of the repository.
 
     A snapshot that cannot be read is passed over here; the repository level names it. Raises
     NotFound where there is none, Damaged where the snapshot is of no backup run, and what
     `Restic.snapshots` raises.
     """
-    names = (plan.repository, *plan.copies)
-    name = wanted.repository or names[0]
-    if not wanted.repository and plan.drill.repository == "turn":
-        with engine.store.read() as connection:
-            drilled = last_drilled(connection, wanted.plan, tables.drill.c.repository, names)
-        name = next_in_turn(names, drilled)
     repository = engine.opened_repository(name)
     # Without a lock: whoever saves or prunes meanwhile is not turned away.
     listed = engine.restic.snapshots(
@@ -55,7 +59,9 @@ def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> Choice:
         raise NotFound(
             f"{wanted.plan} has no snapshot in {name}: run `secvault backup run {wanted.plan}`"
         )
-    snapshot, chosen = _snapshot(engine, plan, wanted, listed, _that_count(engine, name, listed))
+    snapshot, chosen = _snapshot(
+        engine, plan, wanted, listed, _that_count(engine, wanted.plan, name, listed)
+    )
     if not all(map(leads_nowhere_else, snapshot.paths or ())):
         raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     return Choice(name, repository, snapshot, chosen, listed)
@@ -79,14 +85,15 @@ def random_below(random: Random, count: int) -> int:
 def last_drilled(
     connection: Connection, plan: str, column: Column[str], names: Iterable[str]
 ) -> dict[str, int]:
-    """When each was last drilled to the end, passed or not; those that never were are left out.
+    """When a drill of each was last begun that has ended; those that never were are left out.
 
-    column: of the drills' table, by which they are told apart.
+    However it ended: what fails again and again keeps the others from no turn. column: of the
+    drills' table, by which they are told apart.
     """
     drill = tables.drill
     rows = connection.execute(
-        select(column, func.max(drill.c.finished_at))
-        .where(drill.c.plan == plan, drill.c.state == "done", column.is_not(None))
+        select(column, func.max(drill.c.started_at))
+        .where(drill.c.plan == plan, drill.c.state.in_(("done", "failed")), column.is_not(None))
         .group_by(column)
     )
     wanted = {*names}
@@ -99,15 +106,19 @@ def run_of(snapshot: Snapshot) -> str:
     return next(tags, "")
 
 
-def _that_count(engine: BackupEngine, name: str, listed: Sequence[Snapshot]) -> Sequence[Snapshot]:
+def _that_count(
+    engine: BackupEngine, plan: str, name: str, listed: Sequence[Snapshot]
+) -> Sequence[Snapshot]:
     """The snapshots without those of runs that were not whole: killed ones leave such behind.
 
     Those of runs that nobody knows count, and where none is left, all do.
     """
     run, copy = tables.backup_run, tables.backup_copy
     runs = {run_of(one) for one in listed}
-    own = select(run.c.id, run.c.snapshot).where(run.c.repository == name)
-    copied = select(copy.c.run, copy.c.snapshot).where(copy.c.repository == name)
+    own = select(run.c.id, run.c.snapshot).where(run.c.plan == plan, run.c.repository == name)
+    copied = select(copy.c.run, copy.c.snapshot).where(
+        copy.c.plan == plan, copy.c.repository == name
+    )
     made: dict[str, str | None] = {}
     with engine.store.read() as connection:
         for asked in (own, copied):

@@ -189,10 +189,16 @@ def _trend(document: Document, words: Words) -> Section:
     if len(measured) < 2:
         return Section(title, told=(words.say("told", "trend_none"),))
     target = figures["rto_target_ms"]
+    chart = _chart(measured, target)
+    told = [words.say("told", "trend")]
+    if chart.target is not None:
+        told.append(words.say("told", "trend_line"))
+    # How long one took that broke off says nothing of how long a recovery takes.
+    whole = [one for one in measured if one["passed"]]
     return Section(
         title,
-        told=(words.say("told", "trend"), _course(measured, target, words)),
-        chart=_chart(measured, target),
+        told=tuple(filter(None, (" ".join(told), _course(whole, target, words)))),
+        chart=chart,
         heads=tuple(
             words.say("columns", name) for name in ("started", "verdict", "rto", "rpo", "speed")
         ),

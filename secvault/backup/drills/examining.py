@@ -12,7 +12,7 @@ from sqlalchemy import select
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size
 from secvault.backup.drills import files_level, repository_level, room, sweep
-from secvault.backup.drills.choosing import Choice, choose
+from secvault.backup.drills.choosing import Choice, choose, repository_for
 from secvault.backup.drills.ground import Ground, Level
 from secvault.backup.drills.order import LEVELS
 from secvault.backup.drills.repository_level import Looked
@@ -48,11 +48,17 @@ _DAMAGE: Mapping[LevelName, FaultCode] = {
 NOT_ASKED = "the drill was not asked for it"
 NOT_REACHED = "what it needs did not come back"
 NOT_OFFERED = "this program has no such level"
+DATA = "the data: only the structure was looked at, and nothing was restored"
+OTHER_DATA = "data that this snapshot does not need; the plan's checks read it in parts"
 NO_ROOM = "the scratch space that was announced was used up"
 
 
 def _nothing(_head: Manifest) -> int:
     return 0
+
+
+def _no_fetching() -> None:
+    """Nothing is restored."""
 
 
 def _unknown() -> int | None:
@@ -94,24 +100,31 @@ def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) 
     Raises what keeps the drill from being done.
     """
     engine, plan_name = way.engine, way.asked.plan
-    way.phase("choosing a snapshot")
-    choice = choose(engine, way.plan, way.asked)
+    name = repository_for(engine, way.plan, way.asked)
+    way.phase("choosing a snapshot", repository=name)
+    choice = choose(engine, way.plan, way.asked, name)
     examined = Examined(choice)
     way.phase(
         "checking the repository",
-        repository=choice.name,
         snapshot=choice.snapshot.id,
         snapshot_at=choice.snapshot.time_micros,
         chosen=choice.chosen,
         extent=way.asked.extent,
     )
-    looked = Looked()
-    if "repository" in way.asked.levels:
-        looked = repository_level.look(engine, plan_name, choice, way.cancel)
     damaged: list[Fault] = []
-    if way.asked.levels != ("repository",):
+    restoring = _Restoring(way, examined, damaged)
+    restores = way.asked.levels != ("repository",)
+    fetch = restoring.fetch_head if restores else _no_fetching
+    if "repository" in way.asked.levels:
+        # Both begin with the derivation of the password's key, and neither needs the other.
+        looked = repository_level.look(engine, plan_name, choice, way.cancel, fetch)
+        looked.not_tested.append(OTHER_DATA if restores else DATA)
+    else:
+        looked = Looked()
+        fetch()
+    if restores:
         with bring() as beyond:
-            _Restoring(way, examined, beyond, damaged).act()
+            restoring.act(beyond)
     if "repository" in way.asked.levels:
         looked.add(damaged)
         examined.levels["repository"] = looked.result()
@@ -129,17 +142,18 @@ class _Restoring:
 
     way: UnderWay
     examined: Examined
-    beyond: Beyond
     damaged: list[Fault]
+    beyond: Beyond = field(default_factory=Beyond)
     sample: SampleWork | None = None
+    listing: Path = Path()
 
-    def act(self) -> None:
-        """Fetch the manifest, announce, restore, and ask the levels."""
+    def act(self, beyond: Beyond) -> None:
+        """Announce, restore, and ask the levels, where the manifest was fetched."""
         way, examined = self.way, self.examined
-        head, listing = self._head()
+        head, listing = examined.head, self.listing
         if head is None:
             return
-        examined.head = head
+        self.beyond = beyond
         self.damaged += repository_level.of_the_manifest(
             way.engine, way.asked.plan, examined.choice, head
         )
@@ -171,27 +185,25 @@ class _Restoring:
                 watched.measure()
                 examined.used = watched.most
 
-    def _head(self) -> tuple[Manifest | None, Path]:
-        """The manifest of the snapshot and where it lies; None where it is not to be had."""
+    def fetch_head(self) -> None:
+        """Fetch the manifest of the snapshot; where it is not to be had, that is a fault."""
         way, choice = self.way, self.examined.choice
-        folder = way.folder / LISTING
         try:
             with way.watch.running("fetch"):
-                listing = manifest_in(
+                self.listing = manifest_in(
                     way.engine,
                     choice.repository,
                     choice.snapshot,
                     way.asked.plan,
-                    folder,
+                    way.folder / LISTING,
                     way.cancel,
                 )
-            return manifest.read(listing / manifest.NAME), listing
+            self.examined.head = manifest.read(self.listing / manifest.NAME)
         except RepositoryDamaged as damage:
             self.damaged += repository_level.of_damage(damage)
             self._no_manifest("the manifest of the snapshot did not come back")
         except Damaged as damage:
             self._no_manifest(damage.detail)
-        return None, folder
 
     def _no_manifest(self, words: str) -> None:
         fault = Fault("manifest-damaged", self.examined.choice.snapshot.id, words)

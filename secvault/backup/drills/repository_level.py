@@ -8,7 +8,8 @@ that this snapshot needs is there, and whether what is in it belongs to its run.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -68,10 +69,17 @@ class _Made:
     started_at: int
 
 
-def look(engine: BackupEngine, plan: str, choice: Choice, cancel: Cancel) -> Looked:
+def look(
+    engine: BackupEngine,
+    plan: str,
+    choice: Choice,
+    cancel: Cancel,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Looked:
     """Look at the repository before anything is restored.
 
-    Raises what keeps it from being looked at: RepositoryUnreachable, RepositoryLocked, Cancelled.
+    meanwhile: done while restic checks. Raises what keeps it from being looked at:
+    RepositoryUnreachable, RepositoryLocked, Cancelled; and what `meanwhile` does.
     """
     began = engine.clock.monotonic()
     looked = Looked()
@@ -79,10 +87,7 @@ def look(engine: BackupEngine, plan: str, choice: Choice, cancel: Cancel) -> Loo
     looked.add(_of_time(choice, engine.clock.micros()))
     if choice.chosen == "newest":
         looked.add(_of_the_newest(engine, plan, choice))
-    looked.add(_checked(engine, choice, cancel))
-    looked.not_tested.append(
-        "data that this snapshot does not need; the plan's checks read it in parts"
-    )
+    looked.add(_checked(engine, choice, cancel, meanwhile))
     looked.seconds = engine.clock.monotonic() - began
     return looked
 
@@ -247,14 +252,19 @@ def _begun_at(engine: BackupEngine, run: str) -> int | None:
         ).scalar_one_or_none()
 
 
-def _checked(engine: BackupEngine, choice: Choice, cancel: Cancel) -> tuple[Fault, ...]:
+def _checked(
+    engine: BackupEngine, choice: Choice, cancel: Cancel, meanwhile: Callable[[], None]
+) -> tuple[Fault, ...]:
     """restic's check of the structure.
 
     First without a lock, so that backups go on. What looks like damage then may be the work of
     others meanwhile; only what is there under a lock counts.
     """
+    with ThreadPoolExecutor(1, "drill-check") as pool:
+        checking = pool.submit(engine.restic.check, choice.repository, locked=False, cancel=cancel)
+        meanwhile()
     try:
-        engine.restic.check(choice.repository, locked=False, cancel=cancel)
+        checking.result()
     except RepositoryDamaged:
         try:
             engine.restic.check(choice.repository, cancel=cancel)

@@ -14,8 +14,9 @@ from http import HTTPStatus
 from sqlalchemy import Connection, update
 
 from secvault.access import grants
+from secvault.access.conditions import of_ones_own
 from secvault.access.rules import Rules
-from secvault.access.vocabulary import department_of
+from secvault.access.vocabulary import ALL, SIGNED_IN, department_of
 from secvault.crypto import token as token_format
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
@@ -105,10 +106,13 @@ def _ask_for_records(
     interview.expect(f"{path} without a token", ask(path), HTTPStatus.UNAUTHORIZED)
     unknown = token_format.mint(tokens.PREFIX, service.random).text.text()
     interview.expect(f"{path} with a token of nobody", ask(path, unknown), HTTPStatus.UNAUTHORIZED)
-    interview.expect(f"{path} without a role", ask(path, text), HTTPStatus.FORBIDDEN)
+    if _is_for_everybody(rules, first):
+        interview.found.leave_open("a refusal without a role: the copy's policy lets everybody in")
+    else:
+        interview.expect(f"{path} without a role", ask(path, text), HTTPStatus.FORBIDDEN)
     for one in _one_of_each(known)[:MOST_ASKED]:
         if _ask_for_one(interview, service, copy, one, rules, (account, text)):
-            _ask_elsewhere(interview, known, one, text)
+            _ask_elsewhere(interview, known, one, rules, text)
             return
     interview.found.leave_open(
         "a sealed field over HTTP: no role of the copy's policy shows one to a calling system"
@@ -151,13 +155,32 @@ def _ask_for_one(
     return False
 
 
-def _ask_elsewhere(interview: _Interview, known: Sequence[Opened], one: Opened, text: str) -> None:
+def _ask_elsewhere(
+    interview: _Interview, known: Sequence[Opened], one: Opened, rules: Rules, text: str
+) -> None:
     """A role of one department opens nothing of another."""
-    other = next((it for it in known if it.department != one.department), None)
+    others = (it for it in known if it.department != one.department)
+    other = next((it for it in others if not _is_for_everybody(rules, it)), None)
     if other is not None:
         path = _path(other)
         answer = interview.running.ask(path, text)
         interview.expect(f"{path} of another department", answer, HTTPStatus.FORBIDDEN)
+
+
+def _is_for_everybody(rules: Rules, one: Opened) -> bool:
+    """Whether a rule lets whoever is signed in do anything to records of this collection."""
+    roles = {SIGNED_IN}
+    while more := {it.role for it in rules.links if it.member in roles} - roles:
+        roles |= more
+    return any(
+        rule.sub in roles
+        and rule.dom in (one.department, ALL)
+        and rule.obj in (one.collection, ALL)
+        and (rule.act == ALL or rule.act.startswith("record."))
+        # Of what is about somebody, the asker is nobody.
+        and not of_ones_own(rule.cond)
+        for rule in rules.rules
+    )
 
 
 def _asker(

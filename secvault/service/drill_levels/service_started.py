@@ -38,7 +38,8 @@ _PROGRAM = (sys.executable, "-m", "secvault.api.restored")
 _PASSED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
 _FOLDER = "service"
 
-START_SECONDS = 120.0
+START_SECONDS = 600.0
+"""A machine that is busy takes its time; that is no damage."""
 END_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 _LOOK_SECONDS = 0.05

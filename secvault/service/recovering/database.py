@@ -13,9 +13,13 @@ from sqlalchemy import inspect
 
 from secvault.backup.database import POSTGRESQL_COPY, SQLITE_COPY, PostgresqlPrograms
 from secvault.errors import BackupFailed, ConfigurationError, Conflict, Damaged, InvalidInput
+from secvault.service.recovering import place as places
 from secvault.service.recovering.place import Place
 from secvault.store import Store, open_store
 from secvault.store.migrate import require_current, schema_revision, upgrade
+
+# Of `secvault serve`, which makes it in the data folder and leaves it there.
+_SERVED = "serve.lock"
 
 
 def bring(
@@ -27,6 +31,10 @@ def bring(
     process may have done it already. Raises Damaged, Conflict (the database is not empty),
     InvalidInput (no database was named), BackupFailed.
     """
+    if again and (place.data / _SERVED).exists():
+        raise Conflict(
+            f"a service has run over {place.data} since this recovery was begun; it is not replaced"
+        )
     try:
         place.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -87,6 +95,7 @@ def _bring_sqlite(copy: Path, target: Path, *, again: bool) -> None:
     part = target.with_name(f".{target.name}.new")
     try:
         # What a process left that was killed while it had the database open is of no use.
+        places.remove(target.with_name(f"{target.name}-audit"))
         for ending in ("-wal", "-shm"):
             target.with_name(target.name + ending).unlink(missing_ok=True)
         shutil.copyfile(copy, part)

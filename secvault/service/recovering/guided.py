@@ -77,6 +77,7 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     _show(kit.head, dialogue, clock)
     done = {one.what for one in before if one.facts.get("verdict", "passed") == "passed"}
     if HANDED in done:
+        places.remove(place.scratch)
         return _services(None, kit.head, place, record, dialogue, before)
     _require_alone(log, dialogue)
     gathered = replace(
@@ -230,7 +231,6 @@ def _way_in(running: Work, dialogue: Dialogue) -> str:
 def _hand_over(running: Work, came: tuple[BroughtBack, ...]) -> SignedEvidence:
     """The incident log so far, bound into the vault's audit log, and the signed evidence."""
     record = running.record
-    record.incident.add(HANDED, "the audit log of the vault has the rest", verdict="passed")
     result = work.result_of(running, came)
     with opened(running) as service:
         service.audit.record(
@@ -249,6 +249,8 @@ def _hand_over(running: Work, came: tuple[BroughtBack, ...]) -> SignedEvidence:
         )
         signed = sign_evidence(evidence.document(result), service.signing.evidence)
     papers.write(running.place.data / "evidence", f"recovery-{running.id}", signed)
+    # Last: who is killed before it does all of this again, and nothing is missing.
+    record.incident.add(HANDED, "the audit log of the vault has the rest", verdict="passed")
     return signed
 
 

@@ -97,7 +97,7 @@ ENGLISH = [
     "Databases: no program of MariaDB is installed here",
     "Other snapshots than this one",
     "Fetching from the repository 6 min 42 s 53%",
-    "rising over 10 drills",
+    "rising over 9 drills",
     "✓ proven",
     "— acme/evidence c2ln",
 ]
@@ -112,7 +112,7 @@ VIETNAMESE = [
     "khóa gốc lấy: từ các mảnh khóa của bộ khôi phục",
     "Tải từ kho sao lưu 6 phút 42 giây 53%",
     "✓ đã chứng minh",
-    "tăng dần qua 10 lần diễn tập",
+    "tăng dần qua 9 lần diễn tập",
 ]
 
 
@@ -300,6 +300,8 @@ def test_sentences_of_the_program_are_told_in_vietnamese_with_their_values() -> 
     assert patterns.told("7 of 9 rows") == "9 dòng, có 7"
     assert patterns.told("7 of 9 rows; unknown") == "9 dòng, có 7; unknown"
     assert patterns.told("nothing of it") == "nothing of it"
+    named = replace(said, sentences=[(words.pattern_of("the rows of {1}"), "các dòng của {1}")])
+    assert named.told("erp: books: the rows of a") == "erp: books: các dòng của a"
     # A sentence is told whole, or as it was written: never half in each language.
     begins = replace(said, sentences=[(words.pattern_of("{1} is damaged"), "{1} bị hỏng")])
     assert begins.told("salaries.db is damaged") == "salaries.db bị hỏng"

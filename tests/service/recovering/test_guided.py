@@ -15,7 +15,7 @@ from secvault.config import load
 from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.secret import Secret
 from secvault.crypto.shares import split
-from secvault.errors import Cancelled
+from secvault.errors import Cancelled, Conflict
 from secvault.service import Service, opening
 from secvault.service.recovering import guided, incident
 from secvault.service.recovering.place import Place
@@ -176,6 +176,21 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     # Once it is handed over, nothing of it is done again, and no share is asked for.
     again = _start(order, Person([]))
     assert again.place == done.place
+
+
+def test_a_database_that_a_service_has_worked_with_is_not_replaced(
+    furnished: Furnished, order: Order
+) -> None:
+    def closed() -> str:
+        raise Gone
+
+    with pytest.raises(Gone):
+        _start(order, Person(_shares(furnished.company), {"Can at least": closed}))
+    (order.folder / "data" / "serve.lock").touch()
+    before = (order.folder / "data" / "secvault.db").stat().st_mtime_ns
+    with pytest.raises(Conflict, match="is not replaced"):
+        _start(order, Person(_shares(furnished.company)))
+    assert (order.folder / "data" / "secvault.db").stat().st_mtime_ns == before
 
 
 def test_who_cannot_sign_in_is_let_in_by_the_holders_of_the_shares(

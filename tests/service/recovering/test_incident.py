@@ -37,6 +37,16 @@ def test_lines_are_read_back_as_they_were_written_and_have_one_head(tmp_path: Pa
     assert incident.head_of(log.file) == log.head
 
 
+def test_the_form_of_a_line_stays_as_it_is(tmp_path: Path) -> None:
+    log = incident.opened(tmp_path / "incident.jsonl", _clock(), "Lan")
+    log.add("declared", "Cháy", share=2)
+    assert log.file.read_text() == (
+        '{"at":"2026-09-21T14:13:20.000000Z","before":"' + 64 * "0" + '","facts":{"share":2},'
+        '"format":"secvault incident v1","number":1,"what":"declared","who":"Lan",'
+        '"words":"Cháy"}\n'
+    )
+
+
 def test_another_person_goes_on_with_it(tmp_path: Path) -> None:
     log = _written(tmp_path / "incident.jsonl")
     again = incident.opened(log.file, _clock(), "Bình")

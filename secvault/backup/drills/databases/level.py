@@ -197,10 +197,15 @@ class _Source:
             return
         self._loaded.add(name)
         self.found.loaded += 1
-        tolerance = self.ground.plan.drill.tolerance
+        tolerance, before = self.ground.plan.drill.tolerance, self.found.compared.unsettled
         self._add(
             comparing.faults(self.entry.name, name, one, facts, tolerance, self.found.compared)
         )
+        if unsettled := self.found.compared.unsettled - before:
+            self._not_tested(
+                f"of {name}: sums and content of {unsettled} tables that were written to "
+                "while they were saved"
+            )
         if self.entry.kind in _LEFT_OUT:
             self._not_tested(f"of {name}: {_LEFT_OUT[self.entry.kind]}")
         if TABLES not in one:

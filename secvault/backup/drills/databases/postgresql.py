@@ -77,7 +77,10 @@ SELECT v.name, bool_or(e.extname IS NOT NULL) FROM pg_available_extension_versio
 LEFT JOIN pg_extension e ON e.extname = v.name
 WHERE v.name = ANY(%s) AND v.superuser AND NOT v.trusted GROUP BY v.name"""
 _AVAILABLE = "SELECT name FROM pg_available_extensions WHERE name = ANY(%s)"
-_NO_LOCALE = re.compile(r"invalid (LC_|locale)|locale name|could not (create|open) locale|encoding")
+_NO_LOCALE = re.compile(
+    r"invalid (LC_COLLATE |LC_CTYPE )?locale name|could not (create locale|open collator)"
+    r"|ICU is not supported"
+)
 _LOG_LINES = 400_000
 
 
@@ -114,9 +117,11 @@ class ScratchPostgresql:
         try:
             kinds.load(entry, saved, self._as(self.role), turn, wish)
         except BackupFailed as error:
-            if _NO_LOCALE.search(error.detail) and "dump" not in error.detail:
+            if _NO_LOCALE.search(error.detail):
+                locale = one.get("locale") or one.get("collate")
                 raise ServerMissing(
-                    f"{error.detail}; make that locale on this machine (locale-gen)"
+                    f"{name} needs the locale {locale}, which this machine does not have; make it "
+                    "(locale-gen)"
                 ) from None
             raise
 
@@ -139,6 +144,9 @@ class ScratchPostgresql:
         where = "template1" if name == "postgres" else "postgres"
         with self._server().session(where, autocommit=True) as connection:
             connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            if name == "postgres":
+                # Others are made from within it.
+                connection.execute("CREATE DATABASE postgres TEMPLATE template0")
 
     def ask(self, name: str, sql: str, seconds: int) -> str:
         """See `ScratchServer`."""

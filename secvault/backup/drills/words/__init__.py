@@ -53,7 +53,11 @@ class Words:
         if whole is not None:
             return whole
         pieces = sentence.split(_PIECES)
-        return _PIECES.join(self._known(piece) or piece for piece in pieces)
+        if len(pieces) > 1:
+            return _PIECES.join(self.told(piece) for piece in pieces)
+        # A source, a repository or a table, and what is said of it.
+        name, colon, rest = sentence.partition(": ")
+        return f"{name}: {self.told(rest)}" if colon and " " not in name else sentence
 
     def _known(self, sentence: str) -> str | None:
         for pattern, said in self.sentences:

@@ -63,13 +63,16 @@ def test_an_empty_database_in_place_of_a_full_one_lacks_its_tables() -> None:
     assert {code for code, _ in told(changed(tables={}, objects={}))} == {"table-missing"}
 
 
-def test_what_was_written_meanwhile_is_right_from_the_one_number_to_the_other() -> None:
-    saved = changed(tables={"staff": [10, 12], "log": 0}, sums={"staff": {"pay": ["5", "3"]}})
-    del saved["digests"]
-    for rows, pay in ((10, "3"), (11, "4.5"), (12, "5")):
-        found = changed(tables={"staff": rows, "log": 0}, sums={"staff": {"pay": pay}})
+def test_what_was_written_meanwhile_is_compared_roughly() -> None:
+    saved = changed(tables={"staff": [100, 120], "log": 0}, digests={"log": "0"})
+    for rows in (70, 100, 110, 120, 500):
+        found = changed(tables={"staff": rows, "log": 0}, sums={"staff": {"pay": "7"}})
         assert told(found, saved) == []
-    assert told(changed(tables={"staff": 9, "log": 0}), saved)[0][0] == "rows-lost"
+    assert told(changed(tables={"staff": 50, "log": 0}), saved)[0][0] == "rows-lost"
+    # Only updated meanwhile, which the digest tells.
+    saved = changed(digests={"log": "0"})
+    assert told(changed(sums={"staff": {"pay": "7", "id": "55"}}), saved) == []
+    assert told(changed(tables={"staff": 0, "log": 0}), saved)[0][0] == "rows-lost"
 
 
 def test_a_tolerance_is_a_share_of_what_was_saved() -> None:

@@ -231,7 +231,9 @@ def examined(vault: SmallVault, tree: Path, file: Path, **drill: Any) -> LevelRe
     """A drill of one SQLite file. drill: of its settings."""
     source = SqliteSource(files=(file,))
     entry = saved(tree, "notes", source)
-    return level.examine(ground(vault, tree, (entry,), {"notes": source}, **drill))
+    # The other came into the plan after the snapshot.
+    sources = {"notes": source, "gone": SqliteSource(files=(file,))}
+    return level.examine(ground(vault, tree, (entry,), sources, **drill))
 
 
 @pytest.mark.parametrize(

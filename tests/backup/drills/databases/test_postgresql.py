@@ -287,6 +287,18 @@ def test_roles_that_were_not_saved_and_tables_of_other_servers_are_no_reason_to_
         server.drop(name)
 
 
+def test_a_locale_that_is_not_here_is_said_to_be_missing(
+    saved_postgresql: SplitResult, tmp_path: Path, server: Any, new_database: Callable[[str], str]
+) -> None:
+    name = new_database("x")
+    mine = turn(tmp_path, saved_postgresql.password or "")
+    staged: Any = kinds.stage(postgresql_source(saved_postgresql, name), mine)
+    one = {**staged.facts["databases"][name], "collate": "xx_XX.utf8"}
+    saved = SourceEntry("erp", "postgresql", ("/x",), facts={"databases": {name: one}})
+    with of(server, saved), pytest.raises(ServerMissing, match=r"the locale xx_XX\.utf8"):
+        server.load(mine.folder, name)
+
+
 def test_an_older_server_than_the_saved_one_is_said_to_be_missing(tmp_path: Path) -> None:
     saved = SourceEntry(
         "erp", "postgresql", ("/x",), facts={"server": "PostgreSQL 99.1", "databases": {}}
