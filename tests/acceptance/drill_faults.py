@@ -27,17 +27,14 @@ from sqlalchemy import delete, insert
 from secvault.backup import key_file, keys_apart, manifest
 from secvault.store import tables
 from tests.acceptance import rights
-from tests.acceptance.drill_range import (
-    PLAN,
+from tests.acceptance.drill_databases import (
     ROWS,
-    Range,
-    Ticking,
     copy_of_erp,
     copy_of_shop,
-    dump_of,
     dumped_erp,
     dumped_shop,
 )
+from tests.acceptance.drill_range import PLAN, Range, Ticking, dump_of
 from tests.conftest import asked_of_mariadb
 
 DAY = 86_400
@@ -235,9 +232,9 @@ def dump_another_database(at: Range, chance: Random) -> str:
     def exchange(_staged: Path) -> None:
         dump = dump_of(at, source)
         if source == "erp":
-            dump.write_bytes(dumped_erp(at, at.databases.other_erp))
+            dump.write_bytes(dumped_erp(at.databases, at.databases.other_erp))
         elif source == "shop":
-            dump.write_bytes(dumped_shop(at, at.databases.other_shop))
+            dump.write_bytes(dumped_shop(at.databases, at.databases.other_shop))
         else:
             dump.unlink()
             with closing(sqlite3.connect(dump)) as other:
@@ -287,14 +284,14 @@ def _dump_spoilt(at: Range, source: str, statement: str) -> None:
     def exchange(_staged: Path) -> None:
         dump = dump_of(at, source)
         if source == "erp":
-            with copy_of_erp(at) as name:
+            with copy_of_erp(at.databases) as name:
                 with psycopg.connect(at.databases.postgresql, dbname=name) as connection:
                     connection.execute(SQL(statement))
-                dump.write_bytes(_renamed(dumped_erp(at, name), name, at.databases.erp))
+                dump.write_bytes(_renamed(dumped_erp(at.databases, name), name, at.databases.erp))
         elif source == "shop":
-            with copy_of_shop(at) as name:
+            with copy_of_shop(at.databases) as name:
                 asked_of_mariadb(at.databases.mariadb, f"USE {name}; {statement}")
-                dump.write_bytes(_renamed(dumped_shop(at, name), name, at.databases.shop))
+                dump.write_bytes(_renamed(dumped_shop(at.databases, name), name, at.databases.shop))
         else:
             with closing(sqlite3.connect(dump)) as notes:
                 notes.execute(statement)
