@@ -1,7 +1,8 @@
 """Which language a page speaks, and how it says numbers, dates and ages in it.
 
-Messages stand in the templates in English. `locale/vi.po` has them in Vietnamese; it is read as it
-is, so that there is nothing to compile, and a test finds what is missing in it.
+Messages stand in the templates in English. `locale/vi` has them in Vietnamese, a file for each
+part of the console; they are read as they are: there is nothing to compile, and a test finds what
+is missing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale, dates, negotiate_locale
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -68,12 +70,22 @@ def language_of(request: Request) -> Language:
     return Language(negotiate_locale([each for each in wanted if each], LANGUAGES) or "en")
 
 
+def catalogue(code: str) -> Catalog:
+    """Every message in a language. What two files have must be the same in both."""
+    whole = Catalog(locale=code)
+    for file in sorted((FOLDER / code).glob("*.po")):
+        with file.open("rb") as source:
+            for message in read_po(source, locale=code):
+                if message.id:
+                    whole[message.id] = message
+    return whole
+
+
 @cache
 def _catalogue(code: str) -> NullTranslations:
     if code == "en":
         return NullTranslations()
     compiled = io.BytesIO()
-    with (FOLDER / f"{code}.po").open("rb") as source:
-        write_mo(compiled, read_po(source, locale=code))
+    write_mo(compiled, catalogue(code))
     compiled.seek(0)
     return Translations(compiled)

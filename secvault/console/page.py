@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
+from secvault.console.menu import menu
 from secvault.identity.csrf import HEADER_NAME
 
 POLICY = "; ".join(
@@ -36,10 +37,12 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     language = language_of(request)
     values.setdefault("visitor", None)
     made = _environment(language.code).get_template(template)
+    visitor = values["visitor"]
     text = made.render(
         language=language.code,
         languages=[(code, NAMES[code]) for code in LANGUAGES],
         here=request.url.path,
+        menu=() if visitor is None else menu(visitor),
         say=language.say,
         moment=language.moment,
         ago=language.ago,
