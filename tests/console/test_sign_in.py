@@ -97,11 +97,11 @@ def test_every_page_of_who_signed_in_lets_them_sign_out(api: Api, front: Front) 
         if route.endpoint.__module__.startswith("secvault.console.")
         and "GET" in (route.methods or ())
         and declaration_of(route.endpoint).actions  # type: ignore[union-attr]
+        and "{" not in str(route.path)
     ]
     assert "/" in pages
     for path in pages:
-        shown = browser.get(path.replace("{", "").replace("}", ""))
-        assert 'action="/sign-out"' in shown.text, path
+        assert 'action="/sign-out"' in browser.get(path).text, path
 
 
 def test_pages_allow_nothing_inline_nothing_of_other_hosts_and_no_frames(api: Api) -> None:
