@@ -14,31 +14,28 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from secvault.errors import Unavailable
+from secvault.backup.drills.databases import sockets
 
 _PORT = 5432
 _PIECE = 1 << 16
 _CONNECT_SECONDS = 10.0
-# The shortest `sun_path` of the systems that we know has 104 bytes.
-_LONGEST = 100
 
 
 @contextmanager
 def relayed(url: URL, folder: Path) -> Iterator[str]:
-    """The address by which a process without a network reaches the database. Raises Unavailable."""
+    """The address by which a process without a network reaches the database."""
     host = url.host or _first(url.query.get("host"))
     if not host or host.startswith("/"):
         yield url.render_as_string(hide_password=False)
         return
-    place = folder / f".s.PGSQL.{_PORT}"
-    if len(str(place)) > _LONGEST:
-        raise Unavailable(
-            f"the folder {folder} has too long a name for a socket in it; set data to a shorter one"
-        )
+    name = f".s.PGSQL.{_PORT}"
     server = (host, url.port or _PORT)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(place))
-        place.chmod(0o600)
+    with (
+        sockets.short(folder, name) as (reached, _),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening,
+    ):
+        listening.bind(str(reached / name))
+        (folder / name).chmod(0o600)
         listening.listen(64)
         threading.Thread(target=_accept, args=(listening, server), daemon=True).start()
         # What is encrypted on the way needs no second layer between us and our own child; a server
@@ -48,7 +45,7 @@ def relayed(url: URL, folder: Path) -> Iterator[str]:
             for name, value in url.query.items()
             if name not in ("host", "port", "sslmode")
         }
-        query |= {"host": str(folder), "port": str(_PORT)}
+        query |= {"host": str(reached), "port": str(_PORT)}
         yield url.set(host=None, port=None, query=query).render_as_string(hide_password=False)
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
