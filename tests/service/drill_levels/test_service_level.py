@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from sqlalchemy import func, select
 
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
@@ -28,6 +29,7 @@ from secvault.service.drill_levels.service_started import (
     Running,
     settings_of_copy,
 )
+from secvault.store import tables
 from tests.running_service import House, furnish
 from tests.service.drill_levels.saved_house import (
     PLAN,
@@ -282,3 +284,21 @@ def _listens_on(port: int) -> Path:
             if any(str(one.readlink()) in links for one in (process / "fd").iterdir()):
                 return process
     raise AssertionError("nobody listens")
+
+
+def test_a_link_to_the_living_database_is_not_taken_for_the_copy(
+    house: House, drill: Drilled
+) -> None:
+    drill.database.unlink()
+    drill.database.symlink_to(house.folder / "vault" / "secvault.db")
+    assert drill.database.exists()
+    with drill.service.store.read() as connection:
+        before = connection.execute(select(func.count()).select_from(tables.person)).scalar_one()
+
+    results = [drill.vault(), drill.serve()]
+
+    assert codes(results[0]) == ["database-damaged"]
+    assert results[1].verdict == "not tested"
+    with drill.service.store.read() as connection:
+        after = connection.execute(select(func.count()).select_from(tables.person)).scalar_one()
+    assert after == before
