@@ -15,8 +15,8 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.secret import Secret
 from secvault.crypto.shares import split
-from secvault.errors import Conflict, InvalidInput
-from secvault.service.recovering import incident
+from secvault.errors import Conflict, Damaged, InvalidInput
+from secvault.service.recovering import incident, rebuilding
 from tests.acceptance.departments import analysis, goods, money_matters, people_matters
 from tests.acceptance.departments.office import hire, returned_office
 from tests.acceptance.installation import ADMINISTRATOR, PASSWORD, SEED, code_of
@@ -172,6 +172,23 @@ def test_a_damaged_newest_snapshot_is_said_loudly_and_the_one_before_comes_back(
     assert len(done.faults) == 2
     with there.installation().opened() as service:
         assert counts(service)["people"] >= 1
+
+
+def test_a_rehearsal_that_breaks_off_leaves_no_key_where_nothing_was_to_stay(
+    furnished: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = machine(tmp_path / "other", furnished.company)
+    seen = []
+
+    def broken(_work: object) -> None:
+        seen.extend(one.name for one in there.recovered.iterdir())
+        raise Damaged("a value does not open")
+
+    monkeypatch.setattr(rebuilding, "finish", broken)
+    with pytest.raises(Damaged):
+        there.quickly(remove=True)
+    assert "data.key" in seen
+    assert [one.name for one in there.recovered.iterdir()] == ["incident.jsonl"]
 
 
 def test_the_second_repository_serves_where_the_first_is_gone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secvault.backup import repositories
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.drills.exercise import BroughtBack
 from secvault.errors import Damaged, Unavailable
@@ -102,8 +103,10 @@ def write_settings(work: Work) -> None:
             places.write_private(url_file, work.order.store_url)
         if work.rehearsal:
             work.port = asking.free_port()
-            names = tuple(one.name for one in work.head.repositories)
-            adapted = settings_saved.for_rehearsal(saved, place, url_file, work.port, names)
+            names = {one.name for one in work.head.repositories} | _added(work)
+            adapted = settings_saved.for_rehearsal(
+                saved, place, url_file, work.port, tuple(sorted(names))
+            )
             remark = (
                 "A rehearsal of the recovery: nothing here starts by itself or reaches outside.",
                 "Not the settings of the service; they are in the snapshot.",
@@ -131,6 +134,12 @@ def write_settings(work: Work) -> None:
         work.record.leave_open(
             "the contents of attachments, which lie in a bucket of their own and not in the backup"
         )
+
+
+def _added(work: Work) -> set[str]:
+    """The names of the repositories that were added to the store, also after the kit was issued."""
+    with database.opened(work.url) as store, store.read() as connection:
+        return set(repositories.names(connection))
 
 
 def finish(work: Work) -> tuple[BroughtBack, ...]:

@@ -160,7 +160,9 @@ def for_rehearsal(
     port: int,
     repositories: tuple[str, ...],
 ) -> Adapted:
-    """What a rehearsal runs with. repositories: all names, which get folders of its own."""
+    """What a rehearsal runs with. repositories: all names, which get folders of its own; so none is
+    looked up among those that were added to the store, with their credentials.
+    """
     values: dict[str, Any] = {}
     dropped = []
     for table, content in _copied(saved).items():
@@ -177,6 +179,8 @@ def for_rehearsal(
     values["server"] = {"address": LOOPBACK, "port": port}
     values.setdefault("retention", {})["schedule"] = _NEVER
     values.setdefault("audit", {})["reports"] = {"schedule": _NEVER}
+    # The kit that lies beside a repository is that of the vault that lives.
+    values.setdefault("recovery", {})["kit_beside_repositories"] = False
     backup = values.setdefault("backup", {})
     plans = backup.get("plans")
     if plans is None:

@@ -34,7 +34,8 @@ class Order:
     kit. at: NAME=LOCATION, where a repository lies for this machine. store_url: of an empty
     PostgreSQL database. snapshot: the beginning of an id, in place of the newest. repository: the
     only one to be read. serve: start the service and ask it. other_plans: bring back the files of
-    the other plans, too. keep_tokens: see `safe.end_all`. opened: the kit, where it is open already
+    the other plans, too. keep_tokens: see `safe.end_all`. remove: of a rehearsal that does not come
+    to its end, nothing stays but the incident log. opened: the kit, where it is open already
     and no shares are at hand.
     """
 
@@ -54,6 +55,7 @@ class Order:
     sign: bool = True
     other_plans: bool = False
     keep_tokens: bool = False
+    remove: bool = False
     opened: tuple[KitHead, KitSecrets] | None = field(default=None, repr=False)
 
 

@@ -55,6 +55,18 @@ def rehearse(
     """
     place = Place(order.folder)
     places.begin(place)
+    try:
+        return _rehearsed(order, place, clock, random, tell, cancel)
+    except BaseException:
+        if order.remove:
+            # The key that opens it lies there by now.
+            places.remove_all_but(place, place.incident)
+        raise
+
+
+def _rehearsed(
+    order: Order, place: Place, clock: Clock, random: Random, tell: Tell, cancel: Cancel
+) -> Rehearsed:
     record = Record(clock, incidents.opened(place.incident, clock, order.requested_by), tell)
     work = open_the_kit(order, place, record, clock, random, rehearsal=True, cancel=cancel)
     try:

@@ -159,6 +159,7 @@ def test_a_rehearsal_has_nothing_that_reaches_out_or_starts_by_itself(
     assert found.attachments.location == ""
     assert found.audit.checkpoint_seconds == 30
     assert found.recovery.threshold == 4
+    assert not found.recovery.kit_beside_repositories
     assert found.backup.plans["nightly"].keep_daily == 9
     assert set(found.backup.plans) == {"nightly", "erp"}
     for plan in found.backup.plans.values():
