@@ -117,6 +117,8 @@ def test_it_leads_from_the_kit_to_the_services_and_puts_down_who_did_what(
     person = Person(_shares(furnished.company))
     done = _start(order, person)
     assert done.left == ()
+    # By which a forged kit is known before a share is given.
+    assert any(furnished.vkey in one for one in person.said)
     contract = [*done.place.services.rglob("contract.txt")]
     assert [one.read_text() for one in contract] == ["Hợp đồng số 7"]
     entries = incident.read(done.place.incident)
