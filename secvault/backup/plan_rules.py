@@ -86,7 +86,8 @@ def require_storable(plan: PlanSettings, secrets: Secrets, openings: Openings) -
 
 
 def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
-    """The fields by whose change less is saved, or kept for less long, or missed without a word.
+    """The fields by whose change less is saved, or kept for less long, or missed without a word; or
+    a database is asked something new, whose answers tell what is in it.
 
     When runs are due is not among them: the plan's RPO tells of a run that does not come.
     """
@@ -130,6 +131,9 @@ def _proves_more(before: DrillSettings, after: DrillSettings) -> bool:
         and (after.overdue_days <= before.overdue_days or not before.overdue_days)
         and bool(after.overdue_days or not before.overdue_days)
         and all(after.assertions.get(name) == one for name, one in before.assertions.items())
+        # Whether it holds tells a little of the data, to whoever reads of drills; and the login by
+        # which the data was saved may be another's.
+        and all(before.assertions.get(name) == one for name, one in after.assertions.items())
     )
 
 
