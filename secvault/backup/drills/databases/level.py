@@ -55,6 +55,10 @@ def examine(ground: Ground) -> LevelResult:
         finally:
             ground.engine.clear(folder)
     _rest(ground, found, {entry.name for entry in subjects})
+    there = {entry.name for entry in ground.manifest.sources}
+    for name, source in ground.plan.sources.items():
+        if name not in there and source.kind in _SUBJECTS:
+            found.not_tested.append(f"{name}: the plan saves it, and the snapshot holds none of it")
     tested = bool(subjects or asked)
     failed = bool(found.faults)
     return LevelResult(
@@ -63,7 +67,7 @@ def examine(ground: Ground) -> LevelResult:
         ground.engine.clock.monotonic() - began,
         found.facts(),
         tuple(found.faults),
-        tuple(found.not_tested if tested else ["the snapshot holds no database"]),
+        tuple(found.not_tested or ([] if tested else ["the snapshot holds no database"])),
     )
 
 
