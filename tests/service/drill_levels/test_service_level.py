@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import sqlite3
@@ -197,16 +198,25 @@ def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever
         seen.update(seccomp=status["Seccomp"], bound=status["NoNewPrivs"])
         seen["environment"] = (process / "environ").read_text()
         seen["command"] = (process / "cmdline").read_text()
-        seen["process"] = str(process)
+        seen["process"], seen["word"] = str(process), running.word
+        for name, headers in (("nobody", {}), ("stranger", {service_started.WORD: "another"})):
+            made = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+            made.request("GET", "/health/live", headers=headers)
+            seen[name] = str(made.getresponse().status)
+            made.close()
+        seen["asked"] = str(running.ask("/health/live").status)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
     with pytest.raises(KeyboardInterrupt):
         drill.serve()
     assert (seen["seccomp"], seen["bound"]) == ("2", "1")
+    # Others on this machine may have been somebody when the copy was made.
+    assert (seen["nobody"], seen["stranger"], seen["asked"]) == ("403", "403", "200")
     assert "hidden" not in seen["environment"]
     for shown in (seen["environment"], seen["command"]):
         assert root.hex() not in shown
+        assert seen["word"] not in shown
         assert str(drill.database) not in shown
     assert not Path(seen["process"]).exists()
 
