@@ -40,7 +40,7 @@ _GREW = frozenset(
 )
 _HARMLESS = frozenset(
     {
-        *("schedule", "drill_schedule", "check_schedule", "time_zone", "missed", "windows"),
+        *("schedule", "check_schedule", "time_zone", "missed", "windows"),
         *("jitter_minutes", "priority", "upload_kib", "download_kib", "tags"),
     }
 )
@@ -89,12 +89,14 @@ def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
     """The fields by whose change less is saved, or kept for less long, or missed without a word; or
     a database is asked something new, whose answers tell what is in it.
 
-    When runs are due is not among them: the plan's RPO tells of a run that does not come.
+    When runs are due is not among them: the plan's RPO tells of a run that does not come. When
+    drills are is, unless it is said how long a proof holds: else that follows from the schedule.
     """
     return tuple(
         name
         for name in PlanSettings.model_fields
         if name not in _HARMLESS
+        and not (name == "drill_schedule" and after.drill.overdue_days)
         and getattr(before, name) != getattr(after, name)
         and not _more(name, getattr(before, name), getattr(after, name))
     )

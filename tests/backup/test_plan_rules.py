@@ -220,6 +220,15 @@ def test_drills_that_prove_less_take_away(
     assert weakened(first, second) == (("drill",) if less else ())
 
 
+def test_when_drills_are_is_for_two_people_unless_it_is_said_how_long_a_proof_holds() -> None:
+    often, never = plans.parse({}), plans.parse({"drill_schedule": ""})
+    assert weakened(often, never) == ("drill_schedule",)
+    assert weakened(often, plans.parse({"drill_schedule": "0 4 1 1 *"})) == ("drill_schedule",)
+    assert weakened(never, often) == ()
+    held = {"drill": {"overdue_days": 10}}
+    assert weakened(plans.parse(held), plans.parse({**held, "drill_schedule": ""})) == ()
+
+
 def test_a_new_question_to_a_database_is_for_two_people() -> None:
     plan = {"sources": {"erp": {"kind": "sqlite", "files": ["/srv/a.db"]}}}
     asked = {"source": "erp", "sql": "SELECT count(*) FROM pay WHERE sum > 9", "at_least": 1}
