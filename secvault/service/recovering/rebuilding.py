@@ -57,11 +57,18 @@ def look_at_log(work: Work) -> None:
     ):
         found = joining.look_at_log(store, work.head)
         seen.words = f"{found.report.size} entries, whole, signed by a key of the kit"
+        if found.unknown:
+            seen.words = f"{found.report.size} entries, whole by the keys that the copy names"
         if not work.resumed and found.report.size < work.here.head.audit_size:
             raise Damaged(
                 f"the copy's audit log has {found.report.size} entries, and its manifest says "
                 f"{work.here.head.audit_size}"
             )
+    if found.unknown:
+        work.record.leave_open(
+            f"keys of the audit log that do not stand in the kit: {found.unknown}; compare the log "
+            "with what was published of it"
+        )
     if found.report.archived:
         work.record.leave_open(
             f"entries of the audit log that lie in archives, which were not read: "
