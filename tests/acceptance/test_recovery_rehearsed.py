@@ -177,7 +177,7 @@ def test_a_rehearsal_that_breaks_off_leaves_no_key_where_nothing_was_to_stay(
     furnished: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = machine(tmp_path / "other", furnished.company)
-    seen = []
+    seen: list[str] = []
 
     def broken(_work: object) -> None:
         seen.extend(one.name for one in there.recovered.iterdir())

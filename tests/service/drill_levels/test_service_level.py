@@ -199,7 +199,11 @@ def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever
         seen["environment"] = (process / "environ").read_text()
         seen["command"] = (process / "cmdline").read_text()
         seen["process"], seen["word"] = str(process), running.word
-        for name, headers in (("nobody", {}), ("stranger", {service_started.WORD: "another"})):
+        words: dict[str, dict[str, str]] = {
+            "nobody": {},
+            "stranger": {service_started.WORD: "another"},
+        }
+        for name, headers in words.items():
             made = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
             made.request("GET", "/health/live", headers=headers)
             seen[name] = str(made.getresponse().status)
