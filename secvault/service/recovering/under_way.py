@@ -23,6 +23,8 @@ from secvault.service.recovering.settings_saved import Adapted
 from secvault.service.recovering.storage import Reached
 from secvault.service.service import Service
 
+# The recovered settings say it, and what they say must not be that of another vault.
+_DECIDED = ("SECVAULT_DATA", "SECVAULT_POLICIES", "SECVAULT_SEAL__", "SECVAULT_STORE__")
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -107,10 +109,12 @@ class Work:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the recovered vault is opened with: no credential of a rehearsal's caller."""
+        """What the recovered vault is opened with: nothing that leads to another one, and no
+        credential of a rehearsal's caller.
+        """
         given = self.order.environment
         if not self.rehearsal:
-            return dict(given)
+            return {name: it for name, it in given.items() if not name.startswith(_DECIDED)}
         return {name: given[name] for name in _KEPT_VARIABLES if name in given}
 
     def heed(self) -> None:
