@@ -3,18 +3,28 @@
 It is a rehearsal of the recovery (`secvault.service.recovering`) into the drill's own folder, in
 this process: people, policies, keys, records, plans and the log come back, and the service that is
 started from them is asked.
+
+The vault's own root key is put under a new seal for that. Whatever the living vault's is (an HSM,
+people), no disk may have the key to it in clear: it lies in memory, where the machine lets us.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from secvault.backup.drills.scenarios.script import Script
 from secvault.backup.repository import Repository
+from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.service.drill_scenes.opened_kit import opened_kit
 from secvault.service.recovering.work import Order, rehearse
 from secvault.service.service import Service
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - for a file of a drawn name that only we can read
+"""A file system without a disk, on every usual Linux."""
 
 
 def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
@@ -25,23 +35,28 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
     kit = opened_kit(script, live, shares)
     engine = script.engine
     script.repository = script.plan.repository
-    order = Order(
-        folder=script.folder / "machine",
-        kit=kit.file,
-        shares=shares,
-        environment={**engine.environment, **_credentials(engine.repository(script.repository))},
-        requested_by=script.requested_by,
-        restic=live.settings.backup.restic,
-        pg_bin=live.settings.backup.pg_bin,
-        sign=False,
-        opened=(kit.head, kit.secrets),
-    )
-    with script.step("rehearsal", damage="database-damaged") as said:
-        done = rehearse(order, engine.clock, engine.random, script.mark)
-        result = done.result
-        said.faults.extend(result.faults)
-        things = ", ".join(f"{one.name} {one.count}" for one in result.brought_back)
-        said.words = f"brought back on an empty machine: {things}"
+    with _key_in_memory(engine.random) as seal_key:
+        order = Order(
+            folder=script.folder / "machine",
+            kit=kit.file,
+            shares=shares,
+            environment={
+                **engine.environment,
+                **_credentials(engine.repository(script.repository)),
+            },
+            requested_by=script.requested_by,
+            restic=live.settings.backup.restic,
+            pg_bin=live.settings.backup.pg_bin,
+            sign=False,
+            opened=(kit.head, kit.secrets),
+            seal_key=seal_key,
+        )
+        with script.step("rehearsal", damage="database-damaged") as said:
+            done = rehearse(order, engine.clock, engine.random, script.mark)
+            result = done.result
+            said.faults.extend(result.faults)
+            things = ", ".join(f"{one.name} {one.count}" for one in result.brought_back)
+            said.words = f"brought back on an empty machine: {things}"
     script.steps.extend(result.steps)
     figures = result.figures
     script.repository = result.repository or script.repository
@@ -53,6 +68,22 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
         script.leave_open(words)
     script.came_back()
     script.leave_open("the machine was not another one: its programs and its network were there")
+
+
+@contextmanager
+def _key_in_memory(random: Random) -> Iterator[Path | None]:
+    """Where the key of the seal lies as long as the block runs; None: in the scratch space.
+
+    Should we be killed, it opens nothing: what is under it goes with the scratch space.
+    """
+    if not os.access(_MEMORY, os.W_OK | os.X_OK):
+        yield None
+        return
+    place = _MEMORY / f"secvault-drill-{random(16).hex()}.key"
+    try:
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
 
 
 def _credentials(repository: Repository) -> Mapping[str, str]:

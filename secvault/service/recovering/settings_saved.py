@@ -220,6 +220,8 @@ def write(adapted: Adapted, place: Place, head: tuple[str, ...]) -> None:
 def _put_here(values: dict[str, Any], place: Place, store_url_file: Path | None) -> None:
     values["data"] = str(place.data)
     values["seal"] = {"kind": "file"}
+    if place.key is not None:
+        values["seal"]["key_file"] = str(place.key)
     values.pop("store", None)
     if store_url_file is not None:
         values["store"] = {"url_file": str(store_url_file)}

@@ -37,8 +37,8 @@ class Order:
     PostgreSQL database. snapshot: the beginning of an id, in place of the newest. repository: the
     only one to be read. serve: start the service and ask it. other_plans: bring back the files of
     the other plans, too. keep_tokens: see `safe.end_all`. remove: of a rehearsal that does not come
-    to its end, nothing stays but the incident log. opened: the kit, where it is open already
-    and no shares are at hand.
+    to its end, nothing stays but the incident log. seal_key: see `Place.key`. opened: the kit,
+    where it is open already and no shares are at hand.
     """
 
     folder: Path
@@ -58,6 +58,7 @@ class Order:
     other_plans: bool = False
     keep_tokens: bool = False
     remove: bool = False
+    seal_key: Path | None = None
     opened: tuple[KitHead, KitSecrets] | None = field(default=None, repr=False)
 
 

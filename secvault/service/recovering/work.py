@@ -58,7 +58,7 @@ def rehearse(
     anything. What came back stays there. Raises SecvaultError where it does not come so far as to
     have a vault that could sign: too few shares, no repository, no whole snapshot.
     """
-    place = Place(order.folder)
+    place = Place(order.folder, order.seal_key)
     places.begin(place)
     try:
         return _rehearsed(order, place, clock, random, tell, cancel)
