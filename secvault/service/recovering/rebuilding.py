@@ -37,6 +37,7 @@ def load_database(work: Work) -> None:
             work.order.store_url,
             work.place,
             PostgresqlPrograms(work.order.pg_bin),
+            here.candidate.snapshot.id,
             again=work.resumed,
         )
         seen.words = f"as {here.head.database}"
