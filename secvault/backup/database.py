@@ -200,14 +200,17 @@ def restored_postgresql(dump: Path, url: URL, programs: PostgresqlPrograms) -> I
         store.close()
 
 
-def drop_leftovers(live: Store, keep: frozenset[str]) -> None:
-    """Drop the databases that killed drills of this vault left, except those of `keep`."""
+def drop_leftovers(live: Store, keep: Callable[[], frozenset[str]]) -> None:
+    """Drop the databases that killed drills of this vault left, except those of `keep`.
+
+    keep: asked when it is known which there are, so that no drill that begins meanwhile loses its.
+    """
     if live.dialect != "postgresql":
         return
     wanted = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
     with live.read() as connection:
         found = connection.execute(wanted, {"prefix": _scratch_prefix(live)}).scalars().all()
-    for name in set(found) - keep:
+    for name in set(found) - keep() if found else ():
         with _server(live) as server:
             server.execute(text(_drop(live, name)))
 

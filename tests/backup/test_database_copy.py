@@ -354,9 +354,16 @@ def test_leftovers_of_killed_drills_go_and_no_others(
         for name in (dead, alive, elsewhere):
             server.execute(f"CREATE DATABASE {name}")
         try:
-            drop_leftovers(postgresql_store, frozenset({alive}))
+            drop_leftovers(postgresql_store, lambda: frozenset({alive}))
             assert databases(postgresql_url) >= {alive, elsewhere}
             assert dead not in databases(postgresql_url)
+
+            def made_meanwhile() -> frozenset[str]:
+                server.execute(f"CREATE DATABASE {dead}")
+                return frozenset({alive})
+
+            drop_leftovers(postgresql_store, made_meanwhile)
+            assert dead in databases(postgresql_url)
         finally:
             for name in (dead, alive, elsewhere):
                 server.execute(f"DROP DATABASE IF EXISTS {name}")

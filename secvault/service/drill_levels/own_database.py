@@ -59,7 +59,7 @@ def _in_own_server(ground: Ground, closing: ExitStack) -> Store:
         ground.plan_name,
         gentle=ground.plan.drill.gentle,
     )
-    server = closing.enter_context(running_postgresql(place, _major(engine.store)))
+    server = closing.enter_context(running_postgresql(place, major(engine.store)))
     server.create(_DATABASE)
     url = make_url(server.url(_DATABASE))
     return closing.enter_context(
@@ -67,7 +67,7 @@ def _in_own_server(ground: Ground, closing: ExitStack) -> Store:
     )
 
 
-def _major(live: Store) -> int:
+def major(live: Store) -> int:
     """The major version of the live server; 0 where the live vault is on SQLite by now."""
     if live.dialect != "postgresql":
         return 0

@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from secvault.backup.drills.scenarios.script import Script
+from secvault.backup.drills.databases.servers import Place, ServerMissing, running_postgresql
+from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.repository import Repository
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
+from secvault.service.drill_levels.own_database import major
 from secvault.service.drill_scenes.opened_kit import opened_kit
 from secvault.service.recovering.work import Order, rehearse
 from secvault.service.service import Service
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - for a file of a drawn name that only we can read
 """A file system without a disk, on every usual Linux."""
+_DATABASE = "secvault"
 
 
 def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
@@ -35,28 +39,33 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
     kit = opened_kit(script, live, shares)
     engine = script.engine
     script.repository = script.plan.repository
-    with _key_in_memory(engine.random) as seal_key:
-        order = Order(
-            folder=script.folder / "machine",
-            kit=kit.file,
-            shares=shares,
-            environment={
-                **engine.environment,
-                **_credentials(engine.repository(script.repository)),
-            },
-            requested_by=script.requested_by,
-            restic=live.settings.backup.restic,
-            pg_bin=live.settings.backup.pg_bin,
-            sign=False,
-            opened=(kit.head, kit.secrets),
-            seal_key=seal_key,
-        )
-        with script.step("rehearsal", damage="database-damaged") as said:
-            done = rehearse(order, engine.clock, engine.random, script.mark)
-            result = done.result
-            said.faults.extend(result.faults)
-            things = ", ".join(f"{one.name} {one.count}" for one in result.brought_back)
-            said.words = f"brought back on an empty machine: {things}"
+    order = Order(
+        folder=script.folder / "machine",
+        kit=kit.file,
+        shares=shares,
+        environment={**engine.environment, **_credentials(engine.repository(script.repository))},
+        requested_by=script.requested_by,
+        restic=live.settings.backup.restic,
+        pg_bin=live.settings.backup.pg_bin,
+        sign=False,
+        opened=(kit.head, kit.secrets),
+    )
+    with ExitStack() as closing:
+        order = replace(order, seal_key=closing.enter_context(_key_in_memory(engine.random)))
+        if kit.head.database == "postgresql":
+            order = replace(order, store_url=_empty_database(script, live, closing))
+        _rehearse(script, order)
+    script.came_back()
+    script.leave_open("the machine was not another one: its programs and its network were there")
+
+
+def _rehearse(script: Script, order: Order) -> None:
+    with script.step("rehearsal", damage="database-damaged") as said:
+        done = rehearse(order, script.engine.clock, script.engine.random, script.mark)
+        result = done.result
+        said.faults.extend(result.faults)
+        things = ", ".join(f"{one.name} {one.count}" for one in result.brought_back)
+        said.words = f"brought back on an empty machine: {things}"
     script.steps.extend(result.steps)
     figures = result.figures
     script.repository = result.repository or script.repository
@@ -66,8 +75,30 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
         script.phases[phase] = script.phases.get(phase, 0.0) + seconds
     for words in (*result.skipped, *result.not_tested):
         script.leave_open(words)
-    script.came_back()
-    script.leave_open("the machine was not another one: its programs and its network were there")
+
+
+def _empty_database(script: Script, live: Service, closing: ExitStack) -> str:
+    """The address of an empty database in a server of the scenario's own; production's is not
+    asked. Raises Broken where no server can be started here.
+    """
+    folder = script.folder / LEVELS / _DATABASE
+    folder.mkdir(mode=0o700, parents=True)
+    place = Place(
+        folder,
+        script.engine.clock,
+        script.cancel,
+        script.engine.environment,
+        script.plan_name,
+        gentle=script.plan.drill.gentle,
+    )
+    try:
+        server = closing.enter_context(running_postgresql(place, major(live.store)))
+    except ServerMissing as missing:
+        with script.step("rehearsal") as said:
+            said.fault("server-missing", "secvault's own database", missing.detail)
+        raise Broken from None
+    server.create(_DATABASE)
+    return server.url(_DATABASE)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def load_database(work: Work) -> None:
             work.order.store_url,
             work.place,
             PostgresqlPrograms(work.order.pg_bin),
+            here.candidate.snapshot.id,
             again=work.resumed,
         )
         seen.words = f"restored as {here.head.database}"

@@ -180,6 +180,31 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     assert again.place == done.place
 
 
+@pytest.mark.parametrize("left", [b"", b'{"at":"2026-'])
+def test_it_begins_behind_a_log_in_which_a_killed_process_ended_no_line(
+    furnished: Furnished, order: Order, left: bytes
+) -> None:
+    order.folder.mkdir(mode=0o700)
+    (order.folder / "incident.jsonl").write_bytes(left)
+    done = _start(order, Person(_shares(furnished.company)))
+    assert incident.read(done.place.incident)[0].what == "declared"
+
+
+def test_what_was_fetched_of_another_snapshot_is_not_taken_for_the_chosen_one(
+    furnished: Furnished, order: Order
+) -> None:
+    def closed() -> str:
+        raise Gone
+
+    oldest = Person(_shares(furnished.company), {"Which snapshot": "3", "Can at least": closed})
+    with pytest.raises(Gone):
+        _start(order, oldest)
+    done = _start(order, Person(_shares(furnished.company)))
+    for service in _opened(done.place):
+        # Of which the oldest knows nothing.
+        require_usable(service, furnished)
+
+
 def test_a_database_that_a_service_has_worked_with_is_not_replaced(
     furnished: Furnished, order: Order
 ) -> None:
