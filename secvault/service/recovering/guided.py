@@ -75,6 +75,11 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     record = Record(clock, log, dialogue.say)
     kit = read_kit(order.kit, order.key)
     _show(kit.head, dialogue, clock)
+    if not order.key:
+        dialogue.say(
+            f"Compare with the sheet of a share: its key must be {kit.head.evidence_key}\n"
+            "If it is another, this kit is forged: call nobody whom it names, and give no share."
+        )
     done = {one.what for one in before if one.facts.get("verdict", "passed") == "passed"}
     if HANDED in done:
         places.remove(place.scratch)
@@ -103,13 +108,16 @@ def _incident(place: Place, dialogue: Dialogue, clock: Clock) -> tuple[Incident,
     before: tuple[Entry, ...] = ()
     if place.incident.is_file():
         places.go_on(place)
+        # What a killed process did not finish of its last line is cut off.
+        incidents.opened(place.incident, clock, "")
         before = incidents.read(place.incident)
+    if before:
         first, last = before[0], before[-1]
         dialogue.say(
             f"A recovery was begun here by {first.who} at {first.at}; the last that was done: "
             f"{last.what} ({last.at}, {last.who}). It goes on from there."
         )
-    else:
+    elif not place.incident.is_file():
         places.begin(place)
     who = ""
     while not who:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +117,8 @@ def test_it_leads_from_the_kit_to_the_services_and_puts_down_who_did_what(
     person = Person(_shares(furnished.company))
     done = _start(order, person)
     assert done.left == ()
+    # By which a forged kit is known before a share is given.
+    assert any(furnished.vkey in one for one in person.said)
     contract = [*done.place.services.rglob("contract.txt")]
     assert [one.read_text() for one in contract] == ["Hợp đồng số 7"]
     entries = incident.read(done.place.incident)
@@ -178,6 +180,31 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     assert again.place == done.place
 
 
+@pytest.mark.parametrize("left", [b"", b'{"at":"2026-'])
+def test_it_begins_behind_a_log_in_which_a_killed_process_ended_no_line(
+    furnished: Furnished, order: Order, left: bytes
+) -> None:
+    order.folder.mkdir(mode=0o700)
+    (order.folder / "incident.jsonl").write_bytes(left)
+    done = _start(order, Person(_shares(furnished.company)))
+    assert incident.read(done.place.incident)[0].what == "declared"
+
+
+def test_what_was_fetched_of_another_snapshot_is_not_taken_for_the_chosen_one(
+    furnished: Furnished, order: Order
+) -> None:
+    def closed() -> str:
+        raise Gone
+
+    oldest = Person(_shares(furnished.company), {"Which snapshot": "3", "Can at least": closed})
+    with pytest.raises(Gone):
+        _start(order, oldest)
+    done = _start(order, Person(_shares(furnished.company)))
+    for service in _opened(done.place):
+        # Of which the oldest knows nothing.
+        require_usable(service, furnished)
+
+
 def test_a_database_that_a_service_has_worked_with_is_not_replaced(
     furnished: Furnished, order: Order
 ) -> None:
@@ -196,6 +223,13 @@ def test_a_database_that_a_service_has_worked_with_is_not_replaced(
 def test_who_cannot_sign_in_is_let_in_by_the_holders_of_the_shares(
     furnished: Furnished, order: Order
 ) -> None:
+    # What the shell says of another vault is not of this one.
+    left = {
+        "SECVAULT_DATA": "/nowhere",
+        "SECVAULT_STORE__URL": "sqlite:////nowhere/secvault.db",
+        "SECVAULT_SEAL__KIND": "shares",
+    }
+    order = replace(order, environment={**order.environment, **left})
     done = _start(order, Person(_shares(furnished.company), {"Can at least": "no"}))
     assert done.way_in
     for service in _opened(done.place):
