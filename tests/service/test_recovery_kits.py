@@ -282,6 +282,41 @@ def test_people_are_told_once_a_week_while_it_is_stale(service: Service, house: 
     assert times() == 2
 
 
+def _told(service: Service) -> set[str]:
+    """Why people were told, by now."""
+    with service.store.read() as connection:
+        causes = connection.execute(select(tables.backup_told.c.cause)).scalars()
+        return {one.split(":")[2] for one in causes if one.startswith("kit_stale:")}
+
+
+def test_a_kit_that_cannot_be_issued_anew_for_hours_is_told(service: Service, house: House) -> None:
+    saved(service)
+    recovery_kits.issue_kit(service, operator(service))
+    recovery_kits.take_kit(service, operator(service))
+    seals.rotate_root(service, operator(service))
+    # No worker does the jobs.
+    recovery_kit_watch.look_after(service)
+    assert _told(service) == set()
+    house.hands.seconds += DAY // 2
+    recovery_kit_watch.look_after(service)
+    assert _told(service) == {"behind"}
+
+
+def test_that_nobody_knows_what_the_kit_has_to_hold_is_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery_kits.issue_kit(service, operator(service))
+
+    def unreadable(_service: Service) -> KitStatus:
+        raise Damaged("a password is not what was written")
+
+    monkeypatch.setattr(recovery_kit_watch, "status", unreadable)
+    for _ in range(2):
+        with pytest.raises(Damaged):
+            recovery_kit_watch.look_after(service)
+    assert _told(service) == {"unknown"}
+
+
 def test_numbers_of_shares_that_make_no_sense_are_refused(house: House) -> None:
     with (
         opened(house, shares="3", threshold="1") as service,
