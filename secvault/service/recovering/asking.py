@@ -56,8 +56,9 @@ def serving(
     with log.open("ab") as said:
         log.chmod(0o600)
         process = subprocess.Popen(
-            [*_PROGRAM, "serve"],
-            env={**passed, "SECVAULT_CONFIG": str(place.settings)},
+            # By an argument, so that the sweep of drills finds it when we are killed (`sweep`).
+            [*_PROGRAM, "--config", str(place.settings), "serve"],
+            env=passed,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
