@@ -15,6 +15,7 @@ from secvault.audit.event import Actor, Event
 from secvault.backup.repository import KEYS
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
+from secvault.recovery import stored as kits
 from secvault.recovery.kit import KitHead, KitSecrets
 from secvault.service.audit_rollback import Looked, accept_here
 from secvault.service.recovering.storage import Reached
@@ -138,6 +139,21 @@ def adopt_passwords(
         service.backups.passwords.adopt(name, locations.get(name, ""), Secret.of(password.password))
         changed.append(name)
     return tuple(changed)
+
+
+def forget_older_shares(service: Service, head: KitHead) -> bool:
+    """Issue no kit by itself for other shares than those that opened this one; whether there were
+    others in force.
+
+    The copy is of before they were made. A kit for the shares of then would be written over those
+    that are opened by what the holders have.
+    """
+    with service.store.write() as connection:
+        made = kits.shares_in_force(connection)
+        if made is None or made.checks == head.shares.checks:
+            return False
+        connection.execute(update(tables.recovery_shares).values(sealed_secret=None))
+    return True
 
 
 def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:
