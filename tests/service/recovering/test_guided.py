@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +176,21 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     # Once it is handed over, nothing of it is done again, and no share is asked for.
     again = _start(order, Person([]))
     assert again.place == done.place
+
+
+def test_variables_of_another_vault_on_this_machine_lead_nowhere(
+    furnished: Furnished, order: Order, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another"
+    variables = {
+        "SECVAULT_DATA": str(elsewhere),
+        "SECVAULT_STORE__URL": f"sqlite:///{elsewhere}/secvault.db",
+    }
+    here = replace(order, environment={**order.environment, **variables})
+    done = _start(here, Person(_shares(furnished.company)))
+    assert not elsewhere.exists()
+    for service in _opened(done.place):
+        assert _events(service, "vault.recovered") == 2
 
 
 @pytest.mark.parametrize("left", [b"", b'{"at":"2026-'])
