@@ -147,11 +147,19 @@ def test_passwords_come_into_it_and_a_changed_one_makes_it_stale_until_it_is_iss
 
     repository_passwords.rotate_password(service, operator(service), "local")
     found = status(service)
-    assert names(found) == ["password:local", "password:local/data-keys"]
-    assert all(one.grave for one in found.changes)
+    # Issued anew before the old password opened nothing any more; what is in hand lacks it.
+    assert names(found) == []
+    assert [one.name for one in found.lacking] == ["password:local", "password:local/data-keys"]
+    assert all(one.grave for one in found.lacking)
+    newest = recovery_kits.open_newest(service)
+    assert newest is not None
+    for name, given in zip(("local", "local/data-keys"), newest[1].passwords, strict=True):
+        now = service.backups.passwords.kept(name)
+        assert now is not None
+        assert given.password == now.current.text()
     checked = verify_kit(service, operator(service), kit.file)
-    assert checked.newest
-    assert [one.name for one in checked.changes] == names(found)
+    assert not checked.newest
+    assert checked.changes == found.lacking
 
 
 def test_a_rotated_root_makes_it_stale_and_the_new_one_holds_both_roots(service: Service) -> None:
