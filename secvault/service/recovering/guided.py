@@ -7,6 +7,7 @@ the incident log goes on. Shares are asked for again, for they are written nowhe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from secvault.audit.event import Event
@@ -88,6 +89,9 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     )
     running = work.open_the_kit(gathered, place, record, clock, random, rehearsal=False)
     running.resumed = bool(before)
+    if before:
+        # The time of the recovery runs from when it was begun, however often it was broken off.
+        running.started_at = min(running.started_at, _micros(before[0].at))
     _bring_back(running, dialogue)
     secrets_again.ask(running, dialogue.say, dialogue.secret)
     came = rebuilding.finish(running)
@@ -301,6 +305,10 @@ def _how_to_load(plan: KitPlan, place: Place) -> str:
         f"{where}\n  its databases ({', '.join(plan.sources)}): `secvault backup restore "
         f"{plan.name} --source NAME`, when the service runs and their servers are there"
     )
+
+
+def _micros(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp() * 1_000_000)
 
 
 def _order_of(head: KitHead) -> tuple[str, ...]:

@@ -183,7 +183,7 @@ def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:
         .where(job.c.state.in_(("requested", "started")))
         .values(state="failed", finished_at=now, error=GIVEN_UP),
     )
-    for work in (tables.backup_run, tables.drill):
+    for work in (tables.backup_run, tables.drill, tables.drill_scenario):
         connection.execute(
             update(work)
             .where(work.c.state == "running")
