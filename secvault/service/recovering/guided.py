@@ -13,7 +13,7 @@ from typing import Protocol
 from secvault.audit.event import Event
 from secvault.backup.drills import evidence
 from secvault.backup.drills.exercise import BroughtBack
-from secvault.clock import Clock, moment, timestamp
+from secvault.clock import Clock, micros_of, moment, timestamp
 from secvault.crypto.aead import Random
 from secvault.crypto.evidence import SignedEvidence, sign_evidence
 from secvault.crypto.secret import Secret
@@ -91,7 +91,9 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     running.resumed = bool(before)
     if before:
         # The time of the recovery runs from when it was begun, however often it was broken off.
-        running.started_at = min(running.started_at, _micros(before[0].at))
+        running.started_at = min(
+            running.started_at, micros_of(datetime.fromisoformat(before[0].at))
+        )
     _bring_back(running, dialogue)
     secrets_again.ask(running, dialogue.say, dialogue.secret)
     came = rebuilding.finish(running)
@@ -305,10 +307,6 @@ def _how_to_load(plan: KitPlan, place: Place) -> str:
         f"{where}\n  its databases ({', '.join(plan.sources)}): `secvault backup restore "
         f"{plan.name} --source NAME`, when the service runs and their servers are there"
     )
-
-
-def _micros(at: str) -> int:
-    return int(datetime.fromisoformat(at).timestamp() * 1_000_000)
 
 
 def _order_of(head: KitHead) -> tuple[str, ...]:

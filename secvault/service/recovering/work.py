@@ -148,8 +148,10 @@ def result_of(work: Work, came: tuple[BroughtBack, ...]) -> RehearsalResult:
     """What it came to, as of now."""
     here, plan = work.here, work.plan
     now = work.clock.micros()
-    # By the clock that never goes back; by the other one what was before this process.
-    seconds = max(work.clock.monotonic() - work.began, (now - work.started_at) / 1_000_000)
+    # By the clock that never goes back; but no such clock saw what was before this process.
+    seconds = work.clock.monotonic() - work.began
+    if work.resumed:
+        seconds = max(seconds, (now - work.started_at) / 1_000_000)
     return RehearsalResult(
         id=work.id,
         mode="rehearsal" if work.rehearsal else "recovery",
