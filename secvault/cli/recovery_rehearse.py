@@ -122,7 +122,7 @@ def rehearse(
     )
     tell = (lambda _words: None) if as_json else show.talk
     done = operations.recovering.rehearse(order, system_clock(), os.urandom, tell)
-    evidence = done.place.folder / "evidence" / "rehearsal.json"
+    evidence = done.papers[0]
     if remove:
         operations.recovering_place.remove_all_but(done.place, evidence.parent)
     if as_json:

@@ -18,8 +18,9 @@ from secvault.store.tables import backup_told, drill, drill_scenario, job
 def look_after(service: Service) -> None:
     """Tell what is to be told. Raises Unavailable, Damaged."""
     tell_failures(service)
-    keep_evidence(service)
     tell_standing(service)
+    # Last: a folder that cannot be written to keeps nobody from being told.
+    keep_evidence(service)
 
 
 def tell_failures(service: Service) -> int:

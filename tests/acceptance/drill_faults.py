@@ -27,17 +27,14 @@ from sqlalchemy import delete, insert
 from secvault.backup import key_file, keys_apart, manifest
 from secvault.store import tables
 from tests.acceptance import rights
-from tests.acceptance.drill_range import (
-    PLAN,
+from tests.acceptance.drill_databases import (
     ROWS,
-    Range,
-    Ticking,
     copy_of_erp,
     copy_of_shop,
-    dump_of,
     dumped_erp,
     dumped_shop,
 )
+from tests.acceptance.drill_range import PLAN, Range, Ticking, dump_of
 from tests.conftest import asked_of_mariadb
 
 DAY = 86_400
@@ -124,14 +121,16 @@ def lose_rows(at: Range, chance: Random) -> str:
     return f"rows of {table} of {source} from {first} of {ROWS} on"
 
 
-def pass_an_old_one_for_new(at: Range, chance: Random) -> str:
-    """What is there as the newest snapshot is an older one."""
-    how = chance.choice(("the newest one is gone", "what was saved is of before"))
-    if how == "the newest one is gone":
-        newest = at.back_up().snapshot
-        assert newest is not None
-        (at.repository / "snapshots" / newest).unlink()
-        return how
+def hide_the_newest(at: Range, _chance: Random) -> str:
+    """The newest snapshot is gone, so that an older one passes for it."""
+    newest = at.back_up().snapshot
+    assert newest is not None
+    (at.repository / "snapshots" / newest).unlink()
+    return newest
+
+
+def save_old_data_as_new(at: Range, _chance: Random) -> str:
+    """What is in the newest snapshot is of an older run."""
     older = at.house.folder / "older"
     at.back_up(listed=lambda staged: shutil.copytree(staged, older, symlinks=True))
 
@@ -141,7 +140,7 @@ def pass_an_old_one_for_new(at: Range, chance: Random) -> str:
         shutil.rmtree(older)
 
     at.back_up(listed=exchange)
-    return how
+    return "of the run before"
 
 
 def swap_keys(at: Range, chance: Random) -> str:
@@ -235,9 +234,9 @@ def dump_another_database(at: Range, chance: Random) -> str:
     def exchange(_staged: Path) -> None:
         dump = dump_of(at, source)
         if source == "erp":
-            dump.write_bytes(dumped_erp(at, at.databases.other_erp))
+            dump.write_bytes(dumped_erp(at.databases, at.databases.other_erp))
         elif source == "shop":
-            dump.write_bytes(dumped_shop(at, at.databases.other_shop))
+            dump.write_bytes(dumped_shop(at.databases, at.databases.other_shop))
         else:
             dump.unlink()
             with closing(sqlite3.connect(dump)) as other:
@@ -250,16 +249,19 @@ def dump_another_database(at: Range, chance: Random) -> str:
     return f"the dump of {source}"
 
 
-def skew_the_clock(at: Range, chance: Random) -> str:
-    """A run by a clock that was wrong: what it saved claims to be of a time to come."""
+def skew_the_clock_of_the_storage(at: Range, chance: Random) -> str:
+    """The snapshot's own time is one to come."""
     ahead = chance.randint(2 * DAY, 400 * DAY)
-    how = chance.choice(("the snapshot's time", "the copy's time"))
-    if how == "the copy's time":
-        at.back_up(clock=Ticking(float(ahead)).clock())
-    else:
-        then = datetime.now(UTC) + timedelta(seconds=ahead)
-        at.back_up(options=(f"--time={then:%Y-%m-%d %H:%M:%S}",))
-    return f"{how} is {ahead} seconds ahead"
+    then = datetime.now(UTC) + timedelta(seconds=ahead)
+    at.back_up(options=(f"--time={then:%Y-%m-%d %H:%M:%S}",))
+    return f"{ahead} seconds ahead"
+
+
+def skew_the_clock_of_the_vault(at: Range, chance: Random) -> str:
+    """The copy in the snapshot claims to be of a time to come."""
+    ahead = chance.randint(2 * DAY, 400 * DAY)
+    at.back_up(clock=Ticking(float(ahead)).clock())
+    return f"{ahead} seconds ahead"
 
 
 FAULTS: Mapping[str, Seeder] = MappingProxyType(
@@ -270,13 +272,15 @@ FAULTS: Mapping[str, Seeder] = MappingProxyType(
         "wrong password in the dump": spoil_a_login,
         "table missing": lose_a_table,
         "rows lost": lose_rows,
-        "old snapshot passed for new": pass_an_old_one_for_new,
+        "newest snapshot gone": hide_the_newest,
+        "old data passed for new": save_old_data_as_new,
         "keys swapped": swap_keys,
         "key erased": erase_a_key,
         "file mode changed": change_a_mode,
         "file unreadable": make_a_file_unreadable,
         "dump of another database": dump_another_database,
-        "clock skew": skew_the_clock,
+        "clock of the storage ahead": skew_the_clock_of_the_storage,
+        "clock of the vault ahead": skew_the_clock_of_the_vault,
     }
 )
 
@@ -287,14 +291,14 @@ def _dump_spoilt(at: Range, source: str, statement: str) -> None:
     def exchange(_staged: Path) -> None:
         dump = dump_of(at, source)
         if source == "erp":
-            with copy_of_erp(at) as name:
+            with copy_of_erp(at.databases) as name:
                 with psycopg.connect(at.databases.postgresql, dbname=name) as connection:
                     connection.execute(SQL(statement))
-                dump.write_bytes(_renamed(dumped_erp(at, name), name, at.databases.erp))
+                dump.write_bytes(_renamed(dumped_erp(at.databases, name), name, at.databases.erp))
         elif source == "shop":
-            with copy_of_shop(at) as name:
+            with copy_of_shop(at.databases) as name:
                 asked_of_mariadb(at.databases.mariadb, f"USE {name}; {statement}")
-                dump.write_bytes(_renamed(dumped_shop(at, name), name, at.databases.shop))
+                dump.write_bytes(_renamed(dumped_shop(at.databases, name), name, at.databases.shop))
         else:
             with closing(sqlite3.connect(dump)) as notes:
                 notes.execute(statement)

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import delete, select
 
 from secvault.backup import in_order, numbers, run, staging
@@ -36,14 +32,12 @@ from secvault.config.drills import DrillSettings
 from secvault.service import Service, authentication, opening, records
 from secvault.service.spine import Caller
 from secvault.store import tables
-from tests.conftest import asked_of_mariadb
+from tests.acceptance.drill_databases import Databases, databases_on
 from tests.running_service import Hands, House, furnish, payslip
 
 PLAN = "nightly"
 PLANS = "SECVAULT_BACKUP__PLANS__NIGHTLY"
 RECORDS = 12
-ROWS = 60
-OWNER_PASSWORD = "the clerk's own passphrase"
 
 Tamper = Callable[[Path], object]
 """Gets the folder that a run has staged."""
@@ -62,22 +56,6 @@ class Ticking:
             monotonic=time.monotonic,
             sleep=time.sleep,
         )
-
-
-@dataclass(frozen=True)
-class Databases:
-    """What the plan saves beside files. erp: a PostgreSQL database, owned by a role of its own;
-    shop: one of MariaDB; notes: a SQLite file; other: databases of other people on the servers.
-    """
-
-    postgresql: str
-    mariadb: str
-    erp: str
-    role: str
-    shop: str
-    notes: Path
-    other_erp: str
-    other_shop: str
 
 
 @dataclass
@@ -243,7 +221,7 @@ def shooting_range(
 
     more: further variables, as of another repository, which `reset` then brings not back.
     """
-    with _databases(folder, postgresql, mariadb) as databases:
+    with databases_on(folder, postgresql, mariadb) as databases:
         files = _files(folder / "files")
         settings = {**_settings(folder, databases, files), **(more or {})}
         house = furnish(folder / "house", Hands(time.time()), settings)
@@ -268,63 +246,6 @@ def dump_of(made: Range, source: str) -> Path:
         "notes": f"notes/{str(databases.notes).lstrip('/')}",
     }[source]
     return made.staged / staging.SOURCES / inner
-
-
-def dumped_erp(made: Range, database: str) -> bytes:
-    """A dump of a PostgreSQL database as the source makes one."""
-    at = urlsplit(made.databases.postgresql)
-    return subprocess.run(
-        ["pg_dump", f"--host={at.hostname}", f"--port={at.port}", f"--username={at.username}",
-         f"--dbname={database}", "--format=custom", "--compress=0"],
-        env={**os.environ, "PGPASSWORD": at.password or ""}, check=True, stdout=subprocess.PIPE,
-    ).stdout  # fmt: skip
-
-
-def dumped_shop(made: Range, database: str) -> bytes:
-    """A dump of a MariaDB database as the source makes one."""
-    at = urlsplit(made.databases.mariadb)
-    return subprocess.run(
-        ["mariadb-dump", "--no-defaults", f"--host={at.hostname}", f"--port={at.port}",
-         f"--user={at.username}", "--single-transaction", "--routines", "--triggers", "--hex-blob",
-         "--skip-dump-date", "--", database],
-        env={**os.environ, "MYSQL_PWD": at.password or ""}, check=True, stdout=subprocess.PIPE,
-    ).stdout  # fmt: skip
-
-
-@contextmanager
-def copy_of_erp(made: Range) -> Iterator[str]:
-    """A copy of the PostgreSQL database, to be spoilt and dumped; dropped after.
-
-    Its name is as long as that of the original, which is put in its place in the dump.
-    """
-    name = f"erp_{secrets.token_hex(5)}"
-    server = made.databases.postgresql
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                Identifier(name), Identifier(made.databases.erp)
-            )
-        )
-        try:
-            yield name
-        finally:
-            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-
-
-@contextmanager
-def copy_of_shop(made: Range) -> Iterator[str]:
-    """The same of the MariaDB database."""
-    name = f"shop_{secrets.token_hex(5)}"
-    server = made.databases.mariadb
-    asked_of_mariadb(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    try:
-        for table in ("parts", "orders"):
-            of = f"{made.databases.shop}.{table}"
-            asked_of_mariadb(server, f"CREATE TABLE {name}.{table} LIKE {of}")
-            asked_of_mariadb(server, f"INSERT INTO {name}.{table} SELECT * FROM {of}")
-        yield name
-    finally:
-        asked_of_mariadb(server, f"DROP DATABASE {name}")
 
 
 def _settings(folder: Path, databases: Databases, files: Path) -> dict[str, str]:
@@ -361,83 +282,6 @@ def _settings(folder: Path, databases: Databases, files: Path) -> dict[str, str]
             if value is not None
         },
     }
-
-
-@contextmanager
-def _databases(folder: Path, postgresql: str, mariadb: str) -> Iterator[Databases]:
-    mark = secrets.token_hex(5)
-    notes = folder / "notes" / "notes.db"
-    made = Databases(
-        postgresql, mariadb, f"erp_{mark}", f"clerk_{mark}", f"shop_{mark}", notes,
-        f"other_erp_{mark}", f"other_shop_{mark}",
-    )  # fmt: skip
-    _make_notes(notes)
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(
-            SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(made.role), OWNER_PASSWORD)
-        )
-        for name in (made.erp, made.other_erp):
-            connection.execute(
-                SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(made.role))
-            )
-    _fill_erp(made)
-    for name in (made.shop, made.other_shop):
-        asked_of_mariadb(mariadb, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    _fill_shop(made)
-    try:
-        yield made
-    finally:
-        for name in (made.shop, made.other_shop):
-            asked_of_mariadb(mariadb, f"DROP DATABASE {name}")
-        with psycopg.connect(postgresql, autocommit=True) as connection:
-            for name in (made.erp, made.other_erp):
-                connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-            connection.execute(SQL("DROP ROLE {}").format(Identifier(made.role)))
-
-
-def _fill_erp(made: Databases) -> None:
-    with psycopg.connect(made.postgresql, dbname=made.erp) as connection:
-        connection.execute("CREATE TABLE staff (id int PRIMARY KEY, name text, paid numeric(12,2))")
-        connection.execute("CREATE TABLE bill (id int PRIMARY KEY, sum numeric(12,2) NOT NULL)")
-        connection.execute(
-            "INSERT INTO staff SELECT n, 'Nhân viên ' || n, n * 1000.25"
-            f" FROM generate_series(1, {ROWS}) n"
-        )
-        connection.execute(
-            f"INSERT INTO bill SELECT n, n * 17.5 FROM generate_series(1, {2 * ROWS}) n"
-        )
-        for table in ("staff", "bill"):
-            connection.execute(
-                SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), Identifier(made.role))
-            )
-    with psycopg.connect(made.postgresql, dbname=made.other_erp) as connection:
-        connection.execute("CREATE TABLE visitors (id int PRIMARY KEY)")
-        connection.execute("INSERT INTO visitors SELECT generate_series(1, 7)")
-
-
-def _fill_shop(made: Databases) -> None:
-    numbers = ", ".join(f"({n}, 'Phụ tùng {n}', {n}.50)" for n in range(1, ROWS + 1))
-    orders = ", ".join(f"({n}, {n * 3})" for n in range(1, ROWS + 1))
-    for statement in (
-        f"CREATE TABLE {made.shop}.parts (id int PRIMARY KEY, name varchar(99), price dec(10,2))",
-        f"CREATE TABLE {made.shop}.orders (id int PRIMARY KEY, number int NOT NULL)",
-        f"INSERT INTO {made.shop}.parts VALUES {numbers}",
-        f"INSERT INTO {made.shop}.orders VALUES {orders}",
-        f"CREATE TABLE {made.other_shop}.guests (id int PRIMARY KEY)",
-        f"INSERT INTO {made.other_shop}.guests VALUES (1), (2)",
-    ):
-        asked_of_mariadb(made.mariadb, statement)
-
-
-def _make_notes(file: Path) -> None:
-    file.parent.mkdir(parents=True)
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, said TEXT, cost INTEGER)")
-        connection.execute("CREATE TABLE tag (id INTEGER PRIMARY KEY, word TEXT)")
-        rows = [(n, f"Ghi chú số {n} " * 20, n * 7) for n in range(1, ROWS + 1)]
-        connection.executemany("INSERT INTO note VALUES (?, ?, ?)", rows)
-        connection.executemany("INSERT INTO tag VALUES (?, ?)", [(n, f"t{n}") for n in range(20)])
-        connection.commit()
 
 
 def _files(folder: Path) -> Path:

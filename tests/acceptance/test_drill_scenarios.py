@@ -24,8 +24,8 @@ from secvault.crypto.secret import Secret
 from secvault.errors import SecvaultError
 from secvault.identity import people
 from secvault.identity.people import find_person
-from secvault.keyring.root import read_stored
-from secvault.keyring.seals.seal import Wrapped
+from secvault.keyring.root import read_stored, reseal
+from secvault.keyring.seals.seal import Wrapped, wrapped_by
 from secvault.service import drill_scenarios, recovery_kits, seals
 from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.drill_scenes.plays import Wish
@@ -186,9 +186,9 @@ def seal_shares(range_: Range, staff: None) -> Iterator[tuple[Secret, ...]]:
 
     def seal(wrapped: Wrapped) -> None:
         with service.store.write() as connection:
-            seals.reseal(connection, root, wrapped)
+            reseal(connection, root, wrapped)
 
-    seal(seals.wrapped_by(made.seal, root.key, root.vault_id))
+    seal(wrapped_by(made.seal, root.key, root.vault_id))
     yield made.shares
     seal(before)
 

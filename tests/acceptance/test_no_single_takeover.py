@@ -322,6 +322,9 @@ SAME = {
     "DELETE /v1/auth/token/roles/{role}",
     "POST /v1/sys/auth/{path:path}",
     "PUT /v1/sys/auth/{path:path}",
+    # Pages, which call operations that are tried by their routes.
+    "GET /",
+    "POST /sign-out",
 }
 
 

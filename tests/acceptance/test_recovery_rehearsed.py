@@ -113,14 +113,13 @@ def test_people_policies_keys_records_plans_and_log_are_back_and_nothing_was_tou
     assert [content_of(one) for one in watched] == before
     assert not (home / "hook-ran").exists()
     # What it states verifies by the key that was known before, and says what came back.
-    folder = there.recovered / "evidence"
     document, note = (
-        (folder / "rehearsal.json").read_bytes(),
-        (folder / "rehearsal.note").read_bytes(),
+        Path(told["evidence"]).read_bytes(),
+        Path(told["evidence"]).with_suffix(".note").read_bytes(),
     )
     stated: Any = verify_evidence(document, note, NoteVerifier.from_vkey(furnished.vkey))
     assert stated["kit"] == told["kit"]
-    assert (folder / "rehearsal.vi.html").is_file()
+    assert Path(told["evidence"]).with_suffix(".vi.html").is_file()
     assert incident.read(there.recovered / "incident.jsonl")[0].what == "kit-opened"
     brought = there.installation()
     with brought.opened() as service:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -340,3 +341,30 @@ def test_a_second_person_is_needed_where_there_is_one(service: Service) -> None:
     with pytest.raises(ApprovalRequired):
         recovery_kits.issue_kit(service, operator(service))
     assert status(service).state == "missing"
+
+
+@pytest.mark.real
+def test_beside_a_repository_in_a_bucket_it_lies_within_the_prefix(
+    house: House, s3_server: Any
+) -> None:
+    bucket = s3_server.new_bucket()
+    place = {
+        "LOCATION": f"s3:{s3_server.endpoint}/{bucket}/acme",
+        "ACCESS_KEY_ID": s3_server.access_key,
+        "SECRET_ACCESS_KEY": s3_server.secret_key,
+    }
+    variables = {
+        f"SECVAULT_BACKUP__REPOSITORIES__OFFSITE__{name}": it for name, it in place.items()
+    }
+    with replace(house, more={**house.more, **variables}).open() as service:
+        service.backups.repository("offsite")
+        with service.store.write() as connection:
+            # As after its first run.
+            connection.execute(tables.backup_repository.update().values(identity="a" * 64))
+        made = recovery_kits.issue_kit(service, operator(service))
+        assert {one.place: one.fault for one in made.places}["repository offsite"] == ""
+        found = s3_server.client().get_object(Bucket=bucket, Key=f"acme/{BESIDE}")["Body"].read()
+        assert open_kit(found, made.words[:3])[0].kit == made.head.kit
+        s3_server.client().delete_object(Bucket=bucket, Key=f"acme/{BESIDE}")
+        recovery_kits.renew_kit(service, operator(service))
+        assert s3_server.client().head_object(Bucket=bucket, Key=f"acme/{BESIDE}")

@@ -51,10 +51,10 @@ def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted, name: str) 
     `Restic.snapshots` raises.
     """
     repository = engine.opened_repository(name)
-    # Without a lock: whoever saves or prunes meanwhile is not turned away.
-    listed = engine.restic.snapshots(
-        repository, tags=(f"plan={wanted.plan}",), skip_damaged=True, locked=False
-    )
+    listed = _listed(engine, wanted.plan, repository, skip_damaged=True)
+    if not any(one.id.startswith(_id_of(wanted)) for one in listed):
+        # Damaged ones are passed over; where nothing else fits, they are the finding.
+        _listed(engine, wanted.plan, repository, skip_damaged=False)
     if not listed:
         raise NotFound(
             f"{wanted.plan} has no snapshot in {name}: run `secvault backup run {wanted.plan}`"
@@ -65,6 +65,19 @@ def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted, name: str) 
     if not all(map(leads_nowhere_else, snapshot.paths or ())):
         raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     return Choice(name, repository, snapshot, chosen, listed)
+
+
+def _listed(
+    engine: BackupEngine, plan: str, repository: Repository, *, skip_damaged: bool
+) -> tuple[Snapshot, ...]:
+    # Without a lock: whoever saves or prunes meanwhile is not turned away.
+    return engine.restic.snapshots(
+        repository, tags=(f"plan={plan}",), skip_damaged=skip_damaged, locked=False
+    )
+
+
+def _id_of(wanted: Wanted) -> str:
+    return "" if wanted.snapshot == LATEST else wanted.snapshot
 
 
 def next_in_turn(names: Sequence[str], drilled: Mapping[str, int]) -> str:

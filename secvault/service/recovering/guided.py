@@ -257,7 +257,7 @@ def _hand_over(running: Work, came: tuple[BroughtBack, ...]) -> SignedEvidence:
             )
         )
         signed = sign_evidence(evidence.document(result), service.signing.evidence)
-    papers.write(running.place.data / "evidence", f"recovery-{running.id}", signed)
+    papers.write(running.place.data / "evidence", signed)
     # Last: who is killed before it does all of this again, and nothing is missing.
     record.incident.add(HANDED, "the audit log of the vault has the rest", verdict="passed")
     return signed

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from secvault.backup.drills import pages
+from secvault.backup.drills import evidence, pages
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import BackupFailed
 
 
-def write(folder: Path, stem: str, signed: SignedEvidence) -> tuple[Path, ...]:
-    """Write the document, its signature, and reports in English and Vietnamese.
+def write(folder: Path, signed: SignedEvidence) -> tuple[Path, ...]:
+    """Write the document, its signature, and reports in English and Vietnamese; the document first.
 
     Raises BackupFailed.
     """
     document = json.loads(signed.document)
-    note = signed.note.decode()
+    note, stem = signed.note.decode(), evidence.stem_of(document)
     contents: dict[str, bytes] = {".json": signed.document, ".note": signed.note}
     for language in pages.LANGUAGES:
         contents[f".{language}.html"] = pages.html_page(document, note, language).encode()

@@ -40,7 +40,7 @@ def load_database(work: Work) -> None:
             here.candidate.snapshot.id,
             again=work.resumed,
         )
-        seen.words = f"as {here.head.database}"
+        seen.words = f"restored as {here.head.database}"
     with (
         work.record.step("schema-updated", "load", "Bringing its schema up to date") as seen,
         database.opened(work.url) as store,

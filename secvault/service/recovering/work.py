@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import uuid_utils
 
@@ -37,11 +38,15 @@ __all__ = ["Order", "Rehearsed", "bring_back_from", "open_the_kit", "rehearse", 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a rehearsal came to. signed: by the vault's evidence key; None where not asked for."""
+    """What a rehearsal came to. signed: by the vault's evidence key; None where not asked for.
+
+    papers: the files of the evidence, the signed document first.
+    """
 
     result: RehearsalResult
     signed: SignedEvidence | None
     place: Place
+    papers: tuple[Path, ...] = ()
 
 
 def rehearse(
@@ -60,7 +65,7 @@ def rehearse(
     try:
         bring_back(work)
         came = rebuilding.finish(work)
-        signed = None
+        signed, written = None, tuple[Path, ...]()
         if order.serve:
             rebuilding.serve_and_ask(work)
         if order.other_plans:
@@ -68,10 +73,10 @@ def rehearse(
         result = result_of(work, came)
         if order.sign:
             signed = sign(work, result)
-            papers.write(place.folder / "evidence", "rehearsal", signed)
+            written = papers.write(place.folder / "evidence", signed)
     finally:
         places.remove(place.scratch)
-    return Rehearsed(result, signed, place)
+    return Rehearsed(result, signed, place, written)
 
 
 def open_the_kit(

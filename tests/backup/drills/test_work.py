@@ -17,7 +17,7 @@ from secvault.backup.drills import files_level, stored, work
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.order import DrillOrder
 from secvault.backup.drills.result import Fault, LevelResult
-from secvault.backup.repository_faults import StorageFull
+from secvault.backup.repository_faults import RepositoryDamaged, StorageFull
 from secvault.config.drills import DrillSettings
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import BackupFailed, Cancelled, Conflict, Damaged, InvalidInput, NotFound
@@ -315,6 +315,18 @@ def test_without_a_snapshot_the_drill_fails_and_says_what_to_do(vault: SmallVaul
     assert (row.state, row.passed) == ("failed", None)
     with pytest.raises(NotFound):
         stored.evidence(vault.engine, "drill-1")
+
+
+def test_snapshots_that_cannot_be_read_are_damage_and_not_missing(backed_up: SmallVault) -> None:
+    for file in (backed_up.folder / "repository/snapshots").iterdir():
+        flip(file)
+    # By its cache restic knows them still, and the check does not take that for them.
+    assert "repository" in {level for level, _ in codes(backed_up.drill())}
+    shutil.rmtree(backed_up.folder / "data/restic-cache")
+    with pytest.raises(RepositoryDamaged):
+        backed_up.drill("drill-2")
+
+    assert row_of(backed_up, "drill-2").state == "failed"
 
 
 def test_a_missing_repository_is_not_made_by_a_drill(vault: SmallVault) -> None:

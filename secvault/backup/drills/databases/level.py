@@ -15,7 +15,6 @@ from secvault.backup.drills.databases import accounts, assertions, comparing, he
 from secvault.backup.drills.databases.comparing import Compared
 from secvault.backup.drills.databases.other_sources import MOST_FAULTS, Hashed
 from secvault.backup.drills.databases.place import Place, ScratchServer
-from secvault.backup.drills.databases.programs import ServerMissing
 from secvault.backup.drills.databases.servers import KINDS, running
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
@@ -27,7 +26,7 @@ from secvault.backup.sources.loading import databases
 from secvault.backup.sources.source import SourceEntry, leads_nowhere_else
 from secvault.config.drills import AssertionSettings
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import BackupFailed, Conflict, Damaged, InvalidInput
+from secvault.errors import BackupFailed, ConfigurationError, Conflict, Damaged, InvalidInput
 
 _LEFT_OUT = {
     "postgresql": "owners, grants, publications, subscriptions and event triggers",
@@ -159,7 +158,7 @@ class _Source:
             try:
                 with self.ground.watch.running("load"):
                     server = stack.enter_context(running(self.entry, source, place))
-            except ServerMissing as missing:
+            except ConfigurationError as missing:
                 self._fault("server-missing", "", missing.detail)
                 return
             for name, one in each.items():
@@ -199,7 +198,7 @@ class _Source:
                 server.load(saved, name)
             with self.ground.watch.running("verify"):
                 facts = databases(server.measure(name))[name]
-        except ServerMissing as missing:
+        except ConfigurationError as missing:
             self._fault("server-missing", name, missing.detail)
             return
         except (StorageFull, OutOfTime, SourceUnreachable):

@@ -22,6 +22,7 @@ from typing import cast
 
 import msgspec
 
+from secvault.backup.drills.databases.programs import ServerMissing
 from secvault.backup.restic_messages import one_line
 from secvault.backup.restic_process import Cancel, Launch
 from secvault.backup.sources import child
@@ -261,7 +262,7 @@ def _setpriv() -> str:
 def _apart(environment: Mapping[str, str], *, mounted: bool) -> tuple[str, ...]:
     """How a program gets a network of its own with nobody in it; nothing where that cannot be.
 
-    mounted: it gets mounts of its own, too. Raises ConfigurationError where that cannot be.
+    mounted: it gets mounts of its own, too. Raises ServerMissing where that cannot be.
     """
     unshare = shutil.which("unshare")
     ways = [("--net", "--ipc"), ("--user", "--map-current-user", "--net", "--ipc")]
@@ -279,7 +280,7 @@ def _apart(environment: Mapping[str, str], *, mounted: bool) -> tuple[str, ...]:
         if tried.returncode == 0:
             return (*argv, "--")
     if mounted:
-        raise ConfigurationError(
+        raise ServerMissing(
             "secvault runs as root and may not make mounts for a scratch server alone (unshare); "
             "run it as a user of its own, or give it CAP_SYS_ADMIN"
         )
