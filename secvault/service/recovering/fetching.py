@@ -134,7 +134,7 @@ def again(plan: str, candidate: Candidate, folder: Path) -> Fetched | None:
         return None
     if head.plan != plan or head.run != candidate.run:
         return None
-    if compared.missing or compared.different:
+    if compared.missing or compared.different or compared.unreadable:
         return None
     if head.keys_apart and not keys:
         return None
