@@ -42,6 +42,8 @@ def scenario_failed(service: Service, plan: str, work: str, error: BaseException
     if isinstance(error, TakenOver):
         return
     service.backups.end(tables.drill_scenario, work, "failed", reason_of(error))
+    if isinstance(error, Cancelled):
+        return
     found = scenarios.find(service.backups, work)
     drill_notices.tell_failed(
         service,

@@ -13,8 +13,9 @@ from sqlalchemy import insert, update
 from secvault.audit.query import Question, page
 from secvault.config import PlanSettings
 from secvault.config.drills import DrillSettings
+from secvault.errors import Cancelled
 from secvault.jobs import calendar
-from secvault.service import Service, backup_status, drill_standing, drill_watch
+from secvault.service import Service, backup_status, drill_endings, drill_standing, drill_watch
 from secvault.service.drill_standing import DAY, LATE, Standing
 from secvault.service.metrics import gather
 from secvault.store import tables
@@ -232,3 +233,8 @@ def test_a_scenario_whose_process_was_killed_over_its_finding_is_told_once(
     assert drill_watch.tell_failures(service) == 1
     assert drill_watch.tell_failures(service) == 0
     assert told(service) == {"drill.failed": 1}
+
+
+def test_whoever_stops_a_scenario_knows_it(service: Service) -> None:
+    drill_endings.scenario_failed(service, PLAN, "scenario-1", Cancelled("stopped"))
+    assert told(service) == {}

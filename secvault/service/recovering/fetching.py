@@ -15,7 +15,7 @@ from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restored_copy import require_plain
 from secvault.errors import Cancelled, Damaged, NotFound, SecvaultError
 from secvault.service.recovering import place as places
-from secvault.service.recovering.storage import Candidate, Reached
+from secvault.service.recovering.storage import Candidate, Reached, run_of
 
 NEVER = NeverCancelled()
 OnProgress = Callable[[Progress], None]
@@ -137,7 +137,7 @@ def again(plan: str, candidate: Candidate, folder: Path) -> Fetched | None:
         return None
     if head.plan != plan or head.run != candidate.run:
         return None
-    if compared.missing or compared.different:
+    if compared.missing or compared.different or compared.unreadable:
         return None
     if head.keys_apart and not keys:
         return None
@@ -161,14 +161,17 @@ def with_newer_keys(
     if not fetched.head.keys_apart:
         return fetched
     own, tags = fetched.candidate.reached, (keys_apart.TAG, f"plan={plan}")
-    newest = max(one.time_micros for one in restic.snapshots(own.keys, tags=tags, locked=False))
+    here = restic.snapshots(own.keys, tags=tags, locked=False)
+    newest = max((one.time_micros for one in here), default=0)
+    # A copy of what is here is saved a little later, and knows no more.
+    known = {run_of(one) for one in here}
     keys = {*fetched.keys}
     for other in others:
         if other.name == own.name:
             continue
         try:
             found = restic.snapshots(other.keys, tags=tags, locked=False)
-            if found and found[-1].time_micros > newest:
+            if found and found[-1].time_micros > newest and run_of(found[-1]) not in known:
                 target = folder / keys_apart.FOLDER
                 keys |= {
                     *keys_apart.bring(

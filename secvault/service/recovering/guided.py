@@ -7,12 +7,13 @@ the incident log goes on. Shares are asked for again, for they are written nowhe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from secvault.audit.event import Event
 from secvault.backup.drills import evidence
 from secvault.backup.drills.exercise import BroughtBack
-from secvault.clock import Clock, moment, timestamp
+from secvault.clock import Clock, micros_of, moment, timestamp
 from secvault.crypto.aead import Random
 from secvault.crypto.evidence import SignedEvidence, sign_evidence
 from secvault.crypto.secret import Secret
@@ -93,6 +94,11 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     )
     running = work.open_the_kit(gathered, place, record, clock, random, rehearsal=False)
     running.resumed = bool(before)
+    if before:
+        # The time of the recovery runs from when it was begun, however often it was broken off.
+        running.started_at = min(
+            running.started_at, micros_of(datetime.fromisoformat(before[0].at))
+        )
     _bring_back(running, dialogue)
     secrets_again.ask(running, dialogue.say, dialogue.secret)
     came = rebuilding.finish(running)

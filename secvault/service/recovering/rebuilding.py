@@ -181,7 +181,12 @@ def end_old_access(work: Work, service: Service) -> None:
         origin = safe.leave_origin(service, f"{why}: snapshot {told.snapshot[:8]}")
         ended = safe.end_all(service, told, keep_tokens=work.order.keep_tokens)
         if not work.rehearsal:
-            safe.adopt_passwords(service, work.secrets, work.reached)
+            safe.adopt_passwords(service, work.head, work.secrets, work.reached)
+            if safe.forget_older_shares(service, work.head):
+                work.record.leave_open(
+                    "the recovery kit: its shares were made after this backup; issue it with new "
+                    "shares"
+                )
         seen.words = (
             f"{ended.sessions} sessions, {ended.tokens} tokens, {ended.secret_ids} secret ids, "
             f"{ended.approvals} approvals and {ended.jobs} jobs of then are ended; the log goes on "

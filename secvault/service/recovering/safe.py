@@ -18,7 +18,8 @@ from secvault.backup.plan_secrets import PING
 from secvault.backup.repository import KEYS
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
-from secvault.recovery.kit import KitSecrets
+from secvault.recovery import stored as kits
+from secvault.recovery.kit import KitHead, KitSecrets
 from secvault.service.audit_rollback import Looked, accept_here
 from secvault.service.recovering.storage import Reached
 from secvault.service.service import Service
@@ -114,12 +115,18 @@ def leave_origin(service: Service, reason: str) -> str:
 
 
 def adopt_passwords(
-    service: Service, secrets: KitSecrets, reached: tuple[Reached, ...]
+    service: Service, head: KitHead, secrets: KitSecrets, reached: tuple[Reached, ...]
 ) -> tuple[str, ...]:
     """Keep the passwords that the repositories opened with, where the copy knows others; of which.
 
-    They were changed since the copy was made.
+    They were changed since the copy was made. The copy may not know the repository at all: then it
+    was added since, and has its password once it is added again.
     """
+    locations = {
+        name: where
+        for one in head.repositories
+        for name, where in ((one.name, one.location), (f"{one.name}{KEYS}", one.keys_location))
+    }
     changed = []
     for one in reached:
         for name, repository in (
@@ -139,10 +146,24 @@ def adopt_passwords(
         if name.removesuffix(KEYS) in known or service.backups.passwords.kept(name) is not None:
             continue
         # Nobody could try it, and the copy has none: better this than a new one.
-        location = service.backups.settings_of(name).location
-        service.backups.passwords.adopt(name, location, Secret.of(password.password))
+        service.backups.passwords.adopt(name, locations.get(name, ""), Secret.of(password.password))
         changed.append(name)
     return tuple(changed)
+
+
+def forget_older_shares(service: Service, head: KitHead) -> bool:
+    """Issue no kit by itself for other shares than those that opened this one; whether there were
+    others in force.
+
+    The copy is of before they were made. A kit for the shares of then would be written over those
+    that are opened by what the holders have.
+    """
+    with service.store.write() as connection:
+        made = kits.shares_in_force(connection)
+        if made is None or made.checks == head.shares.checks:
+            return False
+        connection.execute(update(tables.recovery_shares).values(sealed_secret=None))
+    return True
 
 
 def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:

@@ -126,7 +126,8 @@ class Work:
 
 def opened(work: Work) -> AbstractContextManager[Service]:
     """The recovered vault, open in this process, by its new seal."""
-    settings = load(work.place.settings, work.environment if not work.rehearsal else {})
+    # Not by the caller's variables: SECVAULT_DATA of another vault here would lead into that one.
+    settings = load(work.place.settings, {})
     return opening.opened(
         settings,
         work.clock,

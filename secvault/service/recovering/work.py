@@ -164,7 +164,11 @@ def bring_back_from(work: Work, left: tuple[Candidate, ...]) -> None:
 def result_of(work: Work, came: tuple[BroughtBack, ...]) -> RehearsalResult:
     """What it came to, as of now."""
     here, plan = work.here, work.plan
+    now = work.clock.micros()
+    # By the clock that never goes back; but no such clock saw what was before this process.
     seconds = work.clock.monotonic() - work.began
+    if work.resumed:
+        seconds = max(seconds, (now - work.started_at) / 1_000_000)
     return RehearsalResult(
         id=work.id,
         mode="rehearsal" if work.rehearsal else "recovery",
@@ -183,7 +187,7 @@ def result_of(work: Work, came: tuple[BroughtBack, ...]) -> RehearsalResult:
         snapshot_at=here.candidate.snapshot.time_micros,
         requested_by=work.order.requested_by,
         started_at=work.started_at,
-        finished_at=work.clock.micros(),
+        finished_at=now,
         steps=tuple(work.record.steps),
         brought_back=came,
         figures=ExerciseFigures(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -173,11 +175,32 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     entries = incident.read(done.place.incident)
     assert [one.what for one in entries].count("resumed") == 2
     assert {one.who for one in entries} == {"Lan Trần, quản trị", "Bình"}
+    assert done.signed is not None
+    # As long as all of it took, and not what came behind the last break alone.
+    stated = json.loads(done.signed.document)
+    began = datetime.fromisoformat(entries[0].at)
+    assert abs(datetime.fromisoformat(stated["started_at"]) - began) < timedelta(seconds=1)
+    assert stated["figures"]["rto_ms"] >= 1000 * _seconds_between(entries, "resumed")
     for service in _opened(done.place):
         require_usable(service, furnished)
     # Once it is handed over, nothing of it is done again, and no share is asked for.
     again = _start(order, Person([]))
     assert again.place == done.place
+
+
+def test_variables_of_another_vault_on_this_machine_lead_nowhere(
+    furnished: Furnished, order: Order, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another"
+    variables = {
+        "SECVAULT_DATA": str(elsewhere),
+        "SECVAULT_STORE__URL": f"sqlite:///{elsewhere}/secvault.db",
+    }
+    here = replace(order, environment={**order.environment, **variables})
+    done = _start(here, Person(_shares(furnished.company)))
+    assert not elsewhere.exists()
+    for service in _opened(done.place):
+        assert _events(service, "vault.recovered") == 2
 
 
 @pytest.mark.parametrize("left", [b"", b'{"at":"2026-'])
@@ -203,6 +226,13 @@ def test_what_was_fetched_of_another_snapshot_is_not_taken_for_the_chosen_one(
     for service in _opened(done.place):
         # Of which the oldest knows nothing.
         require_usable(service, furnished)
+
+
+def _seconds_between(entries: tuple[incident.Entry, ...], what: str) -> float:
+    """From the beginning to the last entry of this kind."""
+    last = [one for one in entries if one.what == what][-1]
+    begun, ended = (datetime.fromisoformat(one.at) for one in (entries[0], last))
+    return (ended - begun).total_seconds()
 
 
 def test_a_database_that_a_service_has_worked_with_is_not_replaced(

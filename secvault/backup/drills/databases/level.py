@@ -121,6 +121,8 @@ class _Source:
         except Damaged as damage:
             if self.entry.kind == "bucket" and not self.ground.whole:
                 self._not_tested("its objects are outside of the sample")
+                for name in self._asked():
+                    self._not_tested(f"the assertion {name}")
             else:
                 self._fault("dump-damaged", "", damage.detail)
             return
@@ -150,6 +152,7 @@ class _Source:
         )
         if not each:
             self._not_tested("it held no database when it was saved")
+            self._add(assertions.absent(name, self.entry.name) for name in self._asked())
             return
         source = self.ground.plan.sources.get(self.entry.name)
         with ExitStack() as stack:
@@ -226,10 +229,13 @@ class _Source:
         elif "digests" not in one:
             self._not_tested(f"sums and content of {name}: none were recorded (with_sums)")
 
+    def _asked(self) -> Mapping[str, AssertionSettings]:
+        """The assertions about this source."""
+        every = self.ground.plan.drill.assertions
+        return {name: one for name, one in every.items() if one.source == self.entry.name}
+
     def _ask(self, server: ScratchServer) -> None:
-        for name, asked in self.ground.plan.drill.assertions.items():
-            if asked.source != self.entry.name:
-                continue
+        for name, asked in self._asked().items():
             self.ground.heed()
             self.found.assertions += 1
             if asked.sql:
@@ -269,10 +275,9 @@ class _Source:
 
     def _commands(self) -> None:
         """Assertions by command of a source without a server."""
-        for name, asked in self.ground.plan.drill.assertions.items():
-            if asked.source == self.entry.name:
-                self.found.assertions += 1
-                self._add(_asked_of_the_tree(name, asked, self.ground, self.folder))
+        for name, asked in self._asked().items():
+            self.found.assertions += 1
+            self._add(_asked_of_the_tree(name, asked, self.ground, self.folder))
 
     def _add(self, faults: Iterable[Fault]) -> None:
         told = list(faults)

@@ -377,6 +377,9 @@ def test_a_source_that_the_plan_saves_by_now_and_the_snapshot_does_not_hold_is_t
         "erp: it held no database when it was saved",
         "notes: the snapshot does not hold it, though the plan saves it by now",
     }
+    asking = {"one": {"source": "erp", "sql": "SELECT 1", "equals": "1"}}
+    found = level.examine(ground(vault, tree, (empty,), {"erp": source}, assertions=asking))
+    assert [fault.code for fault in found.faults] == ["assertion-failed"]
 
 
 def test_a_command_that_asks_a_database_is_never_run_without_it(
