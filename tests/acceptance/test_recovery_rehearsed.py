@@ -16,14 +16,14 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.secret import Secret
 from secvault.crypto.shares import split
-from secvault.errors import Conflict, InvalidInput
+from secvault.errors import Conflict, Damaged, InvalidInput
 from secvault.records.erasure import erase_rows
 from secvault.records.record import read_records
 from secvault.service import authentication
 from secvault.service.drill_scenarios import run_scenario
 from secvault.service.drill_scenes.plays import Wish
 from secvault.service.erasing.target import Kind, records_of, target_of
-from secvault.service.recovering import incident
+from secvault.service.recovering import incident, rebuilding
 from secvault.service.spine import Caller
 from tests.acceptance.departments import analysis, goods, money_matters, people_matters
 from tests.acceptance.departments.office import hire, returned_office
@@ -180,6 +180,23 @@ def test_a_damaged_newest_snapshot_is_said_loudly_and_the_one_before_comes_back(
     assert len(done.faults) == 2
     with there.installation().opened() as service:
         assert counts(service)["people"] >= 1
+
+
+def test_a_rehearsal_that_breaks_off_leaves_no_key_where_nothing_was_to_stay(
+    furnished: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = machine(tmp_path / "other", furnished.company)
+    seen: list[str] = []
+
+    def broken(_work: object) -> None:
+        seen.extend(one.name for one in there.recovered.iterdir())
+        raise Damaged("a value does not open")
+
+    monkeypatch.setattr(rebuilding, "finish", broken)
+    with pytest.raises(Damaged):
+        there.quickly(remove=True)
+    assert "data.key" in seen
+    assert [one.name for one in there.recovered.iterdir()] == ["incident.jsonl"]
 
 
 def test_the_second_repository_serves_where_the_first_is_gone(

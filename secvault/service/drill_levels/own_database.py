@@ -18,6 +18,7 @@ from secvault.backup.database import (
 )
 from secvault.backup.drills.databases.servers import Place, ServerMissing, running_postgresql
 from secvault.backup.drills.ground import Ground
+from secvault.backup.restored_copy import require_plain
 from secvault.service.drill_levels.findings import Findings
 from secvault.store import Store
 
@@ -30,6 +31,7 @@ def open_database(ground: Ground, closing: ExitStack, found: Findings) -> Store:
     Raises Damaged when it is not whole, BackupFailed when it cannot be tried.
     """
     engine = ground.engine
+    require_plain(ground.tree, ground.staged)
     dump = ground.staged / POSTGRESQL_COPY
     if dump.exists() and not (ground.staged / SQLITE_COPY).exists():
         try:

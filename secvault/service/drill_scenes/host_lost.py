@@ -3,23 +3,31 @@
 It is a rehearsal of the recovery (`secvault.service.recovering`) into the drill's own folder, in
 this process: people, policies, keys, records, plans and the log come back, and the service that is
 started from them is asked.
+
+The vault's own root key is put under a new seal for that. Whatever the living vault's is (an HSM,
+people), no disk may have the key to it in clear: it lies in memory, where the machine lets us.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from secvault.backup.drills.databases.servers import Place, ServerMissing, running_postgresql
 from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.repository import Repository
+from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
 from secvault.service.drill_levels.own_database import major
 from secvault.service.drill_scenes.opened_kit import opened_kit
 from secvault.service.recovering.work import Order, rehearse
 from secvault.service.service import Service
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 - for a file of a drawn name that only we can read
+"""A file system without a disk, on every usual Linux."""
 _DATABASE = "secvault"
 
 
@@ -43,6 +51,7 @@ def play(script: Script, live: Service, shares: Sequence[Secret] = ()) -> None:
         opened=(kit.head, kit.secrets),
     )
     with ExitStack() as closing:
+        order = replace(order, seal_key=closing.enter_context(_key_in_memory(engine.random)))
         if kit.head.database == "postgresql":
             order = replace(order, store_url=_empty_database(script, live, closing))
         _rehearse(script, order)
@@ -90,6 +99,22 @@ def _empty_database(script: Script, live: Service, closing: ExitStack) -> str:
         raise Broken from None
     server.create(_DATABASE)
     return server.url(_DATABASE)
+
+
+@contextmanager
+def _key_in_memory(random: Random) -> Iterator[Path | None]:
+    """Where the key of the seal lies as long as the block runs; None: in the scratch space.
+
+    Should we be killed, it opens nothing: what is under it goes with the scratch space.
+    """
+    if not os.access(_MEMORY, os.W_OK | os.X_OK):
+        yield None
+        return
+    place = _MEMORY / f"secvault-drill-{random(16).hex()}.key"
+    try:
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
 
 
 def _credentials(repository: Repository) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from secvault.backup.repository_faults import RepositoryDenied, RepositoryUnreac
 from secvault.backup.restic import Cancel, Progress, Restic
 from secvault.backup.restic_looking import all_entries
 from secvault.backup.restic_process import NeverCancelled
+from secvault.backup.restored_copy import require_plain
 from secvault.errors import Cancelled, Damaged, NotFound, SecvaultError
 from secvault.service.recovering import place as places
 from secvault.service.recovering.storage import Candidate, Reached, run_of
@@ -96,6 +97,7 @@ def fetch(
         locked=False,
     )
     staged = run.staged_in(tree, saved, plan)
+    require_plain(tree, staged)
     was_at = Path("/") / staged.relative_to(tree)
     head = manifest.read(staged / manifest.NAME)
     if head.plan != plan:
@@ -124,6 +126,7 @@ def again(plan: str, candidate: Candidate, folder: Path) -> Fetched | None:
     tree = folder / "tree"
     try:
         staged = run.staged_in(tree, candidate.snapshot, plan)
+        require_plain(tree, staged)
         was_at = Path("/") / staged.relative_to(tree)
         head = manifest.read(staged / manifest.NAME)
         compared = manifest.compare(manifest.entries(head, staged), tree, settled=was_at)

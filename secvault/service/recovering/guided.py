@@ -76,6 +76,11 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     record = Record(clock, log, dialogue.say)
     kit = read_kit(order.kit, order.key)
     _show(kit.head, dialogue, clock)
+    if not order.key:
+        dialogue.say(
+            f"Compare with the sheet of a share: its key must be {kit.head.evidence_key}\n"
+            "If it is another, this kit is forged: call nobody whom it names, and give no share."
+        )
     done = {one.what for one in before if one.facts.get("verdict", "passed") == "passed"}
     if HANDED in done:
         places.remove(place.scratch)

@@ -1,7 +1,8 @@
 """What is ended in a copy before it serves: it is older than what was lost and does not know.
 
-A session that was ended, a token that was revoked, an approval or a code that was used since the
-copy was made: each would be good once more. So none of them is kept. Recovery codes on paper stay:
+A session that was ended, a token that was revoked, an approval, an invitation or a code that was
+used since the copy was made: each would be good once more; so would emergency access that was given
+back, and a way in that somebody stopped. So none of them is kept. Recovery codes on paper stay:
 they may be the only way in for who has lost the telephone as well.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Update, delete, func, select, update
+from sqlalchemy import Connection, Update, delete, func, or_, select, update
 
+from secvault.access.grants import PASSING
 from secvault.audit.event import Actor, Event
+from secvault.backup.plan_secrets import PING
 from secvault.backup.repository import KEYS
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged
@@ -21,7 +24,7 @@ from secvault.service.audit_rollback import Looked, accept_here
 from secvault.service.recovering.storage import Reached
 from secvault.service.service import Service
 from secvault.store import tables
-from secvault.store.epoch import CREDENTIALS, announce
+from secvault.store.epoch import CREDENTIALS, POLICY, announce
 
 OPERATOR = Actor("local", "operator")
 GIVEN_UP = "given up: the vault was recovered from a backup"
@@ -29,13 +32,16 @@ GIVEN_UP = "given up: the vault was recovered from a backup"
 
 @dataclass(frozen=True)
 class Ended:
-    """How many of each were open in the copy. tokens: 0 where they were to be kept."""
+    """How many of each were open in the copy. tokens: 0 where they were to be kept. codes: those of
+    invitations among them. grants: those that were for the moment only (`Grant.passing`).
+    """
 
     sessions: int
     tokens: int
     secret_ids: int
     approvals: int
     codes: int
+    grants: int
     jobs: int
 
 
@@ -69,7 +75,11 @@ def end_all(service: Service, told: Told, *, keep_tokens: bool) -> Ended:
                 .values(paused_at=now)
             )
             connection.execute(delete(tables.schedule))
+            # The switch hears of the runs of the vault that lives.
+            switch = tables.backup_plan_secret.c.place == PING
+            connection.execute(delete(tables.backup_plan_secret).where(switch))
         announce(connection, CREDENTIALS)
+        announce(connection, POLICY)
         event = Event(
             kind="vault.recovered",
             outcome="ok",
@@ -175,8 +185,10 @@ def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:
         .values(state="withdrawn", ended_at=now, ended_by="local:operator"),
     )
     codes = _count(connection, update(code).where(code.c.used_at.is_(None)).values(used_at=now))
-    for passing in (tables.mfa_request, tables.passkey_challenge):
+    codes += connection.execute(delete(tables.invitation)).rowcount
+    for passing in (tables.mfa_request, tables.passkey_challenge, tables.federation_step):
         connection.execute(delete(passing))
+    grants = _end_emergencies(connection, now)
     jobs = _count(
         connection,
         update(job)
@@ -189,7 +201,21 @@ def _end(connection: Connection, now: int, *, keep_tokens: bool) -> Ended:
             .where(work.c.state == "running")
             .values(state="failed", finished_at=now, beat_at=now, error=GIVEN_UP)
         )
-    return Ended(sessions, tokens, secret_ids, approvals, codes, jobs)
+    return Ended(sessions, tokens, secret_ids, approvals, codes, grants, jobs)
+
+
+def _end_emergencies(connection: Connection, now: int) -> int:
+    """End what was given for the moment, and ways in that wait; how many grants that were."""
+    grant, incident = tables.role_grant, tables.break_glass_incident
+    passing = or_(*(grant.c.source.startswith(source) for source in PASSING))
+    running = (incident.c.ended_at.is_(None), incident.c.expires_at > now)
+    connection.execute(
+        update(incident).where(*running).values(ended_at=now, ended_by="local:operator")
+    )
+    return _count(
+        connection,
+        update(grant).where(grant.c.revoked_at.is_(None), passing).values(revoked_at=now),
+    )
 
 
 def _count(connection: Connection, change: Update) -> int:

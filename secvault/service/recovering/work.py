@@ -58,8 +58,20 @@ def rehearse(
     anything. What came back stays there. Raises SecvaultError where it does not come so far as to
     have a vault that could sign: too few shares, no repository, no whole snapshot.
     """
-    place = Place(order.folder)
+    place = Place(order.folder, order.seal_key)
     places.begin(place)
+    try:
+        return _rehearsed(order, place, clock, random, tell, cancel)
+    except BaseException:
+        if order.remove:
+            # The key that opens it lies there by now.
+            places.remove_all_but(place, place.incident)
+        raise
+
+
+def _rehearsed(
+    order: Order, place: Place, clock: Clock, random: Random, tell: Tell, cancel: Cancel
+) -> Rehearsed:
     record = Record(clock, incidents.opened(place.incident, clock, order.requested_by), tell)
     work = open_the_kit(order, place, record, clock, random, rehearsal=True, cancel=cancel)
     try:

@@ -119,6 +119,8 @@ def test_it_leads_from_the_kit_to_the_services_and_puts_down_who_did_what(
     person = Person(_shares(furnished.company))
     done = _start(order, person)
     assert done.left == ()
+    # By which a forged kit is known before a share is given.
+    assert any(furnished.vkey in one for one in person.said)
     contract = [*done.place.services.rglob("contract.txt")]
     assert [one.read_text() for one in contract] == ["Hợp đồng số 7"]
     entries = incident.read(done.place.incident)
@@ -251,6 +253,13 @@ def test_a_database_that_a_service_has_worked_with_is_not_replaced(
 def test_who_cannot_sign_in_is_let_in_by_the_holders_of_the_shares(
     furnished: Furnished, order: Order
 ) -> None:
+    # What the shell says of another vault is not of this one.
+    left = {
+        "SECVAULT_DATA": "/nowhere",
+        "SECVAULT_STORE__URL": "sqlite:////nowhere/secvault.db",
+        "SECVAULT_SEAL__KIND": "shares",
+    }
+    order = replace(order, environment={**order.environment, **left})
     done = _start(order, Person(_shares(furnished.company), {"Can at least": "no"}))
     assert done.way_in
     for service in _opened(done.place):

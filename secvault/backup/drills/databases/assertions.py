@@ -55,6 +55,8 @@ def of_command(
     environment = {
         **child.environment_of(ground.engine.environment),
         "DRILL_TREE": str(ground.tree),
+        # It works in the restored tree: a module that lies there is not taken for Python's own.
+        "PYTHONSAFEPATH": "1",
         **more,
     }
     task = child.Task(

@@ -15,6 +15,7 @@ from secvault.backup.drills.databases import accounts, assertions, comparing, he
 from secvault.backup.drills.databases.comparing import Compared
 from secvault.backup.drills.databases.other_sources import MOST_FAULTS, Hashed
 from secvault.backup.drills.databases.place import Place, ScratchServer
+from secvault.backup.drills.databases.programs import ServerMissing
 from secvault.backup.drills.databases.servers import KINDS, running
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
@@ -26,7 +27,7 @@ from secvault.backup.sources.loading import databases
 from secvault.backup.sources.source import SourceEntry, leads_nowhere_else
 from secvault.config.drills import AssertionSettings
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import BackupFailed, ConfigurationError, Conflict, Damaged, InvalidInput
+from secvault.errors import BackupFailed, Conflict, Damaged, InvalidInput
 
 _LEFT_OUT = {
     "postgresql": "owners, grants, publications, subscriptions and event triggers",
@@ -158,7 +159,7 @@ class _Source:
             try:
                 with self.ground.watch.running("load"):
                     server = stack.enter_context(running(self.entry, source, place))
-            except ConfigurationError as missing:
+            except ServerMissing as missing:
                 self._fault("server-missing", "", missing.detail)
                 return
             for name, one in each.items():
@@ -198,7 +199,7 @@ class _Source:
                 server.load(saved, name)
             with self.ground.watch.running("verify"):
                 facts = databases(server.measure(name))[name]
-        except ConfigurationError as missing:
+        except ServerMissing as missing:
             self._fault("server-missing", name, missing.detail)
             return
         except (StorageFull, OutOfTime, SourceUnreachable):

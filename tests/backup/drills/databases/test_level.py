@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -303,6 +304,18 @@ def test_without_databases_nothing_is_tested(vault: SmallVault, tree: Path, tmp_
         "not tested",
         ("the snapshot holds no database",),
     )
+
+
+def test_a_command_in_the_tree_takes_no_module_of_it_for_its_own(
+    vault: SmallVault, tree: Path, tmp_path: Path
+) -> None:
+    came = tmp_path / "came"
+    (tree / "json.py").write_text(f"open({str(came)!r}, 'w')\n")
+    entry = SourceEntry("papers", "folders", (str(tmp_path),))
+    asked = {"command": [sys.executable, "-c", "import json; print(json.dumps(1))"], "equals": "1"}
+    found = level.examine(ground(vault, tree, (entry,), {}, assertions={"look": asked}))
+    assert faults(found) == set()
+    assert not came.exists()
 
 
 def test_links_in_what_was_restored_are_not_followed(
