@@ -29,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from benchmarks.backup_sides import timing, unseen
 from benchmarks.result import Compared, compare, show, write
+from secvault.backup.drills.stored import Drill
 from secvault.backup.repository import Repository
 from secvault.service import Service, authentication, backups, drills
 from secvault.service.spine import Caller
@@ -67,7 +68,7 @@ class Side:
     folder: Path
     spans: list[float]
 
-    def drill(self, rounds: Rounds | None = None) -> drills.Drill:
+    def drill(self, rounds: Rounds | None = None) -> Drill:
         """One drill, whole, with every level of the plan; timed where there are rounds."""
         self.spans.clear()
         os.sync()
@@ -122,7 +123,7 @@ def main() -> int:
                 step()
             for number in range(arguments.rounds):
                 for side in sides:
-                    works = [side.drill, side.bare]
+                    works: list[Callable[[Rounds], object]] = [side.drill, side.bare]
                     for work in works if number % 2 else works[::-1]:
                         work(found[side.plan])
                         step()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import socket
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from secvault import log
 from secvault.api import serving
@@ -41,6 +47,24 @@ class HandedRoot:
         """Nobody else is there."""
 
 
+@dataclass(frozen=True)
+class ForOne:
+    """An application that answers requests with the right word in a header, and no others."""
+
+    app: ASGIApp
+    header: str
+    word: bytes = field(repr=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
+        if scope["type"] != "lifespan":
+            given = Headers(scope=scope).get(self.header, "").encode()
+            if not hmac.compare_digest(given, self.word):
+                await Response(status_code=HTTPStatus.FORBIDDEN)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
 def serve(order: dict[str, Any], listening: socket.socket) -> None:
     """Serve what the order names until SIGTERM. Raises what `opening.opened` raises."""
     log.configure_logging(sys.stderr)
@@ -60,4 +84,5 @@ def serve(order: dict[str, Any], listening: socket.socket) -> None:
     ) as service:
         app = routes(lambda: nullcontext(service), server.max_body_bytes)
         served = whole(app, server.max_body_bytes, server.body_seconds)
-        serving.serve_handed(settings, served, listening)
+        asked = ForOne(served, order["header"], order["word"].encode())
+        serving.serve_handed(settings, asked, listening)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from secvault.audit.append import LOG
+from secvault.backup.sources.postgresql_server import fit_to_show
 from secvault.errors import BackupFailed, ConfigurationError, Damaged
 from secvault.store import Store, open_store, tables
 
@@ -53,7 +54,7 @@ class PostgresqlPrograms:
         """Run one program against `url`; the password goes by its environment alone.
 
         Raises ConfigurationError where it cannot be started, and BackupFailed with the first
-        lines of what it said.
+        lines of what it said, without what they may quote of rows.
         """
         path = str(self.folder / program) if self.folder else program
         where = {
@@ -80,8 +81,7 @@ class PostgresqlPrograms:
                 f"{program} was ended by signal {-done.returncode} before it was done; run it again"
             )
         if done.returncode != 0:
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())[:500]
-            raise BackupFailed(f"{program} ended with {done.returncode}: {said}")
+            raise BackupFailed(f"{program} ended with {done.returncode}: {_said(done.stderr)}")
 
 
 def copy_database(
@@ -200,14 +200,17 @@ def restored_postgresql(dump: Path, url: URL, programs: PostgresqlPrograms) -> I
         store.close()
 
 
-def drop_leftovers(live: Store, keep: frozenset[str]) -> None:
-    """Drop the databases that killed drills of this vault left, except those of `keep`."""
+def drop_leftovers(live: Store, keep: Callable[[], frozenset[str]]) -> None:
+    """Drop the databases that killed drills of this vault left, except those of `keep`.
+
+    keep: asked when it is known which there are, so that no drill that begins meanwhile loses its.
+    """
     if live.dialect != "postgresql":
         return
     wanted = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
     with live.read() as connection:
         found = connection.execute(wanted, {"prefix": _scratch_prefix(live)}).scalars().all()
-    for name in set(found) - keep:
+    for name in set(found) - keep() if found else ():
         with _server(live) as server:
             server.execute(text(_drop(live, name)))
 
@@ -263,6 +266,12 @@ def _scratch_prefix(live: Store) -> str:
     # Other vaults on the same server have drills of their own.
     database = str(live.writer.url.database)
     return f"{_SCRATCH}{hashlib.sha256(database.encode()).hexdigest()[:8]}_"
+
+
+def _said(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").splitlines()
+    told = (words for line in lines if (words := fit_to_show(line)))
+    return " ".join(" ".join(told).split())[:500] or "it did not say why"
 
 
 def _target(url: URL) -> str:

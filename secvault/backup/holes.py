@@ -25,6 +25,9 @@ def dig(listed: Iterable[FileEntry], restored: Path, environment: Mapping[str, s
         if entry.allocated is None:
             continue
         file = entry.below(restored)
+        if not file.parent.resolve().is_relative_to(restored.resolve()):
+            # Through a restored link lie other files of this machine.
+            continue
         found = file.lstat()
         if found.st_blocks * 512 < found.st_size:
             continue

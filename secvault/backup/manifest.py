@@ -8,13 +8,14 @@ their files in the head, and are read as ever.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 
@@ -140,7 +141,7 @@ def entries(manifest: Manifest, folder: Path) -> Iterator[FileEntry]:
         raise Damaged("the manifest lists no files; it was not made by a whole backup run")
     digest, count = hashlib.sha256(), 0
     try:
-        with (folder / ENTRIES).open("rb") as source:
+        with _opened(folder / ENTRIES) as source:
             for line in source:
                 digest.update(line)
                 count += 1
@@ -258,7 +259,8 @@ def write(manifest: Manifest, file: Path) -> None:
 def read(file: Path) -> Manifest:
     """Read a manifest's head. Raises Damaged when it is missing or not one of ours."""
     try:
-        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        with _opened(file) as source:
+            manifest = msgspec.json.decode(source.read(), type=Manifest)
     except OSError:
         raise Damaged(
             "the snapshot holds no manifest; it was not made by a whole backup run"
@@ -268,3 +270,14 @@ def read(file: Path) -> Manifest:
     if manifest.format not in {FORMAT, FIRST_FORMAT}:
         raise Damaged(f"the manifest has the format {manifest.format!r}, not {FORMAT!r}")
     return manifest
+
+
+def _opened(file: Path) -> IO[bytes]:
+    """Open a file of the manifest. Raises OSError for a link, and for a pipe or a device, which
+    might never end.
+    """
+    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(handle, "rb")

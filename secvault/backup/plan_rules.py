@@ -40,7 +40,7 @@ _GREW = frozenset(
 )
 _HARMLESS = frozenset(
     {
-        *("schedule", "drill_schedule", "check_schedule", "time_zone", "missed", "windows"),
+        *("schedule", "check_schedule", "time_zone", "missed", "windows"),
         *("jitter_minutes", "priority", "upload_kib", "download_kib", "tags"),
     }
 )
@@ -86,14 +86,17 @@ def require_storable(plan: PlanSettings, secrets: Secrets, openings: Openings) -
 
 
 def weakened(before: PlanSettings, after: PlanSettings) -> tuple[str, ...]:
-    """The fields by whose change less is saved, or kept for less long, or missed without a word.
+    """The fields by whose change less is saved, or kept for less long, or missed without a word; or
+    a database is asked something new, whose answers tell what is in it.
 
-    When runs are due is not among them: the plan's RPO tells of a run that does not come.
+    When runs are due is not among them: the plan's RPO tells of a run that does not come. When
+    drills are is, unless it is said how long a proof holds: else that follows from the schedule.
     """
     return tuple(
         name
         for name in PlanSettings.model_fields
         if name not in _HARMLESS
+        and not (name == "drill_schedule" and after.drill.overdue_days)
         and getattr(before, name) != getattr(after, name)
         and not _more(name, getattr(before, name), getattr(after, name))
     )
@@ -130,6 +133,9 @@ def _proves_more(before: DrillSettings, after: DrillSettings) -> bool:
         and (after.overdue_days <= before.overdue_days or not before.overdue_days)
         and bool(after.overdue_days or not before.overdue_days)
         and all(after.assertions.get(name) == one for name, one in before.assertions.items())
+        # Whether it holds tells a little of the data, to whoever reads of drills; and the login by
+        # which the data was saved may be another's.
+        and all(before.assertions.get(name) == one for name, one in after.assertions.items())
     )
 
 

@@ -36,7 +36,7 @@ Secrets = Mapping[str, str]
 _WHAT_IS_READ = frozenset(
     {
         *("databases", "minutes", "format", "with_globals", "exclude_tables", "with_users"),
-        *("versions", "count_rows"),
+        *("versions", "count_rows", "with_sums"),
     }
 )
 

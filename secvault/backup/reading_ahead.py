@@ -26,8 +26,9 @@ _LOTS_AHEAD = 16
 class Seen:
     """An entry and what is at its place now. path: there.
 
-    found: None where there is nothing, or it cannot be looked at. readable: whether it could be,
-    and its content where it is a file. digest: SHA-256 of a file where the entry is one, too.
+    found: None where there is nothing, or it cannot be looked at, as behind a link in the place of
+    a folder: what lies there is of this machine, and did not come back. readable: whether it could
+    be, and its content where it is a file. digest: SHA-256 of a file where the entry is one, too.
     """
 
     entry: FileEntry
@@ -66,10 +67,26 @@ def _lots(listed: Iterable[FileEntry]) -> Iterator[list[FileEntry]]:
 
 
 def _read(lot: list[FileEntry], restored: Path) -> list[Seen]:
-    return [_seen(entry, entry.below(restored)) for entry in lot]
+    # Whether no folder on the way to it is a link.
+    folders = {restored: True, restored.parent: True}
+    return [_seen(entry, entry.below(restored), folders) for entry in lot]
 
 
-def _seen(entry: FileEntry, path: Path) -> Seen:
+def _is_within(folder: Path, folders: dict[Path, bool]) -> bool:
+    way = []
+    while (known := folders.get(folder)) is None:
+        way.append(folder)
+        folder = folder.parent
+    for one in reversed(way):
+        # No error where it may not be looked at: whoever opens it has that.
+        known = known and not os.path.islink(one)  # noqa: PTH114
+        folders[one] = known
+    return known
+
+
+def _seen(entry: FileEntry, path: Path, folders: dict[Path, bool]) -> Seen:
+    if not _is_within(path.parent, folders):
+        return Seen(entry, path, None, readable=False)
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):

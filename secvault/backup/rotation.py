@@ -3,7 +3,8 @@
 1. The new password is drawn and written down, sealed, as the one to come.
 2. restic gets a key for it, beside the old one: now both open.
 3. It is tried; then it is the one in force, and the old one is written down as the former.
-4. When no run is left that began with the former, restic's key for that is removed.
+4. What keeps passwords elsewhere (the recovery kit) gets it, as long as both open.
+   When no run is left that began with the former, restic's key for that is removed.
 5. The former is forgotten.
 
 Whatever step was the last one, the password in force opens, and doing it again goes on from there.
@@ -11,6 +12,7 @@ Whatever step was the last one, the password in force opens, and doing it again 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sqlalchemy import select
@@ -24,6 +26,7 @@ from secvault.backup.restic_keys import add_key, keys, remove_key
 from secvault.errors import BackupFailed
 from secvault.store import tables
 
+_HOLDING = (tables.backup_run, tables.backup_check, tables.drill, tables.drill_scenario)
 MOST_KEYS = 20
 """As many as restic tries itself."""
 
@@ -43,10 +46,13 @@ class Rotated:
     refused: bool = False
 
 
-def rotate(engine: BackupEngine, name: str) -> Rotated:
+def rotate(
+    engine: BackupEngine, name: str, in_force: Callable[[], object] = lambda: None
+) -> Rotated:
     """Give the repository another password; or end a change that was begun.
 
-    Raises RepositoryMissing, WrongRepositoryPassword, RepositoryDenied and others: then the
+    in_force: called when the new one is, before the old one opens no more; what it raises leaves
+    both. Raises RepositoryMissing, WrongRepositoryPassword, RepositoryDenied and others: then the
     password in force is what it was, and opens.
     """
     # A process that was killed while it removed a key has left a lock that lets nobody in.
@@ -55,6 +61,7 @@ def rotate(engine: BackupEngine, name: str) -> Rotated:
     kept = engine.passwords.kept(name)
     if kept is None or kept.former is None:
         _give_new(engine, name, repository)
+    in_force()
     return _take_old(engine, name)
 
 
@@ -135,7 +142,7 @@ def _begun_before(engine: BackupEngine, name: str, moment: int) -> tuple[str, ..
     alive = engine.clock.micros() - SILENT_AFTER_SECONDS * 1_000_000
     found: list[str] = []
     with engine.store.read() as connection:
-        for table in (tables.backup_run, tables.backup_check, tables.drill):
+        for table in _HOLDING:
             rows = connection.execute(
                 select(table.c.id, table.c.plan).where(
                     table.c.state == "running",

@@ -117,6 +117,7 @@ def rehearse(
         store_url_file=store_url_file,
         key=key,
         other_plans=all_plans,
+        remove=remove,
         restic=restic,
         pg_bin=pg_bin,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from posixpath import normpath
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,6 +29,8 @@ POLICY = "; ".join(
     )
 )
 """What a browser may do for a page: nothing inline, nothing of another host, no frames."""
+
+_NO_PAGES = ("//", "/api/", "/v1/", "/access/", "/scim/", "/metrics/")
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -62,10 +66,12 @@ def elsewhere(path: str) -> Response:
 def own_path(given: str) -> str:
     """A path of ours that a form or a link names; the first page where it is anything else.
 
-    So that nobody is sent to another host after signing in.
+    So that nobody is sent to another host after signing in; nor to what is no page: some of it is
+    put on record or downloaded by being asked for.
     """
     plain = given.startswith("/") and given.isprintable() and "\\" not in given
-    return given if plain and not given.startswith("//") else "/"
+    path = normpath(unquote(given.partition("?")[0].partition("#")[0])).rstrip("/") + "/"
+    return given if plain and not given.startswith("//") and not path.startswith(_NO_PAGES) else "/"
 
 
 @cache

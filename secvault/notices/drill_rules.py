@@ -10,6 +10,13 @@ from secvault.notices.telling import Telling
 
 _DAY_SECONDS = 24 * 60 * 60
 _DAY = _DAY_SECONDS * 1_000_000
+_OF_KITS = {
+    "missing": "kit_missing",
+    "behind": "kit_stuck",
+    "unwritten": "kit_stuck",
+    "unknown": "kit_stuck",
+}
+"""Kinds of news about kits, by the reason."""
 
 
 def drill_failed(stored: StoredEvent) -> Telling:
@@ -38,9 +45,10 @@ def drill_overdue(stored: StoredEvent) -> Telling:
 
 
 def kit_stale(stored: StoredEvent) -> Telling:
-    """Told once a day at most: that there is no kit, or that copies in hand open too little."""
-    missing = stored.event.detail.get("reason") == "missing"
-    return _telling(stored, "kit_missing" if missing else "kit_stale", str(stored.t // _DAY))
+    """Told once a day at most: that there is no kit, that it cannot be brought up to date, or that
+    copies in hand open too little."""
+    kind = _OF_KITS.get(str(stored.event.detail.get("reason")), "kit_stale")
+    return _telling(stored, kind, str(stored.t // _DAY))
 
 
 def _telling(stored: StoredEvent, kind: str, once: str) -> Telling:

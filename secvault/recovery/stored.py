@@ -18,6 +18,12 @@ from secvault.recovery.kit import KitShares
 from secvault.store.tables import backup_repository, recovery_kit, recovery_place, recovery_shares
 
 T = TypeVar("T")
+# The one that has its file still, whatever the clock said when one before it was issued.
+_NEWEST = (
+    recovery_kit.c.document.is_(None),
+    recovery_kit.c.issued_at.desc(),
+    recovery_kit.c.id.desc(),
+)
 
 
 @dataclass(frozen=True)
@@ -118,9 +124,7 @@ def keep_shares(connection: Connection, made: StoredShares) -> None:
 def newest_kit(connection: Connection) -> StoredKit | None:
     """The kit that was issued last; None before the first."""
     table = recovery_kit
-    row = connection.execute(
-        select(table).order_by(table.c.issued_at.desc(), table.c.id.desc()).limit(1)
-    ).one_or_none()
+    row = connection.execute(select(table).order_by(*_NEWEST).limit(1)).one_or_none()
     return None if row is None else _kit(row)
 
 
@@ -134,10 +138,7 @@ def last_taken(connection: Connection) -> StoredKit | None:
     """The newest kit that somebody took out."""
     table = recovery_kit
     row = connection.execute(
-        select(table)
-        .where(table.c.taken_at.is_not(None))
-        .order_by(table.c.issued_at.desc(), table.c.id.desc())
-        .limit(1)
+        select(table).where(table.c.taken_at.is_not(None)).order_by(*_NEWEST).limit(1)
     ).one_or_none()
     return None if row is None else _kit(row)
 

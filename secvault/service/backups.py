@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from secvault.backup import holes, in_order, key_file, keys_apart, manifest, run
 from secvault.backup.engine import in_words
 from secvault.backup.restic import Cancel, RestoreSummary, Snapshot
+from secvault.backup.restored_copy import require_plain
 from secvault.backup.retaining import Retained
 from secvault.backup.run import OnProgress, Run
 from secvault.backup.staging import NO_DATABASE
@@ -130,6 +131,7 @@ def restore(
             cancel=cancel or threading.Event(),
         )
         staged = run.staged_in(target, chosen, plan)
+        require_plain(target, staged)
         head = manifest.read(staged / manifest.NAME)
         try:
             holes.dig(manifest.entries(head, staged), target, engine.environment)

@@ -42,6 +42,8 @@ def scenario_failed(service: Service, plan: str, work: str, error: BaseException
     if isinstance(error, TakenOver):
         return
     service.backups.end(tables.drill_scenario, work, "failed", reason_of(error))
+    if isinstance(error, Cancelled):
+        return
     found = scenarios.find(service.backups, work)
     drill_notices.tell_failed(
         service,
@@ -63,3 +65,17 @@ def evidence_files(service: Service, drill_id: str) -> tuple[Path, ...]:
 def write_evidence(service: Service, drill_id: str) -> None:
     """Write the evidence of a finished drill into the data folder, again if need be."""
     drill_evidence.write_files(service, *stored.evidence(service.backups, drill_id))
+
+
+def scenario_evidence_files(service: Service, work: str) -> tuple[Path, ...]:
+    """The same of a scenario drill."""
+    return tuple(
+        service.backups.evidence / name
+        for name in files.names({"kind": evidence.SCENARIO, "id": work})
+    )
+
+
+def write_scenario_evidence(service: Service, work: str) -> None:
+    """The same of a scenario drill."""
+    signed = scenarios.evidence(service.backups, work)
+    drill_evidence.write_files(service, signed.document, signed.note)

@@ -5,12 +5,14 @@ All of it is read from rows; see `backup_watch`. The worker looks every minute.
 
 from __future__ import annotations
 
-from sqlalchemy import and_, or_, select
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Row, Table, and_, literal, or_, select
 
 from secvault.service import drill_endings, drill_notices
 from secvault.service.drill_standing import DAY, Standing, standings
 from secvault.service.service import Service
-from secvault.store.tables import backup_told, drill, job
+from secvault.store.tables import backup_told, drill, drill_scenario, job
 
 
 def look_after(service: Service) -> None:
@@ -24,47 +26,69 @@ def look_after(service: Service) -> None:
 def tell_failures(service: Service) -> int:
     """Tell of the last day's drills that did not pass and of which nobody was told; how many.
 
-    A process that was killed when it had stored the result told nobody.
+    Also of scenario drills. A process that was killed when it had stored the result told nobody.
     """
-    told = backup_told
-    resumed = select(job.c.id).where(job.c.id == drill.c.id, job.c.state == "started").exists()
+    rows = [
+        row
+        for table, scenario in ((drill, literal("")), (drill_scenario, drill_scenario.c.scenario))
+        for row in _untold(service, table, scenario)
+    ]
+    for row in rows:
+        done = row.state == "done"
+        drill_notices.tell_failed(
+            service,
+            row.plan,
+            row.id,
+            drill_notices.DAMAGE if done else "failed",
+            passed=False if done else None,
+            scenario=row.scenario,
+        )
+    return len(rows)
+
+
+def _untold(
+    service: Service, table: Table, scenario: ColumnElement[str]
+) -> Sequence[Row[tuple[str, str, str, str]]]:
+    told, row = backup_told, table.c
+    resumed = select(job.c.id).where(job.c.id == row.id, job.c.state == "started").exists()
     asked = (
-        select(drill.c.id, drill.c.plan, drill.c.state)
-        .outerjoin(told, told.c.cause == drill_notices.FAILED + drill.c.id)
+        select(row.id, row.plan, row.state, scenario.label("scenario"))
+        .outerjoin(told, told.c.cause == drill_notices.FAILED + row.id)
         .where(
             or_(
-                drill.c.passed.is_(False),
-                and_(drill.c.state == "failed", ~resumed),
+                row.passed.is_(False),
+                and_(row.state == "failed", ~resumed),
             ),
-            drill.c.finished_at > service.clock.micros() - DAY,
+            row.finished_at > service.clock.micros() - DAY,
             told.c.cause.is_(None),
         )
     )
     with service.store.read() as connection:
-        rows = connection.execute(asked).all()
-    for row in rows:
-        if row.state == "done":
-            drill_notices.tell_failed(service, row.plan, row.id, drill_notices.DAMAGE, passed=False)
-        else:
-            drill_notices.tell_failed(service, row.plan, row.id, "failed")
-    return len(rows)
+        return connection.execute(asked).all()
 
 
 def keep_evidence(service: Service) -> int:
     """Write the files of the last day's evidence that a process was killed over; how many."""
-    ended = select(drill.c.id).where(
-        drill.c.document.is_not(None), drill.c.finished_at > service.clock.micros() - DAY
+    since = service.clock.micros() - DAY
+    kinds = (
+        (drill, drill_endings.evidence_files, drill_endings.write_evidence),
+        (
+            drill_scenario,
+            drill_endings.scenario_evidence_files,
+            drill_endings.write_scenario_evidence,
+        ),
     )
-    with service.store.read() as connection:
-        ids = connection.execute(ended).scalars().all()
-    lost = [
-        one
-        for one in ids
-        if not all(file.exists() for file in drill_endings.evidence_files(service, one))
-    ]
-    for one in lost:
-        drill_endings.write_evidence(service, one)
-    return len(lost)
+    lost = 0
+    for table, files_of, write in kinds:
+        row = table.c
+        ended = select(row.id).where(row.document.is_not(None), row.finished_at > since)
+        with service.store.read() as connection:
+            ids = connection.execute(ended).scalars().all()
+        for one in ids:
+            if not all(file.exists() for file in files_of(service, one)):
+                write(service, one)
+                lost += 1
+    return lost
 
 
 def tell_standing(service: Service) -> tuple[Standing, ...]:

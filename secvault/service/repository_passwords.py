@@ -13,6 +13,7 @@ from secvault.backup.rotation import Rotated
 from secvault.crypto.secret import Secret
 from secvault.errors import NotFound
 from secvault.service.approval import Terms
+from secvault.service.recovery_kit_watch import renew_if_any
 from secvault.service.repositories import ALL, operation, require_agreed, require_known
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -50,7 +51,7 @@ def rotate_password(service: Service, caller: Caller, name: str) -> tuple[Rotate
             if service.backups.passwords.kept(one) is None:
                 continue
             try:
-                done.append(rotation.rotate(service.backups, one))
+                done.append(rotation.rotate(service.backups, one, lambda: renew_if_any(service)))
             except RepositoryMissing:
                 continue
         if not done:

@@ -14,11 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from secvault.audit.verify import verify
+from secvault.backup import repositories
 from secvault.backup.drills.exercise import RehearsalResult
+from secvault.backup.repositories import StoredRepository
 from secvault.clock import system_clock
+from secvault.config import RepositorySettings
 from secvault.crypto.secret import Secret
 from secvault.keyring.named_key import read_key
 from secvault.records.record import read_records
@@ -239,13 +243,34 @@ def furnish(lost: Company) -> Furnished:
         transit.create_key(service, system, "transit", KEY, transit.KeyOptions(exportable=True))
     plan = installation.folder / "weekly.toml"
     repository = installation.json("backup", "plan", "show", PLAN)["settings"]["repository"]
-    plan.write_text(f'repository = "{repository}"\nschedule = "* * * * *"\n')
+    plan.write_text(
+        f'repository = "{repository}"\nschedule = "* * * * *"\n'
+        'ping_url = "https://127.0.0.1:9/switch"\n'
+    )
     installation.ok("backup", "plan", "add", "weekly", "--from", str(plan))
+    with installation.opened() as service:
+        _add_repository(service)
     lost.back_up()
     lost.back_up()
     with installation.opened() as service:
         vkey = service.signing.evidence.verifier().vkey
         return Furnished(lost, signed_in[0].token.text(), token, counts(service), vkey)
+
+
+def _add_repository(service: Service) -> None:
+    """One that the kit does not know, with credentials of its own."""
+    added = StoredRepository(
+        "added",
+        RepositorySettings(
+            location="s3:https://127.0.0.1:9/vault",
+            access_key_id="AK",
+            secret_access_key=SecretStr("of the store"),
+        ),
+        "local:operator",
+        service.clock.micros(),
+    )
+    with service.store.write() as connection:
+        repositories.add(connection, service.backups.repositories.key, service.random, added)
 
 
 def counts(service: Service) -> dict[str, int]:
@@ -295,6 +320,9 @@ def require_quiet(service: Service, folder: Path) -> None:
     assert not settings.audit.streams
     assert not settings.audit.published
     assert not settings.recovery.kit_folders
+    assert not settings.recovery.kit_beside_repositories
+    assert not service.backups.plan("weekly").ping_url
+    assert "added" in service.backups.repositories.names()
     for name in service.backups.repositories.names():
         assert Path(service.backups.settings_of(name).location).is_relative_to(folder)
 

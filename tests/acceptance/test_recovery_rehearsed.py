@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,12 +16,20 @@ from secvault.crypto.evidence import verify_evidence
 from secvault.crypto.note import NoteVerifier
 from secvault.crypto.secret import Secret
 from secvault.crypto.shares import split
-from secvault.errors import Conflict, InvalidInput
-from secvault.service.recovering import incident
+from secvault.errors import Conflict, Damaged, InvalidInput
+from secvault.records.erasure import erase_rows
+from secvault.records.record import read_records
+from secvault.service import authentication
+from secvault.service.drill_scenarios import run_scenario
+from secvault.service.drill_scenes.plays import Wish
+from secvault.service.erasing.target import Kind, records_of, target_of
+from secvault.service.recovering import incident, rebuilding
+from secvault.service.spine import Caller
 from tests.acceptance.departments import analysis, goods, money_matters, people_matters
 from tests.acceptance.departments.office import hire, returned_office
-from tests.acceptance.installation import ADMINISTRATOR, PASSWORD, SEED, code_of
+from tests.acceptance.installation import ADMINISTRATOR, PASSWORD, PLAN, SEED, code_of
 from tests.acceptance.recovered import (
+    RECORD,
     THRESHOLD,
     Furnished,
     company,
@@ -173,6 +182,23 @@ def test_a_damaged_newest_snapshot_is_said_loudly_and_the_one_before_comes_back(
         assert counts(service)["people"] >= 1
 
 
+def test_a_rehearsal_that_breaks_off_leaves_no_key_where_nothing_was_to_stay(
+    furnished: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = machine(tmp_path / "other", furnished.company)
+    seen: list[str] = []
+
+    def broken(_work: object) -> None:
+        seen.extend(one.name for one in there.recovered.iterdir())
+        raise Damaged("a value does not open")
+
+    monkeypatch.setattr(rebuilding, "finish", broken)
+    with pytest.raises(Damaged):
+        there.quickly(remove=True)
+    assert "data.key" in seen
+    assert [one.name for one in there.recovered.iterdir()] == ["incident.jsonl"]
+
+
 def test_the_second_repository_serves_where_the_first_is_gone(
     furnished: Furnished, tmp_path: Path
 ) -> None:
@@ -180,6 +206,40 @@ def test_the_second_repository_serves_where_the_first_is_gone(
     done = there.quickly(at=(f"here={tmp_path}/nowhere",))
     assert (done.passed, done.repository) == (True, "second")
     assert [words for words in done.skipped if words.startswith("the repository here")]
+
+
+def test_who_was_erased_stays_erased_where_only_the_lost_repository_knows_of_it(
+    tmp_path: Path,
+) -> None:
+    lost = company(
+        tmp_path / "company",
+        f'''copies = ["second"]
+[backup.repositories.second]
+location = "{tmp_path}/company/second"
+''',
+    )
+    furnish(lost)
+    installation, home = lost.installation, lost.installation.folder
+    # The second lags behind: it is as it was before the erasure.
+    for name in ("second", "second-data-keys"):
+        shutil.copytree(home / name, tmp_path / name)
+    with installation.opened() as service, service.store.write() as connection:
+        target = target_of(service, Kind.RECORD, "payroll", RECORD)
+        found = records_of(service, connection, target)
+        erase_rows(connection, "erasure-1", found, service.clock.micros())
+    lost.back_up()
+    # Of the first one, no snapshot of the vault is left; its data keys are.
+    for pack in (home / "repository" / "data").rglob("*"):
+        if pack.is_file():
+            pack.chmod(0o600)
+            pack.write_bytes(b"gone")
+    there = machine(tmp_path / "other", lost)
+    done = there.quickly(at=(f"second={tmp_path}/second",))
+    assert done.repository == "second"
+    with there.installation().opened() as service, service.store.read() as connection:
+        assert not read_records(
+            connection, service.keyring, service.collections["payroll"], [RECORD]
+        )
 
 
 def test_it_comes_back_from_a_bucket_into_postgresql_by_who_may_only_read(
@@ -221,6 +281,23 @@ def test_it_comes_back_from_a_bucket_into_postgresql_by_who_may_only_read(
         found = counts(service)
         assert {name: found[name] for name in made.counts} == dict(made.counts)
         require_usable(service, made)
+
+
+def test_the_loss_of_the_host_is_played_in_a_database_of_its_own(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    lost = company(tmp_path / "company", SECVAULT_STORE__URL=postgresql_url)
+    furnish(lost)
+    with lost.installation.opened() as service:
+        operator = Caller(authentication.local_operator(service))
+        before = counts(service)
+        done = run_scenario(
+            service, operator, "host-lost", PLAN, Wish(), lambda _progress: None, Event()
+        )
+        assert (done.passed, done.faults) == (True, ())
+        assert counts(service) == before
+        scratch = service.backups.scratch
+        assert not [one for one in scratch.iterdir() if one.name.startswith("drill-")]
 
 
 def _parts(share: Secret) -> list[str]:

@@ -213,6 +213,24 @@ def test_a_program_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
     assert "hidden" not in str(refused.value)
 
 
+def test_what_a_program_quotes_of_rows_is_not_repeated() -> None:
+    said = (
+        b'pg_restore: error: COPY failed for table "person": ERROR:  duplicate key value\n'
+        b"DETAIL:  Key (name)=(lan.tran) already exists.\n"
+        b'CONTEXT:  COPY person, line 1: "lan.tran $argon2id$v=19$hash"\n'
+    )
+
+    def launch(argv: list[str], **_more: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(argv, 1, b"", said)
+
+    url = open_store("postgresql:///vault").writer.url
+    with pytest.raises(BackupFailed, match="pg_restore ended with 1") as caught:
+        PostgresqlPrograms(launch=launch).run("pg_restore", url, [])
+    assert "duplicate key value" in caught.value.detail
+    assert "lan.tran" not in caught.value.detail
+    assert "argon2id" not in caught.value.detail
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -336,9 +354,16 @@ def test_leftovers_of_killed_drills_go_and_no_others(
         for name in (dead, alive, elsewhere):
             server.execute(f"CREATE DATABASE {name}")
         try:
-            drop_leftovers(postgresql_store, frozenset({alive}))
+            drop_leftovers(postgresql_store, lambda: frozenset({alive}))
             assert databases(postgresql_url) >= {alive, elsewhere}
             assert dead not in databases(postgresql_url)
+
+            def made_meanwhile() -> frozenset[str]:
+                server.execute(f"CREATE DATABASE {dead}")
+                return frozenset({alive})
+
+            drop_leftovers(postgresql_store, made_meanwhile)
+            assert dead in databases(postgresql_url)
         finally:
             for name in (dead, alive, elsewhere):
                 server.execute(f"DROP DATABASE IF EXISTS {name}")

@@ -220,6 +220,25 @@ def test_drills_that_prove_less_take_away(
     assert weakened(first, second) == (("drill",) if less else ())
 
 
+def test_when_drills_are_is_for_two_people_unless_it_is_said_how_long_a_proof_holds() -> None:
+    often, never = plans.parse({}), plans.parse({"drill_schedule": ""})
+    assert weakened(often, never) == ("drill_schedule",)
+    assert weakened(often, plans.parse({"drill_schedule": "0 4 1 1 *"})) == ("drill_schedule",)
+    assert weakened(never, often) == ()
+    held = {"drill": {"overdue_days": 10}}
+    assert weakened(plans.parse(held), plans.parse({**held, "drill_schedule": ""})) == ()
+
+
+def test_a_new_question_to_a_database_is_for_two_people() -> None:
+    plan = {"sources": {"erp": {"kind": "sqlite", "files": ["/srv/a.db"]}}}
+    asked = {"source": "erp", "sql": "SELECT count(*) FROM pay WHERE sum > 9", "at_least": 1}
+    first = plans.parse(plan | {"drill": {"assertions": {"one": asked}}})
+    other = plans.parse(plan | {"drill": {"assertions": {"one": {**asked, "at_least": 2}}}})
+    assert weakened(plans.parse(plan), first) == ("drill",)
+    assert weakened(first, other) == ("drill",)
+    assert weakened(first, first) == ()
+
+
 def test_an_assertion_is_asked_of_a_source_of_the_plan() -> None:
     asked = {"source": "erp", "database": "erp", "sql": "SELECT 1", "equals": "1"}
     plan = {"drill": {"assertions": {"one": asked}}}
@@ -256,6 +275,7 @@ def test_secrets_are_split_off_and_the_rest_says_where_they_were() -> None:
     [
         ({}, True),
         ({"databases": ["one"]}, True),
+        ({"with_sums": False}, True),
         ({"host": "evil.example.com"}, False),
         ({"port": 1}, False),
         ({"user": "other"}, False),

@@ -54,6 +54,19 @@ def test_what_cannot_be_read_is_told_apart_from_what_is_missing(tmp_path: Path) 
     assert not seen.readable
 
 
+def test_what_lies_behind_a_link_did_not_come_back(tmp_path: Path) -> None:
+    living, tree = tmp_path / "living", tmp_path / "tree"
+    for folder in (living / "deep", tree):
+        folder.mkdir(parents=True)
+    (living / "deep" / "file").write_text("x")
+    (tree / "srv").symlink_to(living)
+    link, *behind = seen_below(
+        tree, [entry("/srv", mode=0o120777), entry("/srv/deep/file", 1), entry("/srv/file", 1)]
+    )
+    assert link.found is not None
+    assert [(one.found, one.readable, one.digest) for one in behind] == [(None, False, "")] * 2
+
+
 def test_what_stops_the_list_stops_the_reading(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import insert, select
@@ -33,6 +33,7 @@ from tests import quick_repository
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = pytest.mark.real
+T = TypeVar("T")
 NAME = "local"
 
 
@@ -136,16 +137,17 @@ def test_a_process_killed_at_random_moments_never_locks_anybody_out(
             passwords.add(engine.repository(NAME).password.text())
     assert len(passwords) > 1
     with small_vault(tmp_path) as vault:
-        assert not rotated_when_free(vault.engine).old_opens
-        repository = vault.engine.repository(NAME)
-        assert len(keys(vault.engine.restic.command, repository)) == 1
+        engine = vault.engine
+        assert not when_free(lambda: rotation.rotate(engine, NAME)).old_opens
+        repository = engine.repository(NAME)
+        assert len(when_free(lambda: keys(engine.restic.command, repository))) == 1
 
 
-def rotated_when_free(engine: BackupEngine) -> Rotated:
+def when_free(act: Callable[[], T]) -> T:
     """A restic whose starter was killed takes a moment to end and to remove its lock."""
     for _ in range(100):
         try:
-            return rotation.rotate(engine, NAME)
+            return act()
         except RepositoryLocked:
             time.sleep(0.2)
     raise AssertionError("the repository stays locked")

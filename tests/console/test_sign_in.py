@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from fastapi.routing import iter_route_contexts
 
 from secvault.api.browser import COOKIE_NAME
+from secvault.api.declared import declaration_of
 from secvault.console.page import POLICY, own_path
 from tests.console.browsing import OWN, Browsing, signed_in
-from tests.running_service import PASSWORD, Api
+from tests.running_service import PASSWORD, Api, Front
 
 FOREIGN = ({"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {})
 
@@ -34,10 +36,13 @@ def test_who_is_not_signed_in_is_sent_to_sign_in_and_back(api: Api) -> None:
         "javascript:alert(1)",
         "/\t/evil.example",
         "/\r\nSet-Cookie: a=b",
+        # What is put on record by being asked for.
+        "/api/v1/recovery/kit/file",
+        "/./%61pi/v1/recovery/kit/file?format=json",
         "",
     ],
 )
-def test_nobody_is_sent_to_another_host_after_signing_in(api: Api, to: str) -> None:
+def test_nobody_is_sent_elsewhere_than_to_a_page_after_signing_in(api: Api, to: str) -> None:
     assert own_path(to) == "/"
     assert Browsing(api).sign_in("clerk", next=to).headers["location"] == "/"
 
@@ -85,6 +90,21 @@ def test_signing_out_needs_the_pages_own_token_and_ends_the_session(api: Api) ->
     assert COOKIE_NAME not in browser.cookies
     browser.cookies[COOKIE_NAME] = cookie
     assert browser.get("/").status_code == 303
+
+
+def test_every_page_of_who_signed_in_lets_them_sign_out(api: Api, front: Front) -> None:
+    browser = signed_in(api, "admin")
+    pages = [
+        str(route.path)
+        for route in iter_route_contexts(front.routes.routes)
+        if route.endpoint.__module__.startswith("secvault.console.")
+        and "GET" in (route.methods or ())
+        and declaration_of(route.endpoint).actions  # type: ignore[union-attr]
+        and "{" not in str(route.path)
+    ]
+    assert "/" in pages
+    for path in pages:
+        assert 'action="/sign-out"' in browser.get(path).text, path
 
 
 def test_pages_allow_nothing_inline_nothing_of_other_hosts_and_no_frames(api: Api) -> None:

@@ -60,6 +60,20 @@ def test_the_newest_kit_has_its_file_and_of_others_it_is_known_what_they_held(
     assert (taken.taken_at, taken.taken_by, taken.parts) == (5, "user:binh", kit("k", 1).parts)
 
 
+def test_a_kit_that_was_issued_by_a_clock_ahead_of_time_does_not_stand_before_later_ones(
+    any_store: Store,
+) -> None:
+    with any_store.write() as connection:
+        stored.keep_kit(connection, kit("k-1", 9_000))
+        stored.mark_taken(connection, "k-1", 9_001, "user:an")
+        stored.keep_kit(connection, kit("k-2", 2))
+        assert stored.newest_kit(connection) == kit("k-2", 2)
+        stored.mark_taken(connection, "k-2", 3, "user:an")
+        taken = stored.last_taken(connection)
+    assert taken is not None
+    assert taken.id == "k-2"
+
+
 def test_a_place_that_fails_keeps_what_was_written_there_last(any_store: Store) -> None:
     with any_store.write() as connection:
         stored.note_places(connection, [Place("/a", "k-1", 1, ""), Place("/b", "k-1", 1, "")])

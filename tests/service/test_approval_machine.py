@@ -38,6 +38,8 @@ WHO = st.sampled_from(ADMINS)
 PROPOSERS = st.sampled_from((*ADMINS, "operator"))
 WHAT = st.sampled_from(("k1", "k2"))
 DAY = 86_400
+ENOUGH, MOST_ROUNDS = 3, 5
+"""So many approved deeds must have been done, in at most so many rounds of chance."""
 
 
 @dataclass
@@ -273,14 +275,18 @@ def staff(furnished: House, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_nothing_is_done_without_a_valid_set_of_distinct_people(staff: Staff) -> None:
     FourEyes.staff = staff
     FourEyes.deeds = 0
-    run_state_machine_as_test(
-        FourEyes,
-        settings=settings(
-            max_examples=15,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
-    )
+    # What is tried is chance: most often the first round does enough.
+    for _ in range(MOST_ROUNDS):
+        run_state_machine_as_test(
+            FourEyes,
+            settings=settings(
+                max_examples=15,
+                stateful_step_count=30,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
+        if FourEyes.deeds >= ENOUGH:
+            break
     # It is not by never doing anything.
-    assert FourEyes.deeds >= 3
+    assert FourEyes.deeds >= ENOUGH

@@ -13,8 +13,9 @@ from sqlalchemy import insert, update
 from secvault.audit.query import Question, page
 from secvault.config import PlanSettings
 from secvault.config.drills import DrillSettings
+from secvault.errors import Cancelled
 from secvault.jobs import calendar
-from secvault.service import Service, backup_status, drill_standing, drill_watch
+from secvault.service import Service, backup_status, drill_endings, drill_standing, drill_watch
 from secvault.service.drill_standing import DAY, LATE, Standing
 from secvault.service.metrics import gather
 from secvault.store import tables
@@ -208,3 +209,32 @@ def test_the_status_of_backups_and_the_metrics_say_so_too(service: Service) -> N
     assert points["secvault_restore_drill_failing"] == {(PLAN,): 0.0}
     due_by = (service.clock.micros() - 20 * DAY + 14 * DAY) / 10**6
     assert points["secvault_restore_drill_due_timestamp_seconds"] == {(PLAN,): due_by}
+
+
+def test_a_scenario_whose_process_was_killed_over_its_finding_is_told_once(
+    service: Service,
+) -> None:
+    now = service.clock.micros()
+    row = {
+        "id": "scenario-1",
+        "scenario": "ransomware",
+        "plan": PLAN,
+        "state": "done",
+        "phase": "done",
+        "requested_by": "user:thu",
+        "started_at": now - HOUR,
+        "finished_at": now,
+        "passed": False,
+        "node": "test:1",
+        "beat_at": now,
+    }
+    with service.store.write() as connection:
+        connection.execute(insert(tables.drill_scenario).values(row))
+    assert drill_watch.tell_failures(service) == 1
+    assert drill_watch.tell_failures(service) == 0
+    assert told(service) == {"drill.failed": 1}
+
+
+def test_whoever_stops_a_scenario_knows_it(service: Service) -> None:
+    drill_endings.scenario_failed(service, PLAN, "scenario-1", Cancelled("stopped"))
+    assert told(service) == {}

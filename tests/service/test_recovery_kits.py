@@ -148,11 +148,19 @@ def test_passwords_come_into_it_and_a_changed_one_makes_it_stale_until_it_is_iss
 
     repository_passwords.rotate_password(service, operator(service), "local")
     found = status(service)
-    assert names(found) == ["password:local", "password:local/data-keys"]
-    assert all(one.grave for one in found.changes)
+    # Issued anew before the old password opened nothing any more; what is in hand lacks it.
+    assert names(found) == []
+    assert [one.name for one in found.lacking] == ["password:local", "password:local/data-keys"]
+    assert all(one.grave for one in found.lacking)
+    newest = recovery_kits.open_newest(service)
+    assert newest is not None
+    for name, given in zip(("local", "local/data-keys"), newest[1].passwords, strict=True):
+        now = service.backups.passwords.kept(name)
+        assert now is not None
+        assert given.password == now.current.text()
     checked = verify_kit(service, operator(service), kit.file)
-    assert checked.newest
-    assert [one.name for one in checked.changes] == names(found)
+    assert not checked.newest
+    assert checked.changes == found.lacking
 
 
 def test_a_rotated_root_makes_it_stale_and_the_new_one_holds_both_roots(service: Service) -> None:
@@ -281,6 +289,41 @@ def test_people_are_told_once_a_week_while_it_is_stale(service: Service, house: 
     assert times() == 1
     house.hands.seconds += 8 * DAY
     assert times() == 2
+
+
+def _told(service: Service) -> set[str]:
+    """Why people were told, by now."""
+    with service.store.read() as connection:
+        causes = connection.execute(select(tables.backup_told.c.cause)).scalars()
+        return {one.split(":")[2] for one in causes if one.startswith("kit_stale:")}
+
+
+def test_a_kit_that_cannot_be_issued_anew_for_hours_is_told(service: Service, house: House) -> None:
+    saved(service)
+    recovery_kits.issue_kit(service, operator(service))
+    recovery_kits.take_kit(service, operator(service))
+    seals.rotate_root(service, operator(service))
+    # No worker does the jobs.
+    recovery_kit_watch.look_after(service)
+    assert _told(service) == set()
+    house.hands.seconds += DAY // 2
+    recovery_kit_watch.look_after(service)
+    assert _told(service) == {"behind"}
+
+
+def test_that_nobody_knows_what_the_kit_has_to_hold_is_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery_kits.issue_kit(service, operator(service))
+
+    def unreadable(_service: Service) -> KitStatus:
+        raise Damaged("a password is not what was written")
+
+    monkeypatch.setattr(recovery_kit_watch, "status", unreadable)
+    for _ in range(2):
+        with pytest.raises(Damaged):
+            recovery_kit_watch.look_after(service)
+    assert _told(service) == {"unknown"}
 
 
 def test_numbers_of_shares_that_make_no_sense_are_refused(house: House) -> None:

@@ -87,6 +87,12 @@ def look(
     looked.add(_of_time(choice, engine.clock.micros()))
     if choice.chosen == "newest":
         looked.add(_of_the_newest(engine, plan, choice))
+    run = run_of(choice.snapshot)
+    if _made(engine, plan, choice.name, run) is None:
+        # After a recovery there are such; and whoever has the password can make one.
+        looked.not_tested.append(
+            f"whether this vault made the snapshot: none of its runs that ended well is {run}"
+        )
     looked.add(_checked(engine, choice, cancel, meanwhile))
     looked.seconds = engine.clock.monotonic() - began
     return looked

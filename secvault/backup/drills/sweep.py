@@ -73,13 +73,11 @@ def sweep(engine: BackupEngine, end_servers: EndServers = no_servers) -> tuple[s
 
     Raises BackupFailed where something cannot be removed, when all had their turn.
     """
-    held: set[str] = set()
     gone: list[str] = []
     failed: BackupFailed | None = None
     for folder in sorted(engine.scratch.glob(f"{PREFIX}*")):
         lock = _free(folder)
         if lock is None:
-            held.add(folder.name)
             continue
         try:
             _remove(engine, folder, end_servers)
@@ -88,7 +86,7 @@ def sweep(engine: BackupEngine, end_servers: EndServers = no_servers) -> tuple[s
             failed = failed or error
         finally:
             os.close(lock)
-    drop_leftovers(engine.store, _databases_in_use(engine, held))
+    drop_leftovers(engine.store, lambda: _databases_in_use(engine))
     if failed is not None:
         raise failed
     return tuple(gone)
@@ -188,8 +186,22 @@ def _names(number: int, path: bytes) -> bool:
     )
 
 
-def _databases_in_use(engine: BackupEngine, held: set[str]) -> frozenset[str]:
-    """The scratch databases of drills that may be at work: here by their folder, else by rows."""
+def _held(engine: BackupEngine) -> Iterator[str]:
+    """The names of the folders that somebody holds."""
+    for folder in engine.scratch.glob(f"{PREFIX}*"):
+        lock = _free(folder)
+        if lock is None:
+            yield folder.name
+        else:
+            os.close(lock)
+
+
+def _databases_in_use(engine: BackupEngine) -> frozenset[str]:
+    """The scratch databases of drills that may be at work: here by their folder, else by rows.
+
+    A drill holds its folder before it makes its database.
+    """
+    folders = {name.rpartition("-")[0] for name in _held(engine)}
     with engine.store.read() as connection:
         rows = [
             row
@@ -201,7 +213,6 @@ def _databases_in_use(engine: BackupEngine, held: set[str]) -> frozenset[str]:
             )
         ]
     here = engine.node.partition(":")[0]
-    folders = {name.rpartition("-")[0] for name in held}
     return frozenset(
         scratch_database(engine.store, row.id)
         for row in rows

@@ -108,7 +108,7 @@ class PostgresqlServer:
             self.source.minutes * 60,
             stdout=stdout,
             secrets=(self.turn.password,) if self.turn.password else (),
-            shown=_fit_to_show,
+            shown=fit_to_show,
             install="install PostgreSQL's client programs, or set `programs` to their folder",
         )
         try:
@@ -312,7 +312,7 @@ def _with_mend(words: str, error: ProgramFailed) -> SecvaultError:
     return judged(words, error)
 
 
-def _fit_to_show(line: str) -> str:
+def fit_to_show(line: str) -> str:
     """A line of a program's stderr without what it may quote of rows.
 
     What follows the first line of a message (DETAIL, CONTEXT, the statement) may be a row.

@@ -18,6 +18,7 @@ from secvault.backup.database import (
 )
 from secvault.backup.drills.databases.servers import Place, ServerMissing, running_postgresql
 from secvault.backup.drills.ground import Ground
+from secvault.backup.restored_copy import require_plain
 from secvault.service.drill_levels.findings import Findings
 from secvault.store import Store
 
@@ -30,6 +31,7 @@ def open_database(ground: Ground, closing: ExitStack, found: Findings) -> Store:
     Raises Damaged when it is not whole, BackupFailed when it cannot be tried.
     """
     engine = ground.engine
+    require_plain(ground.tree, ground.staged)
     dump = ground.staged / POSTGRESQL_COPY
     if dump.exists() and not (ground.staged / SQLITE_COPY).exists():
         try:
@@ -57,7 +59,7 @@ def _in_own_server(ground: Ground, closing: ExitStack) -> Store:
         ground.plan_name,
         gentle=ground.plan.drill.gentle,
     )
-    server = closing.enter_context(running_postgresql(place, _major(engine.store)))
+    server = closing.enter_context(running_postgresql(place, major(engine.store)))
     server.create(_DATABASE)
     url = make_url(server.url(_DATABASE))
     return closing.enter_context(
@@ -65,7 +67,7 @@ def _in_own_server(ground: Ground, closing: ExitStack) -> Store:
     )
 
 
-def _major(live: Store) -> int:
+def major(live: Store) -> int:
     """The major version of the live server; 0 where the live vault is on SQLite by now."""
     if live.dialect != "postgresql":
         return 0

@@ -1,7 +1,8 @@
 """A PostgreSQL database for a process that has no network: by a Unix socket in a folder of ours.
 
 Only what comes through that socket goes on, and only to the one server. A server that is reached
-by a Unix socket already is named as it is.
+by a Unix socket already is named as it is. What goes on is not encrypted, as nothing is that goes
+into such a socket: where the settings want that, nobody is connected.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from secvault.backup.drills.databases import sockets
 from secvault.errors import Unavailable
 
 _PORT = 5432
 _PIECE = 1 << 16
 _CONNECT_SECONDS = 10.0
-# The shortest `sun_path` of the systems that we know has 104 bytes.
-_LONGEST = 100
+_BY_TLS = frozenset({"require", "verify-ca", "verify-full"})
 
 
 @contextmanager
@@ -30,25 +31,28 @@ def relayed(url: URL, folder: Path) -> Iterator[str]:
     if not host or host.startswith("/"):
         yield url.render_as_string(hide_password=False)
         return
-    place = folder / f".s.PGSQL.{_PORT}"
-    if len(str(place)) > _LONGEST:
+    if _first(url.query.get("sslmode")) in _BY_TLS:
         raise Unavailable(
-            f"the folder {folder} has too long a name for a socket in it; set data to a shorter one"
+            "the live server is to be reached by TLS alone (sslmode), which a process without a "
+            "network cannot; install PostgreSQL's server programs, and the copy gets its own server"
         )
+    name = f".s.PGSQL.{_PORT}"
     server = (host, url.port or _PORT)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(place))
-        place.chmod(0o600)
+    with (
+        sockets.short(folder, name) as (reached, _),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening,
+    ):
+        listening.bind(str(reached / name))
+        (folder / name).chmod(0o600)
         listening.listen(64)
         threading.Thread(target=_accept, args=(listening, server), daemon=True).start()
-        # What is encrypted on the way needs no second layer between us and our own child; a server
-        # that insists on TLS refuses, and says so.
+        # libpq wants no TLS of a Unix socket; a server that insists on it refuses, and says so.
         query = {
             name: value
             for name, value in url.query.items()
             if name not in ("host", "port", "sslmode")
         }
-        query |= {"host": str(folder), "port": str(_PORT)}
+        query |= {"host": str(reached), "port": str(_PORT)}
         yield url.set(host=None, port=None, query=query).render_as_string(hide_password=False)
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)

@@ -6,6 +6,10 @@ sends, publishes, schedules and saves; its settings are a list of sections that 
 here and not taken from the copy; and its process is confined (`secvault.confinement`): no network
 but the connections that come in, no programs, no writing but in the drill's own scratch. It gets
 the root key through a pipe, an environment of a few variables, and ends with us: a pipe says so.
+
+Nor does it answer anybody else on this machine. A copy has sessions, tokens and people of then, who
+may since have been shut out; what they read there would be on no record. So each request has to
+bring a word that only the drill and its process know.
 """
 
 from __future__ import annotations
@@ -14,13 +18,14 @@ import base64
 import http.client
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +42,10 @@ from secvault.service.drill_levels.relay import relayed
 _PROGRAM = (sys.executable, "-m", "secvault.api.restored")
 _PASSED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
 _FOLDER = "service"
+
+WORD = "x-secvault-drill"
+"""The header that brings the word."""
+_WORD_BYTES = 32
 
 START_SECONDS = 600.0
 """A machine that is busy takes its time; that is no damage."""
@@ -72,15 +81,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Running:
-    """The restored service while it answers. seconds: how long it took to start."""
+    """The restored service while it answers. seconds: how long it took to start. word: that each
+    request has to bring.
+    """
 
     port: int
     seconds: float
+    word: str = field(default="", repr=False)
 
     def ask(self, path: str, token: str = "", method: str = "GET") -> Answer:
         """One request over HTTP. Raises Unavailable when it is not answered."""
         made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {WORD: self.word}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         try:
             made.request(method, path, headers=headers)
             answer = made.getresponse()
@@ -108,8 +122,11 @@ def started(settings: Settings, copy: OwnCopy, ground: Ground) -> Iterator[Runni
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         url, in_folder = _address(copy, folder, closing)
+        word = secrets.token_urlsafe(_WORD_BYTES)
         order = {
             "parent": os.getpid(),
+            "header": WORD,
+            "word": word,
             "socket": listening.fileno(),
             "unix_sockets": not in_folder,
             "writable": [str(folder), *([str(copy.folder)] if in_folder else [])],
@@ -124,9 +141,9 @@ def started(settings: Settings, copy: OwnCopy, ground: Ground) -> Iterator[Runni
         process = closing.enter_context(_process(folder, listening.fileno(), order))
         # The child has it; else nobody would be refused when the child has ended.
         listening.close()
-        running = Running(port, 0.0)
+        running = Running(port, 0.0, word)
         _wait_for(process, running, ground.heed, began)
-        yield Running(port, time.monotonic() - began)
+        yield replace(running, seconds=time.monotonic() - began)
 
 
 def settings_of_copy(settings: Settings, folder: Path, url: str, port: int) -> Mapping[str, Any]:
@@ -198,16 +215,16 @@ def _wait_for(
         if process.poll() is not None:
             said = _pipe(process.stdout).read(4096).decode("utf-8", "replace").strip()
             raise Unavailable(said or f"it ended with {process.returncode} before it answered")
-        if _answers(running.port):
+        if _answers(running):
             return
         time.sleep(_LOOK_SECONDS)
     raise Unavailable(f"it did not answer within {START_SECONDS:.0f} seconds")
 
 
-def _answers(port: int) -> bool:
-    made = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+def _answers(running: Running) -> bool:
+    made = http.client.HTTPConnection("127.0.0.1", running.port, timeout=1.0)
     try:
-        made.request("GET", "/health/live")
+        made.request("GET", "/health/live", headers={WORD: running.word})
         return made.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from secvault.backup.drills import files_level
 from secvault.backup.drills.databases import comparing, servers
+from secvault.backup.drills.databases import room as databases_room
 from secvault.backup.drills.databases.level import examine as databases_level
 from secvault.backup.drills.result import Fault
 from secvault.backup.drills.scenarios import (
@@ -24,7 +25,7 @@ from secvault.backup.sources.source import SourceEntry
 from secvault.config.backup_sources import SourceSettings
 from secvault.crypto.aead import Random
 from secvault.crypto.secret import Secret
-from secvault.service.drill_levels import own_levels
+from secvault.service.drill_levels import own_levels, room_for
 from secvault.service.drill_scenes import administrator_lost, host_lost, keys_lost
 from secvault.service.service import Service
 
@@ -62,7 +63,9 @@ def play(service: Service, script: Script, wish: Wish) -> None:
 def _bucket_lost(service: Service, script: Script) -> None:
     with own_levels(service) as levels:
         looked = (files_level.examine, databases_level, levels.vault, levels.service)
-        bucket_lost.play(script, looked)
+        bucket_lost.play(
+            script, looked, lambda head: databases_room.needed(head) + room_for(service, head)
+        )
         script.audit_entries_lost = levels.audit_entries_lost
 
 

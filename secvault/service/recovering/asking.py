@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,9 +47,10 @@ class Serving:
 def serving(
     place: Place, port: int, clock: Clock, environment: Mapping[str, str]
 ) -> Iterator[Serving]:
-    """The recovered service in processes of its own; ended when the block ends.
+    """The recovered service in processes of its own; ended when the block ends, or with us.
 
-    Raises Unavailable where it does not become ready; what it said is in `service.log`.
+    Its arguments name the folder, so that the sweep after a killed drill finds it. Raises
+    Unavailable where it does not become ready; what it said is in `service.log`.
     """
     log = place.folder / "service.log"
     passed = {name: environment[name] for name in _PASSED_ON if name in environment}
@@ -56,8 +58,9 @@ def serving(
     with log.open("ab") as said:
         log.chmod(0o600)
         process = subprocess.Popen(
-            [*_PROGRAM, "serve"],
-            env={**passed, "SECVAULT_CONFIG": str(place.settings)},
+            # The folder by an argument, so that the sweep of drills finds it when we are killed.
+            [*_ending_with_us(passed), *_PROGRAM, "--config", str(place.settings), "serve"],
+            env=passed,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -124,6 +127,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _ending_with_us(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What a program is started by that is told to end when we are killed (PR_SET_PDEATHSIG)."""
+    setpriv = shutil.which("setpriv", path=environment.get("PATH", os.defpath))
+    return () if setpriv is None else (setpriv, "--pdeathsig", "TERM", "--")
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect, text
 
 from secvault.backup.database import POSTGRESQL_COPY, SQLITE_COPY, PostgresqlPrograms
 from secvault.errors import BackupFailed, ConfigurationError, Conflict, Damaged, InvalidInput
@@ -20,16 +20,26 @@ from secvault.store.migrate import require_current, schema_revision, upgrade
 
 # Of `secvault serve`, which makes it in the data folder and leaves it there.
 _SERVED = "serve.lock"
+# In the scratch folder: which database was empty, and is filled with which snapshot.
+_FILLED = "database-filled"
 
 
 def bring(
-    staged: Path, dialect: str, url: str, place: Place, programs: PostgresqlPrograms, *, again: bool
+    staged: Path,
+    dialect: str,
+    url: str,
+    place: Place,
+    programs: PostgresqlPrograms,
+    snapshot: str,
+    *,
+    again: bool,
 ) -> None:
     """Put the copy in place, whole or not at all.
 
-    url: of an empty PostgreSQL database, where the copy is of one; else not used. again: a killed
-    process may have done it already. Raises Damaged, Conflict (the database is not empty),
-    InvalidInput (no database was named), BackupFailed.
+    url: of an empty PostgreSQL database, where the copy is of one; else not used. snapshot: the id
+    of the one that the copy is from. again: a killed process may have done it already. Raises
+    Damaged, Conflict (the database is not empty), InvalidInput (no database was named),
+    BackupFailed.
     """
     if again and (place.data / _SERVED).exists():
         raise Conflict(
@@ -42,7 +52,7 @@ def bring(
     if dialect == "sqlite":
         _bring_sqlite(staged / SQLITE_COPY, place.data / "secvault.db", again=again)
     elif dialect == "postgresql":
-        _bring_postgresql(staged / POSTGRESQL_COPY, url, programs, again=again)
+        _bring_postgresql(staged / POSTGRESQL_COPY, url, programs, place, snapshot, again=again)
     else:
         raise Damaged("the snapshot holds no copy of secvault's own database")
 
@@ -96,7 +106,8 @@ def _bring_sqlite(copy: Path, target: Path, *, again: bool) -> None:
     try:
         # What a process left that was killed while it had the database open is of no use.
         places.remove(target.with_name(f"{target.name}-audit"))
-        for ending in ("-wal", "-shm"):
+        # A journal of before would be rolled back into what comes now.
+        for ending in ("-wal", "-shm", "-journal"):
             target.with_name(target.name + ending).unlink(missing_ok=True)
         shutil.copyfile(copy, part)
         part.chmod(0o600)
@@ -107,22 +118,35 @@ def _bring_sqlite(copy: Path, target: Path, *, again: bool) -> None:
         raise BackupFailed(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _bring_postgresql(dump: Path, url: str, programs: PostgresqlPrograms, *, again: bool) -> None:
+def _bring_postgresql(
+    dump: Path,
+    url: str,
+    programs: PostgresqlPrograms,
+    place: Place,
+    snapshot: str,
+    *,
+    again: bool,
+) -> None:
     require_target("postgresql", url)
     if not dump.is_file():
         raise Damaged("the snapshot holds no dump, though its manifest names one")
+    filled = place.scratch / _FILLED
     with opened(url) as store:
         if store.dialect != "postgresql":
             raise ConfigurationError("store.url: the vault was kept in PostgreSQL; name a database")
         with store.read() as connection:
             present = inspect(connection).get_table_names()
+            here = _identity(connection)
         if present:
-            if again and schema_revision(store) is not None:
+            # Only what this recovery has put there: any other database is somebody's own.
+            if again and _is_ours(filled, here, snapshot) and schema_revision(store) is not None:
                 return
             raise Conflict(
                 f"the database named is not empty ({len(present)} tables, first {present[0]}); "
                 "it is left as it is: name an empty one"
             )
+        # Said before it is filled, so that a kill in between leaves nothing that nobody knows.
+        places.write_private(filled, f"{here} {snapshot}\n")
         try:
             programs.run(
                 "pg_restore",
@@ -138,3 +162,27 @@ def _bring_postgresql(dump: Path, url: str, programs: PostgresqlPrograms, *, aga
             )
         except BackupFailed as refused:
             raise Damaged(f"the copy does not restore: {refused.detail}") from None
+
+
+def _identity(connection: Connection) -> str:
+    """Which database this is, however it was addressed."""
+    asked = text(
+        "SELECT (SELECT system_identifier FROM pg_control_system()), oid "
+        "FROM pg_database WHERE datname = current_database()"
+    )
+    server, number = connection.execute(asked).one()
+    return f"{server}/{number}"
+
+
+def _is_ours(filled: Path, here: str, snapshot: str) -> bool:
+    """Whether this recovery found the database empty. Raises Conflict: with another snapshot."""
+    try:
+        which, of = filled.read_text("utf-8").split()
+    except (OSError, ValueError):
+        return False
+    if which == here and of != snapshot:
+        raise Conflict(
+            f"the database named holds the snapshot {of[:8]} by now, and {snapshot[:8]} is to be "
+            "restored: choose that one again, or name another database, which is empty"
+        )
+    return which == here

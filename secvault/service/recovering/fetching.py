@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secvault.backup import arbiter, key_file, keys_apart, manifest, run
@@ -12,9 +12,10 @@ from secvault.backup.repository_faults import RepositoryDenied, RepositoryUnreac
 from secvault.backup.restic import Cancel, Progress, Restic
 from secvault.backup.restic_looking import all_entries
 from secvault.backup.restic_process import NeverCancelled
-from secvault.errors import Damaged, NotFound, SecvaultError
+from secvault.backup.restored_copy import require_plain
+from secvault.errors import Cancelled, Damaged, NotFound, SecvaultError
 from secvault.service.recovering import place as places
-from secvault.service.recovering.storage import Candidate
+from secvault.service.recovering.storage import Candidate, Reached, run_of
 
 NEVER = NeverCancelled()
 OnProgress = Callable[[Progress], None]
@@ -96,6 +97,7 @@ def fetch(
         locked=False,
     )
     staged = run.staged_in(tree, saved, plan)
+    require_plain(tree, staged)
     was_at = Path("/") / staged.relative_to(tree)
     head = manifest.read(staged / manifest.NAME)
     if head.plan != plan:
@@ -118,11 +120,13 @@ def fetch(
 def again(plan: str, candidate: Candidate, folder: Path) -> Fetched | None:
     """What a process that was killed had fetched and proven, if it is still as the manifest says.
 
-    None where it has to be fetched anew.
+    None where it has to be fetched anew, and where it is of another run than the candidate: another
+    snapshot was chosen, or this one had not come back whole.
     """
     tree = folder / "tree"
     try:
         staged = run.staged_in(tree, candidate.snapshot, plan)
+        require_plain(tree, staged)
         was_at = Path("/") / staged.relative_to(tree)
         head = manifest.read(staged / manifest.NAME)
         compared = manifest.compare(manifest.entries(head, staged), tree, settled=was_at)
@@ -131,11 +135,57 @@ def again(plan: str, candidate: Candidate, folder: Path) -> Fetched | None:
             key_file.head_of(file)
     except (SecvaultError, OSError):
         return None
-    if head.plan != plan or compared.missing or compared.different:
+    if head.plan != plan or head.run != candidate.run:
+        return None
+    if compared.missing or compared.different or compared.unreadable:
         return None
     if head.keys_apart and not keys:
         return None
     return Fetched(candidate, tree, staged, head, compared, keys)
+
+
+def with_newer_keys(
+    restic: Restic,
+    plan: str,
+    fetched: Fetched,
+    others: Iterable[Reached],
+    folder: Path,
+    skip: Skip,
+    cancel: Cancel = NEVER,
+) -> Fetched:
+    """The same with the newest data keys of other repositories, where those are newer.
+
+    Who was erased after the newest keys beside the snapshot stands in these alone, as where a copy
+    has lagged behind. What cannot be read is told to `skip`.
+    """
+    if not fetched.head.keys_apart:
+        return fetched
+    own, tags = fetched.candidate.reached, (keys_apart.TAG, f"plan={plan}")
+    here = restic.snapshots(own.keys, tags=tags, locked=False)
+    newest = max((one.time_micros for one in here), default=0)
+    # A copy of what is here is saved a little later, and knows no more.
+    known = {run_of(one) for one in here}
+    keys = {*fetched.keys}
+    for other in others:
+        if other.name == own.name:
+            continue
+        try:
+            found = restic.snapshots(other.keys, tags=tags, locked=False)
+            if found and found[-1].time_micros > newest and run_of(found[-1]) not in known:
+                target = folder / keys_apart.FOLDER
+                keys |= {
+                    *keys_apart.bring(
+                        restic, other.keys, found[-1:], "", target, cancel, locked=False
+                    )
+                }
+        except Cancelled:
+            raise
+        except SecvaultError as error:
+            skip(
+                f"the data keys beside {other.name}, which may know of later erasures: "
+                f"{error.detail}"
+            )
+    return replace(fetched, keys=tuple(sorted(keys)))
 
 
 def _keys(

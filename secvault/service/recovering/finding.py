@@ -78,6 +78,15 @@ def fetch(work: Work, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
                 left = left[1:]
                 if not left:
                     raise
+        work.fetched = fetching.with_newer_keys(
+            work.restic,
+            work.plan.name,
+            work.here,
+            [one for one in work.reached if one.name in work.plan.repositories],
+            work.place.scratch / "snapshot",
+            record.skip,
+            work.cancel,
+        )
         candidate = work.here.candidate
         seen.words = (
             f"snapshot {candidate.snapshot.id[:8]} of {day(work.here.head.data_at)} from "

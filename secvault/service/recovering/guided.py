@@ -7,12 +7,13 @@ the incident log goes on. Shares are asked for again, for they are written nowhe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from secvault.audit.event import Event
 from secvault.backup.drills import evidence
 from secvault.backup.drills.exercise import BroughtBack
-from secvault.clock import Clock, moment, timestamp
+from secvault.clock import Clock, micros_of, moment, timestamp
 from secvault.crypto.aead import Random
 from secvault.crypto.evidence import SignedEvidence, sign_evidence
 from secvault.crypto.secret import Secret
@@ -75,6 +76,11 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     record = Record(clock, log, dialogue.say)
     kit = read_kit(order.kit, order.key)
     _show(kit.head, dialogue, clock)
+    if not order.key:
+        dialogue.say(
+            f"Compare with the sheet of a share: its key must be {kit.head.evidence_key}\n"
+            "If it is another, this kit is forged: call nobody whom it names, and give no share."
+        )
     done = {one.what for one in before if one.facts.get("verdict", "passed") == "passed"}
     if HANDED in done:
         places.remove(place.scratch)
@@ -88,6 +94,11 @@ def start(order: Order, dialogue: Dialogue, clock: Clock, random: Random) -> Rec
     )
     running = work.open_the_kit(gathered, place, record, clock, random, rehearsal=False)
     running.resumed = bool(before)
+    if before:
+        # The time of the recovery runs from when it was begun, however often it was broken off.
+        running.started_at = min(
+            running.started_at, micros_of(datetime.fromisoformat(before[0].at))
+        )
     _bring_back(running, dialogue)
     secrets_again.ask(running, dialogue.say, dialogue.secret)
     came = rebuilding.finish(running)
@@ -103,13 +114,16 @@ def _incident(place: Place, dialogue: Dialogue, clock: Clock) -> tuple[Incident,
     before: tuple[Entry, ...] = ()
     if place.incident.is_file():
         places.go_on(place)
+        # What a killed process did not finish of its last line is cut off.
+        incidents.opened(place.incident, clock, "")
         before = incidents.read(place.incident)
+    if before:
         first, last = before[0], before[-1]
         dialogue.say(
             f"A recovery was begun here by {first.who} at {first.at}; the last that was done: "
             f"{last.what} ({last.at}, {last.who}). It goes on from there."
         )
-    else:
+    elif not place.incident.is_file():
         places.begin(place)
     who = ""
     while not who:

@@ -38,11 +38,13 @@ class RootNotInKit(SecvaultError):
 
 @dataclass(frozen=True)
 class LogSeen:
-    """What the copy's audit log is. known: whether one of its keys stands in the kit."""
+    """What the copy's audit log is. unknown: how many of its keys do not stand in the kit; what
+    those sign may be of whoever wrote them into the copy.
+    """
 
     report: AuditReport
     origin: str
-    known: bool
+    unknown: int
 
 
 def root_for(store: Store, secrets: KitSecrets, clock: Clock, random: Random) -> Root:
@@ -118,7 +120,7 @@ def rejoin(
 
 
 def look_at_log(store: Store, head: KitHead) -> LogSeen:
-    """Verify the copy's audit log, with its own keys; and whether the kit knows one of them.
+    """Verify the copy's audit log, with its own keys; and which of them the kit knows.
 
     Raises Damaged where the log is not whole, or none of its keys stands in the kit.
     """
@@ -137,13 +139,13 @@ def look_at_log(store: Store, head: KitHead) -> LogSeen:
     if not report.ok:
         raise Damaged(f"the copy's audit log is damaged: {report.problems[0].what}")
     printed = {text for text in head.audit_keys if _is_key(text)}
-    known = any(key.vkey in printed for key in keys)
-    if printed and not known:
+    unknown = sum(key.vkey not in printed for key in keys)
+    if printed and unknown == len(keys):
         raise Damaged(
             "no key of the copy's audit log stands in the kit: the log is another one than that of "
             "the vault that the kit is of"
         )
-    return LogSeen(report, origin, known)
+    return LogSeen(report, origin, unknown)
 
 
 def _is_key(text: str) -> bool:

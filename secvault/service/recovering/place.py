@@ -18,10 +18,12 @@ NEEDED_FREE = 64 * 1024 * 1024
 class Place:
     """One folder of this machine. folder: absolute; private (mode 0700).
 
-    It becomes the installation itself: `secvault --config FOLDER/secvault.toml serve`.
+    It becomes the installation itself: `secvault --config FOLDER/secvault.toml serve`. key: the
+    file that opens its seal, where it is not to lie in the folder.
     """
 
     folder: Path
+    key: Path | None = None
 
     @property
     def settings(self) -> Path:
@@ -36,7 +38,7 @@ class Place:
     @property
     def seal_key(self) -> Path:
         """The file that opens its seal."""
-        return self.data.with_name(f"{self.data.name}.key")
+        return self.key or self.data.with_name(f"{self.data.name}.key")
 
     @property
     def policies(self) -> Path:

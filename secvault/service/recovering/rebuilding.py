@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secvault.backup import repositories
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.drills.exercise import BroughtBack
 from secvault.errors import Damaged, Unavailable
@@ -37,6 +38,7 @@ def load_database(work: Work) -> None:
             work.order.store_url,
             work.place,
             PostgresqlPrograms(work.order.pg_bin),
+            here.candidate.snapshot.id,
             again=work.resumed,
         )
         seen.words = f"restored as {here.head.database}"
@@ -56,11 +58,18 @@ def look_at_log(work: Work) -> None:
     ):
         found = joining.look_at_log(store, work.head)
         seen.words = f"{found.report.size} entries, whole, signed by a key of the kit"
+        if found.unknown:
+            seen.words = f"{found.report.size} entries, whole by the keys that the copy names"
         if not work.resumed and found.report.size < work.here.head.audit_size:
             raise Damaged(
                 f"the copy's audit log has {found.report.size} entries, and its manifest says "
                 f"{work.here.head.audit_size}"
             )
+    if found.unknown:
+        work.record.leave_open(
+            f"keys of the audit log that do not stand in the kit: {found.unknown}; compare the log "
+            "with what was published of it"
+        )
     if found.report.archived:
         work.record.leave_open(
             f"entries of the audit log that lie in archives, which were not read: "
@@ -102,8 +111,10 @@ def write_settings(work: Work) -> None:
             places.write_private(url_file, work.order.store_url)
         if work.rehearsal:
             work.port = asking.free_port()
-            names = tuple(one.name for one in work.head.repositories)
-            adapted = settings_saved.for_rehearsal(saved, place, url_file, work.port, names)
+            names = {one.name for one in work.head.repositories} | _added(work)
+            adapted = settings_saved.for_rehearsal(
+                saved, place, url_file, work.port, tuple(sorted(names))
+            )
             remark = (
                 "A rehearsal of the recovery: nothing here starts by itself or reaches outside.",
                 "Not the settings of the service; they are in the snapshot.",
@@ -131,6 +142,12 @@ def write_settings(work: Work) -> None:
         work.record.leave_open(
             "the contents of attachments, which lie in a bucket of their own and not in the backup"
         )
+
+
+def _added(work: Work) -> set[str]:
+    """The names of the repositories that were added to the store, also after the kit was issued."""
+    with database.opened(work.url) as store, store.read() as connection:
+        return set(repositories.names(connection))
 
 
 def finish(work: Work) -> tuple[BroughtBack, ...]:
@@ -164,7 +181,12 @@ def end_old_access(work: Work, service: Service) -> None:
         origin = safe.leave_origin(service, f"{why}: snapshot {told.snapshot[:8]}")
         ended = safe.end_all(service, told, keep_tokens=work.order.keep_tokens)
         if not work.rehearsal:
-            safe.adopt_passwords(service, work.secrets, work.reached)
+            safe.adopt_passwords(service, work.head, work.secrets, work.reached)
+            if safe.forget_older_shares(service, work.head):
+                work.record.leave_open(
+                    "the recovery kit: its shares were made after this backup; issue it with new "
+                    "shares"
+                )
         seen.words = (
             f"{ended.sessions} sessions, {ended.tokens} tokens, {ended.secret_ids} secret ids, "
             f"{ended.approvals} approvals and {ended.jobs} jobs of then are ended; the log goes on "

@@ -160,7 +160,9 @@ def for_rehearsal(
     port: int,
     repositories: tuple[str, ...],
 ) -> Adapted:
-    """What a rehearsal runs with. repositories: all names, which get folders of its own."""
+    """What a rehearsal runs with. repositories: all names, which get folders of its own; so none is
+    looked up among those that were added to the store, with their credentials.
+    """
     values: dict[str, Any] = {}
     dropped = []
     for table, content in _copied(saved).items():
@@ -177,6 +179,8 @@ def for_rehearsal(
     values["server"] = {"address": LOOPBACK, "port": port}
     values.setdefault("retention", {})["schedule"] = _NEVER
     values.setdefault("audit", {})["reports"] = {"schedule": _NEVER}
+    # The kit that lies beside a repository is that of the vault that lives.
+    values.setdefault("recovery", {})["kit_beside_repositories"] = False
     backup = values.setdefault("backup", {})
     plans = backup.get("plans")
     if plans is None:
@@ -216,6 +220,8 @@ def write(adapted: Adapted, place: Place, head: tuple[str, ...]) -> None:
 def _put_here(values: dict[str, Any], place: Place, store_url_file: Path | None) -> None:
     values["data"] = str(place.data)
     values["seal"] = {"kind": "file"}
+    if place.key is not None:
+        values["seal"]["key_file"] = str(place.key)
     values.pop("store", None)
     if store_url_file is not None:
         values["store"] = {"url_file": str(store_url_file)}

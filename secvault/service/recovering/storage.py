@@ -157,7 +157,7 @@ def candidates(
                     f"({snapshot.time:%Y-%m-%d %H:%M} UTC)"
                 )
                 continue
-            found.append(Candidate(one, snapshot, _run_of(snapshot)))
+            found.append(Candidate(one, snapshot, run_of(snapshot)))
     newest: dict[str, int] = {}
     for each in found:
         key = each.run or each.snapshot.id
@@ -184,7 +184,8 @@ def _listed_in(restic: Restic, one: Reached, plan: KitPlan, damaged: Skip) -> tu
         return restic.snapshots(one.repository, tags=tags, locked=False, skip_damaged=True)
 
 
-def _run_of(snapshot: Snapshot) -> str:
+def run_of(snapshot: Snapshot) -> str:
+    """The run that a snapshot says it is of; empty where it says none."""
     runs = [tag for tag in snapshot.tags or () if tag.startswith("run=")]
     return runs[0].removeprefix("run=") if runs else ""
 

@@ -23,6 +23,8 @@ from secvault.service.recovering.settings_saved import Adapted
 from secvault.service.recovering.storage import Reached
 from secvault.service.service import Service
 
+# The recovered settings say it, and what they say must not be that of another vault.
+_DECIDED = ("SECVAULT_DATA", "SECVAULT_POLICIES", "SECVAULT_SEAL__", "SECVAULT_STORE__")
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -34,8 +36,9 @@ class Order:
     kit. at: NAME=LOCATION, where a repository lies for this machine. store_url: of an empty
     PostgreSQL database. snapshot: the beginning of an id, in place of the newest. repository: the
     only one to be read. serve: start the service and ask it. other_plans: bring back the files of
-    the other plans, too. keep_tokens: see `safe.end_all`. opened: the kit, where it is open already
-    and no shares are at hand.
+    the other plans, too. keep_tokens: see `safe.end_all`. remove: of a rehearsal that does not come
+    to its end, nothing stays but the incident log. seal_key: see `Place.key`. opened: the kit,
+    where it is open already and no shares are at hand.
     """
 
     folder: Path
@@ -54,6 +57,8 @@ class Order:
     sign: bool = True
     other_plans: bool = False
     keep_tokens: bool = False
+    remove: bool = False
+    seal_key: Path | None = None
     opened: tuple[KitHead, KitSecrets] | None = field(default=None, repr=False)
 
 
@@ -105,10 +110,12 @@ class Work:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the recovered vault is opened with: no credential of a rehearsal's caller."""
+        """What the recovered vault is opened with: nothing that leads to another one, and no
+        credential of a rehearsal's caller.
+        """
         given = self.order.environment
         if not self.rehearsal:
-            return dict(given)
+            return {name: it for name, it in given.items() if not name.startswith(_DECIDED)}
         return {name: given[name] for name in _KEPT_VARIABLES if name in given}
 
     def heed(self) -> None:
@@ -119,7 +126,8 @@ class Work:
 
 def opened(work: Work) -> AbstractContextManager[Service]:
     """The recovered vault, open in this process, by its new seal."""
-    settings = load(work.place.settings, work.environment if not work.rehearsal else {})
+    # Not by the caller's variables: SECVAULT_DATA of another vault here would lead into that one.
+    settings = load(work.place.settings, {})
     return opening.opened(
         settings,
         work.clock,

@@ -58,8 +58,20 @@ def rehearse(
     anything. What came back stays there. Raises SecvaultError where it does not come so far as to
     have a vault that could sign: too few shares, no repository, no whole snapshot.
     """
-    place = Place(order.folder)
+    place = Place(order.folder, order.seal_key)
     places.begin(place)
+    try:
+        return _rehearsed(order, place, clock, random, tell, cancel)
+    except BaseException:
+        if order.remove:
+            # The key that opens it lies there by now.
+            places.remove_all_but(place, place.incident)
+        raise
+
+
+def _rehearsed(
+    order: Order, place: Place, clock: Clock, random: Random, tell: Tell, cancel: Cancel
+) -> Rehearsed:
     record = Record(clock, incidents.opened(place.incident, clock, order.requested_by), tell)
     work = open_the_kit(order, place, record, clock, random, rehearsal=True, cancel=cancel)
     try:
@@ -152,7 +164,11 @@ def bring_back_from(work: Work, left: tuple[Candidate, ...]) -> None:
 def result_of(work: Work, came: tuple[BroughtBack, ...]) -> RehearsalResult:
     """What it came to, as of now."""
     here, plan = work.here, work.plan
+    now = work.clock.micros()
+    # By the clock that never goes back; but no such clock saw what was before this process.
     seconds = work.clock.monotonic() - work.began
+    if work.resumed:
+        seconds = max(seconds, (now - work.started_at) / 1_000_000)
     return RehearsalResult(
         id=work.id,
         mode="rehearsal" if work.rehearsal else "recovery",
@@ -171,7 +187,7 @@ def result_of(work: Work, came: tuple[BroughtBack, ...]) -> RehearsalResult:
         snapshot_at=here.candidate.snapshot.time_micros,
         requested_by=work.order.requested_by,
         started_at=work.started_at,
-        finished_at=work.clock.micros(),
+        finished_at=now,
         steps=tuple(work.record.steps),
         brought_back=came,
         figures=ExerciseFigures(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from secvault.backup.drills.databases.servers import ServerMissing
-from secvault.service.drill_levels import own_database
+from secvault.errors import Unavailable
+from secvault.service.drill_levels import own_database, relay
 from secvault.store import Store
 from tests.service.drill_levels.saved_house import codes, drilled, fact, saved
 
@@ -49,6 +51,13 @@ def test_without_a_server_of_its_own_the_live_one_lends_a_database_and_that_is_s
             assert any("install postgresql" in one for one in proven.not_tested)
             assert databases(service.store) - before
         assert databases(service.store) == before
+
+
+def test_what_is_to_go_by_tls_goes_into_no_socket_without(tmp_path: Path) -> None:
+    url = make_url("postgresql://clerk:word@db.example.com/vault?sslmode=verify-full")
+    with pytest.raises(Unavailable, match="TLS"), relay.relayed(url, tmp_path):
+        pass
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_cut_dump_is_a_damaged_database(postgresql_url: str, tmp_path: Path) -> None:

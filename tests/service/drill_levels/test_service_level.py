@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from sqlalchemy import func, select
 
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
@@ -28,6 +30,7 @@ from secvault.service.drill_levels.service_started import (
     Running,
     settings_of_copy,
 )
+from secvault.store import tables
 from tests.running_service import House, furnish
 from tests.service.drill_levels.saved_house import (
     PLAN,
@@ -195,16 +198,29 @@ def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever
         seen.update(seccomp=status["Seccomp"], bound=status["NoNewPrivs"])
         seen["environment"] = (process / "environ").read_text()
         seen["command"] = (process / "cmdline").read_text()
-        seen["process"] = str(process)
+        seen["process"], seen["word"] = str(process), running.word
+        words: dict[str, dict[str, str]] = {
+            "nobody": {},
+            "stranger": {service_started.WORD: "another"},
+        }
+        for name, headers in words.items():
+            made = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+            made.request("GET", "/health/live", headers=headers)
+            seen[name] = str(made.getresponse().status)
+            made.close()
+        seen["asked"] = str(running.ask("/health/live").status)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("secvault.service.drill_levels.levels.ask_all", look)
     with pytest.raises(KeyboardInterrupt):
         drill.serve()
     assert (seen["seccomp"], seen["bound"]) == ("2", "1")
+    # Others on this machine may have been somebody when the copy was made.
+    assert (seen["nobody"], seen["stranger"], seen["asked"]) == ("403", "403", "200")
     assert "hidden" not in seen["environment"]
     for shown in (seen["environment"], seen["command"]):
         assert root.hex() not in shown
+        assert seen["word"] not in shown
         assert str(drill.database) not in shown
     assert not Path(seen["process"]).exists()
 
@@ -282,3 +298,21 @@ def _listens_on(port: int) -> Path:
             if any(str(one.readlink()) in links for one in (process / "fd").iterdir()):
                 return process
     raise AssertionError("nobody listens")
+
+
+def test_a_link_to_the_living_database_is_not_taken_for_the_copy(
+    house: House, drill: Drilled
+) -> None:
+    drill.database.unlink()
+    drill.database.symlink_to(house.folder / "vault" / "secvault.db")
+    assert drill.database.exists()
+    with drill.service.store.read() as connection:
+        before = connection.execute(select(func.count()).select_from(tables.person)).scalar_one()
+
+    results = [drill.vault(), drill.serve()]
+
+    assert codes(results[0]) == ["database-damaged"]
+    assert results[1].verdict == "not tested"
+    with drill.service.store.read() as connection:
+        after = connection.execute(select(func.count()).select_from(tables.person)).scalar_one()
+    assert after == before

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,8 @@ def test_it_leads_from_the_kit_to_the_services_and_puts_down_who_did_what(
     person = Person(_shares(furnished.company))
     done = _start(order, person)
     assert done.left == ()
+    # By which a forged kit is known before a share is given.
+    assert any(furnished.vkey in one for one in person.said)
     contract = [*done.place.services.rglob("contract.txt")]
     assert [one.read_text() for one in contract] == ["Hợp đồng số 7"]
     entries = incident.read(done.place.incident)
@@ -171,11 +175,64 @@ def test_broken_off_it_goes_on_where_it_was(furnished: Furnished, order: Order) 
     entries = incident.read(done.place.incident)
     assert [one.what for one in entries].count("resumed") == 2
     assert {one.who for one in entries} == {"Lan Trần, quản trị", "Bình"}
+    assert done.signed is not None
+    # As long as all of it took, and not what came behind the last break alone.
+    stated = json.loads(done.signed.document)
+    began = datetime.fromisoformat(entries[0].at)
+    assert abs(datetime.fromisoformat(stated["started_at"]) - began) < timedelta(seconds=1)
+    assert stated["figures"]["rto_ms"] >= 1000 * _seconds_between(entries, "resumed")
     for service in _opened(done.place):
         require_usable(service, furnished)
     # Once it is handed over, nothing of it is done again, and no share is asked for.
     again = _start(order, Person([]))
     assert again.place == done.place
+
+
+def test_variables_of_another_vault_on_this_machine_lead_nowhere(
+    furnished: Furnished, order: Order, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another"
+    variables = {
+        "SECVAULT_DATA": str(elsewhere),
+        "SECVAULT_STORE__URL": f"sqlite:///{elsewhere}/secvault.db",
+    }
+    here = replace(order, environment={**order.environment, **variables})
+    done = _start(here, Person(_shares(furnished.company)))
+    assert not elsewhere.exists()
+    for service in _opened(done.place):
+        assert _events(service, "vault.recovered") == 2
+
+
+@pytest.mark.parametrize("left", [b"", b'{"at":"2026-'])
+def test_it_begins_behind_a_log_in_which_a_killed_process_ended_no_line(
+    furnished: Furnished, order: Order, left: bytes
+) -> None:
+    order.folder.mkdir(mode=0o700)
+    (order.folder / "incident.jsonl").write_bytes(left)
+    done = _start(order, Person(_shares(furnished.company)))
+    assert incident.read(done.place.incident)[0].what == "declared"
+
+
+def test_what_was_fetched_of_another_snapshot_is_not_taken_for_the_chosen_one(
+    furnished: Furnished, order: Order
+) -> None:
+    def closed() -> str:
+        raise Gone
+
+    oldest = Person(_shares(furnished.company), {"Which snapshot": "3", "Can at least": closed})
+    with pytest.raises(Gone):
+        _start(order, oldest)
+    done = _start(order, Person(_shares(furnished.company)))
+    for service in _opened(done.place):
+        # Of which the oldest knows nothing.
+        require_usable(service, furnished)
+
+
+def _seconds_between(entries: tuple[incident.Entry, ...], what: str) -> float:
+    """From the beginning to the last entry of this kind."""
+    last = [one for one in entries if one.what == what][-1]
+    begun, ended = (datetime.fromisoformat(one.at) for one in (entries[0], last))
+    return (ended - begun).total_seconds()
 
 
 def test_a_database_that_a_service_has_worked_with_is_not_replaced(
@@ -196,6 +253,13 @@ def test_a_database_that_a_service_has_worked_with_is_not_replaced(
 def test_who_cannot_sign_in_is_let_in_by_the_holders_of_the_shares(
     furnished: Furnished, order: Order
 ) -> None:
+    # What the shell says of another vault is not of this one.
+    left = {
+        "SECVAULT_DATA": "/nowhere",
+        "SECVAULT_STORE__URL": "sqlite:////nowhere/secvault.db",
+        "SECVAULT_SEAL__KIND": "shares",
+    }
+    order = replace(order, environment={**order.environment, **left})
     done = _start(order, Person(_shares(furnished.company), {"Can at least": "no"}))
     assert done.way_in
     for service in _opened(done.place):

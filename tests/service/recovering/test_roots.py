@@ -7,9 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from secvault.audit import signing_keys
+from secvault.audit.signing_keys import AuditKey
 from secvault.clock import system_clock
+from secvault.crypto.note import NoteSigner
+from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
 from secvault.keyring import FileSeal
 from secvault.keyring.root import Root, read_stored
@@ -20,6 +25,7 @@ from secvault.service.recovering.joining import RootNotInKit
 from secvault.service.spine import Caller
 from secvault.store import Store
 from tests.acceptance.installation import Installation, new_installation
+from tests.recovery.a_kit import made_kit
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +111,29 @@ def test_a_new_seal_opens_it_and_the_old_one_no_more(
 def _opened(store: Store, seal: FileSeal) -> Root:
     with store.read() as connection:
         return read_stored(connection).opened_by(seal)
+
+
+def test_keys_of_the_log_that_the_kit_does_not_have_are_counted(
+    rotated: tuple[Path, Path, tuple[Root, ...]], tmp_path: Path
+) -> None:
+    _, after, _ = rotated
+    copy, usual = tmp_path / "copy.db", made_kit().head
+    shutil.copyfile(after, copy)
+    with database.opened(f"sqlite:///{copy}") as store:
+        with store.read() as connection:
+            known = [key.vkey for key in signing_keys.audit_keys(connection)]
+        head = msgspec.structs.replace(usual, audit_keys=tuple(known))
+        assert joining.look_at_log(store, head).unknown == 0
+        forged = NoteSigner(known[0].partition("+")[0], Secret(bytes(range(32))))
+        with store.write() as connection:
+            signing_keys.keep_next(
+                connection,
+                AuditKey(len(known) + 1, forged.verifier().vkey, "audit-signing", 0, None, ""),
+                0,
+            )
+        assert joining.look_at_log(store, head).unknown == 1
+        nobody = msgspec.structs.replace(usual, audit_keys=(forged.verifier().vkey,))
+        assert joining.look_at_log(store, nobody).unknown == len(known)
+        other = NoteSigner("acme/audit", Secret(bytes(32))).verifier().vkey
+        with pytest.raises(Damaged, match="no key of the copy"):
+            joining.look_at_log(store, msgspec.structs.replace(usual, audit_keys=(other,)))

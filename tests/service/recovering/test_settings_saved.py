@@ -159,6 +159,7 @@ def test_a_rehearsal_has_nothing_that_reaches_out_or_starts_by_itself(
     assert found.attachments.location == ""
     assert found.audit.checkpoint_seconds == 30
     assert found.recovery.threshold == 4
+    assert not found.recovery.kit_beside_repositories
     assert found.backup.plans["nightly"].keep_daily == 9
     assert set(found.backup.plans) == {"nightly", "erp"}
     for plan in found.backup.plans.values():
@@ -172,6 +173,16 @@ def test_a_rehearsal_has_nothing_that_reaches_out_or_starts_by_itself(
     text = place.settings.read_text()
     for outside in ("acme.vn", "/etc/", "/mnt/", "/srv", "/opt", "systemctl", "dump-erp"):
         assert outside not in text, outside
+
+
+def test_the_key_of_the_seal_lies_where_it_is_to_lie(
+    saved: tuple[dict[str, Any], tuple[str, ...]], place: Place, tmp_path: Path
+) -> None:
+    apart = Place(place.folder, tmp_path / "memory" / "seal.key")
+    for one in (place, apart):
+        adapted = settings_saved.for_rehearsal(saved[0], one, None, 4711, ())
+        assert _loaded(adapted, one).seal_key_file == one.seal_key
+    assert place.seal_key.parent == place.folder
 
 
 def test_a_recovery_has_what_was_and_says_what_is_not_here(

@@ -31,7 +31,7 @@ def of_database(
         many = len(saved) if isinstance(saved, dict) else 0
         return _failed(name, f"say which database of {entry.name} is meant: it has {many}")
     if database not in loaded:
-        return _failed(name, f"{database} is not there to be asked")
+        return absent(name, database)
     try:
         answer = server.ask(database, asked.sql, asked.seconds)
     except OutOfTime:
@@ -55,6 +55,8 @@ def of_command(
     environment = {
         **child.environment_of(ground.engine.environment),
         "DRILL_TREE": str(ground.tree),
+        # It works in the restored tree: a module that lies there is not taken for Python's own.
+        "PYTHONSAFEPATH": "1",
         **more,
     }
     task = child.Task(
@@ -98,6 +100,11 @@ def judged(name: str, asked: AssertionSettings, answer: str) -> Fault | None:
     except InvalidOperation:
         return _failed(name, "the answer is no number")
     return None
+
+
+def absent(name: str, database: str) -> Fault:
+    """The fault where what was to be asked did not come back."""
+    return _failed(name, f"{database} is not there to be asked")
 
 
 def _failed(name: str, words: str) -> Fault:

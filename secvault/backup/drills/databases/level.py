@@ -15,6 +15,7 @@ from secvault.backup.drills.databases import accounts, assertions, comparing, he
 from secvault.backup.drills.databases.comparing import Compared
 from secvault.backup.drills.databases.other_sources import MOST_FAULTS, Hashed
 from secvault.backup.drills.databases.place import Place, ScratchServer
+from secvault.backup.drills.databases.programs import ServerMissing
 from secvault.backup.drills.databases.servers import KINDS, running
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
@@ -26,7 +27,7 @@ from secvault.backup.sources.loading import databases
 from secvault.backup.sources.source import SourceEntry, leads_nowhere_else
 from secvault.config.drills import AssertionSettings
 from secvault.crypto.canonical import JsonValue
-from secvault.errors import BackupFailed, ConfigurationError, Conflict, Damaged, InvalidInput
+from secvault.errors import BackupFailed, Conflict, Damaged, InvalidInput
 
 _LEFT_OUT = {
     "postgresql": "owners, grants, publications, subscriptions and event triggers",
@@ -54,29 +55,41 @@ def examine(ground: Ground) -> LevelResult:
         finally:
             ground.engine.clear(folder)
     _rest(ground, found, {entry.name for entry in subjects})
-    tested = bool(subjects or asked)
-    failed = bool(found.faults)
+    if not (subjects or asked):
+        found.not_tested.append("the snapshot holds no database")
+    there = {entry.name for entry in ground.manifest.sources}
+    found.not_tested += [
+        f"{name}: the snapshot does not hold it, though the plan saves it by now"
+        for name, source in ground.plan.sources.items()
+        if source.kind in _SUBJECTS and name not in there
+    ]
     return LevelResult(
         "databases",
-        "not tested" if not tested else "failed" if failed else "passed",
+        "failed" if found.faults else "passed" if found.tested else "not tested",
         ground.engine.clock.monotonic() - began,
         found.facts(),
         tuple(found.faults),
-        tuple(found.not_tested if tested else ["the snapshot holds no database"]),
+        tuple(found.not_tested),
     )
 
 
 @dataclass
 class _Found:
-    """What was found so far."""
+    """What was found so far. examined: sources that no server is needed for."""
 
     faults: list[Fault] = field(default_factory=list)
     not_tested: list[str] = field(default_factory=list)
+    examined: int = 0
     loaded: int = 0
     logins: int = 0
     assertions: int = 0
     compared: Compared = field(default_factory=Compared)
     hashed: Hashed = field(default_factory=Hashed)
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was: sources alone are nothing, where all of them was left out."""
+        return bool(self.examined or self.loaded or self.logins or self.assertions)
 
     def facts(self) -> tuple[Fact, ...]:
         told = {
@@ -108,6 +121,8 @@ class _Source:
         except Damaged as damage:
             if self.entry.kind == "bucket" and not self.ground.whole:
                 self._not_tested("its objects are outside of the sample")
+                for name in self._asked():
+                    self._not_tested(f"the assertion {name}")
             else:
                 self._fault("dump-damaged", "", damage.detail)
             return
@@ -136,13 +151,15 @@ class _Source:
             self.ground.plan.drill.gentle,
         )
         if not each:
+            self._not_tested("it held no database when it was saved")
+            self._add(assertions.absent(name, self.entry.name) for name in self._asked())
             return
         source = self.ground.plan.sources.get(self.entry.name)
         with ExitStack() as stack:
             try:
                 with self.ground.watch.running("load"):
                     server = stack.enter_context(running(self.entry, source, place))
-            except ConfigurationError as missing:
+            except ServerMissing as missing:
                 self._fault("server-missing", "", missing.detail)
                 return
             for name, one in each.items():
@@ -182,7 +199,7 @@ class _Source:
                 server.load(saved, name)
             with self.ground.watch.running("verify"):
                 facts = databases(server.measure(name))[name]
-        except ConfigurationError as missing:
+        except ServerMissing as missing:
             self._fault("server-missing", name, missing.detail)
             return
         except (StorageFull, OutOfTime, SourceUnreachable):
@@ -212,22 +229,34 @@ class _Source:
         elif "digests" not in one:
             self._not_tested(f"sums and content of {name}: none were recorded (with_sums)")
 
+    def _asked(self) -> Mapping[str, AssertionSettings]:
+        """The assertions about this source."""
+        every = self.ground.plan.drill.assertions
+        return {name: one for name, one in every.items() if one.source == self.entry.name}
+
     def _ask(self, server: ScratchServer) -> None:
-        for name, asked in self.ground.plan.drill.assertions.items():
-            if asked.source != self.entry.name:
-                continue
+        for name, asked in self._asked().items():
             self.ground.heed()
             self.found.assertions += 1
             if asked.sql:
                 fault = assertions.of_database(name, asked, self.entry, server, self._loaded)
             else:
-                reached = (
-                    server.environment(asked.database) if asked.database in self._loaded else {}
-                )
-                fault = assertions.of_command(name, asked, self.ground, self.folder, reached)
+                fault = self._by_command(name, asked, server)
             self._add([fault] if fault else [])
 
+    def _by_command(
+        self, name: str, asked: AssertionSettings, server: ScratchServer
+    ) -> Fault | None:
+        """Never without its database: told of none, a client asks the server of production."""
+        loaded = self._loaded
+        database = asked.database or (next(iter(loaded)) if len(loaded) == 1 else "")
+        if (database or not loaded) and database not in loaded:
+            return assertions.absent(name, database or self.entry.name)
+        reached = server.environment(database) if database else {}
+        return assertions.of_command(name, asked, self.ground, self.folder, reached)
+
     def _command(self, saved: Path) -> None:
+        self.found.examined += 1
         with self.ground.watch.running("verify"):
             self._add(other_sources.of_command(self.entry, saved))
             self._commands()
@@ -236,6 +265,7 @@ class _Source:
     def _bucket(self, saved: Path) -> None:
         with self.ground.watch.running("verify"):
             if self.ground.whole:
+                self.found.examined += 1
                 self._add(
                     other_sources.of_bucket(self.entry, saved, self.found.hashed, self.ground.heed)
                 )
@@ -245,10 +275,9 @@ class _Source:
 
     def _commands(self) -> None:
         """Assertions by command of a source without a server."""
-        for name, asked in self.ground.plan.drill.assertions.items():
-            if asked.source == self.entry.name:
-                self.found.assertions += 1
-                self._add(_asked_of_the_tree(name, asked, self.ground, self.folder))
+        for name, asked in self._asked().items():
+            self.found.assertions += 1
+            self._add(_asked_of_the_tree(name, asked, self.ground, self.folder))
 
     def _add(self, faults: Iterable[Fault]) -> None:
         told = list(faults)

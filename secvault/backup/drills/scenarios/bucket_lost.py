@@ -6,19 +6,24 @@ name: neither its data nor its data keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from secvault.backup import manifest, run
 from secvault.backup.drills.ground import Ground, Level, Stopwatch
+from secvault.backup.drills.room import for_files
 from secvault.backup.drills.scenarios.script import LEVELS, Broken, Script
 from secvault.backup.engine import BackupEngine
+from secvault.backup.manifest import Manifest
 from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryUnreachable
 from secvault.backup.restic import Snapshot
-from secvault.backup.restores.parts import find_snapshot
+from secvault.backup.restores.parts import find_snapshot, manifest_in
 from secvault.config import PlanSettings, RepositorySettings
+
+LISTING = "listing"
+"""The folder in the scenario's own where the manifest lies, fetched before the rest."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,13 @@ def without(engine: BackupEngine, plan_name: str, plan: PlanSettings, lost: str)
     return replace(engine, repositories=remaining, declared={**engine.declared, plan_name: plan})
 
 
-def play(script: Script, levels: Sequence[Level]) -> None:
+def play(
+    script: Script, levels: Sequence[Level], room: Callable[[Manifest], int] = lambda _head: 0
+) -> None:
     """Bring everything back from a copy, and look at it with these levels.
 
-    Raises Broken after what it found, and what keeps it from being done at all.
+    room: bytes of scratch space that they take beside what is restored. Raises Broken after what it
+    found, and what keeps it from being done at all.
     """
     lost = script.plan.repository
     script.repository = lost
@@ -67,6 +75,19 @@ def play(script: Script, levels: Sequence[Level]) -> None:
         raise Broken
     engine, plan, chosen = _opened(script, lost)
     ground = _ground(script, engine, plan, chosen)
+    with script.step("file-chosen", phase="fetch", damage="manifest-damaged") as said:
+        listing = manifest_in(
+            engine,
+            ground.repository,
+            chosen,
+            script.plan_name,
+            script.folder / LISTING,
+            script.cancel,
+        )
+        head = manifest.read(listing / manifest.NAME)
+        script.data_at = head.data_at
+        said.words = f"the manifest of the run {head.run}"
+    script.require_room(for_files(manifest.entries(head, listing)) + room(head))
     with script.step("restored", phase="restore", damage="pack-damaged") as said:
         done = engine.restic.restore(
             ground.repository,
@@ -78,11 +99,7 @@ def play(script: Script, levels: Sequence[Level]) -> None:
         )
         script.files, script.bytes = done.files, done.bytes
         said.words = f"{done.files} files, {done.bytes} bytes"
-    with script.step("file-chosen", damage="manifest-damaged") as said:
         staged = run.staged_in(ground.tree, chosen, script.plan_name)
-        head = manifest.read(staged / manifest.NAME)
-        script.data_at = head.data_at
-        said.words = f"the manifest of the run {head.run}"
     ground = replace(ground, staged=staged, manifest=head)
     for level in levels:
         script.heed()
@@ -132,7 +149,7 @@ def _ground(
         plan=plan,
         repository=repository,
         snapshot=chosen,
-        manifest=manifest.Manifest(manifest.FORMAT, "", script.plan_name, 0, 0, ""),
+        manifest=Manifest(manifest.FORMAT, "", script.plan_name, 0, 0, ""),
         tree=tree,
         staged=tree,
         scratch=scratch,

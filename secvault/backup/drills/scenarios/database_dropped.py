@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from secvault.backup.drills.databases.room import needed as servers_need
 from secvault.backup.drills.result import Fault
+from secvault.backup.drills.room import for_files
 from secvault.backup.drills.scenarios.script import LEVELS, Script
 from secvault.backup.restores.order import Folder, Order
 from secvault.backup.restores.parts import Parts, below, find_snapshot, looked_into
@@ -71,6 +73,7 @@ def play(script: Script, servers: Servers) -> None:
     order = Order(script.plan_name, chosen.id, script.repository, place, sources=names)
     with looked_into(engine, f"{script.id}/look", order, script.cancel) as parts:
         script.data_at = parts.head.data_at
+        script.require_room(for_files(parts.entries()) + servers_need(parts.head))
         _restore(script, parts)
         entries = [one for one in parts.head.sources if one.name in names]
     for entry in entries:
@@ -98,6 +101,11 @@ def _bring_back(script: Script, entry: SourceEntry, servers: Servers) -> None:
     scratch = script.folder / LEVELS / entry.name
     scratch.mkdir(mode=0o700, parents=True)
     source = script.plan.sources[entry.name]
+    if not loading.databases(entry.facts):
+        with script.step("copy-loaded") as said:
+            words = f"{entry.name}: the snapshot holds no database of it"
+            said.fault("dump-damaged", entry.name, words)
+        return
     try:
         with servers.running(entry, source, scratch) as server:
             for name in loading.databases(entry.facts):

@@ -9,6 +9,7 @@ brought back then.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from secvault.backup.drills.scenarios import single_file
 from secvault.backup.drills.scenarios.script import Broken, Saying, Script
 from secvault.backup.drills.scenarios.single_file import Drawing
 from secvault.backup.repository import KEYS, LocalFolder, Repository, S3Location
+from secvault.backup.repository_faults import RepositoryUnreachable
 from secvault.crypto.aead import Random
 
 PROBES = "secvault-probe"
@@ -35,6 +37,9 @@ _BUCKET_WIDE = (
     "what would hurt a whole bucket (its versioning, its lock, its rules, the bucket itself) was "
     "not tried; in COMPLIANCE mode none of it takes away what is locked"
 )
+# Of a repository in a folder, where what it is made of lies.
+_DEEPER = "data"
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _Attempt = Callable[[], object]
 
 
@@ -117,23 +122,57 @@ def _attack(script: Script, name: str, random: Random) -> None:
 
 def _attack_folder(script: Script, name: str, folder: Path, random: Random) -> None:
     """Whoever is this process on this machine may write there; so it may delete."""
-    probe = folder / f"{PROBES}-{random(8).hex()}"
     with script.step("deletion-attempted") as said:
-        try:
-            probe.write_bytes(random(16))
-            probe.write_bytes(random(16))
-            probe.unlink()
-        except OSError as error:
-            said.words = f"{name}: the folder lets nothing be written or deleted: {error.strerror}"
+        # Who may not write at the top may write further down all the same.
+        places = [one for one in (folder, folder / _DEEPER) if one.is_dir()]
+        if not places:
+            raise RepositoryUnreachable(f"{folder} is not there; is its disk mounted?")
+        refused = [_refusal(script, place, random) for place in places]
+        if all(refused):
+            said.words = f"{name}: the folder lets nothing be written or deleted: {refused[0]}"
             return
-        finally:
-            probe.unlink(missing_ok=True)
         said.fault(
             NOT_PROTECTED,
             name,
             f"{name}: a probe in the folder was overwritten and deleted, as everything there can "
             "be by whoever is secvault on this machine; have a copy in a bucket with Object Lock",
         )
+
+
+def _refusal(script: Script, folder: Path, random: Random) -> str:
+    """Why a probe in the folder can be neither overwritten nor deleted; empty where it can.
+
+    Raises RepositoryUnreachable where it cannot be tried: a full disk, or one that fails, protects
+    nothing.
+    """
+    probe = folder / f"{PROBES}-{random(8).hex()}"
+    reason = ""
+    try:
+        probe.write_bytes(random(16))
+        # Either destroys what was there.
+        for act in (lambda: probe.write_bytes(random(16)), probe.unlink):
+            try:
+                act()
+            except OSError as error:
+                reason = _refused(error, folder)
+            else:
+                return ""
+    except OSError as error:
+        reason = _refused(error, folder)
+    finally:
+        try:
+            probe.unlink(missing_ok=True)
+        except OSError:
+            if probe.exists():
+                script.leave_open(f"the probe {probe} stays: it cannot be deleted")
+    return reason
+
+
+def _refused(error: OSError, folder: Path) -> str:
+    reason = error.strerror or type(error).__name__
+    if error.errno not in _REFUSED:
+        raise RepositoryUnreachable(f"nothing can be tried in {folder}: {reason}") from None
+    return reason
 
 
 def _attack_bucket(script: Script, name: str, repository: Repository, random: Random) -> None:
@@ -201,7 +240,8 @@ def _attack_probe(at: _Target, role: _Role, written: set[str]) -> None:
     if said.faults:
         return
     with script.step("lock-shortening-attempted", damage="repository-unreachable") as said:
-        soon = script.engine.clock.now() + timedelta(seconds=5)
+        # Not so soon that a server whose clock is ahead refuses it for that.
+        soon = script.engine.clock.now() + timedelta(hours=1)
         _require_refused(
             at,
             said,

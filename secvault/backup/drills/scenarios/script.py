@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from secvault.backup.drills import room, sweep
 from secvault.backup.drills.exercise import (
     ExerciseFigures,
     ExercisePhase,
@@ -94,6 +95,15 @@ class Script:
     def may_use(self) -> int:
         """Bytes of scratch space that are left for it; a tenth of what is free stays free."""
         return shutil.disk_usage(self.folder).free // 10 * 9
+
+    def require_room(self, needed: int) -> None:
+        """Return where there are so many bytes of scratch space. Raises StorageFull."""
+        room.require(
+            self.engine.scratch,
+            needed,
+            self.plan.drill.scratch_gib,
+            sweep.promised(self.engine, self.id),
+        )
 
     def heed(self) -> None:
         """Raises Cancelled where somebody wants it to stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -305,6 +306,18 @@ def test_without_databases_nothing_is_tested(vault: SmallVault, tree: Path, tmp_
     )
 
 
+def test_a_command_in_the_tree_takes_no_module_of_it_for_its_own(
+    vault: SmallVault, tree: Path, tmp_path: Path
+) -> None:
+    came = tmp_path / "came"
+    (tree / "json.py").write_text(f"open({str(came)!r}, 'w')\n")
+    entry = SourceEntry("papers", "folders", (str(tmp_path),))
+    asked = {"command": [sys.executable, "-c", "import json; print(json.dumps(1))"], "equals": "1"}
+    found = level.examine(ground(vault, tree, (entry,), {}, assertions={"look": asked}))
+    assert faults(found) == set()
+    assert not came.exists()
+
+
 def test_links_in_what_was_restored_are_not_followed(
     vault: SmallVault, tree: Path, tmp_path: Path
 ) -> None:
@@ -348,3 +361,39 @@ def test_a_sample_says_that_objects_of_buckets_were_not_tested(
     found = level.examine(ground(vault, tree, (entry,), {}, whole=False))
     assert faults(found) == set()
     assert found.not_tested == ("images: its objects are outside of the sample",)
+    # Nothing was: it says so and does not pass for that.
+    assert found.verdict == "not tested"
+
+
+def test_a_source_that_the_plan_saves_by_now_and_the_snapshot_does_not_hold_is_told(
+    vault: SmallVault, tree: Path, tmp_path: Path
+) -> None:
+    source = SqliteSource(files=(tmp_path / "new.db",))
+    empty = SourceEntry("erp", "sqlite", (str(SAVED / "erp"),), facts={"databases": {}})
+    lies(tree, "erp").mkdir(parents=True)
+    found = level.examine(ground(vault, tree, (empty,), {"erp": source, "notes": source}))
+    assert found.verdict == "not tested"
+    assert set(found.not_tested) == {
+        "erp: it held no database when it was saved",
+        "notes: the snapshot does not hold it, though the plan saves it by now",
+    }
+    asking = {"one": {"source": "erp", "sql": "SELECT 1", "equals": "1"}}
+    found = level.examine(ground(vault, tree, (empty,), {"erp": source}, assertions=asking))
+    assert [fault.code for fault in found.faults] == ["assertion-failed"]
+
+
+def test_a_command_that_asks_a_database_is_never_run_without_it(
+    vault: SmallVault, tree: Path, tmp_path: Path
+) -> None:
+    file = sqlite_file(tmp_path / "x.db")
+    asking = {"source": "notes", "command": ["/bin/sh", "-c", 'printf %s "$DRILL_DATABASE"']}
+    found = examined(vault, tree, file, assertions={"one": {**asking, "equals": ""}})
+    # The only one that there is, also where it is not named.
+    assert [fault.words for fault in found.faults] == ["the answer is not the one that is expected"]
+    ran = tmp_path / "ran"
+    asking = {"source": "notes", "database": "lost", "command": ["/bin/touch", str(ran)]}
+    tree.rename(tree.with_name("before"))
+    tree.mkdir()
+    found = examined(vault, tree, file, assertions={"one": asking})
+    assert [fault.words for fault in found.faults] == ["lost is not there to be asked"]
+    assert not ran.exists()
