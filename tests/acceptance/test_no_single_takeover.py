@@ -325,6 +325,7 @@ SAME = {
     # Pages, which call operations that are tried by their routes.
     "GET /",
     "POST /sign-out",
+    "POST /step-up",
 }
 
 
