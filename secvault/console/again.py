@@ -7,16 +7,13 @@ was sent, and sends them anew. Secrets and files are never kept: whoever typed o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from fastapi import FastAPI, Request
-from fastapi.routing import iter_route_contexts
+from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
-from starlette.routing import compile_path
 
 from secvault.api.browser import LOOKING
-from secvault.console.page import own_path
+from secvault.console.page import own_path, page_above
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -60,7 +57,7 @@ async def stopped(request: Request) -> Stopped:
         return Stopped(to, to, is_form=False, sent=None)
     form = await request.form()
     named = form.get("back")
-    back = own_path(named) if isinstance(named, str) else page_above(request.app, request.url.path)
+    back = own_path(named) if isinstance(named, str) else page_above(request)
     fields = []
     for name, value in form.multi_items():
         if name == "csrf":
@@ -81,21 +78,3 @@ def fields_of(kept: str) -> Fields | None:
         return _FIELDS.validate_json(kept)
     except ValidationError:
         return None
-
-
-def page_above(app: FastAPI, path: str) -> str:
-    """The nearest page at a path or above it: where the form stands that goes there."""
-    pages = list(_pages(app))
-    while path not in ("", "/"):
-        if any(page.match(path) for page in pages):
-            return own_path(path)
-        path = path.rpartition("/")[0]
-    return "/"
-
-
-def _pages(app: FastAPI) -> Iterator[re.Pattern[str]]:
-    package = __name__.rpartition(".")[0]
-    for route in iter_route_contexts(app.routes):
-        of_ours = getattr(route.endpoint, "__module__", "").startswith(f"{package}.")
-        if of_ours and "GET" in (route.methods or ()):
-            yield compile_path(str(route.path))[0]

@@ -10,7 +10,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from secvault.console import assets, second_person, sign_in, step_up, today
+from secvault.console import (
+    account,
+    approvals,
+    assets,
+    join,
+    own_factors,
+    second_person,
+    sign_in,
+    step_up,
+    today,
+)
 from secvault.console.again import stopped
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
@@ -21,7 +31,7 @@ _PACKAGE = "secvault.console"
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, step_up, today, assets):
+    for part in (sign_in, join, step_up, today, approvals, account, own_factors, assets):
         app.include_router(part.router)
     _explain(app)
 

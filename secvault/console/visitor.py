@@ -11,7 +11,7 @@ from fastapi import Depends, Form, Request
 from secvault.api.browser import LOOKING, SessionCookie, principal_of_page
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import declaration_of
-from secvault.errors import NotAuthenticated
+from secvault.errors import NotAuthenticated, StepUpRequired
 from secvault.identity import Principal
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller, Operation
@@ -44,6 +44,23 @@ class Visitor:
         The route must declare the action.
         """
         return self.service.spine.ask(self.caller, operation).allowed
+
+    def could(self, operation: Operation) -> bool:
+        """Whether it would be allowed, if need be after a factor is shown again; without a record.
+
+        For what a page offers, whatever its own route declares.
+        """
+        asking = replace(self.caller, actions=None)
+        decision = self.service.spine.ask(asking, operation)
+        return decision.allowed or decision.step_up is not None
+
+    def require_fresh(self, operation: Operation) -> None:
+        """Ask for a fresher factor now if the operation needs one, and not once a form is filled
+        in for it. Raises StepUpRequired.
+        """
+        decision = self.service.spine.ask(replace(self.caller, actions=None), operation)
+        if not decision.allowed and decision.step_up is not None:
+            raise StepUpRequired(decision.reason_user, max_age=decision.step_up)
 
     def renewed(self, principal: Principal, csrf: str) -> Visitor:
         """The same after their session went on under a new token."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secvault.console.again import Stopped, fields_of, page_above
+from secvault.console.again import Stopped, fields_of
+from secvault.console.page import page_above
 from tests.running_service import Front
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=50)
@@ -27,5 +29,15 @@ def test_what_no_page_has_kept_is_nothing(kept: str) -> None:
 
 
 def test_a_form_stands_on_the_nearest_page_at_or_above_its_path(front: Front) -> None:
-    for path in ("/nowhere/at/all", "/", "", "/api/v1/people", "//evil.example"):
-        assert page_above(front.routes, path) == "/"
+    for path, page in {
+        "/nowhere/at/all": "/",
+        "/": "/",
+        "/api/v1/people": "/",
+        "//evil.example": "/",
+        "/join/codes": "/join",
+        "/account/sessions/x/end": "/account",
+        "/account/devices/x/confirm": "/account/devices/x/confirm",
+        "/approvals/x/approve": "/approvals/x",
+    }.items():
+        scope = {"type": "http", "path": path, "headers": [], "app": front.routes}
+        assert page_above(Request(scope)) == page
