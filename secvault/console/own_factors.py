@@ -69,20 +69,13 @@ def device_form(request: Request, at: Visiting) -> Response:
 
 
 @router.post("/account/devices")
-@operation("it/people/self", "totp.enrol")
+@operation("it/people/self", "totp.enrol", "recovery.enrol")
 def device_enrol(
     request: Request, at: Visiting, name: Name = "", password: Typed = "", code: Code = ""
 ) -> Response:
     """Begin one more device; its seed is shown on this page, once."""
     try:
-        begun = own_factors.enrol_device(
-            at.service,
-            at.caller,
-            name=name,
-            password=Secret.of(password),
-            code=Secret.of(code.strip()),
-            address=address_of(request),
-        )
+        begun = _begun(request, at, name, Secret.of(password), Secret.of(code.strip()))
     except _MENDED as error:
         return _form(request, at, "account/device_new.html", error, name=name)
     return _codes(request, at, begun.device.id, begun=begun)
@@ -96,14 +89,17 @@ def device_codes(request: Request, at: Visiting, device: str) -> Response:
 
 
 @router.post("/account/devices/{device}/confirm")
-@operation("it/people/self", "totp.confirm")
+@operation("it/people/self", "totp.confirm", "recovery.enrol")
 def device_confirm(
     request: Request, at: Visiting, device: str, first: Code = "", second: Code = ""
 ) -> Response:
     """Put a device into use, by two codes that it shows one after the other."""
     codes = (Secret.of(first.strip()), Secret.of(second.strip()))
     try:
-        own_factors.confirm_device(at.service, at.caller, device, codes)
+        if at.caller.principal.recovering:
+            factors.confirm_device(at.service, at.caller, device, *codes)
+        else:
+            own_factors.confirm_device(at.service, at.caller, device, codes)
     except _MENDED as error:
         return _codes(request, at, device, error)
     return elsewhere(BACK)
@@ -134,6 +130,14 @@ def device_remove(
     except _MENDED as error:
         return _remove(request, at, "devices", device, error)
     return elsewhere(BACK)
+
+
+@router.get("/account/passkeys/new")
+@operation("it/factors", "factor.enrol")
+def passkey_form(request: Request, at: Visiting) -> Response:
+    """The form for a passkey; its script calls the API's own operations."""
+    at.require_fresh(_own("factor.enrol"))
+    return _form(request, at, "account/passkey_new.html")
 
 
 @router.get("/account/passkeys/{passkey}/remove")
@@ -181,6 +185,20 @@ def recovery_make(request: Request, at: Visiting, password: Typed = "") -> Respo
         return _form(request, at, "account/recovery.html", error, codes=())
     shown = [code.text() for code in codes]
     return _form(request, at, "account/recovery.html", codes=shown)
+
+
+def _begun(request: Request, at: Visitor, name: str, password: Secret, code: Secret) -> Enrolment:
+    if at.caller.principal.recovering:
+        # They have shown all that they have, and may do nothing else.
+        return factors.begin_device(at.service, at.caller, name)
+    return own_factors.enrol_device(
+        at.service,
+        at.caller,
+        name=name,
+        password=password,
+        code=code,
+        address=address_of(request),
+    )
 
 
 def _form(

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from secvault.api.browser import set_cookie
 from secvault.api.declared import operation
+from secvault.api.passkey_answer import Assertion
 from secvault.console.again import LONGEST, Stopped, fields_of
 from secvault.console.page import elsewhere, own_path, page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, StepUpRequired, TooManyAttempts
+from secvault.identity.principal import PASSKEY
+from secvault.identity.sign_in import SignedIn
 from secvault.service import authentication, sessions
 
 router = APIRouter(include_in_schema=False)
@@ -38,11 +42,14 @@ def step_up(
     to: Where = "/",
     form: Annotated[str, Form(max_length=8)] = "",
     kept: Annotated[str, Form(max_length=LONGEST)] = "",
+    credential: Annotated[str, Form(max_length=40_000)] = "",
 ) -> Response:
-    """Take the code; back to a page, or to the form, which is ready to be sent again."""
+    """Take the code, or the answer of a passkey; then back to the page, or to the form, which is
+    ready to be sent again.
+    """
     what = Stopped(own_path(to), own_path(back), is_form=bool(form), sent=fields_of(kept))
     try:
-        renewed = sessions.step_up_by_code(at.service, at.caller, Secret.of(code.strip()))
+        renewed = _renewed(at, code.strip(), credential)
     except (InvalidInput, TooManyAttempts) as error:
         shown = _form(request, at, what, error.status, problem=_why(at, error))
         if isinstance(error, TooManyAttempts):
@@ -57,6 +64,16 @@ def step_up(
         answer = elsewhere(what.back)
     set_cookie(answer, renewed)
     return answer
+
+
+def _renewed(at: Visitor, code: str, credential: str) -> SignedIn:
+    if not credential:
+        return sessions.step_up_by_code(at.service, at.caller, Secret.of(code))
+    try:
+        shown = Assertion.model_validate_json(credential)
+    except ValidationError:
+        raise InvalidInput.at("credential", "is not an answer of a passkey") from None
+    return sessions.step_up_by_passkey(at.service, at.caller, shown.plain())
 
 
 def _why(at: Visitor, error: InvalidInput | TooManyAttempts) -> str:
@@ -81,5 +98,6 @@ def _form(
         visitor=visitor,
         what=what,
         minutes=minutes,
+        passkey=PASSKEY in visitor.caller.principal.factors,
         problem=problem,
     )

@@ -329,6 +329,7 @@ SAME = {
     "GET /account/devices/{device}/confirm",
     "GET /account/devices/{device}/remove",
     "GET /account/passkeys/{passkey}/remove",
+    "GET /account/passkeys/new",
     "GET /account/password",
     "GET /account/recovery-codes",
     "POST /account/contact",

@@ -12,8 +12,8 @@ from secvault.errors import ApprovalRequired
 from secvault.service.approval import Proposal
 from secvault.service.approvals import operations as approvals
 from tests.console.browsing import signed_in
-from tests.console.forms import fields
-from tests.running_service import STEP, Api, join
+from tests.console.forms import admin_token, fields, fresh
+from tests.running_service import Api, join
 
 HOSTILE = "<script>alert(1)</script>\u202egnp"
 
@@ -29,10 +29,7 @@ def asked(api: Api) -> str:
 
 def ask(api: Api, reason: str = HOSTILE) -> str:
     new = {"subject": "user:clerk", "role": "role:it.approver", "department": "it", "days": 30}
-    api.house.hands.seconds += STEP
-    stepped = {"code": api.house.hands.code(api.house.seeds["admin"])}
-    opened = api.ok("POST", "/api/v1/sessions/self/step-up", "admin", stepped)
-    api.house.tokens["admin"] = opened["token"]
+    admin_token(api)
     said = {"X-Approval-Reason": quote(reason)}
     answer = api("POST", "/api/v1/grants", "admin", new, headers=said)
     assert answer.status_code == 403, answer.text
@@ -87,9 +84,7 @@ def test_it_is_approved_by_its_digest_after_a_fresh_code_and_then_carried_out(
     wrong = second.submit("/step-up", code="000000", **kept)
     assert wrong.status_code == 422
     assert "not right" in wrong.text
-    api.house.hands.seconds += STEP
-    code = api.house.hands.code(api.house.seeds["second"])
-    shown = second.submit("/step-up", code=code, **kept)
+    shown = second.submit("/step-up", code=fresh(api, "second"), **kept)
     assert shown.status_code == 200, shown.text
     again = fields(shown.text, f"{path}/approve")
     assert again["csrf"] != form["csrf"]
