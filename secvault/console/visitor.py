@@ -90,7 +90,8 @@ def visitor(
         principal,
         request.state.request_id,
         declared.actions if declared else frozenset(),
-        approval_reason,
+        # On one line: people break lines where programs must not.
+        " ".join(approval_reason.split()),
         address_of(request),
         agent=agent_of(request),
     )
