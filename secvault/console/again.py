@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +21,7 @@ Fields = tuple[tuple[str, str], ...]
 LONGEST = 20_000
 """Characters of all that is kept, at most."""
 
-_SECRET = re.compile(r"password|secret|token|share|words|\bcode|(^|_)code$|^first$|^second$")
+_SECRET = re.compile(r"password|passphrase|secret|^(code|first|second|token|shares?|words)$")
 _FIELDS = TypeAdapter(Fields)
 
 
@@ -52,16 +53,19 @@ class Stopped:
 async def stopped(request: Request) -> Stopped:
     """What this request was about."""
     query = f"?{request.url.query}" if request.url.query else ""
-    to = own_path(request.url.path + query)
+    to = own_path(quote(request.scope["path"]) + query)
     if request.method in LOOKING:
         return Stopped(to, to, is_form=False, sent=None)
     form = await request.form()
     named = form.get("back")
-    back = own_path(named) if isinstance(named, str) else page_above(request)
+    back = own_path(named) if isinstance(named, str) else quote(page_above(request))
     fields = []
     for name, value in form.multi_items():
         if name == "csrf":
             # Each page says its own.
+            continue
+        if not isinstance(value, str) and not value.filename:
+            # A place for a file that was left empty.
             continue
         if not isinstance(value, str) or (value and _SECRET.search(name)):
             return Stopped(to, back, is_form=True, sent=None)

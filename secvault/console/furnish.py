@@ -14,6 +14,7 @@ from secvault.console import (
     account,
     approvals,
     assets,
+    forgotten,
     join,
     own_factors,
     second_person,
@@ -26,12 +27,24 @@ from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
 from secvault.errors import ApprovalRequired, SecvaultError, StepUpRequired
 
+PARTS = (
+    sign_in,
+    forgotten,
+    join,
+    step_up,
+    today,
+    approvals,
+    account,
+    own_factors,
+    assets,
+)
+
 _PACKAGE = "secvault.console"
 
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, join, step_up, today, approvals, account, own_factors, assets):
+    for part in PARTS:
         app.include_router(part.router)
     _explain(app)
 

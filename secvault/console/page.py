@@ -74,7 +74,7 @@ def own_path(given: str) -> str:
 
 def page_above(request: Request) -> str:
     """The nearest page at the request's path or above it: where the form stands that goes there."""
-    path = request.url.path
+    path: str = request.scope["path"]
     while path not in ("", "/"):
         if any(page.match(path) for page in _pages(request.app)):
             return own_path(path)
