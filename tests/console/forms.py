@@ -14,7 +14,7 @@ def fields(text: str, action: str) -> dict[str, str]:
     """What the form that goes there has filled in."""
     found = re.search(rf'<form [^>]*action="{re.escape(action)}".*?</form>', text, re.DOTALL)
     assert found is not None, text
-    named = re.findall(r'name="([^"]+)" value="([^"]*)"', found[0])
+    named = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found[0])
     return {name: unescape(value) for name, value in named}
 
 

@@ -23,7 +23,7 @@ def asked(api: Api) -> str:
     """The number of a request: admin wants the clerk to be an approver."""
     with api.house.open() as service:
         for name in ("second", "third"):
-            join(service, api.house, name, ("role:it.admin", "*"))
+            join(service, api.house, name, ("role:it.admin", "it"))
     return ask(api)
 
 
