@@ -28,6 +28,7 @@ SIGN_INS = (
     "/api/v1/sessions/recovery",
     "/v1/sys/mfa/validate",
     "/sign-in",
+    "/sign-in/recovery",
 )
 BELOW = ("/api/v1/sign-in/oidc/", "/v1/auth/userpass/login/")
 

@@ -1,4 +1,4 @@
-"""What pages load: the stylesheet. From this host, and nothing else."""
+"""What pages load: the stylesheet, and a script for passkeys. From this host, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ router = APIRouter(include_in_schema=False)
 
 PLACE = "/assets/"
 _FOLDER = Path(__file__).with_name("assets")
-_KINDS = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 @router.get(f"{PLACE}{{name}}")

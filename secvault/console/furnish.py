@@ -7,19 +7,44 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from secvault.console import assets, sign_in, today
+from secvault.console import (
+    account,
+    approvals,
+    assets,
+    forgotten,
+    join,
+    own_factors,
+    second_person,
+    sign_in,
+    step_up,
+    today,
+)
+from secvault.console.again import stopped
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
-from secvault.errors import SecvaultError
+from secvault.errors import ApprovalRequired, SecvaultError, StepUpRequired
+
+PARTS = (
+    sign_in,
+    forgotten,
+    join,
+    step_up,
+    today,
+    approvals,
+    account,
+    own_factors,
+    assets,
+)
 
 _PACKAGE = "secvault.console"
 
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, today, assets):
+    for part in PARTS:
         app.include_router(part.router)
     _explain(app)
 
@@ -43,6 +68,12 @@ def _on_pages(before: Callable[..., Any]) -> Callable[[Request, Exception], Awai
         answered: Response = await before(request, error)
         if not _is_of_a_page(request) or request.url.path.startswith(assets.PLACE):
             return answered
+        visitor = getattr(request.state, "visitor", None)
+        if visitor is not None and isinstance(error, StepUpRequired | ApprovalRequired):
+            what = await stopped(request)
+            if isinstance(error, StepUpRequired):
+                return await run_in_threadpool(step_up.ask, request, visitor, error, what)
+            return await run_in_threadpool(second_person.ask, request, visitor, error, what)
         shown = page(
             request,
             "problem.html",

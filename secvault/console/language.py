@@ -8,10 +8,13 @@ is missing.
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from babel import Locale, dates, negotiate_locale
 from babel.messages.catalog import Catalog
@@ -26,6 +29,8 @@ NAMES = {"en": "English", "vi": "Tiếng Việt"}
 FOLDER = Path(__file__).with_name("locale")
 
 _MOST_ACCEPTED = 20
+_Unit = Literal["day", "hour", "minute", "second"]
+_UNITS: Mapping[_Unit, int] = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,13 @@ class Language:
         """How long before or after now a moment is, in words."""
         return dates.format_timedelta(
             timedelta(microseconds=micros - now), add_direction=True, locale=self._locale
+        )
+
+    def span(self, seconds: int) -> str:
+        """How long something lasts, in words; exactly so, in the largest unit that can say it."""
+        unit = next(name for name, size in _UNITS.items() if seconds % size == 0)
+        return dates.format_timedelta(
+            timedelta(seconds=seconds), unit, threshold=math.inf, locale=self._locale
         )
 
     @property

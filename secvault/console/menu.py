@@ -19,7 +19,11 @@ class Entry:
     any_of: tuple[Operation, ...] = ()
 
 
-ENTRIES = (Entry("/", "Today"),)
+ENTRIES = (
+    Entry("/", "Today"),
+    Entry("/approvals", "Approvals"),
+    Entry("/account", "Account"),
+)
 
 
 def menu(visitor: Visitor) -> tuple[Entry, ...]:

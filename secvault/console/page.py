@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from posixpath import normpath
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import compile_path
 
+from secvault.api.browser import LOOKING
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
 from secvault.console.menu import menu
 from secvault.identity.csrf import HEADER_NAME
@@ -45,7 +49,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     text = made.render(
         language=language.code,
         languages=[(code, NAMES[code]) for code in LANGUAGES],
-        here=request.url.path,
+        here=request.url.path if request.method in LOOKING else page_above(request),
         menu=() if visitor is None else menu(visitor),
         say=language.say,
         moment=language.moment,
@@ -72,6 +76,28 @@ def own_path(given: str) -> str:
     plain = given.startswith("/") and given.isprintable() and "\\" not in given
     path = normpath(unquote(given.partition("?")[0].partition("#")[0])).rstrip("/") + "/"
     return given if plain and not given.startswith("//") and not path.startswith(_NO_PAGES) else "/"
+
+
+def page_above(request: Request) -> str:
+    """The nearest page at the request's path or above it: where the form stands that goes there."""
+    path: str = request.scope["path"]
+    while path not in ("", "/"):
+        if any(page.match(path) for page in _pages(request.app)):
+            return own_path(path)
+        path = path.rpartition("/")[0]
+    return "/"
+
+
+@cache
+def _pages(app: FastAPI) -> tuple[re.Pattern[str], ...]:
+    """The paths of the console's pages."""
+    package = f"{__name__.rpartition('.')[0]}."
+    return tuple(
+        compile_path(str(route.path))[0]
+        for route in iter_route_contexts(app.routes)
+        if getattr(route.endpoint, "__module__", "").startswith(package)
+        and "GET" in (route.methods or ())
+    )
 
 
 @cache

@@ -20,13 +20,15 @@ from secvault.console.language import COOKIE, LANGUAGES
 from secvault.console.page import elsewhere, own_path, page
 from secvault.console.visitor import Visiting
 from secvault.crypto.secret import Secret
-from secvault.errors import NotAuthenticated, Overloaded, TooManyAttempts
+from secvault.errors import NotAuthenticated, Overloaded, SecvaultError, TooManyAttempts
 from secvault.identity.principal import COOKIE as BY_COOKIE
-from secvault.service import authentication
+from secvault.identity.sign_in import SignedIn
+from secvault.service import Service, authentication, passkey_sign_in
 
 router = APIRouter(include_in_schema=False)
 
 PATH = "/sign-in"
+_REFUSALS = (NotAuthenticated, TooManyAttempts, Overloaded)
 _YEAR_SECONDS = 365 * 24 * 3600
 
 Name = Annotated[str, Form(max_length=200)]
@@ -67,22 +69,50 @@ def sign_in(
             agent=agent_of(request),
             carrier=BY_COOKIE,
         )
-    except (NotAuthenticated, TooManyAttempts, Overloaded) as error:
-        shown = page(
-            request,
-            "sign_in.html",
-            error.status,
-            to=own_path(to),
-            name=name,
-            problem="wrong" if isinstance(error, NotAuthenticated) else "later",
+    except _REFUSALS as error:
+        return _refused(request, "sign_in.html", error, to=own_path(to), name=name)
+    return _let_in(request, service, signed_in, own_path(to))
+
+
+@router.get(f"{PATH}/recovery")
+@open_to_all("the form by which one becomes somebody; it shows nothing that is stored")
+def recovery_form(request: Request) -> Response:
+    """The form for who has lost every device."""
+    return page(request, "sign_in_recovery.html", name="", problem=None)
+
+
+@router.post(f"{PATH}/recovery")
+@open_to_all("signing in is how one becomes somebody")
+def sign_in_by_recovery(
+    request: Request,
+    name: Name = "",
+    password: Typed = "",
+    code: Annotated[str, Form(max_length=400)] = "",
+) -> Response:
+    """Sign in with password and recovery code: to a session that can only enrol a new device."""
+    service = service_of(request)
+    require_own_page(request, service)
+    try:
+        recovered = passkey_sign_in.recover(
+            service,
+            name,
+            Secret.of(password),
+            Secret.of(code.strip()),
+            request.state.request_id,
+            address=address_of(request),
+            agent=agent_of(request),
+            carrier=BY_COOKIE,
         )
-        if isinstance(error, TooManyAttempts | Overloaded):
-            shown.headers["Retry-After"] = str(error.retry_after)
-        return shown
-    end_session_before(request, service)
-    answer = elsewhere(own_path(to))
-    set_cookie(answer, signed_in)
-    return answer
+    except _REFUSALS as error:
+        return _refused(request, "sign_in_recovery.html", error, name=name)
+    return _let_in(request, service, recovered.signed_in, "/account/devices/new")
+
+
+@router.get(f"{PATH}/passkey")
+@open_to_all("the page by which one becomes somebody; it shows nothing that is stored")
+def sign_in_by_passkey(request: Request, next: str = "/") -> Response:  # noqa: A002 - as above
+    """The page that asks for a passkey; its script calls the API's own operations."""
+    return page(request, "sign_in_passkey.html", to=own_path(next))
 
 
 @router.post("/sign-out")
@@ -114,4 +144,19 @@ def choose_language(
             httponly=True,
             samesite="strict",
         )
+    return answer
+
+
+def _refused(request: Request, template: str, error: SecvaultError, **shown: str) -> Response:
+    wrong = isinstance(error, NotAuthenticated)
+    answer = page(request, template, error.status, problem="wrong" if wrong else "later", **shown)
+    if isinstance(error, TooManyAttempts | Overloaded):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _let_in(request: Request, service: Service, signed_in: SignedIn, to: str) -> Response:
+    end_session_before(request, service)
+    answer = elsewhere(to)
+    set_cookie(answer, signed_in)
     return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,7 +11,8 @@ from fastapi import Depends, Form, Request
 from secvault.api.browser import LOOKING, SessionCookie, principal_of_page
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import declaration_of
-from secvault.errors import NotAuthenticated
+from secvault.errors import NotAuthenticated, StepUpRequired
+from secvault.identity import Principal
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller, Operation
 
@@ -44,11 +45,37 @@ class Visitor:
         """
         return self.service.spine.ask(self.caller, operation).allowed
 
+    def could(self, operation: Operation) -> bool:
+        """Whether it would be allowed, if need be after a factor is shown again; without a record.
+
+        For what a page offers, whatever its own route declares.
+        """
+        asking = replace(self.caller, actions=None)
+        decision = self.service.spine.ask(asking, operation)
+        return decision.allowed or decision.step_up is not None
+
+    def require_fresh(self, operation: Operation) -> None:
+        """Ask for a fresher factor now if the operation needs one, and not once a form is filled
+        in for it. Raises StepUpRequired.
+        """
+        decision = self.service.spine.ask(replace(self.caller, actions=None), operation)
+        if not decision.allowed and decision.step_up is not None:
+            raise StepUpRequired(decision.reason_user, max_age=decision.step_up)
+
+    def renewed(self, principal: Principal, csrf: str) -> Visitor:
+        """The same after their session went on under a new token."""
+        return replace(self, caller=replace(self.caller, principal=principal), csrf=csrf)
+
 
 def visitor(
-    request: Request, cookie: SessionCookie, csrf: Annotated[str | None, Form()] = None
+    request: Request,
+    cookie: SessionCookie,
+    csrf: Annotated[str | None, Form()] = None,
+    approval_reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Visitor:
-    """Who looks. csrf: the field of a form. Raises SignInFirst, ForeignPage, Sealed."""
+    """Who looks. csrf, approval_reason: fields of a form; with the second, others are asked when
+    what the form does needs an approval. Raises SignInFirst, ForeignPage, Sealed.
+    """
     service = service_of(request)
     looking = request.method in LOOKING
     back = f"?next={quote(request.url.path)}" if looking and request.url.path != "/" else ""
@@ -63,11 +90,15 @@ def visitor(
         principal,
         request.state.request_id,
         declared.actions if declared else frozenset(),
-        "",
+        # On one line: people break lines where programs must not.
+        " ".join(approval_reason.split()),
         address_of(request),
         agent=agent_of(request),
     )
-    return Visitor(service, caller, authentication.csrf_token(service, principal).text())
+    found = Visitor(service, caller, authentication.csrf_token(service, principal).text())
+    # For the pages that are shown in the place of this one: see `furnish`.
+    request.state.visitor = found
+    return found
 
 
 Visiting = Annotated[Visitor, Depends(visitor)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -109,6 +109,15 @@ def read_request(service: Service, caller: Caller, request_id: str) -> RequestVi
         return Outcome(_view(service, connection, fresh))
 
     return service.spine.read(caller, operation, act)
+
+
+def could(service: Service, caller: Caller, action: str, request: Request) -> bool:
+    """Whether the caller may do `approval.give` or `approval.refuse` with it, if need be after a
+    factor is shown again; without a record.
+    """
+    asking = replace(caller, actions=None)
+    decision = service.spine.ask(asking, _first_allowed(service, asking, action, request))
+    return decision.allowed or decision.step_up is not None
 
 
 def approve(service: Service, caller: Caller, request_id: str, digest: str) -> Given:
@@ -232,8 +241,11 @@ def _first_allowed(service: Service, caller: Caller, action: str, request: Reque
     if request.proposal.action in SELF_SERVICE:
         own = request.proposal.department
         operations.append(_operation(f"{action}_role", own, request.id))
-    allowed = (one for one in operations if service.spine.ask(caller, one).allowed)
-    return next(allowed, operations[0])
+    asked = [(one, service.spine.ask(caller, one)) for one in operations]
+    allowed = [one for one, decision in asked if decision.allowed]
+    # Where only a fresher factor is missing, that is what is to be said.
+    stale = [one for one, decision in asked if decision.step_up is not None]
+    return [*allowed, *stale, operations[0]][0]
 
 
 def _departments(service: Service, request: Request) -> set[str]:
