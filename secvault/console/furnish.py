@@ -9,7 +9,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from secvault.console import assets, sign_in, today
+from secvault.console import (
+    assets,
+    audit,
+    audit_alerts,
+    audit_exports,
+    audit_integrity,
+    audit_questions,
+    sign_in,
+    today,
+)
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
 from secvault.errors import SecvaultError
@@ -19,7 +28,16 @@ _PACKAGE = "secvault.console"
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, today, assets):
+    for part in (
+        sign_in,
+        today,
+        audit,
+        audit_questions,
+        audit_exports,
+        audit_alerts,
+        audit_integrity,
+        assets,
+    ):
         app.include_router(part.router)
     _explain(app)
 

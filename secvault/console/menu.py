@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from secvault.console.visitor import Visitor
+from secvault.service import audit_log, detecting
 from secvault.service.spine import Operation
 
 
@@ -19,15 +20,22 @@ class Entry:
     any_of: tuple[Operation, ...] = ()
 
 
-ENTRIES = (Entry("/", "Today"),)
+_ALERTS = Operation("alert.read", "it", "alerts", detecting.ALERTS)
+ENTRIES = (
+    Entry("/", "Today"),
+    Entry("/audit", "Audit", (audit_log.LOG, audit_log.VERIFY, _ALERTS)),
+)
 
 
-def menu(visitor: Visitor) -> tuple[Entry, ...]:
-    """The places that are open to the visitor; without a record, as for all that is left out."""
+def menu(visitor: Visitor, entries: tuple[Entry, ...] = ENTRIES) -> tuple[Entry, ...]:
+    """The places that are open to the visitor; without a record, as for all that is left out.
+
+    entries: those of a part of the console, for its own menu.
+    """
     # Asked on every page, whatever its own route declares.
     asking = replace(visitor, caller=replace(visitor.caller, actions=None))
     return tuple(
         entry
-        for entry in ENTRIES
+        for entry in entries
         if not entry.any_of or any(asking.may(operation) for operation in entry.any_of)
     )

@@ -324,6 +324,17 @@ SAME = {
     "PUT /v1/sys/auth/{path:path}",
     # Pages, which call operations that are tried by their routes.
     "GET /",
+    "GET /audit",
+    "GET /audit/alerts",
+    "GET /audit/events/{seq}",
+    "GET /audit/exports",
+    "GET /audit/integrity",
+    "GET /audit/questions/{name}",
+    "POST /audit/alerts/{alert}/acknowledgement",
+    "POST /audit/exports",
+    "POST /audit/integrity/streams/{stream}/test",
+    "POST /audit/integrity/verification",
+    "POST /audit/reports",
     "POST /sign-out",
 }
 
