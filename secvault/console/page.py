@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 from secvault.api.browser import LOOKING
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
 from secvault.console.menu import menu
+from secvault.console.visitor import place_of
 from secvault.identity.csrf import HEADER_NAME
 
 POLICY = "; ".join(
@@ -44,6 +45,8 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     """
     language = language_of(request)
     values.setdefault("visitor", None)
+    # Where another language leads to: a page that answers a form has no address of its own.
+    values.setdefault("place", place_of(request))
     made = _environment(language.code).get_template(template)
     visitor = values["visitor"]
     text = made.render(

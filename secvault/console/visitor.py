@@ -25,6 +25,10 @@ class SignInFirst(Exception):
         self.to = to
 
 
+LONGEST_PLACE = 500
+"""Characters of a path that a form sends along, to come back to."""
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Somebody who signed in, and the service that they look at. csrf: for each form."""
@@ -67,6 +71,13 @@ class Visitor:
         return replace(self, caller=replace(self.caller, principal=principal), csrf=csrf)
 
 
+def place_of(request: Request) -> str:
+    """Where the visitor is, to come back to: the path with its query, unless that is long."""
+    path, query = request.url.path, request.url.query
+    whole = f"{path}?{query}" if query and request.method in LOOKING else path
+    return whole if len(whole) <= LONGEST_PLACE else path
+
+
 def visitor(
     request: Request,
     cookie: SessionCookie,
@@ -78,7 +89,8 @@ def visitor(
     """
     service = service_of(request)
     looking = request.method in LOOKING
-    back = f"?next={quote(request.url.path)}" if looking and request.url.path != "/" else ""
+    place = place_of(request)
+    back = f"?next={quote(place)}" if looking and place != "/" else ""
     if cookie is None:
         raise SignInFirst(f"/sign-in{back}")
     try:

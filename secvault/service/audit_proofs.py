@@ -6,6 +6,7 @@ event like it. Checking a proof needs a public key and no vault.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -13,12 +14,49 @@ from sqlalchemy import Connection
 from secvault.audit import checkpoints, cosignatures, export, nodes, proofs
 from secvault.audit.checkpoints import StoredCheckpoint
 from secvault.audit.proofs import Consistency, Inclusion, Stretch
+from secvault.crypto.checkpoint import Checkpoint, origin_of
+from secvault.crypto.merkle import leaf_hash
+from secvault.crypto.note import NoteVerifier, take_apart
 from secvault.crypto.tiles import CHECKPOINT, Tile
 from secvault.errors import NotFound
 from secvault.service.audit_log import LOG
 from secvault.service.log_signing import sign_now
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
+
+
+@dataclass(frozen=True)
+class CheckedInclusion:
+    """A proof that was checked here, as whoever has the log's public keys checks it elsewhere.
+
+    leaf: the hash of the entry. checkpoint: what it leads to. signed_by: the keys of the log whose
+    signatures were found right. others: names of those who signed beside, such as witnesses, whose
+    signatures are for the holders of their keys to check.
+    """
+
+    proof: Inclusion
+    leaf: bytes
+    checkpoint: Checkpoint
+    signed_by: tuple[NoteVerifier, ...]
+    others: tuple[str, ...]
+
+
+def prove_event_checked(service: Service, caller: Caller, seq: int) -> CheckedInclusion:
+    """`prove_event`, and the proof checked from the entry up to the signatures. Raises as that."""
+    found = prove_event(service, caller, seq)
+    origin = origin_of(found.note)
+    known = [each for each in service.signing.audit_verifiers if each.name == origin]
+    checkpoint = found.check(known, origin)
+    _, lines = take_apart(found.note)
+    signed = {(line.name, line.key_id) for line in lines}
+    ours = {(each.name, each.key_id) for each in known}
+    return CheckedInclusion(
+        found,
+        leaf_hash(found.entry),
+        checkpoint,
+        tuple(each for each in known if (each.name, each.key_id) in signed),
+        tuple(line.name for line in lines if (line.name, line.key_id) not in ours),
+    )
 
 
 def prove_event(service: Service, caller: Caller, seq: int) -> Inclusion:

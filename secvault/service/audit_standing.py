@@ -1,0 +1,104 @@
+"""How the log stands, without verifying it: its size, its last checkpoint, how much comes when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlalchemy import Connection
+
+from secvault.audit import checkpoints, cosignatures, query
+from secvault.audit.archive_rows import boundary
+from secvault.audit.checkpoints import StoredCheckpoint
+from secvault.audit.reaching import first_at_or_after
+from secvault.audit.streams.place import log_size
+from secvault.errors import InvalidInput
+from secvault.service.audit_log import LOG, VERIFY
+from secvault.service.service import Service
+from secvault.service.spine import Caller, Outcome
+
+MOST_PARTS = 100
+_LOOKED_BACK = 500
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A verification that is on record. seq: of its entry."""
+
+    seq: int
+    t: int
+    passed: bool
+
+
+@dataclass(frozen=True)
+class LogStanding:
+    """size: events of the log. checkpoint: the newest, None before the first. cosigned: size of the
+    newest that a witness co-signed, 0 for none. live_from: events below lie in archives. verified:
+    the last time that somebody did, as far as it is among the newest entries of its kind.
+    """
+
+    size: int
+    checkpoint: StoredCheckpoint | None
+    cosigned: int
+    live_from: int
+    verified: Verified | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """How many events were recorded when. edges: moments, in microseconds UTC, one more than there
+    are counts. archived: older events of the time asked for lie in archives, and are not counted.
+    """
+
+    edges: tuple[int, ...]
+    counts: tuple[int, ...]
+    archived: bool
+
+
+def read_standing(service: Service, caller: Caller) -> LogStanding:
+    """How the log stands. Nothing is verified or signed."""
+
+    def act(connection: Connection) -> Outcome[LogStanding]:
+        cosigned = cosignatures.newest_cosigned(connection)
+        return Outcome(
+            LogStanding(
+                log_size(connection),
+                checkpoints.newest_checkpoint(service.store),
+                cosigned.size if cosigned else 0,
+                boundary(connection),
+                _last_verified(service),
+            )
+        )
+
+    return service.spine.read(caller, VERIFY, act)
+
+
+def read_timeline(service: Service, caller: Caller, edges: Sequence[int]) -> Timeline:
+    """How many events the log has between each two of these moments, of all kinds.
+
+    Costs a look into an index for each: events are numbered in the order of their time. Raises
+    InvalidInput unless the moments grow, and are 2 to 101.
+    """
+    parts = len(edges) - 1
+    if not 1 <= parts <= MOST_PARTS or any(one >= two for one, two in pairwise(edges)):
+        raise InvalidInput.at("edges", f"must be moments that grow, for 1 to {MOST_PARTS} parts")
+
+    def act(connection: Connection) -> Outcome[Timeline]:
+        size, live = log_size(connection), boundary(connection)
+        firsts = [first_at_or_after(connection, edge) for edge in edges]
+        numbers = [size if first is None else first for first in firsts]
+        counts = tuple(max(0, two - one) for one, two in pairwise(numbers))
+        return Outcome(Timeline(tuple(edges), counts, 0 < live == numbers[0]), count=sum(counts))
+
+    return service.spine.read(caller, LOG, act)
+
+
+def _last_verified(service: Service) -> Verified | None:
+    # Looking at the log's keys and the like is of this kind, too, and says nothing of a verdict.
+    question = query.Question(kind="audit.verify", outcome="ok")
+    for stored in query.page(service.store, question, limit=_LOOKED_BACK).events:
+        passed = stored.event.detail.get("passed")
+        if isinstance(passed, bool):
+            return Verified(stored.seq, stored.t, passed)
+    return None
