@@ -9,17 +9,32 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from secvault.console import assets, sign_in, today
+from secvault.console import (
+    access,
+    access_matrix,
+    assets,
+    grants,
+    invite,
+    people,
+    people_acts,
+    reviews,
+    sign_in,
+    systems,
+    systems_acts,
+    today,
+)
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
 from secvault.errors import SecvaultError
 
 _PACKAGE = "secvault.console"
+_PEOPLE = (people, people_acts, invite, grants, systems, systems_acts)
+_ACCESS = (access_matrix, access, reviews)
 
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, today, assets):
+    for part in (sign_in, today, assets, *_PEOPLE, *_ACCESS):
         app.include_router(part.router)
     _explain(app)
 

@@ -19,7 +19,17 @@ class Entry:
     any_of: tuple[Operation, ...] = ()
 
 
-ENTRIES = (Entry("/", "Today"),)
+ENTRIES = (
+    Entry("/", "Today"),
+    Entry("/people", "People", (Operation("person.read", "it", "people", "it/people"),)),
+    Entry(
+        "/systems",
+        "Systems",
+        (Operation("service_account.read", "it", "service-accounts", "it/service-accounts"),),
+    ),
+    Entry("/access", "Access"),
+    Entry("/reviews", "Reviews"),
+)
 
 
 def menu(visitor: Visitor) -> tuple[Entry, ...]:
