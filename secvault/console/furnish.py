@@ -9,17 +9,42 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from secvault.console import assets, sign_in, today
+from secvault.console import (
+    assets,
+    backup_browse,
+    backup_plan,
+    backup_restore,
+    backup_run,
+    backups,
+    drills,
+    recovery,
+    sign_in,
+    today,
+)
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
 from secvault.errors import SecvaultError
+
+PARTS = (
+    sign_in,
+    today,
+    backups,
+    # Before the plans: a plan may be called as what is under these.
+    backup_run,
+    backup_restore,
+    backup_plan,
+    backup_browse,
+    drills,
+    recovery,
+    assets,
+)
 
 _PACKAGE = "secvault.console"
 
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, today, assets):
+    for part in PARTS:
         app.include_router(part.router)
     _explain(app)
 

@@ -19,7 +19,16 @@ class Entry:
     any_of: tuple[Operation, ...] = ()
 
 
-ENTRIES = (Entry("/", "Today"),)
+BACKUPS = "it/backups/*"
+
+ENTRIES = (
+    Entry("/", "Today"),
+    Entry("/backups", "Backups", (Operation("backup.read", "it", "*", BACKUPS),)),
+    Entry("/drills", "Drills", (Operation("drill.read", "it", "*", BACKUPS),)),
+    Entry(
+        "/recovery", "Recovery kit", (Operation("kit.read", "it", "recovery", "it/recovery/kit"),)
+    ),
+)
 
 
 def menu(visitor: Visitor) -> tuple[Entry, ...]:
