@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEP = 10
+FEWEST = 30
+"""There is room for so many at least: one alone is no wall."""
 HEIGHT = 100
 """Of the drawing, in its units; a bar is eight wide, with a gap of two."""
 _HEADROOM = 1.1
@@ -51,7 +53,7 @@ def bars(amounts: Sequence[Amount], limit: int | None = None) -> Bars | None:
             outer if one.good else outer + inner
         )
     return Bars(
-        len(amounts) * STEP,
+        max(len(amounts), FEWEST) * STEP,
         HEIGHT,
         tuple((word, "".join(marks)) for word, marks in found.items()),
         None if limit is None else HEIGHT - limit * HEIGHT // top,

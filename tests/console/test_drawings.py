@@ -103,4 +103,4 @@ def test_bars_are_as_tall_as_their_amounts_and_what_went_wrong_is_a_frame() -> N
     paths = dict(drawn.paths)
     assert paths["good"] == "M0 100v-45h8v45zM20 100v-2h8v2z"
     assert paths["missed"] == "M10 100v-90h8v90zm2-1v-88h4v88z"
-    assert (drawn.width, drawn.top, drawn.limit_y) == (30, 110, 10)
+    assert (drawn.width, drawn.top, drawn.limit_y) == (300, 110, 10)
