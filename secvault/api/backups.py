@@ -1,4 +1,4 @@
-"""Backups over HTTP: runs are listed and asked for; the worker does them."""
+"""Backups over HTTP: runs are listed, counted by days, and asked for; the worker does them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
-from secvault.service import Service, backups
+from secvault.service import Service, backup_calendar, backups
+from secvault.service.backup_calendar import DAYS, MOST_DAYS, MOST_PLANS, Word
 from secvault.service.spine import Caller
 
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
@@ -52,6 +53,31 @@ class Requested(BaseModel):
     id: str
 
 
+class DayAnswer(BaseModel):
+    """A day of a plan, by its time zone. counts: how many runs came to what.
+
+    word: before (the plan was not there yet), none (nothing ran), mixed (something went wrong, and
+    another run of the day went well); of the rest the worst that there was.
+    """
+
+    date: str
+    word: Word
+    counts: dict[Word, int]
+
+
+class PlanDaysAnswer(BaseModel):
+    """A plan's days, the oldest first."""
+
+    plan: str
+    days: list[DayAnswer]
+
+
+class CalendarAnswer(BaseModel):
+    """The days of the plans that were asked for."""
+
+    plans: list[PlanDaysAnswer]
+
+
 @router.get("/backups/runs")
 @operation("it/backups", "backup.read")
 def run_list(at: Authenticated, limit: Limit = 50) -> RunList:
@@ -76,6 +102,30 @@ def run_list(at: Authenticated, limit: Limit = 50) -> RunList:
                 error=run.error,
             )
             for run in backups.list_runs(service, who, limit)
+        ]
+    )
+
+
+@router.get("/backups/calendar")
+@operation("it/backups", "backup.read")
+def calendar_read(
+    at: Authenticated,
+    plan: Annotated[list[str], Query(min_length=1, max_length=MOST_PLANS)],
+    days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = DAYS,
+) -> CalendarAnswer:
+    """What became of the runs of plans, day by day until today."""
+    service, who = at
+    found = backup_calendar.read_calendar(service, who, plan, days)
+    return CalendarAnswer(
+        plans=[
+            PlanDaysAnswer(
+                plan=one.plan,
+                days=[
+                    DayAnswer(date=day.date.isoformat(), word=day.word, counts={**day.counts})
+                    for day in one.days
+                ],
+            )
+            for one in found
         ]
     )
 

@@ -63,7 +63,8 @@ class PlaceAnswer(BaseModel):
 class KitAnswer(BaseModel):
     """How the kit stands; see docs/how-to/recovery-kit.md for the states.
 
-    taken_kit: the newest that somebody took out; lacking: what that one lacks by now.
+    taken_kit: the newest that somebody took out; lacking: what that one lacks by now. holders: who
+    has the shares, one for each, as far as the settings name them.
     """
 
     state: State
@@ -82,6 +83,7 @@ class KitAnswer(BaseModel):
     threshold: int | None
     shares_set: int | None
     shares_made_at: str | None
+    holders: list[str]
     other_numbers: bool
     root_rotated_since_shares: bool
     places: list[PlaceAnswer]
@@ -145,6 +147,7 @@ def kit_status(at: Authenticated) -> KitAnswer:
         threshold=shares.threshold if shares else None,
         shares_set=shares.identifier if shares else None,
         shares_made_at=_moment(shares.made_at if shares else None),
+        holders=[*found.holders],
         other_numbers=found.other_numbers,
         root_rotated_since_shares=found.root_since,
         places=[_place(one) for one in found.places],

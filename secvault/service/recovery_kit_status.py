@@ -34,7 +34,8 @@ class KitStatus:
     changes: what the newest kit lacks. taken: the newest that somebody took out; lacking: what that
     one lacks. places: where the newest should lie. unwritten: those that do not have it.
     other_numbers: whether the settings ask for other numbers of shares than were made.
-    root_since: whether the root was rotated after the shares were made.
+    root_since: whether the root was rotated after the shares were made. holders: who has them, in
+    words of the settings, one for each share.
     """
 
     state: State
@@ -48,6 +49,7 @@ class KitStatus:
     unwritten: tuple[str, ...] = ()
     other_numbers: bool = False
     root_since: bool = False
+    holders: tuple[str, ...] = ()
 
     @property
     def stale_because(self) -> str:
@@ -118,6 +120,7 @@ def status_in(service: Service, connection: Connection) -> KitStatus:
         unwritten=unwritten,
         other_numbers=(settings.threshold, settings.shares) != (shares.threshold, shares.shares),
         root_since=now.secrets.generation > shares.root_generation,
+        holders=shares.of_kit(settings.holders).holders,
     )
 
 

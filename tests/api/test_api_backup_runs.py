@@ -149,3 +149,16 @@ def test_checks_and_retention_are_asked_for_and_not_waited_for(api: Api) -> None
     assert api.ok("GET", "/api/v1/backups/checks", "auditor") == {"checks": []}
     assert api.ok("GET", "/api/v1/backups/checks?plan=nightly&limit=5", "auditor")["checks"] == []
     assert api("GET", "/api/v1/backups/checks?limit=0", "auditor").status_code == 422
+
+
+def test_the_days_of_plans_are_told_to_who_may_read_backups(front: Front, house: House) -> None:
+    calendar = "/api/v1/backups/calendar"
+    with under_way(front, house) as (api, _):
+        (plan,) = api.ok("GET", f"{calendar}?plan=nightly&days=3", "auditor")["plans"]
+        words = [day["word"] for day in plan["days"]]
+        assert (plan["plan"], words) == ("nightly", ["before", "before", "running"])
+        assert plan["days"][-1]["counts"] == {"running": 1}
+        assert api("GET", f"{calendar}?plan=other", "auditor").status_code == 404
+        for wrong in ("", "?plan=nightly&days=0", "?plan=nightly&days=401"):
+            assert api("GET", calendar + wrong, "auditor").status_code == 422
+        assert api("GET", f"{calendar}?plan=nightly", "clerk").status_code == 403
