@@ -9,7 +9,19 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from secvault.console import assets, sign_in, today
+from secvault.console import (
+    assets,
+    keys,
+    record_files,
+    record_forms,
+    record_imports,
+    record_pages,
+    record_search,
+    records,
+    seal,
+    sign_in,
+    today,
+)
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import SignInFirst
 from secvault.errors import SecvaultError
@@ -19,7 +31,19 @@ _PACKAGE = "secvault.console"
 
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
-    for part in (sign_in, today, assets):
+    for part in (
+        sign_in,
+        today,
+        records,
+        record_search,
+        record_files,
+        record_forms,
+        record_imports,
+        record_pages,
+        keys,
+        seal,
+        assets,
+    ):
         app.include_router(part.router)
     _explain(app)
 

@@ -19,7 +19,12 @@ class Entry:
     any_of: tuple[Operation, ...] = ()
 
 
-ENTRIES = (Entry("/", "Today"),)
+ENTRIES = (
+    Entry("/", "Today"),
+    # Open to everybody: the policy may show people what is about themselves.
+    Entry("/records", "Records"),
+    Entry("/keys", "Keys", (Operation("key.list", "it", "*", "it/*"),)),
+)
 
 
 def menu(visitor: Visitor) -> tuple[Entry, ...]:

@@ -324,6 +324,7 @@ SAME = {
     "PUT /v1/sys/auth/{path:path}",
     # Pages, which call operations that are tried by their routes.
     "GET /",
+    "GET /seal",
     "POST /sign-out",
 }
 
