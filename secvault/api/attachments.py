@@ -169,7 +169,7 @@ def attachment_read(
     why = _reason(reason)
     opened = attachments.open_attachment(service, who, collection, record, field, why)
     attached = opened.attached
-    headers = _headers(attached)
+    headers = headers_of(attached)
     if is_known(if_none_match, attached.id):
         return Response(status_code=_NOT_MODIFIED, headers={"ETag": headers["ETag"]})
     part = wanted_part(range_, if_range, attached.id, attached.size)
@@ -182,7 +182,7 @@ def attachment_read(
     if part is not None:
         headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{attached.size}"
     return StreamingResponse(
-        _given(first, pieces, request),
+        given(first, pieces, request),
         status_code=200 if part is None else _PARTIAL,
         headers=headers,
     )
@@ -200,7 +200,7 @@ def attachment_look(
     """What the file is that a field holds: name, type, size, digest and tag."""
     service, who = at
     attached = attachments.open_attachment(service, who, collection, record, field).attached
-    headers = {**_headers(attached), "Content-Length": str(attached.size)}
+    headers = {**headers_of(attached), "Content-Length": str(attached.size)}
     return Response(headers=headers)
 
 
@@ -235,7 +235,8 @@ async def _take_in(request: Request, upload: Upload) -> None:
         await run_in_threadpool(upload.write, bytes(waiting))
 
 
-async def _given(first: bytes, rest: Pieces, request: Request) -> AsyncIterator[bytes]:
+async def given(first: bytes, rest: Pieces, request: Request) -> AsyncIterator[bytes]:
+    """The bytes of an answer. first: taken already. Damage that is found now cuts it off."""
     try:
         yield first
         while piece := await run_in_threadpool(next, rest, b""):
@@ -253,7 +254,8 @@ async def _given(first: bytes, rest: Pieces, request: Request) -> AsyncIterator[
             await run_in_threadpool(rest.close)
 
 
-def _headers(attached: Attached) -> dict[str, str]:
+def headers_of(attached: Attached) -> dict[str, str]:
+    """What goes with the content of an attachment: a browser saves it, and never shows it."""
     digest = base64.b64encode(bytes.fromhex(attached.sha256)).decode()
     charset = "; charset=utf-8" if attached.type.startswith("text/") else ""
     return {

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.problem import problem_response
+from secvault.api.sealed_page import is_for_a_person, sealed_page
 from secvault.errors import Sealed
 from secvault.keyring.root import Root
 
@@ -201,5 +202,9 @@ class Gate:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope)
+    if is_for_a_person(request):
+        await sealed_page(request)(scope, receive, send)
+        return
     sealed = Sealed("the vault is sealed; whoever holds its key unseals it")
-    await problem_response(Request(scope), sealed)(scope, receive, send)
+    await problem_response(request, sealed)(scope, receive, send)

@@ -31,6 +31,8 @@ class KeySummaryAnswer(BaseModel):
     kind: str
     latest_version: int
     created_at: str
+    rotated_at: str = Field(description="When the latest version was made.")
+    auto_rotate_seconds: int = Field(description="How long a version is the latest; 0: any time.")
     messages: int = Field(description="Sealed by the latest version, or more.")
     operations: int
     items: int
@@ -120,6 +122,7 @@ def usage_read(
 def _summary(key: KeySummary) -> KeySummaryAnswer:
     times = {
         "created_at": timestamp(key.created_at),
+        "rotated_at": timestamp(key.rotated_at),
         "first_at": None if key.first_at is None else timestamp(key.first_at),
         "last_at": None if key.last_at is None else timestamp(key.last_at),
     }

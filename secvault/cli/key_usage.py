@@ -90,5 +90,6 @@ def _show_one(found: KeyUse, version: int | None, *, as_json: bool) -> None:
 
 
 def _summary(key: KeySummary) -> dict[str, Any]:
-    times = {name: show.time(getattr(key, name)) for name in ("created_at", "first_at", "last_at")}
+    named = ("created_at", "rotated_at", "first_at", "last_at")
+    times = {name: show.time(getattr(key, name)) for name in named}
     return {**vars(key), **times}

@@ -7,7 +7,7 @@ What must be exact (the audit log, the messages that a version has sealed) is co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -138,17 +138,19 @@ class Use:
 
 @dataclass(frozen=True)
 class KeyUse:
-    """The use of one key, newest first."""
+    """The use of one key, newest first. names: of those who used it, by subject."""
 
     key: NamedKey
     uses: tuple[Use, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class KeySummary:
     """A key and its use as a whole. last_at: None where it was never used.
 
-    messages: how many its latest version has sealed, or may have.
+    messages: how many its latest version has sealed, or may have. rotated_at: when that was made.
+    auto_rotate_seconds: how long a version is the latest; 0 for as long as nobody rotates it.
     """
 
     mount: str
@@ -156,6 +158,8 @@ class KeySummary:
     kind: str
     latest_version: int
     created_at: int
+    rotated_at: int
+    auto_rotate_seconds: int
     messages: int
     operations: int
     items: int
@@ -207,6 +211,8 @@ def summaries(connection: Connection, mount: str) -> tuple[KeySummary, ...]:
             _KEY.c.kind,
             _KEY.c.latest_version,
             _KEY.c.created_at,
+            _VERSION.c.created_at.label("rotated_at"),
+            _KEY.c.auto_rotate_seconds,
             _VERSION.c.messages,
             used.c.operations,
             used.c["items"],

@@ -9,6 +9,7 @@ from secvault.keyring import key_usage
 from secvault.keyring import mount as mounts
 from secvault.keyring.key_usage import KeySummary, KeyUse
 from secvault.keyring.named_key import read_key
+from secvault.service.approvals.subjects import name_of
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.service.transit.place import operation_on
@@ -23,7 +24,9 @@ def read_usage(service: Service, caller: Caller, mount: str, name: str) -> KeyUs
 
     def act(connection: Connection) -> Outcome[KeyUse]:
         key = read_key(connection, mount, name)
-        return Outcome(KeyUse(key, key_usage.uses_of(connection, mount, name)))
+        uses = key_usage.uses_of(connection, mount, name)
+        users = sorted({use.subject for use in uses})
+        return Outcome(KeyUse(key, uses, {one: name_of(connection, one) for one in users}))
 
     return service.spine.read(caller, operation, act)
 

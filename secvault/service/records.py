@@ -320,15 +320,6 @@ def approve_record(
     service.spine.decide(caller, listing)
     name, who = history.object_of(collection.name, record_id), caller.principal.subject
 
-    def made(connection: Connection, hold: bool) -> Made:  # noqa: FBT001 - as `Operation` says
-        if hold:
-            # Before its makers are looked at, so that nobody becomes one in between.
-            rows.read_to_change(connection, service.keyring, collection, record_id)
-        makers = history.makers_of(connection, name)
-        # What is missing, the record or its history, is said in the act, which is put on record.
-        known = makers if makers or hold else frozenset({_SOMEBODY})
-        return Made(known, history.with_owner(connection, who))
-
     def act(connection: Connection) -> Outcome[tuple[rows.Record, Approved]]:
         if collection.release is None:
             raise Conflict(f"records of {collection.name} are not approved")
@@ -343,10 +334,28 @@ def approve_record(
         history.note(connection, [name], record.version, history.APPROVE, who, at)
         return Outcome((record, given), detail={"version": record.version})
 
-    operation = _operation("record.approve", collection, record_id)
-    operation = replace(_of_record(service, operation, collection, record_id), made=made)
+    operation = approving(service, caller, collection, record_id)
     record, given = service.spine.change(caller, operation, act)
     return Shown(service, caller, collection).view(record, {record_id: given})
+
+
+def approving(
+    service: Service, caller: Caller, collection: Collection, record_id: str
+) -> Operation:
+    """The operation of approving the record, with where it is found who made that."""
+    name, who = history.object_of(collection.name, record_id), caller.principal.subject
+
+    def made(connection: Connection, hold: bool) -> Made:  # noqa: FBT001 - as `Operation` says
+        if hold:
+            # Before its makers are looked at, so that nobody becomes one in between.
+            rows.read_to_change(connection, service.keyring, collection, record_id)
+        makers = history.makers_of(connection, name)
+        # What is missing, the record or its history, is said in the act, which is put on record.
+        known = makers if makers or hold else frozenset({_SOMEBODY})
+        return Made(known, history.with_owner(connection, who))
+
+    operation = _operation("record.approve", collection, record_id)
+    return replace(_of_record(service, operation, collection, record_id), made=made)
 
 
 def require_same_person(

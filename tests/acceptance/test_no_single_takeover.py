@@ -360,6 +360,7 @@ SAME = {
     "POST /audit/integrity/streams/{stream}/test",
     "POST /audit/integrity/verification",
     "POST /audit/reports",
+    "GET /seal",
     "POST /sign-out",
     "POST /step-up",
     "GET /access",

@@ -1,0 +1,73 @@
+"""What a browser sees while the vault is sealed: one page in both languages, which opens nothing.
+
+It holds nothing of this vault, not even its name, and loads nothing: the files of the console's
+look are behind the gate, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+_SEALED = 503
+
+_STYLE = (
+    ":root{color-scheme:light dark;font:100%/1.55 system-ui,sans-serif}"
+    "main{max-width:36rem;margin:3rem auto;padding:0 1rem}"
+    "section+section{margin-top:2rem;padding-top:1rem;border-top:1px solid}"
+    "a{color:LinkText}"
+)
+
+_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""What a browser may do for the page: have its one style, which is this one to the letter."""
+
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Sealed · Đang niêm phong · secvault</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<section>
+<h1>The vault is sealed</h1>
+<p>Nothing in it can be read or changed now. Nothing is lost.</p>
+<p>Whoever holds its key unseals it: the people with a share of it or with the passphrase, or, where
+the vault opens by itself, whoever looks after the server. If you are not one of them, tell the IT
+administrators.</p>
+<p><a href="/">Try again</a></p>
+</section>
+<section lang="vi">
+<h1>Kho đang được niêm phong</h1>
+<p>Hiện không thể đọc hay thay đổi gì trong kho. Không có dữ liệu nào bị mất.</p>
+<p>Người giữ khóa sẽ mở niêm phong: những người giữ một phần khóa hoặc cụm mật khẩu; nếu kho tự mở
+thì là người phụ trách máy chủ. Nếu bạn không thuộc số đó, hãy báo cho quản trị viên CNTT.</p>
+<p><a href="/">Thử lại</a></p>
+</section>
+</main>
+</body>
+</html>
+"""
+
+
+def is_for_a_person(request: Request) -> bool:
+    """Whether the answer is to be looked at: a browser asks for HTML by name, programs do not."""
+    asked = request.headers.get("Accept", "").split(",")
+    return any(one.partition(";")[0].strip().lower() == "text/html" for one in asked)
+
+
+def sealed_page(request: Request) -> Response:
+    """The page, with what a browser may do for it (see `answering`)."""
+    request.state.content_policy = POLICY
+    return HTMLResponse(_PAGE, _SEALED, {"Vary": "Accept"})
