@@ -33,6 +33,9 @@ ENTRIES = (
     ),
     Entry("/access", "Access"),
     Entry("/reviews", "Reviews"),
+    # Open to everybody: the policy may show people what is about themselves.
+    Entry("/records", "Records"),
+    Entry("/keys", "Keys", (Operation("key.list", "it", "*", "it/*"),)),
     Entry("/backups", "Backups", (Operation("backup.read", "it", "*", _BACKUPS),)),
     Entry("/drills", "Drills", (Operation("drill.read", "it", "*", _BACKUPS),)),
     Entry(
