@@ -133,10 +133,13 @@ def _on_pages(before: Callable[..., Any]) -> Callable[[Request, Exception], Awai
             if isinstance(error, StepUpRequired):
                 return await run_in_threadpool(step_up.ask, request, visitor, error, what)
             return await run_in_threadpool(second_person.ask, request, visitor, error, what)
-        shown = page(
+        shown = await run_in_threadpool(
+            page,
             request,
             "problem.html",
             answered.status_code,
+            # Whoever signed in finds the menu, and the way out, here as well.
+            visitor=visitor,
             code=answered.status_code,
             detail=error.detail if isinstance(error, SecvaultError) else "",
             request_id=request.state.request_id,

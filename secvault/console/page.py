@@ -45,14 +45,16 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     """
     language = language_of(request)
     values.setdefault("visitor", None)
-    # Where another language leads to: a page that answers a form has no address of its own.
-    values.setdefault("place", place_of(request))
     made = _environment(language.code).get_template(template)
     visitor = values["visitor"]
+    here = request.url.path if request.method in LOOKING else page_above(request)
+    # Where another language leads to. What a stranger's link says is not said again.
+    seen = visitor is not None and request.method in LOOKING
+    values.setdefault("place", place_of(request) if seen else here)
     text = made.render(
         language=language.code,
         languages=[(code, NAMES[code]) for code in LANGUAGES],
-        here=request.url.path if request.method in LOOKING else page_above(request),
+        here=here,
         menu=() if visitor is None else menu(visitor),
         say=language.say,
         moment=language.moment,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
+
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -104,7 +107,10 @@ def test_every_page_of_who_signed_in_lets_them_sign_out(api: Api, front: Front) 
     ]
     assert "/" in pages
     for path in pages:
-        assert 'action="/sign-out"' in browser.get(path).text, path
+        shown = browser.get(path)
+        if shown.status_code == HTTPStatus.SEE_OTHER:
+            shown = browser.get(shown.headers["location"])
+        assert 'action="/sign-out"' in shown.text, path
 
 
 def test_pages_allow_nothing_inline_nothing_of_other_hosts_and_no_frames(api: Api) -> None:
@@ -113,8 +119,11 @@ def test_pages_allow_nothing_inline_nothing_of_other_hosts_and_no_frames(api: Ap
         assert "unsafe" not in POLICY
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        for inline in ("<script", "<style", " style=", " onclick=", "http://", "https://"):
+        for inline in ("<style", " style=", " onclick=", "http://", "https://"):
             assert inline not in answer.text
+        # Scripts are files of this host.
+        assert re.findall(r"<script[^>]*>(?!</script>)", answer.text) == []
+        assert set(re.findall(r'<script src="([^"]*)"', answer.text)) <= {"/assets/passkey.js"}
 
 
 def test_programs_are_answered_as_before(api: Api) -> None:
