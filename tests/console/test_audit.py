@@ -65,7 +65,7 @@ def test_only_who_may_read_the_log_sees_it_and_its_menu(api: Api, auditor: Brows
     ):
         answer = clerk.get(path)
         assert answer.status_code == 403, path
-        assert "record" not in answer.text, path
+        assert "record." not in answer.text, path
         assert Browsing(api).get(path).headers["location"].startswith("/sign-in"), path
 
 

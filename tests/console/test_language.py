@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
 from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
 import secvault.console
-from secvault.console.language import COOKIE, Language, catalogue, language_of
+from secvault.console.language import COOKIE, FOLDER, Language, catalogue, language_of
 from tests.console.browsing import Browsing, signed_in
 from tests.running_service import Api
 
@@ -50,6 +52,16 @@ def test_every_message_is_there_in_vietnamese_and_none_is_left_over() -> None:
         translated[known] = texts
     assert wanted - set(translated) == set()
     assert set(translated) - wanted == set()
+
+
+def test_parts_that_say_the_same_say_it_in_the_same_words() -> None:
+    found: dict[Any, set[Any]] = {}
+    for file in (FOLDER / "vi").glob("*.po"):
+        with file.open("rb") as source:
+            for message in read_po(source, locale="vi"):
+                if message.id:
+                    found.setdefault(message.id, set()).add(message.string)
+    assert {said: words for said, words in found.items() if len(words) > 1} == {}
 
 
 def test_a_page_speaks_what_the_browser_asks_for_until_the_visitor_chooses(api: Api) -> None:
