@@ -161,7 +161,8 @@ def test_only_what_is_new_is_fetched_and_what_is_gone_goes(shop: Shop) -> None:
     assert not (objects / "a/b@").exists()
     assert again["told"].tags == {"new": "tag"}
     assert lost.exists()
-    unchanged = again.keys() - {"a", "empty"}
+    # RADOS Gateway may tell another time of an object that was tagged, which is then fetched anew.
+    unchanged = again.keys() - {"a", "empty", "told"}
     assert {key: (objects / again[key].file).stat().st_ino for key in unchanged} == {
         key: files[key] for key in unchanged
     }
