@@ -35,6 +35,7 @@ POLICY = "; ".join(
 )
 """What a browser may do for a page: nothing inline, nothing of another host, no frames."""
 
+_YEAR_SECONDS = 365 * 24 * 3600
 _NO_PAGES = ("//", "/api/", "/v1/", "/access/", "/scim/", "/metrics/")
 
 
@@ -59,6 +60,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
         say=language.say,
         moment=language.moment,
         ago=language.ago,
+        zone=language.zone,
         csrf_header=HEADER_NAME,
         **values,
     )
@@ -70,6 +72,18 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
 def elsewhere(path: str) -> Response:
     """Send the browser to another page after a form (RFC 9110, 15.4.4). path: one of ours."""
     return RedirectResponse(path, 303)
+
+
+def keep_choice(answer: Response, cookie: str, chosen: str) -> None:
+    """Have the browser keep what a visitor chose for the pages, for a year; nothing forgets it."""
+    answer.set_cookie(
+        cookie,
+        chosen,
+        max_age=_YEAR_SECONDS if chosen else 0,
+        secure=True,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def own_path(given: str) -> str:

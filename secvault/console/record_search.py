@@ -20,6 +20,7 @@ from secvault.console.record_fields import as_value
 from secvault.console.record_words import titled
 from secvault.console.records import PAGE, listed, ways_of
 from secvault.console.visitor import Visiting
+from secvault.console.zone import link_typed
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.records.collection import Collection, Field
@@ -69,7 +70,7 @@ def search(
     asked, problem, found = Asked(by, value.strip(), to.strip()), "", _NOTHING
     ways = ways_of(at, known, language)
     try:
-        where = _where(known, asked)
+        where = _where(known, asked, language.zone)
         found = record_search.search_records(
             at.service, at.caller, collection, where, after=after, limit=PAGE
         )
@@ -91,7 +92,7 @@ def search(
     )
 
 
-def _where(collection: Collection, asked: Asked) -> dict[str, JsonValue]:
+def _where(collection: Collection, asked: Asked, zone: str) -> dict[str, JsonValue]:
     """The search of the form. What the visitor may not search by is for the operation to refuse."""
     name, _, how = asked.by.partition(":")
     field = collection.fields.get(name)
@@ -99,15 +100,19 @@ def _where(collection: Collection, asked: Asked) -> dict[str, JsonValue]:
         raise InvalidInput.at("by", "choose one of the fields that are offered")
     if how == "range":
         ends = (("from", asked.value), ("to", asked.to))
-        return {name: {end: _typed(field, text) for end, text in ends if text}}
+        return {name: {end: _typed(field, text, zone) for end, text in ends if text}}
     if how in ("prefix", "last"):
         return {name: {how: asked.value}}
-    return {name: {"is": _typed(field, asked.value) if asked.value else None}}
+    return {name: {"is": _typed(field, asked.value, zone) if asked.value else None}}
 
 
-def _typed(field: Field, text: str) -> JsonValue:
-    """What somebody typed, as the search takes it; of money with its currency behind it."""
+def _typed(field: Field, text: str, zone: str) -> JsonValue:
+    """What somebody typed, as the search takes it; of money with its currency behind it, of a
+    moment by the clocks of their zone.
+    """
     if field.type is FieldType.MONEY:
         amount, _, currency = text.partition(" ")
         return as_value(field, amount, currency)
+    if field.type is FieldType.DATETIME:
+        return link_typed(text, zone)
     return as_value(field, text)
