@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from posixpath import normpath
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 from secvault.api.browser import LOOKING
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
 from secvault.console.menu import menu
+from secvault.console.tell import tell
 from secvault.console.visitor import place_of
 from secvault.identity.csrf import HEADER_NAME
 
@@ -129,6 +130,7 @@ def _environment(code: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.globals["tell"] = partial(tell, code=code)
     translations = Language(code).translations
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     return environment

@@ -54,6 +54,6 @@ def test_a_step_leaves_the_list_when_it_is_done(house: House) -> None:
     with house.open() as service:
         operator = Caller(authentication.local_operator(service))
         grants.add_grant(
-            service, operator, subject="user:auditor", role="role:it.admin", department="it"
+            service, operator, subject="user:head", role="role:it.admin", department="it"
         )
     assert "administrator" not in left(house)
