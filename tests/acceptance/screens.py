@@ -56,6 +56,7 @@ SCREENS = (
     Screen("/account/devices/new", CLERK),
     Screen("/account/devices/{device}/confirm", CLERK, "/account/devices/{waiting_device}/confirm"),
     Screen("/account/devices/{device}/remove", CLERK),
+    Screen("/account/time-zone", CLERK),
     Screen("/account", CLERK),
     Screen("/account", HEAD),
     Screen("/", ADMIN),

@@ -24,7 +24,8 @@ VISITORS = tuple(dict.fromkeys(screen.who for screen in SCREENS))
 # An element made of a name, or a name that turns what stands beside it: it must be in a box, or
 # isolated, by itself.
 _NOT_INERT = """(() => {
-  const found = [...document.querySelectorAll('img, [onerror], [onload], script:not([src])')];
+  const found = [...document.querySelectorAll(
+    'img:not([src^="/assets/"]), [onerror], [onload], script:not([src])')];
   if (document.title.startsWith('taken')) found.push(document.head);
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -126,6 +127,42 @@ def test_a_page_runs_no_script_of_a_text_and_the_browser_tells(
         looked.page.wait_for_timeout(300)
         assert looked.page.title() == "Sign in · secvault"
         assert sum("Content Security Policy" in one for one in looked.read()) >= 2
+
+
+def test_nothing_is_left_in_a_browser_after_signing_out(at: Company, browser: Browser) -> None:
+    with looking(browser, at) as looked:
+        page = looked.page
+        sign_in(page, at.people["hoa"])
+        record = f"/records/payroll/{at.facts['record']}"
+        for path in ("/", "/records/payroll", record):
+            page.goto(path)
+        assert "2026-11" in page.locator("main").inner_text()
+        page.locator('form[action="/sign-out"] button').click()
+        page.wait_for_url("**/sign-in")
+        for _ in range(3):
+            page.go_back()
+            assert page.locator("h1").inner_text() == "Sign in"
+            assert "2026-11" not in page.content()
+        assert page.evaluate("caches.keys().then(those => those.length)") == 0
+        assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_no_page_is_shown_in_a_frame(at: Company, browser: Browser) -> None:
+    with looking(browser, at) as looked:
+        page = looked.page
+        sign_in(page, at.people["binh"])
+        approval = f"{at.address}/approvals/{at.facts['approval']}"
+        # One of another site, and one of ours: neither may lay ours below what somebody clicks.
+        for outside in ("http://127.0.0.1:9/", f"{at.address}/framing"):
+            page.route(outside, lambda route: route.fulfill(content_type="text/html", body="<p>"))
+            page.goto(outside)
+            page.set_content(f'<iframe src="{approval}"></iframe><iframe src="{at.address}/">')
+            page.wait_for_timeout(500)
+            assert len(page.frames) == 3
+            for frame in page.frames[1:]:
+                assert "approv" not in frame.content().casefold()
+                assert frame.locator("button").count() == 0
+        assert sum("frame-ancestors" in one for one in looked.read()) >= 2
 
 
 def _on(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
