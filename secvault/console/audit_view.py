@@ -15,7 +15,7 @@ from secvault.access.vocabulary import DEPARTMENTS
 from secvault.audit.event import Outcome
 from secvault.audit.question import Question
 from secvault.clock import micros_of, moment
-from secvault.console.audit_details import reason_word
+from secvault.console.audit_details import factor_word, reason_word
 from secvault.console.audit_words import department_word, kind_word, outcome_word
 from secvault.console.language import language_of
 from secvault.console.menu import Entry, menu
@@ -151,6 +151,7 @@ def audit_page(request: Request, at: Visitor, template: str, **values: Any) -> R
         number=number,
         kind_word=kind_word,
         outcome_word=outcome_word,
+        factor_word=factor_word,
         reason_word=reason_word,
         department_word=department_word,
         departments=DEPARTMENTS,
