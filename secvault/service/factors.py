@@ -68,6 +68,13 @@ def own_factors(service: Service, caller: Caller) -> Factors:
     return service.spine.read(caller, _own("factor.read"), act)
 
 
+def has_spare(service: Service, connection: Connection, person: str) -> bool:
+    """Whether they could still get in after the loss of one thing: by a second one, or by codes."""
+    found = factors_in(service, connection, person)
+    usable = [one for one in found.devices if one.state == devices.ACTIVE]
+    return len(usable) + len(found.passkeys) > 1 or found.recovery.left > 0
+
+
 def factors_of(service: Service, caller: Caller, person: str) -> Factors:
     """Somebody's factors, for an administrator. person: sign-in name or id."""
 

@@ -102,7 +102,7 @@ SCREENS = (
     Screen("/records/{collection}", CLERK),
     Screen("/records/{collection}", HEAD, "/records/employees"),
     Screen("/records/{collection}", "phuoc", "/records/suppliers"),
-    Screen("/records/{collection}", "dung", "/records/materials"),
+    Screen("/records/{collection}", "dung", "/records/warehouse"),
     Screen("/records/{collection}/-/search", HEAD),
     Screen("/records/{collection}/-/new", HEAD),
     Screen("/records/{collection}/-/import", HEAD),
