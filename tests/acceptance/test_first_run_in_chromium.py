@@ -100,7 +100,7 @@ def _sign_in(page: Page, seed: str) -> None:
 
 
 ENGLISH = {"invited": "I have an invitation", "in": "I have kept them; sign in"}
-VIETNAMESE = {"invited": "Tôi có lời mời", "in": "Tôi đã giữ các mã"}
+VIETNAMESE = {"invited": "Tôi có lời mời", "in": "Tôi đã cất giữ"}
 
 
 def test_the_first_administrator_comes_in_by_keyboard_and_is_led_on_in_vietnamese(
