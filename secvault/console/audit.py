@@ -118,7 +118,7 @@ def events(
     timeline = None
     if after is None and before is None:
         edges = edges_of(question.since, question.until, at.service.clock.micros())
-        timeline = audit_standing.read_timeline(at.service, at.caller, edges)
+        timeline = audit_standing.read_timeline(at.service, at.caller, edges, question)
     return _shown(
         request,
         at,

@@ -20,9 +20,11 @@ from tests.api.test_api_backup_runs import end_soon
 from tests.console.browsing import Browsing, signed_in
 from tests.console.test_backups import RUN, inside
 from tests.console.test_drills import DRILL, add_drill
-from tests.running_service import Front, House
+from tests.console.test_records import ACCOUNT, RECORD, REVEAL
+from tests.running_service import Api, Front, House
 
 PAGE = f"/backups/runs/{RUN}"
+PART = "reveal-bank_account"
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +186,31 @@ def test_pages_are_whole_without_htmx(
     assert "<script" not in page
     assert "sse-connect" not in page
     assert f'<a class="button" href="{PAGE}">Look again</a>' in page
+
+
+def test_lists_and_filters_name_the_part_of_the_page_that_they_change(api: Api) -> None:
+    browser = signed_in(api, "auditor")
+    admin = signed_in(api, "admin")
+    for who, path in ((admin, "/people"), (browser, "/audit"), (browser, "/audit?what=sign_in.")):
+        text = who.get(path).text
+        assert text.count('id="found"') == 1, path
+        assert 'hx-target="#found" hx-select="#found"' in text
+        assert re.search(r'data-says="(One result is|[0-9]+ results are) shown."', text)
+        # Nothing that would have to be evaluated, and what is evaluated is turned off.
+        assert not re.search(r"hx-(on|vals|vars|headers|trigger)", text)
+        assert '"allowEval":false' in text
+        assert '"historyCacheSize":0' in text
+    assert "events that fit, from" in browser.get("/audit?what=sign_in.").text
+
+
+def test_a_value_is_revealed_into_its_own_form(api: Api) -> None:
+    head = signed_in(api, "head")
+    page = head.get(RECORD).text
+    forms = re.findall(r'<form id="(reveal-\w+)" method="post" action="([^"]+)" ([^>]*)>', page)
+    (how,) = [how for part, action, how in forms if (part, action) == (PART, REVEAL)]
+    assert f'hx-target="#{PART}" hx-select="#{PART}"' in how
+    assert 'hx-push-url="false"' in how
+    shown = head.submit(REVEAL, csrf=head.csrf(RECORD), reason="the bank asks").text
+    inside = shown.partition(f'<div id="{PART}"')[2].partition("</div>")[0]
+    assert ACCOUNT in inside
+    assert "the bank asks" in inside
