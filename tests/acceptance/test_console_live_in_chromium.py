@@ -130,6 +130,8 @@ def test_a_value_is_revealed_in_place_and_where_more_is_asked_for_on_a_page_of_i
         expect(page.locator("main")).to_have_text("Not just now")
         assert stays(page)
         assert focus(page) == "main"
+        # The browser tells of an answer that we have made up.
+        looked.complaints[:] = [one for one in looked.complaints if "status of 503" not in one]
 
 
 def reveal(page: Page) -> None:
