@@ -34,7 +34,7 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 def new_form(request: Request, at: Visiting) -> Response:
     """The form, filled in as most companies would."""
     at.service.spine.decide(at.caller, ADD)
-    usual = {"name": "nightly", "repository": "", "folders": "", "time": "01:30", "hours": "26"}
+    usual = {"name": "offsite", "repository": "", "folders": "", "time": "01:30", "hours": "26"}
     return _form(request, at, {**usual, "vault": "yes"})
 
 

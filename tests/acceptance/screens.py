@@ -54,6 +54,8 @@ SCREENS = (
     Screen("/account/recovery-codes", CLERK),
     Screen("/account/password", CLERK),
     Screen("/account/devices/new", CLERK),
+    Screen("/account/time-zone", CLERK),
+    Screen("/new-plan", ADMIN),
     Screen("/account/devices/{device}/confirm", CLERK, "/account/devices/{waiting_device}/confirm"),
     Screen("/account/devices/{device}/remove", CLERK),
     Screen("/account/time-zone", CLERK),
