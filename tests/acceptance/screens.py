@@ -54,7 +54,6 @@ SCREENS = (
     Screen("/account/recovery-codes", CLERK),
     Screen("/account/password", CLERK),
     Screen("/account/devices/new", CLERK),
-    Screen("/account/time-zone", CLERK),
     Screen("/new-plan", ADMIN),
     Screen("/account/devices/{device}/confirm", CLERK, "/account/devices/{waiting_device}/confirm"),
     Screen("/account/devices/{device}/remove", CLERK),
@@ -155,6 +154,9 @@ FILES = {
     "/audit/events/{seq}/proof": "JSON, to be saved",
     "/audit/questions/{name}/csv": "CSV, to be saved",
     "/assets/{name}": "what pages load",
+    "/backups/runs/{run}/live": "events, as they come",
+    "/backups/restores/{restore}/live": "events, as they come",
+    "/drills/{drill}/live": "events, as they come",
     "/records/{collection}/{record}/fields/{field}/reveal": "leads to the record; asked by a form",
     "/records/{collection}/-/search": "leads to the list; what is looked for is in no address",
 }
