@@ -172,7 +172,8 @@ def test_no_page_changes_anything_by_being_looked_at(asked: Asked) -> None:
     before = rows(asked.company)
     for screen in SCREENS:
         assert asked.screen(screen).status_code == 200, screen
-    for route in FILES:
+    # Streams of events do not end by themselves.
+    for route in (one for one in FILES if not one.endswith("/live")):
         for who in ("hoa", "ngan"):
             asked.of(who).get(Screen(route, who).at({**_ANYTHING, **asked.company.facts}))
     after = rows(asked.company)
