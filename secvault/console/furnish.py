@@ -22,6 +22,7 @@ from secvault.console import (
     audit_integrity,
     audit_questions,
     backup_browse,
+    backup_new,
     backup_plan,
     backup_restore,
     backup_run,
@@ -87,6 +88,7 @@ PARTS = (
     keys,
     seal,
     backups,
+    backup_new,
     # Before the plans: a plan may be called as what is under these.
     backup_run,
     backup_restore,

@@ -103,7 +103,6 @@ SCREENS = (
     Screen("/records/{collection}", HEAD, "/records/employees"),
     Screen("/records/{collection}", "phuoc", "/records/suppliers"),
     Screen("/records/{collection}", "dung", "/records/warehouse"),
-    Screen("/records/{collection}/-/search", HEAD),
     Screen("/records/{collection}/-/new", HEAD),
     Screen("/records/{collection}/-/import", HEAD),
     Screen("/records/{collection}/-/imports/{import_id}", HEAD),
@@ -112,7 +111,6 @@ SCREENS = (
     Screen(_RECORD, HEAD, f"/records/contracts/{CONTRACT}"),
     Screen(f"{_RECORD}/edit", HEAD),
     Screen(f"{_RECORD}/history", HEAD),
-    Screen(f"{_RECORD}/fields/{{field}}/reveal", CLERK, f"{_RECORD}/fields/bank_account/reveal"),
     Screen("/keys", ADMIN),
     Screen("/keys/{mount:path}/{name}", ADMIN),
     Screen("/backups", ADMIN),
@@ -154,5 +152,7 @@ FILES = {
     "/audit/events/{seq}/proof": "JSON, to be saved",
     "/audit/questions/{name}/csv": "CSV, to be saved",
     "/assets/{name}": "what pages load",
+    "/records/{collection}/{record}/fields/{field}/reveal": "leads to the record; asked by a form",
+    "/records/{collection}/-/search": "leads to the list; what is looked for is in no address",
 }
 """What is got by a browser and is no page of the console, and what it is instead."""
