@@ -125,7 +125,7 @@ def events(
         edges = edges_of(
             question.since, question.until, at.service.clock.micros(), zone_of(request)
         )
-        timeline = audit_standing.read_timeline(at.service, at.caller, edges)
+        timeline = audit_standing.read_timeline(at.service, at.caller, edges, question)
     return _shown(
         request,
         at,

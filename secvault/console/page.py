@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import compile_path
 
 from secvault.api.browser import LOOKING
+from secvault.console.assets import has_htmx
+from secvault.console.assets import place_of as place_of_asset
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
 from secvault.console.menu import menu
 from secvault.console.tell import tell
@@ -47,29 +49,43 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
 
     A template that is shown to somebody who signed in needs `visitor` (see `visitor.Visitor`).
     """
-    language = language_of(request)
     values.setdefault("visitor", None)
-    made = _environment(language.code).get_template(template)
     visitor = values["visitor"]
     here = request.url.path if request.method in LOOKING else page_above(request)
     # Where another language leads to. What a stranger's link says is not said again.
     seen = visitor is not None and request.method in LOOKING
     values.setdefault("place", place_of(request) if seen else here)
-    text = made.render(
-        language=language.code,
+    text = part(
+        request,
+        template,
         languages=[(code, NAMES[code]) for code in LANGUAGES],
         here=here,
         menu=() if visitor is None else menu(visitor),
-        say=language.say,
-        moment=language.moment,
-        ago=language.ago,
-        zone=language.zone,
         csrf_header=HEADER_NAME,
+        asset=place_of_asset,
+        has_htmx=has_htmx(),
         **values,
     )
     # Read where all answers get their headers: `api.answering`.
     request.state.content_policy = POLICY
     return HTMLResponse(text, status)
+
+
+def part(request: Request, template: str, **values: Any) -> str:
+    """A part of a page, for one that is open already; values as for `page`."""
+    language = language_of(request)
+    return (
+        _environment(language.code)
+        .get_template(template)
+        .render(
+            language=language.code,
+            say=language.say,
+            moment=language.moment,
+            ago=language.ago,
+            zone=language.zone,
+            **values,
+        )
+    )
 
 
 def elsewhere(path: str) -> Response:
