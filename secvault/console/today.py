@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.console.first_steps import guide_for
 from secvault.console.page import page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.service import backup_status, readiness
@@ -52,6 +53,7 @@ def today(request: Request, at: Visiting) -> Response:
         concerns=concerns,
         now=at.service.clock.micros(),
         plans=plans,
+        guide=guide_for(at),
     )
 
 
