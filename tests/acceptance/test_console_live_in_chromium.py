@@ -47,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         given = {"subject": "user:head", "role": "role:hr.head", "department": "hr"}
         grants.add_grant(service, operator, **given)
         head = authentication.sign_in(
-            service, "head", Secret.of(persons.PASSWORD), Secret.of(code_of(seed, -1))
+            service, "head", Secret.of(persons.PASSWORD), Secret.of(code_of(seed))
         )
         who = Caller(authentication.authenticate(service, head.token.text()))
         records.create_record(service, who, "payroll", RECORD, payslip())
@@ -86,11 +86,7 @@ def test_a_value_is_revealed_in_place_and_where_more_is_asked_for_on_a_page_of_i
 ) -> None:
     with looking(browser, running, viewport=WIDE) as looked:
         page = looked.page
-        page.goto("/sign-in")
-        page.fill("#name", "head")
-        page.fill("#password", persons.PASSWORD)
-        page.fill("#code", code_of(running.seeds["head"]))
-        page.click("button.main")
+        sign_in(page, running.seeds["head"], "head", persons.PASSWORD)
         page.goto(f"/records/payroll/{RECORD}")
         page.evaluate(_LOADED)
         reveal(page)
