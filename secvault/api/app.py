@@ -30,6 +30,7 @@ PARTS = (
     "openapi",
     "health",
     "seal",
+    "unseal_page",
     "session",
     "passkey_sign_in",
     "oidc",

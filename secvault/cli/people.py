@@ -32,6 +32,9 @@ def list_(
         str, typer.Option(help="Only: invited, expired (no invitation in time), active, disabled.")
     ] = "",
     department: Annotated[str, typer.Option(help="Only who belongs there, such as hr.")] = "",
+    factors: Annotated[
+        str, typer.Option(help="Only: locked (by wrong codes), none (active without a factor).")
+    ] = "",
     after: Annotated[str, typer.Option(metavar="ID", help="Go on after this person.")] = "",
     limit: Annotated[
         int | None, typer.Option(min=1, max=1000, help="At most so many; else all.")
@@ -41,7 +44,7 @@ def list_(
     """List people, oldest first: what they can sign in with, and when they last did."""
     rows: list[dict[str, Any]] = []
     with opening.vault(context) as (service, caller):
-        wanted = operations.directory.Wanted(status, department, search)
+        wanted = operations.directory.Wanted(status, department, search, factors)
         while True:
             page = operations.people.list_people(
                 service, caller, after=after, limit=limit or 1000, wanted=wanted

@@ -266,6 +266,7 @@ def _shown(
             (name, viewed.with_(since=in_link(now - hours * _HOUR), until="").url())
             for name, hours in _SPANS
         ],
+        "filtered": viewed != View(),
         "everything": viewed.with_(since="", until="").url(),
         "width": WIDTH,
         "height": HEIGHT,

@@ -60,7 +60,7 @@ def keys(request: Request, at: Visiting) -> Response:
     """The keys of every mount whose keys the visitor may list; re-wrapping that is under way."""
     now = at.service.clock.micros()
     found = key_usage.list_usage(at.service, at.caller, None, None)
-    listed = [Listed(key, _age_of(at, key, now)) for key in found]
+    listed = [Listed(key, age_of(at, key, now)) for key in found]
     language = language_of(request)
     collections = [
         (one.name, titled(one.title, language))
@@ -141,7 +141,8 @@ def _by_mount(listed: list[Listed]) -> list[tuple[str, list[Listed]]]:
     return [(mount, list(ones)) for mount, ones in groupby(listed, key=lambda one: one.key.mount)]
 
 
-def _age_of(at: Visitor, key: KeySummary, now: int) -> Age:
+def age_of(at: Visitor, key: KeySummary, now: int) -> Age:
+    """How old the latest version of a key is against its rule."""
     return _age(at, key.rotated_at, key.auto_rotate_seconds, key.messages, now)
 
 

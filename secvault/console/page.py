@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, partial
 from posixpath import normpath
 from typing import Any
@@ -10,7 +11,8 @@ from urllib.parse import unquote
 
 from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import compile_path
 
@@ -147,6 +149,21 @@ def _environment(code: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.globals["tell"] = partial(tell, code=code)
-    translations = Language(code).translations
+    language = Language(code)
+    translations = language.translations
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["number"] = language.number
+    for name in ("gettext", "ngettext"):
+        environment.globals[name] = _counted(environment.globals[name], language)
     return environment
+
+
+def _counted(said: Any, language: Language) -> Callable[..., str]:
+    """The same messages, with the numbers in them as the language writes them."""
+
+    @pass_context
+    def message(context: Context, *texts: Any, **values: Any) -> str:
+        spoken: str = said(context, *texts, **language.counted(values))
+        return spoken
+
+    return message

@@ -70,12 +70,13 @@ def person_list(
     search: Annotated[str, Query(max_length=400)] = "",
     department: Annotated[str, Query(max_length=63)] = "",
     status: Annotated[str, Query(max_length=20)] = "",
+    factors: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """A page of the people who may sign in or are invited; the whole view is in the address."""
-    wanted = Wanted(status, department, search)
+    wanted = Wanted(status, department, search, factors)
     found = people.list_people(at.service, at.caller, after=after, limit=PAGE, wanted=wanted)
-    view = {"search": search, "department": department, "status": status}
+    view = {"search": search, "department": department, "status": status, "factors": factors}
     view = {name: value for name, value in view.items() if value}
     return page(
         request,
@@ -85,6 +86,7 @@ def person_list(
         search=search,
         department=department,
         wanted_status=status,
+        wanted_factors=factors,
         departments=DEPARTMENTS,
         statuses=STATUSES,
         first=f"{PATH}?{urlencode(view)}" if after else "",

@@ -76,7 +76,7 @@ def test_a_plan_that_is_behind_is_said_first(front: Front, house: House) -> None
         assert "One plan needs you." in browser.get("/backups").text
         browser.submit("/language", language="vi")
         text = browser.get("/backups").text
-    assert "1 kế hoạch đang cần bạn." in text
+    assert "1 kế hoạch đang cần bạn xử lý." in text
     assert '<td class="behind">' in text
     assert "Sao lưu ngay" in text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +149,12 @@ def newest(connection: Connection, limit: int, *asked: ColumnElement[bool]) -> t
         .limit(limit)
     )
     return tuple(_drill(row) for row in rows)
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Drill]:
+    """The drills with these ids, by id, in the caller's transaction."""
+    rows = connection.execute(select(*_COLUMNS).where(drill.c.id.in_(ids)))
+    return {row.id: _drill(row) for row in rows}
 
 
 def evidence(claims: Claims, drill_id: str) -> tuple[bytes, bytes]:
