@@ -46,13 +46,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         operator = Caller(authentication.local_operator(service))
         given = {"subject": "user:head", "role": "role:hr.head", "department": "hr"}
         grants.add_grant(service, operator, **given)
+        reader = add_person(service, "auditor", "it")
+        given = {"subject": "user:auditor", "role": "role:it.auditor", "department": "*"}
+        grants.add_grant(service, operator, **given)
         head = authentication.sign_in(
             service, "head", Secret.of(persons.PASSWORD), Secret.of(code_of(seed))
         )
         who = Caller(authentication.authenticate(service, head.token.text()))
         records.create_record(service, who, "payroll", RECORD, payslip())
     with working(installation):
-        yield Running(installation, {ADMINISTRATOR: SEED, "head": seed})
+        yield Running(installation, {ADMINISTRATOR: SEED, "head": seed, "auditor": reader})
 
 
 def stays(page: Page) -> bool:
@@ -78,7 +81,12 @@ def test_pages_change_in_place_and_a_backup_is_watched_to_its_end(
 
         a_backup_is_watched(page)
         people_are_found(page)
-        the_log_is_filtered(page)
+
+
+def test_the_log_is_filtered_in_place(running: Running, browser: Browser) -> None:
+    with looking(browser, running, viewport=WIDE) as looked:
+        sign_in(looked.page, running.seeds["auditor"], "auditor", persons.PASSWORD)
+        the_log_is_filtered(looked.page)
 
 
 def test_a_value_is_revealed_in_place_and_where_more_is_asked_for_on_a_page_of_its_own(
