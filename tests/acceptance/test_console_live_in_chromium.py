@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -120,7 +121,7 @@ def test_a_value_is_revealed_in_place_and_where_more_is_asked_for_on_a_page_of_i
         page.wait_for_url("**/reveal")
         assert page.locator(".revealed").inner_text() == ACCOUNT
         assert not stays(page)
-        assert asked[0] == asked[1]
+        assert parse_qs(asked[0]) == parse_qs(asked[1])
 
         page.goto(f"/records/payroll/{RECORD}")
         page.evaluate(_LOADED)
@@ -196,10 +197,10 @@ def people_are_found(page: Page) -> None:
 def the_log_is_filtered(page: Page) -> None:
     page.goto("/audit")
     page.evaluate(_LOADED)
-    page.fill("#what", "backup.run")
+    page.fill("#what", "record.create")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/audit?*what=backup.run*")
-    expect(page.locator("table.log tbody tr").first).to_contain_text("backup.run")
+    page.wait_for_url("**/audit?*what=record.create*")
+    expect(page.locator("table.log tbody tr").first).to_contain_text("record.create")
     assert stays(page)
     assert focus(page) == "what"
     # Whoever was signed out meanwhile is asked to sign in, and comes back.
