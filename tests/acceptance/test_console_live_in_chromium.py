@@ -6,6 +6,7 @@ Nothing is loaded anew, the keyboard stays where it was, and the browser complai
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs
 
@@ -206,5 +207,5 @@ def the_log_is_filtered(page: Page) -> None:
     # Whoever was signed out meanwhile is asked to sign in, and comes back.
     page.context.clear_cookies(name="__Host-secvault")
     page.locator("#span-week").click()
-    page.wait_for_url("**/sign-in?next=*")
+    page.wait_for_url(re.compile(r"/sign-in\?next=/audit"))
     assert not stays(page)
