@@ -61,12 +61,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(installation, {ADMINISTRATOR: SEED})
 
 
-def sign_in(page: Page, seed: str) -> None:
+def sign_in(page: Page, seed: str, name: str = ADMINISTRATOR, password: str = PASSWORD) -> None:
     """Through the form; the code of the next step, where the present one is used up."""
     for ago in (0, -1):
         page.goto("/sign-in")
-        page.fill("#name", ADMINISTRATOR)
-        page.fill("#password", PASSWORD)
+        page.fill("#name", name)
+        page.fill("#password", password)
         page.fill("#code", code_of(seed, ago))
         page.click("button.main")
         if not page.url.endswith("/sign-in"):

@@ -209,7 +209,9 @@ def test_a_value_is_revealed_into_its_own_form(api: Api) -> None:
     forms = re.findall(r'<form id="(reveal-\w+)" method="post" action="([^"]+)" ([^>]*)>', page)
     (how,) = [how for part, action, how in forms if (part, action) == (PART, REVEAL)]
     assert f'hx-target="#{PART}" hx-select="#{PART}"' in how
-    assert 'hx-push-url="false"' in how
+    # The page keeps its address.
+    assert f'hx-post="{REVEAL}"' in how
+    assert "hx-boost" not in how
     shown = head.submit(REVEAL, csrf=head.csrf(RECORD), reason="the bank asks").text
     inside = shown.partition(f'<div id="{PART}"')[2].partition("</div>")[0]
     assert ACCOUNT in inside
