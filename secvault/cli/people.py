@@ -209,6 +209,41 @@ def reset_factors(context: typer.Context, person: Who, as_json: show.AsJson = Fa
     _print_part(done, as_json=as_json, then=f"secvault sign-in --recovery {done.person.name}")
 
 
+@app.command(
+    "revoke-factor",
+    epilog="Example: secvault people revoke-factor lan.tran 01a2b3c4d5e6470f8192a3b4c5d6e7f8",
+)
+def revoke_factor(
+    context: typer.Context,
+    person: Who,
+    factor: Annotated[
+        str, typer.Argument(metavar="FACTOR", help="Its id, as `factors list --person` shows it.")
+    ],
+    as_json: show.AsJson = False,
+) -> None:
+    """End one lost device or passkey of somebody, and their sessions.
+
+    They sign in with another one. The last one takes `reset-factors`, with a second person.
+    """
+    with opening.vault(context) as (service, caller):
+        done = operations.lost_factors.revoke_factor(service, caller, person, factor)
+    if as_json:
+        show.document(
+            {
+                "person": done.person.id,
+                "factor": done.factor,
+                "kind": done.kind,
+                "name": done.name,
+                "sessions_ended": done.sessions_ended,
+            }
+        )
+        return
+    show.out(
+        f"{show.cell(done.name)} of {done.person.name} lets nobody in any more; "
+        f"all sessions ended ({done.sessions_ended})"
+    )
+
+
 @app.command("reset-password", epilog="Example: secvault people reset-password lan.tran")
 def reset_password(context: typer.Context, person: Who, as_json: show.AsJson = False) -> None:
     """End the password of somebody who forgot it; needs a second person's approval.

@@ -24,7 +24,7 @@ from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Name, Section, UsablePath, file_content
+from secvault.config.section import Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -59,6 +59,8 @@ class ServerSettings(Section):
     behind_proxy: bool = False
     # Where browsers find the service: its pages have no other origin (RFC 6454).
     public_origin: str = ""
+    # Whose clocks the pages go by for who has chosen no zone.
+    time_zone: Zone = "UTC"
 
     @field_validator("public_origin")
     @classmethod

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from secvault.api.declared import operation
 from secvault.api.key_usage import Mount, Name
 from secvault.api.rewraps import RunId
+from secvault.console.figures import figures
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
 from secvault.console.record_words import titled
@@ -76,6 +77,7 @@ def keys(request: Request, at: Visiting) -> Response:
         collections=collections,
         collection_days=at.service.settings.keys.collection_days,
         now=now,
+        **figures(request),
     )
 
 
@@ -121,6 +123,7 @@ def key(request: Request, at: Visiting, mount: Mount, name: Name) -> Response:
         and not known.soft_deleted
         and at.may(transit.operation_on(at.service, "key.rotate", mount, name)),
         now=now,
+        **figures(request),
     )
 
 

@@ -12,37 +12,46 @@ from secvault.service.spine import Operation
 @dataclass(frozen=True)
 class Entry:
     """A place of the console. path: of its first page. name: a message. any_of: whoever may do one
-    of these sees it; nothing: everybody who signed in.
+    of these sees it; nothing: everybody who signed in. group: what stands together. also: further
+    paths that are part of it.
     """
 
     path: str
     name: str
     any_of: tuple[Operation, ...] = ()
+    group: int = 0
+    also: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        """Whether a page is part of this place. path: of the page."""
+        return any(
+            path == one or (one != "/" and path.startswith(f"{one}/"))
+            for one in (self.path, *self.also)
+        )
 
 
 _BACKUPS = "it/backups/*"
 _ALERTS = Operation("alert.read", "it", "alerts", detecting.ALERTS)
+_PEOPLE = Operation("person.read", "it", "people", "it/people")
+_SYSTEMS = Operation("service_account.read", "it", "service-accounts", "it/service-accounts")
+_KEYS = Operation("key.list", "it", "*", "it/*")
+_DRILLS = Operation("drill.read", "it", "*", _BACKUPS)
+_KIT = Operation("kit.read", "it", "recovery", "it/recovery/kit")
 ENTRIES = (
     Entry("/", "Today"),
     Entry("/approvals", "Approvals"),
-    Entry("/people", "People", (Operation("person.read", "it", "people", "it/people"),)),
-    Entry(
-        "/systems",
-        "Systems",
-        (Operation("service_account.read", "it", "service-accounts", "it/service-accounts"),),
-    ),
-    Entry("/access", "Access"),
-    Entry("/reviews", "Reviews"),
+    Entry("/people", "People", (_PEOPLE,), 1, ("/invite",)),
+    Entry("/systems", "Systems", (_SYSTEMS,), 1, ("/new-system",)),
+    Entry("/access", "Access", group=1),
+    Entry("/reviews", "Reviews", group=1, also=("/new-review",)),
     # Open to everybody: the policy may show people what is about themselves.
-    Entry("/records", "Records"),
-    Entry("/keys", "Keys", (Operation("key.list", "it", "*", "it/*"),)),
-    Entry("/backups", "Backups", (Operation("backup.read", "it", "*", _BACKUPS),)),
-    Entry("/drills", "Drills", (Operation("drill.read", "it", "*", _BACKUPS),)),
-    Entry(
-        "/recovery", "Recovery kit", (Operation("kit.read", "it", "recovery", "it/recovery/kit"),)
-    ),
-    Entry("/audit", "Audit", (audit_log.LOG, audit_log.VERIFY, _ALERTS)),
-    Entry("/account", "Account"),
+    Entry("/records", "Records", group=2),
+    Entry("/keys", "Keys", (_KEYS,), 2, ("/seal",)),
+    Entry("/backups", "Backups", (Operation("backup.read", "it", "*", _BACKUPS),), 3),
+    Entry("/drills", "Drills", (_DRILLS,), 3, ("/scenario-drills",)),
+    Entry("/recovery", "Recovery kit", (_KIT,), 3),
+    Entry("/audit", "Audit", (audit_log.LOG, audit_log.VERIFY, _ALERTS), 3),
+    Entry("/account", "Account", group=4),
 )
 
 

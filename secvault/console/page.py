@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from posixpath import normpath
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 from secvault.api.browser import LOOKING
 from secvault.console.language import LANGUAGES, NAMES, Language, language_of
 from secvault.console.menu import menu
+from secvault.console.tell import tell
 from secvault.console.visitor import place_of
 from secvault.identity.csrf import HEADER_NAME
 
@@ -35,6 +36,7 @@ POLICY = "; ".join(
 )
 """What a browser may do for a page: nothing inline, nothing of another host, no frames."""
 
+_YEAR_SECONDS = 365 * 24 * 3600
 _NO_PAGES = ("//", "/api/", "/v1/", "/access/", "/scim/", "/metrics/")
 
 
@@ -59,6 +61,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
         say=language.say,
         moment=language.moment,
         ago=language.ago,
+        zone=language.zone,
         csrf_header=HEADER_NAME,
         **values,
     )
@@ -70,6 +73,18 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
 def elsewhere(path: str) -> Response:
     """Send the browser to another page after a form (RFC 9110, 15.4.4). path: one of ours."""
     return RedirectResponse(path, 303)
+
+
+def keep_choice(answer: Response, cookie: str, chosen: str) -> None:
+    """Have the browser keep what a visitor chose for the pages, for a year; nothing forgets it."""
+    answer.set_cookie(
+        cookie,
+        chosen,
+        max_age=_YEAR_SECONDS if chosen else 0,
+        secure=True,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def own_path(given: str) -> str:
@@ -115,6 +130,7 @@ def _environment(code: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.globals["tell"] = partial(tell, code=code)
     translations = Language(code).translations
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     return environment

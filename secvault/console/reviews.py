@@ -12,7 +12,6 @@ from secvault.access import DEPARTMENTS
 from secvault.api.declared import operation
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, Word, because, fault_of
 from secvault.console.page import elsewhere, page
-from secvault.console.people import could
 from secvault.console.visitor import Visiting, Visitor
 from secvault.errors import InvalidInput
 from secvault.service.reviews import campaigns, decisions, operations, starting, views
@@ -137,7 +136,7 @@ def review_page(
         states=STATES,
         first=f"{path}?{urlencode(view)}" if after else "",
         following=_following(path, items, view),
-        may_finish=could(at, views.operation("review.finish", review)),
+        may_finish=at.could(views.operation("review.finish", review)),
         now=at.service.clock.micros(),
     )
 
@@ -169,7 +168,7 @@ def _list(
         first=PATH if after else "",
         following=_following(PATH, own, {}),
         campaigns=operations.list_campaigns(at.service, at.caller) if may_read else None,
-        may_start=could(at, views.operation("review.start")),
+        may_start=at.could(views.operation("review.start")),
         typed=typed or {"item": ""},
         fault=fault,
         now=at.service.clock.micros(),

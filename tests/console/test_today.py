@@ -34,7 +34,7 @@ def test_a_plan_that_is_behind_is_told_with_its_way_out_to_who_answers_for_backu
     clerk.sign_in("clerk")
     page = admin.get("/").text
     assert "One thing needs you." in page
-    assert "The plan nightly is behind its promise" in page
+    assert "The plan <bdi>nightly</bdi> is behind its promise" in page
     assert "secvault backup run nightly" in page
     of_clerk = clerk.get("/").text
     assert "nightly" not in of_clerk
