@@ -54,6 +54,8 @@ class ServerSettings(Section):
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     header_seconds: int = Field(30, ge=1, le=3600)
     body_seconds: int = Field(60, ge=1, le=3600)
+    # Server-sent events; in each of the processes that answer requests.
+    streams_each: int = Field(8, ge=1, le=1000)
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
     behind_proxy: bool = False

@@ -125,7 +125,7 @@ def events(
         edges = edges_of(
             question.since, question.until, at.service.clock.micros(), zone_of(request)
         )
-        timeline = audit_standing.read_timeline(at.service, at.caller, edges)
+        timeline = audit_standing.read_timeline(at.service, at.caller, edges, question)
     return _shown(
         request,
         at,
@@ -266,6 +266,7 @@ def _shown(
             (name, viewed.with_(since=in_link(now - hours * _HOUR), until="").url())
             for name, hours in _SPANS
         ],
+        "filtered": viewed != View(),
         "everything": viewed.with_(since="", until="").url(),
         "width": WIDTH,
         "height": HEIGHT,

@@ -40,6 +40,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "reason": say("Why"),
         "repository": say("Repository"),
         "request": say("Request"),
+        "reveal": say("Number of the reveal"),
         "role": say("Role"),
         "rule": say("Rule"),
         "run": say("Run"),
@@ -80,9 +81,25 @@ REASONS: Mapping[str, str] = MappingProxyType(
 """Why something was refused or done, by what the log has."""
 
 
+FACTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "password": say("password"),
+        "totp": say("authenticator app"),
+        "passkey": say("passkey"),
+        "recovery": say("recovery code"),
+    }
+)
+"""What somebody showed to sign in."""
+
+
 def detail_word(name: str) -> str:
     """What a detail is called; its own name where it has no word."""
     return NAMES.get(name, name)
+
+
+def factor_word(factor: str) -> str:
+    """A factor in words."""
+    return FACTORS.get(factor, factor)
 
 
 def reason_word(reason: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from secvault.access.vocabulary import DEPARTMENTS
 from secvault.audit.event import Outcome
 from secvault.audit.question import Question
-from secvault.console.audit_details import reason_word
+from secvault.console.audit_details import factor_word, reason_word
 from secvault.console.audit_words import department_word, kind_word, outcome_word
 from secvault.console.language import language_of
 from secvault.console.menu import Entry, menu
@@ -127,6 +127,7 @@ def audit_page(request: Request, at: Visitor, template: str, **values: Any) -> R
         number=number,
         kind_word=kind_word,
         outcome_word=outcome_word,
+        factor_word=factor_word,
         reason_word=reason_word,
         department_word=department_word,
         departments=DEPARTMENTS,

@@ -14,7 +14,7 @@ PLACES: dict[Step, str] = {
     "spare": "/account#factors",
     "administrator": "/invite",
     "kit": "/recovery",
-    "plan": "/backups",
+    "plan": "/new-plan",
     "backup": "/backups",
     "drill": "/drills",
     "publication": "/audit/integrity",

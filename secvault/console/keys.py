@@ -14,6 +14,7 @@ from secvault.api.key_usage import Mount, Name
 from secvault.api.rewraps import RunId
 from secvault.console.figures import figures
 from secvault.console.language import language_of
+from secvault.console.lives import lives
 from secvault.console.page import elsewhere, page
 from secvault.console.record_words import titled
 from secvault.console.visitor import Visiting, Visitor
@@ -118,6 +119,7 @@ def key(request: Request, at: Visiting, mount: Mount, name: Name) -> Response:
         age=_age(at, made_at, known.auto_rotate_seconds, sealed, now),
         versions=sorted(known.created.items(), reverse=True),
         uses=found.uses,
+        lives=lives(known.created, found.uses, now),
         names=found.names,
         may_rotate=known.allow_rotation
         and not known.soft_deleted

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from babel import Locale, dates, negotiate_locale
+from babel import Locale, dates, negotiate_locale, numbers
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -50,7 +50,21 @@ class Language:
     def say(self, message: str, **values: object) -> str:
         """A message in this language. values: for `%(name)s` in it."""
         said = self.translations.ugettext(message)
-        return said % values if values else said
+        return said % self.counted(values) if values else said
+
+    def number(self, value: int) -> str:
+        """A whole number, with its thousands apart."""
+        return numbers.format_decimal(value, locale=self._locale)
+
+    def counted(self, values: Mapping[str, object]) -> dict[str, object]:
+        """What is put into a message: its numbers as this language writes them.
+
+        But for the number of an event, which names it.
+        """
+        return {
+            name: self.number(value) if type(value) is int and name != "seq" else value
+            for name, value in values.items()
+        }
 
     def moment(self, micros: int) -> str:
         """A moment by the clocks of the zone, and how far these are from UTC."""

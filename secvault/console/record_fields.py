@@ -33,8 +33,7 @@ _KINDS: Mapping[FieldType, Kind] = {
 }
 _EXAMPLES: Mapping[FieldType, str] = {
     FieldType.DATETIME: "2026-05-31T14:30:00+07:00",
-    FieldType.DECIMAL: "1250.5",
-    FieldType.INTEGER: "1250",
+    FieldType.DECIMAL: "12.5",
 }
 
 

@@ -134,7 +134,7 @@ def _form_page(request: Request, at: Visiting, collection: str, problem: str = "
         title=titled(known.title, language_of(request)),
         imports=[one for one in newest if one.collection == known.name],
         problem=problem,
-        largest=LARGEST // 1_000,
+        largest=LARGEST // 1_000_000,
         now=at.service.clock.micros(),
         **figures(request),
     )

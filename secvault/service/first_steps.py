@@ -29,6 +29,7 @@ STEPS: tuple[Step, ...] = get_args(Step)
 """In the order in which they are best done."""
 
 _BACKUPS = "it/backups/*"
+_HERE = "local"
 _NEEDS: dict[Step, Operation] = {
     # Their own, but asked of those alone whom a company cannot do without.
     "spare": Operation("person.invite", "it", "people", "it/people"),
@@ -74,7 +75,8 @@ def _kit(_: Service, _caller: Caller, connection: Connection) -> bool:
 
 
 def _plan(service: Service, _: Caller, _connection: Connection) -> bool:
-    return bool(service.backups.plans())
+    """Whether one saves to elsewhere than this machine, as the one of a new vault does not."""
+    return any({one.repository, *one.copies} - {_HERE} for one in service.backups.plans().values())
 
 
 def _backup(_: Service, _caller: Caller, connection: Connection) -> bool:

@@ -85,6 +85,11 @@ class Drill:
     figures: StoredFigures
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self.state in ("done", "failed", "cancelled")
+
+    @property
     def bytes_per_second(self) -> int | None:
         """How fast what was restored came; None where that is not known."""
         took = self.phases.get("fetch")
@@ -112,6 +117,14 @@ def read_drill(claims: Claims, drill_id: str) -> Drill:
     if found is None:
         raise NotFound(f"there is no drill {drill_id}")
     return found
+
+
+def drill_in(connection: Connection, drill_id: str) -> Drill:
+    """The same in the caller's transaction. Raises NotFound."""
+    found = newest(connection, 1, drill.c.id == drill_id)
+    if not found:
+        raise NotFound(f"there is no drill {drill_id}")
+    return found[0]
 
 
 def newest_drills(
