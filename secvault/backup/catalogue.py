@@ -227,7 +227,10 @@ def newest_measures(connection: Connection, plans: Mapping[str, str]) -> dict[st
     """What was measured last of each plan, by plan. plans: each with the repository asked about."""
     if not plans:
         return {}
-    of, table = asked((plan, where, 0) for plan, where in plans.items()), backup_measure
+    of, table = (
+        asked(connection, [(plan, where, 0) for plan, where in plans.items()]),
+        backup_measure,
+    )
     mine = (table.c.plan == of.c.plan, table.c.repository == of.c.repository)
     newest = select(func.max(table.c.measured_at)).where(*mine).correlate(of).scalar_subquery()
     columns = [table.c[name] for name in Measure.__dataclass_fields__]

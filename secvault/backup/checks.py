@@ -193,7 +193,7 @@ def damaged(connection: Connection, plans: Iterable[str]) -> dict[str, tuple[str
     if not names:
         return {}
     check, part = tables.backup_check, tables.backup_checked
-    of = asked((plan, "", 0) for plan in names)
+    of = asked(connection, [(plan, "", 0) for plan in names])
     looked = newest_id(check, of, check.c.passed.is_not(None))
     rows = connection.execute(
         select(of.c.plan, part.c.repository)

@@ -161,7 +161,7 @@ def _rows(
     connection: Connection, plans: Mapping[str, PlanSettings], now: int
 ) -> Sequence[Row[Any]]:
     """A row for each plan: ids of runs, and what else stands in one place."""
-    of = asked((name, repositories_of(one)[0], 0) for name, one in plans.items())
+    of = asked(connection, [(name, repositories_of(one)[0], 0) for name, one in plans.items()])
     run, known, shelf, proof = backup_run.c, backup_snapshot.c, backup_catalogue.c, drill.c
     lies_there = (known.plan == of.c.plan, known.repository == of.c.repository)
     on_shelf = (shelf.plan == of.c.plan, shelf.repository == of.c.repository)
@@ -240,7 +240,9 @@ def _anomalies(connection: Connection, runs: Sequence[str]) -> dict[str, tuple[A
 def _failed(connection: Connection, newest: Mapping[str, Good | None]) -> dict[str, Failed]:
     """The plans whose runs failed since the newest good one. newest: of every plan."""
     run = backup_run.c
-    of = asked((plan, "", one.started_at if one else -1) for plan, one in newest.items())
+    of = asked(
+        connection, [(plan, "", one.started_at if one else -1) for plan, one in newest.items()]
+    )
     since = (run.state == "failed", run.started_at > of.c.since)
     times = (
         select(func.count())

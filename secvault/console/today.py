@@ -13,7 +13,7 @@ from secvault.api.declared import operation
 from secvault.console import today_access, today_backups, today_vault
 from secvault.console.audit_integrity import INTEGRITY
 from secvault.console.audit_view import ALERTS, READ_ALERTS
-from secvault.console.first_steps import guide_for
+from secvault.console.first_steps import Guide, guide_for
 from secvault.console.language import Language, language_of
 from secvault.console.page import page
 from secvault.console.today_concerns import Concern, lines_of
@@ -87,7 +87,7 @@ def today(request: Request, at: Visiting) -> Response:
         plans=plans[:SHOWN_PLANS],
         all_plans=len(plans),
         now=at.service.clock.micros(),
-        guide=guide_for(at),
+        guide=_guide(at),
     )
 
 
@@ -132,6 +132,15 @@ def _looks(
         ),
         ("roles", "/access", at.may(today_access.READ_GRANTS), lambda: today_access.roles(at)),
     )
+
+
+def _guide(at: Visitor) -> Guide:
+    """The first steps; none where it cannot be known what is done."""
+    try:
+        return guide_for(at)
+    except SecvaultError:
+        # What is wrong stands among the concerns.
+        return Guide((), 0, 0)
 
 
 def _seen(name: str, look: Look) -> list[Concern]:

@@ -149,7 +149,7 @@ def _rows(
     connection: Connection, plans: Mapping[str, PlanSettings], now: int
 ) -> Sequence[Row[Any]]:
     """A row for each plan: ids of drills, and what else stands in one place."""
-    of = asked((plan, "", 0) for plan in plans)
+    of = asked(connection, [(plan, "", 0) for plan in plans])
     proving = (
         drill.c.passed.is_(true()),
         drill.c.complete.is_(true()),
@@ -203,7 +203,9 @@ def _longest_gap(timing: Timing, day: int) -> int:
 
 def _failing(connection: Connection, proven: Mapping[str, Drill | None]) -> dict[str, Drill]:
     """The newest drill that did not pass since each plan was proven. proven: of every plan."""
-    of = asked((plan, "", one.started_at if one else -1) for plan, one in proven.items())
+    of = asked(
+        connection, [(plan, "", one.started_at if one else -1) for plan, one in proven.items()]
+    )
     did_not = (
         drill.c.started_at > of.c.since,
         or_(drill.c.passed.is_(False), drill.c.state == "failed"),

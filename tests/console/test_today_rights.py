@@ -10,7 +10,8 @@ from sqlalchemy import Update, insert, select, update
 
 from secvault import access
 from secvault.audit.detection.rules import Alert
-from secvault.backup import rpo
+from secvault.backup import plans, rpo
+from secvault.config import PlanSettings
 from secvault.identity import people
 from secvault.service import Service, authentication, recovery_kits, systems
 from secvault.service.detecting import raise_alert
@@ -206,3 +207,31 @@ def test_what_is_looked_at_is_named_and_no_more_than_one_may_know(calm: Api) -> 
     assert areas("clerk") == ["Audit log", "Reviews"]
     assert "Tokens" in areas("admin")
     assert "Tokens" not in areas("auditor")
+
+
+def test_many_of_one_kind_are_one_line_that_leads_to_all_of_them(calm: Api) -> None:
+    with calm.house.open() as service, service.store.write() as connection:
+        now = service.clock.micros()
+        for number in range(40):
+            plan, name = PlanSettings(repository="local"), f"plan-{number:02}"
+            plans.add(connection, name, plan, by="local:operator", now=now)
+            rpo.first_seen(connection, [name], now - 3 * DAY * MICROS)
+    page = signed_in(calm, "admin").get("/").text
+    assert "One thing needs you." in page
+    assert "40 plans are behind their promise" in page
+    assert 'class="button" href="/backups"' in page
+    assert "and 37 more" in page
+    assert "All 41 plans" in page
+    assert page.count('<th scope="row">') == 10
+
+
+def test_what_cannot_be_looked_at_hides_nothing_else(calm: Api) -> None:
+    with calm.house.open() as service:
+        alerted(service)
+        with service.store.write() as connection:
+            plan = PlanSettings(repository="local")
+            plans.add(connection, "bad", plan, by="local:operator", now=service.clock.micros())
+            connection.execute(update(tables.backup_plan).values(settings='{"rpo_hours":"x"}'))
+    titles = [title for title, _ in told(calm, "admin")]
+    assert "Act now This could not be looked at: Backups" in titles
+    assert "Act now Unusually many values were looked at" in titles
