@@ -131,6 +131,7 @@ def test_who_is_invited_joins_on_a_phone_and_signs_in_by_a_passkey(
         page.get_by_role("button", name="Tạo khóa truy cập").click()
         page.wait_for_url("**/account")
         page.get_by_text("điện thoại", exact=True).wait_for()
+        page.get_by_text("Menu", exact=True).click()
         page.get_by_role("button", name="Đăng xuất").click()
         page.wait_for_url("**/sign-in")
         page.goto("/sign-in/passkey?next=/account")
