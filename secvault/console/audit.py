@@ -15,16 +15,20 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
-from secvault.audit.event import OUTCOME_OF_CONDITION
+from secvault.audit.event import OUTCOME_OF_CONDITION, Event
 from secvault.audit.facts import Fact
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.questions.cells import MOMENTS
 from secvault.console.audit_chart import HEIGHT, WIDTH, bars, edges_of
+from secvault.console.audit_details import detail_word
 from secvault.console.audit_kinds import FAMILIES
-from secvault.console.audit_view import PARTS, PATH, Number, View, Viewed, audit_page, typed
+from secvault.console.audit_view import PARTS, PATH, Number, View, Viewed, audit_page
+from secvault.console.language import Language, language_of
 from secvault.console.menu import menu
 from secvault.console.page import elsewhere
+from secvault.console.record_words import titled
 from secvault.console.visitor import Visiting, Visitor
+from secvault.console.zone import in_link, zone_of
 from secvault.crypto.merkle import inclusion_ranges
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.service import (
@@ -71,11 +75,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Told:
-    """A fact of an event. moment: whether it is one, in micros. called: of the subject that it
-    names, empty where that is not known.
+    """A fact of an event. name: as the log has it; title: a message. moment: whether it is one, in
+    micros. called: of the subject that it names, empty where that is not known.
     """
 
     name: str
+    title: str
     value: Fact
     moment: bool
     called: str
@@ -117,8 +122,10 @@ def events(
         return _shown(request, at, viewed, problem=error.detail, status=error.status)
     timeline = None
     if after is None and before is None:
-        edges = edges_of(question.since, question.until, at.service.clock.micros())
-        timeline = audit_standing.read_timeline(at.service, at.caller, edges)
+        edges = edges_of(
+            question.since, question.until, at.service.clock.micros(), zone_of(request)
+        )
+        timeline = audit_standing.read_timeline(at.service, at.caller, edges, question)
     return _shown(
         request,
         at,
@@ -159,6 +166,7 @@ def event(request: Request, at: Visiting, seq: Seq, *, why: bool = False) -> Res
         event=line.stored.event,
         note=note,
         facts=_facts(at, line.stored.event.detail),
+        fields=_fields(at, line.stored.event, language_of(request)),
         conditions=[(one, _CONDITIONS[code]) for one, code in note.conditions] if note else [],
         alike=View(what=line.stored.event.kind).url(),
         of_actor=View(who=line.stored.event.actor.subject).url(),
@@ -215,12 +223,22 @@ def _facts(at: Visitor, detail: Mapping[str, Fact]) -> Iterable[Told]:
     return [
         Told(
             name,
+            detail_word(name),
             value,
             name in MOMENTS and type(value) is int,
             names.get(subjects.get(name, ""), ""),
         )
         for name, value in detail.items()
     ]
+
+
+def _fields(at: Visitor, event: Event, language: Language) -> tuple[str, ...]:
+    """The titles of an event's fields, as their collection has them now; else their names."""
+    found = next((c for c in event.resource.split("/")[1:2] if c in at.service.collections), None)
+    known = at.service.collections[found].fields if found else {}
+    return tuple(
+        titled(known[name].title, language) if name in known else name for name in event.fields
+    )
 
 
 def _shown(
@@ -245,9 +263,10 @@ def _shown(
         "families": FAMILIES,
         "may_keep": at.may(audit_questions.KEEP),
         "spans": [
-            (name, viewed.with_(since=typed(now - hours * _HOUR), until="").url())
+            (name, viewed.with_(since=in_link(now - hours * _HOUR), until="").url())
             for name, hours in _SPANS
         ],
+        "filtered": viewed != View(),
         "everything": viewed.with_(since="", until="").url(),
         "width": WIDTH,
         "height": HEIGHT,

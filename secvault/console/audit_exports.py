@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import date
 from itertools import chain
 from typing import Annotated
 
+from babel import dates
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -15,6 +17,7 @@ from secvault.audit.reports.period import month_before, month_of
 from secvault.console.audit_view import PATH, View, Viewed, audit_page
 from secvault.console.language import LANGUAGES, NAMES, language_of
 from secvault.console.visitor import Visiting, Visitor
+from secvault.console.zone import link_typed, zone_of
 from secvault.errors import InvalidInput, Refused
 from secvault.service import audit_log
 from secvault.service.audit_export import USUAL_FORMATS, LogExport, Wanted, export_log
@@ -58,6 +61,8 @@ def export(
     pseudonyms: Flag = False,
 ) -> Response:
     """Take a period along with the proof that nothing in it was left out or added."""
+    zone = zone_of(request)
+    since, until = link_typed(since, zone), link_typed(until, zone)
     viewed = View(who, what, on, department, outcome, since, until)
     try:
         chosen = Wanted(viewed.question(at), tuple(formats), pseudonyms, tuple(reports))
@@ -130,13 +135,15 @@ def _zone(at: Visitor) -> str:
     return at.service.settings.conditions.business_hours.time_zone
 
 
-def _months(at: Visitor) -> Sequence[str]:
-    """The last whole months, the newest first."""
+def _months(at: Visitor, language: str) -> Sequence[tuple[str, str]]:
+    """The last whole months, each with its name, the newest first."""
     zone, found = _zone(at), []
     moment = at.service.clock.micros()
     for _ in range(MONTHS):
-        found.append(month_before(moment, zone))
-        moment = month_of(found[-1], zone).since or 0
+        month = month_before(moment, zone)
+        first = date.fromisoformat(f"{month}-01")
+        found.append((month, dates.format_skeleton("yMMMM", first, locale=language)))
+        moment = month_of(month, zone).since or 0
     return found
 
 
@@ -174,7 +181,7 @@ def _shown(
         formats=formats,
         reports=reports,
         pseudonyms=pseudonyms,
-        months=_months(at),
+        months=_months(at, language_of(request).code),
         month=month,
         files=tuple(FORMATS),
         tongues=[(code, NAMES[code]) for code in LANGUAGES],

@@ -146,10 +146,7 @@ QUESTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "after-hours": (
             say("Decryptions after hours"),
-            say(
-                "Values that were opened when the company does not work, by "
-                "[conditions.business_hours]."
-            ),
+            say("Values that were opened outside the company's working hours."),
         ),
         "dormant-accounts": (
             say("Dormant accounts"),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 
+from secvault.console.choice_words import choice_word
 from secvault.console.language import Language
 from secvault.console.record_words import titled
 from secvault.crypto.canonical import JsonValue
@@ -32,8 +33,7 @@ _KINDS: Mapping[FieldType, Kind] = {
 }
 _EXAMPLES: Mapping[FieldType, str] = {
     FieldType.DATETIME: "2026-05-31T14:30:00+07:00",
-    FieldType.DECIMAL: "1250.5",
-    FieldType.INTEGER: "1250",
+    FieldType.DECIMAL: "12.5",
 }
 
 
@@ -41,9 +41,9 @@ _EXAMPLES: Mapping[FieldType, str] = {
 class Input:
     """One input of a form.
 
-    value, currency: what stands in it. in_clear: whether it shows the stored value, so that
-    emptying it removes that. masked: what is shown of a value that is not shown in clear. problem:
-    what is wrong with what was typed.
+    choices: what is offered, each with its word. value, currency: what stands in it. in_clear:
+    whether it shows the stored value, so that emptying it removes that. masked: what is shown of a
+    value that is not shown in clear. problem: what is wrong with what was typed.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Input:
     kind: Kind
     required: bool
     longest: int
-    choices: tuple[str, ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
     currencies: tuple[str, ...] = ()
     value: str = ""
     currency: str = ""
@@ -83,7 +83,7 @@ def input_of(field: Field, language: Language) -> Input:
         kind,
         field.required,
         field.limits.max_length if field.type is FieldType.TEXT else 100,
-        field.limits.choices,
+        tuple((one, choice_word(one, language)) for one in field.limits.choices),
         field.limits.currencies,
         currency=field.limits.currency or "",
         example=_EXAMPLES.get(field.type, ""),

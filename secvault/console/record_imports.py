@@ -15,6 +15,7 @@ from starlette.responses import Response
 from secvault.api.declared import operation
 from secvault.api.imports import ImportId
 from secvault.api.records import CollectionName
+from secvault.console.figures import figures
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
 from secvault.console.record_words import titled
@@ -98,6 +99,7 @@ def import_page(
         titles=titles,
         own=found.requested_by == at.caller.principal.subject,
         now=at.service.clock.micros(),
+        **figures(request),
     )
 
 
@@ -132,8 +134,9 @@ def _form_page(request: Request, at: Visiting, collection: str, problem: str = "
         title=titled(known.title, language_of(request)),
         imports=[one for one in newest if one.collection == known.name],
         problem=problem,
-        largest=LARGEST // 1_000,
+        largest=LARGEST // 1_000_000,
         now=at.service.clock.micros(),
+        **figures(request),
     )
 
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName, FieldName, RecordId
 from secvault.audit.leaf import StoredEvent
+from secvault.console.figures import figures
 from secvault.console.language import Language, language_of
 from secvault.console.page import elsewhere, page
-from secvault.console.record_words import Row, in_bytes, in_words, rows_of, titled
+from secvault.console.record_words import Row, in_words, rows_of, titled
 from secvault.console.visitor import Visiting, Visitor
 from secvault.records.collection import Collection
 from secvault.service import record_history, records, reveals
@@ -55,13 +56,13 @@ def record_page(
         view=view,
         rows=rows,
         expected=_expected(at, known, record, rows),
-        size=lambda size: in_bytes(size, language),
         may_edit=_may(at, "record.update", known, record),
         may_see_history=_may(at, "record.history", known, record),
         may_approve=view.released
         and view.approved is None
         and at.may(records.approving(at.service, at.caller, known, record)),
         now=at.service.clock.micros(),
+        **figures(request),
     )
 
 
@@ -105,6 +106,7 @@ def reveal(
         visitor=at,
         collection=known,
         record=record,
+        field=field,
         title=titled(of.title, language),
         text=in_words(of, shown.value, language),
         reason=reason,

@@ -14,12 +14,14 @@ from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName
-from secvault.console.language import language_of
+from secvault.console.choice_words import choice_of
+from secvault.console.language import Language, language_of
 from secvault.console.page import elsewhere, page
 from secvault.console.record_fields import as_value
 from secvault.console.record_words import titled
 from secvault.console.records import PAGE, listed, ways_of
 from secvault.console.visitor import Visiting
+from secvault.console.zone import link_typed
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.records.collection import Collection, Field
@@ -69,7 +71,7 @@ def search(
     asked, problem, found = Asked(by, value.strip(), to.strip()), "", _NOTHING
     ways = ways_of(at, known, language)
     try:
-        where = _where(known, asked)
+        where = _where(known, asked, language)
         found = record_search.search_records(
             at.service, at.caller, collection, where, after=after, limit=PAGE
         )
@@ -91,7 +93,7 @@ def search(
     )
 
 
-def _where(collection: Collection, asked: Asked) -> dict[str, JsonValue]:
+def _where(collection: Collection, asked: Asked, language: Language) -> dict[str, JsonValue]:
     """The search of the form. What the visitor may not search by is for the operation to refuse."""
     name, _, how = asked.by.partition(":")
     field = collection.fields.get(name)
@@ -99,15 +101,21 @@ def _where(collection: Collection, asked: Asked) -> dict[str, JsonValue]:
         raise InvalidInput.at("by", "choose one of the fields that are offered")
     if how == "range":
         ends = (("from", asked.value), ("to", asked.to))
-        return {name: {end: _typed(field, text) for end, text in ends if text}}
+        return {name: {end: _typed(field, text, language) for end, text in ends if text}}
     if how in ("prefix", "last"):
         return {name: {how: asked.value}}
-    return {name: {"is": _typed(field, asked.value) if asked.value else None}}
+    return {name: {"is": _typed(field, asked.value, language) if asked.value else None}}
 
 
-def _typed(field: Field, text: str) -> JsonValue:
-    """What somebody typed, as the search takes it; of money with its currency behind it."""
+def _typed(field: Field, text: str, language: Language) -> JsonValue:
+    """What somebody typed, as the search takes it: of money with its currency behind it, of a
+    choice its word or the choice itself, of a moment by the clocks of their zone.
+    """
+    if field.type is FieldType.CHOICE:
+        return choice_of(text, field.limits.choices, language)
     if field.type is FieldType.MONEY:
         amount, _, currency = text.partition(" ")
         return as_value(field, amount, currency)
+    if field.type is FieldType.DATETIME:
+        return link_typed(text, language.zone)
     return as_value(field, text)

@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 
 from babel import Locale, dates, numbers
 
+from secvault.clock import micros_of
+from secvault.console.choice_words import choice_word
 from secvault.console.language import Language
 from secvault.crypto.canonical import JsonValue
 from secvault.records.attachment import Attached
@@ -69,24 +71,15 @@ def in_words(field: Field, value: JsonValue, language: Language) -> str:
 
 def _text_in_words(field: Field, text: str, language: Language) -> str:
     locale = Locale.parse(language.code)
+    if field.type is FieldType.CHOICE:
+        return choice_word(text, language)
     if field.type in _NUMBERS:
         return _number(text, locale)
     if field.type is FieldType.DATE:
         return dates.format_date(date.fromisoformat(text), "medium", locale)
     if field.type is FieldType.DATETIME:
-        at = datetime.fromisoformat(text)
-        return f"{dates.format_datetime(at, 'medium', locale=locale)} UTC"
+        return language.moment(micros_of(datetime.fromisoformat(text)))
     return text
-
-
-def in_bytes(size: int, language: Language) -> str:
-    """The size of a file."""
-    locale = Locale.parse(language.code)
-    for unit in ("B", "kB", "MB"):
-        if size < 1_000 or unit == "MB":
-            break
-        size = round(size / 1_000)
-    return f"{numbers.format_decimal(size, locale=locale)} {unit}"
 
 
 def _row(view: RecordView, field: Field, language: Language) -> Row:

@@ -20,6 +20,7 @@ from secvault.console.visitor import Visiting, Visitor
 from secvault.records.collection import Collection, Field
 from secvault.records.value import FieldType
 from secvault.service import records
+from secvault.service.policies import operations as policies
 from secvault.service.record_asking import collection_of, operation_on, sorts_of
 from secvault.service.record_views import RecordView, Shown
 
@@ -28,6 +29,7 @@ router = APIRouter(include_in_schema=False)
 PAGE = 50
 _MOST_COLUMNS = 5
 _LONGEST_COLUMN = 200
+_NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.MONEY})
 
 After = Annotated[str, Query(max_length=64)]
 
@@ -40,6 +42,14 @@ class Listed:
     cells: tuple[str | None, ...]
     updated_at: int
     state: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a list. number: whether its values are numbers or amounts."""
+
+    title: str
+    number: bool
 
 
 @router.get("/records")
@@ -55,7 +65,13 @@ def collections(request: Request, at: Visiting) -> Response:
         (name, [(one, titled(one.title, language)) for one in ones])
         for name, ones in groupby(found, key=lambda one: one.department)
     ]
-    return page(request, "records/collections.html", visitor=at, departments=departments)
+    return page(
+        request,
+        "records/collections.html",
+        visitor=at,
+        departments=departments,
+        may_add=at.could(policies.APPLY),
+    )
 
 
 @router.get("/records/{collection}")
@@ -94,7 +110,8 @@ def listed(
         Listed(view.id, _cells(view, columns, language), view.updated_at, _state(view))
         for view in views
     ]
-    return {"columns": [titled(one.title, language) for one in columns], "rows": rows}
+    shown = [Column(titled(one.title, language), one.type in _NUMBERS) for one in columns]
+    return {"columns": shown, "rows": rows}
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,16 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Strip:
-    """A plan's days, drawn. width, height: of the drawing. paths: (word, SVG path data).
+    """A plan's days, drawn. first, last: the days at its ends. width, height: of the drawing.
+
+    paths: (word, SVG path data).
 
     stretches: the same in words, the newest first; what was before the plan is left out.
     """
 
     plan: str
+    first: date
+    last: date
     width: int
     height: int
     paths: tuple[tuple[Word, str], ...]
@@ -76,6 +80,8 @@ def strip(plan: str, days: Sequence[Day]) -> Strip:
             found.setdefault(day.word, []).append(f"M{place * WIDTH} 0{mark}")
     return Strip(
         plan,
+        days[0].date,
+        days[-1].date,
         len(days) * WIDTH,
         HEIGHT,
         tuple((word, "".join(marks)) for word, marks in found.items()),

@@ -74,7 +74,7 @@ def test_the_report_on_a_month_is_made(
 ) -> None:
     auditor.submit("/language", language=language)
     page = auditor.get("/audit/exports").text
-    month = page.split('name="month"')[1].split("<option>")[1].split("<")[0]
+    month = page.split('name="month"')[1].split('<option value="')[1].split('"')[0]
     answer = auditor.submit(
         "/audit/reports",
         csrf=auditor.csrf(),

@@ -79,7 +79,7 @@ def test_faults_are_named_in_the_language_and_hostile_ones_are_text(
         overview = browser.get("/drills").text
     assert "A file is not as it was" in text
     assert "did not pass" in text
-    assert "<img" not in text
+    assert HOSTILE not in text
     assert "One fault" in text
     assert "One plan is not proven to restore." in overview
     assert "the newest drill failed" in overview
@@ -157,4 +157,4 @@ def test_a_scenario_that_failed_before_its_end_says_why(front: Front, house: Hou
         assert browser.get("/scenario-drills/other").status_code == 404
         assert 'href="/scenario-drills/lost"' in browser.get("/drills").text
     assert "The bucket is lost" in text
-    assert "<img" not in text
+    assert HOSTILE not in text

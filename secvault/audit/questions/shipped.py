@@ -189,7 +189,7 @@ _ALL = (
     SavedQuestion(
         "after-hours",
         "Decryptions after hours",
-        "Values that were opened when the company does not work, by [conditions.business_hours].",
+        "Values that were opened outside the company's working hours.",
         _after_hours,
         {**_PLACED, "local_time": "Local time", "fields": "Fields", "count": "Count"},
         takes=(WHO, ON, DEPARTMENT, PERIOD),
