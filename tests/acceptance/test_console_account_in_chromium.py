@@ -146,7 +146,7 @@ def test_a_request_is_approved_by_keyboard_and_then_taken(
         page = looked.page
         next_step()
         sign_in(page, "binh", code_of(running.seeds["binh"]))
-        page.get_by_role("link", name="Approvals").click()
+        page.get_by_label("Main", exact=True).get_by_role("link", name="Approvals").click()
         page.get_by_role("link", name="Give a role that was asked for").focus()
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/approvals/{running.request}")
