@@ -16,12 +16,20 @@ _SEALED = 503
 
 STYLE = (
     ":root{color-scheme:light dark;font:100%/1.55 system-ui,sans-serif}"
-    "main{max-width:36rem;margin:3rem auto;padding:0 1rem}"
-    "section+section{margin-top:2rem;padding-top:1rem;border-top:1px solid}"
-    "a{color:LinkText}"
+    "body{margin:0;background:#f7f8f8;color:#1a2323;--line:#d5dcdb;--accent:#125b60;--on:#fff}"
+    "@media(prefers-color-scheme:dark){"
+    "body{background:#131818;color:#e6ecec;--line:#334040;--accent:#7fd0d2;--on:#0d2223}}"
+    "main{max-width:36rem;margin:clamp(1rem,6vw,4rem) auto;padding:0 1rem}"
+    "h1{margin:0 0 1rem;font-size:1.6rem;line-height:1.3}"
+    "section+section{margin-top:2rem;padding-top:2rem;border-top:1px solid var(--line)}"
+    "a{color:var(--accent)}"
+    ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
     "label,input{display:block}"
-    "input{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;margin:.25rem 0 .75rem}"
-    "button{font:inherit;min-height:2.75rem;padding:.25rem 1rem}"
+    "label{font-weight:600}"
+    "input{width:100%;box-sizing:border-box;min-height:2.75rem;font:inherit;padding:.4rem .75rem;"
+    "margin:.25rem 0 1rem;border:1px solid #7c8988;border-radius:8px}"
+    "button{font:inherit;font-weight:600;min-height:2.75rem;padding:.5rem 1.25rem;border:0;"
+    "border-radius:8px;color:var(--on);background:var(--accent)}"
 )
 """Of the pages that are shown while the vault is sealed."""
 

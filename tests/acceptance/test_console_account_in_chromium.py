@@ -131,6 +131,7 @@ def test_who_is_invited_joins_on_a_phone_and_signs_in_by_a_passkey(
         page.get_by_role("button", name="Tạo khóa truy cập").click()
         page.wait_for_url("**/account")
         page.get_by_text("điện thoại", exact=True).wait_for()
+        page.get_by_text("Menu", exact=True).click()
         page.get_by_role("button", name="Đăng xuất").click()
         page.wait_for_url("**/sign-in")
         page.goto("/sign-in/passkey?next=/account")
@@ -145,7 +146,7 @@ def test_a_request_is_approved_by_keyboard_and_then_taken(
         page = looked.page
         next_step()
         sign_in(page, "binh", code_of(running.seeds["binh"]))
-        page.get_by_role("link", name="Approvals").click()
+        page.get_by_label("Main", exact=True).get_by_role("link", name="Approvals").click()
         page.get_by_role("link", name="Give a role that was asked for").focus()
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/approvals/{running.request}")
