@@ -113,6 +113,10 @@ class HandingOver:
             return problem_response(Request(scope), lost)
         answer = Response(given.content, given.status)
         answer.raw_headers.extend(_end_to_end(given.headers))
+        if (policy := answer.headers.get("content-security-policy")) is not None:
+            # A page that did not let somebody in needs its look and its form as any page does;
+            # what answers is told so, as by a page of this process. See `answering`.
+            scope["state"]["content_policy"] = policy
         return answer
 
     def _connected(self) -> httpcore2.AsyncConnectionPool:

@@ -149,6 +149,20 @@ def test_the_entrance_gets_the_request_with_who_asks_and_its_answer_is_passed_on
         assert b"vault.example" in head
 
 
+def test_what_a_browser_may_do_for_a_page_of_the_entrance_is_passed_on(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        writer.write(
+            b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\n"
+            b"content-security-policy: form-action 'self'\r\nconnection: close\r\n\r\npage"
+        )
+        writer.close()
+
+    asking = scope("/sign-in")
+    with_entrance(tmp_path, answer, (asking, (b"name=lan",)))
+    assert asking["state"]["content_policy"] == "form-action 'self'"
+
+
 def test_without_an_entrance_the_web_worker_handles_the_sign_in_itself(tmp_path: Path) -> None:
     local = Local()
     status, _, body = asyncio.run(
