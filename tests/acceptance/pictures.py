@@ -52,10 +52,10 @@ class Picture:
 
 PICTURES = (
     Picture("today", "admin", "/", tall=700),
-    Picture("record", "tuyet", "/records/payroll/{record}", "vi", first=_open_the_form, tall=860),
-    Picture("backups", "admin", "/backups", scheme="dark", tall=760),
+    Picture("record", "tuyet", "/records/payroll/{record}", "vi", first=_open_the_form, tall=800),
+    Picture("backups", "admin", "/backups", scheme="dark", tall=700),
     Picture("drill", "hoa", "/drills/{drill}/report?format=html&language=en", wide=900, tall=520),
-    Picture("event", "hoa", "/audit/events/{reveal}#proof", tall=700),
+    Picture("event", "hoa", "/audit/events/{reveal}#proof", tall=640),
     Picture("phone", "admin", "/backups", "vi", wide=360, tall=640),
 )
 
@@ -72,6 +72,8 @@ def take(made: Pictured, folder: Path) -> Iterator[Path]:
                 one.first(page)
                 file = folder / f"{one.name}.png"
                 file.write_bytes(page.screenshot())
+                if file.stat().st_size > LARGEST:
+                    raise AssertionError(f"{file.name} is too large: show less of the page")
                 yield file
         browser.close()
 
