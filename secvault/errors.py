@@ -158,6 +158,18 @@ class TooManyAttempts(SecvaultError):
         self.retry_after = retry_after
 
 
+class TooManyStreams(SecvaultError):
+    """The caller has as many streams of events open as are allowed; `retry_after` in seconds."""
+
+    code = "too-many-streams"
+    title = "Too many streams at once"
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class BodyTooSlow(SecvaultError):
     """The rest of a request did not arrive in time."""
 

@@ -40,6 +40,7 @@ MEANINGS = {
     "precondition-required": (428, 1),
     "not-authenticated": (401, 3),
     "too-many-attempts": (429, 3),
+    "too-many-streams": (429, 1),
     "body-too-slow": (408, 1),
     "content-too-large": (413, 2),
     "range-not-satisfiable": (416, 1),

@@ -159,8 +159,11 @@ def an_event(random: Random, rare: str = "") -> Event:
     return Event(kind, outcome, actor, resource, department, decision=note, request="0" * 32)
 
 
-def fill(store: Store, count: int, signing: Signing, told: Told) -> list[StoredCheckpoint]:
-    """Append so many events, and keep all nodes; the checkpoints, which are `CHECKPOINTS`."""
+def fill(store: Store, count: int, signing: Signing | None, told: Told) -> list[StoredCheckpoint]:
+    """Append so many events, and keep all nodes; the checkpoints, which are `CHECKPOINTS`.
+
+    signing: None where nothing is signed, as in a vault that signs its log itself.
+    """
     signed: list[StoredCheckpoint] = []
     with store.write() as connection:
         for index in audit_event.indexes:
@@ -173,7 +176,7 @@ def fill(store: Store, count: int, signing: Signing, told: Told) -> list[StoredC
             writer = Number("bench", "fill", lock_head(connection).frontier.size)
             append(connection, lock_head(connection), batch, writer)
         done += len(batch)
-        if done * CHECKPOINTS // count > len(signed):
+        if signing is not None and done * CHECKPOINTS // count > len(signed):
             signed.append(signing.sign(store))
         told(done)
     with store.write() as connection:

@@ -237,12 +237,16 @@ def list_grants(
     valid_at: int | None = None,
     standing_at: int | None = None,
     ids: Iterable[str] | None = None,
+    ends_by: int | None = None,
 ) -> tuple[Grant, ...]:
     """The grants that fit, oldest first; revoked and ended ones too unless a moment is given.
 
     valid_at: only those in force then. standing_at: also those that begin after that moment.
+    ends_by: only those with an end until then.
     """
     conditions: list[ColumnElement[bool]] = []
+    if ends_by is not None:
+        conditions.append(role_grant.c.expires_at <= ends_by)
     if ids is not None:
         conditions.append(role_grant.c.id.in_(list(ids)))
     if subject is not None:

@@ -148,6 +148,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "bootstrap.issue": "people",
         "person.unlock": "people",
         "factor.reset": "people",
+        "factor.revoke": "people",
         "password.reset": "people",
         "hardware_token.import": "people",
         "hardware_token.read": "people",

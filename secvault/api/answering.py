@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.body_time import PunctualBody
-from secvault.api.private import PRIVATE, private_page
+from secvault.api.private import PRIVATE, lasting, private_page
 from secvault.api.problem import is_authzen, problem_response, too_large, too_slow
 from secvault.api.transit.lean import LeanPath
 from secvault.errors import SecvaultError
@@ -35,6 +36,8 @@ class Answering:
         self._app = app
         self._body_seconds = body_seconds
         self.lean = lean
+        self.stopping = threading.Event()
+        """Set when the process is to end: what would go on for long ends by itself."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -56,7 +59,12 @@ class Answering:
                     return
                 rest = unread
         # A copy: what a server hands over may be shared between requests.
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id, "body": body}
+        scope["state"] = {
+            **scope.get("state", {}),
+            "request_id": request_id,
+            "body": body,
+            "stopping": self.stopping,
+        }
         await _answer(app, scope, body, rest, send)
 
 
@@ -100,13 +108,17 @@ def _answered_id(scope: Scope) -> bytes:
 
 
 def _finishing(request_id: bytes, state: Mapping[str, Any], send: Send) -> Send:
-    """state: of the request; a page of ours has put there what a browser may do for it."""
+    """state: of the request; a page of ours has put there what a browser may do for it, and what
+    says nothing about anybody that it is lasting.
+    """
 
     async def finish(message: Message) -> None:
         if message["type"] == "http.response.start":
             theirs = (each for each in message["headers"] if each[0] not in _OURS)
             policy = state.get("content_policy")
             private = PRIVATE if policy is None else private_page(policy)
+            if state.get("lasting"):
+                private = lasting(private)
             message["headers"] = [*theirs, (b"x-request-id", request_id), *private]
         await send(message)
 

@@ -17,6 +17,7 @@ from secvault.api.answering import Answering
 from secvault.api.declared import require_declared
 from secvault.api.entrance import HandingOver
 from secvault.api.entrance_socket import socket_in
+from secvault.api.following import Streams
 from secvault.api.gate import Gate, Passage
 from secvault.api.transit.lean import LeanPath
 from secvault.keyring.root import Root
@@ -29,6 +30,7 @@ PARTS = (
     "openapi",
     "health",
     "seal",
+    "unseal_page",
     "session",
     "passkey_sign_in",
     "oidc",
@@ -212,6 +214,7 @@ def routes(
         generate_unique_id_function=_operation_id,
     )
     app.state.node = node
+    app.state.streams = Streams()
     problem.install(app)
     for part in parts:
         app.include_router(importlib.import_module(f"secvault.api.{part}").router)

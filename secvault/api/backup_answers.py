@@ -59,6 +59,9 @@ class StatusAnswer(BaseModel):
     drills: Literal["failed", "overdue", "missed", "new", "proven", "off"] = Field(
         description="How the plan stands with its restore drills."
     )
+    damaged: list[str] = Field(
+        description="Its repositories in which the newest check found damage."
+    )
     catalogue_as_of: str | None
     anomalies: list[AnomalyAnswer]
 
@@ -208,6 +211,7 @@ def status(one: Status) -> StatusAnswer:
         error=failed.error if failed else None,
         proven_at=time(one.drills.proven.finished_at if one.drills.proven else None),
         drills=one.drills.word,
+        damaged=list(one.damaged),
         catalogue_as_of=time(state.refreshed_at),
         anomalies=[anomaly(each) for each in state.anomalies],
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
 from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restores.order import Existing
@@ -17,6 +20,7 @@ from secvault.clock import timestamp
 from secvault.service import Service, backup_restores
 from secvault.service.backup_restores import Seen, Wanted
 from secvault.service.spine import Caller
+from secvault.service.watching import Watch
 
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
@@ -24,6 +28,7 @@ Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]
 RestoreId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,300}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
+Watched = tuple[Watch[RestoreRun], RestoreRun]
 Word = Annotated[str, Field(min_length=1, max_length=255)]
 FilePath = Annotated[str, Field(min_length=2, max_length=4096, pattern=r"^/")]
 
@@ -200,12 +205,37 @@ def restore_read(at: Authenticated, restore: RestoreId) -> RestoreAnswer:
     return _answer(backup_restores.read_restore(service, who, restore))
 
 
+def watched(at: Authenticated, restore: RestoreId) -> Watched:
+    """The restore, which the caller may look at; what is wrong is an answer of its own."""
+    service, who = at
+    return backup_restores.watch(service, who, restore)
+
+
+@router.get(
+    "/backups/restores/{restore}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(stream_place)],
+)
+@operation("it/backups", "backup.read")
+async def restore_watch(
+    request: Request, seen: Annotated[Watched, Depends(watched)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a restore by server-sent events, as a backup run is followed."""
+    watch, first = seen
+    async for one in follow(request, first, watch.look, lambda run: run.ended, _told, refusal):
+        yield one
+
+
 @router.delete("/backups/restores/{restore}", status_code=202)
 @operation("it/backups/{plan}", "backup.restore")
 def restore_stop(at: Authenticated, restore: RestoreId) -> RestoreAnswer:
     """Ask that a restore stop; what is in place by then is whole, and stays."""
     service, who = at
     return _answer(backup_restores.stop_restore(service, who, restore))
+
+
+def _told(run: RestoreRun) -> Mapping[str, ServerSentEvent]:
+    return event("end" if run.ended else "progress", _answer(run))
 
 
 def _preview(seen: Seen) -> PreviewAnswer:

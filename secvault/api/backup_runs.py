@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
 from secvault.clock import timestamp
-from secvault.errors import NotAuthenticated, NotFound, Refused, SecvaultError
 from secvault.service import Service, backup_runs
-from secvault.service.backup_runs import Seen, Watch
+from secvault.service.backup_runs import Seen
 from secvault.service.spine import Caller
+from secvault.service.watching import Watch
 
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$", examples=["backup:nightly:..."])]
-
-LOOK_SECONDS = 1.0
-LONGEST_LOOKS = 3600
-"""A stream ends after an hour, and its client asks again, with its credential."""
 
 
 class StepAnswer(BaseModel):
@@ -85,7 +80,7 @@ class Cancelling(BaseModel):
     state: str
 
 
-Watched = tuple[Watch, Seen]
+Watched = tuple[Watch[Seen], Seen]
 
 
 def watched(at: Authenticated, run: RunId) -> Watched:
@@ -102,37 +97,24 @@ def run_read(at: Authenticated, run: RunId) -> RunDetail:
     return _detail(backup_runs.look(service, who, run))
 
 
-@router.get("/backups/runs/{run}/events", response_class=EventSourceResponse)
+@router.get(
+    "/backups/runs/{run}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(stream_place)],
+)
 @operation("it/backups/{plan}", "backup.read")
 async def run_watch(
-    seen: Annotated[Watched, Depends(watched)],
+    request: Request, seen: Annotated[Watched, Depends(watched)]
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a backup run by server-sent events until it has ended.
 
     `progress` comes at most once a second and only when something changed; `end` is the last, with
     the same content. A comment each second keeps the line open. When the right to look ends, the
-    last event is `refused`.
+    last event is `refused`. 429 with more than `server.streams_each` streams at once.
     """
     watch, first = seen
-    told = _progress(first)
-    yield _event(first, told)
-    for _ in range(LONGEST_LOOKS):
-        if first.ended:
-            return
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            first = await run_in_threadpool(watch.look)
-        except (Refused, NotAuthenticated, NotFound) as ended:
-            yield ServerSentEvent(event="refused", data={"code": ended.code})
-            return
-        except SecvaultError:
-            # The store does not answer just now; the next look asks again.
-            yield ServerSentEvent(comment="wait")
-            continue
-        now = _progress(first)
-        # Also while nothing changes something is sent: whoever seals the vault does not wait.
-        yield _event(first, now) if now != told else ServerSentEvent(comment="beat")
-        told = now
+    async for one in follow(request, first, watch.look, lambda run: run.ended, _told, refusal):
+        yield one
 
 
 @router.post("/backups/runs/{run}/cancel", status_code=202)
@@ -143,8 +125,8 @@ def run_cancel(at: Authenticated, run: RunId) -> Cancelling:
     return Cancelling(id=run, state=backup_runs.cancel(service, who, run))
 
 
-def _event(seen: Seen, told: ProgressAnswer) -> ServerSentEvent:
-    return ServerSentEvent(event="end" if seen.ended else "progress", data=told)
+def _told(seen: Seen) -> Mapping[str, ServerSentEvent]:
+    return event("end" if seen.ended else "progress", _progress(seen))
 
 
 def _progress(seen: Seen) -> ProgressAnswer:

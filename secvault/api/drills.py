@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from secvault.api.backups import Limit, PlanName, Requested
 from secvault.api.caller import caller
 from secvault.api.declared import operation
+from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
 from secvault.backup.drills.order import AS_SET, DrillOrder
 from secvault.backup.drills.stored import Drill
@@ -18,11 +21,13 @@ from secvault.config.drills import LevelName
 from secvault.service import Service, drill_standing, drills
 from secvault.service.drill_standing import Standing
 from secvault.service.spine import Caller
+from secvault.service.watching import Watch
 
 router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$")]
+Watched = tuple[Watch[Drill], Drill]
 
 
 class FaultAnswer(BaseModel):
@@ -156,6 +161,27 @@ def drill_read(at: Authenticated, drill: DrillId) -> DrillAnswer:
     return _drill(drills.read_drill(service, who, drill))
 
 
+def watched(at: Authenticated, drill: DrillId) -> Watched:
+    """The drill, which the caller may look at; what is wrong is an answer of its own."""
+    service, who = at
+    return drills.watch(service, who, drill)
+
+
+@router.get(
+    "/drills/{drill}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(stream_place)],
+)
+@operation("it/backups", "drill.read")
+async def drill_watch(
+    request: Request, seen: Annotated[Watched, Depends(watched)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a restore drill by server-sent events, as a backup run is followed."""
+    watch, first = seen
+    async for one in follow(request, first, watch.look, lambda drill: drill.ended, _told, refusal):
+        yield one
+
+
 @router.post("/backups/plans/{plan}/drills", status_code=202)
 @operation("it/backups/{plan}", "drill.run")
 def drill_request(at: Authenticated, plan: PlanName, given: DrillWanted | None = None) -> Requested:
@@ -174,6 +200,10 @@ def drill_evidence(at: Authenticated, drill: DrillId) -> Evidence:
     service, who = at
     _, document, note = drills.read_evidence(service, who, drill)
     return Evidence(document=document.decode(), note=note.decode())
+
+
+def _told(drill: Drill) -> Mapping[str, ServerSentEvent]:
+    return event("end" if drill.ended else "progress", _drill(drill))
 
 
 def _drill(drill: Drill) -> DrillAnswer:

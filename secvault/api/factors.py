@@ -15,7 +15,7 @@ from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.crypto.secret import Secret
 from secvault.identity.passkeys import Passkey
-from secvault.service import Service, factors
+from secvault.service import Service, factors, lost_factors
 from secvault.service.factors import Factors
 from secvault.service.spine import Caller
 
@@ -100,6 +100,16 @@ class FactorList(BaseModel):
     recovery_codes_left: int
     recovery_codes_made_at: str | None
     recovery_codes_locked: bool
+
+
+class RevokedFactor(BaseModel):
+    """A factor that lets nobody in any more. kind: totp or passkey."""
+
+    person: str
+    factor: str
+    kind: str
+    name: str
+    sessions_ended: int
 
 
 class RecoveryCodes(BaseModel):
@@ -197,6 +207,25 @@ def person_factors(at: Authenticated, person: PersonName) -> FactorList:
     """Somebody's factors: names and dates."""
     service, who = at
     return _listed(factors.factors_of(service, who, person))
+
+
+@router.post("/people/{person}/factors/{factor}/revocation")
+@operation("it/people/{person}", "factor.revoke")
+def factor_revoke(
+    at: Authenticated,
+    person: PersonName,
+    factor: Annotated[str, Path(min_length=1, max_length=64)],
+) -> RevokedFactor:
+    """End one lost factor of somebody, and their sessions; the last one takes a reset."""
+    service, who = at
+    done = lost_factors.revoke_factor(service, who, person, factor)
+    return RevokedFactor(
+        person=done.person.id,
+        factor=done.factor,
+        kind=done.kind,
+        name=done.name,
+        sessions_ended=done.sessions_ended,
+    )
 
 
 def _password(given: OwnPassword) -> Secret | None:

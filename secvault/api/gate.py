@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secvault.api.problem import problem_response
-from secvault.api.sealed_page import is_for_a_person, sealed_page
+from secvault.api.sealed_page import UNSEAL, is_for_a_person, sealed_page
 from secvault.errors import Sealed
 from secvault.keyring.root import Root
 
@@ -30,6 +30,7 @@ WHILE_SEALED = frozenset(
         "/v1/sys/leader",
         "/v1/sys/seal-status",
         "/v1/sys/unseal",
+        UNSEAL,
     }
 )
 """The paths that answer always; none of them needs a key."""

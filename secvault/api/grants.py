@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access import Grant
@@ -81,12 +81,21 @@ class GrantList(BaseModel):
 
 @router.get("/grants")
 @operation("it/grants", "grant.read")
-def grant_list(at: Authenticated, *, without_end: bool = False, to_come: bool = False) -> GrantList:
+def grant_list(
+    at: Authenticated,
+    *,
+    without_end: bool = False,
+    to_come: bool = False,
+    ending_days: Annotated[int | None, Query(ge=1, le=grants.MOST_DAYS)] = None,
+) -> GrantList:
     """The grants in force. to_come: those that only begin later; without_end: those of privileged
-    roles that have no end.
+    roles that have no end; ending_days: those that end within so many days, soonest first, and were
+    given for longer than that.
     """
     service, who = at
-    found = grants.list_grants(service, who, without_end=without_end, to_come=to_come)
+    found = grants.list_grants(
+        service, who, without_end=without_end, to_come=to_come, ending_days=ending_days
+    )
     return GrantList(grants=[grant_answer(grant) for grant in found])
 
 

@@ -25,6 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["people"], responses=problem_response
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]
 Status = Literal["", "invited", "expired", "active", "disabled"]
+OfFactors = Literal["", "locked", "none"]
 
 
 class _Given(BaseModel):
@@ -118,10 +119,17 @@ def person_list(
         str,
         Query(max_length=400, description="Words of a name; case and marks do not count."),
     ] = "",
+    factors: Annotated[
+        OfFactors,
+        Query(
+            description="Of those who are active: who is locked out by wrong codes, or who has no "
+            "second factor here and no provider to have one at."
+        ),
+    ] = "",
 ) -> PersonList:
     """A page of the people who may sign in or are invited."""
     service, who = at
-    wanted = Wanted(status, department, search)
+    wanted = Wanted(status, department, search, factors)
     page = people.list_people(service, who, after=after, limit=limit, wanted=wanted)
     return PersonList(
         people=[_listed(entry) for entry in page.people], next=page.next_after or None

@@ -24,9 +24,18 @@ PRIVATE = (
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 _POLICY = b"content-security-policy"
+_CACHE = b"cache-control"
+_FOR_EVER = b"public, max-age=31536000, immutable"
 
 
-def private_page(policy: str) -> tuple[tuple[bytes, bytes], ...]:
+def private_page(policy: str) -> Headers:
     """The same headers for a page that people look at. policy: what a browser may do for it."""
     return tuple((name, policy.encode() if name == _POLICY else value) for name, value in PRIVATE)
+
+
+def lasting(headers: Headers) -> Headers:
+    """The same for what says nothing about anybody and never changes under its name."""
+    return tuple((name, _FOR_EVER if name == _CACHE else value) for name, value in headers)

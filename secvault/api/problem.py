@@ -32,6 +32,7 @@ from secvault.errors import (
     SeparationOfDuties,
     StepUpRequired,
     TooManyAttempts,
+    TooManyStreams,
 )
 
 PROBLEM_JSON = "application/problem+json"
@@ -122,7 +123,7 @@ def problem_response(request: Request, error: SecvaultError) -> Response:
     if isinstance(error, RangeNotSatisfiable):
         # RFC 9110, 14.4.
         headers["Content-Range"] = f"bytes */{error.size}"
-    if isinstance(error, TooManyAttempts | Overloaded):
+    if isinstance(error, TooManyAttempts | TooManyStreams | Overloaded):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ProvisioningRefused):
         return _scim_error(error.answer_status, error.detail, headers, error.scim_type)

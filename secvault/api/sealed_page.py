@@ -14,14 +14,21 @@ from starlette.responses import HTMLResponse, Response
 
 _SEALED = 503
 
-_STYLE = (
+STYLE = (
     ":root{color-scheme:light dark;font:100%/1.55 system-ui,sans-serif}"
     "main{max-width:36rem;margin:3rem auto;padding:0 1rem}"
     "section+section{margin-top:2rem;padding-top:1rem;border-top:1px solid}"
     "a{color:LinkText}"
+    "label,input{display:block}"
+    "input{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;margin:.25rem 0 .75rem}"
+    "button{font:inherit;min-height:2.75rem;padding:.25rem 1rem}"
 )
+"""Of the pages that are shown while the vault is sealed."""
 
-_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+UNSEAL = "/unseal"
+"""Where it is unsealed in a browser: see `unseal_page`."""
+
+_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; object-src 'none'; base-uri 'none'; "
@@ -36,7 +43,7 @@ _PAGE = f"""<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Sealed · Đang niêm phong · secvault</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <main>
@@ -46,14 +53,14 @@ _PAGE = f"""<!doctype html>
 <p>Whoever holds its key unseals it: the people with a share of it or with the passphrase, or, where
 the vault opens by itself, whoever looks after the server. If you are not one of them, tell the IT
 administrators.</p>
-<p><a href="/">Try again</a></p>
+<p><a href="{UNSEAL}">Unseal it</a> · <a href="/">Try again</a></p>
 </section>
 <section lang="vi">
 <h1>Kho đang được niêm phong</h1>
 <p>Hiện không thể đọc hay thay đổi gì trong kho. Không có dữ liệu nào bị mất.</p>
 <p>Người giữ khóa sẽ mở niêm phong: những người giữ một phần khóa hoặc cụm mật khẩu; nếu kho tự mở
 thì là người phụ trách máy chủ. Nếu bạn không thuộc số đó, hãy báo cho quản trị viên CNTT.</p>
-<p><a href="/">Thử lại</a></p>
+<p><a href="{UNSEAL}">Mở niêm phong</a> · <a href="/">Thử lại</a></p>
 </section>
 </main>
 </body>

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -30,7 +32,7 @@ def serve(settings: Settings, app: Answering) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind((server.address, server.port))
-        _serve(settings, app, app.lean, listening, _tls(settings))
+        _serve(settings, app, app.lean, listening, _tls(settings), app.stopping)
 
 
 def serve_entrance(settings: Settings, app: ASGIApp) -> None:
@@ -58,6 +60,7 @@ def _serve(
     lean: LeanPath | None,
     listening: socket.socket,
     tls: Callable[..., ssl.SSLContext] | None,
+    stopping: threading.Event | None = None,
 ) -> None:
     config = uvicorn.Config(
         app,
@@ -74,7 +77,24 @@ def _serve(
         timeout_graceful_shutdown=_FINISH_SECONDS,
         ssl_context_factory=tls,
     )
-    uvicorn.Server(config).run([listening])
+    _Server(config, stopping).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells answers that go on for long at once that the process is to end.
+
+    The application itself is told only once all answers have ended.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event | None) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take SIGTERM or SIGINT."""
+        if self._stopping is not None:
+            self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def _tls(settings: Settings) -> Callable[..., ssl.SSLContext] | None:

@@ -136,6 +136,7 @@ KINDS: Mapping[str, frozenset[str]] = _kinds(
         "approval.read": "request",
         "approval.latched": "",
         "factor.reset": "person expires_at reason approval digest",
+        "factor.revoke": "person factor device",
         "password.reset": "person expires_at reason approval digest",
         "policy.change": "policy version from_version",
         # Access reviews, and breaking the glass

@@ -7,15 +7,16 @@ measured apart, because that reads all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, update
 
 from secvault.backup import restic_looking
 from secvault.backup.engine import BackupEngine
+from secvault.backup.many_plans import asked
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic import Cancel, Snapshot
 from secvault.backup.restic_process import NeverCancelled
@@ -220,6 +221,22 @@ def measures(
         .limit(limit)
     )
     return tuple(Measure(*row) for row in rows)
+
+
+def newest_measures(connection: Connection, plans: Mapping[str, str]) -> dict[str, Measure]:
+    """What was measured last of each plan, by plan. plans: each with the repository asked about."""
+    if not plans:
+        return {}
+    of, table = asked((plan, where, 0) for plan, where in plans.items()), backup_measure
+    mine = (table.c.plan == of.c.plan, table.c.repository == of.c.repository)
+    newest = select(func.max(table.c.measured_at)).where(*mine).correlate(of).scalar_subquery()
+    columns = [table.c[name] for name in Measure.__dataclass_fields__]
+    rows = connection.execute(
+        select(table.c.plan, *columns).join_from(
+            of, table, and_(*mine, table.c.measured_at == newest)
+        )
+    )
+    return {plan: Measure(*measure) for plan, *measure in rows}
 
 
 def _replace(connection: Connection, plan: str, repository: str, found: Sequence[Snapshot]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, false, insert, select, update
 
 from secvault.backup import check_parts
 from secvault.backup.claims import PlanBusy
 from secvault.backup.engine import BackupEngine
+from secvault.backup.many_plans import asked, newest_id
 from secvault.backup.repository import KEYS, Repository
 from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic import Cancel
@@ -181,6 +182,28 @@ def newest_checks(
         rows = connection.execute(newest_first.where(*asked).limit(limit)).all()
         checked = _checked(connection, [row.id for row in rows])
     return tuple(_check(row, checked[row.id]) for row in rows)
+
+
+def damaged(connection: Connection, plans: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The repositories in which the newest look found damage, by plan; nothing for the others.
+
+    A check that could not look says nothing.
+    """
+    names = list(plans)
+    if not names:
+        return {}
+    check, part = tables.backup_check, tables.backup_checked
+    of = asked((plan, "", 0) for plan in names)
+    looked = newest_id(check, of, check.c.passed.is_not(None))
+    rows = connection.execute(
+        select(of.c.plan, part.c.repository)
+        .join_from(of, part, and_(part.c.check_id == looked, part.c.passed.is_(false())))
+        .order_by(part.c.repository)
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for plan, repository in rows:
+        found[plan] = (*found.get(plan, ()), repository)
+    return found
 
 
 def _check_one(

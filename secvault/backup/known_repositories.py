@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from secvault.backup import restic_arguments as arguments
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryGone, RepositoryMissing
 from secvault.backup.restic import Restic, Snapshot
@@ -67,15 +68,18 @@ def listed(
     """The plan's snapshots that can be read, newest last, to save beside them.
 
     Where none are left of a plan that saved before, it is asked whether the repository is still
-    the one that is known; each question to restic costs the derivation of a key. Raises
-    RepositoryGone, and what `Restic.snapshots` raises.
+    the one that is known; each question to restic costs the derivation of a key, and a folder that
+    holds none yet is asked none. Raises RepositoryGone, and what `Restic.snapshots` raises.
     """
+    saved = _has_saved(store, plan)
+    if not saved and arguments.is_without_snapshots(repository):
+        return ()
     try:
         found = restic.snapshots(repository, tags=(f"plan={plan}",), skip_damaged=True)
     except RepositoryMissing:
         allow_making(store, name, repository)
         raise
-    if not found and _has_saved(store, plan):
+    if not found and saved:
         recognise(store, name, repository, restic.identity(repository))
     return found
 

@@ -22,17 +22,18 @@ from typing import IO
 
 import msgspec
 
-from secvault.backup.file_entry import FileEntry, describe, is_unchanged
+from secvault.backup.file_entry import EarlierEntry, describe
 from secvault.backup.manifest import Listed
 from secvault.backup.walking import Place, Walk, opened, order_of
 
 READERS = 2
-"""Files that are read at one time, as many as restic reads."""
-_WAITING = 64
-_SMALL = 64 << 10
-_CHUNK = 1 << 20
+"""Lots that are read at one time, as many as restic reads files."""
+_LOTS_AHEAD = 16
+_LOT_BYTES, _LOT_ENTRIES = 4 << 20, 64
+_MOST_KNOWN = 512
+_CHUNK = 1 << 18
 _SETTLED_NS = 2_000_000_000
-_DECODER = msgspec.json.Decoder(FileEntry)
+_DECODER = msgspec.json.Decoder(EarlierEntry)
 
 Heed = Callable[[], None]
 """Called again and again, also in other threads; raises where the work is to stop."""
@@ -50,21 +51,15 @@ def list_places(
     with (
         target.open("wb") as file,
         _known(earlier) as known,
-        ThreadPoolExecutor(READERS) as readers,
+        ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as readers,
     ):
         began_ns = os.fstat(file.fileno()).st_mtime_ns
-        lines = _Lines(file, walk)
+        lines = _Lines(file, walk, readers, heed)
         for place in sorted(places, key=lambda one: order_of(str(one.path))):
             for path, there in walk.over(place):
                 heed()
-                taken_over = known.line_of(path, there)
-                if taken_over is not None:
-                    lines.add(taken_over, there)
-                elif stat.S_ISREG(there.st_mode) and there.st_size > _SMALL:
-                    lines.add(readers.submit(_line, path, there, heed), there)
-                else:
-                    lines.add(_at_once(path, there, heed), there)
-        lines.put(0)
+                lines.add(path, there, known.line_of(path, there))
+        lines.finish()
         file.flush()
         os.fsync(file.fileno())
         # From when on a change may have been missed, for the listing after this one.
@@ -82,36 +77,74 @@ def keep(target: Path, earlier: Path) -> None:
 
 
 @dataclass
+class _Item:
+    """A path whose line is known, or is made by a reader. failed: why there is none."""
+
+    path: str
+    there: os.stat_result
+    line: bytes | None
+    failed: OSError | None = None
+
+
+@dataclass
 class _Lines:
-    """The lines in their order, some of which are still being read."""
+    """The lines in their order, those that are to be made by readers in lots.
+
+    A lot is enough for a reader to be at for a while: to hand over each file by itself would cost
+    more than to hash it.
+    """
 
     file: IO[bytes]
     walk: Walk
+    readers: ThreadPoolExecutor
+    heed: Heed
     count: int = 0
     total: int = 0
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _waiting: deque[tuple[bytes | Future[bytes], int]] = field(default_factory=deque)
+    _lot: list[_Item] = field(default_factory=list)
+    _to_read: int = 0
+    _to_make: int = 0
+    _waiting: deque[tuple[list[_Item], Future[None] | None]] = field(default_factory=deque)
 
-    def add(self, line: bytes | Future[bytes], there: os.stat_result) -> None:
-        self._waiting.append((line, there.st_size if stat.S_ISREG(there.st_mode) else 0))
-        if len(self._waiting) > _WAITING:
-            self.put(_WAITING)
+    def add(self, path: str, there: os.stat_result, line: bytes | None) -> None:
+        """Take the next path. line: its line where that is known."""
+        self._lot.append(_Item(path, there, line))
+        if line is None:
+            self._to_make += 1
+            self._to_read += _size(there)
+        full = self._to_make >= _LOT_ENTRIES or self._to_read >= _LOT_BYTES
+        if full or len(self._lot) >= _MOST_KNOWN:
+            self._hand_over()
+            while len(self._waiting) > _LOTS_AHEAD:
+                self._write_first()
 
-    def put(self, least: int) -> None:
-        """Write the first ones, until no more than so many wait."""
-        while len(self._waiting) > least:
-            line, size = self._waiting.popleft()
-            if isinstance(line, Future):
-                try:
-                    line = line.result()
-                except OSError as error:
-                    self.walk.trouble(error)
-                    continue
-            if line:
-                self.file.write(line)
-                self.digest.update(line)
-                self.count += 1
-                self.total += size
+    def finish(self) -> None:
+        """Write all that was taken."""
+        self._hand_over()
+        while self._waiting:
+            self._write_first()
+
+    def _hand_over(self) -> None:
+        lot = self._lot
+        making = self.readers.submit(_make, lot, self.heed) if self._to_make else None
+        self._waiting.append((lot, making))
+        self._lot, self._to_read, self._to_make = [], 0, 0
+
+    def _write_first(self) -> None:
+        lot, making = self._waiting.popleft()
+        if making is not None:
+            making.result()
+        lines = []
+        for item in lot:
+            if item.failed is not None:
+                self.walk.trouble(item.failed)
+            elif item.line:
+                lines.append(item.line)
+                self.total += _size(item.there)
+        together = b"".join(lines)
+        self.file.write(together)
+        self.digest.update(together)
+        self.count += len(lines)
 
 
 class _Known:
@@ -120,7 +153,7 @@ class _Known:
     def __init__(self, source: IO[bytes] | None) -> None:
         self._source = source
         self._line = b""
-        self._entry: FileEntry | None = None
+        self._entry: EarlierEntry | None = None
         self._at = b""
         self._settled_ns = 0
         if source is not None:
@@ -137,7 +170,7 @@ class _Known:
         entry = self._entry
         if entry is None or self._at != order or entry.changed_ns > self._settled_ns:
             return None
-        return self._line if is_unchanged(entry, there) else None
+        return self._line if entry.is_unchanged(there) else None
 
     def _next(self, source: IO[bytes]) -> None:
         self._line = source.readline()
@@ -147,7 +180,7 @@ class _Known:
             # Cut short by a machine that went down: the rest is read anew.
             self._entry = None
         if self._entry is not None:
-            self._at = order_of(str(self._entry.place()))
+            self._at = order_of(self._entry.text())
 
 
 @contextmanager
@@ -161,23 +194,23 @@ def _known(earlier: Path) -> Iterator[_Known]:
         yield _Known(source)
 
 
-def _at_once(path: str, there: os.stat_result, heed: Heed) -> bytes | Future[bytes]:
-    """The line, or the error where it belongs in the order."""
-    try:
-        return _line(path, there, heed)
-    except OSError as error:
-        failed: Future[bytes] = Future()
-        failed.set_exception(error)
-        return failed
+def _make(lot: list[_Item], heed: Heed) -> None:
+    buffer = memoryview(bytearray(_CHUNK))
+    for item in lot:
+        if item.line is None:
+            try:
+                item.line = _line(item.path, item.there, buffer, heed)
+            except OSError as error:
+                item.failed = error
 
 
-def _line(path: str, there: os.stat_result, heed: Heed) -> bytes:
+def _line(path: str, there: os.stat_result, buffer: memoryview, heed: Heed) -> bytes:
     """The line of a path, of which a regular file is read; empty where it is gone. Raises OSError.
 
     there: from before the reading: a write in between shows as a newer time on what restic saved.
     """
     try:
-        digest = _digest(path, heed) if stat.S_ISREG(there.st_mode) else ""
+        digest = _digest(path, buffer, heed) if stat.S_ISREG(there.st_mode) else ""
         return msgspec.json.encode(describe(path, there, digest)) + b"\n"
     except FileNotFoundError:
         return b""
@@ -187,10 +220,17 @@ def _line(path: str, there: os.stat_result, heed: Heed) -> bytes:
         raise
 
 
-def _digest(path: str, heed: Heed) -> str:
+def _digest(path: str, buffer: memoryview, heed: Heed) -> str:
     digest = hashlib.sha256()
-    with opened(path) as source:
-        while part := source.read(_CHUNK):
-            digest.update(part)
+    file = opened(path)
+    try:
+        while read := os.readv(file, [buffer]):
+            digest.update(buffer[:read])
             heed()
+    finally:
+        os.close(file)
     return digest.hexdigest()
+
+
+def _size(there: os.stat_result) -> int:
+    return there.st_size if stat.S_ISREG(there.st_mode) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -126,14 +127,23 @@ def names(connection: Connection) -> tuple[str, ...]:
     )
 
 
-def all_stored(connection: Connection) -> tuple[StoredPlan, ...]:
-    """Every plan of the store, by name. Raises Damaged."""
+def all_stored(connection: Connection, *, readable: bool = False) -> tuple[StoredPlan, ...]:
+    """Every plan of the store, by name. readable: without those that cannot be read. Raises
+    Damaged.
+    """
     secrets: dict[str, set[str]] = {}
     table = backup_plan_secret
     for plan, place in connection.execute(select(table.c.plan, table.c.place)):
         secrets.setdefault(plan, set()).add(place)
     rows = connection.execute(select(backup_plan).order_by(backup_plan.c.name)).all()
-    return tuple(_plan(row, frozenset(secrets.get(row.name, ()))) for row in rows)
+    found = []
+    for row in rows:
+        try:
+            found.append(_plan(row, frozenset(secrets.get(row.name, ()))))
+        except Damaged:
+            if not readable:
+                raise
+    return tuple(found)
 
 
 def add(
@@ -219,14 +229,9 @@ def _without_floats(value: Any) -> Any:
 
 def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
     what = f"The backup plan {row.name} (version {row.version})"
-    values = parse_canonical(row.settings.encode(), what)
-    try:
-        settings = PlanSettings.model_validate(values)
-    except ValidationError:
-        raise Damaged(f"{what} is not what was written; remove it and make it anew") from None
     return StoredPlan(
         row.name,
-        settings,
+        _read(row.settings, what),
         secrets,
         row.version,
         row.paused_at,
@@ -235,6 +240,20 @@ def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
         row.changed_by,
         row.changed_at,
     )
+
+
+@lru_cache(maxsize=4 * MOST)
+def _read(settings: str, what: str) -> PlanSettings:
+    """The settings as they were written. They cannot be changed, so all readers share them.
+
+    Kept, because to check them takes milliseconds and some pages show hundreds of plans. Raises
+    Damaged.
+    """
+    values = parse_canonical(settings.encode(), what)
+    try:
+        return PlanSettings.model_validate(values)
+    except ValidationError:
+        raise Damaged(f"{what} is not what was written; remove it and make it anew") from None
 
 
 def _field(location: tuple[int | str, ...]) -> str:

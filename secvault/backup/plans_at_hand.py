@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from secvault.backup import plan_secrets, plans
@@ -14,7 +13,7 @@ from secvault.config import PlanSettings
 from secvault.config.backup_sources import BucketSource, MariadbSource, PostgresqlSource
 from secvault.config.section import file_content
 from secvault.crypto.secret import Secret
-from secvault.errors import ConfigurationError, Damaged, InvalidInput, NotFound
+from secvault.errors import ConfigurationError, InvalidInput, NotFound
 from secvault.keyring import Keyring
 from secvault.store import Store
 
@@ -78,12 +77,9 @@ class PlansAtHand:
 
     def readable(self) -> dict[str, PlanSettings]:
         """As `all`, without those that cannot be read, so that they do not stop the others."""
-        found = dict(self.declared)
         with self.store.read() as connection:
-            for name in plans.names(connection):
-                with suppress(Damaged):
-                    found.setdefault(name, plans.get(connection, name).settings)
-        return found
+            kept = plans.all_stored(connection, readable=True)
+        return {**{one.name: one.settings for one in kept}, **self.declared}
 
     def source_password(self, plan: str, name: str) -> Secret | None:
         """The password or secret key of a plan's source; None where none is set.

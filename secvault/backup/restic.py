@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from secvault.backup import restic_arguments as arguments
 from secvault.backup import restic_faults
+from secvault.backup.late_words import Late, OddPatterns, late_lines
 from secvault.backup.repository import LocalFolder, Repository
 from secvault.backup.repository_faults import RepositoryMissing
 from secvault.backup.restic_answers import (
@@ -43,7 +45,7 @@ from secvault.backup.restic_messages import (
     read_list,
     read_message,
 )
-from secvault.backup.restic_process import Cancel, Launch, NeverCancelled
+from secvault.backup.restic_process import LATE_FILE, Cancel, Launch, NeverCancelled
 from secvault.backup.restic_version import ResticVersion, parse_version
 from secvault.backup.retention import Retention
 from secvault.clock import Clock
@@ -130,19 +132,22 @@ class Restic:
         host: str,
         tags: Sequence[str] = (),
         excludes: Sequence[str] = (),
+        awaited: Future[Sequence[str]] | None = None,
         parent: str | None = None,
         on_progress: OnProgress,
         cancel: Cancel = _NEVER,
     ) -> BackupSummary:
         """Save the paths (absolute) as one snapshot.
 
+        awaited: what is left out besides `excludes`; restic opens the repository meanwhile, and
+        reads nothing of the paths before it is there. What that raises stops restic, and is raised.
         parent: the id of a snapshot; what did not change since is not read again. None: all is.
         Raises SourceUnreadable where a path is missing or anything could not be read: then the
         snapshot, if there is one, is no complete backup. Raises Cancelled, RepositoryLocked and
         others; snapshots made before are never touched.
         """
         arguments.require_sources(paths)
-        words = [
+        words = (
             f"--host={arguments.word('host', host)}",
             *(f"--tag={arguments.tag(tag)}" for tag in tags),
             # restic's own choice of a parent fails where any one snapshot is damaged.
@@ -150,15 +155,36 @@ class Restic:
             "--cleanup-cache",
             "--",
             *map(str, paths),
-        ]
+        )
+        late = None if awaited is None else late_lines(awaited)
+        try:
+            return self._backup(repository, words, excludes, late, on_progress, cancel)
+        except OddPatterns:
+            if awaited is None:
+                raise
+            told = (*excludes, *awaited.result())
+            return self._backup(repository, words, told, None, on_progress, cancel)
+
+    def _backup(
+        self,
+        repository: Repository,
+        words: Sequence[str],
+        excludes: Sequence[str],
+        late: Late | None,
+        on_progress: OnProgress,
+        cancel: Cancel,
+    ) -> BackupSummary:
         shapes: dict[str, type[Status] | type[BackupDone]] = {
             "status": Status,
             "summary": BackupDone,
         }
         done: BackupDone | None = None
+        waiting = () if late is None else (f"--exclude-file={LATE_FILE}",)
         with (
             arguments.excluding(excludes, self.command.scratch) as excluded,
-            self.command.process(repository, ("backup", *excluded, *words), cancel) as process,
+            self.command.process(
+                repository, ("backup", *excluded, *waiting, *words), cancel, late=late
+            ) as process,
         ):
             for line in process.lines():
                 message = read_message(line, shapes)
@@ -175,6 +201,8 @@ class Restic:
             self.command.fail(status, complaints, "the backup", repository)
         if done is None or not done.snapshot_id:
             raise BackupFailed("restic ended without naming the snapshot; run the backup again")
+        if late is not None and not late.done():
+            raise BackupFailed("restic did not wait to be told what to leave out; use another one")
         on_progress(finished(done))
         return BackupSummary(
             snapshot_id=self._full_id(repository, done.snapshot_id),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from secvault.backup.late_words import is_odd, line_of
 from secvault.backup.repository import LocalFolder, Repository
 from secvault.backup.repository_faults import SourceUnreadable
 from secvault.errors import InvalidInput
@@ -78,15 +79,13 @@ def _matching(
     if len(words) <= most:
         yield words
         return
-    # restic cuts blanks from both ends of a line.
-    odd = [one for one in patterns if "\n" in one or "\r" in one or one != one.strip()]
+    odd = [one for one in patterns if is_odd(one)]
     passed_over = set(odd)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=scratch, prefix=f"{option}s-") as file:
         for pattern in patterns:
             if pattern not in passed_over:
-                # A dollar sign would begin the name of a variable.
-                file.write(os.fsencode(pattern.replace("$", "$$")) + b"\n")
+                file.write(line_of(pattern))
         file.flush()
         yield (f"--{option}-file={file.name}", *(f"--{option}={pattern}" for pattern in odd))
 
@@ -150,6 +149,17 @@ def may_have_locks(repository: Repository) -> bool:
         return any((repository.place.path / "locks").iterdir())
     except OSError:
         return True
+
+
+def is_without_snapshots(repository: Repository) -> bool:
+    """True only for a folder that holds a repository and no snapshot in it, of whomever."""
+    if not isinstance(repository.place, LocalFolder):
+        return False
+    folder = repository.place.path
+    try:
+        return (folder / "config").exists() and not any((folder / "snapshots").iterdir())
+    except OSError:
+        return False
 
 
 def keys_without_config(repository: Repository) -> bool:

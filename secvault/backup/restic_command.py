@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from secvault.backup import restic_faults
+from secvault.backup.late_words import Late
 from secvault.backup.repository import LocalFolder, Repository, S3Location
 from secvault.backup.repository_faults import RepositoryDamaged, WrongRepositoryPassword
 from secvault.backup.restic_process import (
@@ -85,16 +86,16 @@ class ResticCommand:
         cancel: Cancel = _NEVER,
         options: Sequence[str] = (),
         other: Repository | Secret | None = None,
+        late: Late | None = None,
     ) -> Iterator[ResticProcess]:
         """A running restic. Where it had to be stopped, the lock that it may have left is removed.
 
         options: of restic itself, before the command. other: the repository that is copied from,
-        or a second password, which the command reads from SECOND_PASSWORD_FILE. Raises what
-        `ResticProcess` raises.
+        or a second password, which the command reads from SECOND_PASSWORD_FILE. late: what it reads
+        from LATE_FILE. Raises what `ResticProcess` raises.
         """
-        process = ResticProcess(
-            self._order(repository, command, options, other), self.launch, self.clock, cancel
-        )
+        order = replace(self._order(repository, command, options, other), late=late)
+        process = ResticProcess(order, self.launch, self.clock, cancel)
         try:
             with process:
                 yield process

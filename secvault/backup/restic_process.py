@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
+from secvault.backup.late_words import Late, LatePipe
 from secvault.backup.restic_messages import go_duration, plain_words
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
@@ -29,6 +30,8 @@ from secvault.errors import BackupFailed, Cancelled, ConfigurationError
 # Long enough for restic to finish a request to S3 and remove its lock.
 GENTLE_SECONDS = 20.0
 FIRM_SECONDS = 5.0
+_HEED_SECONDS = 0.3
+"""From SIGINT until what it waits for is closed, for which newer restic would wait for ever."""
 LONGEST_LINE = 256 << 20
 KEPT_LINES = 1000
 LONGEST_KEPT = 2000
@@ -62,6 +65,7 @@ class Order:
     second_password: of the repository that is copied from, or the new one of a key; through a pipe
     of its own. patience: seconds that restic may go on retrying to open the repository.
     gentle_seconds: from SIGINT to SIGTERM when it is stopped; firm_seconds: from there to SIGKILL.
+    late: what it reads at LATE_FILE, and waits for; where that fails, it is stopped.
     """
 
     argv: tuple[str, ...]
@@ -72,6 +76,7 @@ class Order:
     patience: float = 0.0
     gentle_seconds: float = GENTLE_SECONDS
     firm_seconds: float = FIRM_SECONDS
+    late: Late | None = None
 
 
 @dataclass
@@ -130,6 +135,7 @@ class ResticProcess:
         self._complaints = Complaints(order.secrets, order.patience, clock)
         self._started = threading.Event()
         self._failure: Exception | None = None
+        self._late: LatePipe | None = None
         self._process: subprocess.Popen[bytes] | None = None
         # The parent-death signal comes when the *thread* that forked ends. So restic is forked by
         # a thread that lives exactly as long as it does, and whoever reads may be any thread.
@@ -143,19 +149,23 @@ class ResticProcess:
         if self._failure is not None:
             self._keeper.join()
             raise ConfigurationError(f"restic cannot be started: {self._failure}") from None
+        if self._late is not None and self._order.late is not None:
+            self._order.late.add_done_callback(self._late.tell)
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._keeper.is_alive():
             self._stop()
         self._keeper.join()
+        if self._late is not None:
+            self._late.close()
         self._out().close()
 
     def lines(self) -> Iterator[bytes]:
         """The lines of stdout as they come, without line ends, the last also when cut short.
 
-        Raises Cancelled as soon as cancelling has stopped restic, and BackupFailed for a line
-        longer than LONGEST_LINE bytes.
+        Raises Cancelled as soon as cancelling has stopped restic, what kept us from knowing what it
+        waits for, and BackupFailed for a line longer than LONGEST_LINE bytes.
         """
         out = self._out()
         rest = bytearray()
@@ -212,8 +222,15 @@ class ResticProcess:
             for name, password in passwords.items():
                 if password is not None:
                     readers[name] = _pipe_of(password)
+            if self._order.late is not None:
+                readers[LATE_FILE], writer = os.pipe()
+                self._late = LatePipe(writer)
             argv = tuple(_with_pipes(word, readers) for word in self._order.argv)
             return self._popen(argv, tuple(readers.values()))
+        except BaseException:
+            if self._late is not None:
+                self._late.close()
+            raise
         finally:
             for reader in readers.values():
                 os.close(reader)
@@ -243,6 +260,10 @@ class ResticProcess:
         if self._cancel.is_set():
             self._stop()
             raise Cancelled("stopped on request; what was saved before is kept")
+        late = self._order.late
+        if late is not None and late.done() and (error := late.exception()) is not None:
+            self._stop()
+            raise error
 
     def _stop(self) -> None:
         process = self._running()
@@ -255,6 +276,11 @@ class ResticProcess:
         ):
             with suppress(ProcessLookupError):
                 process.send_signal(number)
+            if self._late is not None:
+                # Only when it has heard that it is to stop: a list that ends is one to go on with.
+                if self._drained(_HEED_SECONDS):
+                    return
+                self._late.close()
             if self._drained(seconds):
                 return
 
@@ -278,6 +304,7 @@ class ResticProcess:
 # Stand in an argument list for the paths of the pipes, whose numbers are known only at the start.
 PASSWORD_FILE = "\0password-file"  # noqa: S105 - the path, not the password
 SECOND_PASSWORD_FILE = "\0second-password-file"  # noqa: S105
+LATE_FILE = "\0late-file"
 
 
 def _pipe_of(password: Secret) -> int:

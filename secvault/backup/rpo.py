@@ -7,15 +7,29 @@ of its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    ScalarSelect,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.engine import BackupEngine
+from secvault.backup.many_plans import asked, newest_id
 from secvault.config import PlanSettings
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import (
@@ -105,66 +119,89 @@ def first_seen(connection: Connection, plans: Iterable[str], now: int) -> None:
 
 def state_of(connection: Connection, plan: str, settings: PlanSettings, now: int) -> PlanState:
     """How the plan stands at this moment. A plan that was never seen is taken for new."""
-    newest = newest_good(connection, plan)
-    began = newest.data_at if newest else _seen(connection, plan, now)
-    due_by = began + settings.rpo_hours * HOUR
-    repository = repositories_of(settings)[0]
-    return PlanState(
-        plan=plan,
-        repositories=repositories_of(settings),
-        owner=settings.owner,
-        promised_hours=settings.rpo_hours,
-        due_by=due_by,
-        behind=now > due_by,
-        newest=newest,
-        failed=_failed(connection, plan, newest),
-        running=connection.execute(
-            select(backup_run.c.id)
-            .where(backup_run.c.plan == plan, backup_run.c.state.in_(ALIVE))
-            .order_by(backup_run.c.started_at.desc())
-            .limit(1)
-        ).scalar_one_or_none(),
-        next_due=connection.execute(
-            select(schedule.c.next_due).where(schedule.c.id == f"backup:{plan}")
-        ).scalar_one_or_none(),
-        snapshots=connection.execute(
-            select(func.count())
-            .select_from(backup_snapshot)
-            .where(backup_snapshot.c.plan == plan, backup_snapshot.c.repository == repository)
-        ).scalar_one(),
-        refreshed_at=connection.execute(
-            select(backup_catalogue.c.refreshed_at).where(
-                backup_catalogue.c.plan == plan, backup_catalogue.c.repository == repository
-            )
-        ).scalar_one_or_none(),
-        proven_at=connection.execute(
-            select(func.max(drill.c.finished_at)).where(
-                drill.c.plan == plan,
-                drill.c.passed.is_(true()),
-                drill.c.complete.is_(true()),
-                drill.c.finished_at <= now + CLOCK_SET_BACK_SECONDS * 1_000_000,
-            )
-        ).scalar_one_or_none(),
-        anomalies=anomalies(connection, newest.run) if newest else (),
+    return states_of(connection, {plan: settings}, now)[plan]
+
+
+def states_of(
+    connection: Connection, plans: Mapping[str, PlanSettings], now: int
+) -> dict[str, PlanState]:
+    """How each of the plans stands, by a few statements however many there are."""
+    if not plans:
+        return {}
+    rows = _rows(connection, plans, now)
+    newest = _good(connection, [row.good for row in rows if row.good])
+    strange = _anomalies(connection, list(newest))
+    good = {row.plan: newest[row.good] for row in rows if row.good}
+    failed = _failed(connection, {plan: good.get(plan) for plan in plans})
+    found = {}
+    for row in rows:
+        settings, last = plans[row.plan], good.get(row.plan)
+        seen = now if row.seen is None else row.seen
+        due_by = (last.data_at if last else seen) + settings.rpo_hours * HOUR
+        found[row.plan] = PlanState(
+            plan=row.plan,
+            repositories=repositories_of(settings),
+            owner=settings.owner,
+            promised_hours=settings.rpo_hours,
+            due_by=due_by,
+            behind=now > due_by,
+            newest=last,
+            failed=failed.get(row.plan),
+            running=row.running,
+            next_due=row.next_due,
+            snapshots=row.snapshots,
+            refreshed_at=row.refreshed_at,
+            proven_at=row.proven_at,
+            anomalies=strange.get(last.run, ()) if last else (),
+        )
+    return found
+
+
+def _rows(
+    connection: Connection, plans: Mapping[str, PlanSettings], now: int
+) -> Sequence[Row[Any]]:
+    """A row for each plan: ids of runs, and what else stands in one place."""
+    of = asked((name, repositories_of(one)[0], 0) for name, one in plans.items())
+    run, known, shelf, proof = backup_run.c, backup_snapshot.c, backup_catalogue.c, drill.c
+    lies_there = (known.plan == of.c.plan, known.repository == of.c.repository)
+    on_shelf = (shelf.plan == of.c.plan, shelf.repository == of.c.repository)
+    proven = (
+        proof.plan == of.c.plan,
+        proof.passed.is_(true()),
+        proof.complete.is_(true()),
+        proof.finished_at <= now + CLOCK_SET_BACK_SECONDS * 1_000_000,
     )
+
+    def one(column: ColumnElement[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return select(column).where(*where).correlate(of).scalar_subquery()
+
+    return connection.execute(
+        select(
+            of.c.plan,
+            _newest_good_id(of.c.plan, of).label("good"),
+            newest_id(backup_run, of, run.state.in_(ALIVE)).label("running"),
+            one(schedule.c.next_due, schedule.c.id == literal("backup:") + of.c.plan).label(
+                "next_due"
+            ),
+            one(func.count(known.id), *lies_there).label("snapshots"),
+            one(shelf.refreshed_at, *on_shelf).label("refreshed_at"),
+            one(func.max(proof.finished_at), *proven).label("proven_at"),
+            one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),
+        )
+    ).all()
 
 
 def newest_good(connection: Connection, plan: str) -> Good | None:
     """The newest run that is done and whose snapshot is there, as far as is known."""
+    found = connection.execute(select(_newest_good_id(literal(plan), None))).scalar_one_or_none()
+    return _good(connection, [found])[found] if found else None
+
+
+def _newest_good_id(plan: ColumnElement[str], of: FromClause | None) -> ScalarSelect[str]:
     run, known, shelf = backup_run, backup_snapshot, backup_catalogue
     unknown_yet = or_(shelf.c.refreshed_at.is_(None), shelf.c.refreshed_at < run.c.finished_at)
-    row = connection.execute(
-        select(
-            run.c.id,
-            run.c.repository,
-            run.c.snapshot,
-            run.c.started_at,
-            run.c.finished_at,
-            run.c.data_at,
-            run.c.files,
-            run.c.bytes,
-            run.c.bytes_added,
-        )
+    return (
+        select(run.c.id)
         .outerjoin(shelf, and_(shelf.c.plan == run.c.plan, shelf.c.repository == run.c.repository))
         .outerjoin(
             known, and_(known.c.repository == run.c.repository, known.c.id == run.c.snapshot)
@@ -176,40 +213,45 @@ def newest_good(connection: Connection, plan: str) -> Good | None:
             run.c.data_at.is_not(None),
             or_(unknown_yet, known.c.id.is_not(None)),
         )
-        .order_by(run.c.started_at.desc())
+        .order_by(run.c.started_at.desc(), run.c.id.desc())
         .limit(1)
-    ).one_or_none()
-    return Good(*row) if row else None
-
-
-def anomalies(connection: Connection, run: str) -> tuple[Anomaly, ...]:
-    """What was strange about a run."""
-    columns = [backup_anomaly.c[name] for name in Anomaly.__dataclass_fields__]
-    asked = select(*columns).where(backup_anomaly.c.run == run)
-    rows = connection.execute(asked.order_by(backup_anomaly.c.rule, backup_anomaly.c.subject))
-    return tuple(Anomaly(*row) for row in rows)
-
-
-def _failed(connection: Connection, plan: str, newest: Good | None) -> Failed | None:
-    run = backup_run
-    since = (
-        run.c.plan == plan,
-        run.c.state == "failed",
-        run.c.started_at > (newest.started_at if newest else -1),
+        .correlate(of)
+        .scalar_subquery()
     )
-    row = connection.execute(
-        select(run.c.id, run.c.finished_at, run.c.error)
-        .where(*since)
-        .order_by(run.c.started_at.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    times = connection.execute(select(func.count()).select_from(run).where(*since)).scalar_one()
-    return Failed(row.id, row.finished_at, row.error, times)
 
 
-def _seen(connection: Connection, plan: str, now: int) -> int:
-    asked = select(backup_watch.c.first_seen_at).where(backup_watch.c.plan == plan)
-    found = connection.execute(asked).scalar_one_or_none()
-    return now if found is None else found
+def _good(connection: Connection, ids: Sequence[str]) -> dict[str, Good]:
+    """The runs with these ids, by id."""
+    columns = [backup_run.c.id, *(backup_run.c[name] for name in list(Good.__annotations__)[1:])]
+    rows = connection.execute(select(*columns).where(backup_run.c.id.in_(ids)))
+    return {row.id: Good(*row) for row in rows}
+
+
+def _anomalies(connection: Connection, runs: Sequence[str]) -> dict[str, tuple[Anomaly, ...]]:
+    """What was strange about each of the runs, by run; nothing for those that were as usual."""
+    columns = [backup_anomaly.c[name] for name in Anomaly.__dataclass_fields__]
+    chosen = select(*columns).where(backup_anomaly.c.run.in_(runs))
+    found: dict[str, tuple[Anomaly, ...]] = {}
+    for row in connection.execute(chosen.order_by(backup_anomaly.c.rule, backup_anomaly.c.subject)):
+        found[row.run] = (*found.get(row.run, ()), Anomaly(*row))
+    return found
+
+
+def _failed(connection: Connection, newest: Mapping[str, Good | None]) -> dict[str, Failed]:
+    """The plans whose runs failed since the newest good one. newest: of every plan."""
+    run = backup_run.c
+    of = asked((plan, "", one.started_at if one else -1) for plan, one in newest.items())
+    since = (run.state == "failed", run.started_at > of.c.since)
+    times = (
+        select(func.count())
+        .select_from(backup_run)
+        .where(run.plan == of.c.plan, *since)
+        .correlate(of)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(of.c.plan, run.id, run.finished_at, run.error, times.label("times")).join_from(
+            of, backup_run, run.id == newest_id(backup_run, of, *since)
+        )
+    )
+    return {row.plan: Failed(row.id, row.finished_at, row.error, row.times) for row in rows}

@@ -8,6 +8,7 @@ The data keys are staged and saved apart from all else (`keys_apart`).
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,16 @@ def save_into(
         return None
     if not staging.is_staged(engine, plan, run.plan, run.id):
         stage(engine, run.id, cancel)
-    with saving.listing(engine, plan, run.plan, cancel) as listed:
+    is_listed, turn = False, threading.Lock()
+
+    def listed() -> None:
+        nonlocal is_listed
+        with turn:
+            is_listed = True
+            engine.mark(tables.backup_run, run.id, phase="saving")
+        on_listed()
+
+    with saving.listing(engine, plan, run.plan, cancel, listed) as wanted:
         repository = opened()
         # Asking restic takes it another key: the rows say the same of a run that was not begun yet.
         followed = _parent_by_rows(engine, run, name)
@@ -178,38 +188,40 @@ def save_into(
             # Before the rest: a backup of which the keys are missing opens nothing.
             engine.mark(tables.backup_run, run.id, phase="saving the data keys")
             keys_apart.save(engine, run.plan, run.id, cancel, name)
-        engine.mark(tables.backup_run, run.id, phase="hashing files")
-        wanted = listed()
-    engine.mark(tables.backup_run, run.id, phase="saving")
-    on_listed()
+        with turn:
+            phase = "saving" if is_listed else "hashing files"
+            engine.mark(tables.backup_run, run.id, phase=phase)
 
-    def saved(following: str | None) -> BackupSummary:
-        return engine.restic.backup(
-            repository,
-            wanted.paths,
-            host=engine.host,
-            tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
-            excludes=wanted.excludes,
-            parent=following,
-            on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
-            cancel=cancel,
-        )
-
-    try:
-        try:
-            return saved(parent)
-        except (ParentMissing, RepositoryMissing, RepositoryDamaged):
-            if followed is None:
-                raise
-            # Removed by somebody, or damaged; what is there by now, and whether it is ours, counts.
-            return saved(_parent_by_restic(engine, run, name, repository))
-    except SourceUnreadable as error:
-        if error.snapshot_id is not None and not withdraw(engine, repository, [error.snapshot_id]):
-            error.detail += (
-                f" (the storage keeps the incomplete snapshot {error.snapshot_id[:8]}; "
-                "do not restore from it)"
+        def saved(following: str | None) -> BackupSummary:
+            return engine.restic.backup(
+                repository,
+                wanted.paths,
+                host=engine.host,
+                tags=(OWN_TAG, f"plan={run.plan}", f"run={run.id}", *plan.tags),
+                excludes=wanted.excludes,
+                awaited=wanted.found_out,
+                parent=following,
+                on_progress=Meter(engine, tables.backup_run, run.id, on_progress),
+                cancel=cancel,
             )
-        raise
+
+        try:
+            try:
+                return saved(parent)
+            except (ParentMissing, RepositoryMissing, RepositoryDamaged):
+                if followed is None:
+                    raise
+                # Removed by somebody, or damaged; what is there by now, and whether it is ours,
+                # counts.
+                return saved(_parent_by_restic(engine, run, name, repository))
+        except SourceUnreadable as error:
+            made = error.snapshot_id
+            if made is not None and not withdraw(engine, repository, [made]):
+                error.detail += (
+                    f" (the storage keeps the incomplete snapshot {made[:8]}; "
+                    "do not restore from it)"
+                )
+            raise
 
 
 def _parent_by_rows(engine: BackupEngine, run: Run, name: str) -> str | None:

@@ -1,14 +1,15 @@
 """What restic is given of a staged run: the paths, what it leaves out, and the manifest of it all.
 
-The paths are listed and hashed while the repository is being opened, which keeps one processor busy
-with its password, so that the manifest costs a run next to nothing when little has changed.
+The paths are listed and hashed while restic opens the repository, which keeps one processor busy
+with its password; it waits for the end of that before it reads anything (`late_words`). So the
+manifest costs a run next to nothing when little has changed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,10 +36,14 @@ ODD_LINKS: ResticVersion = (0, 16, 0)
 
 @dataclass(frozen=True)
 class ToSave:
-    """What restic is given: absolute paths, the staged copy first, and what it leaves out."""
+    """What restic is given: absolute paths, the staged copy first, and what it leaves out.
+
+    found_out: what it leaves out besides, known when all is listed and the manifest is written.
+    """
 
     paths: tuple[Path, ...]
     excludes: tuple[str, ...]
+    found_out: Future[Sequence[str]]
 
 
 def staged_folder(engine: BackupEngine, plan_name: str) -> Path:
@@ -121,30 +126,18 @@ def patterns(
 
 @contextmanager
 def listing(
-    engine: BackupEngine, plan: PlanSettings, plan_name: str, cancel: Cancel
-) -> Iterator[Callable[[], ToSave]]:
+    engine: BackupEngine,
+    plan: PlanSettings,
+    plan_name: str,
+    cancel: Cancel,
+    on_listed: Callable[[], object],
+) -> Iterator[ToSave]:
     """List what is staged and the plan's folders in the background, into the manifest.
 
-    What is given waits for it. Where the block ends before, the listing is stopped.
-    Raises SourceUnreadable, ConfigurationError, Damaged, Cancelled, OSError.
+    on_listed: called there when the manifest is written. Where the block ends before, the listing
+    is stopped. Raises ConfigurationError, Damaged; what is found out raises these,
+    SourceUnreadable, Cancelled, OSError, and what `on_listed` raises.
     """
-    given_up = threading.Event()
-
-    def heed() -> None:
-        if given_up.is_set() or cancel.is_set():
-            raise Cancelled("stopped on request; nothing was saved yet")
-
-    with ThreadPoolExecutor(1, thread_name_prefix="listing") as pool:
-        task = pool.submit(_list, engine, plan, plan_name, heed)
-        try:
-            yield task.result
-        finally:
-            given_up.set()
-
-
-def _list(
-    engine: BackupEngine, plan: PlanSettings, plan_name: str, heed: Callable[[], None]
-) -> ToSave:
     staged = staged_folder(engine, plan_name)
     head = manifest.read(staged / manifest.NAME)
     left_out = patterns(engine, plan, plan_name, head.sources)
@@ -156,9 +149,37 @@ def _list(
         *outside,
     )
     _refuse_overlap(places, plan_name)
+    walk = Walk(excludes.Excludes(left_out), _identities(own_places(engine, plan)))
+    given_up = threading.Event()
+
+    def heed() -> None:
+        if given_up.is_set() or cancel.is_set():
+            raise Cancelled("stopped on request; nothing was saved yet")
+
+    def list_all() -> Sequence[str]:
+        _list(engine, plan_name, head, places, walk, heed)
+        on_listed()
+        return tuple(walk.left_out)
+
+    paths = (staged, *folders, *(place.path for place in outside))
+    with ThreadPoolExecutor(1, thread_name_prefix="listing") as pool:
+        try:
+            yield ToSave(paths, left_out, pool.submit(list_all))
+        finally:
+            given_up.set()
+
+
+def _list(
+    engine: BackupEngine,
+    plan_name: str,
+    head: manifest.Manifest,
+    places: Sequence[Place],
+    walk: Walk,
+    heed: Callable[[], None],
+) -> None:
+    staged = staged_folder(engine, plan_name)
     target = staged.with_name(f"listing-{plan_name}.jsonl")
     earlier = engine.kept / plan_name / "listed.jsonl"
-    walk = Walk(excludes.Excludes(left_out), _identities(own_places(engine, plan)))
     try:
         listed = list_places(places, walk, earlier, target, heed)
         _require_readable(walk)
@@ -171,8 +192,6 @@ def _list(
         msgspec.structs.replace(head, listed=listed, left_out=tuple(walk.left_out)),
         staged / manifest.NAME,
     )
-    paths = (staged, *folders, *(place.path for place in outside))
-    return ToSave(paths, (*left_out, *walk.left_out))
 
 
 def _of_plan(plan: PlanSettings, plan_name: str) -> tuple[str, ...]:

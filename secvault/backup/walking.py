@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from secvault.backup.excludes import Excludes, literal
 from secvault.errors import ConfigurationError
@@ -137,11 +136,10 @@ class Walk:
         return [f"{folder.rstrip('/')}/{name}" for name in names]
 
 
-def opened(path: str) -> IO[bytes]:
-    """The file for reading, as long as it is one. Raises OSError."""
+def opened(path: str) -> int:
+    """The file, opened for reading as long as it is one. Raises OSError."""
     # Something else may have come into its place: a link is not followed, a pipe does not wait.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags), "rb", buffering=0)
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def order_of(path: str) -> bytes:
@@ -159,7 +157,10 @@ def _is_text(name: str) -> bool:
 
 def _is_cache(folder: str) -> bool:
     try:
-        with opened(f"{folder}/{_CACHE_TAG}") as tag:
-            return tag.read(len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE
+        tag = opened(f"{folder}/{_CACHE_TAG}")
+        try:
+            return os.read(tag, len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE
+        finally:
+            os.close(tag)
     except OSError:
         return False

@@ -78,6 +78,7 @@ def _row(one: Status) -> dict[str, Any]:
         "drill_due_by": show.time(one.drills.due_by),
         "drill_missed_at": show.time(one.drills.missed_at),
         "drill_failed": one.drills.failing.id if one.drills.failing else None,
+        "damaged": list(one.damaged),
         "catalogue_as_of": show.time(state.refreshed_at),
         "anomalies": [vars(each) for each in state.anomalies],
     }
@@ -101,6 +102,12 @@ def _findings(row: dict[str, Any]) -> list[str]:
         since = "since the newest good run" if row["newest_run"] else "in all, and none went well"
         often = "once" if times == 1 else f"{times} times"
         found.append(f"failed {often} {since}: {row['error'] or '-'}")
+    if row["damaged"]:
+        where = ", ".join(row["damaged"])
+        found.append(
+            f"the newest check found damage in {where}: keep it as it is, see "
+            f"secvault backup checks"
+        )
     if row["drill_failed"]:
         found.append(f"its drill did not pass: secvault drill show {row['drill_failed']}")
     if row["drills"] == "overdue":

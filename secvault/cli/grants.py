@@ -84,12 +84,16 @@ def list_(
     to_come: Annotated[
         bool, typer.Option("--to-come", help="Those that only begin later.", show_default=False)
     ] = False,
+    ending_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3650, help="Those that end within so many days, soonest first."),
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List the roles in force now."""
     with opening.vault(context) as (service, caller):
         found = operations.grants.list_grants(
-            service, caller, without_end=without_end, to_come=to_come
+            service, caller, without_end=without_end, to_come=to_come, ending_days=ending_days
         )
     empty = "No privileged role is without an end." if without_end else "There is none."
     show.listing("grants", map(row_of, found), COLUMNS, as_json=as_json, empty=empty)

@@ -194,6 +194,13 @@ def _code(made: First | None) -> dict[str, Any]:
     }
 
 
+def _origin(chosen: Settings) -> str:
+    """Where a browser on this machine finds the console, unless the settings name the place."""
+    server = chosen.server
+    scheme = "https" if server.tls_certificate else "http"
+    return server.public_origin or f"{scheme}://localhost:{server.port}"
+
+
 def _explain(chosen: Settings, made: First, stored: int | None, kind: str) -> None:
     if made.uri is not None:
         enrolment.show_device(made.uri, with_code=False)
@@ -208,8 +215,9 @@ def _explain(chosen: Settings, made: First, stored: int | None, kind: str) -> No
     if made.code is not None:
         until = show.time(made.code.expires_at)
         show.talk(
-            f"The first administrator activates by this code until {until}, with "
-            "`secvault people activate` or /api/v1/activation. It is shown once:"
+            f"The first administrator activates by this code until {until}: in a browser at "
+            f"{_origin(chosen)}/join once the service runs, or with `secvault people activate`. "
+            "It is shown once:"
         )
         show.out(made.code.code.text())
     show.talk("Next: secvault serve")

@@ -32,6 +32,9 @@ def list_(
         str, typer.Option(help="Only: invited, expired (no invitation in time), active, disabled.")
     ] = "",
     department: Annotated[str, typer.Option(help="Only who belongs there, such as hr.")] = "",
+    factors: Annotated[
+        str, typer.Option(help="Only: locked (by wrong codes), none (active without a factor).")
+    ] = "",
     after: Annotated[str, typer.Option(metavar="ID", help="Go on after this person.")] = "",
     limit: Annotated[
         int | None, typer.Option(min=1, max=1000, help="At most so many; else all.")
@@ -41,7 +44,7 @@ def list_(
     """List people, oldest first: what they can sign in with, and when they last did."""
     rows: list[dict[str, Any]] = []
     with opening.vault(context) as (service, caller):
-        wanted = operations.directory.Wanted(status, department, search)
+        wanted = operations.directory.Wanted(status, department, search, factors)
         while True:
             page = operations.people.list_people(
                 service, caller, after=after, limit=limit or 1000, wanted=wanted
@@ -204,6 +207,41 @@ def reset_factors(context: typer.Context, person: Who, as_json: show.AsJson = Fa
     with opening.vault(context) as (service, caller):
         done = operations.resets.reset_factors(service, caller, person)
     _print_part(done, as_json=as_json, then=f"secvault sign-in --recovery {done.person.name}")
+
+
+@app.command(
+    "revoke-factor",
+    epilog="Example: secvault people revoke-factor lan.tran 01a2b3c4d5e6470f8192a3b4c5d6e7f8",
+)
+def revoke_factor(
+    context: typer.Context,
+    person: Who,
+    factor: Annotated[
+        str, typer.Argument(metavar="FACTOR", help="Its id, as `factors list --person` shows it.")
+    ],
+    as_json: show.AsJson = False,
+) -> None:
+    """End one lost device or passkey of somebody, and their sessions.
+
+    They sign in with another one. The last one takes `reset-factors`, with a second person.
+    """
+    with opening.vault(context) as (service, caller):
+        done = operations.lost_factors.revoke_factor(service, caller, person, factor)
+    if as_json:
+        show.document(
+            {
+                "person": done.person.id,
+                "factor": done.factor,
+                "kind": done.kind,
+                "name": done.name,
+                "sessions_ended": done.sessions_ended,
+            }
+        )
+        return
+    show.out(
+        f"{show.cell(done.name)} of {done.person.name} lets nobody in any more; "
+        f"all sessions ended ({done.sessions_ended})"
+    )
 
 
 @app.command("reset-password", epilog="Example: secvault people reset-password lan.tran")

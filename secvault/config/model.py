@@ -24,7 +24,7 @@ from secvault.config.notifications import NotificationSettings
 from secvault.config.retention import RetentionSettings
 from secvault.config.reveals import RevealSettings
 from secvault.config.reviews import BreakGlassSettings, ReviewSettings
-from secvault.config.section import Name, Section, UsablePath, file_content
+from secvault.config.section import Name, Section, UsablePath, Zone, file_content
 from secvault.config.sign_in import SignInSettings
 from secvault.errors import ConfigurationError
 
@@ -54,11 +54,15 @@ class ServerSettings(Section):
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     header_seconds: int = Field(30, ge=1, le=3600)
     body_seconds: int = Field(60, ge=1, le=3600)
+    # Server-sent events; in each of the processes that answer requests.
+    streams_each: int = Field(8, ge=1, le=1000)
     tls_certificate: UsablePath | None = None
     tls_key: UsablePath | None = None
     behind_proxy: bool = False
     # Where browsers find the service: its pages have no other origin (RFC 6454).
     public_origin: str = ""
+    # Whose clocks the pages go by for who has chosen no zone.
+    time_zone: Zone = "UTC"
 
     @field_validator("public_origin")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
@@ -35,8 +36,14 @@ def _name(name: str) -> str:
     return name
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The zones of the machine. Looking them up reads hundreds of folders and files."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError(
             "not a time zone of the IANA database; write for instance Asia/Ho_Chi_Minh"
         )

@@ -22,12 +22,13 @@ from secvault.audit.questions.cells import MOMENTS
 from secvault.console.audit_chart import HEIGHT, WIDTH, bars, edges_of
 from secvault.console.audit_details import detail_word
 from secvault.console.audit_kinds import FAMILIES
-from secvault.console.audit_view import PARTS, PATH, Number, View, Viewed, audit_page, typed
+from secvault.console.audit_view import PARTS, PATH, Number, View, Viewed, audit_page
 from secvault.console.language import Language, language_of
 from secvault.console.menu import menu
 from secvault.console.page import elsewhere
 from secvault.console.record_words import titled
 from secvault.console.visitor import Visiting, Visitor
+from secvault.console.zone import in_link, zone_of
 from secvault.crypto.merkle import inclusion_ranges
 from secvault.errors import Conflict, Damaged, InvalidInput, NotFound
 from secvault.service import (
@@ -121,8 +122,10 @@ def events(
         return _shown(request, at, viewed, problem=error.detail, status=error.status)
     timeline = None
     if after is None and before is None:
-        edges = edges_of(question.since, question.until, at.service.clock.micros())
-        timeline = audit_standing.read_timeline(at.service, at.caller, edges)
+        edges = edges_of(
+            question.since, question.until, at.service.clock.micros(), zone_of(request)
+        )
+        timeline = audit_standing.read_timeline(at.service, at.caller, edges, question)
     return _shown(
         request,
         at,
@@ -260,7 +263,7 @@ def _shown(
         "families": FAMILIES,
         "may_keep": at.may(audit_questions.KEEP),
         "spans": [
-            (name, viewed.with_(since=typed(now - hours * _HOUR), until="").url())
+            (name, viewed.with_(since=in_link(now - hours * _HOUR), until="").url())
             for name, hours in _SPANS
         ],
         "filtered": viewed != View(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from secvault.console.zone import local, midnight
 from secvault.service.audit_standing import Timeline
 
 WIDTH, HEIGHT = 720, 90
@@ -31,8 +33,9 @@ class Bar:
     count: int
 
 
-def edges_of(since: int | None, until: int | None, now: int) -> tuple[int, ...]:
-    """Where the parts of a time begin and end, on the hour or the day (UTC); 49 moments at most.
+def edges_of(since: int | None, until: int | None, now: int, zone: str) -> tuple[int, ...]:
+    """Where the parts of a time begin and end, on the hour or the day by the clocks of a zone; 49
+    moments at most.
 
     Without a beginning it is the 30 days before the end, without an end it ends now.
     """
@@ -40,8 +43,22 @@ def edges_of(since: int | None, until: int | None, now: int) -> tuple[int, ...]:
     if since is None or since >= end:
         since = max(0, end - USUAL_DAYS * _DAY)
     step = next((one for one in _STEPS if (end - since) // one < _MOST_BARS - 1), _STEPS[-1])
+    if step >= _DAY:
+        return _days(since, end, step // _DAY, zone)
+    # So that an hour is a whole one where clocks are half an hour apart from others.
+    apart = (local(end, zone).utcoffset() or timedelta()) // timedelta(microseconds=1)
+    since, end = since + apart, end + apart
     first = max(since - since % step, end - end % step - step * (_MOST_BARS - 2))
-    return tuple(range(first, end + step, step))
+    return tuple(max(0, at - apart) for at in range(first, end + step, step))
+
+
+def _days(since: int, end: int, step: int, zone: str) -> tuple[int, ...]:
+    """Every so many days from a day's beginning on: of 23 or 25 hours where clocks are changed."""
+    last = local(end, zone).toordinal()
+    last += step - last % step
+    first = local(since, zone).toordinal()
+    first = max(first - first % step, last - step * (_MOST_BARS - 1))
+    return tuple(max(0, midnight(day, zone)) for day in range(first, last + 1, step))
 
 
 def bars(timeline: Timeline) -> Sequence[Bar]:

@@ -17,6 +17,7 @@ from secvault.audit.reports.period import month_before, month_of
 from secvault.console.audit_view import PATH, View, Viewed, audit_page
 from secvault.console.language import LANGUAGES, NAMES, language_of
 from secvault.console.visitor import Visiting, Visitor
+from secvault.console.zone import link_typed, zone_of
 from secvault.errors import InvalidInput, Refused
 from secvault.service import audit_log
 from secvault.service.audit_export import USUAL_FORMATS, LogExport, Wanted, export_log
@@ -60,6 +61,8 @@ def export(
     pseudonyms: Flag = False,
 ) -> Response:
     """Take a period along with the proof that nothing in it was left out or added."""
+    zone = zone_of(request)
+    since, until = link_typed(since, zone), link_typed(until, zone)
     viewed = View(who, what, on, department, outcome, since, until)
     try:
         chosen = Wanted(viewed.question(at), tuple(formats), pseudonyms, tuple(reports))

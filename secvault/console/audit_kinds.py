@@ -124,6 +124,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "approval.read": say("Looked at requests for approval"),
         "approval.latched": say("Four eyes are demanded from now on"),
         "factor.reset": say("Reset somebody's factors"),
+        "factor.revoke": say("Took a lost factor away from somebody"),
         "password.reset": say("Reset somebody's password"),
         "policy.change": say("The policy changed"),
         "review.start": say("Started an access review"),

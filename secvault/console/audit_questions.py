@@ -16,10 +16,11 @@ from secvault.api.declared import operation
 from secvault.audit.questions.own import OwnQuestion
 from secvault.audit.questions.saved import Answer, Asked, Page, Row, SavedQuestion, Value
 from secvault.clock import micros_of
-from secvault.console.audit_view import PATH, Number, View, Viewed, audit_page, moment_typed
+from secvault.console.audit_view import PATH, Number, View, Viewed, audit_page
 from secvault.console.audit_words import column_word, question_words
 from secvault.console.page import elsewhere
 from secvault.console.visitor import Visiting, Visitor
+from secvault.console.zone import UNIVERSAL, moment_typed
 from secvault.errors import InvalidInput, NotFound
 from secvault.service import audit_names, audit_questions
 from secvault.tabular.csv_file import CsvFile
@@ -211,8 +212,8 @@ def _asked(viewed: View, days: str) -> Asked:
         who=viewed.who.strip(),
         on=viewed.on.strip(),
         department=viewed.department,
-        since=moment_typed("since", viewed.since),
-        until=moment_typed("until", viewed.until),
+        since=moment_typed("since", viewed.since, UNIVERSAL),
+        until=moment_typed("until", viewed.until, UNIVERSAL),
         days=int(days) if days else None,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
@@ -14,13 +13,13 @@ from starlette.responses import Response
 from secvault.access.vocabulary import DEPARTMENTS
 from secvault.audit.event import Outcome
 from secvault.audit.question import Question
-from secvault.clock import micros_of, moment
 from secvault.console.audit_details import factor_word, reason_word
 from secvault.console.audit_words import department_word, kind_word, outcome_word
 from secvault.console.language import language_of
 from secvault.console.menu import Entry, menu
 from secvault.console.page import page
 from secvault.console.visitor import Visitor
+from secvault.console.zone import UNIVERSAL, in_field, in_link, link_typed, moment_typed, zone_of
 from secvault.errors import InvalidInput
 from secvault.service import audit_log, audit_names, detecting
 from secvault.service.spine import Operation
@@ -48,7 +47,7 @@ class View:
     """Which events, as somebody typed it; what is empty does not restrict.
 
     who: a name, a subject, or all of a sort (`svc:`). what: a kind, or what it begins with. on: a
-    path. since, until: moments as `moment_typed` reads them.
+    path. since, until: moments as links say them: see `zone.link_typed`.
     """
 
     who: str = ""
@@ -75,7 +74,8 @@ class View:
             raise InvalidInput.at("outcome", f"must be one of {', '.join(OUTCOMES)}")
         if self.department and self.department not in DEPARTMENTS:
             raise InvalidInput.at("department", f"must be one of {', '.join(DEPARTMENTS)}")
-        since, until = moment_typed("since", self.since), moment_typed("until", self.until)
+        since = moment_typed("since", self.since, UNIVERSAL)
+        until = moment_typed("until", self.until, UNIVERSAL)
         if since is not None and until is not None and since >= until:
             raise InvalidInput.at("until", "must be after since")
         return Question(
@@ -90,6 +90,7 @@ class View:
 
 
 def view(
+    request: Request,
     *,
     who: Text = "",
     what: Text = "",
@@ -100,43 +101,18 @@ def view(
     until: Text = "",
 ) -> View:
     """The view that the URL says."""
+    zone = zone_of(request)
+    since, until = link_typed(since, zone), link_typed(until, zone)
     return View(who, what, on, department, outcome, since, until)
 
 
 Viewed = Annotated[View, Depends(view)]
 
 
-def moment_typed(field: str, text: str) -> int | None:
-    """A moment as browsers send one, `2026-11-03` or `2026-11-03T10:00`; in UTC without a zone.
-
-    None for nothing. Raises InvalidInput.
-    """
-    if not text.strip():
-        return None
-    try:
-        found = datetime.fromisoformat(text.strip())
-        return max(0, micros_of(found if found.tzinfo else found.replace(tzinfo=UTC)))
-    except (ValueError, OverflowError):
-        raise InvalidInput.at(field, "write a moment such as 2026-11-03T10:00") from None
-
-
-def typed(micros: int) -> str:
-    """A moment as the fields of a form have it, in UTC."""
-    return f"{moment(micros):%Y-%m-%dT%H:%M}"
-
-
-def as_field(text: str) -> str:
-    """A moment that somebody typed, as a field of a form takes it; nothing for what is none."""
-    try:
-        found = moment_typed("", text)
-    except InvalidInput:
-        return ""
-    return "" if found is None else typed(found)
-
-
 def audit_page(request: Request, at: Visitor, template: str, **values: Any) -> Response:
     """A page of this part, with its own menu and words. status: among the values."""
-    code = language_of(request).code
+    language = language_of(request)
+    code, zone = language.code, language.zone
 
     def number(value: int) -> str:
         return format_decimal(value, locale=code)
@@ -156,7 +132,7 @@ def audit_page(request: Request, at: Visitor, template: str, **values: Any) -> R
         department_word=department_word,
         departments=DEPARTMENTS,
         outcomes=OUTCOMES,
-        typed=typed,
-        as_field=as_field,
+        typed=in_link,
+        as_field=lambda text: in_field(text, zone),
         **values,
     )

@@ -15,6 +15,7 @@ from secvault.console.figures import figures
 from secvault.console.page import page
 from secvault.console.visitor import Visiting
 from secvault.service import backup_snapshots
+from secvault.service.spine import Operation
 
 router = APIRouter(include_in_schema=False)
 
@@ -78,7 +79,11 @@ def search(
 ) -> Response:
     """Files by name over the newest snapshots; without a name, the field for it."""
     found = None
-    if name:
+    if not name:
+        # Nothing is looked for: whoever may not look is told so before they type.
+        reading = Operation("backup.read", "it", plan, f"it/backups/{plan}")
+        at.service.spine.decide(at.caller, reading)
+    else:
         found = backup_snapshots.find(
             at.service, at.caller, plan, name, repository=repository, limit=FOUND
         )

@@ -95,6 +95,7 @@ def plan_page(
         most=MOST_RUNS,
         catalogue=catalogue,
         sizes=_sizes(rows),
+        growth=_growth(catalogue),
         snapshots=rows[older : older + SNAPSHOTS],
         older=older + SNAPSHOTS if len(rows) > older + SNAPSHOTS else None,
         may_run=view.state != "shadowed" and may(at, "backup.run", plan),
@@ -167,6 +168,13 @@ def _sizes(rows: Sequence[Row]) -> Bars | None:
     """The sizes as far as they are known, of the newest snapshots. rows: the newest first."""
     known = [Amount(row.snapshot.bytes) for row in rows[:DRAWN] if row.snapshot.bytes is not None]
     return bars(known[::-1])
+
+
+def _growth(catalogue: Catalogue | None) -> Bars | None:
+    """What all snapshots took together, each time that it was measured; one alone says nothing."""
+    if catalogue is None or len(catalogue.measures) < 2:
+        return None
+    return bars([Amount(one.stored_bytes) for one in catalogue.measures[:DRAWN][::-1]])
 
 
 def _strip(at: Visitor, view: PlanView) -> object:

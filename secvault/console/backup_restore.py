@@ -6,28 +6,40 @@ person has to approve.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restores.order import Existing
+from secvault.backup.restores.row import RestoreRun
 from secvault.console.backups import PATH, PlanName, may
 from secvault.console.figures import figures
+from secvault.console.live import follow, stream_place
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.service import backup_restores
 from secvault.service.backup_restores import Seen, Wanted
 from secvault.service.known_names import known_names
 from secvault.service.spine import Operation
+from secvault.service.watching import Watch
 
 router = APIRouter(include_in_schema=False)
 
 LISTED = 50
+_PARTS = {
+    "state": "backups/restore_state.html",
+    "progress": "backups/restore_progress.html",
+    "asof": "live/asof.html",
+    "end": "backups/restore_rest.html",
+}
 
 SnapshotId = Annotated[str, Path(pattern=r"^[0-9a-f]{8,64}$")]
 RestoreId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,300}$")]
@@ -53,21 +65,36 @@ def restores(request: Request, at: Visiting) -> Response:
     )
 
 
+def watched(at: Visiting, restore: RestoreId) -> tuple[Watch[RestoreRun], RestoreRun]:
+    """The restore, which the visitor may look at."""
+    return backup_restores.watch(at.service, at.caller, restore)
+
+
+Watched = Annotated[tuple[Watch[RestoreRun], RestoreRun], Depends(watched)]
+
+
 @router.get(PATH + "/restores/{restore}")
 @operation("it/backups", "backup.read", "backup.restore")
-def restore_page(request: Request, at: Visiting, restore: RestoreId) -> Response:
-    """How far a restore is, and what it came to."""
-    found = backup_restores.read_restore(at.service, at.caller, restore)
-    return page(
-        request,
-        "backups/restore_run.html",
-        visitor=at,
-        restore=found,
-        names=known_names(at.service, [found.requested_by]),
-        may_stop=found.state in ("requested", "running") and may(at, "backup.restore", found.plan),
-        now=at.service.clock.micros(),
-        **figures(request),
-    )
+def restore_page(request: Request, at: Visiting, watched: Watched) -> Response:
+    """How far a restore is, and what it came to; the page is told how it goes on."""
+    _, found = watched
+    return page(request, "backups/restore_run.html", **_showing(request, at, found)(found))
+
+
+@router.get(
+    PATH + "/restores/{restore}/live",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(stream_place)],
+)
+@operation("it/backups", "backup.read", "backup.restore")
+async def restore_live(
+    request: Request, at: Visiting, watched: Watched
+) -> AsyncIterator[ServerSentEvent]:
+    """The parts of the restore's page, as they change."""
+    watch, first = watched
+    shown = await run_in_threadpool(_showing, request, at, first)
+    async for event in follow(request, watch, first, lambda run: run.ended, shown, _PARTS):
+        yield event
 
 
 @router.post(PATH + "/restores/{restore}/stop")
@@ -156,6 +183,30 @@ def _form(
         now=at.service.clock.micros(),
         **figures(request),
     )
+
+
+def _showing(
+    request: Request, at: Visitor, first: RestoreRun
+) -> Callable[[RestoreRun], dict[str, Any]]:
+    """What the templates show of the restore, whenever it is looked at."""
+    fixed = {
+        "visitor": at,
+        "names": known_names(at.service, [first.requested_by]),
+        "path": _path(first.id),
+        **figures(request),
+    }
+    may_stop = may(at, "backup.restore", first.plan)
+
+    def shown(found: RestoreRun) -> dict[str, Any]:
+        return {
+            **fixed,
+            "restore": found,
+            "ended": found.ended,
+            "may_stop": may_stop and found.state in ("requested", "running"),
+            "now": at.service.clock.micros(),
+        }
+
+    return shown
 
 
 def _path(restore: str) -> str:

@@ -46,6 +46,7 @@ def overview(request: Request, at: Visiting, place: Place = 1) -> Response:
         strips=[strip(one.plan, one.days) for one in days],
         runs=backup_runs.list_runs(at.service, at.caller, RUNS, None, None),
         may_run=frozenset(name for name in names if may(at, "backup.run", name)),
+        may_add=at.could(Operation("plan.add", "it", "*", "it/backups/*")),
         now=at.service.clock.micros(),
         **figures(request),
     )

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.backup.drills.order import DrillOrder
+from secvault.backup.drills.reading import PHASES
 from secvault.backup.drills.stored import Drill
 from secvault.config.drills import ScenarioName
 from secvault.console.backups import may
 from secvault.console.bars import Amount, Bars, bars
 from secvault.console.figures import figures, words_of
+from secvault.console.live import follow, stream_place
 from secvault.console.page import elsewhere, page
-from secvault.console.visitor import Visiting
+from secvault.console.visitor import Visiting, Visitor
 from secvault.errors import NotFound
 from secvault.service import backup_runs, drill_reports, drill_scenarios, drill_standing, drills
 from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.known_names import known_names
+from secvault.service.watching import Watch
 
 router = APIRouter(include_in_schema=False)
 
 PATH = "/drills"
 SHOWN = 20
 MOST = 500
+_PARTS = {
+    "state": "drills/drill_state.html",
+    "progress": "drills/drill_progress.html",
+    "asof": "live/asof.html",
+    "end": "drills/drill_rest.html",
+}
 
 DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$")]
 PlanField = Annotated[str, Form(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$")]
@@ -100,24 +111,36 @@ def scenario_now(
     return elsewhere(f"{PATH}?asked=scenario")
 
 
+def watched(at: Visiting, drill: DrillId) -> tuple[Watch[Drill], Drill]:
+    """The drill, which the visitor may look at."""
+    return drills.watch(at.service, at.caller, drill)
+
+
+Watched = Annotated[tuple[Watch[Drill], Drill], Depends(watched)]
+
+
 @router.get(PATH + "/{drill}")
 @operation("it/backups", "drill.read", "backup.cancel")
-def drill_page(request: Request, at: Visiting, drill: DrillId) -> Response:
-    """One drill: what it found, or how far it is."""
-    found = drills.read_drill(at.service, at.caller, drill)
-    ended = found.state in backup_runs.ENDED
-    return page(
-        request,
-        "drills/drill.html",
-        visitor=at,
-        drill=found,
-        names=known_names(at.service, [found.requested_by]),
-        ended=ended,
-        may_cancel=not ended and may(at, "backup.cancel", found.plan),
-        words=words_of(request),
-        now=at.service.clock.micros(),
-        **figures(request),
-    )
+def drill_page(request: Request, at: Visiting, watched: Watched) -> Response:
+    """One drill: what it found, or how far it is; the page is told how it goes on."""
+    _, found = watched
+    return page(request, "drills/drill.html", **_showing(request, at, found)(found))
+
+
+@router.get(
+    PATH + "/{drill}/live",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(stream_place)],
+)
+@operation("it/backups", "drill.read", "backup.cancel")
+async def drill_live(
+    request: Request, at: Visiting, watched: Watched
+) -> AsyncIterator[ServerSentEvent]:
+    """The parts of the drill's page, as they change."""
+    watch, first = watched
+    shown = await run_in_threadpool(_showing, request, at, first)
+    async for event in follow(request, watch, first, lambda drill: drill.ended, shown, _PARTS):
+        yield event
 
 
 @router.get("/scenario-drills/{drill}")
@@ -165,3 +188,27 @@ def report(
     shown = "inline" if form == "html" else "attachment"
     named = {"Content-Disposition": f'{shown}; filename="{made.name}"'}
     return Response(made.content, media_type=made.media_type, headers=named)
+
+
+def _showing(request: Request, at: Visitor, first: Drill) -> Callable[[Drill], dict[str, Any]]:
+    """What the templates show of the drill, whenever it is looked at."""
+    fixed = {
+        "visitor": at,
+        "names": known_names(at.service, [first.requested_by]),
+        "path": f"{PATH}/{first.id}",
+        "words": words_of(request),
+        "steps": PHASES,
+        **figures(request),
+    }
+    may_cancel = may(at, "backup.cancel", first.plan)
+
+    def shown(found: Drill) -> dict[str, Any]:
+        return {
+            **fixed,
+            "drill": found,
+            "ended": found.ended,
+            "may_cancel": may_cancel and not found.ended,
+            "now": at.service.clock.micros(),
+        }
+
+    return shown

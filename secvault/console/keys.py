@@ -14,6 +14,7 @@ from secvault.api.key_usage import Mount, Name
 from secvault.api.rewraps import RunId
 from secvault.console.figures import figures
 from secvault.console.language import language_of
+from secvault.console.lives import lives
 from secvault.console.page import elsewhere, page
 from secvault.console.record_words import titled
 from secvault.console.visitor import Visiting, Visitor
@@ -59,7 +60,7 @@ def keys(request: Request, at: Visiting) -> Response:
     """The keys of every mount whose keys the visitor may list; re-wrapping that is under way."""
     now = at.service.clock.micros()
     found = key_usage.list_usage(at.service, at.caller, None, None)
-    listed = [Listed(key, _age_of(at, key, now)) for key in found]
+    listed = [Listed(key, age_of(at, key, now)) for key in found]
     language = language_of(request)
     collections = [
         (one.name, titled(one.title, language))
@@ -118,6 +119,7 @@ def key(request: Request, at: Visiting, mount: Mount, name: Name) -> Response:
         age=_age(at, made_at, known.auto_rotate_seconds, sealed, now),
         versions=sorted(known.created.items(), reverse=True),
         uses=found.uses,
+        lives=lives(known.created, found.uses, now),
         names=found.names,
         may_rotate=known.allow_rotation
         and not known.soft_deleted
@@ -139,7 +141,8 @@ def _by_mount(listed: list[Listed]) -> list[tuple[str, list[Listed]]]:
     return [(mount, list(ones)) for mount, ones in groupby(listed, key=lambda one: one.key.mount)]
 
 
-def _age_of(at: Visitor, key: KeySummary, now: int) -> Age:
+def age_of(at: Visitor, key: KeySummary, now: int) -> Age:
+    """How old the latest version of a key is against its rule."""
     return _age(at, key.rotated_at, key.auto_rotate_seconds, key.messages, now)
 
 

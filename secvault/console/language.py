@@ -11,17 +11,19 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from babel import Locale, dates, negotiate_locale
+from babel import Locale, dates, negotiate_locale, numbers
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from fastapi import Request
+
+from secvault.console.zone import UNIVERSAL, local, offset_of, zone_of
 
 LANGUAGES = ("en", "vi")
 COOKIE = "secvault-language"
@@ -35,9 +37,10 @@ _UNITS: Mapping[_Unit, int] = {"day": 86_400, "hour": 3600, "minute": 60, "secon
 
 @dataclass(frozen=True)
 class Language:
-    """A language of the console. code: as in `<html lang>`."""
+    """A language of the console. code: as in `<html lang>`. zone: its clocks tell the times."""
 
     code: str
+    zone: str = UNIVERSAL
 
     @property
     def translations(self) -> NullTranslations:
@@ -47,12 +50,26 @@ class Language:
     def say(self, message: str, **values: object) -> str:
         """A message in this language. values: for `%(name)s` in it."""
         said = self.translations.ugettext(message)
-        return said % values if values else said
+        return said % self.counted(values) if values else said
+
+    def number(self, value: int) -> str:
+        """A whole number, with its thousands apart."""
+        return numbers.format_decimal(value, locale=self._locale)
+
+    def counted(self, values: Mapping[str, object]) -> dict[str, object]:
+        """What is put into a message: its numbers as this language writes them.
+
+        But for the number of an event, which names it.
+        """
+        return {
+            name: self.number(value) if type(value) is int and name != "seq" else value
+            for name, value in values.items()
+        }
 
     def moment(self, micros: int) -> str:
-        """A moment, in UTC."""
-        at = datetime.fromtimestamp(micros / 1_000_000, UTC)
-        return f"{dates.format_datetime(at, 'medium', locale=self._locale)} UTC"
+        """A moment by the clocks of the zone, and how far these are from UTC."""
+        at = local(micros, self.zone)
+        return f"{dates.format_datetime(at, 'medium', locale=self._locale)} {offset_of(at)}"
 
     def ago(self, micros: int, now: int) -> str:
         """How long before or after now a moment is, in words."""
@@ -74,12 +91,13 @@ class Language:
 
 def language_of(request: Request) -> Language:
     """The language that the visitor chose, else the best of those that the browser asks for."""
-    chosen = request.cookies.get(COOKIE)
+    chosen, zone = request.cookies.get(COOKIE), zone_of(request)
     if chosen in LANGUAGES:
-        return Language(chosen)
+        return Language(chosen, zone)
     asked = request.headers.get("Accept-Language", "").split(",")[:_MOST_ACCEPTED]
     wanted = [each.partition(";")[0].strip().replace("-", "_") for each in asked]
-    return Language(negotiate_locale([each for each in wanted if each], LANGUAGES) or "en")
+    code = negotiate_locale([each for each in wanted if each], LANGUAGES) or "en"
+    return Language(code, zone)
 
 
 def catalogue(code: str) -> Catalog:

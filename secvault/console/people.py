@@ -37,6 +37,7 @@ ACTS = (
     "person.unlock",
     "session.end",
     "factor.reset",
+    "factor.revoke",
     "password.reset",
 )
 """What may be done to a person on their page, each by a form of its own."""
@@ -69,12 +70,13 @@ def person_list(
     search: Annotated[str, Query(max_length=400)] = "",
     department: Annotated[str, Query(max_length=63)] = "",
     status: Annotated[str, Query(max_length=20)] = "",
+    factors: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """A page of the people who may sign in or are invited; the whole view is in the address."""
-    wanted = Wanted(status, department, search)
+    wanted = Wanted(status, department, search, factors)
     found = people.list_people(at.service, at.caller, after=after, limit=PAGE, wanted=wanted)
-    view = {"search": search, "department": department, "status": status}
+    view = {"search": search, "department": department, "status": status, "factors": factors}
     view = {name: value for name, value in view.items() if value}
     return page(
         request,
@@ -84,6 +86,7 @@ def person_list(
         search=search,
         department=department,
         wanted_status=status,
+        wanted_factors=factors,
         departments=DEPARTMENTS,
         statuses=STATUSES,
         first=f"{PATH}?{urlencode(view)}" if after else "",
@@ -125,12 +128,6 @@ def of_people(action: str) -> Operation:
     return Operation(action, "it", "people", "it/people")
 
 
-def could(at: Visitor, operation: Operation) -> bool:
-    """Whether the visitor may do it, now or as soon as they have shown a factor again."""
-    decision = at.service.spine.ask(at.caller, operation)
-    return decision.allowed or decision.step_up is not None
-
-
 def _about(at: Visitor, person: str) -> About:
     entry = people.read_person(at.service, at.caller, person)
     subject = entry.person.subject
@@ -147,7 +144,7 @@ def _about(at: Visitor, person: str) -> About:
         else None,
         held_grants.grants_of(at.service, at.caller, subject) if at.may(held_grants.READ) else None,
         _denials(at, subject) if at.may(audit_log.LOG) else None,
-        frozenset(one.action for one in wanted if could(at, one)),
+        frozenset(one.action for one in wanted if at.could(one)),
         subject == at.caller.principal.subject,
     )
 

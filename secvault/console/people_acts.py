@@ -18,7 +18,7 @@ from secvault.console.people import PATH, PersonName
 from secvault.console.visitor import Visiting, Visitor
 from secvault.crypto.secret import Secret
 from secvault.identity.people import Changes
-from secvault.service import invitations, people, resets, sessions
+from secvault.service import invitations, lost_factors, people, resets, sessions
 from secvault.service.invitations import Invited
 from secvault.service.resets import Reset
 
@@ -99,6 +99,16 @@ def invite_again(request: Request, at: Visiting, person: PersonName, send: Send 
 def uninvite(at: Visiting, person: PersonName) -> Response:
     """Void the code of somebody who has not used it."""
     invitations.revoke_invitation(at.service, at.caller, person)
+    return _back(person)
+
+
+@router.post("/factors/{factor}/end")
+@operation("it/people/{person}", "factor.revoke")
+def revoke_factor(
+    at: Visiting, person: PersonName, factor: Annotated[str, Path(max_length=64)]
+) -> Response:
+    """End one lost factor of somebody, and all their sessions."""
+    lost_factors.revoke_factor(at.service, at.caller, person, factor)
     return _back(person)
 
 

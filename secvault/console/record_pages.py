@@ -106,6 +106,7 @@ def reveal(
         visitor=at,
         collection=known,
         record=record,
+        field=field,
         title=titled(of.title, language),
         text=in_words(of, shown.value, language),
         reason=reason,

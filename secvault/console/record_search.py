@@ -21,6 +21,7 @@ from secvault.console.record_fields import as_value
 from secvault.console.record_words import titled
 from secvault.console.records import PAGE, listed, ways_of
 from secvault.console.visitor import Visiting
+from secvault.console.zone import link_typed
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.records.collection import Collection, Field
@@ -108,11 +109,13 @@ def _where(collection: Collection, asked: Asked, language: Language) -> dict[str
 
 def _typed(field: Field, text: str, language: Language) -> JsonValue:
     """What somebody typed, as the search takes it: of money with its currency behind it, of a
-    choice its word or the choice itself.
+    choice its word or the choice itself, of a moment by the clocks of their zone.
     """
     if field.type is FieldType.CHOICE:
         return choice_of(text, field.limits.choices, language)
     if field.type is FieldType.MONEY:
         amount, _, currency = text.partition(" ")
         return as_value(field, amount, currency)
+    if field.type is FieldType.DATETIME:
+        return link_typed(text, language.zone)
     return as_value(field, text)

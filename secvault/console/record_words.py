@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from babel import Locale, dates, numbers
 
+from secvault.clock import micros_of
 from secvault.console.choice_words import choice_word
 from secvault.console.language import Language
 from secvault.crypto.canonical import JsonValue
@@ -77,8 +78,7 @@ def _text_in_words(field: Field, text: str, language: Language) -> str:
     if field.type is FieldType.DATE:
         return dates.format_date(date.fromisoformat(text), "medium", locale)
     if field.type is FieldType.DATETIME:
-        at = datetime.fromisoformat(text)
-        return f"{dates.format_datetime(at, 'medium', locale=locale)} UTC"
+        return language.moment(micros_of(datetime.fromisoformat(text)))
     return text
 
 

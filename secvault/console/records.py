@@ -20,6 +20,7 @@ from secvault.console.visitor import Visiting, Visitor
 from secvault.records.collection import Collection, Field
 from secvault.records.value import FieldType
 from secvault.service import records
+from secvault.service.policies import operations as policies
 from secvault.service.record_asking import collection_of, operation_on, sorts_of
 from secvault.service.record_views import RecordView, Shown
 
@@ -64,7 +65,13 @@ def collections(request: Request, at: Visiting) -> Response:
         (name, [(one, titled(one.title, language)) for one in ones])
         for name, ones in groupby(found, key=lambda one: one.department)
     ]
-    return page(request, "records/collections.html", visitor=at, departments=departments)
+    return page(
+        request,
+        "records/collections.html",
+        visitor=at,
+        departments=departments,
+        may_add=at.could(policies.APPLY),
+    )
 
 
 @router.get("/records/{collection}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import zip_longest
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.console.forms import Reason, because
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting
@@ -37,9 +39,26 @@ def overview(request: Request, at: Visiting) -> Response:
         found=found,
         names=known_names(at.service, told),
         holders=Counter(found.holders),
+        may_issue=at.could(recovery_kits.operation("kit.issue")),
         may_renew=found.kit is not None and at.may(recovery_kits.operation("kit.renew")),
         may_take=found.kit is not None and at.may(recovery_kits.operation("kit.take")),
         now=at.service.clock.micros(),
+    )
+
+
+@router.post(PATH + "/issue")
+@operation("it/recovery/kit", "kit.issue", "kit.renew")
+def issue(request: Request, at: Visiting, reason: Reason = "") -> Response:
+    """Issue the kit with new shares, which are shown on this page, once."""
+    made = recovery_kits.issue_kit(at.service, because(at, reason), new_shares=True)
+    holders = at.service.settings.recovery.holders
+    words = [one.text() for one in made.words]
+    return page(
+        request,
+        "recovery/shares.html",
+        visitor=at,
+        shares=list(zip_longest(words, holders[: len(words)], fillvalue="")),
+        needed=made.head.shares.threshold,
     )
 
 

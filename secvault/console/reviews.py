@@ -12,9 +12,8 @@ from secvault.access import DEPARTMENTS
 from secvault.api.declared import operation
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, Word, because, fault_of
 from secvault.console.page import elsewhere, page
-from secvault.console.people import could
 from secvault.console.visitor import Visiting, Visitor
-from secvault.errors import InvalidInput
+from secvault.errors import InvalidInput, NotFound
 from secvault.service.reviews import campaigns, decisions, operations, starting, views
 from secvault.service.reviews.decisions import Verdict
 from secvault.service.reviews.facts import Scope
@@ -105,7 +104,7 @@ def start(
 
 
 @router.get(f"{PATH}/{{review}}")
-@operation("it/reviews/{review}", "review.read", "review.finish")
+@operation("it/reviews/{review}", "review.read", "review.finish", "review.reassign")
 def review_page(
     request: Request,
     at: Visiting,
@@ -114,32 +113,22 @@ def review_page(
     after: After = "",
 ) -> Response:
     """One review: how far it is, and its items."""
-    if state and state not in STATES:
-        raise InvalidInput.at("state", f"use one of {', '.join(STATES)}")
-    found = operations.read_campaign(at.service, at.caller, review)
-    items = operations.list_items(
-        at.service,
-        at.caller,
-        review,
-        states=(state,) if state else None,
-        after=after,
-        limit=PAGE,
-    )
-    view = {"state": state} if state else {}
-    path = f"{PATH}/{review}"
-    return page(
-        request,
-        "reviews/review.html",
-        visitor=at,
-        view=found,
-        items=items,
-        state=state,
-        states=STATES,
-        first=f"{path}?{urlencode(view)}" if after else "",
-        following=_following(path, items, view),
-        may_finish=could(at, views.operation("review.finish", review)),
-        now=at.service.clock.micros(),
-    )
+    return _review(request, at, review, state, after)
+
+
+@router.post(f"{PATH}/{{review}}/items/{{item}}/reviewer")
+@operation("it/reviews/{item}", "review.reassign", "review.read", "review.finish")
+def reassign(
+    request: Request, at: Visiting, review: Id, item: Id, reviewer: Word = "", state: Word = ""
+) -> Response:
+    """Have somebody else review an item. state: what the list was narrowed to."""
+    try:
+        operations.reassign(at.service, at.caller, item, reviewer.strip())
+    except (*MENDABLE, NotFound) as error:
+        fault = Fault(error.detail) if isinstance(error, NotFound) else fault_of(error)
+        return _review(request, at, review, state, "", fault, error.status)
+    narrowed = f"?{urlencode({'state': state})}" if state else ""
+    return elsewhere(f"{PATH}/{review}{narrowed}")
 
 
 @router.post(f"{PATH}/{{review}}/end")
@@ -169,9 +158,51 @@ def _list(
         first=PATH if after else "",
         following=_following(PATH, own, {}),
         campaigns=operations.list_campaigns(at.service, at.caller) if may_read else None,
-        may_start=could(at, views.operation("review.start")),
+        may_start=at.could(views.operation("review.start")),
         typed=typed or {"item": ""},
         fault=fault,
+        now=at.service.clock.micros(),
+    )
+
+
+def _review(
+    request: Request,
+    at: Visitor,
+    review: str,
+    state: str,
+    after: str,
+    fault: Fault | None = None,
+    status: int = 200,
+) -> Response:
+    if state and state not in STATES:
+        raise InvalidInput.at("state", f"use one of {', '.join(STATES)}")
+    found = operations.read_campaign(at.service, at.caller, review)
+    items = operations.list_items(
+        at.service,
+        at.caller,
+        review,
+        states=(state,) if state else None,
+        after=after,
+        limit=PAGE,
+    )
+    view = {"state": state} if state else {}
+    path = f"{PATH}/{review}"
+    return page(
+        request,
+        "reviews/review.html",
+        status,
+        visitor=at,
+        view=found,
+        items=items,
+        state=state,
+        states=STATES,
+        first=f"{path}?{urlencode(view)}" if after else "",
+        following=_following(path, items, view),
+        may_reassign=found.campaign.state != campaigns.FINISHED
+        and at.could(views.operation("review.reassign", review)),
+        undecided=campaigns.UNDECIDED,
+        fault=fault,
+        may_finish=at.could(views.operation("review.finish", review)),
         now=at.service.clock.micros(),
     )
 

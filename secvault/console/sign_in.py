@@ -17,7 +17,7 @@ from secvault.api.browser import (
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.console.language import COOKIE, LANGUAGES
-from secvault.console.page import elsewhere, own_path, page
+from secvault.console.page import elsewhere, keep_choice, own_path, page
 from secvault.console.visitor import Visiting
 from secvault.crypto.secret import Secret
 from secvault.errors import NotAuthenticated, Overloaded, SecvaultError, TooManyAttempts
@@ -29,7 +29,6 @@ router = APIRouter(include_in_schema=False)
 
 PATH = "/sign-in"
 _REFUSALS = (NotAuthenticated, TooManyAttempts, Overloaded)
-_YEAR_SECONDS = 365 * 24 * 3600
 
 Name = Annotated[str, Form(max_length=200)]
 Typed = Annotated[str, Form(max_length=1024)]
@@ -136,14 +135,7 @@ def choose_language(
     require_own_page(request, service_of(request))
     answer = elsewhere(own_path(to))
     if language in LANGUAGES:
-        answer.set_cookie(
-            COOKIE,
-            language,
-            max_age=_YEAR_SECONDS,
-            secure=True,
-            httponly=True,
-            samesite="strict",
-        )
+        keep_choice(answer, COOKIE, language)
     return answer
 
 

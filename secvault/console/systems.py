@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.console.page import page
-from secvault.console.people import could
 from secvault.console.visitor import Visiting, Visitor
 from secvault.errors import NotFound
 from secvault.identity.tokens import Token
@@ -78,7 +77,7 @@ def system_list(request: Request, at: Visiting) -> Response:
         "systems/list.html",
         visitor=at,
         rows=[_row(one, working) for one in found],
-        may_create=could(at, CREATE),
+        may_create=at.could(CREATE),
         now=now,
         soon=now + SOON,
     )
@@ -155,5 +154,5 @@ def _about(at: Visitor, system: str) -> About:
         held_grants.grants_of(at.service, at.caller, found.subject)
         if at.may(held_grants.READ)
         else None,
-        frozenset(one.action for one in wanted if could(at, one)),
+        frozenset(one.action for one in wanted if at.could(one)),
     )

@@ -2,110 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.console import today_access, today_backups, today_vault
+from secvault.console.audit_integrity import INTEGRITY
+from secvault.console.audit_view import ALERTS, READ_ALERTS
+from secvault.console.first_steps import guide_for
+from secvault.console.language import Language, language_of
 from secvault.console.page import page
+from secvault.console.today_concerns import Concern, lines_of
 from secvault.console.visitor import Visiting, Visitor
-from secvault.service import backup_status, readiness
+from secvault.errors import SecvaultError
+from secvault.service import audit_log, key_usage
 from secvault.service.approvals import operations as approvals
 from secvault.service.backup_status import Status
-from secvault.service.spine import Operation
 
 router = APIRouter(include_in_schema=False)
 
-Weight = Literal["bad", "warn"]
+SHOWN_PLANS = 10
+"""The worst of them; the page of backups has all."""
 
-PLANS = Operation("backup.read", "it", "*", "it/backups/*")
+Look = Callable[[], Iterable[Concern]]
 
 
 @dataclass(frozen=True)
-class Concern:
-    """Something that wants a person. kind: of which `today.html` knows the words and the way out.
-
-    subject: a name. since: micros, None where it is not known. until: micros, likewise.
+class Area:
+    """What was looked at. name: a word of `today/words.html`. path: its page, if the visitor has
+    one. concerns: how many there are.
     """
 
-    weight: Weight
-    kind: str
-    subject: str = ""
-    since: int | None = None
-    until: int | None = None
-    count: int = 0
+    name: str
+    path: str
+    concerns: int
 
 
 @router.get("/")
-@operation("it", "session.self", "backup.read", "approval.read", "approval.read_role")
+@operation(
+    "it",
+    "session.self",
+    "backup.read",
+    "drill.read",
+    "kit.read",
+    "key.list",
+    "alert.read",
+    "audit.verify",
+    "audit.read",
+    "stream.read",
+    "approval.read",
+    "approval.read_role",
+    "review.own",
+    "review.read",
+    "person.read",
+    "token.read",
+    "grant.read",
+)
 def today(request: Request, at: Visiting) -> Response:
     """What wants a person now, as far as this person may know."""
-    plans = _plans(at)
-    concerns = sorted(_concerns(at, plans), key=lambda one: one.weight != "bad")
+    plans: list[Status] = []
+
+    def backups() -> Iterable[Concern]:
+        plans.extend(today_backups.plans_of(at))
+        return today_backups.backups(plans)
+
+    areas: list[Area] = []
+    concerns: list[Concern] = []
+    for name, path, allowed, look in _looks(at, language_of(request), backups, plans):
+        if not allowed:
+            continue
+        found = _seen(name, look)
+        areas.append(Area(name, path, len(found)))
+        concerns += found
     return page(
         request,
         "today.html",
         visitor=at,
-        concerns=concerns,
+        lines=lines_of(concerns),
+        areas=areas,
+        plans=plans[:SHOWN_PLANS],
+        all_plans=len(plans),
         now=at.service.clock.micros(),
-        plans=plans,
+        guide=guide_for(at),
     )
 
 
-def _plans(at: Visitor) -> tuple[Status, ...]:
-    if not at.may(PLANS):
-        return ()
-    return backup_status.read_status(at.service, at.caller)
+def _looks(
+    at: Visitor, language: Language, backups: Look, plans: list[Status]
+) -> tuple[tuple[str, str, bool, Look], ...]:
+    """Name, page, whether the visitor may know, and the look; in the order of their weight."""
+    sees_plans = at.may(today_backups.READ_BACKUPS)
+    sees_drills = sees_plans or at.may(today_backups.READ_DRILLS)
+    log = INTEGRITY if at.may(audit_log.VERIFY) else ""
+    service, who = at.service, at.caller
+    return (
+        ("log", log, True, lambda: today_vault.health(at)),
+        ("backups", today_backups.BACKUPS, sees_plans, backups),
+        ("drills", today_backups.DRILLS, sees_drills, lambda: today_backups.drills(at, plans)),
+        ("kit", today_backups.KIT, at.may(today_backups.READ_KIT), lambda: today_backups.kit(at)),
+        ("alerts", ALERTS, at.may(READ_ALERTS), lambda: today_vault.alerts(at)),
+        (
+            "keys",
+            today_vault.KEYS,
+            key_usage.may_list(service, who),
+            lambda: today_vault.keys(at),
+        ),
+        (
+            "people",
+            today_access.PEOPLE,
+            at.may(today_access.READ_PEOPLE),
+            lambda: today_access.factors(at),
+        ),
+        (
+            "requests",
+            today_access.APPROVALS,
+            approvals.may_list(service, who),
+            lambda: today_access.requests(at, language),
+        ),
+        ("reviews", today_access.REVIEWS, True, lambda: today_access.reviews(at)),
+        (
+            "tokens",
+            today_access.SYSTEMS,
+            at.may(today_access.READ_TOKENS),
+            lambda: today_access.tokens(at),
+        ),
+        ("roles", "/access", at.may(today_access.READ_GRANTS), lambda: today_access.roles(at)),
+    )
 
 
-def _concerns(at: Visitor, plans: Iterable[Status]) -> Iterator[Concern]:
-    yield from _service(at)
-    for status in plans:
-        yield from _of_plan(status)
-    yield from _approvals(at)
-
-
-def _of_plan(status: Status) -> Iterator[Concern]:
-    state = status.state
-    if state.behind:
-        yield Concern("bad", "plan-behind", state.plan, since=state.behind_since)
-    elif state.failed is not None:
-        failed = state.failed
-        yield Concern("warn", "plan-failing", state.plan, failed.finished_at, count=failed.times)
-    if state.anomalies:
-        yield Concern("warn", "plan-strange", state.plan, count=len(state.anomalies))
-
-
-def _service(at: Visitor) -> Iterator[Concern]:
-    """What is told to load balancers, too, and so is no secret."""
-    found = readiness.check(at.service)
-    if not found.audit:
-        yield Concern("bad", "audit-unwritable")
-    if not found.publications:
-        yield Concern("bad", "publication-broken")
-    if not found.witnesses:
-        yield Concern("warn", "witnesses-silent")
-    if not found.streams:
-        yield Concern("warn", "streams-stalled")
-    if not found.policy_files:
-        yield Concern("warn", "policy-files-differ")
-    if not found.notifications:
-        yield Concern("warn", "notices-lost")
-
-
-def _approvals(at: Visitor) -> Iterator[Concern]:
-    if not approvals.may_list(at.service, at.caller):
-        return
-    for view in approvals.list_requests(at.service, at.caller, pending=True):
-        if view.request.requester != at.caller.principal.subject:
-            request = view.request
-            yield Concern(
-                "warn",
-                "approval-waits",
-                request.proposal.action,
-                since=request.created_at,
-                until=request.expires_at,
-            )
+def _seen(name: str, look: Look) -> list[Concern]:
+    """What the look found. One that fails keeps nobody from the others, and is a concern itself."""
+    try:
+        return list(look())
+    except SecvaultError as error:
+        structlog.get_logger().warning("today_not_seen", area=name, code=error.code)
+        return [Concern("bad", "not-seen", name)]

@@ -15,6 +15,7 @@ from secvault.identity.contacts import Contact
 from secvault.identity.people import Person
 from secvault.identity.principal import PASSKEY, TOTP
 from secvault.store.tables import (
+    external_identity,
     hardware_token,
     invitation,
     passkey,
@@ -30,6 +31,9 @@ HARDWARE = "hardware"
 
 EXPIRED = "expired"
 """The status of who is invited, but has no code in time."""
+LOCKED, NONE = "locked", "none"
+FACTORS = (LOCKED, NONE)
+"""What is looked for in people's factors."""
 STATUSES = (people.INVITED, EXPIRED, people.ACTIVE, people.DISABLED)
 
 
@@ -53,11 +57,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which people are asked for; empty for all. search: words of their names."""
+    """Which people are asked for; empty for all. search: words of their names.
+
+    factors: one of FACTORS. Of those who are active: who is locked out by wrong codes, or who has
+    no second factor here and no provider to have one at.
+    """
 
     status: str = ""
     department: str = ""
     search: str = ""
+    factors: str = ""
 
 
 def list_page(
@@ -82,7 +91,7 @@ def list_page(
     if after and not names.is_id(after):
         raise InvalidInput.at("after", "must be the id that ended the page before")
     question = (
-        _QUESTION.where(person.c.id > after, *_conditions(wanted, clock.micros()))
+        _QUESTION.where(person.c.id > after, *_conditions(wanted, clock.micros(), lock_after))
         .order_by(person.c.id)
         .limit(limit)
     )
@@ -111,7 +120,7 @@ _QUESTION = select(
 ).join_from(person, invitation, invitation.c.person == person.c.id, isouter=True)
 
 
-def _conditions(wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
+def _conditions(wanted: Wanted, now: int, lock_after: int) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.status and wanted.status not in STATUSES:
         raise InvalidInput.at("status", f"use one of {', '.join(STATUSES)}")
@@ -128,7 +137,32 @@ def _conditions(wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
         person.c.searched.contains(word, autoescape=True)
         for word in names.searched(wanted.search).split()
     ]
-    return found
+    return found + _of_factors(wanted.factors, lock_after)
+
+
+def _of_factors(wanted: str, lock_after: int) -> list[ColumnElement[bool]]:
+    if not wanted:
+        return []
+    device, codes = totp_device.c, recovery_set.c
+    if wanted == LOCKED:
+        by_device = select(device.id).where(
+            device.person == person.c.id, device.state == devices.LOCKED
+        )
+        by_codes = select(codes.person).where(
+            codes.person == person.c.id, codes.failures >= lock_after
+        )
+        return [person.c.state == people.ACTIVE, or_(by_device.exists(), by_codes.exists())]
+    if wanted == NONE:
+        own = (
+            select(device.id).where(device.person == person.c.id, device.state != devices.PENDING),
+            select(passkey.c.id).where(passkey.c.person == person.c.id),
+            select(external_identity.c.person).where(
+                external_identity.c.person == person.c.id,
+                external_identity.c.deprovisioned_at.is_(None),
+            ),
+        )
+        return [person.c.state == people.ACTIVE, *(~each.exists() for each in own)]
+    raise InvalidInput.at("factors", f"use one of {', '.join(FACTORS)}")
 
 
 def _entries(

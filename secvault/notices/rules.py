@@ -332,6 +332,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("factor.remove", "ok"): _of_person("factor_removed", needs="device"),
         ("totp.remove", "ok"): _of_person("factor_removed", needs="device"),
         ("factor.reset", "ok"): _of_person("factor_reset", administrators=True),
+        ("factor.revoke", "ok"): _of_person("factor_revoked", administrators=True),
         ("password.reset", "ok"): _of_person("password_reset", administrators=True),
         ("auth.password_redeemed", "ok"): _of_person("password_changed"),
         ("password.change", "ok"): _of_person("password_changed"),

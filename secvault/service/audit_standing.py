@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 
 from sqlalchemy import Connection
 
 from secvault.audit import checkpoints, cosignatures, query
 from secvault.audit.archive_rows import boundary
 from secvault.audit.checkpoints import StoredCheckpoint
+from secvault.audit.question import EVERYTHING, Question
 from secvault.audit.reaching import first_at_or_after
 from secvault.audit.streams.place import log_size
 from secvault.errors import InvalidInput
@@ -19,6 +21,7 @@ from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
 
 MOST_PARTS = 100
+MOST_COUNTED = 5_000
 _LOOKED_BACK = 500
 
 
@@ -49,11 +52,15 @@ class LogStanding:
 class Timeline:
     """How many events were recorded when. edges: moments, in microseconds UTC, one more than there
     are counts. archived: older events of the time asked for lie in archives, and are not counted.
+    filtered: only those are counted that answer a question. partial: and of those only the newest
+    `MOST_COUNTED`.
     """
 
     edges: tuple[int, ...]
     counts: tuple[int, ...]
     archived: bool
+    filtered: bool = False
+    partial: bool = False
 
 
 def read_standing(service: Service, caller: Caller) -> LogStanding:
@@ -74,24 +81,50 @@ def read_standing(service: Service, caller: Caller) -> LogStanding:
     return service.spine.read(caller, VERIFY, act)
 
 
-def read_timeline(service: Service, caller: Caller, edges: Sequence[int]) -> Timeline:
-    """How many events the log has between each two of these moments, of all kinds.
+def read_timeline(
+    service: Service, caller: Caller, edges: Sequence[int], question: Question = EVERYTHING
+) -> Timeline:
+    """How many events the log has between each two of these moments, that answer the question.
 
-    Costs a look into an index for each: events are numbered in the order of their time. Raises
-    InvalidInput unless the moments grow, and are 2 to 101.
+    Of all events it costs a look into an index for each: they are numbered in the order of their
+    time. Else those that fit are read, the newest `MOST_COUNTED` of them. Raises InvalidInput
+    unless the moments grow, and are 2 to 101.
     """
     parts = len(edges) - 1
     if not 1 <= parts <= MOST_PARTS or any(one >= two for one, two in pairwise(edges)):
         raise InvalidInput.at("edges", f"must be moments that grow, for 1 to {MOST_PARTS} parts")
+    filtered = replace(question, since=None, until=None) != EVERYTHING
 
     def act(connection: Connection) -> Outcome[Timeline]:
         size, live = log_size(connection), boundary(connection)
         firsts = [first_at_or_after(connection, edge) for edge in edges]
         numbers = [size if first is None else first for first in firsts]
-        counts = tuple(max(0, two - one) for one, two in pairwise(numbers))
-        return Outcome(Timeline(tuple(edges), counts, 0 < live == numbers[0]), count=sum(counts))
+        archived = 0 < live == numbers[0]
+        if filtered:
+            counts, partial = _fitting(service, question, edges, live)
+        else:
+            counts, partial = [max(0, two - one) for one, two in pairwise(numbers)], False
+        found = Timeline(tuple(edges), tuple(counts), archived, filtered, partial)
+        return Outcome(found, count=sum(counts))
 
     return service.spine.read(caller, LOG, act)
+
+
+def _fitting(
+    service: Service, question: Question, edges: Sequence[int], live: int
+) -> tuple[list[int], bool]:
+    """How many of the events that are not archived fit, and whether that is not all of them."""
+    asked = replace(
+        question,
+        since=max(edges[0], question.since or 0),
+        until=min(edges[-1], question.until or edges[-1]),
+        first=max(live, question.first or 0),
+    )
+    counts = [0] * (len(edges) - 1)
+    found = query.events(service.store, asked, oldest_first=False)
+    for stored in islice(found, MOST_COUNTED):
+        counts[min(bisect_right(edges, stored.t) - 1, len(counts) - 1)] += 1
+    return counts, next(found, None) is not None
 
 
 def _last_verified(service: Service) -> Verified | None:

@@ -30,6 +30,7 @@ from secvault.backup.restores.row import RestoreRun
 from secvault.crypto.canonical import JsonValue
 from secvault.errors import InvalidInput
 from secvault.jobs import queue
+from secvault.service import watching
 from secvault.service.approval import Terms
 from secvault.service.backup_restore_goals import goal_of, meets_production, own_folder
 from secvault.service.backup_restore_work import (
@@ -46,6 +47,7 @@ from secvault.service.backup_restore_work import (
 )
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Outcome
+from secvault.service.watching import Watch
 
 LOOK_SECONDS = 0.5
 
@@ -212,6 +214,12 @@ def watch_restore(
             seen = row.read(connection, run)
         tell(seen)
     return seen
+
+
+def watch(service: Service, caller: Caller, run: str) -> tuple[Watch[RestoreRun], RestoreRun]:
+    """Begin to watch a restore, and what is seen at once. Raises NotFound, Refused."""
+    asked = operation_on("*", "backup.read")
+    return watching.watch(service, caller, asked, lambda connection: row.read(connection, run))
 
 
 def stop_restore(service: Service, caller: Caller, run: str) -> RestoreRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -12,15 +12,14 @@ from secvault.backup.restic import Cancel
 from secvault.backup.retaining import Retained
 from secvault.backup.run import Run
 from secvault.backup.steps import Step, steps
-from secvault.clock import Clock
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.jobs import queue
 from secvault.jobs.queue import Job, State
-from secvault.service import standing
-from secvault.service.asking import refusal
+from secvault.service import watching
 from secvault.service.plan_schedules import KINDS
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.watching import Watch
 from secvault.store import tables
 
 _WORK: tuple[Table, ...] = (
@@ -34,7 +33,6 @@ _WORK: tuple[Table, ...] = (
 FORGET = "forget"
 STATES = ("requested", "running", "waiting", "done", "failed", "cancelled", "missed")
 ENDED = frozenset({"done", "failed", "cancelled", "missed"})
-RIGHTS_SECONDS = 5.0
 _WITHOUT_ROW: tuple[State, ...] = ("requested", "started", "failed", "missed")
 
 
@@ -57,52 +55,11 @@ class Seen:
         return self.state in ENDED
 
 
-@dataclass
-class Watch:
-    """Somebody's look at one run, again and again, for as long as they have the right to it."""
-
-    service: Service
-    caller: Caller
-    id: str
-    plan: str
-    _asked_at: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._asked_at = self._clock.monotonic()
-
-    @property
-    def _clock(self) -> Clock:
-        return self.service.clock
-
-    def look(self) -> Seen:
-        """The run now. Raises NotFound; Refused, NotAuthenticated once the right has ended.
-
-        The right is looked at anew every few seconds. The log has the first look and no others.
-        """
-        now = self._clock.monotonic()
-        if now - self._asked_at >= RIGHTS_SECONDS:
-            self._asked_at = now
-            self._require_right()
-        with self.service.store.read() as connection:
-            return _seen(connection, self.id)
-
-    def _require_right(self) -> None:
-        with self.service.store.read() as connection:
-            standing.require_shown(connection, self._clock, self.caller.principal)
-        decision = self.service.spine.ask(self.caller, _operation("backup.read", self.plan))
-        if not decision.allowed:
-            raise refusal(decision)
-
-
-def watch(service: Service, caller: Caller, run_id: str) -> tuple[Watch, Seen]:
+def watch(service: Service, caller: Caller, run_id: str) -> tuple[Watch[Seen], Seen]:
     """Begin to watch a run, and what is seen at once. Raises NotFound, Refused."""
     plan = _plan_of(service, run_id)
-    seen = service.spine.read(
-        caller,
-        _operation("backup.read", plan or "*"),
-        lambda connection: Outcome(_seen(connection, run_id)),
-    )
-    return Watch(service, caller, run_id, seen.plan), seen
+    asked = _operation("backup.read", plan or "*")
+    return watching.watch(service, caller, asked, lambda connection: _seen(connection, run_id))
 
 
 def look(service: Service, caller: Caller, run_id: str) -> Seen:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secvault.backup import rpo
-from secvault.backup.catalogue import Measure, measures
+from secvault.backup import checks, rpo
+from secvault.backup.catalogue import Measure, newest_measures, repositories_of
 from secvault.backup.rpo import PlanState
 from secvault.service import drill_standing
 from secvault.service.drill_standing import Standing
@@ -25,6 +25,7 @@ class Status:
     age: int | None
     measured: Measure | None
     drills: Standing
+    damaged: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -62,11 +63,13 @@ def statuses(service: Service) -> tuple[Status, ...]:
     plans = rpo.plans_of(service.backups)
     now = service.clock.micros()
     found = []
+    first = {name: repositories_of(one)[0] for name, one in plans.items()}
     with service.store.read() as connection:
-        for name in sorted(plans):
-            state = rpo.state_of(connection, name, plans[name], now)
-            newest = measures(connection, name, state.repositories[0], limit=1)
-            age = now - state.newest.data_at if state.newest else None
-            drills = drill_standing.standing_of(connection, name, plans[name], now)
-            found.append(Status(state, age, newest[0] if newest else None, drills))
+        states = rpo.states_of(connection, plans, now)
+        measured = newest_measures(connection, first)
+        drills = drill_standing.standings_of(connection, plans, now)
+        damaged = checks.damaged(connection, plans)
+    for name, state in states.items():
+        age = now - state.newest.data_at if state.newest else None
+        found.append(Status(state, age, measured.get(name), drills[name], damaged.get(name, ())))
     return tuple(sorted(found, key=lambda one: (WORDS.index(one.word), one.state.plan)))

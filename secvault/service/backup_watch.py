@@ -127,7 +127,8 @@ def tell_behind(service: Service) -> tuple[PlanState, ...]:
     now = service.clock.micros()
     with service.store.read() as connection:
         watched = set(connection.execute(select(backup_watch.c.plan)).scalars())
-        states = [rpo.state_of(connection, name, plans[name], now) for name in sorted(plans)]
+        found = rpo.states_of(connection, plans, now)
+    states = [found[name] for name in sorted(found)]
     fresh = plans.keys() - watched
     if fresh:
         with service.store.write() as connection:

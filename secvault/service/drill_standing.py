@@ -7,22 +7,35 @@ nobody would miss a drill until then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.drills import stored
 from secvault.backup.drills.stored import Drill
+from secvault.backup.many_plans import asked, newest_id
 from secvault.clock import moment
 from secvault.config import PlanSettings
 from secvault.errors import InvalidInput
 from secvault.jobs import calendar
-from secvault.jobs.occurrences import next_after
+from secvault.jobs.occurrences import Timing, next_after
 from secvault.service.plan_schedules import DRILL, of_plan
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
@@ -91,48 +104,73 @@ def standings(
     settings = service.backups.plans() if plans is None else plans
     now = service.clock.micros()
     with service.store.read() as connection:
-        found = [standing_of(connection, name, one, now) for name, one in settings.items()]
-    return tuple(sorted(found, key=lambda one: (WORDS.index(one.word), one.plan)))
+        found = standings_of(connection, settings, now)
+    return tuple(sorted(found.values(), key=lambda one: (WORDS.index(one.word), one.plan)))
 
 
 def standing_of(connection: Connection, plan: str, settings: PlanSettings, now: int) -> Standing:
     """How the plan stands at this moment. A plan that was never seen is taken for new."""
-    proven = next(
-        iter(
-            stored.newest(
-                connection,
-                1,
-                drill.c.plan == plan,
-                drill.c.passed.is_(true()),
-                drill.c.complete.is_(true()),
-                drill.c.finished_at <= now + _AHEAD,
-            )
-        ),
-        None,
+    return standings_of(connection, {plan: settings}, now)[plan]
+
+
+def standings_of(
+    connection: Connection, plans: Mapping[str, PlanSettings], now: int
+) -> dict[str, Standing]:
+    """How each of the plans stands, by a few statements however many there are."""
+    if not plans:
+        return {}
+    rows = _rows(connection, plans, now)
+    drills = stored.by_ids(connection, [row.proven for row in rows if row.proven])
+    proven = {row.plan: drills[row.proven] for row in rows if row.proven}
+    failing = _failing(connection, {plan: proven.get(plan) for plan in plans})
+    due = _last_due(connection)
+    found = {}
+    for row in rows:
+        settings, proof = plans[row.plan], proven.get(row.plan)
+        allowed = allowed_for(settings, now)
+        since = proof.finished_at if proof else row.seen
+        due_by = None if since is None or not allowed else since + allowed
+        found[row.plan] = Standing(
+            plan=row.plan,
+            settings=settings,
+            proven=proof,
+            failing=failing.get(row.plan),
+            running=row.running,
+            missed_at=_missed(row.next_due, due.get(row.plan), row.begun, now),
+            next_due=row.next_due,
+            allowed=allowed,
+            due_by=due_by,
+            overdue=due_by is not None and now > due_by,
+        )
+    return found
+
+
+def _rows(
+    connection: Connection, plans: Mapping[str, PlanSettings], now: int
+) -> Sequence[Row[Any]]:
+    """A row for each plan: ids of drills, and what else stands in one place."""
+    of = asked((plan, "", 0) for plan in plans)
+    proving = (
+        drill.c.passed.is_(true()),
+        drill.c.complete.is_(true()),
+        drill.c.finished_at <= now + _AHEAD,
     )
-    allowed = allowed_for(settings, now)
-    since = proven.finished_at if proven else _first_seen(connection, plan)
-    due_by = None if since is None or not allowed else since + allowed
-    next_due = connection.execute(
-        select(schedule.c.next_due).where(schedule.c.id == f"{DRILL}:{plan}")
-    ).scalar_one_or_none()
-    return Standing(
-        plan=plan,
-        settings=settings,
-        proven=proven,
-        failing=_failing(connection, plan, proven),
-        running=connection.execute(
-            select(drill.c.id)
-            .where(drill.c.plan == plan, drill.c.state.in_(("running", "waiting")))
-            .order_by(drill.c.started_at.desc())
-            .limit(1)
-        ).scalar_one_or_none(),
-        missed_at=None if next_due is None else _missed(connection, plan, next_due, now),
-        next_due=next_due,
-        allowed=allowed,
-        due_by=due_by,
-        overdue=due_by is not None and now > due_by,
-    )
+
+    def one(column: ColumnElement[Any], where: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return select(column).where(where).correlate(of).scalar_subquery()
+
+    return connection.execute(
+        select(
+            of.c.plan,
+            newest_id(drill, of, *proving).label("proven"),
+            newest_id(drill, of, drill.c.state.in_(("running", "waiting"))).label("running"),
+            one(schedule.c.next_due, schedule.c.id == literal(f"{DRILL}:") + of.c.plan).label(
+                "next_due"
+            ),
+            one(func.max(drill.c.started_at), drill.c.plan == of.c.plan).label("begun"),
+            one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),
+        )
+    ).all()
 
 
 def allowed_for(settings: PlanSettings, now: int) -> int:
@@ -143,9 +181,16 @@ def allowed_for(settings: PlanSettings, now: int) -> int:
     if settings.drill.overdue_days:
         return settings.drill.overdue_days * DAY
     timing = next((one.timing for one in of_plan("", settings) if one.kind == DRILL), None)
-    if timing is None:
-        return 0
-    due = [moment(now)]
+    return 0 if timing is None else 2 * _longest_gap(timing, now // DAY)
+
+
+@lru_cache(maxsize=4096)
+def _longest_gap(timing: Timing, day: int) -> int:
+    """The longest time between the drills to come from this day on. day: since the epoch, UTC.
+
+    By the day, and so kept: many plans share few calendars, and walking one takes milliseconds.
+    """
+    due = [moment(day * DAY)]
     try:
         while len(due) <= _GAPS:
             due.append(next_after(timing, due[-1]))
@@ -153,42 +198,53 @@ def allowed_for(settings: PlanSettings, now: int) -> int:
         # Whoever lists plans is told.
         return 0
     longest = max((after - before for before, after in pairwise(due[1:])), default=timedelta())
-    return 2 * (longest // timedelta(microseconds=1))
+    return longest // timedelta(microseconds=1)
 
 
-def _failing(connection: Connection, plan: str, proven: Drill | None) -> Drill | None:
-    found = stored.newest(
-        connection,
-        1,
-        drill.c.plan == plan,
-        drill.c.started_at > (proven.started_at if proven else -1),
+def _failing(connection: Connection, proven: Mapping[str, Drill | None]) -> dict[str, Drill]:
+    """The newest drill that did not pass since each plan was proven. proven: of every plan."""
+    of = asked((plan, "", one.started_at if one else -1) for plan, one in proven.items())
+    did_not = (
+        drill.c.started_at > of.c.since,
         or_(drill.c.passed.is_(False), drill.c.state == "failed"),
     )
-    return found[0] if found else None
+    ids = connection.execute(select(newest_id(drill, of, *did_not)).select_from(of)).scalars()
+    found = stored.by_ids(connection, [one for one in ids if one is not None])
+    return {one.plan: one for one in found.values()}
 
 
-def _missed(connection: Connection, plan: str, next_due: int, now: int) -> int | None:
-    """When a drill was due that did not begin; None where the last one that was due did."""
+def _last_due(connection: Connection) -> dict[str, tuple[int, str]]:
+    """When the calendar last asked for a drill of each plan, and what became of that."""
+    by_calendar = (job.c.kind == DRILL, job.c.requested_by == calendar.REQUESTED_BY)
+    newest = (
+        select(job.c.plan, func.max(job.c.due_at).label("due_at"))
+        .where(*by_calendar)
+        .group_by(job.c.plan)
+        .subquery()
+    )
+    same = and_(job.c.plan == newest.c.plan, job.c.due_at == newest.c.due_at)
+    rows = connection.execute(
+        select(job.c.plan, job.c.due_at, job.c.state).join(newest, same).where(*by_calendar)
+    )
+    return {row.plan: (row.due_at, row.state) for row in rows}
+
+
+def _missed(
+    next_due: int | None, last: tuple[int, str] | None, begun: int | None, now: int
+) -> int | None:
+    """When a drill was due that did not begin; None where the last one that was due did.
+
+    begun: when the newest drill did, by whomever it was asked for.
+    """
+    if next_due is None:
+        return None
     if next_due < now - LATE:
         # No worker looks at the calendar.
         return next_due
-    newest = connection.execute(
-        select(job.c.due_at, job.c.state)
-        .where(job.c.kind == DRILL, job.c.plan == plan, job.c.requested_by == calendar.REQUESTED_BY)
-        .order_by(job.c.due_at.desc())
-        .limit(1)
-    ).one_or_none()
-    if newest is None:
+    if last is None:
         return None
-    waits = newest.state == "requested" and newest.due_at < now - LATE
-    if newest.state != "missed" and not waits:
+    due_at, state = last
+    waits = state == "requested" and due_at < now - LATE
+    if state != "missed" and not waits:
         return None
-    begun = connection.execute(
-        select(func.max(drill.c.started_at)).where(drill.c.plan == plan)
-    ).scalar_one_or_none()
-    return newest.due_at if begun is None or begun < newest.due_at else None
-
-
-def _first_seen(connection: Connection, plan: str) -> int | None:
-    asked = select(backup_watch.c.first_seen_at).where(backup_watch.c.plan == plan)
-    return connection.execute(asked).scalar_one_or_none()
+    return due_at if begun is None or begun < due_at else None

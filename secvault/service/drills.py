@@ -19,12 +19,13 @@ from secvault.crypto.canonical import JsonValue
 from secvault.crypto.evidence import verify_evidence
 from secvault.errors import InvalidInput
 from secvault.jobs import JobContext, Workflow, queue
-from secvault.service import drill_endings
+from secvault.service import drill_endings, watching
 from secvault.service.backup_steps import jobs_caller, patient, tried_again, unseen
 from secvault.service.drill_means import means
 from secvault.service.plan_schedules import DRILL
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
+from secvault.service.watching import Watch
 
 OnProgress = Callable[[Progress], None]
 
@@ -98,6 +99,15 @@ def read_drill(service: Service, caller: Caller, drill_id: str) -> Drill:
         return Outcome(stored.read_drill(service.backups, drill_id), detail={"run": drill_id})
 
     return service.spine.read(caller, _operation("drill.read", "*"), act)
+
+
+def watch(service: Service, caller: Caller, drill_id: str) -> tuple[Watch[Drill], Drill]:
+    """Begin to watch a drill, and what is seen at once. Raises NotFound, Refused."""
+
+    def read(connection: Connection) -> Drill:
+        return stored.drill_in(connection, drill_id)
+
+    return watching.watch(service, caller, _operation("drill.read", "*"), read)
 
 
 def read_evidence(

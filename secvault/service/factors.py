@@ -44,15 +44,35 @@ class Factors:
     passkeys: tuple[Passkey, ...]
     recovery: RecoveryState
 
+    def lets_in_without(self, factor: str) -> bool:
+        """Whether its owner could still sign in without this one. factor: id."""
+        used = [one.id for one in self.devices if one.state == devices.ACTIVE]
+        used += [one.id for one in self.passkeys]
+        return any(one != factor for one in used)
+
+    @property
+    def dispensable(self) -> frozenset[str]:
+        """The ids of those that are not the last one. One that was never confirmed is no factor."""
+        pending = {one.id for one in self.devices if one.state == devices.PENDING}
+        every = {one.id for one in self.devices} | {one.id for one in self.passkeys}
+        return frozenset(one for one in every if one in pending or self.lets_in_without(one))
+
 
 def own_factors(service: Service, caller: Caller) -> Factors:
     """The caller's own factors. Raises InvalidInput for a system."""
     who = _person(caller)
 
     def act(connection: Connection) -> Outcome[Factors]:
-        return Outcome(_factors(service, connection, who), detail={"person": who})
+        return Outcome(factors_in(service, connection, who), detail={"person": who})
 
     return service.spine.read(caller, _own("factor.read"), act)
+
+
+def has_spare(service: Service, connection: Connection, person: str) -> bool:
+    """Whether they could still get in after the loss of one thing: by a second one, or by codes."""
+    found = factors_in(service, connection, person)
+    usable = [one for one in found.devices if one.state == devices.ACTIVE]
+    return len(usable) + len(found.passkeys) > 1 or found.recovery.left > 0
 
 
 def factors_of(service: Service, caller: Caller, person: str) -> Factors:
@@ -60,7 +80,7 @@ def factors_of(service: Service, caller: Caller, person: str) -> Factors:
 
     def act(connection: Connection) -> Outcome[Factors]:
         found = people.by_name_or_id(connection, person)
-        return Outcome(_factors(service, connection, found.id), detail={"person": found.id})
+        return Outcome(factors_in(service, connection, found.id), detail={"person": found.id})
 
     return service.spine.read(caller, Operation("person.read", "it", "people", "it/people"), act)
 
@@ -131,7 +151,7 @@ def remove_passkey(
         # Of the last two factors, removed at the same moment, one stays.
         people.hold_person(connection, who)
         removed = passkeys.remove_passkey(connection, who, passkey)
-        left = _factors(service, connection, who)
+        left = factors_in(service, connection, who)
         if not left.passkeys and all(each.state != devices.ACTIVE for each in left.devices):
             raise Conflict("this is your last factor; enrol another one first")
         return Outcome(None, detail={"person": who, "factor": PASSKEY, "device": removed.id})
@@ -202,19 +222,20 @@ def confirm_device(
     return service.spine.work(caller, _own("recovery.enrol"), act)
 
 
-def _read(answer: Mapping[str, Any]) -> Answer | None:
-    try:
-        return relying_party.read_registration(answer)
-    except InvalidAnswer:
-        return None
-
-
-def _factors(service: Service, connection: Connection, person: str) -> Factors:
+def factors_in(service: Service, connection: Connection, person: str) -> Factors:
+    """The factors of somebody, in the caller's transaction. person: id."""
     return Factors(
         devices.list_devices(connection, person),
         passkeys.list_passkeys(connection, person),
         recovery_codes.read_state(connection, person, service.entrance.attempts.lock_after),
     )
+
+
+def _read(answer: Mapping[str, Any]) -> Answer | None:
+    try:
+        return relying_party.read_registration(answer)
+    except InvalidAnswer:
+        return None
 
 
 def _person(caller: Caller) -> str:

@@ -14,6 +14,7 @@ from secvault.errors import Conflict, InvalidInput, NotFound, Refused
 from secvault.identity import people, service_accounts
 from secvault.service.approval import Terms
 from secvault.service.giving import (
+    DAY_MICROS,
     bounded_end,
     detail_of,
     give_role,
@@ -25,6 +26,8 @@ from secvault.service.separation import note_given, require_apart
 from secvault.service.service import Service
 from secvault.service.spans import Span, length
 from secvault.service.spine import Caller, Operation, Outcome
+
+MOST_DAYS = 3650
 
 
 def add_grant(
@@ -182,18 +185,29 @@ def _renewable(
 
 
 def list_grants(
-    service: Service, caller: Caller, *, without_end: bool = False, to_come: bool = False
+    service: Service,
+    caller: Caller,
+    *,
+    without_end: bool = False,
+    to_come: bool = False,
+    ending_days: int | None = None,
 ) -> tuple[Grant, ...]:
     """The grants in force now, oldest first. to_come: those that only begin later, instead.
 
     without_end: only those of privileged roles that have no end, also when they only begin later:
-    from before there had to be one. Each is to be revoked and given anew.
+    from before there had to be one. Each is to be revoked and given anew. ending_days: only those
+    that end within so many days, soonest first, and were given for longer than that. Raises
+    InvalidInput.
     """
+    if ending_days is not None and not 1 <= ending_days <= MOST_DAYS:
+        raise InvalidInput.at("ending_days", f"use 1 to {MOST_DAYS}")
 
     def act(connection: Connection) -> Outcome[tuple[Grant, ...]]:
         now = service.clock.micros()
         if without_end:
             found = privileged_without_end(service, connection)
+        elif ending_days is not None:
+            found = _ending(connection, now, ending_days * DAY_MICROS)
         elif to_come:
             standing = access.list_grants(connection, standing_at=now)
             found = tuple(grant for grant in standing if grant.not_before > now)
@@ -202,6 +216,18 @@ def list_grants(
         return Outcome(found, count=len(found))
 
     return service.spine.read(caller, _operation("grant.read"), act)
+
+
+def _ending(connection: Connection, now: int, within: int) -> tuple[Grant, ...]:
+    found = access.list_grants(connection, valid_at=now, ends_by=now + within)
+    lasting = (
+        (one.expires_at, one)
+        for one in found
+        if one.expires_at is not None
+        and not one.passing
+        and one.expires_at - max(one.not_before, one.created_at) > within
+    )
+    return tuple(one for _, one in sorted(lasting, key=lambda each: each[0]))
 
 
 def privileged_without_end(service: Service, connection: Connection) -> tuple[Grant, ...]:

@@ -43,18 +43,27 @@ def list_usage(
     since = None if unused_days is None else service.clock.micros() - unused_days * DAY_MICROS
     if mount is not None:
         return _of_mount(service, caller, operation_on(service, "key.list", mount), mount, since)
-    with service.store.read() as connection:
-        paths = [each.path for each in mounts.list_mounts(connection)]
-    operations = {path: operation_on(service, "key.list", path) for path in paths}
-    allowed = [path for path in paths if service.spine.ask(caller, operations[path]).allowed]
+    allowed = _readable(service, caller)
     if not allowed:
         # Recorded, with the reason why there is nothing to see.
         service.spine.decide(caller, Operation("key.list", "it", "*", "it/*"))
     return tuple(
         found
-        for path in allowed
-        for found in _of_mount(service, caller, operations[path], path, since)
+        for path, operation in allowed.items()
+        for found in _of_mount(service, caller, operation, path, since)
     )
+
+
+def may_list(service: Service, caller: Caller) -> bool:
+    """Whether there is a mount whose keys the caller may list; without a record."""
+    return bool(_readable(service, caller))
+
+
+def _readable(service: Service, caller: Caller) -> dict[str, Operation]:
+    with service.store.read() as connection:
+        paths = [each.path for each in mounts.list_mounts(connection)]
+    operations = {path: operation_on(service, "key.list", path) for path in paths}
+    return {path: one for path, one in operations.items() if service.spine.ask(caller, one).allowed}
 
 
 def _of_mount(

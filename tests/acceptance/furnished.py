@@ -57,6 +57,13 @@ def answering(installation: Installation) -> Iterator[None]:
 
 
 @contextmanager
+def working(installation: Installation) -> Iterator[None]:
+    """The same with the worker: what it is asked for is done."""
+    with answering(installation), _part(installation, "worker"):
+        yield
+
+
+@contextmanager
 def _part(installation: Installation, name: str) -> Iterator[subprocess.Popen[bytes]]:
     with (installation.folder / "service.log").open("ab") as log:
         part = subprocess.Popen(

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "people unlock": ("victim",),
     "people reset-factors": ("victim",),
     "people reset-password": ("victim",),
+    "people revoke-factor": ("victim", "FACTOR"),
     "people disable": ("victim",),
     "people enable": ("victim",),
     "people place": ("puppet", "--employee", "nv-0042"),
@@ -197,7 +198,7 @@ def test_the_operator_at_the_server_gets_neither_the_account_nor_its_roles(
     operator = Program(house.folder).with_(SECVAULT_DATA=str(house.folder / "vault"))
     planned = json.loads(operator("policy", "plan", str(policies), "--json").out)
     files = {"FILE": str(file), "PEOPLE": str(people), "POLICIES": str(policies)}
-    files["PLAN"] = planned["plan"]
+    files |= {"PLAN": planned["plan"], "FACTOR": next(iter(before.devices))}
     told = ""
     for name, arguments in COMMANDS.items():
         filled = [files.get(each, each) for each in arguments]

@@ -219,7 +219,7 @@ LOCAL_MAY = {
     | {"audit.keep_question", "audit.drop_question"}
     | {"vault.seal", "vault.reseal", "root.rotate", "bootstrap.issue"}
     | {"audit.publish", "audit.rotate_key", "audit.accept_rollback"}
-    | {"factor.reset", "password.reset", "approval.read", "approval.own"}
+    | {"factor.reset", "factor.revoke", "password.reset", "approval.read", "approval.own"}
     | {"policy.read", "policy.apply"},
     "system:jobs": (BACKUPS - {"backup.restore", "backup.cancel"})
     | {"kit.renew"}

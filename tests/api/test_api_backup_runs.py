@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from secvault.api import backup_runs as routes
+from secvault.api import following
 from secvault.backup import run
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller
@@ -24,7 +24,7 @@ EVENTS = f"/api/v1/backups/runs/{RUN}/events"
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks that come soon after each other."""
-    monkeypatch.setattr(routes, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.05)
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def test_whoever_may_not_look_gets_an_answer_and_no_stream(front: Front, house: 
 def test_a_stream_ends_when_the_session_does(
     front: Front, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secvault.service.backup_runs.RIGHTS_SECONDS", 0.0)
+    monkeypatch.setattr("secvault.service.watching.RIGHTS_SECONDS", 0.0)
     with under_way(front, house) as (api, service):
         who = Caller(authentication.authenticate(service, house.tokens["auditor"]))
         timer = Timer(0.4, lambda: authentication.sign_out(service, who))

@@ -45,6 +45,7 @@ OPEN = {
     "/api/v1/sign-in/oidc/{provider}/callback",
     "/health/live",
     "/health/ready",
+    "/unseal",
     "/v1/auth/approle/login",
     "/v1/auth/userpass/login/{name}",
     "/v1/sys/health",

@@ -23,7 +23,7 @@ from secvault.backup.repository_faults import SourceUnreadable
 from secvault.backup.restic import Progress, Snapshot
 from secvault.errors import BackupFailed, Cancelled, ConfigurationError, Conflict, NotFound
 from secvault.store import tables
-from tests.backup.moments import when_it_saves
+from tests.backup.moments import when_it_saves, when_it_starts
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
@@ -41,7 +41,7 @@ def vault(tmp_path: Path) -> Iterator[SmallVault]:
 @pytest.fixture
 def readable_only_at_first(vault: SmallVault) -> SmallVault:
     """With a file that restic cannot read, of which the listing knew nothing."""
-    return when_it_saves(vault, lambda words: words.append(f"/proc/{os.getpid()}/mem"))
+    return when_it_starts(vault, lambda words: words.append(f"/proc/{os.getpid()}/mem"))
 
 
 def state_of(vault: SmallVault, run_id: str) -> tuple[str, str | None]:
@@ -347,7 +347,7 @@ def test_a_file_that_is_gone_when_restic_comes_is_told_apart_from_damage(
     folder.mkdir()
     (folder / "mail").write_bytes(b"for a moment")
 
-    def deliver(_arguments: list[str]) -> None:
+    def deliver() -> None:
         (folder / "mail").unlink()
         (vault.documents / "Bảng lương.txt").chmod(0o600)
 
@@ -367,7 +367,7 @@ def test_a_file_that_changes_while_it_is_saved_is_told_apart_from_damage(
     vault: SmallVault, tmp_path: Path
 ) -> None:
     document = vault.documents / "Bảng lương.txt"
-    when_it_saves(vault, lambda _: document.write_bytes(b"written meanwhile")).back_up()
+    when_it_saves(vault, lambda: document.write_bytes(b"written meanwhile")).back_up()
     compared = restored(vault, tmp_path / "target")
 
     assert compared.whole
@@ -378,7 +378,7 @@ def test_a_changed_copy_of_the_database_is_damage_whatever_its_time(
     vault: SmallVault, tmp_path: Path
 ) -> None:
     staged = vault.engine.scratch / staging.staging(PLAN)
-    when_it_saves(vault, lambda _: (staged / "secvault.db").write_bytes(b"no database")).back_up()
+    when_it_saves(vault, lambda: (staged / "secvault.db").write_bytes(b"no database")).back_up()
 
     assert restored(vault, tmp_path / "target").different == (f"{staged}/secvault.db",)
 

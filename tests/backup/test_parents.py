@@ -47,13 +47,17 @@ def parents(started: Sequence[Sequence[str]]) -> list[str]:
     return [word for words in started for word in words if word.startswith("--parent=")]
 
 
-def test_a_run_after_a_good_one_starts_restic_as_often_as_one_would_by_hand(
+def test_a_run_starts_restic_as_often_as_one_would_by_hand(
     vault: SmallVault,
 ) -> None:
-    first, _ = vault.back_up("run-1")
     started: list[list[str]] = []
-    noting(vault, started).back_up("run-2")
+    first, _ = noting(vault, started).back_up("run-1")
+    # The first of all made the repository.
+    assert commands(started)[-2:] == ["backup", "forget"]
+    assert parents(started) == []
 
+    started.clear()
+    noting(vault, started).back_up("run-2")
     assert commands(started) == ["backup", "forget"]
     assert parents(started) == [f"--parent={first.snapshot}"]
 

@@ -236,7 +236,7 @@ def test_every_kind_outcome_department_column_and_question_has_words() -> None:
 def test_a_timeline_covers_the_time_in_a_fitting_number_of_parts(hours: int) -> None:
     now = 1_790_000_010 * 1_000_000
     since = now - hours * HOUR
-    edges = edges_of(since, None, now)
+    edges = edges_of(since, None, now, "UTC")
     assert 2 <= len(edges) <= 50
     assert edges[0] <= since
     assert edges[-1] > now

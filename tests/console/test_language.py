@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import secvault.console
 from secvault.console.language import COOKIE, FOLDER, Language, catalogue, language_of
+from secvault.console.page import _environment
 from tests.console.browsing import Browsing, signed_in
 from tests.running_service import Api
 
@@ -95,3 +96,11 @@ def test_ages_are_said_in_words() -> None:
     assert Language("en").ago(0, 2 * hour) == "2 hours ago"
     assert Language("vi").ago(0, 2 * hour) == "2 giờ trước"
     assert Language("vi").ago(2 * hour, 0) == "sau 2 giờ nữa"
+
+
+def test_numbers_in_messages_are_written_as_the_language_writes_them() -> None:
+    template = "{% trans count=many %}One thing{% pluralize %}{{ count }} things{% endtrans %}"
+    for code, said in (("en", "12,345 things"), ("vi", "12.345 things")):
+        assert _environment(code).from_string(template).render(many=12_345) == said
+        assert _environment(code).from_string("{{ number(12345) }}").render() in said
+    assert Language("vi").say("%(count)s of %(seq)s", count=1_234, seq=1_234) == "1.234 of 1234"

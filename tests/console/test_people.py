@@ -9,7 +9,7 @@ import pytest
 
 from secvault.console import people
 from tests.console.browsing import Browsing, signed_in
-from tests.running_service import Api, add_person
+from tests.running_service import PASSWORD, STEP, Api, add_person
 
 HOSTILE = '"><script>alert(1)</script>'
 FORMS = (
@@ -22,6 +22,7 @@ FORMS = (
     "/people/clerk/invitation",
     "/people/clerk/invitation/end",
     "/people/clerk/factors/reset",
+    "/people/clerk/factors/0000000000/end",
     "/people/clerk/password/reset",
     "/people/clerk/grants",
     "/people/clerk/grants/g00000000000000000000/end",
@@ -119,6 +120,32 @@ def test_sessions_are_ended_one_by_one_and_all_at_once(api: Api) -> None:
     assert sent(admin, "/people/clerk/sessions/end").status_code == 303
     assert second.get("/").status_code == 303
     assert "Nowhere." in admin.get("/people/clerk").text
+
+
+def test_a_lost_phone_is_ended_from_the_page_and_the_last_one_leads_to_the_reset(
+    api: Api,
+) -> None:
+    admin, clerk = signed_in(api, "admin"), signed_in(api, "clerk")
+    page = admin.get("/people/clerk").text
+    assert "It is lost" not in page
+    assert 'href="#why-factors"' in page
+    hands = api.house.hands
+    hands.seconds += STEP
+    given = {"name": "tablet", "password": PASSWORD, "code": hands.code(api.house.seeds["clerk"])}
+    begun = api.ok("POST", "/api/v1/devices", "clerk", given)
+    codes = {"first": hands.code(begun["seed"], -1), "second": hands.code(begun["seed"])}
+    api.ok("POST", f"/api/v1/devices/{begun['device']}/confirmation", "clerk", codes)
+    page = admin.get("/people/clerk").text
+    ends = re.findall(r'action="(/people/clerk/factors/\w{32}/end)"', page)
+    assert len(ends) == 2
+    assert f"/people/clerk/factors/{begun['device']}/end" in ends
+    answer = sent(admin, f"/people/clerk/factors/{begun['device']}/end")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/people/clerk")
+    assert clerk.get("/").status_code == 303
+    assert "It is lost" not in admin.get("/people/clerk").text
+    assert "It is lost" not in admin.get("/people/admin").text
+    [left] = [one for one in ends if begun["device"] not in one]
+    assert sent(admin, left).status_code == 409
 
 
 def test_somebody_is_shut_out_and_let_in_again(api: Api) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tests.console.browsing import signed_in
-from tests.running_service import Api, Front, House
+from tests.running_service import Api, Front, House, join
 
 KIT = "/api/v1/recovery/kit"
 
@@ -63,3 +64,33 @@ def test_who_holds_how_many_shares_is_counted(front: Front, house: House) -> Non
     assert "<td>1" in next(row for row in rows if "&lt;b&gt;" in row)
     assert "<td>2" in next(row for row in rows if "chưa ghi tên ai" in row)
     assert "<b>" not in text
+
+
+def test_the_first_kit_is_issued_by_page_and_its_shares_are_shown_once(api: Api) -> None:
+    admin = signed_in(api, "admin")
+    assert "Issue the first kit" in admin.get("/recovery").text
+    assert "Issue the first kit" not in signed_in(api, "auditor").get("/recovery").text
+    assert admin.submit("/recovery/issue").status_code == 403
+    refused = signed_in(api, "auditor")
+    assert refused.submit("/recovery/issue", csrf=refused.csrf()).status_code == 403
+    made = admin.submit("/recovery/issue", csrf=admin.csrf())
+    assert made.status_code == 200
+    assert made.headers["cache-control"] == "no-store"
+    shares = re.findall(r'<code class="code" tabindex="0">([a-z ]+)</code>', made.text)
+    assert len(set(shares)) == 5
+    assert "3 of 5 open it." in made.text
+    after = admin.get("/recovery").text
+    assert "Issue it with new shares" in after
+    assert not any(one in after for one in shares)
+    again = admin.submit("/recovery/issue", csrf=admin.csrf())
+    assert not any(one in again.text for one in shares)
+
+
+def test_new_shares_take_a_second_person_where_there_is_one(api: Api, house: House) -> None:
+    with house.open() as service:
+        join(service, house, "second", ("role:it.admin", "it"))
+    admin = signed_in(api, "admin")
+    asked = admin.submit("/recovery/issue", csrf=admin.csrf(), approval_reason="the first kit")
+    assert asked.status_code == 403
+    assert "It is approved: do it now" in asked.text
+    assert api.ok("GET", KIT, "admin")["state"] == "missing"

@@ -97,3 +97,22 @@ def test_a_review_is_paged_and_says_what_is_wrong_with_its_form(
     binh.submit("/language", language="vi")
     assert "Rà soát quyền" in binh.get("/reviews").text
     assert "Hạn chót" in binh.get(path).text
+
+
+def test_an_item_is_given_to_somebody_else_who_may_review_it(two: House, api: Api) -> None:
+    admin = signed_in(api, "admin")
+    path = begun(signed_in(api, "binh"))
+    page = admin.get(path).text
+    forms = re.findall(rf'action="({path}/items/\w{{32}}/reviewer)"', page)
+    assert forms
+    refused = signed_in(api, "clerk")
+    assert sent(refused, forms[0], reviewer="auditor").status_code == 403
+    assert admin.submit(forms[0], reviewer="auditor").status_code == 403
+    assert sent(admin, forms[0], reviewer="nobody").status_code == 404
+    # Whoever has begun it reviews nothing in it.
+    answer = sent(admin, forms[0], reviewer="binh")
+    assert answer.status_code == 409
+    assert "That was not taken" in answer.text
+    taken = [sent(admin, form, reviewer="auditor", state="open").status_code for form in forms]
+    assert 303 in taken
+    assert "<bdi>auditor</bdi>" in admin.get(path).text

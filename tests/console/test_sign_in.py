@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 
 from secvault.api.browser import COOKIE_NAME
 from secvault.api.declared import declaration_of
+from secvault.console import assets
 from secvault.console.page import POLICY, own_path
 from tests.console.browsing import OWN, Browsing, signed_in
 from tests.running_service import PASSWORD, Api, Front
@@ -123,7 +124,8 @@ def test_pages_allow_nothing_inline_nothing_of_other_hosts_and_no_frames(api: Ap
             assert inline not in answer.text
         # Scripts are files of this host.
         assert re.findall(r"<script[^>]*>(?!</script>)", answer.text) == []
-        assert set(re.findall(r'<script src="([^"]*)"', answer.text)) <= {"/assets/passkey.js"}
+        scripts = re.findall(r'<script src="([^"]*)"', answer.text)
+        assert set(scripts) <= {assets.place_of("passkey.js")}
 
 
 def test_programs_are_answered_as_before(api: Api) -> None:

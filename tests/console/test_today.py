@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from secvault.backup import rpo
+from secvault.service import authentication, recovery_kits
+from secvault.service.spine import Caller
 from tests.console.browsing import signed_in
 from tests.running_service import Api
 
 DAY = 24 * 3600
 
 
+def with_a_kit(api: Api) -> None:
+    """Somebody has the recovery kit in hand."""
+    with api.house.open() as service:
+        operator = Caller(authentication.local_operator(service))
+        recovery_kits.issue_kit(service, operator)
+        recovery_kits.take_kit(service, operator)
+
+
 def test_a_plan_that_is_behind_is_told_with_its_way_out_to_who_answers_for_backups(
     api: Api,
 ) -> None:
+    with_a_kit(api)
     admin, clerk = signed_in(api, "admin"), signed_in(api, "clerk")
     calm = admin.get("/").text
     assert "All is well" in calm

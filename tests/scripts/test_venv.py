@@ -36,6 +36,7 @@ def project(tmp_path: Path) -> Path:
     )
     for name in ("service", "test"):
         pin(root, name, "1.0")
+    (root / "requirements" / "htmx.txt").touch()
     return root
 
 

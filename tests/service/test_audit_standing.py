@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from secvault.audit.question import Question
 from secvault.errors import Damaged, InvalidInput, Refused
 from secvault.service import (
     Service,
@@ -53,6 +54,34 @@ def test_a_timeline_counts_every_event_once(
             audit_standing.read_timeline(service, auditor, wrong)
     with pytest.raises(Refused):
         audit_standing.read_timeline(service, callers["clerk"], edges)
+
+
+def test_a_timeline_of_a_question_counts_what_fits_and_says_when_that_is_too_much(
+    service: Service,
+    house: House,
+    callers: dict[str, Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    auditor, start = callers["auditor"], service.clock.micros()
+    house.hands.seconds += 2 * 3_600
+    for _ in range(3):
+        audit_log.public_keys(service, auditor)
+    audit_standing.read_standing(service, callers["admin"])
+    service.audit.drain()
+    edges = (start - HOUR, start + HOUR, start + 3 * HOUR, start + 5 * HOUR)
+    who = auditor.principal.subject
+    asked = Question(kind="audit.verify", actor=who)
+    found = audit_standing.read_timeline(service, auditor, edges, asked)
+    assert (found.counts, found.filtered, found.partial) == ((0, 3, 0), True, False)
+    # A time alone is no filter: all is counted by the numbers of the events.
+    timed = Question(since=edges[1], until=edges[2])
+    assert not audit_standing.read_timeline(service, auditor, edges, timed).filtered
+    within = Question(actor=who, since=edges[2])
+    assert sum(audit_standing.read_timeline(service, auditor, edges, within).counts) == 0
+
+    monkeypatch.setattr(audit_standing, "MOST_COUNTED", 2)
+    few = audit_standing.read_timeline(service, auditor, edges, asked)
+    assert (few.counts, few.partial) == ((0, 2, 0), True)
 
 
 def test_the_standing_tells_the_last_verification(

@@ -34,6 +34,7 @@ from secvault.service import (
     backup_steps,
     backup_watching,
     backups,
+    watching,
 )
 from secvault.service.backup_steps import tried_again
 from secvault.service.spine import Caller
@@ -149,7 +150,7 @@ def test_a_watch_is_recorded_once_and_ends_with_the_right_to_look(
     before = len(audited(service, "backup.read"))
     watch, seen = backup_runs.watch(service, auditor, "run-1")
     assert (seen.state, seen.plan) == ("running", PLAN)
-    monkeypatch.setattr(backup_runs, "RIGHTS_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "RIGHTS_SECONDS", 0.0)
     for _ in range(5):
         assert watch.look().state == "running"
     assert len(audited(service, "backup.read")) == before + 1

@@ -71,6 +71,7 @@ _OF_EVENTS: Mapping[str, tuple[Question, tuple[str, ...]]] = MappingProxyType(
                     "recovery.make",
                     "factor.remove",
                     "factor.reset",
+                    "factor.revoke",
                     "password.reset",
                     "password.change",
                     "totp.confirm",

@@ -22,7 +22,8 @@ SIGNS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "open": "–", "": ""}
 _KEPT: tuple[str, Tone] = ("target_kept", "good")
 _MISSED: tuple[str, Tone] = ("target_missed", "bad")
 _NOT_PROVEN: tuple[str, Tone] = ("target_open", "open")
-_PHASES = ("open", "fetch", "restore", "load", "start", "verify")
+PHASES = ("open", "fetch", "restore", "load", "start", "verify")
+"""The steps of a drill, in their order; which of them it has depends on what it restores."""
 
 
 def verdict(said: str, words: Words, *, whole: bool = False) -> Cell:
@@ -81,7 +82,7 @@ def not_tested(items: Sequence[Cell], count: int, words: Words, always: str) -> 
 
 def phases(figures: Document, words: Words) -> Section | None:
     """The recovery time, phase by phase; None where none was measured."""
-    took = {name: figures["phases"][name] for name in _PHASES if figures["phases"].get(name)}
+    took = {name: figures["phases"][name] for name in PHASES if figures["phases"].get(name)}
     whole = sum(took.values())
     if not whole:
         return None

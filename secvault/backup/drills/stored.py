@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,11 @@ class Drill:
     figures: StoredFigures
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self.state in ("done", "failed", "cancelled")
+
+    @property
     def bytes_per_second(self) -> int | None:
         """How fast what was restored came; None where that is not known."""
         took = self.phases.get("fetch")
@@ -114,6 +119,14 @@ def read_drill(claims: Claims, drill_id: str) -> Drill:
     return found
 
 
+def drill_in(connection: Connection, drill_id: str) -> Drill:
+    """The same in the caller's transaction. Raises NotFound."""
+    found = newest(connection, 1, drill.c.id == drill_id)
+    if not found:
+        raise NotFound(f"there is no drill {drill_id}")
+    return found[0]
+
+
 def newest_drills(
     claims: Claims, limit: int, *, plan: str | None = None, state: str | None = None
 ) -> tuple[Drill, ...]:
@@ -136,6 +149,12 @@ def newest(connection: Connection, limit: int, *asked: ColumnElement[bool]) -> t
         .limit(limit)
     )
     return tuple(_drill(row) for row in rows)
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Drill]:
+    """The drills with these ids, by id, in the caller's transaction."""
+    rows = connection.execute(select(*_COLUMNS).where(drill.c.id.in_(ids)))
+    return {row.id: _drill(row) for row in rows}
 
 
 def evidence(claims: Claims, drill_id: str) -> tuple[bytes, bytes]:

@@ -23,7 +23,9 @@ def list_campaigns(service: Service, caller: Caller) -> tuple[View, ...]:
 
     def act(connection: Connection) -> Outcome[tuple[View, ...]]:
         found = campaigns.list_campaigns(connection)
-        return Outcome(tuple(views.view(connection, one) for one in found), count=len(found))
+        everybody = population.register(connection) if found else None
+        seen = tuple(views.view(connection, one, everybody) for one in found)
+        return Outcome(seen, count=len(found))
 
     return service.spine.read(caller, views.operation(READ), act)
 

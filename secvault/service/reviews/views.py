@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from secvault.service.reviews import campaigns, population
 from secvault.service.reviews.campaigns import Campaign, Item
 from secvault.service.reviews.pace import Pace
+from secvault.service.reviews.population import Register
 from secvault.service.service import Service
 from secvault.service.spine import Operation
 
@@ -43,9 +44,9 @@ class ItemView:
     ended: bool = False
 
 
-def view(connection: Connection, campaign: Campaign) -> View:
-    """The campaign with its counts and names."""
-    everybody = population.register(connection)
+def view(connection: Connection, campaign: Campaign, everybody: Register | None = None) -> View:
+    """The campaign with its counts and names. everybody: where it was read already."""
+    everybody = everybody or population.register(connection)
     subjects = {campaign.owner, campaign.started_by, campaign.finished_by or ""}
     subjects |= {*campaign.reviewers.named, campaign.reviewers.fallback}
     return View(
@@ -60,6 +61,9 @@ def item_views(
     service: Service, connection: Connection, items: Sequence[Item]
 ) -> tuple[ItemView, ...]:
     """The items with the names of their reviewers."""
+    if not items:
+        # Everybody is asked for their own on each visit; few have any.
+        return ()
     everybody = population.register(connection)
     live = {grant.id for grant in population.standing_grants(connection, service.clock.micros())}
     return tuple(

@@ -137,7 +137,7 @@ def test_old_data_under_the_name_of_a_newer_run_is_named(vault: SmallVault) -> N
     vault.hands.seconds += 3600
     before = vault.engine.scratch / "before"
 
-    def swap(_arguments: list[str]) -> None:
+    def swap() -> None:
         folder = vault.engine.scratch / staging.staging(PLAN)
         head = (folder / "manifest.json").read_text()
         (folder / "manifest.json").write_text(head.replace('"run-2"', '"run-1"'))
@@ -157,7 +157,7 @@ def test_a_snapshot_of_a_time_that_has_not_come_is_named(backed_up: SmallVault) 
 
 
 def test_a_file_that_was_changed_in_the_snapshot_is_named_with_its_mode(vault: SmallVault) -> None:
-    def change(_arguments: list[str]) -> None:
+    def change() -> None:
         changed = vault.documents / "Bảng lương.txt"
         before = changed.stat()
         changed.write_bytes(b"x" * before.st_size)
