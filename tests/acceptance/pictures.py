@@ -40,6 +40,10 @@ def _to_the_verdict(page: Page) -> None:
     page.locator(".verdict").first.evaluate("it => it.scrollIntoView()")
 
 
+def _to_the_days(page: Page) -> None:
+    page.locator(".legend").first.evaluate("it => it.scrollIntoView({block: 'end'})")
+
+
 @dataclass(frozen=True)
 class Picture:
     """What it shows. path: with what stands in braces among the company's facts. wide, tall: of
@@ -59,7 +63,7 @@ class Picture:
 PICTURES = (
     Picture("today", "admin", "/", first=_to_the_verdict, tall=560),
     Picture("record", "tuyet", "/records/payroll/{record}", "vi", first=_open_the_form, tall=600),
-    Picture("backups", "admin", "/backups", scheme="dark"),
+    Picture("backups", "admin", "/backups", scheme="dark", first=_to_the_days, tall=620),
     Picture("drill", "hoa", "/drills/{drill}/report?format=html&language=en", wide=900, tall=520),
     Picture("event", "hoa", "/audit/events/{reveal}#proof", tall=520),
     Picture("phone", "admin", "/backups", "vi", wide=360, tall=600),
