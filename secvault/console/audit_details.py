@@ -15,7 +15,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {
         "accessor": say("Token"),
         "bytes": say("Bytes"),
-        "campaign": say("Review"),
+        "campaign": say("Access review"),
         "device": say("Device"),
         "digest": say("Digest"),
         "expires_at": say("Ends at"),
