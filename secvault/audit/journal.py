@@ -64,7 +64,7 @@ class Frame:
 class Journal:
     """The journal that this process writes. Safe to use from many threads.
 
-    durable: up to where it is on disk. taken: up to where the log has it.
+    durable: up to where it is on disk. taken: up to where the log has it on disk.
     """
 
     def __init__(
@@ -123,6 +123,11 @@ class Journal:
             self._put(start, payload)
             self.durable = start + size
             return True
+
+    @property
+    def filling(self) -> bool:
+        """Whether so much was not taken yet that room may become short."""
+        return self.durable - self.taken > self._half // 2
 
     def reading(self) -> Reading:
         """The file, for reading by the thread that will `remove` it or `let_go`. Raises Damaged."""

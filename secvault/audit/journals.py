@@ -187,16 +187,26 @@ class Journals:
             lost, self._lost = self._lost, 0
         return lost
 
+    @property
+    def pressing(self) -> bool:
+        """Whether the log should have on disk soon what is in them: room is short, or one ends."""
+        return bool(self._retired) or any(journal.filling for journal in self._mine())
+
     def take(self, connection: Connection, *, others: bool) -> Taking:
         """What is next to enter the log, in this write transaction.
 
         Of this process's journals only what was acknowledged; others: also what is in those of
-        other processes. Call `taken` after the commit, else `abandon`. Raises Damaged.
+        other processes. Call `taken` after a commit that is on disk, else `abandon`. Raises
+        Damaged.
         """
         taking = Taking()
         try:
             for journal in self._mine():
                 _take(connection, taking, journal.reading(), until=journal.durable)
+                if journal.taken < taking.ends[journal.name]:
+                    # Written even if it stands there already, by a commit that did not wait for
+                    # the disk: one that writes nothing would not wait for it either.
+                    straight(connection, _SET_TAKEN, (journal.name, taking.ends[journal.name]))
             if others:
                 self._take_others(connection, taking)
         except BaseException:
@@ -205,7 +215,7 @@ class Journals:
         return taking
 
     def taken(self, taking: Taking) -> None:
-        """The transaction is committed: make room, and delete what is empty and dead."""
+        """The transaction is on disk: make room, and delete what is empty and dead."""
         for journal in self._mine():
             journal.taken = taking.ends.get(journal.name, journal.taken)
         for journal in [each for each in self._retired if each.taken == each.durable]:

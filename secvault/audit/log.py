@@ -36,6 +36,8 @@ QUEUE_LIMIT = 8_192
 OUTBOX_ROWS = 512
 WAIT_SECONDS = 5.0 + BUSY_SECONDS
 _AGAIN_SECONDS = 1.0
+_LASTING_SECONDS = 1.0
+"""For how long the log may lack on disk what the journals hold there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class AuditLog:
         self._doubt: _Doubt | None = None
         self._trouble: str | None = None
         self._left_by_others = journals is not None
+        self._lasting_from: float | None = None
         self._thread = Thread(target=self._run, name="audit-log", daemon=True)
         self._intake.wake()
         self._thread.start()
@@ -259,7 +262,8 @@ class AuditLog:
 
     def _run(self) -> None:
         while True:
-            batch = self._intake.take(_AGAIN_SECONDS if self._trouble else None)
+            owes = self._trouble or self._lasting_from is not None
+            batch = self._intake.take(_AGAIN_SECONDS if owes else None)
             if batch is None:
                 return
             self._write(batch)
@@ -271,9 +275,10 @@ class AuditLog:
             self._journals.prepare()
             self._lost += self._journals.lost()
         others = self._left_by_others or any(not waiting.drafts for waiting in live)
+        lasting = bool(live) or others or self._must_last()
         taking = Taking()
         try:
-            with self._store.write() as connection:
+            with self._store.write(lasting=lasting) as connection:
                 head = lock_head(connection)
                 self._resolve_doubt(connection)
                 if self._journals is not None:
@@ -300,7 +305,7 @@ class AuditLog:
             self._doubt = None
         self._trouble = None
         if self._journals is not None:
-            self._journals.taken(taking)
+            self._settle(self._journals, taking, lasting=lasting)
             self._left_by_others = others and taking.more
         drained = len(taking.drafts) + len(pending)
         if taking.more or len(pending) == OUTBOX_ROWS:
@@ -310,6 +315,24 @@ class AuditLog:
         for waiting in live:
             waiting.outcome.set_result(seq if waiting.drafts else drained)
             seq += len(waiting.drafts)
+
+    def _must_last(self) -> bool:
+        """Whether what is moved into the log while nobody waits has to be on disk there, too.
+
+        The journals hold it on disk until then; a power cut puts both back to the same moment.
+        """
+        if self._journals is None or self._journals.pressing or self._lost or self._doubt:
+            return True
+        return self._lasting_from is not None and self._clock.monotonic() >= self._lasting_from
+
+    def _settle(self, journals: Journals, taking: Taking, *, lasting: bool) -> None:
+        if lasting:
+            self._lasting_from = None
+            journals.taken(taking)
+            return
+        journals.abandon(taking)
+        if self._lasting_from is None:
+            self._lasting_from = self._clock.monotonic() + _LASTING_SECONDS
 
     def _without_kept(self, live: list[Waiting]) -> list[Waiting]:
         """Keep what may be in the reserve; the others."""

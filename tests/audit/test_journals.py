@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from secvault.audit import AuditLog, Event
 from secvault.audit.journals import Journals
@@ -22,7 +24,7 @@ from secvault.audit.query import page
 from secvault.audit.verify import verify
 from secvault.clock import Clock, system_clock
 from secvault.errors import AuditUnavailable
-from secvault.store import Store
+from secvault.store import Store, open_store
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 HALF = 64 * 1024
@@ -124,6 +126,80 @@ def test_what_is_kept_enters_the_log_soon_and_in_order(
     log.close()
     assert _files(folder) == []
     assert _is_whole(sqlite_store)
+
+
+def test_a_power_cut_takes_nothing_that_was_acknowledged_and_repeats_nothing(
+    sqlite_store: Store, folder: Path, reading: Reading, tmp_path: Path
+) -> None:
+    """The database as it was on disk at each moment, with the journals of that moment."""
+    on_disk = tmp_path / "on-disk.db"
+    waited = []
+    within = Store.write
+
+    @contextmanager
+    def write(store: Store, *, lasting: bool = True) -> Iterator[Connection]:
+        with within(store, lasting=lasting) as connection:
+            yield connection
+            wrote = connection.connection.driver_connection.total_changes  # type: ignore[union-attr]
+        # A commit that changed nothing does not wait for the disk.
+        if lasting and wrote != (waited[-1] if waited else 0):
+            waited.append(wrote)
+            _copied(store, on_disk)
+
+    cuts = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Store, "write", write)
+        log = _log(sqlite_store, folder)
+        for number in range(900):
+            _kept(log, reading(number))
+            if number % 90 == 89:
+                cut = tmp_path / f"cut-{number}"
+                cut.mkdir()
+                # The database first: it has on disk whatever the journals gave up for it.
+                shutil.copy(on_disk, cut / "vault.db")
+                shutil.copytree(folder, cut / "vault.db-audit")
+                cuts.append((number + 1, cut / "vault.db"))
+                time.sleep(0.15)
+        log.close()
+    lagging = 0
+    for count, database in cuts:
+        store = open_store(f"sqlite:///{database}")
+        lagging += len(_requests(store)) < count
+        after = _log(store, Path(f"{database}-audit"))
+        after.drain()
+        after.close()
+        assert _requests(store) == [f"r-{number}" for number in range(count)]
+        assert _is_whole(store)
+        store.close()
+    assert lagging, "no cut came before the log was on disk"
+
+
+def _copied(store: Store, to: Path) -> None:
+    beside = to.with_suffix(".new")
+    with (
+        closing(sqlite3.connect(store.writer.url.database or "")) as source,
+        closing(sqlite3.connect(beside)) as copy,
+    ):
+        source.backup(copy)
+    beside.replace(to)
+
+
+def test_what_was_moved_without_waiting_for_the_disk_is_on_disk_soon(
+    sqlite_store: Store, folder: Path, reading: Reading
+) -> None:
+    log = _log(sqlite_store, folder)
+    _kept(log, reading(0))
+    log.drain()
+    _kept(log, reading(1))
+    journals = log._journals
+    assert journals is not None
+    deadline = time.monotonic() + 20
+    while any(one.taken != one.durable for one in journals._mine()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # Without another commit that waits: the next to take the journal may overwrite it.
+    assert _requests(sqlite_store) == ["r-0", "r-1"]
+    log.close()
 
 
 def test_what_is_recorded_after_it_stands_after_it(
