@@ -13,9 +13,9 @@ import os
 import shutil
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -232,20 +232,21 @@ class _Hashing:
     def digest(self, path: str, size: int) -> str:
         file = opened(path)
         try:
-            parts = self._read_ahead(file) if size >= _LARGE else self._read(file)
             digest = hashlib.sha256()
-            for part in parts:
-                digest.update(part)
-                self.heed()
+            # Closed before the file is, of which a part may just be read.
+            with closing(self._read_ahead(file) if size >= _LARGE else self._read(file)) as parts:
+                for part in parts:
+                    digest.update(part)
+                    self.heed()
         finally:
             os.close(file)
         return digest.hexdigest()
 
-    def _read(self, file: int) -> Iterator[memoryview]:
+    def _read(self, file: int) -> Generator[memoryview]:
         while read := os.readv(file, [self.buffer]):
             yield self.buffer[:read]
 
-    def _read_ahead(self, file: int) -> Iterator[memoryview]:
+    def _read_ahead(self, file: int) -> Generator[memoryview]:
         now, then = memoryview(bytearray(_PART)), memoryview(bytearray(_PART))
         read = os.readv(file, [now])
         while read:
@@ -253,7 +254,6 @@ class _Hashing:
             try:
                 yield now[:read]
             finally:
-                # Before the file may be closed.
                 wait([coming])
             read = coming.result()
             now, then = then, now

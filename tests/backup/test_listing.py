@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -96,11 +98,15 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_listed(tmp_path: Path) -> 
     assert made.entries == 2
 
 
-def test_a_large_file_is_left_as_soon_as_the_work_is_to_stop(tmp_path: Path) -> None:
+def test_a_large_file_is_left_as_soon_as_the_work_is_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(1 << 40)
-    heeded = 0
+    heeded, readv, closed = 0, os.readv, os.close
+    reading: set[int] = set()
+    closed_while_read: list[int] = []
 
     def heed() -> None:
         nonlocal heeded
@@ -108,6 +114,19 @@ def test_a_large_file_is_left_as_soon_as_the_work_is_to_stop(tmp_path: Path) -> 
         if heeded > 5:
             raise Cancelled("enough")
 
+    def read(file: int, parts: Sequence[bytearray]) -> int:
+        reading.add(file)
+        time.sleep(0.05)
+        done = readv(file, parts)
+        reading.discard(file)
+        return done
+
+    def close(file: int) -> None:
+        closed_while_read.extend(reading & {file})
+        closed(file)
+
+    monkeypatch.setattr(os, "readv", read)
+    monkeypatch.setattr(os, "close", close)
     with pytest.raises(Cancelled):
         list_places(
             [Place(large)],
@@ -116,3 +135,4 @@ def test_a_large_file_is_left_as_soon_as_the_work_is_to_stop(tmp_path: Path) -> 
             tmp_path / "listed",
             heed,
         )
+    assert closed_while_read == []
