@@ -36,10 +36,14 @@ MANY, LARGE, UNCHANGED = "many files", "one large file", "nothing changed"
 
 @dataclass
 class Rounds:
-    """What was taken in each round, by each side, for one kind of work."""
+    """What was taken in each round, by each side, for one kind of work.
+
+    least: of restic beside which all is hashed, where everything is new.
+    """
 
     ours: list[Taken] = field(default_factory=list)
     theirs: list[Taken] = field(default_factory=list)
+    least: list[Taken] = field(default_factory=list)
 
 
 def main() -> int:
@@ -51,7 +55,7 @@ def main() -> int:
         many, large = folder / "many", folder / "large"
         _make_files(many, arguments.files, (arguments.mib << 20) // arguments.files)
         _make_files(large, 1, arguments.large_mib << 20)
-        with _progress(arguments.rounds * 2 * len(found)) as progress:
+        with _progress(arguments.rounds * (2 * len(found) + 2)) as progress:
             for number in range(arguments.rounds):
                 names = (f"many-{number}", f"large-{number}")
                 kept = folder / f"round-{number}"
@@ -114,6 +118,9 @@ def _measure(
     plan: Plan, folder: Path, number: int, works: tuple[Rounds, ...], progress: Progress
 ) -> None:
     """Each kind of work by both sides on repositories of their own, in an order that changes."""
+    with twins(plan, folder, "hashing") as beside:
+        works[0].least.append(beside.run(hashing=True))
+        progress.advance(progress.task_ids[0])
     with twins(plan, folder) as bare:
         for rounds in works:
             if number % 2:
@@ -122,6 +129,8 @@ def _measure(
             progress.advance(progress.task_ids[0])
             if not number % 2:
                 _theirs(bare, rounds, progress)
+    # Room for what comes next.
+    shutil.rmtree(plan.repository)
 
 
 def _theirs(bare: BareRestic, rounds: Rounds, progress: Progress) -> None:
@@ -131,12 +140,17 @@ def _theirs(bare: BareRestic, rounds: Rounds, progress: Progress) -> None:
 
 def _rows(name: str, rounds: Rounds) -> list[Compared]:
     growth = max(one.grown for one in rounds.ours)
+    ours, theirs, least = (
+        [one.seconds for one in side] for side in (rounds.ours, rounds.theirs, rounds.least)
+    )
+    peer = "restic backup, forget"
+    rows = [compare(name, "s", ours, theirs, peer=peer, budget=round(1 / MOST_TIME, 3),
+                    less_is_better=True)]  # fmt: skip
+    if least:
+        rows.append(compare(f"{name}: the same, hashed beside", "s", least, theirs, peer=peer,
+                            less_is_better=True))  # fmt: skip
     return [
-        compare(
-            name, "s", [one.seconds for one in rounds.ours],
-            [one.seconds for one in rounds.theirs], peer="restic backup, forget",
-            budget=round(1 / MOST_TIME, 3), less_is_better=True,
-        ),
+        *rows,
         Compared(
             f"{name}: more memory of ours", "MiB", growth / 2**20, MOST_GROWTH / 2**20, "asked",
             MOST_GROWTH / max(growth, 2**20), 1.0,
@@ -154,7 +168,8 @@ def _notes(found: dict[str, Rounds]) -> list[str]:
         "Ours is a run of a plan that saves a folder: each file hashed for the manifest, saved,",
         "retention applied, what happened audited. Theirs is restic backup, then restic forget",
         "--prune with the same rules, on a copy of the same empty repository. A ratio of 0.952 is",
-        "1.05 times the time.",
+        "1.05 times the time. Hashed beside: restic, while two threads take SHA-256 of all files",
+        "and nothing waits for them: what a manifest costs at least where all is new.",
         f"Of ours while no restic ran, the hashing most of all: {apart}.",
         f"Ours runs restic {calls} times, theirs 2 times; each opens the repository's password.",
     ]

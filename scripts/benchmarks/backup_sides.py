@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from secvault.backup.listing import READERS
 from secvault.backup.restic import Progress
 from secvault.service import Service, authentication, backups
 from secvault.service.spine import Caller
@@ -76,10 +79,19 @@ class BareRestic:
     cache: Path
     folder: Path
 
-    def run(self) -> Taken:
-        """Save the folder, then apply the retention."""
+    def run(self, *, hashing: bool = False) -> Taken:
+        """Save the folder, then apply the retention.
+
+        hashing: each file's SHA-256 is taken meanwhile, and nothing waits for it: no manifest can
+        cost less.
+        """
         began = time.perf_counter()
-        self._restic("backup", str(self.folder))
+        with ThreadPoolExecutor() as pool:
+            files = [path for path in self.folder.rglob("*") if path.is_file()] if hashing else []
+            hashed = [pool.submit(_hash, files[at::READERS]) for at in range(READERS)]
+            self._restic("backup", str(self.folder))
+            for one in hashed:
+                one.result()
         rules = [f"--keep-{name}={count}" for name, count in KEPT.items()]
         self._restic("forget", "--prune", *rules)
         seconds = time.perf_counter() - began
@@ -113,19 +125,22 @@ def opened_vault(folder: Path, saved: Mapping[str, Path]) -> Iterator[dict[str, 
 
 
 @contextmanager
-def twins(plan: Plan, folder: Path) -> Iterator[BareRestic]:
-    """restic with a copy of the plan's empty repository, so that its password costs the same."""
-    copy = folder / f"{plan.name}-bare"
+def twins(plan: Plan, folder: Path, name: str = "bare") -> Iterator[BareRestic]:
+    """restic with a copy of the plan's empty repository, so that its password costs the same.
+
+    name: of the copy, which is removed at the end.
+    """
+    copy = folder / f"{plan.name}-{name}"
     shutil.copytree(plan.repository, copy)
     password = folder / f"{plan.name}-password"
     password.touch(mode=0o600)
     password.write_bytes(plan.service.backups.repository(plan.name).password.expose())
+    cache = folder / f"{plan.name}-{name}-cache"
     try:
-        yield BareRestic(copy, password, folder / f"{plan.name}-cache", plan.folder)
+        yield BareRestic(copy, password, cache, plan.folder)
     finally:
-        # Room for what comes next.
         shutil.rmtree(copy)
-        shutil.rmtree(plan.repository)
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 def timing(service: Service, spans: list[float]) -> Service:
@@ -144,6 +159,12 @@ def timing(service: Service, spans: list[float]) -> Service:
     restic = service.backups.restic
     timed = replace(restic, command=replace(restic.command, launch=Timed))
     return replace(service, backups=replace(service.backups, restic=timed))
+
+
+def _hash(files: Sequence[Path]) -> None:
+    for file in files:
+        with file.open("rb", buffering=0) as content:
+            hashlib.file_digest(content, "sha256")
 
 
 def unseen(_progress: Progress) -> None:

@@ -39,6 +39,7 @@ PROGRESS = (
     "seconds_left",
 )
 """The columns that say how far a phase is."""
+_HOW_FAR = frozenset({"phase", *PROGRESS})
 
 Again = Callable[[BaseException], bool]
 _NEVER = NeverCancelled()
@@ -202,9 +203,11 @@ class Claims:
         Raises TakenOver where it was given up for dead, as of a process that was stopped for long:
         another may be at the same work by now, and in the same folders.
         """
+        # Where a power cut takes back how far it was, it has taken the work as well.
+        lasting = not values.keys() <= _HOW_FAR
         if "phase" in values:
             values = {**dict.fromkeys(n for n in PROGRESS if n in table.c), **values}
-        with self.store.write() as connection:
+        with self.store.write(lasting=lasting) as connection:
             marked = connection.execute(
                 update(table)
                 .where(

@@ -13,9 +13,9 @@ import os
 import shutil
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -32,6 +32,7 @@ _LOTS_AHEAD = 16
 _LOT_BYTES, _LOT_ENTRIES = 4 << 20, 64
 _MOST_KNOWN = 512
 _CHUNK = 1 << 18
+_LARGE, _PART = 16 << 20, 2 << 20
 _SETTLED_NS = 2_000_000_000
 _DECODER = msgspec.json.Decoder(EarlierEntry)
 
@@ -51,17 +52,18 @@ def list_places(
     with (
         target.open("wb") as file,
         _known(earlier) as known,
+        ThreadPoolExecutor(READERS, thread_name_prefix="reading ahead") as ahead,
         ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as readers,
     ):
         began_ns = os.fstat(file.fileno()).st_mtime_ns
-        lines = _Lines(file, walk, readers, heed)
+        lines = _Lines(file, walk, lambda lot: readers.submit(_make, lot, heed, ahead))
         for place in sorted(places, key=lambda one: order_of(str(one.path))):
             for path, there in walk.over(place):
                 heed()
                 lines.add(path, there, known.line_of(path, there))
         lines.finish()
+        # Not waited for until it is on the disk: who saves after a power cut lists anew.
         file.flush()
-        os.fsync(file.fileno())
         # From when on a change may have been missed, for the listing after this one.
         os.utime(file.fileno(), ns=(began_ns, began_ns))
     return Listed(lines.count, lines.total, lines.digest.hexdigest())
@@ -96,8 +98,7 @@ class _Lines:
 
     file: IO[bytes]
     walk: Walk
-    readers: ThreadPoolExecutor
-    heed: Heed
+    make: Callable[[list[_Item]], Future[None]]
     count: int = 0
     total: int = 0
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -126,7 +127,7 @@ class _Lines:
 
     def _hand_over(self) -> None:
         lot = self._lot
-        making = self.readers.submit(_make, lot, self.heed) if self._to_make else None
+        making = self.make(lot) if self._to_make else None
         self._waiting.append((lot, making))
         self._lot, self._to_read, self._to_make = [], 0, 0
 
@@ -194,23 +195,23 @@ def _known(earlier: Path) -> Iterator[_Known]:
         yield _Known(source)
 
 
-def _make(lot: list[_Item], heed: Heed) -> None:
+def _make(lot: list[_Item], heed: Heed, ahead: ThreadPoolExecutor) -> None:
     buffer = memoryview(bytearray(_CHUNK))
     for item in lot:
         if item.line is None:
             try:
-                item.line = _line(item.path, item.there, buffer, heed)
+                item.line = _line(item.path, item.there, _Hashing(buffer, heed, ahead))
             except OSError as error:
                 item.failed = error
 
 
-def _line(path: str, there: os.stat_result, buffer: memoryview, heed: Heed) -> bytes:
+def _line(path: str, there: os.stat_result, hashing: _Hashing) -> bytes:
     """The line of a path, of which a regular file is read; empty where it is gone. Raises OSError.
 
     there: from before the reading: a write in between shows as a newer time on what restic saved.
     """
     try:
-        digest = _digest(path, buffer, heed) if stat.S_ISREG(there.st_mode) else ""
+        digest = hashing.digest(path, there.st_size) if stat.S_ISREG(there.st_mode) else ""
         return msgspec.json.encode(describe(path, there, digest)) + b"\n"
     except FileNotFoundError:
         return b""
@@ -220,16 +221,42 @@ def _line(path: str, there: os.stat_result, buffer: memoryview, heed: Heed) -> b
         raise
 
 
-def _digest(path: str, buffer: memoryview, heed: Heed) -> str:
-    digest = hashlib.sha256()
-    file = opened(path)
-    try:
-        while read := os.readv(file, [buffer]):
-            digest.update(buffer[:read])
-            heed()
-    finally:
-        os.close(file)
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class _Hashing:
+    """What files are hashed with. ahead: reads parts of large ones while others are hashed."""
+
+    buffer: memoryview
+    heed: Heed
+    ahead: ThreadPoolExecutor
+
+    def digest(self, path: str, size: int) -> str:
+        file = opened(path)
+        try:
+            digest = hashlib.sha256()
+            # Closed before the file is, of which a part may just be read.
+            with closing(self._read_ahead(file) if size >= _LARGE else self._read(file)) as parts:
+                for part in parts:
+                    digest.update(part)
+                    self.heed()
+        finally:
+            os.close(file)
+        return digest.hexdigest()
+
+    def _read(self, file: int) -> Generator[memoryview]:
+        while read := os.readv(file, [self.buffer]):
+            yield self.buffer[:read]
+
+    def _read_ahead(self, file: int) -> Generator[memoryview]:
+        now, then = memoryview(bytearray(_PART)), memoryview(bytearray(_PART))
+        read = os.readv(file, [now])
+        while read:
+            coming = self.ahead.submit(os.readv, file, [then])
+            try:
+                yield now[:read]
+            finally:
+                wait([coming])
+            read = coming.result()
+            now, then = then, now
 
 
 def _size(there: os.stat_result) -> int:

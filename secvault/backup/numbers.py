@@ -108,7 +108,7 @@ def look(engine: BackupEngine, staged: Path) -> Looked:
             continue
         sizes.add(entry)
         if _is_changed(entry, staged, since):
-            changed.add(entry.place())
+            changed.add(entry)
     sample = randomness.sample(changed.kept, engine.sampled_files)
     return Looked(listed.plan, listed.data_at, sample, sizes.by_source)
 
@@ -179,10 +179,10 @@ class _Spread:
         self._step = 1
         self._seen = 0
 
-    def add(self, path: Path) -> None:
+    def add(self, entry: FileEntry) -> None:
         """Take the next one, or pass it over."""
         if self._most and self._seen % self._step == 0:
-            self.kept.append(path)
+            self.kept.append(entry.place())
             if len(self.kept) >= 2 * self._most:
                 self.kept = self.kept[::2]
                 self._step *= 2

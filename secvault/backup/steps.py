@@ -13,6 +13,9 @@ from secvault.errors import SecvaultError
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import backup_step
 
+_COUNTED = {"save"}
+"""Where it matters that it was begun before: there may be a snapshot that no row knows."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -34,7 +37,7 @@ def step(
     table, now = backup_step, claims.clock.micros()
     this = (table.c.run == run_id, table.c.name == name)
     first = {"run": run_id, "name": name, "state": "running", "attempts": 0, "started_at": now}
-    with claims.store.write() as connection:
+    with claims.store.write(lasting=name in _COUNTED) as connection:
         place = connection.execute(select(func.count()).where(table.c.run == run_id)).scalar_one()
         insert_unless_there(connection, table, {**first, "place": place})
         connection.execute(
@@ -78,7 +81,8 @@ def attempts(connection: Connection, run_id: str, name: str) -> int:
 
 
 def _ended(claims: Claims, run_id: str, name: str, state: str, error: str | None) -> None:
-    with claims.store.write() as connection:
+    # After what went well comes more, which lasts and takes this along.
+    with claims.store.write(lasting=state != "done") as connection:
         connection.execute(
             update(backup_step)
             .where(backup_step.c.run == run_id, backup_step.c.name == name)

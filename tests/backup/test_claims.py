@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from secvault.backup.claims import Claims, PlanBusy, TakenOver
 from secvault.backup.progress import Meter
@@ -252,3 +253,30 @@ def test_the_signs_of_life_stop_work_that_was_taken_over(
     with pytest.raises(TakenOver):
         working()
     assert row(claims)["state"] == "running"
+
+
+def test_only_what_counts_waits_for_the_disk(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(claims)
+    waited: list[bool] = []
+    write = Store.write
+
+    def noted(store: Store, *, lasting: bool = True) -> AbstractContextManager[Connection]:
+        waited.append(lasting)
+        return write(store, lasting=lasting)
+
+    monkeypatch.setattr(Store, "write", noted)
+    claims.mark(RUN, "run-1")
+    claims.mark(RUN, "run-1", phase="saving", bytes_done=1)
+    with step(claims, "run-1", "stage"):
+        pass
+    assert waited == [False] * 4
+
+    waited.clear()
+    claims.mark(RUN, "run-1", phase="saving", snapshot="5" * 64)
+    with step(claims, "run-1", "save"):
+        pass
+    with pytest.raises(BackupFailed), step(claims, "run-1", "copy"):
+        raise BackupFailed("no room")
+    assert waited == [True, True, False, False, True]

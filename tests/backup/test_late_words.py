@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -175,3 +177,52 @@ def test_nothing_stays_open_where_restic_cannot_be_started(
         save(broken, repository, folder, Future())
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_restic_that_waits_ends_with_us_and_saves_nothing(
+    program: Restic, each_restic: str, repository: Repository, folder: Path, tmp_path: Path
+) -> None:
+    ours = """
+import os, sys
+from concurrent.futures import Future
+from pathlib import Path
+from secvault.backup.repository import Repository
+from secvault.backup.restic import find_restic
+from secvault.clock import system_clock
+from secvault.crypto.secret import Secret
+binary, location, password, folder, data = sys.argv[1:]
+restic = find_restic(binary, Path(data, "cache"), Path(data, "scratch"), system_clock(), os.environ)
+repository = Repository(location, Secret.of(password))
+restic.backup(
+    repository, [Path(folder)], host="host", awaited=Future(), on_progress=lambda _: None
+)
+"""
+    password = repository.password.expose().decode()
+    words = [each_restic, repository.location, password, str(folder), str(tmp_path)]
+    with subprocess.Popen([sys.executable, "-c", ours, *words]) as started:
+        eventually(lambda: any(Path(repository.location, "locks").iterdir()))
+        time.sleep(WAITS_SECONDS)
+        assert started.poll() is None
+        running = of_the_repository(repository)
+        assert running
+        started.kill()
+    eventually(lambda: not of_the_repository(repository))
+
+    assert program.snapshots(repository) == ()
+
+
+def of_the_repository(repository: Repository) -> list[str]:
+    """The running programs that name it."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"--repo={repository.location}".encode() in line.read_bytes().split(b"\0"):
+                found.append(line.parent.name)
+    return found
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -191,6 +191,8 @@ def test_the_benchmark_of_backups_runs_to_its_end(tmp_path: Path) -> None:
         assert rows[name]["theirs"] > 0
         assert rows[name]["budget"] == pytest.approx(1 / 1.05, abs=0.001)
         assert rows[f"{name}: more memory of ours"]["budget"] == 1.0
+    for name in ("many files", "one large file"):
+        assert rows[f"{name}: the same, hashed beside"]["ours"] > 0
     assert list(tmp_path.iterdir()) == [out]
 
 

@@ -1,0 +1,138 @@
+"""Listing: each path in its place with its hash, whoever reads it and however large it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from secvault.backup import listing
+from secvault.backup.excludes import Excludes
+from secvault.backup.file_entry import FileEntry
+from secvault.backup.listing import keep, list_places
+from secvault.backup.walking import Place, Walk
+from secvault.errors import Cancelled
+
+MANY = 1_300
+"""More than go into one lot, of what is known and of what is read."""
+
+
+def listed(folder: Path, target: Path, earlier: Path) -> tuple[Walk, list[FileEntry]]:
+    walk = Walk(Excludes(()), frozenset())
+    made = list_places([Place(folder)], walk, earlier, target, lambda: None)
+    lines = target.read_bytes().splitlines(keepends=True)
+    assert made.entries == len(lines)
+    assert made.sha256 == hashlib.sha256(b"".join(lines)).hexdigest()
+    entries = [msgspec.json.decode(line, type=FileEntry) for line in lines]
+    assert made.bytes == sum(one.size for one in entries)
+    return walk, entries
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        0,
+        1,
+        listing._CHUNK,
+        listing._CHUNK + 1,
+        listing._LARGE - 1,
+        listing._LARGE,
+        listing._LARGE + listing._PART,
+        listing._LARGE + 1,
+    ],
+)
+def test_files_of_every_size_are_hashed_whole(tmp_path: Path, size: int) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    content = os.urandom(1 << 16) * (size // (1 << 16) + 1)
+    (folder / "file").write_bytes(content[:size])
+    _, entries = listed(folder, tmp_path / "listed", tmp_path / "none")
+
+    assert entries[1].sha256 == hashlib.sha256(content[:size]).hexdigest()
+
+
+def test_many_files_come_in_their_order_and_only_what_changed_is_read_again(
+    tmp_path: Path,
+) -> None:
+    folder, target, earlier = tmp_path / "folder", tmp_path / "listed", tmp_path / "earlier"
+    folder.mkdir()
+    for number in range(MANY):
+        (folder / f"{number:04}").write_bytes(b"%d" % number)
+    _, entries = listed(folder, target, earlier)
+    assert [Path(one.path).name for one in entries[1:]] == [f"{n:04}" for n in range(MANY)]
+    assert [one.sha256 for one in entries[1:]] == [
+        hashlib.sha256(b"%d" % number).hexdigest() for number in range(MANY)
+    ]
+
+    keep(target, earlier)
+    # As if all had been as it is for a while, and so that it shows what is taken over.
+    late = earlier.stat().st_mtime_ns + 10_000_000_000
+    earlier.write_bytes(earlier.read_bytes().replace(b'"sha256":"', b'"sha256":"taken over '))
+    os.utime(earlier, ns=(late, late))
+    changed = {"0000", "0700", f"{MANY - 1:04}"}
+    for name in changed:
+        (folder / name).write_bytes(b"other")
+    _, again = listed(folder, target, earlier)
+    read = {Path(one.path).name for one in again[1:] if not one.sha256.startswith("taken over")}
+    assert read == changed
+    assert [one.path for one in again] == [one.path for one in entries]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "readable").write_bytes(b"x")
+    unreadable = Path(f"/proc/{os.getpid()}/mem")
+    walk = Walk(Excludes(()), frozenset())
+    target = tmp_path / "listed"
+    made = list_places(
+        [Place(unreadable), Place(folder)], walk, tmp_path / "none", target, lambda: None
+    )
+
+    assert [one.filename for one in walk.unreadable] == [str(unreadable)]
+    assert made.entries == 2
+
+
+def test_a_large_file_is_left_as_soon_as_the_work_is_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    heeded, readv, closed = 0, os.readv, os.close
+    reading: set[int] = set()
+    closed_while_read: list[int] = []
+
+    def heed() -> None:
+        nonlocal heeded
+        heeded += 1
+        if heeded > 5:
+            raise Cancelled("enough")
+
+    def read(file: int, parts: Sequence[bytearray]) -> int:
+        reading.add(file)
+        time.sleep(0.05)
+        done = readv(file, parts)
+        reading.discard(file)
+        return done
+
+    def close(file: int) -> None:
+        closed_while_read.extend(reading & {file})
+        closed(file)
+
+    monkeypatch.setattr(os, "readv", read)
+    monkeypatch.setattr(os, "close", close)
+    with pytest.raises(Cancelled):
+        list_places(
+            [Place(large)],
+            Walk(Excludes(()), frozenset()),
+            tmp_path / "none",
+            tmp_path / "listed",
+            heed,
+        )
+    assert closed_while_read == []
