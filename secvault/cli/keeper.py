@@ -24,12 +24,16 @@ LONGEST_PAUSE_SECONDS = 30
 
 @dataclass
 class Child:
-    """One process that is kept running, and how often it died at once."""
+    """One process that is kept running.
+
+    starts: how often it was begun. quick_deaths: how often it died at once, in a row.
+    """
 
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    starts: int = 0
     quick_deaths: int = 0
     next_start: float = field(default=0.0)
 
@@ -46,7 +50,8 @@ def keep(
     environment: of the children; this process's own if None. each_turn: called again and again
     while they run, so that nothing here needs a thread; must be quick.
     A child that ends by a usage, refusal or sealed error (exit codes 2, 3, 4) right after its
-    start would end so again: the keeper stops with that code.
+    first start would end so again: the keeper stops with that code. One that was running before
+    is started again and again: what it lacks, such as the database, may come back.
     """
     children = [Child(name, command) for name, command in commands.items()]
     stopping = False
@@ -81,6 +86,7 @@ def _tend(child: Child, say: Callable[[str], None], environment: Mapping[str, st
                 preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - no threads here
             )
             child.started_at = now
+            child.starts += 1
         return 0
     ended = child.process.poll()
     if ended is None:
@@ -88,7 +94,7 @@ def _tend(child: Child, say: Callable[[str], None], environment: Mapping[str, st
     _end_group(child.process.pid, signal.SIGKILL)
     child.process = None
     quick = now - child.started_at < 10
-    if quick and ended in (2, 3, 4):
+    if quick and child.starts == 1 and ended in (2, 3, 4):
         return ended
     child.quick_deaths = child.quick_deaths + 1 if quick else 0
     pause = min(LONGEST_PAUSE_SECONDS, 2 ** max(0, child.quick_deaths - 2)) if quick else 0

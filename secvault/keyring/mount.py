@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, false, func, select, update
 
 from secvault.errors import Conflict, InvalidInput, NotFound
 from secvault.keyring import named_key
@@ -169,7 +169,7 @@ def delete_mount(connection: Connection, path: str, *, with_keys: bool) -> int:
     """
     key = tables.named_key
     kept = connection.scalar(
-        select(func.count()).where(key.c.mount == path, key.c.deletion_allowed.is_(False))
+        select(func.count()).where(key.c.mount == path, key.c.deletion_allowed.is_(false()))
     )
     if kept and not with_keys:
         raise Conflict(

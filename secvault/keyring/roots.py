@@ -69,14 +69,16 @@ class Roots:
         """
         return aead.seal(secret.expose(), self.current(connection).key, place, self._random)
 
-    def current(self, connection: Connection) -> Root:
+    def current(self, connection: Connection, *, held: bool = True) -> Root:
         """The root that is the store's until the caller's transaction ends.
 
+        held: False in a transaction that only reads: then it is the store's at this moment.
         Raises Conflict, Sealed.
         """
-        wanted = connection.execute(
-            select(tables.vault.c.root_generation).with_for_update(read=True)
-        ).scalar_one_or_none()
+        generation = select(tables.vault.c.root_generation)
+        if held:
+            generation = generation.with_for_update(read=True)
+        wanted = connection.execute(generation).scalar_one_or_none()
         if wanted is not None and wanted != self.present.generation:
             self._renewed(wanted)
             if wanted != self.present.generation:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     and_,
+    false,
     func,
     literal,
     or_,
@@ -208,7 +209,7 @@ def _failing(connection: Connection, proven: Mapping[str, Drill | None]) -> dict
     )
     did_not = (
         drill.c.started_at > of.c.since,
-        or_(drill.c.passed.is_(False), drill.c.state == "failed"),
+        or_(drill.c.passed.is_(false()), drill.c.state == "failed"),
     )
     ids = connection.execute(select(newest_id(drill, of, *did_not)).select_from(of)).scalars()
     found = stored.by_ids(connection, [one for one in ids if one is not None])

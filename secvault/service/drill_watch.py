@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Row, Table, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, false, literal, or_, select
 
 from secvault.service import drill_endings, drill_notices
 from secvault.service.drill_standing import DAY, Standing, standings
@@ -55,10 +55,7 @@ def _untold(
         select(row.id, row.plan, row.state, scenario.label("scenario"))
         .outerjoin(told, told.c.cause == drill_notices.FAILED + row.id)
         .where(
-            or_(
-                row.passed.is_(False),
-                and_(row.state == "failed", ~resumed),
-            ),
+            or_(row.passed.is_(false()), and_(row.state == "failed", ~resumed)),
             row.finished_at > service.clock.micros() - DAY,
             told.c.cause.is_(None),
         )

@@ -45,11 +45,16 @@ class Gathered:
 
 
 def gather(
-    service: Service, connection: Connection, shares: StoredShares, secret: Secret
+    service: Service,
+    connection: Connection,
+    shares: StoredShares,
+    secret: Secret,
+    *,
+    held: bool,
 ) -> Gathered:
     """What a kit for these shares holds now. secret: what they give.
 
-    connection: the root stays the store's until its transaction ends, where it is one that writes.
+    held: the root stays the store's until the transaction ends, which must be one that writes.
     Raises Conflict while the root is rotated, ConfigurationError, Damaged, Sealed.
     """
     settings, signing = service.settings, service.signing
@@ -74,12 +79,12 @@ def gather(
         services=settings.recovery.services,
         evidence_key=evidence,
     )
-    secrets = _secrets(service, connection)
+    secrets = _secrets(service, connection, held=held)
     return Gathered(head, secrets, contents.parts_of(head, secrets, secret))
 
 
-def _secrets(service: Service, connection: Connection) -> KitSecrets:
-    present = service.keyring.roots.current(connection)
+def _secrets(service: Service, connection: Connection, *, held: bool) -> KitSecrets:
+    present = service.keyring.roots.current(connection, held=held)
     roots = (present, *_earlier(connection, present))
     kept = ((name, service.backups.passwords.kept(name)) for name in _whole_names(service))
     return KitSecrets(

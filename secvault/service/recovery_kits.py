@@ -166,11 +166,12 @@ def in_form(taken: Taken, form: str, language: str) -> bytes:
 
 
 def gathered_now(service: Service, connection: Connection) -> Gathered | None:
-    """What a kit for the shares in force would hold now; None where there are none."""
+    """What a kit for the shares in force would hold at this moment; None where there are none."""
     made = stored.shares_in_force(connection)
     if made is None:
         return None
-    return gather(service, connection, made, stored.open_secret(made, key_of(service)))
+    secret = stored.open_secret(made, key_of(service))
+    return gather(service, connection, made, secret, held=False)
 
 
 def open_newest(service: Service) -> tuple[KitHead, KitSecrets] | None:
@@ -223,7 +224,7 @@ def missing() -> NotFound:
 def _keep(
     service: Service, connection: Connection, made: StoredShares, secret: Secret, caller: Caller
 ) -> StoredKit:
-    gathered = gather(service, connection, made, secret)
+    gathered = gather(service, connection, made, secret, held=True)
     now = service.clock.micros()
     head = msgspec.structs.replace(
         gathered.head, kit=uuid_utils.uuid7().hex, issued_at=now, digest=gathered.digest

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,17 +66,19 @@ def sign_in(page: Page, who: Person, to: str = "/") -> None:
         page.fill("#name", who.name)
         page.fill("#password", who.password)
         page.fill("#code", who.code())
-        page.click("button.main")
+        # A click does not wait for the answer by itself.
+        with page.expect_navigation():
+            page.click("button.main")
         if "/sign-in" not in page.url:
             return
     raise AssertionError(page.locator("main").inner_text())
 
 
-def make(folder: Path) -> Company:
-    """A new company, which is not served yet."""
+def make(folder: Path, **environment: str) -> Company:
+    """A new company, which is not served yet. environment: of the installation, such as a store."""
     folder.mkdir(parents=True, exist_ok=True)
     company_saved.fill_share(folder / "share")
-    installation = new_installation(folder, company_saved.settings(folder))
+    installation = new_installation(folder, company_saved.settings(folder), **environment)
     facts: dict[str, str] = {}
     with made_quickly(), installation.opened() as service:
         operator = Caller(authentication.local_operator(service))
@@ -103,10 +104,10 @@ def make(folder: Path) -> Company:
         passkey, waiting, device = company_people.add_factors(service, "lan")
         facts |= {"passkey": passkey, "waiting_device": waiting, "device": device}
         facts["long"] = company_people.LONG
-    # Of the closed vault: by then all that happened is in its log.
-    with closing(sqlite3.connect(installation.database)) as database:
+    # After it was closed: by then all that happened is in its log.
+    with installation.opened() as service, service.store.read() as connection:
         asked = "SELECT max(seq) FROM audit_event WHERE kind = 'record.reveal'"
-        facts["reveal"] = str(database.execute(asked).fetchone()[0])
+        facts["reveal"] = str(connection.exec_driver_sql(asked).scalar_one())
     return Company(installation, people, facts)
 
 

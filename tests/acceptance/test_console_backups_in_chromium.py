@@ -68,7 +68,9 @@ def sign_in(page: Page, seed: str, name: str = ADMINISTRATOR, password: str = PA
         page.fill("#name", name)
         page.fill("#password", password)
         page.fill("#code", code_of(seed, ago))
-        page.click("button.main")
+        # A click does not wait for the answer by itself.
+        with page.expect_navigation():
+            page.click("button.main")
         if not page.url.endswith("/sign-in"):
             return
     raise AssertionError(page.content())

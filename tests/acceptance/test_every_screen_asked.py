@@ -7,10 +7,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,15 +146,21 @@ def signed_in(api: Api, who: Person) -> Visit:
     return visit
 
 
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """The company in this process."""
-    made = make(tmp_path_factory.mktemp("asked"))
+@contextmanager
+def answering(made: Company) -> Iterator[Asked]:
+    """The company in this process, and everybody signed in who looks at a screen."""
     house = Furnished(made.installation.folder, Hands(), {}, {}, installation=made.installation)
     with Front().serving(house) as api:
         found = Asked(api, made)
         for screen in SCREENS:
             found.of(screen.who)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """The company on SQLite."""
+    with answering(make(tmp_path_factory.mktemp("asked"))) as found:
         yield found
 
 
@@ -178,6 +185,12 @@ def test_no_page_changes_anything_by_being_looked_at(asked: Asked) -> None:
             asked.of(who).get(Screen(route, who).at({**_ANYTHING, **asked.company.facts}))
     after = rows(asked.company)
     assert {name for name in before if before[name] != after[name]} == set()
+
+
+def test_every_page_is_there_on_postgresql(postgresql_url: str, tmp_path: Path) -> None:
+    with answering(make(tmp_path / "made", SECVAULT_STORE__URL=postgresql_url)) as found:
+        answers = {screen: found.screen(screen) for screen in SCREENS}
+    assert {screen: one.text for screen, one in answers.items() if one.status_code != 200} == {}
 
 
 def test_every_page_is_kept_by_no_cache_and_shown_in_no_frame(asked: Asked) -> None:

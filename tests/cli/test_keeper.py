@@ -106,6 +106,31 @@ def test_a_child_that_cannot_ever_start_ends_the_keeper_with_its_exit_code(tmp_p
     assert keeper.wait(150) == 4
 
 
+def test_a_child_that_has_run_before_does_not_end_the_others_when_it_cannot_start_again(
+    tmp_path: Path,
+) -> None:
+    # As one that died, and finds no database when it comes back.
+    starts = tmp_path / "starts"
+    again = f"""
+import pathlib, sys
+starts = pathlib.Path({str(starts)!r})
+before = len(starts.read_text()) if starts.exists() else 0
+starts.write_text("x" * (before + 1))
+sys.exit(3 if before else 1)
+"""
+    keeper = keeper_of(again, STAYS.format(place=str(tmp_path / "ids")))
+    try:
+        [other, _] = written(tmp_path / "ids")
+        assert keeper.stderr is not None
+        assert keeper.stderr.readline() == "child0 ended with 1; starting it again\n"
+        assert keeper.stderr.readline() == "child0 ended with 3; starting it again\n"
+        assert not is_gone(other)
+        assert keeper.poll() is None
+    finally:
+        keeper.terminate()
+        keeper.wait(150)
+
+
 def test_children_get_the_environment_that_is_given_and_each_turn_is_called(
     tmp_path: Path,
 ) -> None:
