@@ -84,6 +84,8 @@ def test_every_page_fits_a_phone_at_night_and_a_wide_screen_in_both_languages(
         page = looked.page
         sign_in(page, running.seeds[ADMINISTRATOR])
         for language, size in (("vi", PHONE), ("en", WIDE)):
+            # On a phone the choice of the language is behind the menu.
+            page.set_viewport_size(WIDE)
             page.locator(f'button[name="language"][value="{language}"]').click()
             page.set_viewport_size(size)
             for place in PLACES:
