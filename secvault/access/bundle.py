@@ -33,6 +33,7 @@ MOST_FILES = 200
 
 _IN_FOLDER = re.compile(rf"(?:{'|'.join(FOLDERS)})/[a-z0-9][a-z0-9_-]{{0,62}}\.toml")
 _OF_POLICIES = frozenset({".conf", ".csv", ".toml"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def bundle_of(files: Mapping[str, str]) -> Bundle:
     faults += [
         FieldError(name, "is not Unicode text; save it as UTF-8")
         for name, text in sorted(files.items())
-        if any("\ud800" <= each <= "\udfff" for each in text)
+        if _SURROGATE.search(text)
     ]
     _raise_if_any(faults)
     return Bundle(MappingProxyType(dict(sorted(files.items()))))
