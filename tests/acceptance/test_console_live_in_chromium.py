@@ -39,7 +39,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     for number in range(12):
         (folder / "share" / f"{number}.bin").write_bytes(os.urandom(20_000_000))
     installation = new_installation(folder).with_(
-        SECVAULT_BACKUP__PLANS__NIGHTLY__FOLDERS=f'["{folder / "share"}"]'
+        SECVAULT_BACKUP__PLANS__NIGHTLY__FOLDERS=f'["{folder / "share"}"]',
+        # So slow that its progress is seen on any machine.
+        SECVAULT_BACKUP__PLANS__NIGHTLY__UPLOAD_KIB="20000",
     )
     with installation.opened() as service:
         for number in range(60):
@@ -52,7 +54,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         given = {"subject": "user:auditor", "role": "role:it.auditor", "department": "*"}
         grants.add_grant(service, operator, **given)
         head = authentication.sign_in(
-            service, "head", Secret.of(persons.PASSWORD), Secret.of(code_of(seed))
+            # The step before, so that the browser's sign-in has a code left.
+            service,
+            "head",
+            Secret.of(persons.PASSWORD),
+            Secret.of(code_of(seed, 1)),
         )
         who = Caller(authentication.authenticate(service, head.token.text()))
         records.create_record(service, who, "payroll", RECORD, payslip())
