@@ -11,7 +11,7 @@ import typer
 from secvault.cli import ask, opening, operations, show
 from secvault.clock import system_clock
 from secvault.crypto import Secret
-from secvault.errors import Cancelled, InvalidInput
+from secvault.errors import AuditUnavailable, Cancelled, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from secvault.config import Settings
@@ -58,13 +58,35 @@ def status(context: typer.Context, as_json: show.AsJson = False) -> None:
 
 
 @app.command(epilog="Example: secvault seal now")
-def now(context: typer.Context) -> None:
-    """Seal the running service: no process of it holds a key when this returns."""
+def now(
+    context: typer.Context,
+    without_record: Annotated[
+        bool,
+        typer.Option(
+            "--without-record",
+            help="Also when the audit log cannot be written; the next unsealing puts it on record.",
+        ),
+    ] = False,
+) -> None:
+    """Seal the running service: no process of it holds a key when this returns.
+
+    With --without-record the database is not asked for anything, so that it works also while a
+    process that is stuck, or a full disk, holds it up. Only the account of the service can do so.
+    """
     chosen = opening.settings(context)
-    client = _client(chosen)
-    with opening.vault(context, drop_keys=True) as (service, caller):
-        node = operations.seals.Node(chosen, system_clock(), client)
-        operations.seals.seal(service, caller, node)
+    node = operations.seals.Node(chosen, system_clock(), _client(chosen))
+    if without_record:
+        operations.seals.seal_without_record(node)
+    else:
+        try:
+            with opening.vault(context, drop_keys=True) as (service, caller):
+                operations.seals.seal(service, caller, node)
+        except Unavailable as error:
+            if type(error) not in (Unavailable, AuditUnavailable) or not node.sealer.running:
+                raise
+            raise type(error)(
+                f"{error.detail}; to seal all the same: secvault seal now --without-record"
+            ) from error
     show.out("The vault is sealed. It opens again with: secvault unseal")
 
 

@@ -101,6 +101,13 @@ def unseal(
 
 def record_unsealing(service: Service, status: Status, request_id: str = "") -> None:
     """Put on record that the vault was unsealed; before, while sealed, nothing can be written."""
+    detail: dict[str, str | int | bool] = {
+        "seal": status.kind,
+        "shares": status.shares,
+        "threshold": status.threshold,
+    }
+    if status.unrecorded:
+        detail["reason"] = "sealed-without-record"
     service.audit.record(
         Event(
             kind="vault.unseal",
@@ -109,7 +116,7 @@ def record_unsealing(service: Service, status: Status, request_id: str = "") -> 
             resource="it/vault/seal",
             department="it",
             request=request_id,
-            detail={"seal": status.kind, "shares": status.shares, "threshold": status.threshold},
+            detail=detail,
         )
     )
 
@@ -127,6 +134,15 @@ def seal(service: Service, caller: Caller, node: Node | None) -> None:
             raise Unavailable("nothing is to be sealed here: no service runs over this data folder")
     service.spine.announce(caller, operation)
     node.sealer.seal()
+
+
+def seal_without_record(node: Node) -> None:
+    """Seal the vault on this node while its audit log cannot be written.
+
+    For whoever may end the processes of this machine anyway: nobody else reaches the sealer. The
+    next `vault.unseal` has the reason `sealed-without-record`. Raises Unavailable.
+    """
+    node.sealer.seal(recorded=False)
 
 
 def new_seal(

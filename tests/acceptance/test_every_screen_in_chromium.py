@@ -176,6 +176,8 @@ def _on(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
         page.set_viewport_size(size)  # type: ignore[arg-type]
         answer = page.goto(path)
         assert answer is not None
+        # What is focused by itself is so with the first frame, and not after a key was pressed.
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         if answer.status != 200:
             yield f"{language}: answered {answer.status}"
         if page.locator("html").get_attribute("lang") != language:

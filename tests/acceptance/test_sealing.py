@@ -5,6 +5,7 @@ Several web workers, real processes, real sockets.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -218,7 +219,9 @@ def wait_for_data(installation: Installation, readers: list[Reader]) -> float:
 def test_a_worker_that_does_not_let_go_is_ended(served: Served) -> None:
     running, token = served.installation, served.token
     stuck = web_workers(served.process.pid)[0]
-    os.kill(stuck, signal.SIGSTOP)
+    with turn_to_write(running):
+        # While it writes nothing itself: see the next test.
+        os.kill(stuck, signal.SIGSTOP)
     began = time.monotonic()
     running.ok("seal", "now")
     assert time.monotonic() - began < 20
@@ -227,6 +230,29 @@ def test_a_worker_that_does_not_let_go_is_ended(served: Served) -> None:
         assert not read(running, token)
     running.ok("unseal")
     wait_until_read(running, token)
+
+
+def test_a_process_that_holds_the_database_does_not_hinder_sealing(served: Served) -> None:
+    running, token = served.installation, served.token
+    with turn_to_write(running):
+        refused = running.run("seal", "now")
+        assert refused.returncode != 0
+        assert "seal now --without-record" in refused.stderr
+        assert status(running)["sealed"] is False
+        running.ok("seal", "now", "--without-record")
+        assert not read(running, token)
+    running.ok("unseal")
+    wait_until_read(running, token)
+    last = running.json("audit", "events", "--kind", "vault.unseal", "--limit", "1")["events"][0]
+    assert last["detail"]["reason"] == "sealed-without-record"
+
+
+@contextmanager
+def turn_to_write(installation: Installation) -> Iterator[None]:
+    """Be the one that writes the database, so that nobody else does."""
+    with (installation.data / "secvault.db-turn").open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def test_a_killed_sealer_seals_the_workers_and_its_successor_opens_them_again(

@@ -109,6 +109,17 @@ def test_who_asks_gets_the_root_and_after_sealing_nobody_does(
     assert root.key.expose().hex() not in "".join(told.lines)
 
 
+def test_who_unseals_learns_of_a_sealing_that_is_not_on_record(house: House, pair: Pair) -> None:
+    _, client = pair
+    client.seal(recorded=False)
+    # Said again with a record, or looked at, it stays what it was.
+    client.seal()
+    assert client.status().unrecorded is False
+    assert client.unseal(None, remote=False).unrecorded is True
+    client.seal()
+    assert client.unseal(None, remote=False).unrecorded is False
+
+
 def test_over_the_network_nobody_lifts_a_seal_that_needs_no_key(pair: Pair) -> None:
     _, client = pair
     client.seal()

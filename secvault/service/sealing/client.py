@@ -56,9 +56,12 @@ class SealerClient:
         asked = messages.AskUnseal(text, reset, remote)
         return self._ask(asked, messages.Status, LONG_SECONDS)
 
-    def seal(self) -> None:
-        """Seal the vault: when this returns, nobody here holds a key. Raises Unavailable."""
-        self._ask(messages.AskSeal(), messages.Done, LONG_SECONDS)
+    def seal(self, *, recorded: bool = True) -> None:
+        """Seal the vault: when this returns, nobody here holds a key. Raises Unavailable.
+
+        recorded: whether the audit log has it already; else the answer to the unsealing says so.
+        """
+        self._ask(messages.AskSeal(recorded), messages.Done, LONG_SECONDS)
 
     def root(self) -> Root:
         """The store's present root. Raises Sealed, Damaged, Broken."""

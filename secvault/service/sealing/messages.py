@@ -47,7 +47,12 @@ class AskUnseal(Confidential, frozen=True, tag="unseal"):
 
 
 class AskSeal(Message, frozen=True, tag="seal"):
-    """Forget the root, and see to it that all others do; then answer."""
+    """Forget the root, and see to it that all others do; then answer.
+
+    recorded: whether the audit log has it; else whoever unseals is told.
+    """
+
+    recorded: bool = True
 
 
 class AskRoot(Message, frozen=True, tag="root"):
@@ -73,7 +78,10 @@ class TellResealed(Confidential, frozen=True, tag="resealed"):
 
 
 class Status(Message, frozen=True, tag="is-status"):
-    """How the vault is. threshold, shares, progress: of the shares; nonce: of this unsealing."""
+    """How the vault is. threshold, shares, progress: of the shares; nonce: of this unsealing.
+
+    unrecorded: this answer ends a sealing that the audit log knows nothing of.
+    """
 
     kind: str = "unknown"
     initialized: bool = True
@@ -84,6 +92,7 @@ class Status(Message, frozen=True, tag="is-status"):
     nonce: str = ""
     vault_id: str = ""
     storage: str = ""
+    unrecorded: bool = False
 
 
 class Opened(Confidential, frozen=True, tag="opened"):

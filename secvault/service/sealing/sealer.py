@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from secvault.clock import Clock
 from secvault.config import Settings
 from secvault.crypto.aead import Random
@@ -39,6 +41,7 @@ _MOST_CONNECTIONS = 512
 
 SEALED_BY_HAND = "sealed-by-hand"
 """A file in the data folder: a sealer that is started again must not open what was sealed."""
+_UNRECORDED = b"unrecorded"
 
 Log = Callable[..., object]
 
@@ -162,7 +165,7 @@ class Sealer:
             case messages.AskUnseal():
                 return self._unseal(asked)
             case messages.AskSeal():
-                self._seal()
+                self._seal(recorded=asked.recorded)
                 return messages.Done()
             case messages.AskRoot():
                 return _opened(self._refresh())
@@ -186,10 +189,12 @@ class Sealer:
             if self.sealed:
                 root = self._given(asked)
                 if root is not None:
+                    unrecorded = self._marked_unrecorded()
                     self._mark.unlink(missing_ok=True)
                     self._log("sealer.unsealed", seal=self._opener.status().kind)
                     self._tell_opened(root)
                     self._wait_until_open()
+                    return msgspec.structs.replace(self._opener.status(), unrecorded=unrecorded)
             return self._opener.status()
         finally:
             self._changing.release()
@@ -212,10 +217,10 @@ class Sealer:
                 self._tell_opened(root)
         return root
 
-    def _seal(self) -> None:
+    def _seal(self, *, recorded: bool) -> None:
         with self._changing:
             # First on disk: a sealer that is killed now and started again stays sealed.
-            self._write_mark()
+            self._write_mark(recorded=recorded)
             self._opener.close()
             with self._telling:
                 self._number += 1
@@ -236,10 +241,18 @@ class Sealer:
                     )
             self._log("sealer.sealed")
 
-    def _write_mark(self) -> None:
+    def _marked_unrecorded(self) -> bool:
+        try:
+            return self._mark.read_bytes() == _UNRECORDED
+        except FileNotFoundError:
+            return False
+
+    def _write_mark(self, *, recorded: bool) -> None:
         try:
             handle = os.open(self._mark, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             try:
+                if not recorded:
+                    os.write(handle, _UNRECORDED)
                 os.fsync(handle)
             finally:
                 os.close(handle)
