@@ -55,11 +55,21 @@ class Asking:
         if connection is not None:
             request = self.request(caller, operation, connection, hold=hold)
             return self.policy.decide(request, connection)
-        if operation.made is None and not self._looks_at(operation):
+        if not self._looks_around(operation):
             return self.policy.decide(self.request(caller, operation))
         with self.store.read() as reading:
             request = self.request(caller, operation, reading)
         return self.policy.decide(request)
+
+    def decide_each(self, caller: Caller, operations: Iterable[Operation]) -> tuple[Decision, ...]:
+        """The decision on each of them, all by one policy, as everything stands now."""
+        with self.store.read() as reading:
+            requests = [
+                self.request(caller, one, reading if self._looks_around(one) else None)
+                for one in operations
+            ]
+            snapshot = self.policy.snapshot(self.clock.micros(), reading)
+        return tuple(self.policy.decide_in(snapshot, one) for one in requests)
 
     def decide_fields(
         self, caller: Caller, operation: Operation, fields: Iterable[str], connection: Connection
@@ -185,6 +195,10 @@ class Asking:
     def looks_at_objects(self, *actions: str) -> bool:
         """Whether a rule about one of these actions looks at the object."""
         return not self.policy.rules.about_objects.isdisjoint((ALL, *actions))
+
+    def _looks_around(self, operation: Operation) -> bool:
+        """Whether more than the caller and the settings has to be known."""
+        return operation.made is not None or self._looks_at(operation)
 
     def _looks_at(self, operation: Operation) -> bool:
         return operation.about is not None and self.looks_at_objects(operation.action)

@@ -62,10 +62,10 @@ def list_allowed(
     with service.store.read() as connection:
         found = newest(connection, limit)
     every = {known.department for known in service.collections.values()} | {"it"}
-    allowed = [each for each in sorted(every) if service.spine.ask(caller, listing(each)).allowed]
+    allowed = service.spine.allowed(caller, {each: listing(each) for each in sorted(every)})
     shown = tuple(each for each in found if _department(service, each.collection) in allowed)
     counted = Counter(_department(service, each.collection) for each in shown) or Counter(
-        {(allowed or ["it"])[0]: 0}
+        {(allowed or ("it",))[0]: 0}
     )
     for department, count in sorted(counted.items()):
         given = Outcome(None, count=count)

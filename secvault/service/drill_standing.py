@@ -37,7 +37,7 @@ from secvault.config import PlanSettings
 from secvault.errors import InvalidInput
 from secvault.jobs import calendar
 from secvault.jobs.occurrences import Timing, next_after
-from secvault.service.plan_schedules import DRILL, of_plan
+from secvault.service.plan_schedules import DRILL, drill_timing
 from secvault.service.service import Service
 from secvault.service.spine import Caller, Operation, Outcome
 from secvault.store.tables import backup_watch, drill, job, schedule
@@ -181,7 +181,7 @@ def allowed_for(settings: PlanSettings, now: int) -> int:
     """
     if settings.drill.overdue_days:
         return settings.drill.overdue_days * DAY
-    timing = next((one.timing for one in of_plan("", settings) if one.kind == DRILL), None)
+    timing = drill_timing(settings)
     return 0 if timing is None else 2 * _longest_gap(timing, now // DAY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import get_args
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from secvault.config import PlanSettings
 from secvault.config.drills import ScenarioName
 from secvault.errors import Damaged, InvalidInput
 from secvault.jobs import Schedule, occurrences
+from secvault.jobs.occurrences import Timing
 from secvault.service.service import Service
 
 BACKUP, CHECK, DRILL = "backup", "check", "drill"
@@ -43,6 +45,14 @@ def of_plan(name: str, plan: PlanSettings) -> tuple[Schedule, ...]:
     )
 
 
+def drill_timing(plan: PlanSettings) -> Timing | None:
+    """When drills of a plan are due, but for the share of its jitter; None where none is."""
+    if not plan.drill_schedule:
+        return None
+    jitter = timedelta(minutes=plan.jitter_minutes)
+    return Timing(plan.drill_schedule, plan.time_zone, plan.windows, jitter)
+
+
 def of_store(service: Service, connection: Connection) -> Iterator[Schedule]:
     """What is due of the plans of the store that are not paused.
 
@@ -65,7 +75,7 @@ def require_readable(service: Service, plan: PlanSettings) -> None:
     for _, field, cron in _crons(plan):
         if not cron:
             continue
-        timing = occurrences.Timing(cron, plan.time_zone, plan.windows)
+        timing = Timing(cron, plan.time_zone, plan.windows)
         try:
             occurrences.next_after(timing, service.clock.now())
         except InvalidInput as error:

@@ -40,6 +40,7 @@ from secvault.service.origin import network_of, personal_of
 from secvault.store import Store
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 READING_THE_LOG = frozenset({"audit.read", "audit.verify"})
 _REMEMBERED = 4_096
@@ -81,6 +82,15 @@ class Spine:
         """The decision itself, without a record: for what is left out or masked in an answer."""
         self._require_declared(caller, operation)
         return self._asking.decide(caller, operation)
+
+    def allowed(self, caller: Caller, operations: Mapping[K, Operation]) -> tuple[K, ...]:
+        """Which of these are allowed, all by one policy, in their order; without a record."""
+        for operation in operations.values():
+            self._require_declared(caller, operation)
+        decisions = self._asking.decide_each(caller, operations.values())
+        return tuple(
+            key for key, decision in zip(operations, decisions, strict=True) if decision.allowed
+        )
 
     def require(self, caller: Caller, operation: Operation, connection: Connection) -> None:
         """Return when it is allowed as everything stands in this transaction. Raises Refused."""

@@ -68,7 +68,7 @@ def killing(program: str, moment: float, delay: float = 0.0) -> Iterator[list[in
                 continue
             for pid in family(os.getpid())[1:]:
                 if _name(pid) == program and not over.wait(delay):
-                    with suppress(ProcessLookupError):
+                    if _stopped(pid):
                         os.kill(pid, signal.SIGKILL)
                         killed.append(pid)
                     break
@@ -80,6 +80,17 @@ def killing(program: str, moment: float, delay: float = 0.0) -> Iterator[list[in
     finally:
         over.set()
         thread.join()
+
+
+def _stopped(pid: int) -> bool:
+    """Whether it was still at work, and stands now: one that has ended does not notice a kill."""
+    with suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        while True:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state in "TZX":
+                return state == "T"
+    return False
 
 
 def _name(pid: int) -> str:

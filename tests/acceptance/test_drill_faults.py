@@ -102,6 +102,9 @@ def test_every_seeded_fault_that_the_levels_cover_is_found_and_named(at: Range) 
         # Each of its own, so that one can be made again alone.
         chance = random.Random(f"{seed}/{number}")
         levels = _levels(chance, rows[kind])
+        if kind == "file unreadable":
+            # Its rights are given up by root, who hands scratch servers' folders to another then.
+            levels = tuple(level for level in levels if level != "databases")
         words = ""
         try:
             words = FAULTS[kind](at, chance)

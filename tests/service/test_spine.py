@@ -113,6 +113,24 @@ def test_an_action_that_the_route_did_not_declare_is_not_even_decided(
     assert _events(service) == []
 
 
+def test_several_questions_at_once_have_the_answers_of_each(service: Service, house: House) -> None:
+    asked = {
+        (action, department, name): Operation(action, department, name, f"{department}/{name}")
+        for action in ("record.read", "record.create", "person.read", "key.list", "mount.read")
+        for department in ("hr", "it", "production")
+        for name in ("payroll", "people", "*")
+    }
+    told = set()
+    for name in house.tokens:
+        caller = _caller(service, house, name)
+        each = tuple(key for key, one in asked.items() if service.spine.ask(caller, one).allowed)
+        assert service.spine.allowed(caller, asked) == each
+        told.add(each)
+    assert len(told) > 2
+    with pytest.raises(AssertionError, match="does not declare"):
+        service.spine.allowed(_caller(service, house, "head", "key.list"), asked)
+
+
 def test_what_is_refused_is_not_done_and_is_recorded_once(service: Service, house: House) -> None:
     done: list[str] = []
 

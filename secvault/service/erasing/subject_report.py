@@ -99,11 +99,11 @@ def report_pdf(service: Service, caller: Caller, person: str, language: str) -> 
 def _operation(service: Service, caller: Caller) -> Operation:
     """Where the caller may make a report: over all, else in the first department that lets them."""
     wheres = ["it", *sorted({one.department for one in service.collections.values()} - {"it"})]
-    asked = [
-        Operation("subject.report", where, "subjects", f"{where}/subjects") for where in wheres
-    ]
-    allowed = (one for one in asked if service.spine.ask(caller, one).allowed)
-    return next(allowed, asked[0])
+    asked = {
+        where: Operation("subject.report", where, "subjects", f"{where}/subjects")
+        for where in wheres
+    }
+    return asked[next(iter(service.spine.allowed(caller, asked)), "it")]
 
 
 def _covered(service: Service, caller: Caller) -> tuple[Collection, ...]:

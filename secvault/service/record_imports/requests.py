@@ -175,11 +175,7 @@ def list_imports(service: Service, caller: Caller, limit: int) -> tuple[Import, 
         raise InvalidInput.at("limit", "use 1 to 500")
     every = sorted(service.collections.values(), key=lambda one: (one.department, one.name))
     operations = {one.name: operation_on("record.import", one) for one in every}
-    allowed = [
-        name
-        for name, operation in operations.items()
-        if service.spine.ask(caller, operation).allowed
-    ]
+    allowed = service.spine.allowed(caller, operations)
     # Who may import into none is refused, and that is on record.
     asked = operations[allowed[0]] if allowed else operation_on("record.import", every[0])
 

@@ -72,11 +72,8 @@ def list_mounts(service: Service, caller: Caller) -> tuple[Mount, ...]:
     """The mounts that the caller may read."""
     with service.store.read() as connection:
         found = mounts.list_mounts(connection)
-    shown = tuple(
-        each
-        for each in found
-        if service.spine.ask(caller, _operation("mount.read", each.department, each.path)).allowed
-    )
+    asked = {each: _operation("mount.read", each.department, each.path) for each in found}
+    shown = service.spine.allowed(caller, asked)
     # An entry for each department; who may read none of them is refused.
     counted = Counter(each.department for each in shown) or Counter(it=0)
     for department, count in sorted(counted.items()):
