@@ -20,6 +20,7 @@ PRIVATE = (
         ),
     ),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
     # Browsers take it from https only, so it does no harm where TLS is not spoken.
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )

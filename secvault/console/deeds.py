@@ -18,10 +18,11 @@ _SPANS = ("seconds", "longest_seconds", "auto_rotate_seconds", "period")
 
 @dataclass(frozen=True)
 class Term:
-    """One of the terms. name: as people call it; code: whether it is the program's own word. texts:
-    its value, or values.
+    """One of the terms. key: as the proposal has it. name: as people call it; code: whether it is
+    the program's own word. texts: its value, or values.
     """
 
+    key: str
     name: str
     texts: tuple[str, ...]
     code: bool = False
@@ -44,6 +45,7 @@ def terms_of(proposal: Proposal, names: Mapping[str, str], language: Language) -
     known = _names(language)
     return tuple(
         Term(
+            key,
             known.get(key, key),
             tuple(_texts(key, value, names, language)),
             code=key not in known,
@@ -67,7 +69,7 @@ def _texts(
             yield from _texts(key, each, names, language)
     elif value is not None:
         text = str(value)
-        yield names.get(text, text)
+        yield names.get(text, text).removeprefix("role:")
 
 
 def _deeds(language: Language) -> Mapping[str, str]:

@@ -41,6 +41,20 @@ _NOT_INERT = """(() => {
   return found.map(one => 'is not inert: ' + one.outerHTML.slice(0, 200));
 })()"""
 
+# Forms that ask for something in writing; and one of them sent without it, past what the browser
+# itself would say. It is refused then, and nothing is done. A script sends those of passkeys.
+_FORMS = """[...document.querySelectorAll('form[method=post]:not([data-passkey])')]
+  .map(form => [form, [...form.querySelectorAll('input, textarea')].filter(one => one.required
+    && !['hidden', 'file', 'checkbox', 'radio'].includes(one.type))])
+  .filter(([, fields]) => fields.length)"""
+_ASKING = f"{_FORMS}.length"
+_SENT_EMPTY = f"""number => {{
+  const [form, fields] = {_FORMS}[number];
+  for (const field of fields) field.value = '';
+  form.submit();
+}}"""
+_STATUS = "the server responded with a status of 4"
+
 
 @dataclass
 class Looked:
@@ -89,6 +103,21 @@ def test_nothing_on_any_screen_keeps_anybody_out(who: str, at: Company, browser:
         for screen in SCREENS:
             if screen.who == who:
                 wrong += [f"{screen.at(at.facts)}: {one}" for one in _on(screen, looked, at)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("who", VISITORS)
+def test_no_page_that_refuses_a_form_keeps_anybody_out(
+    who: str, at: Company, browser: Browser
+) -> None:
+    wrong: list[str] = []
+    with looking(browser, at) as looked:
+        if who != NOBODY:
+            sign_in(looked.page, at.people[who.format(**at.facts)])
+        for screen in SCREENS:
+            if screen.who == who:
+                path = screen.at(at.facts)
+                wrong += [f"{path}: {one}" for one in _refused(path, looked)]
     assert wrong == []
 
 
@@ -194,6 +223,22 @@ def _on(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
         if language == "en":
             yield from found_by_tab(page, world)
         yield from (f"{language}: {one}" for one in looked.read())
+
+
+def _refused(path: str, looked: Looked) -> Iterator[str]:
+    page = looked.page
+    page.goto(path)
+    for number in range(page.evaluate(_ASKING)):
+        page.goto(path)
+        with page.expect_navigation() as sent:
+            page.evaluate(_SENT_EMPTY, number)
+        refused = f"form {number}, sent empty"
+        if not 400 <= sent.value.status < 500:
+            yield f"{refused}, was answered {sent.value.status} {page.url}"
+        yield from (f"{refused}: {one}" for one in found_by_axe(beside(looked.session)))
+        if is_too_wide(page):
+            yield f"{refused}: is too wide"
+        yield from (f"{refused}: {one}" for one in looked.read() if _STATUS not in one)
 
 
 def _asked(looked: Looked, at: Company, asked: Request) -> None:

@@ -281,6 +281,7 @@ def test_every_answer_keeps_browsers_strict(api: Api, browser: Browser) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
         policy = set(answer.headers["content-security-policy"].split("; "))
         assert {"object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} < policy
