@@ -21,8 +21,7 @@ import pytest
 from secvault.backup.drills.result import FaultCode
 from secvault.backup.drills.stored import Drill
 from secvault.config.drills import LevelName
-from secvault.service import authentication, drills, records
-from secvault.service.spine import Caller
+from secvault.service import drills, records
 from tests.acceptance.drill_faults import FAULTS
 from tests.acceptance.drill_range import PLAN, Range, shooting_range
 from tests.quick_repository import made_quickly
@@ -186,10 +185,9 @@ def _write_meanwhile(made: Range, chance: random.Random) -> None:
 
 def _new_record(made: Range, chance: random.Random) -> None:
     """Records come and go after the backup."""
-    head = Caller(authentication.authenticate(made.service, made.house.tokens["head"]))
     name = f"pay-new-{chance.randrange(10**9)}"
     records.create_record(
-        made.service, head, "payroll", name, payslip(employee=f"nv-{chance.randrange(10**6)}")
+        made.service, made.head, "payroll", name, payslip(employee=f"nv-{chance.randrange(10**6)}")
     )
 
 
