@@ -4,7 +4,7 @@ phone: nothing keeps anybody out, nothing overflows, and what is hostile in a na
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -71,6 +71,9 @@ class Looked:
         return [one for one in said if not any(each in one for each in EXPECTED)]
 
 
+Look = Callable[[Screen, Looked, Company], Iterator[str]]
+
+
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """The company, served."""
@@ -96,29 +99,14 @@ def looking(browser: Browser, at: Company) -> Iterator[Looked]:
 
 @pytest.mark.parametrize("who", VISITORS)
 def test_nothing_on_any_screen_keeps_anybody_out(who: str, at: Company, browser: Browser) -> None:
-    wrong: list[str] = []
-    with looking(browser, at) as looked:
-        if who != NOBODY:
-            sign_in(looked.page, at.people[who.format(**at.facts)])
-        for screen in SCREENS:
-            if screen.who == who:
-                wrong += [f"{screen.at(at.facts)}: {one}" for one in _on(screen, looked, at)]
-    assert wrong == []
+    assert _found(_on, who, at, browser) == []
 
 
 @pytest.mark.parametrize("who", VISITORS)
 def test_no_page_that_refuses_a_form_keeps_anybody_out(
     who: str, at: Company, browser: Browser
 ) -> None:
-    wrong: list[str] = []
-    with looking(browser, at) as looked:
-        if who != NOBODY:
-            sign_in(looked.page, at.people[who.format(**at.facts)])
-        for screen in SCREENS:
-            if screen.who == who:
-                path = screen.at(at.facts)
-                wrong += [f"{path}: {one}" for one in _refused(path, looked)]
-    assert wrong == []
+    assert _found(_refused, who, at, browser) == []
 
 
 def test_the_first_pages_are_light(at: Company, browser: Browser) -> None:
@@ -195,6 +183,19 @@ def test_no_page_is_shown_in_a_frame(at: Company, browser: Browser) -> None:
         assert sum("frame-ancestors" in one for one in looked.read()) >= 2
 
 
+def _found(look: Look, who: str, at: Company, browser: Browser) -> list[str]:
+    """What is wrong with the screens of this visitor."""
+    with looking(browser, at) as looked:
+        if who != NOBODY:
+            sign_in(looked.page, at.people[who.format(**at.facts)])
+        return [
+            f"{screen.at(at.facts)}: {one}"
+            for screen in SCREENS
+            if screen.who == who
+            for one in look(screen, looked, at)
+        ]
+
+
 def _on(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
     page, path = looked.page, screen.at(at.facts)
     for language, size, light in (("en", WIDE, "light"), ("vi", PHONE, "dark")):
@@ -225,8 +226,8 @@ def _on(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
         yield from (f"{language}: {one}" for one in looked.read())
 
 
-def _refused(path: str, looked: Looked) -> Iterator[str]:
-    page = looked.page
+def _refused(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
+    page, path = looked.page, screen.at(at.facts)
     page.goto(path)
     for number in range(page.evaluate(_ASKING)):
         page.goto(path)
