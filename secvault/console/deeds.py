@@ -14,6 +14,7 @@ from secvault.crypto.canonical import JsonValue
 from secvault.service.approval import Proposal
 
 _SPANS = ("seconds", "longest_seconds", "auto_rotate_seconds", "period")
+_ROLES = ("role", "roles", "eligible_for", "narrowed_to")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _texts(
             yield from _texts(key, each, names, language)
     elif value is not None:
         text = str(value)
-        yield names.get(text, text).removeprefix("role:")
+        yield text.removeprefix("role:") if key in _ROLES else names.get(text, text)
 
 
 def _deeds(language: Language) -> Mapping[str, str]:

@@ -68,7 +68,7 @@ class Asking:
                 self.request(caller, one, reading if self._looks_around(one) else None)
                 for one in operations
             ]
-            snapshot = self.policy.snapshot(self.clock.micros(), reading)
+        snapshot = self.policy.snapshot(self.clock.micros())
         return tuple(self.policy.decide_in(snapshot, one) for one in requests)
 
     def decide_fields(

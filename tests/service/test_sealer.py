@@ -120,6 +120,22 @@ def test_who_unseals_learns_of_a_sealing_that_is_not_on_record(house: House, pai
     assert client.unseal(None, remote=False).unrecorded is False
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_neither_a_killed_sealer_nor_a_full_disk_forgets_that_it_is_not_on_record(
+    house: House, pair: Pair, killed: bool
+) -> None:
+    sealer, client = pair
+    mark = house.settings.data_folder / SEALED_BY_HAND
+    client.seal(recorded=False)
+    if killed:
+        sealer._unrecorded = False
+    else:
+        # As it stands where the disk took the file, and nothing into it.
+        mark.write_bytes(b"")
+    assert client.unseal(None, remote=False).unrecorded is True
+    assert not mark.exists()
+
+
 def test_over_the_network_nobody_lifts_a_seal_that_needs_no_key(pair: Pair) -> None:
     _, client = pair
     client.seal()

@@ -68,6 +68,8 @@ class Sealer:
         self._telling = threading.Lock()
         self._watchers: list[Watcher] = []
         self._told: Root | None = None
+        # Beside the mark, which a full disk does not take.
+        self._unrecorded = False
         self._number = 0
         self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._listening: socket.socket | None = None
@@ -189,7 +191,8 @@ class Sealer:
             if self.sealed:
                 root = self._given(asked)
                 if root is not None:
-                    unrecorded = self._marked_unrecorded()
+                    unrecorded = self._unrecorded or self._marked_unrecorded()
+                    self._unrecorded = False
                     self._mark.unlink(missing_ok=True)
                     self._log("sealer.unsealed", seal=self._opener.status().kind)
                     self._tell_opened(root)
@@ -221,6 +224,7 @@ class Sealer:
         with self._changing:
             # First on disk: a sealer that is killed now and started again stays sealed.
             self._write_mark(recorded=recorded)
+            self._unrecorded = self._unrecorded or not recorded
             self._opener.close()
             with self._telling:
                 self._number += 1
@@ -228,7 +232,7 @@ class Sealer:
                 closed, watchers = messages.Closed(self._number), tuple(self._watchers)
                 for watcher in watchers:
                     watcher.tell(closed)
-            self._log("sealer.sealing", holders=len(watchers))
+            self._log("sealer.sealing", holders=len(watchers), recorded=recorded)
             deadline = self._clock.monotonic() + HEED_SECONDS
             for watcher in watchers:
                 if watcher.heeds(closed.number, deadline - self._clock.monotonic()):
