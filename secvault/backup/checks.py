@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, false, insert, select, update
 from secvault.backup import check_parts
 from secvault.backup.claims import PlanBusy
 from secvault.backup.engine import BackupEngine
-from secvault.backup.many_plans import asked, newest_id
+from secvault.backup.many_plans import asked, of_newest
 from secvault.backup.repository import KEYS, Repository
 from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic import Cancel
@@ -194,7 +194,7 @@ def damaged(connection: Connection, plans: Iterable[str]) -> dict[str, tuple[str
         return {}
     check, part = tables.backup_check, tables.backup_checked
     of = asked(connection, [(plan, "", 0) for plan in names])
-    looked = newest_id(check, of, check.c.passed.is_not(None))
+    looked = of_newest(check.c.id, of, check.c.passed.is_not(None))
     rows = connection.execute(
         select(of.c.plan, part.c.repository)
         .join_from(of, part, and_(part.c.check_id == looked, part.c.passed.is_(false())))

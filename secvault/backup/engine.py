@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from secvault.backup.in_words import in_words
 from secvault.backup.passwords import Passwords
 from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
+from secvault.backup.removal import remove_tree
 from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import (
     KEYS,
@@ -209,25 +208,10 @@ class BackupEngine(Claims):
     def clear(self, folder: Path) -> None:
         """Remove a folder of the scratch space, whatever is in it. Raises BackupFailed."""
         try:
-            if not os.path.lexists(folder):
-                return
-            try:
-                shutil.rmtree(folder)
-            except PermissionError:
-                # Restored folders have the modes that they had; nothing is deleted from 0500.
-                _allow_removal(folder)
-                shutil.rmtree(folder)
+            if os.path.lexists(folder):
+                remove_tree(folder)
         except OSError as error:
             raise BackupFailed(
                 f"what was copied for a backup or drill stays: {in_words(error)}; "
                 f"remove {folder} by hand"
             ) from error
-
-
-def _allow_removal(folder: Path) -> None:
-    folder.chmod(0o700)
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            inner = Path(place, name)
-            if stat.S_ISDIR(inner.lstat().st_mode):
-                inner.chmod(0o700)

@@ -45,17 +45,21 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         # Without a Path, which costs more than all else of a line.
-        text = _as_was(self.path, self.raw_path)
+        text = self.text()
         if text[:1] != "/" or "\0" in text or (".." in text and ".." in text.split("/")):
             raise ValueError("a path is not absolute, or leads out of its folder")
 
-    def place(self) -> Path:
+    def text(self) -> str:
         """The path, also where it is not UTF-8."""
-        return Path(_as_was(self.path, self.raw_path))
+        return _as_was(self.path, self.raw_path)
+
+    def place(self) -> Path:
+        """The same."""
+        return Path(self.text())
 
     def below(self, folder: Path) -> Path:
         """Where restic puts this when it restores into `folder`: under its full path."""
-        return folder / str(self.place()).lstrip("/")
+        return folder / self.text().lstrip("/")
 
     def is_below(self, folder: Path) -> bool:
         """Whether it was in this folder when it was backed up."""
@@ -119,7 +123,7 @@ class EarlierEntry(msgspec.Struct, frozen=True):
         )
 
 
-def differences(entry: FileEntry, path: Path, found: os.stat_result, *, as_root: bool) -> list[str]:
+def differences(entry: FileEntry, path: str, found: os.stat_result, *, as_root: bool) -> list[str]:
     """In what the restored path is not as it was, its content apart; in words.
 
     as_root: whether whoever restored it may give files to others and set all attributes; else
@@ -138,12 +142,12 @@ def differences(entry: FileEntry, path: Path, found: os.stat_result, *, as_root:
     if found.st_mtime_ns != entry.modified_ns:
         told.append(f"modified at {found.st_mtime_ns} ns, was {entry.modified_ns}")
     if link:
-        target, raw_target = _target(str(path))
+        target, raw_target = _target(path)
         if (target, raw_target) != (entry.target, entry.raw_target):
             told.append(f"leads to {target}, was {entry.target}")
     if entry.device and entry.device != found.st_rdev:
         told.append(f"device {found.st_rdev}, was {entry.device}")
-    attributes = extended_attributes(str(path))
+    attributes = extended_attributes(path)
     for name in sorted(entry.attributes.keys() | attributes.keys()):
         comparable = as_root or name.startswith("user.")
         if comparable and entry.attributes.get(name) != attributes.get(name):

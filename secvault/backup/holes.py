@@ -17,8 +17,8 @@ _UNSUPPORTED = "not supported"
 def dig(listed: Iterable[FileEntry], restored: Path, environment: Mapping[str, str]) -> int:
     """Give restored files the holes that they had; in how many. Their content and times stay.
 
-    A file system without holes is no error. Raises ConfigurationError where util-linux's fallocate
-    is missing, OSError.
+    What did not come back is passed over. A file system without holes is no error. Raises
+    ConfigurationError where util-linux's fallocate is missing, OSError.
     """
     dug = 0
     for entry in listed:
@@ -28,7 +28,10 @@ def dig(listed: Iterable[FileEntry], restored: Path, environment: Mapping[str, s
         if not file.parent.resolve().is_relative_to(restored.resolve()):
             # Through a restored link lie other files of this machine.
             continue
-        found = file.lstat()
+        try:
+            found = file.lstat()
+        except OSError:
+            continue
         if found.st_blocks * 512 < found.st_size:
             continue
         program = shutil.which("fallocate", path=environment.get("PATH", os.defpath))

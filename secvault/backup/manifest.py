@@ -175,7 +175,8 @@ class _Comparing:
         self._unreadable: list[str] = []
         self._altered: list[Altered] = []
         self._names: dict[str, tuple[int, int]] = {}
-        self._folders: list[FileEntry] = []
+        # Those that are open in this order: each with what the paths below it begin with.
+        self._folders: list[tuple[str, FileEntry]] = []
         self._checked = self._total = self._entries = self._filled = 0
 
     def look(self, seen: Seen) -> None:
@@ -232,13 +233,13 @@ class _Comparing:
         return False
 
     def _folder_of(self, entry: FileEntry) -> Absent:
-        """The entry with the folder that it lies in, of those that are open in this order."""
-        place = entry.place()
-        while self._folders and self._folders[-1].place() not in place.parents:
+        """The entry with the folder that it lies in."""
+        path = entry.text()
+        while self._folders and not path.startswith(self._folders[-1][0]):
             self._folders.pop()
-        above = self._folders[-1] if self._folders else None
+        above = self._folders[-1][1] if self._folders else None
         if entry.mode is not None and stat.S_ISDIR(entry.mode):
-            self._folders.append(entry)
+            self._folders.append((path.rstrip("/") + "/", entry))
         return Absent(
             entry.path,
             "" if above is None else above.path,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     ScalarSelect,
@@ -19,6 +21,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     select,
 )
 from sqlalchemy import Text as PlainText
@@ -50,10 +53,16 @@ def asked(connection: Connection, plans: Iterable[tuple[str, str, int]]) -> CTE:
     ).cte("asked")
 
 
-def newest_id(table: Table, of: CTE, *where: ColumnElement[bool]) -> ScalarSelect[str]:
-    """The id of the newest row of the plan by `started_at` that fits."""
+def under_way(table: Table) -> ColumnElement[bool]:
+    """Whether the work of the row is under way: in the words of its index, so that it is used."""
+    return table.c.state.in_((literal_column("'running'"), literal_column("'waiting'")))
+
+
+def of_newest(wanted: Column[Any], of: CTE, *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """What the plan's newest row by `started_at` that fits has in this column."""
+    table = wanted.table
     return (
-        select(table.c.id)
+        select(wanted)
         .where(table.c.plan == of.c.plan, *where)
         .order_by(table.c.started_at.desc(), table.c.id.desc())
         .limit(1)

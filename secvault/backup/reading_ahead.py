@@ -32,7 +32,7 @@ class Seen:
     """
 
     entry: FileEntry
-    path: Path
+    path: str
     found: os.stat_result | None
     readable: bool = True
     digest: str = ""
@@ -67,16 +67,18 @@ def _lots(listed: Iterable[FileEntry]) -> Iterator[list[FileEntry]]:
 
 
 def _read(lot: list[FileEntry], restored: Path) -> list[Seen]:
+    # In texts: a Path of each entry takes longer than all else but its content.
+    root = str(restored).rstrip("/")
     # Whether no folder on the way to it is a link.
-    folders = {restored: True, restored.parent: True}
-    return [_seen(entry, entry.below(restored), folders) for entry in lot]
+    folders = {root: True}
+    return [_seen(entry, f"{root}/{entry.text().lstrip('/')}", folders) for entry in lot]
 
 
-def _is_within(folder: Path, folders: dict[Path, bool]) -> bool:
+def _is_within(folder: str, folders: dict[str, bool]) -> bool:
     way = []
     while (known := folders.get(folder)) is None:
         way.append(folder)
-        folder = folder.parent
+        folder = folder.rpartition("/")[0]
     for one in reversed(way):
         # No error where it may not be looked at: whoever opens it has that.
         known = known and not os.path.islink(one)  # noqa: PTH114
@@ -84,11 +86,11 @@ def _is_within(folder: Path, folders: dict[Path, bool]) -> bool:
     return known
 
 
-def _seen(entry: FileEntry, path: Path, folders: dict[Path, bool]) -> Seen:
-    if not _is_within(path.parent, folders):
+def _seen(entry: FileEntry, path: str, folders: dict[str, bool]) -> Seen:
+    if not _is_within(path.rpartition("/")[0], folders):
         return Seen(entry, path, None, readable=False)
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return Seen(entry, path, None)
     except OSError:
@@ -97,7 +99,7 @@ def _seen(entry: FileEntry, path: Path, folders: dict[Path, bool]) -> Seen:
     if not entry.is_file() or not stat.S_ISREG(found.st_mode):
         return Seen(entry, path, found)
     try:
-        with path.open("rb") as content:
+        with open(path, "rb", buffering=0) as content:  # noqa: PTH123 - as above
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return Seen(entry, path, found, readable=False)

@@ -177,7 +177,7 @@ def count_restored(target: Path) -> RestoreSummary:
     files = total = 0
     for folder, _, names in os.walk(target):
         for name in names:
-            found = Path(folder, name).lstat()
+            found = os.lstat(f"{folder}/{name}")
             if stat.S_ISREG(found.st_mode):
                 files += 1
                 total += found.st_size

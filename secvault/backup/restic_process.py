@@ -59,6 +59,18 @@ class NeverCancelled:
 
 
 @dataclass(frozen=True)
+class UntilFailed:
+    """Also says to stop where what is done beside the work has failed."""
+
+    cancel: Cancel
+    failed: threading.Event
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        return self.failed.is_set() or self.cancel.is_set()
+
+
+@dataclass(frozen=True)
 class Order:
     """What to start. password goes through a pipe; secrets are cut from all that restic prints.
 

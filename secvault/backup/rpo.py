@@ -29,7 +29,7 @@ from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.engine import BackupEngine
-from secvault.backup.many_plans import asked, newest_id
+from secvault.backup.many_plans import asked, of_newest, under_way
 from secvault.config import PlanSettings
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import (
@@ -44,7 +44,6 @@ from secvault.store.tables import (
 
 HOUR = 3_600_000_000
 """Micros."""
-ALIVE = ("running", "waiting")
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,10 @@ def _rows(
 ) -> Sequence[Row[Any]]:
     """A row for each plan: ids of runs, and what else stands in one place."""
     of = asked(connection, [(name, repositories_of(one)[0], 0) for name, one in plans.items()])
-    run, known, shelf, proof = backup_run.c, backup_snapshot.c, backup_catalogue.c, drill.c
+    known, shelf, proof = backup_snapshot.c, backup_catalogue.c, drill.c
     lies_there = (known.plan == of.c.plan, known.repository == of.c.repository)
     on_shelf = (shelf.plan == of.c.plan, shelf.repository == of.c.repository)
     proven = (
-        proof.plan == of.c.plan,
         proof.passed.is_(true()),
         proof.complete.is_(true()),
         proof.finished_at <= now + CLOCK_SET_BACK_SECONDS * 1_000_000,
@@ -179,13 +177,13 @@ def _rows(
         select(
             of.c.plan,
             _newest_good_id(of.c.plan, of).label("good"),
-            newest_id(backup_run, of, run.state.in_(ALIVE)).label("running"),
+            of_newest(backup_run.c.id, of, under_way(backup_run)).label("running"),
             one(schedule.c.next_due, schedule.c.id == literal("backup:") + of.c.plan).label(
                 "next_due"
             ),
             one(func.count(known.id), *lies_there).label("snapshots"),
             one(shelf.refreshed_at, *on_shelf).label("refreshed_at"),
-            one(func.max(proof.finished_at), *proven).label("proven_at"),
+            of_newest(proof.finished_at, of, *proven).label("proven_at"),
             one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),
         )
     ).all()
@@ -253,7 +251,7 @@ def _failed(connection: Connection, newest: Mapping[str, Good | None]) -> dict[s
     )
     rows = connection.execute(
         select(of.c.plan, run.id, run.finished_at, run.error, times.label("times")).join_from(
-            of, backup_run, run.id == newest_id(backup_run, of, *since)
+            of, backup_run, run.id == of_newest(backup_run.c.id, of, *since)
         )
     )
     return {row.plan: Failed(row.id, row.finished_at, row.error, row.times) for row in rows}

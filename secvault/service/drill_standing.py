@@ -31,7 +31,7 @@ from sqlalchemy import (
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.drills import stored
 from secvault.backup.drills.stored import Drill
-from secvault.backup.many_plans import asked, newest_id
+from secvault.backup.many_plans import asked, of_newest, under_way
 from secvault.clock import moment
 from secvault.config import PlanSettings
 from secvault.errors import InvalidInput
@@ -160,18 +160,17 @@ def _rows(
     def one(column: ColumnElement[Any], where: ColumnElement[bool]) -> ScalarSelect[Any]:
         return select(column).where(where).correlate(of).scalar_subquery()
 
-    return connection.execute(
-        select(
-            of.c.plan,
-            newest_id(drill, of, *proving).label("proven"),
-            newest_id(drill, of, drill.c.state.in_(("running", "waiting"))).label("running"),
-            one(schedule.c.next_due, schedule.c.id == literal(f"{DRILL}:") + of.c.plan).label(
-                "next_due"
-            ),
-            one(func.max(drill.c.started_at), drill.c.plan == of.c.plan).label("begun"),
-            one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),
-        )
-    ).all()
+    columns: list[ColumnElement[Any]] = [
+        of.c.plan,
+        of_newest(drill.c.id, of, *proving).label("proven"),
+        of_newest(drill.c.id, of, under_way(drill)).label("running"),
+        one(schedule.c.next_due, schedule.c.id == literal(f"{DRILL}:") + of.c.plan).label(
+            "next_due"
+        ),
+        one(func.max(drill.c.started_at), drill.c.plan == of.c.plan).label("begun"),
+        one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),
+    ]
+    return connection.execute(select(*columns)).all()
 
 
 def allowed_for(settings: PlanSettings, now: int) -> int:
@@ -211,7 +210,7 @@ def _failing(connection: Connection, proven: Mapping[str, Drill | None]) -> dict
         drill.c.started_at > of.c.since,
         or_(drill.c.passed.is_(false()), drill.c.state == "failed"),
     )
-    ids = connection.execute(select(newest_id(drill, of, *did_not)).select_from(of)).scalars()
+    ids = connection.execute(select(of_newest(drill.c.id, of, *did_not)).select_from(of)).scalars()
     found = stored.by_ids(connection, [one for one in ids if one is not None])
     return {one.plan: one for one in found.values()}
 

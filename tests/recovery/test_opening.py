@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shamir_mnemonic.share import Share
 
@@ -26,6 +26,7 @@ from secvault.recovery.sealed import make_kit
 from tests.recovery.a_kit import SECRET, SECRETS, SIGNER, made_kit
 
 KIT = made_kit()
+PLACES = st.integers(0, len(KIT.file))
 STRANGER = NoteSigner("acme/v1/evidence", Secret(b"\x07" * 32))
 
 
@@ -121,15 +122,20 @@ def test_every_changed_byte_is_found_before_a_share_is_asked_for() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_a_kit_that_was_cut_or_filled_is_none(data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(KIT.file)))
-    end = data.draw(st.integers(start, len(KIT.file)))
-    filling = data.draw(st.binary(max_size=4))
+@given(PLACES, PLACES, st.binary(max_size=4))
+@example(464, 464, b"\r")
+def test_a_kit_that_was_cut_or_filled_is_none_or_says_the_same(
+    one: int, other: int, filling: bytes
+) -> None:
+    start, end = sorted((one, other))
     changed = KIT.file[:start] + filling + KIT.file[end:]
-    if changed.strip() != KIT.file:
-        with pytest.raises(SecvaultError):
-            read_kit(changed)
+    try:
+        read = read_kit(changed)
+    except SecvaultError:
+        return
+    # Spaces between what JSON says, as a mail program may put them there.
+    assert read == read_kit(KIT.file)
+    assert json.loads(changed) == json.loads(KIT.file)
 
 
 @settings(max_examples=100)

@@ -43,14 +43,15 @@ def repository_for(engine: BackupEngine, plan: PlanSettings, wanted: Wanted) -> 
     return next_in_turn(names, drilled)
 
 
-def choose(engine: BackupEngine, plan: PlanSettings, wanted: Wanted, name: str) -> Choice:
+def choose(
+    engine: BackupEngine, plan: PlanSettings, wanted: Wanted, name: str, repository: Repository
+) -> Choice:
     """The snapshot of this drill. name: of the repository.
 
     A snapshot that cannot be read is passed over here; the repository level names it. Raises
     NotFound where there is none, Damaged where the snapshot is of no backup run, and what
     `Restic.snapshots` raises.
     """
-    repository = engine.opened_repository(name)
     listed = _listed(engine, wanted.plan, repository, skip_damaged=True)
     if not any(one.id.startswith(_id_of(wanted)) for one in listed):
         # Damaged ones are passed over; where nothing else fits, they are the finding.

@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from secvault.backup import manifest, run
 from secvault.backup.database import audit_size
-from secvault.backup.drills import files_level, repository_level, room, sweep
+from secvault.backup.drills import early, files_level, repository_level, room, sweep
 from secvault.backup.drills.choosing import Choice, choose, repository_for
+from secvault.backup.drills.early import Early, Probable
 from secvault.backup.drills.ground import Ground, Level
-from secvault.backup.drills.order import LEVELS
-from secvault.backup.drills.repository_level import Looked
+from secvault.backup.drills.order import LATEST, LEVELS
 from secvault.backup.drills.result import (
     Fault,
     FaultCode,
@@ -29,9 +29,11 @@ from secvault.backup.drills.under_way import UnderWay
 from secvault.backup.excludes import literal
 from secvault.backup.file_entry import FileEntry
 from secvault.backup.manifest import Manifest
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryDamaged
-from secvault.backup.restic_answers import count_restored
-from secvault.backup.restores.parts import manifest_in
+from secvault.backup.restic_answers import RestoreSummary, count_restored
+from secvault.backup.restores.parts import manifest_in, manifest_place
+from secvault.backup.saving import staged_folder
 from secvault.config.drills import LevelName
 from secvault.errors import Cancelled, Damaged
 from secvault.store.tables import backup_run
@@ -55,10 +57,6 @@ NO_ROOM = "the scratch space that was announced was used up"
 
 def _nothing(_head: Manifest) -> int:
     return 0
-
-
-def _no_fetching() -> None:
-    """Nothing is restored."""
 
 
 def _unknown() -> int | None:
@@ -99,61 +97,89 @@ def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) 
 
     Raises what keeps the drill from being done.
     """
-    engine, plan_name = way.engine, way.asked.plan
+    engine = way.engine
     name = repository_for(engine, way.plan, way.asked)
     way.phase("choosing a snapshot", repository=name)
-    choice = choose(engine, way.plan, way.asked, name)
-    examined = Examined(choice)
+    repository = engine.opened_repository(name)
+    with early.fetching(
+        engine, repository, _probable(way, name), way.folder / LISTING, way.cancel
+    ) as fetched:
+        choice = _chosen(way, name, repository)
+        examined = Examined(choice)
+        restoring = _Restoring(way, examined, fetched, bring)
+        if "repository" in way.asked.levels:
+            examined.levels["repository"] = _looked(restoring)
+        else:
+            restoring.act()
+            if restoring.damaged:
+                _blame(examined, restoring.damaged)
+    for level in LEVELS:
+        reason = NOT_ASKED if level not in way.asked.levels else NOT_REACHED
+        examined.levels.setdefault(level, _not_tested(level, reason))
+    return examined
+
+
+def _restores(way: UnderWay) -> bool:
+    return way.asked.levels != ("repository",)
+
+
+def _probable(way: UnderWay, name: str) -> Probable | None:
+    """The snapshot that is drilled, unless the repository surprises; None: it must be asked."""
+    chosen = way.asked.snapshot or way.plan.drill.snapshot
+    if not _restores(way) or chosen not in {LATEST, "newest"}:
+        return None
+    made = repository_level.newest_made(way.engine, way.asked.plan, name)
+    return None if made is None else Probable(made, staged_folder(way.engine, way.asked.plan))
+
+
+def _chosen(way: UnderWay, name: str, repository: Repository) -> Choice:
+    choice = choose(way.engine, way.plan, way.asked, name, repository)
     way.phase(
-        "checking the repository",
+        "fetching the manifest" if _restores(way) else "checking the repository",
         snapshot=choice.snapshot.id,
         snapshot_at=choice.snapshot.time_micros,
         chosen=choice.chosen,
         extent=way.asked.extent,
     )
-    damaged: list[Fault] = []
-    restoring = _Restoring(way, examined, damaged)
-    restores = way.asked.levels != ("repository",)
-    fetch = restoring.fetch_head if restores else _no_fetching
-    if "repository" in way.asked.levels:
-        # Both begin with the derivation of the password's key, and neither needs the other.
-        looked = repository_level.look(engine, plan_name, choice, way.cancel, fetch)
-        looked.not_tested.append(OTHER_DATA if restores else DATA)
-    else:
-        looked = Looked()
-        fetch()
-    if restores:
-        with bring() as beyond:
-            restoring.act(beyond)
-    if "repository" in way.asked.levels:
-        looked.add(damaged)
-        examined.levels["repository"] = looked.result()
-    elif damaged:
-        _blame(examined, damaged)
-    for name in LEVELS:
-        reason = NOT_ASKED if name not in way.asked.levels else NOT_REACHED
-        examined.levels.setdefault(name, _not_tested(name, reason))
-    return examined
+    return choice
+
+
+def _looked(restoring: _Restoring) -> LevelResult:
+    """The repository level, while the snapshot is restored, if it is to be."""
+    way, choice = restoring.way, restoring.examined.choice
+    # Now: while it is restored others may save, and this is the newest no more.
+    looked = repository_level.look(way.engine, way.asked.plan, choice)
+    with repository_level.checking(way.engine, choice.repository, way.cancel) as checked:
+        if _restores(way):
+            restoring.act()
+        looked.take(checked())
+    looked.not_tested.append(OTHER_DATA if _restores(way) else DATA)
+    looked.add(restoring.damaged)
+    return looked.result()
 
 
 @dataclass
 class _Restoring:
-    """From the announcement to the last level. damaged: what is found of the repository there."""
+    """From the manifest to the last level. damaged: what is found of the repository there."""
 
     way: UnderWay
     examined: Examined
-    damaged: list[Fault]
+    fetched: Early
+    bring: Callable[[], AbstractContextManager[Beyond]]
+    damaged: list[Fault] = field(default_factory=list)
     beyond: Beyond = field(default_factory=Beyond)
     sample: SampleWork | None = None
     listing: Path = Path()
 
-    def act(self, beyond: Beyond) -> None:
-        """Announce, restore, and ask the levels, where the manifest was fetched."""
+    def act(self) -> None:
+        """Fetch the manifest; where it is there, announce, restore, and ask the levels."""
+        self._fetch_head()
+        if self.examined.head is not None:
+            with self.bring() as self.beyond:
+                self._restore(self.examined.head, self.listing)
+
+    def _restore(self, head: Manifest, listing: Path) -> None:
         way, examined = self.way, self.examined
-        head, listing = examined.head, self.listing
-        if head is None:
-            return
-        self.beyond = beyond
         self.damaged += repository_level.of_the_manifest(
             way.engine, way.asked.plan, examined.choice, head
         )
@@ -182,19 +208,20 @@ class _Restoring:
                     raise
                 self._no_room(watched)
             finally:
-                watched.measure()
                 examined.used = watched.most
 
-    def fetch_head(self) -> None:
+    def _fetch_head(self) -> None:
         """Fetch the manifest of the snapshot; where it is not to be had, that is a fault."""
         way, choice = self.way, self.examined.choice
         try:
             with way.watch.running("fetch"):
-                self.listing = manifest_in(
+                place = manifest_place(choice.snapshot, way.asked.plan)
+                wanted = Probable(choice.snapshot.id, place)
+                self.listing = self.fetched.taken(wanted) or manifest_in(
                     way.engine,
                     choice.repository,
-                    choice.snapshot,
-                    way.asked.plan,
+                    choice.snapshot.id,
+                    place,
                     way.folder / LISTING,
                     way.cancel,
                 )
@@ -250,14 +277,31 @@ class _Restoring:
         )
         with way.watch.running("fetch"):
             if self.sample is None:
-                self.damaged += _fetched(ground, ())
+                came = self._fetched(ground, ())
             else:
-                self.damaged += _fetched(ground, (literal(self.sample.was_at),))
+                self._fetched(ground, (literal(self.sample.was_at),))
                 self.damaged += self.sample.fetch(ground)
-        came = count_restored(tree)
+                came = count_restored(tree)
         examined.files, examined.bytes = came.files, came.bytes
         watched.measure()
         return ground
+
+    def _fetched(self, ground: Ground, include: tuple[str, ...]) -> RestoreSummary:
+        """Restore the snapshot, or these parts of it; what came."""
+        try:
+            return ground.engine.restic.restore(
+                ground.repository,
+                ground.snapshot.id,
+                ground.tree,
+                include=include,
+                # The files level compares with what was hashed before restic saw it.
+                verify=False,
+                on_progress=ground.on_progress,
+                cancel=ground.cancel,
+            )
+        except RepositoryDamaged as damage:
+            self.damaged += repository_level.of_damage(damage)
+            return count_restored(ground.tree)
 
     def _ask(self, ground: Ground, watched: Watched) -> None:
         files: Level = files_level.examine if self.sample is None else self.sample.examine
@@ -294,24 +338,6 @@ class _Restoring:
         faults = (*(known.faults if known else ()), fault)
         took = known.seconds if known else 0.0
         self.examined.levels[name] = LevelResult(name, "failed", took, faults=faults)
-
-
-def _fetched(ground: Ground, include: tuple[str, ...]) -> tuple[Fault, ...]:
-    """Restore the snapshot, or these parts of it; what is damaged."""
-    try:
-        ground.engine.restic.restore(
-            ground.repository,
-            ground.snapshot.id,
-            ground.tree,
-            include=include,
-            # The files level compares with what was hashed before restic saw it.
-            verify=False,
-            on_progress=ground.on_progress,
-            cancel=ground.cancel,
-        )
-    except RepositoryDamaged as damage:
-        return repository_level.of_damage(damage)
-    return ()
 
 
 def _saved_then(way: UnderWay, run_id: str) -> int:

@@ -136,8 +136,7 @@ def _compared(ground: Ground, listed: Callable[[], Iterable[FileEntry]]) -> Comp
             yield entry
 
     if engine.restic.version() < SPARSE:
-        there = (one for one in heeded() if os.path.lexists(one.below(ground.tree)))
-        holes.dig(there, ground.tree, engine.environment)
+        holes.dig(heeded(), ground.tree, engine.environment)
     compared = manifest.compare(heeded(), ground.tree, settled=settled)
     return run.judged_in(
         engine.restic,

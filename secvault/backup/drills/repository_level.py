@@ -1,15 +1,17 @@
 """The repository level: whether it is whole, and whether the snapshot is what it passes for.
 
-Looked at before anything is restored: restic's own check of the structure, and the snapshot's place
-among what the vault knows of its own runs. What is restored then tells the rest: whether the data
-that this snapshot needs is there, and whether what is in it belongs to its run.
+The snapshot's place among what the vault knows of its own runs, and restic's own check of the
+structure, while the snapshot is restored. What is restored tells the rest: whether the
+data that this snapshot needs is there, and whether what is in it belongs to its run.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -19,9 +21,10 @@ from secvault.backup.drills.choosing import Choice, run_of
 from secvault.backup.drills.result import Fact, Fault, FaultCode, LevelResult
 from secvault.backup.engine import BackupEngine
 from secvault.backup.manifest import Manifest
+from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryDamaged
-from secvault.backup.restic import Cancel
 from secvault.backup.restic_faults import tells_of_damage
+from secvault.backup.restic_process import Cancel, UntilFailed
 from secvault.clock import timestamp
 from secvault.store.tables import backup_copy, backup_run
 
@@ -47,6 +50,11 @@ class Looked:
             if not any(_is_same(one, fault) for one in self.faults):
                 self.faults.append(fault)
 
+    def take(self, checked: Checked) -> None:
+        """Take what restic's check came to."""
+        self.seconds += checked.seconds
+        self.add(checked.faults)
+
     def result(self) -> LevelResult:
         """What the level came to."""
         return LevelResult(
@@ -60,6 +68,14 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What restic's check of the structure came to. seconds: that it took."""
+
+    faults: tuple[Fault, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class _Made:
     """What the vault knows of a run's snapshot in a repository."""
 
@@ -69,19 +85,8 @@ class _Made:
     started_at: int
 
 
-def look(
-    engine: BackupEngine,
-    plan: str,
-    choice: Choice,
-    cancel: Cancel,
-    meanwhile: Callable[[], None] = lambda: None,
-) -> Looked:
-    """Look at the repository before anything is restored.
-
-    meanwhile: done while restic checks. Raises what keeps it from being looked at:
-    RepositoryUnreachable, RepositoryLocked, Cancelled; and what `meanwhile` does.
-    """
-    began = engine.clock.monotonic()
+def look(engine: BackupEngine, plan: str, choice: Choice) -> Looked:
+    """Compare what was chosen with what the vault knows of its runs, at this moment."""
     looked = Looked()
     looked.facts.append(Fact("snapshots", len(choice.listed)))
     looked.add(_of_time(choice, engine.clock.micros()))
@@ -93,9 +98,52 @@ def look(
         looked.not_tested.append(
             f"whether this vault made the snapshot: none of its runs that ended well is {run}"
         )
-    looked.add(_checked(engine, choice, cancel, meanwhile))
-    looked.seconds = engine.clock.monotonic() - began
     return looked
+
+
+@contextmanager
+def checking(
+    engine: BackupEngine, repository: Repository, cancel: Cancel
+) -> Iterator[Callable[[], Checked]]:
+    """Have restic check the structure while the block runs; what is yielded waits for its end.
+
+    First without a lock, so that backups go on. What looks like damage then may be the work of
+    others meanwhile; only what is there under a lock counts. Where the block fails the check is
+    stopped. Waiting raises what keeps the repository from being checked: RepositoryUnreachable,
+    RepositoryLocked, Cancelled.
+    """
+    failed = threading.Event()
+
+    def check(*, locked: bool) -> Checked:
+        began = engine.clock.monotonic()
+        faults: tuple[Fault, ...] = ()
+        try:
+            engine.restic.check(repository, locked=locked, cancel=UntilFailed(cancel, failed))
+        except RepositoryDamaged as damage:
+            faults = of_damage(damage)
+        return Checked(faults, engine.clock.monotonic() - began)
+
+    with ThreadPoolExecutor(1, "drill-check") as pool:
+        begun = pool.submit(check, locked=False)
+
+        def checked() -> Checked:
+            suspected = begun.result()
+            if not suspected.faults:
+                return suspected
+            found = check(locked=True)
+            return Checked(found.faults, suspected.seconds + found.seconds)
+
+        try:
+            yield checked
+        except BaseException:
+            failed.set()
+            raise
+
+
+def newest_made(engine: BackupEngine, plan: str, repository: str) -> str | None:
+    """The id of the newest snapshot that the vault made of the plan in a repository, if any."""
+    made = _made(engine, plan, repository)
+    return None if made is None else made.snapshot
 
 
 def of_damage(damage: RepositoryDamaged) -> tuple[Fault, ...]:
@@ -256,24 +304,3 @@ def _begun_at(engine: BackupEngine, run: str) -> int | None:
         return connection.execute(
             select(backup_run.c.started_at).where(backup_run.c.id == run)
         ).scalar_one_or_none()
-
-
-def _checked(
-    engine: BackupEngine, choice: Choice, cancel: Cancel, meanwhile: Callable[[], None]
-) -> tuple[Fault, ...]:
-    """restic's check of the structure.
-
-    First without a lock, so that backups go on. What looks like damage then may be the work of
-    others meanwhile; only what is there under a lock counts.
-    """
-    with ThreadPoolExecutor(1, "drill-check") as pool:
-        checking = pool.submit(engine.restic.check, choice.repository, locked=False, cancel=cancel)
-        meanwhile()
-    try:
-        checking.result()
-    except RepositoryDamaged:
-        try:
-            engine.restic.check(choice.repository, cancel=cancel)
-        except RepositoryDamaged as damage:
-            return of_damage(damage)
-    return ()

@@ -118,7 +118,8 @@ def looked_into(engine: BackupEngine, work: str, order: Order, cancel: Cancel) -
     if not all(map(leads_nowhere_else, saved.paths or ())):
         raise Damaged("the snapshot names a path that is not absolute, or leads out of its folder")
     with held_scratch(engine, work, "look") as folder:
-        listing = manifest_in(engine, repository, saved, order.plan, folder, cancel)
+        place = manifest_place(saved, order.plan)
+        listing = manifest_in(engine, repository, saved.id, place, folder, cancel)
         head = manifest.read(listing / manifest.NAME)
         if head.plan != order.plan:
             raise Damaged(f"the manifest in the snapshot is of the plan {head.plan!r}")
@@ -177,22 +178,30 @@ def scratch_name(work: str, what: str) -> str:
     return f"{SCRATCH}{what}-{hashlib.sha256(work.encode()).hexdigest()[:32]}"
 
 
-def manifest_in(
-    engine: BackupEngine,
-    repository: Repository,
-    saved: Snapshot,
-    plan: str,
-    folder: Path,
-    cancel: Cancel,
-) -> Path:
-    """Bring the manifest alone into the folder; where it lies now. Raises Damaged."""
+def manifest_place(saved: Snapshot, plan: str) -> Path:
+    """The folder of the snapshot that holds the manifest. Raises Damaged."""
     tops = [Path(path) for path in saved.paths or ()]
     place = next((path for path in tops if path.name == f"staging-{plan}"), None)
     if place is None:
         raise Damaged("the snapshot holds no staged copy; it was not made by a backup run")
+    return place
+
+
+def manifest_in(
+    engine: BackupEngine,
+    repository: Repository,
+    snapshot: str,
+    place: Path,
+    folder: Path,
+    cancel: Cancel,
+) -> Path:
+    """Bring the manifest alone into the folder; where it lies now.
+
+    snapshot: its id. place: see `manifest_place`. Raises what `Restic.restore` raises.
+    """
     engine.restic.restore(
         repository,
-        saved.id,
+        snapshot,
         folder,
         include=[pattern_of(place / name) for name in (manifest.NAME, manifest.ENTRIES)],
         verify=True,

@@ -67,8 +67,7 @@ def require_as_saved(engine: BackupEngine, parts: Parts, folder: Path) -> Compar
             )
     order, head = parts.order, parts.head
     staged = staged_of(map(Path, parts.snapshot.paths or ()), head)
-    come = (entry for entry in parts.entries() if _there(entry.below(folder)))
-    holes.dig(come, folder, engine.environment)
+    holes.dig(parts.entries(), folder, engine.environment)
     compared = manifest.compare(parts.entries(), folder, settled=staged)
     compared = run.judged(engine, head, compared, order.repository, parts.snapshot.id, staged)
     if not compared.whole:

@@ -7,6 +7,9 @@ from sqlalchemy import Column, Index, Table, text
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Boolean, LargeBinary, Text
 
+ALIVE = text("state IN ('running', 'waiting')")
+"""The rows of what is under way."""
+
 backup_repository = Table(
     "backup_repository",
     metadata,
@@ -69,6 +72,14 @@ backup_run = Table(
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
     ),
+    # Those under way, of few among many.
+    Index(
+        "ix_backup_run_alive",
+        "plan",
+        "started_at",
+        sqlite_where=ALIVE,
+        postgresql_where=ALIVE,
+    ),
 )
 
 drill = Table(
@@ -120,6 +131,14 @@ drill = Table(
         unique=True,
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
+    ),
+    # Those under way, of few among many.
+    Index(
+        "ix_drill_alive",
+        "plan",
+        "started_at",
+        sqlite_where=ALIVE,
+        postgresql_where=ALIVE,
     ),
 )
 

@@ -26,6 +26,8 @@ backup_snapshot = Table(
     Column("bytes_added", BigInteger),
     # The newest snapshots of a plan.
     Index(None, "plan", "taken_at"),
+    # How many a plan has in a repository.
+    Index(None, "plan", "repository"),
 )
 
 backup_catalogue = Table(

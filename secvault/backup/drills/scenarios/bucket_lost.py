@@ -19,7 +19,7 @@ from secvault.backup.repositories import RepositoriesAtHand
 from secvault.backup.repository import Repository
 from secvault.backup.repository_faults import RepositoryUnreachable
 from secvault.backup.restic import Snapshot
-from secvault.backup.restores.parts import find_snapshot, manifest_in
+from secvault.backup.restores.parts import find_snapshot, manifest_in, manifest_place
 from secvault.config import PlanSettings, RepositorySettings
 
 LISTING = "listing"
@@ -79,8 +79,8 @@ def play(
         listing = manifest_in(
             engine,
             ground.repository,
-            chosen,
-            script.plan_name,
+            chosen.id,
+            manifest_place(chosen, script.plan_name),
             script.folder / LISTING,
             script.cancel,
         )

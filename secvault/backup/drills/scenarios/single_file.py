@@ -155,7 +155,7 @@ def _compare(script: Script, entry: FileEntry, *, busy: bool) -> None:
             return
         if digest != entry.sha256:
             said.fault("file-changed", entry.path, f"{entry.path} has another content")
-        others = differences(entry, back, found, as_root=os.geteuid() == 0)
+        others = differences(entry, str(back), found, as_root=os.geteuid() == 0)
         if others:
             said.fault("file-mode", entry.path, f"{entry.path}: {'; '.join(others)}")
         said.words = f"{entry.path} is as it was, by its SHA-256, mode and time"
