@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -405,6 +407,39 @@ def test_a_newer_run_under_way_is_no_fault(vault: SmallVault) -> None:
     assert result.passed
     # Whoever has the password can make such a snapshot.
     assert any(words.endswith("ended well is run-2") for words in result.levels[0].not_tested)
+
+
+def test_a_backup_that_ends_while_a_drill_restores_is_no_fault(vault: SmallVault) -> None:
+    vault.back_up("run-1")
+
+    def saving(ground: Ground) -> LevelResult:
+        vault.hands.seconds += 60
+        vault.back_up("run-2")
+        return passing(ground)
+
+    result = vault.drill(vault=saving)
+
+    assert result.passed, codes(result)
+    assert level_of(result, "vault").verdict == "passed"
+    assert {fact.value for fact in result.levels[0].facts if fact.name == "snapshots"} == {1}
+
+
+def test_the_check_is_stopped_where_the_drill_fails_beside_it(backed_up: SmallVault) -> None:
+    command, checks = backed_up.engine.restic.command, []
+
+    def launch(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+        if "check" not in argv:
+            return command.launch(argv, **how)
+        checks.append(command.launch(["sleep", "600"], **how))
+        return checks[-1]
+
+    engine = backed_up.engine
+    restic = replace(engine.restic, command=replace(command, launch=launch))
+    with pytest.raises(StorageFull, match="nothing was restored"):
+        replace(backed_up, engine=replace(engine, restic=restic)).drill(
+            vault=passing, room=1 << 60
+        )
+    assert [one.returncode is not None for one in checks] == [True]
 
 
 def replace_drill(vault: SmallVault, **changed: object) -> SmallVault:
