@@ -166,6 +166,32 @@ def compare(listed: Iterable[FileEntry], restored: Path, settled: Path) -> Compa
     return work.result()
 
 
+def in_folders(compared: Comparison, listed: Iterable[FileEntry]) -> Comparison:
+    """A comparison of single files, where what is absent has its folders from the whole list.
+
+    They are absent with it as far as they are not there: nobody has looked.
+    """
+    lost = {one.path: one for one in compared.absent}
+    above = {folder for path in lost for folder in _folders_above(path)}
+    times = {
+        entry.path: entry.modified_ns
+        for entry in listed
+        if entry.path in above and entry.mode is not None and stat.S_ISDIR(entry.mode)
+    }
+    found = []
+    for path in sorted({*times, *lost}):
+        folder = next((one for one in _folders_above(path) if one in times), "")
+        found.append(Absent(path, folder, times.get(folder)))
+    return replace(compared, absent=tuple(found))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    """The nearest first."""
+    while path not in {"", "/"}:
+        path = path.rpartition("/")[0] or "/"
+        yield path
+
+
 class _Comparing:
     def __init__(self, settled: Path, *, as_root: bool) -> None:
         self._settled, self._as_root = settled, as_root

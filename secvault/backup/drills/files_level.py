@@ -138,6 +138,10 @@ def _compared(ground: Ground, listed: Callable[[], Iterable[FileEntry]]) -> Comp
     if engine.restic.version() < SPARSE:
         holes.dig(heeded(), ground.tree, engine.environment)
     compared = manifest.compare(heeded(), ground.tree, settled=settled)
+    if any(not one.folder for one in compared.absent):
+        # Of a sample. Who was removed while the backup ran is told by the time of the folder.
+        whole = manifest.entries(ground.manifest, ground.staged)
+        compared = manifest.in_folders(compared, whole)
     return run.judged_in(
         engine.restic,
         ground.plan,

@@ -232,6 +232,26 @@ def test_a_sample_of_a_damaged_repository_counts_what_it_found(backed_up: SmallV
     assert {level for level, _ in codes(result)} <= {"repository", "files"}
 
 
+@pytest.mark.parametrize("extent", ["whole", "sample"])
+def test_what_was_removed_while_the_backup_ran_is_no_fault(vault: SmallVault, extent: str) -> None:
+    folder = vault.documents / "for a moment" / "deeper"
+    folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        (folder / name).write_text(name)
+        (vault.documents / name).write_text(name)
+
+    def remove() -> None:
+        (vault.documents / "one").unlink()
+        shutil.rmtree(folder.parent)
+
+    when_it_saves(vault, remove).back_up()
+    result = replace_drill(vault, extent=extent, rate=0.01, confidence=0.99).drill()
+
+    assert result.passed, codes(result)
+    facts = {fact.name: fact.value for fact in level_of(result, "files").facts}
+    assert facts["files-changed-meanwhile"] >= 3
+
+
 def test_what_the_levels_need_is_announced_and_refused_where_it_is_not_there(
     backed_up: SmallVault,
 ) -> None:
