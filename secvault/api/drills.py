@@ -150,7 +150,8 @@ def drill_status(at: Authenticated) -> StandingList:
     """How every plan stands with its drills: failed, overdue, missed, new, proven or off."""
     service, who = at
     found = drill_standing.read_standings(service, who)
-    return StandingList(plans=[_standing(one) for one in found])
+    proofs = drill_standing.proving(service, found)
+    return StandingList(plans=[_standing(one, proofs) for one in found])
 
 
 @router.get("/drills/{drill}")
@@ -250,7 +251,7 @@ def _drill(drill: Drill) -> DrillAnswer:
     )
 
 
-def _standing(one: Standing) -> StandingAnswer:
+def _standing(one: Standing, proofs: Mapping[str, Drill]) -> StandingAnswer:
     return StandingAnswer(
         plan=one.plan,
         state=one.word,
@@ -260,7 +261,7 @@ def _standing(one: Standing) -> StandingAnswer:
         missed_at=_time(one.missed_at),
         next_due=_time(one.next_due),
         running=one.running,
-        proven=None if one.proven is None else _drill(one.proven),
+        proven=_drill(proofs[one.proven.id]) if one.proven and one.proven.id in proofs else None,
         failing=None if one.failing is None else _drill(one.failing),
     )
 

@@ -132,6 +132,12 @@ def kinds_named(name: str) -> tuple[str, ...]:
     return tuple(sorted(kind for kind in KINDS if kind.startswith(prefix)))
 
 
+def asks_within(question: Question) -> bool:
+    """Whether it asks for something that no index leads to, so that `answers` is to be asked."""
+    beyond = (question.request, question.decisions, question.facts)
+    return any(beyond) or question.after_hours is not None
+
+
 def answers(question: Question, stored: StoredEvent) -> bool:
     """Whether the event is among those asked for by what no index leads to."""
     event = stored.event

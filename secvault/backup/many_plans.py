@@ -53,6 +53,16 @@ def asked(connection: Connection, plans: Iterable[tuple[str, str, int]]) -> CTE:
     ).cte("asked")
 
 
+def among(connection: Connection, wanted: Column[str], texts: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column is one of these, which are one value, as for `asked`."""
+    text = literal(json.dumps([*texts]), PlainText)
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(text).table_valued("value", name="each")
+    else:
+        each = func.jsonb_array_elements_text(cast(text, JSONB)).table_valued("value", name="each")
+    return wanted.in_(select(cast(each.c.value, PlainText)))
+
+
 def under_way(table: Table) -> ColumnElement[bool]:
     """Whether the work of the row is under way: in the words of its index, so that it is used."""
     return table.c.state.in_((literal_column("'running'"), literal_column("'waiting'")))

@@ -127,23 +127,33 @@ def names(connection: Connection) -> tuple[str, ...]:
     )
 
 
-def all_stored(connection: Connection, *, readable: bool = False) -> tuple[StoredPlan, ...]:
-    """Every plan of the store, by name. readable: without those that cannot be read. Raises
-    Damaged.
+def all_settings(connection: Connection, *, readable: bool = False) -> dict[str, PlanSettings]:
+    """The settings of every plan of the store by its name, without secrets.
+
+    readable: without those that cannot be read. Raises Damaged.
     """
+    column = backup_plan.c
+    rows = connection.execute(
+        select(column.name, column.settings, column.version).order_by(column.name)
+    )
+    found = {}
+    for name, text, version in rows:
+        try:
+            found[name] = _read(text, _told(name, version))
+        except Damaged:
+            if not readable:
+                raise
+    return found
+
+
+def all_stored(connection: Connection) -> tuple[StoredPlan, ...]:
+    """Every plan of the store, by name. Raises Damaged."""
     secrets: dict[str, set[str]] = {}
     table = backup_plan_secret
     for plan, place in connection.execute(select(table.c.plan, table.c.place)):
         secrets.setdefault(plan, set()).add(place)
     rows = connection.execute(select(backup_plan).order_by(backup_plan.c.name)).all()
-    found = []
-    for row in rows:
-        try:
-            found.append(_plan(row, frozenset(secrets.get(row.name, ()))))
-        except Damaged:
-            if not readable:
-                raise
-    return tuple(found)
+    return tuple(_plan(row, frozenset(secrets.get(row.name, ()))) for row in rows)
 
 
 def add(
@@ -228,10 +238,9 @@ def _without_floats(value: Any) -> Any:
 
 
 def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
-    what = f"The backup plan {row.name} (version {row.version})"
     return StoredPlan(
         row.name,
-        _read(row.settings, what),
+        _read(row.settings, _told(row.name, row.version)),
         secrets,
         row.version,
         row.paused_at,
@@ -240,6 +249,10 @@ def _plan(row: Row[Any], secrets: frozenset[str]) -> StoredPlan:
         row.changed_by,
         row.changed_at,
     )
+
+
+def _told(name: str, version: int) -> str:
+    return f"The backup plan {name} (version {version})"
 
 
 @lru_cache(maxsize=4 * MOST)

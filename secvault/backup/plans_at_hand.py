@@ -67,8 +67,7 @@ class PlansAtHand:
         What is named here is not yet allowed to run: `get` says so. Raises Damaged.
         """
         with self.store.read() as connection:
-            kept = plans.all_stored(connection)
-        return {**{one.name: one.settings for one in kept}, **self.declared}
+            return {**plans.all_settings(connection), **self.declared}
 
     def names(self) -> frozenset[str]:
         """The names of all, also of those that cannot be read."""
@@ -78,8 +77,7 @@ class PlansAtHand:
     def readable(self) -> dict[str, PlanSettings]:
         """As `all`, without those that cannot be read, so that they do not stop the others."""
         with self.store.read() as connection:
-            kept = plans.all_stored(connection, readable=True)
-        return {**{one.name: one.settings for one in kept}, **self.declared}
+            return {**plans.all_settings(connection, readable=True), **self.declared}
 
     def source_password(self, plan: str, name: str) -> Secret | None:
         """The password or secret key of a plan's source; None where none is set.

@@ -29,7 +29,7 @@ from secvault.backup.anomaly import Anomaly
 from secvault.backup.catalogue import repositories_of
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.engine import BackupEngine
-from secvault.backup.many_plans import asked, of_newest, under_way
+from secvault.backup.many_plans import among, asked, of_newest, under_way
 from secvault.config import PlanSettings
 from secvault.store.engine import insert_unless_there
 from secvault.store.tables import (
@@ -221,14 +221,14 @@ def _newest_good_id(plan: ColumnElement[str], of: FromClause | None) -> ScalarSe
 def _good(connection: Connection, ids: Sequence[str]) -> dict[str, Good]:
     """The runs with these ids, by id."""
     columns = [backup_run.c.id, *(backup_run.c[name] for name in list(Good.__annotations__)[1:])]
-    rows = connection.execute(select(*columns).where(backup_run.c.id.in_(ids)))
+    rows = connection.execute(select(*columns).where(among(connection, backup_run.c.id, ids)))
     return {row.id: Good(*row) for row in rows}
 
 
 def _anomalies(connection: Connection, runs: Sequence[str]) -> dict[str, tuple[Anomaly, ...]]:
     """What was strange about each of the runs, by run; nothing for those that were as usual."""
     columns = [backup_anomaly.c[name] for name in Anomaly.__dataclass_fields__]
-    chosen = select(*columns).where(backup_anomaly.c.run.in_(runs))
+    chosen = select(*columns).where(among(connection, backup_anomaly.c.run, runs))
     found: dict[str, tuple[Anomaly, ...]] = {}
     for row in connection.execute(chosen.order_by(backup_anomaly.c.rule, backup_anomaly.c.subject)):
         found[row.run] = (*found.get(row.run, ()), Anomaly(*row))

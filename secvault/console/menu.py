@@ -62,8 +62,7 @@ def menu(visitor: Visitor, entries: tuple[Entry, ...] = ENTRIES) -> tuple[Entry,
     """
     # Asked on every page, whatever its own route declares.
     asking = replace(visitor, caller=replace(visitor.caller, actions=None))
+    allowed = asking.may_each(operation for entry in entries for operation in entry.any_of)
     return tuple(
-        entry
-        for entry in entries
-        if not entry.any_of or any(asking.may(operation) for operation in entry.any_of)
+        entry for entry in entries if not entry.any_of or not allowed.isdisjoint(entry.any_of)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import quote
@@ -48,6 +49,11 @@ class Visitor:
         The route must declare the action.
         """
         return self.service.spine.ask(self.caller, operation).allowed
+
+    def may_each(self, operations: Iterable[Operation]) -> frozenset[Operation]:
+        """Those of them that would be allowed, all by one policy; as `may`."""
+        asked = {one: one for one in operations}
+        return frozenset(self.service.spine.allowed(self.caller, asked))
 
     def could(self, operation: Operation) -> bool:
         """Whether it would be allowed, if need be after a factor is shown again; without a record.

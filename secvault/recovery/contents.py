@@ -7,8 +7,9 @@ secret is keyed, so that nothing of it can be guessed back from what is kept to 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, cast
 
@@ -73,12 +74,12 @@ def parts_of(head: KitHead, secrets: KitSecrets, secret: Secret) -> dict[str, st
     """
     key = derive(secret, _PURPOSE, 32)
     shares = msgspec.structs.replace(head.shares, holders=())
-    open_parts: dict[str, object] = {
+    open_parts: dict[str, Hashable] = {
         "company": head.company,
         "seal": head.seal,
         "database": head.database,
         "schema": head.schema,
-        "audit-keys": [head.origin, *head.audit_keys],
+        "audit-keys": (head.origin, *head.audit_keys),
         "contacts": head.contacts,
         "services": head.services,
         "holders": head.shares.holders,
@@ -100,6 +101,8 @@ def digest_of(parts: Parts) -> str:
 
 def changes(kit: Parts, present: Parts) -> tuple[Change, ...]:
     """What differs, the grave ones first."""
+    if kit == present:
+        return ()
     found = sorted(_differing(kit, present), key=lambda one: (not one.grave, one.name))
     return tuple(found)
 
@@ -114,7 +117,9 @@ def _differing(kit: Parts, present: Parts) -> Iterator[Change]:
             yield Change(cast("What", what), subject, how)
 
 
-def _digest(value: object) -> str:
+@lru_cache(maxsize=4096, typed=True)
+def _digest(value: Hashable) -> str:
+    """Kept: hundreds of plans are the same from one look to the next."""
     plain = cast("JsonValue", msgspec.json.decode(msgspec.json.encode(value)))
     return sha256(canonical_json(plain)).hexdigest()
 

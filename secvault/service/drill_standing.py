@@ -7,7 +7,7 @@ nobody would miss a drill until then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from secvault.backup.claims import CLOCK_SET_BACK_SECONDS
 from secvault.backup.drills import stored
-from secvault.backup.drills.stored import Drill
+from secvault.backup.drills.stored import Drill, Proof
 from secvault.backup.many_plans import asked, of_newest, under_way
 from secvault.clock import moment
 from secvault.config import PlanSettings
@@ -64,7 +64,7 @@ class Standing:
 
     plan: str
     settings: PlanSettings
-    proven: Drill | None
+    proven: Proof | None
     failing: Drill | None
     running: str | None
     missed_at: int | None
@@ -109,6 +109,12 @@ def standings(
     return tuple(sorted(found.values(), key=lambda one: (WORDS.index(one.word), one.plan)))
 
 
+def proving(service: Service, found: Iterable[Standing]) -> dict[str, Drill]:
+    """The drills that proved these plans, whole, by their ids; for who was told how they stand."""
+    with service.store.read() as connection:
+        return stored.by_ids(connection, [one.proven.id for one in found if one.proven])
+
+
 def standing_of(connection: Connection, plan: str, settings: PlanSettings, now: int) -> Standing:
     """How the plan stands at this moment. A plan that was never seen is taken for new."""
     return standings_of(connection, {plan: settings}, now)[plan]
@@ -121,7 +127,7 @@ def standings_of(
     if not plans:
         return {}
     rows = _rows(connection, plans, now)
-    drills = stored.by_ids(connection, [row.proven for row in rows if row.proven])
+    drills = stored.proofs(connection, [row.proven for row in rows if row.proven])
     proven = {row.plan: drills[row.proven] for row in rows if row.proven}
     failing = _failing(connection, {plan: proven.get(plan) for plan in plans})
     due = _last_due(connection)
@@ -201,7 +207,7 @@ def _longest_gap(timing: Timing, day: int) -> int:
     return longest // timedelta(microseconds=1)
 
 
-def _failing(connection: Connection, proven: Mapping[str, Drill | None]) -> dict[str, Drill]:
+def _failing(connection: Connection, proven: Mapping[str, Proof | None]) -> dict[str, Drill]:
     """The newest drill that did not pass since each plan was proven. proven: of every plan."""
     of = asked(
         connection, [(plan, "", one.started_at if one else -1) for plan, one in proven.items()]

@@ -48,16 +48,12 @@ def first_steps(service: Service, caller: Caller) -> tuple[Step, ...]:
 
     Nothing for who can do none of it. The caller must name no actions.
     """
-    wanted = tuple(step for step in STEPS if _could(service, caller, _NEEDS[step]))
+    asked = service.spine.ask_each(caller, {step: _NEEDS[step] for step in STEPS})
+    wanted = tuple(step for step, one in asked.items() if one.allowed or one.step_up is not None)
     if not wanted:
         return ()
     with service.store.read() as connection:
         return tuple(step for step in wanted if not _IS_DONE[step](service, caller, connection))
-
-
-def _could(service: Service, caller: Caller, operation: Operation) -> bool:
-    decision = service.spine.ask(caller, operation)
-    return decision.allowed or decision.step_up is not None
 
 
 def _spare(service: Service, caller: Caller, connection: Connection) -> bool:

@@ -85,12 +85,15 @@ class Spine:
 
     def allowed(self, caller: Caller, operations: Mapping[K, Operation]) -> tuple[K, ...]:
         """Which of these are allowed, all by one policy, in their order; without a record."""
+        found = self.ask_each(caller, operations)
+        return tuple(key for key, decision in found.items() if decision.allowed)
+
+    def ask_each(self, caller: Caller, operations: Mapping[K, Operation]) -> dict[K, Decision]:
+        """As `ask`, of each of these, all by one policy."""
         for operation in operations.values():
             self._require_declared(caller, operation)
         decisions = self._asking.decide_each(caller, operations.values())
-        return tuple(
-            key for key, decision in zip(operations, decisions, strict=True) if decision.allowed
-        )
+        return dict(zip(operations, decisions, strict=True))
 
     def require(self, caller: Caller, operation: Operation, connection: Connection) -> None:
         """Return when it is allowed as everything stands in this transaction. Raises Refused."""

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from secvault.backup.claims import Claims
 from secvault.backup.drills.result import DrillResult
+from secvault.backup.many_plans import among
 from secvault.config.drills import LevelName
 from secvault.crypto.evidence import SignedEvidence
 from secvault.errors import Conflict, NotFound
@@ -92,16 +93,39 @@ class Drill:
     @property
     def bytes_per_second(self) -> int | None:
         """How fast what was restored came; None where that is not known."""
-        took = self.phases.get("fetch")
-        return self.bytes * 1000 // took if took and self.bytes is not None else None
+        return _rate(self.phases, self.bytes)
 
     @property
     def rto_of_all_seconds(self) -> int | None:
         """How long all takes: as measured, or as a sample lets expect; None where neither tells."""
-        if self.extent == "sample" and self.figures.sample_size is not None:
-            estimated = self.figures.estimate_ms
-            return None if estimated is None else -(-estimated // 1000)
-        return self.rto_seconds
+        return _of_all(self.extent, self.figures, self.rto_seconds)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """As much of a drill as tells what it proved: hundreds of plans are looked at together.
+
+    Times in micros. rto_of_all_seconds, bytes_per_second: see `Drill`.
+    """
+
+    id: str
+    started_at: int
+    finished_at: int | None
+    rpo_seconds: int | None
+    rto_of_all_seconds: int | None
+    bytes_per_second: int | None
+
+
+def _rate(phases: Mapping[str, int], count: int | None) -> int | None:
+    took = phases.get("fetch")
+    return count * 1000 // took if took and count is not None else None
+
+
+def _of_all(extent: str | None, figures: StoredFigures, rto_seconds: int | None) -> int | None:
+    if extent == "sample" and figures.sample_size is not None:
+        estimated = figures.estimate_ms
+        return None if estimated is None else -(-estimated // 1000)
+    return rto_seconds
 
 
 def find_drill(claims: Claims, drill_id: str) -> Drill | None:
@@ -153,8 +177,14 @@ def newest(connection: Connection, limit: int, *asked: ColumnElement[bool]) -> t
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Drill]:
     """The drills with these ids, by id, in the caller's transaction."""
-    rows = connection.execute(select(*_COLUMNS).where(drill.c.id.in_(ids)))
+    rows = connection.execute(select(*_COLUMNS).where(among(connection, drill.c.id, ids)))
     return {row.id: _drill(row) for row in rows}
+
+
+def proofs(connection: Connection, ids: Sequence[str]) -> dict[str, Proof]:
+    """What the drills with these ids proved, likewise."""
+    rows = connection.execute(select(*_TOLD).where(among(connection, drill.c.id, ids)))
+    return {row.id: _proof(row) for row in rows}
 
 
 def evidence(claims: Claims, drill_id: str) -> tuple[bytes, bytes]:
@@ -261,6 +291,22 @@ def _drill(row: Row[Any]) -> Drill:
     return Drill(**values)
 
 
+def _proof(row: Row[Any]) -> Proof:
+    shape, empty = _JSON["figures"]
+    # Only those of a sample say in their figures how long all takes.
+    read = row.extent == "sample" and row.figures
+    figures = msgspec.json.decode(row.figures, type=shape) if read else empty
+    phases = msgspec.json.decode(row.phases, type=_JSON["phases"][0]) if row.phases else {}
+    return Proof(
+        row.id,
+        row.started_at,
+        row.finished_at,
+        row.rpo_seconds,
+        _of_all(row.extent, figures, row.rto_seconds),
+        _rate(phases, row.bytes),
+    )
+
+
 _JSON: Mapping[str, tuple[Any, Any]] = {
     "levels": (dict[str, str], {}),
     "faults": (tuple[StoredFault, ...], ()),
@@ -268,3 +314,18 @@ _JSON: Mapping[str, tuple[Any, Any]] = {
     "figures": (StoredFigures, StoredFigures()),
 }
 _COLUMNS = [drill.c[name] for name in Drill.__dataclass_fields__]
+_TOLD = [
+    drill.c[name]
+    for name in (
+        "id",
+        "started_at",
+        "finished_at",
+        "extent",
+        "rpo_seconds",
+        "rto_seconds",
+        "bytes",
+        "phases",
+        "figures",
+    )
+]
+"""Of a `Proof`."""
