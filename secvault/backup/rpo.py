@@ -181,7 +181,7 @@ def _rows(
             one(schedule.c.next_due, schedule.c.id == literal("backup:") + of.c.plan).label(
                 "next_due"
             ),
-            one(func.count(known.id), *lies_there).label("snapshots"),
+            one(func.count(), *lies_there).label("snapshots"),
             one(shelf.refreshed_at, *on_shelf).label("refreshed_at"),
             of_newest(proof.finished_at, of, *proven).label("proven_at"),
             one(backup_watch.c.first_seen_at, backup_watch.c.plan == of.c.plan).label("seen"),

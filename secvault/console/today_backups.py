@@ -30,7 +30,9 @@ _OF_KIT: dict[State, Weight] = {
 
 def plans_of(at: Visitor) -> tuple[Status, ...]:
     """Every plan as it stands, the worst first; nothing for who may not know."""
-    return backup_status.read_status(at.service, at.caller) if at.may(READ_BACKUPS) else ()
+    if not at.may(READ_BACKUPS):
+        return ()
+    return backup_status.read_status(at.service, at.caller, measured=False)
 
 
 def backups(plans: Iterable[Status]) -> Iterator[Concern]:

@@ -47,18 +47,18 @@ WORDS = ("behind", "strange", "failing", "unproven", "new", "good")
 """The words of a status, the worst first."""
 
 
-def read_status(service: Service, caller: Caller) -> tuple[Status, ...]:
-    """Every plan as it stands, the worst first."""
+def read_status(service: Service, caller: Caller, *, measured: bool = True) -> tuple[Status, ...]:
+    """Every plan as it stands, the worst first. measured: with what repositories hold."""
     operation = Operation("backup.read", "it", "*", "it/backups/*")
 
     def act(_: object) -> Outcome[tuple[Status, ...]]:
-        found = statuses(service)
+        found = statuses(service, measured=measured)
         return Outcome(found, count=len(found))
 
     return service.spine.read(caller, operation, act)
 
 
-def statuses(service: Service) -> tuple[Status, ...]:
+def statuses(service: Service, *, measured: bool = True) -> tuple[Status, ...]:
     """The same, for the program itself."""
     plans = rpo.plans_of(service.backups)
     now = service.clock.micros()
@@ -66,10 +66,10 @@ def statuses(service: Service) -> tuple[Status, ...]:
     first = {name: repositories_of(one)[0] for name, one in plans.items()}
     with service.store.read() as connection:
         states = rpo.states_of(connection, plans, now)
-        measured = newest_measures(connection, first)
+        measures = newest_measures(connection, first) if measured else {}
         drills = drill_standing.standings_of(connection, plans, now)
         damaged = checks.damaged(connection, plans)
     for name, state in states.items():
         age = now - state.newest.data_at if state.newest else None
-        found.append(Status(state, age, measured.get(name), drills[name], damaged.get(name, ())))
+        found.append(Status(state, age, measures.get(name), drills[name], damaged.get(name, ())))
     return tuple(sorted(found, key=lambda one: (WORDS.index(one.word), one.state.plan)))

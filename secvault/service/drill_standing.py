@@ -19,7 +19,6 @@ from sqlalchemy import (
     Connection,
     Row,
     ScalarSelect,
-    and_,
     false,
     func,
     literal,
@@ -130,7 +129,7 @@ def standings_of(
     drills = stored.proofs(connection, [row.proven for row in rows if row.proven])
     proven = {row.plan: drills[row.proven] for row in rows if row.proven}
     failing = _failing(connection, {plan: proven.get(plan) for plan in plans})
-    due = _last_due(connection)
+    due = _last_due(connection, plans)
     found = {}
     for row in rows:
         settings, proof = plans[row.plan], proven.get(row.plan)
@@ -221,20 +220,23 @@ def _failing(connection: Connection, proven: Mapping[str, Proof | None]) -> dict
     return {one.plan: one for one in found.values()}
 
 
-def _last_due(connection: Connection) -> dict[str, tuple[int, str]]:
+def _last_due(connection: Connection, plans: Iterable[str]) -> dict[str, tuple[int, str]]:
     """When the calendar last asked for a drill of each plan, and what became of that."""
-    by_calendar = (job.c.kind == DRILL, job.c.requested_by == calendar.REQUESTED_BY)
-    newest = (
-        select(job.c.plan, func.max(job.c.due_at).label("due_at"))
-        .where(*by_calendar)
-        .group_by(job.c.plan)
-        .subquery()
+    of = asked(connection, [(plan, "", 0) for plan in plans])
+    by_calendar = (
+        job.c.kind == DRILL,
+        job.c.plan == of.c.plan,
+        job.c.requested_by == calendar.REQUESTED_BY,
     )
-    same = and_(job.c.plan == newest.c.plan, job.c.due_at == newest.c.due_at)
+    newest = select(job.c.state).where(*by_calendar).order_by(job.c.due_at.desc()).limit(1)
     rows = connection.execute(
-        select(job.c.plan, job.c.due_at, job.c.state).join(newest, same).where(*by_calendar)
+        select(
+            of.c.plan,
+            select(func.max(job.c.due_at)).where(*by_calendar).correlate(of).scalar_subquery(),
+            newest.correlate(of).scalar_subquery(),
+        )
     )
-    return {row.plan: (row.due_at, row.state) for row in rows}
+    return {plan: (due_at, state) for plan, due_at, state in rows if due_at is not None}
 
 
 def _missed(

@@ -44,6 +44,8 @@ job = Table(
     Column("not_after", BigInteger),
     # What is waiting to be started?
     Index(None, "state", "requested_at"),
+    # What was due last of a plan.
+    Index(None, "kind", "plan", "due_at"),
 )
 
 # How far a job of the kind `rewrap` is; its state is the job's.

@@ -29,10 +29,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_backup_snapshot_plan_repository"), "backup_snapshot", ["plan", "repository"]
     )
+    op.create_index(op.f("ix_job_kind_plan_due_at"), "job", ["kind", "plan", "due_at"])
 
 
 def downgrade() -> None:
     """Take the indexes away."""
+    op.drop_index(op.f("ix_job_kind_plan_due_at"), "job")
     op.drop_index(op.f("ix_backup_snapshot_plan_repository"), "backup_snapshot")
     for table in _TABLES:
         op.drop_index(f"ix_{table}_alive", table)
