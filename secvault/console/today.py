@@ -91,7 +91,13 @@ def today(request: Request, at: Visiting) -> Response:
         for name, path, allowed, look in _looks(at, language_of(request), backups, plans)
         if allowed
     ]
-    seen = _all_seen({name: look for name, _, look in looks})
+    with ThreadPoolExecutor(1, "today") as beside:
+        # Those at plans, which may be hundreds, wait for no other.
+        others = {name: look for name, _, look in looks if name not in _PLANS}
+        found = beside.submit(copy_context().run, _all_seen, others)
+        guide = beside.submit(copy_context().run, _guide, at)
+        seen = _all_seen({name: look for name, _, look in looks if name in _PLANS})
+        seen |= found.result()
     areas = [Area(name, path, len(seen[name])) for name, path, _ in looks]
     concerns = [one for name, _, _ in looks for one in seen[name]]
     return page(
@@ -103,7 +109,7 @@ def today(request: Request, at: Visiting) -> Response:
         plans=plans[:SHOWN_PLANS],
         all_plans=len(plans),
         now=at.service.clock.micros(),
-        guide=_guide(at),
+        guide=guide.result(),
     )
 
 
@@ -166,14 +172,8 @@ def _guide(at: Visitor) -> Guide:
 
 
 def _all_seen(looks: Mapping[str, Look]) -> dict[str, list[Concern]]:
-    """What each look found. Those at plans, which may be hundreds, wait for no other."""
-
-    def see(names: Iterable[str]) -> dict[str, list[Concern]]:
-        return {name: _seen(name, looks[name]) for name in names}
-
-    with ThreadPoolExecutor(1, "today") as beside:
-        others = beside.submit(copy_context().run, see, [one for one in looks if one not in _PLANS])
-        return see(one for one in looks if one in _PLANS) | others.result()
+    """What each look found."""
+    return {name: _seen(name, look) for name, look in looks.items()}
 
 
 def _seen(name: str, look: Look) -> list[Concern]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from secvault.backup import checks, rpo
 from secvault.backup.catalogue import Measure, newest_measures, repositories_of
 from secvault.backup.rpo import PlanState
@@ -51,24 +53,28 @@ def read_status(service: Service, caller: Caller, *, measured: bool = True) -> t
     """Every plan as it stands, the worst first. measured: with what repositories hold."""
     operation = Operation("backup.read", "it", "*", "it/backups/*")
 
-    def act(_: object) -> Outcome[tuple[Status, ...]]:
-        found = statuses(service, measured=measured)
+    def act(connection: Connection) -> Outcome[tuple[Status, ...]]:
+        found = _statuses(service, connection, measured=measured)
         return Outcome(found, count=len(found))
 
     return service.spine.read(caller, operation, act)
 
 
-def statuses(service: Service, *, measured: bool = True) -> tuple[Status, ...]:
+def statuses(service: Service) -> tuple[Status, ...]:
     """The same, for the program itself."""
+    with service.store.read() as connection:
+        return _statuses(service, connection, measured=True)
+
+
+def _statuses(service: Service, connection: Connection, *, measured: bool) -> tuple[Status, ...]:
     plans = rpo.plans_of(service.backups)
     now = service.clock.micros()
-    found = []
     first = {name: repositories_of(one)[0] for name, one in plans.items()}
-    with service.store.read() as connection:
-        states = rpo.states_of(connection, plans, now)
-        measures = newest_measures(connection, first) if measured else {}
-        drills = drill_standing.standings_of(connection, plans, now)
-        damaged = checks.damaged(connection, plans)
+    states = rpo.states_of(connection, plans, now)
+    measures = newest_measures(connection, first) if measured else {}
+    drills = drill_standing.standings_of(connection, plans, now)
+    damaged = checks.damaged(connection, plans)
+    found = []
     for name, state in states.items():
         age = now - state.newest.data_at if state.newest else None
         found.append(Status(state, age, measures.get(name), drills[name], damaged.get(name, ())))
