@@ -21,7 +21,7 @@ import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.console_vault import append_events, company, furnish, store_records
+from benchmarks.console_vault import append_events, company, furnish, settle, store_records
 from benchmarks.records_reading import quantile
 from benchmarks.result import Compared, fdatasync_seconds, show, write
 from tests.acceptance.installation import ADMINISTRATOR, PASSWORD, SEED, Installation, code_of
@@ -114,6 +114,7 @@ def _measured(
         append_events(
             installation, arguments.events, lambda done: progress.update(task, completed=done)
         )
+        settle(installation)
         with installation.serving():
             task = progress.add_task(f"{engine}: looking", total=arguments.pages)
             return _looked(installation, arguments.pages, lambda: progress.advance(task))
