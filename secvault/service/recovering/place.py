@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from secvault.backup.removal import remove_tree
 from secvault.errors import BackupFailed, Conflict, InvalidInput
 
 NEEDED_FREE = 64 * 1024 * 1024
@@ -114,8 +115,7 @@ def remove(folder: Path) -> None:
     if not os.path.lexists(folder):
         return
     try:
-        _allow(folder)
-        shutil.rmtree(folder)
+        remove_tree(folder)
     except OSError as error:
         raise BackupFailed(
             f"{folder} cannot be removed: {error.strerror}; remove it by hand, it holds what was "
@@ -178,14 +178,3 @@ def _require_own(folder: Path) -> None:
     if stat.S_IMODE(found.st_mode) & 0o077:
         # A root key will lie in it.
         folder.chmod(0o700)
-
-
-def _allow(folder: Path) -> None:
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    folder.chmod(0o700)
-    for at, names, _ in os.walk(folder):
-        for name in names:
-            inner = Path(at, name)
-            if stat.S_ISDIR(inner.lstat().st_mode):
-                inner.chmod(0o700)
