@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -29,9 +27,6 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_PLANS = 10
 """The worst of them; the page of backups has all."""
-
-_PLANS = ("backups", "drills")
-"""Looks at plans, the second at what the first has read."""
 
 _ASKED = (
     today_backups.READ_BACKUPS,
@@ -91,13 +86,7 @@ def today(request: Request, at: Visiting) -> Response:
         for name, path, allowed, look in _looks(at, language_of(request), backups, plans)
         if allowed
     ]
-    with ThreadPoolExecutor(1, "today") as beside:
-        # Those at plans, which may be hundreds, wait for no other.
-        others = {name: look for name, _, look in looks if name not in _PLANS}
-        found = beside.submit(copy_context().run, _all_seen, others)
-        guide = beside.submit(copy_context().run, _guide, at)
-        seen = _all_seen({name: look for name, _, look in looks if name in _PLANS})
-        seen |= found.result()
+    seen = {name: _seen(name, look) for name, _, look in looks}
     areas = [Area(name, path, len(seen[name])) for name, path, _ in looks]
     concerns = [one for name, _, _ in looks for one in seen[name]]
     return page(
@@ -109,7 +98,7 @@ def today(request: Request, at: Visiting) -> Response:
         plans=plans[:SHOWN_PLANS],
         all_plans=len(plans),
         now=at.service.clock.micros(),
-        guide=guide.result(),
+        guide=_guide(at),
     )
 
 
@@ -169,11 +158,6 @@ def _guide(at: Visitor) -> Guide:
     except SecvaultError:
         # What is wrong stands among the concerns.
         return Guide((), 0, 0)
-
-
-def _all_seen(looks: Mapping[str, Look]) -> dict[str, list[Concern]]:
-    """What each look found."""
-    return {name: _seen(name, look) for name, look in looks.items()}
 
 
 def _seen(name: str, look: Look) -> list[Concern]:

@@ -40,6 +40,9 @@ from secvault.store.epoch import begin_announcing, raise_announced
 from secvault.store.turn import Turns
 
 BUSY_SECONDS = 30
+_NESTED = 40
+"""Connections beside the eight that are kept, as many as a web worker has threads: one that reads
+while it holds a connection must not wait for others who do the same. Closed after use."""
 CONNECT_SECONDS = 10
 
 _SQLITE = "sqlite:///"
@@ -212,7 +215,7 @@ def _open_postgresql(url: URL) -> Store:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=8,
-        max_overflow=8,
+        max_overflow=_NESTED,
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=True,
         hide_parameters=True,
@@ -241,7 +244,7 @@ def _open_sqlite(file: Path) -> Store:
             URL.create("sqlite", database=str(file)),
             poolclass=QueuePool,
             pool_size=8 if readers else 1,
-            max_overflow=8 if readers else 0,
+            max_overflow=4 * _NESTED if readers else 0,
             pool_timeout=BUSY_SECONDS,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
             hide_parameters=True,
