@@ -19,11 +19,7 @@ def test_what_is_under_way_is_found_among_what_is_under_way_alone(
         plan = connection.execute(
             text(
                 "EXPLAIN QUERY PLAN "
-                + str(
-                    statement.compile(
-                        connection, compile_kwargs={"literal_binds": True}
-                    )
-                )
+                + str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
             )
         )
         steps = [row.detail for row in plan]

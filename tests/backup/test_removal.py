@@ -1,4 +1,4 @@
-"""What was restored is removed whatever its modes, names and depth are, and nothing else with it."""
+"""What was restored is removed, whatever its modes, names and depth are, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_tree_of_many_folders_goes_with_all_kinds_of_files(tmp_path: Path) -> 
         (folder / "file").write_bytes(b"x" * number)
         os.mkfifo(folder / "pipe")
         os.link(folder / "file", folder / "other name")
-    os.mkdir(os.fsencode(tree) + b"/\xff")
+    (tree / os.fsdecode(b"\xff")).mkdir()
     remove_tree(tree)
     assert list(tmp_path.iterdir()) == []
 

@@ -456,9 +456,7 @@ def test_the_check_is_stopped_where_the_drill_fails_beside_it(backed_up: SmallVa
     engine = backed_up.engine
     restic = replace(engine.restic, command=replace(command, launch=launch))
     with pytest.raises(StorageFull, match="nothing was restored"):
-        replace(backed_up, engine=replace(engine, restic=restic)).drill(
-            vault=passing, room=1 << 60
-        )
+        replace(backed_up, engine=replace(engine, restic=restic)).drill(vault=passing, room=1 << 60)
     assert [one.returncode is not None for one in checks] == [True]
 
 
