@@ -71,7 +71,10 @@ async def _made(server: Server) -> AsyncClient:
 @pytest.fixture(scope="session")
 def secvault_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running secvault."""
-    installation = new_installation(tmp_path_factory.mktemp("served"))
+    # Its sessions are used by tests that may come half an hour after each other.
+    installation = new_installation(
+        tmp_path_factory.mktemp("served"), SECVAULT_IDENTITY__SESSION_IDLE_MINUTES="1440"
+    )
     with installation.opened() as service:
         token = system_token(service, "payroll-app", "it", *ROLES)
         operator = Caller(authentication.local_operator(service))
