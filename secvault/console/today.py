@@ -75,6 +75,12 @@ class Area:
 )
 def today(request: Request, at: Visiting) -> Response:
     """What wants a person now, as far as this person may know."""
+    # It looks some eighty times, and nothing that it says is to contradict the rest.
+    with at.service.store.one_moment():
+        return _today(request, at)
+
+
+def _today(request: Request, at: Visitor) -> Response:
     plans: list[Status] = []
 
     def backups() -> Iterable[Concern]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -56,6 +57,12 @@ _READ_ONLY = frozenset({"25006"})
 _FULL = "53100"
 
 
+class _Shared(threading.local):
+    """The connection by which the reads of a thread see one moment, while they do."""
+
+    connection: Connection | None = None
+
+
 @dataclass(frozen=True)
 class Store:
     """An open database.
@@ -70,6 +77,7 @@ class Store:
     writer: Engine
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     on_epoch: list[Callable[[], None]] = field(default_factory=list)
+    _shared: _Shared = field(default_factory=_Shared, repr=False, compare=False)
 
     @property
     def dialect(self) -> str:
@@ -82,8 +90,34 @@ class Store:
 
         Raises Unavailable or Damaged.
         """
-        with _reachable(), self.reader.connect() as connection, connection.begin():
-            yield connection
+        shared = self._shared.connection
+        if shared is None:
+            with _reachable(), self.reader.connect() as connection, connection.begin():
+                yield connection
+            return
+        with _reachable():
+            try:
+                yield shared
+            except DBAPIError:
+                # PostgreSQL answers nothing more in a transaction in which a statement failed.
+                self._shared.connection = None
+                raise
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Have all reads of this thread inside of the block see one state, by one connection.
+
+        For what is put together of many small ones. It does not see what is written meanwhile, its
+        own thread's writes included, and no read of it may be gone on with after the block. When a
+        statement fails, what is read after it has connections of its own. Raises as `read` does.
+        """
+        with self.read() as connection:
+            before, self._shared.connection = self._shared.connection, connection
+            try:
+                yield
+            finally:
+                if self._shared.connection is connection:
+                    self._shared.connection = before
 
     @contextmanager
     def write(self, *, lasting: bool = True) -> Iterator[Connection]:
