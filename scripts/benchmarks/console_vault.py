@@ -17,6 +17,7 @@ from sqlalchemy import insert
 from benchmarks.audit_log import Told, fill
 from benchmarks.records_import import importers
 from benchmarks.records_vault import SEALED, token_of, vault
+from secvault.access import last_use
 from secvault.backup import plans
 from secvault.config import PlanSettings
 from secvault.crypto.secret import Secret
@@ -65,13 +66,18 @@ def append_events(installation: Installation, count: int, told: Told) -> None:
 
 
 def settle(installation: Installation) -> None:
-    """Have the database do now what it does by itself in the hour after so many rows came."""
-    with installation.opened() as service, service.store.aside() as connection:
-        if service.store.dialect == "postgresql":
-            connection.exec_driver_sql("VACUUM ANALYZE")
-            connection.exec_driver_sql("CHECKPOINT")
-        else:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Have done now what is done by itself in the hours after so many rows came.
+
+    The worker reads on in the log, and the database keeps its house.
+    """
+    with installation.opened() as service:
+        last_use.follow(service.store, service.clock, service.policy)
+        with service.store.aside() as connection:
+            if service.store.dialect == "postgresql":
+                connection.exec_driver_sql("VACUUM ANALYZE")
+                connection.exec_driver_sql("CHECKPOINT")
+            else:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     os.sync()
 
 
