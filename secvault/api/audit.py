@@ -143,25 +143,25 @@ def event_answer(
     """The event as it is answered. reasons: why values were revealed, by event id. personal: what
     is shown of that, by event id.
     """
-    seen = personal.get(stored.id)
+    seen, event = personal.get(stored.id), stored.event
     return EventAnswer(
         seq=stored.seq,
         id=stored.id,
         time=timestamp(stored.t),
-        kind=stored.event.kind,
-        outcome=stored.event.outcome,
-        actor=stored.event.actor.subject,
-        resource=stored.event.resource,
-        department=stored.event.department,
-        fields=list(stored.event.fields),
-        count=stored.event.count,
-        rule=stored.event.decision.rule if stored.event.decision else "",
-        decision=stored.event.decision.id if stored.event.decision else "",
-        request=stored.event.request,
-        detail=dict(stored.event.detail),
+        kind=event.kind,
+        outcome=event.outcome,
+        actor=event.actor.subject,
+        resource=event.resource,
+        department=event.department,
+        fields=list(event.fields),
+        count=event.count,
+        rule=event.decision.rule if event.decision else "",
+        decision=event.decision.id if event.decision else "",
+        request=event.request,
+        detail=dict(event.detail),
         reason=reasons.get(stored.id),
         reason_damaged=stored.id in reasons and reasons[stored.id] is None,
-        network=stored.event.network,
+        network=event.network,
         personal=None if seen is None else PersonalAnswer(**vars(seen)),
     )
 

@@ -35,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BE_AN_ID = "must be 1 to 128 ASCII letters, digits and _ . : * -"
 
 
-class Actor(msgspec.Struct, frozen=True):
+class Actor(msgspec.Struct, frozen=True, gc=False):
     """Who acts: a person (`user`), a service account (`svc`), the operator at the machine's own
     command line (`local`), or the program itself (`system`).
 
@@ -75,7 +75,7 @@ MAX_PERSONAL: Mapping[str, int] = MappingProxyType(
 """How many characters each member of `Personal` may have."""
 
 
-class DecisionNote(msgspec.Struct, frozen=True):
+class DecisionNote(msgspec.Struct, frozen=True, gc=False):
     """What makes the decision explainable later, and lets it be made again.
 
     rule: id of the row that decided. policy: digest of the policy in force. id: of the decision
@@ -102,7 +102,7 @@ class DecisionNote(msgspec.Struct, frozen=True):
     narrowing: str = ""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """What happened.
 
     kind: from `catalogue.KINDS`. outcome: `intent` announces work that cannot share a transaction

@@ -48,8 +48,8 @@ _OUTCOME_CODES: dict[Outcome, int] = {"unknown": 0, "ok": 1, "denied": 2, "error
 _OUTCOMES = MappingProxyType({code: outcome for outcome, code in _OUTCOME_CODES.items()})
 
 
-class _Part(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    pass
+class _Part(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """None refers to itself, so that the collector need not look at millions of them."""
 
 
 class _Actor(_Part):
@@ -100,7 +100,9 @@ class _Writer(_Part):
     c: int
 
 
-class _Leaf(_Part):
+class Leaf(_Part):
+    """A leaf as it is stored; the head of this file says what the letters stand for."""
+
     v: int
     id: str
     t: int
@@ -125,7 +127,7 @@ _NO_DECISION = DecisionNote()
 
 # Sorted member names, no spaces: RFC 8785 for the values that a checked event can have.
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_DECODER = msgspec.json.Decoder(_Leaf)
+_DECODER = msgspec.json.Decoder(Leaf)
 _KEEPER = msgspec.msgpack.Encoder()
 _KEPT = msgspec.msgpack.Decoder(_Kept)
 
@@ -157,7 +159,7 @@ class Draft(msgspec.Struct, frozen=True):
     id: str
     t: int
     body: bytes
-    leaf: _Leaf
+    leaf: Leaf
     parts: tuple[Part, ...] = ()
 
     @property
@@ -173,18 +175,46 @@ class Draft(msgspec.Struct, frozen=True):
         return leaf.k, _outcome_of(leaf), actor, leaf.x.i, leaf.x.d
 
 
-class StoredEvent(msgspec.Struct, frozen=True):
-    """An event with its place. seq: index of the leaf, from 0. t: microseconds, UTC. body: the
-    exact leaf bytes. commitments: to what is personal, by slot, as the leaf has them.
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event with its place. seq: index of the leaf, from 0. leaf: what it says. body: the exact
+    leaf bytes.
+
+    What is read of it under names of its own is made when it is asked for: millions are exported.
     """
 
     seq: int
-    id: str
-    t: int
-    event: Event
-    number: Number
+    leaf: Leaf
     body: bytes
-    commitments: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """UUIDv7 of the event."""
+        return self.leaf.id
+
+    @property
+    def t(self) -> int:
+        """When it was recorded: microseconds, UTC."""
+        return self.leaf.t
+
+    @property
+    def outcome(self) -> Outcome:
+        """That of the event."""
+        return _outcome_of(self.leaf)
+
+    @property
+    def event(self) -> Event:
+        """What happened."""
+        return _event(self.leaf)
+
+    @property
+    def number(self) -> Number:
+        """Which process wrote it."""
+        return _number(self.leaf)
+
+    @property
+    def commitments(self) -> Mapping[str, bytes]:
+        """To what is personal, by slot, as the leaf has them."""
+        return {each.s: each.c for each in self.leaf.q}
 
 
 def event_id(micros: int) -> str:
@@ -215,7 +245,7 @@ def draft(
         resource = unicodedata.normalize("NFC", event.resource)
         event = msgspec.structs.replace(event, resource=resource)
     actor, decision = event.actor, event.decision
-    leaf = _Leaf(
+    leaf = Leaf(
         v=VERSION,
         id=id,
         t=t,
@@ -284,11 +314,9 @@ def decode(body: bytes, *, seq: int) -> StoredEvent:
     them. Raises Damaged if the bytes are not a leaf of a known version.
     """
     leaf = _parse(body)
-    if leaf.n is None:
+    if leaf.n is None or leaf.o not in _OUTCOMES:
         raise _not_a_leaf()
-    number = Number(leaf.n.d, leaf.n.s, leaf.n.c)
-    commitments = {each.s: each.c for each in leaf.q}
-    return StoredEvent(seq, leaf.id, leaf.t, _event(leaf), number, body, commitments)
+    return StoredEvent(seq, leaf, body)
 
 
 class Outline(NamedTuple):
@@ -324,7 +352,13 @@ def outline(body: bytes) -> Outline:
     return Outline(served, (number.d, number.s), number.c, object_.n)
 
 
-def _event(leaf: _Leaf) -> Event:
+def _number(leaf: Leaf) -> Number:
+    if leaf.n is None:
+        raise _not_a_leaf()
+    return Number(leaf.n.d, leaf.n.s, leaf.n.c)
+
+
+def _event(leaf: Leaf) -> Event:
     return Event(
         kind=leaf.k,
         outcome=_outcome_of(leaf),
@@ -358,14 +392,14 @@ def _note(found: _Decision) -> DecisionNote:
     )
 
 
-def _outcome_of(leaf: _Leaf) -> Outcome:
+def _outcome_of(leaf: Leaf) -> Outcome:
     outcome = _OUTCOMES.get(leaf.o)
     if outcome is None:
         raise _not_a_leaf()
     return outcome
 
 
-def _parse(body: bytes) -> _Leaf:
+def _parse(body: bytes) -> Leaf:
     try:
         leaf = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):

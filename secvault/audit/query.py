@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
+from operator import itemgetter
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from secvault.audit import entries
 from secvault.audit.archive_rows import boundary
@@ -31,13 +32,14 @@ from secvault.audit.reaching import (
 from secvault.audit.windows import windows
 from secvault.errors import InvalidInput
 from secvault.store.engine import Store
+from secvault.store.straight import fetched
 from secvault.store.tables import audit_event
 
 __all__ = ("EVERYTHING", "AfterHours", "Page", "Question", "event_at", "events", "page")
 
 MAX_PAGE = 1_000
 
-_CHUNK = 2_000
+_CHUNK = 5_000
 _CHUNKS_TOGETHER = 20_000
 """Rows held at once when events of many kinds are merged."""
 
@@ -55,7 +57,8 @@ class Page:
 
 
 _Statement = Callable[[Connection, Span, int], Reached]
-_Found = Row[int, int, bytes]
+_Found = tuple[int, int, bytes]
+"""Sequence number, time and leaf bytes."""
 
 
 def page(
@@ -172,7 +175,7 @@ def _present(
         for chunk in [max(50, min(_CHUNK, _CHUNKS_TOGETHER // max(1, len(pairs))))]
         for pair in pairs
     ]
-    yield from heapq.merge(*each, key=lambda row: row.seq, reverse=along)
+    yield from heapq.merge(*each, key=itemgetter(0), reverse=along)
 
 
 def _archived(store: Store, question: Question, within: Span, *, along: bool) -> Iterator[_Found]:
@@ -189,7 +192,7 @@ def _archived(store: Store, question: Question, within: Span, *, along: bool) ->
                     return
                 span = span_of(part.connection, question).within(max(first, part.start), end)
                 reached = statement(part.connection, question, span, None, newest_first=along)
-                rows = part.connection.execute(reached).all()
+                rows = fetched(part.connection, reached)
         yield from rows
         first, end = (first, part.start) if along else (part.stop, end)
 
@@ -222,11 +225,11 @@ def _read(
         with store.read() as connection:
             _same(connection, live)
             left = span.beyond(after, newest_first=along)
-            rows = connection.execute(reach(connection, left, chunk)).all()
+            rows = fetched(connection, reach(connection, left, chunk))
         yield from rows
         if len(rows) < chunk:
             return
-        after = rows[-1].seq
+        after = rows[-1][0]
 
 
 def _rows(
@@ -244,11 +247,11 @@ def _rows(
             while True:
                 left = span.beyond(last, newest_first=along)
                 reached = statement(asked, question, left, chunk, newest_first=along)
-                rows = asked.execute(reached).all()
+                rows = fetched(asked, reached)
                 yield from rows
                 if len(rows) < chunk:
                     break
-                last = rows[-1].seq
+                last = rows[-1][0]
             if along and question.first is not None and part.start <= question.first:
                 return
 

@@ -1,15 +1,17 @@
-"""Statements straight to the driver, for the one path where SQLAlchemy takes most of the time."""
+"""Statements straight to the driver, for the paths where SQLAlchemy takes most of the time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 from sqlalchemy.exc import DBAPIError
 
-from secvault.store.engine import unfit
+from secvault.store.engine import AS_BINARY, unfit
+
+Columns = TypeVarTuple("Columns")
 
 
 def straight(
@@ -26,6 +28,15 @@ def straight(
         return list(cursor.fetchall()) if cursor.description else []
 
 
+def fetched(connection: Connection, statement: Select[*Columns]) -> list[tuple[*Columns]]:
+    """The rows of a statement as the driver gives them, which takes a quarter of the time: for
+    columns whose type is the database's own.
+    """
+    result = connection.execute(statement, execution_options={AS_BINARY: True})
+    with closing(result), _named(connection, str(statement)):
+        return list(result.cursor.fetchall())
+
+
 def copied_in(connection: Connection, statement: str, rows: Iterable[Sequence[object]]) -> None:
     """Send rows by a `COPY ... FROM STDIN` of PostgreSQL, as `straight` runs a statement."""
     with _cursor(connection, statement) as cursor, cursor.copy(statement) as copy:
@@ -35,15 +46,22 @@ def copied_in(connection: Connection, statement: str, rows: Iterable[Sequence[ob
 
 @contextmanager
 def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
-    dialect = connection.dialect
-    cursor = connection.connection.cursor()
-    try:
+    is_binary = {"binary": True} if connection.dialect.name == "postgresql" else {}
+    with (
+        closing(connection.connection.cursor(**is_binary)) as cursor,
+        _named(connection, statement),
+    ):
         yield cursor
+
+
+@contextmanager
+def _named(connection: Connection, statement: str) -> Iterator[None]:
+    dialect = connection.dialect
+    try:
+        yield
     except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(
             statement, None, error, dialect.loaded_dbapi.Error, hide_parameters=True
         ) from error
     except (OverflowError, UnicodeEncodeError):
         raise unfit() from None
-    finally:
-        cursor.close()

@@ -24,7 +24,7 @@ def test_every_kind_and_fact_of_the_catalogue_is_in_the_document(text: str) -> N
 def test_every_member_of_a_leaf_is_in_the_document(text: str) -> None:
     described = set(re.findall(r"^\| `([a-z.]+)` \|", text, re.M))
     parts = {
-        "": leaf._Leaf,
+        "": leaf.Leaf,
         "a.": leaf._Actor,
         "x.": leaf._Object,
         "p.": leaf._Decision,
@@ -35,7 +35,7 @@ def test_every_member_of_a_leaf_is_in_the_document(text: str) -> None:
     members = {
         f"{prefix}{member}" for prefix, part in parts.items() for member in part.__struct_fields__
     }
-    assert issubclass(leaf._Leaf, msgspec.Struct)
+    assert issubclass(leaf.Leaf, msgspec.Struct)
     assert members <= described
     assert f"This document describes version {leaf.VERSION}." in text
 

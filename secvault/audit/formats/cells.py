@@ -48,35 +48,36 @@ _JSON = msgspec.json.Encoder(order="sorted")
 
 def row_of(stored: StoredEvent, texts: MomentTexts) -> list[Cell]:
     """The cells of `COLUMNS`."""
-    event = stored.event
-    actor, note, detail = event.actor, event.decision, event.detail
-    utc, local = texts.both(stored.t)
+    leaf = stored.leaf
+    actor, thing, note, context, writer = leaf.a, leaf.x, leaf.p, leaf.c, leaf.n
+    utc, local = texts.both(leaf.t)
     rule, decision, policy, refused = (
-        ("", "", "", "") if note is None else (note.rule, note.id, note.policy, note.kind)
+        ("", "", "", "") if note is None else (note.r, note.i, note.d, note.k)
     )
+    request, correlation = ("", "") if context is None else (context.r, context.e)
     return [
         stored.seq,
-        stored.id,
+        leaf.id,
         utc,
         local,
-        event.kind,
-        event.outcome,
-        f"{actor.kind}:{actor.id}",
-        actor.session,
-        ";".join(actor.factors),
-        ";".join(actor.roles),
-        event.resource,
-        event.department,
-        ";".join(event.fields),
-        event.count,
+        leaf.k,
+        stored.outcome,
+        f"{actor.t}:{actor.i}",
+        actor.s,
+        ";".join(actor.m),
+        ";".join(actor.r),
+        thing.i,
+        thing.d,
+        ";".join(thing.f),
+        thing.n,
         rule,
         decision,
         policy,
         refused,
-        event.request,
-        event.correlation,
-        _JSON.encode(detail).decode() if detail else "",
-        stored.number.node,
+        request,
+        correlation,
+        _JSON.encode(thing.e).decode() if thing.e else "",
+        "" if writer is None else writer.d,
         leaf_hash(stored.body),
     ]
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from secvault.audit.event import Event
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.questions.saved import Row, Value
 from secvault.clock import timestamp
 
-_READ: Mapping[str, Callable[[StoredEvent], Value]] = {
-    "seq": lambda one: one.seq,
-    "time": lambda one: timestamp(one.t),
-    "who": lambda one: one.event.actor.subject,
-    "what": lambda one: one.event.kind,
-    "outcome": lambda one: one.event.outcome,
-    "on": lambda one: one.event.resource,
-    "department": lambda one: one.event.department,
-    "fields": lambda one: ", ".join(one.event.fields),
-    "count": lambda one: one.event.count,
-    "factors": lambda one: ", ".join(one.event.actor.factors),
-    "session": lambda one: one.event.actor.session,
-    "rule": lambda one: one.event.decision.rule if one.event.decision else "",
-    "decision": lambda one: one.event.decision.id if one.event.decision else "",
-    "asked_in": lambda one: one.event.request,
+_READ: Mapping[str, Callable[[Event], Value]] = {
+    "who": lambda one: one.actor.subject,
+    "what": lambda one: one.kind,
+    "outcome": lambda one: one.outcome,
+    "on": lambda one: one.resource,
+    "department": lambda one: one.department,
+    "fields": lambda one: ", ".join(one.fields),
+    "count": lambda one: one.count,
+    "factors": lambda one: ", ".join(one.actor.factors),
+    "session": lambda one: one.actor.session,
+    "rule": lambda one: one.decision.rule if one.decision else "",
+    "decision": lambda one: one.decision.id if one.decision else "",
+    "asked_in": lambda one: one.request,
     # What a drill of a scenario was of; `rule` above is that of the decision.
-    "scenario": lambda one: one.event.detail.get("rule"),
+    "scenario": lambda one: one.detail.get("rule"),
 }
 
 TITLES: Mapping[str, str] = {
@@ -53,7 +52,9 @@ MOMENTS = frozenset({"expires_at", "not_before"})
 
 def row_of(stored: StoredEvent, columns: Iterable[str]) -> dict[str, Value]:
     """The cells of these columns. One that is none of the event's own is a fact of its detail."""
-    return {name: _cell(stored, name) for name in columns}
+    event = stored.event
+    place: dict[str, Value] = {"seq": stored.seq, "time": timestamp(stored.t)}
+    return {name: place[name] if name in place else _cell(event, name) for name in columns}
 
 
 def rows_of(events: Iterable[StoredEvent], columns: Iterable[str]) -> tuple[Row, ...]:
@@ -62,11 +63,11 @@ def rows_of(events: Iterable[StoredEvent], columns: Iterable[str]) -> tuple[Row,
     return tuple(row_of(stored, names) for stored in events)
 
 
-def _cell(stored: StoredEvent, name: str) -> Value:
+def _cell(event: Event, name: str) -> Value:
     own = _READ.get(name)
     if own is not None:
-        return own(stored)
-    found = stored.event.detail.get(name)
+        return own(event)
+    found = event.detail.get(name)
     if name in MOMENTS and isinstance(found, int):
         return timestamp(found)
     return found

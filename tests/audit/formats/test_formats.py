@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from secvault.audit.event import Actor, DecisionNote, Event
 from secvault.audit.formats import FORMATS, ExportFacts, format_named
 from secvault.audit.formats.cells import COLUMNS
-from secvault.audit.formats.csv_format import line
+from secvault.audit.formats.csv_format import lines
 from secvault.audit.leaf import Number, StoredEvent, decode, encode
 from secvault.audit.question import Question
 from secvault.errors import Damaged, InvalidInput
+from secvault.tabular.column import Cell
 from secvault.tabular.guard import guarded, unguarded
 
 FACTS = ExportFacts("vault.example.com/audit", 1_790_000_000_000_000, question=Question("record."))
@@ -96,7 +97,7 @@ def test_a_format_that_there_is_none_of_and_a_folder_that_is_gone_are_refused(
 def test_json_lines_are_the_exact_leaves(tmp_path: Path) -> None:
     lines = written("jsonl", tmp_path).read_bytes().splitlines()
     assert lines == [one.body for one in EVENTS]
-    broken = StoredEvent(1, "x", 1, READ, EVENTS[0].number, b"{\n}")
+    broken = StoredEvent(1, EVENTS[0].leaf, b"{\n}")
     with pytest.raises(Damaged):
         written("jsonl", tmp_path, [broken])
 
@@ -142,11 +143,14 @@ def test_csv_has_all_of_an_event_in_both_times_and_no_formula(tmp_path: Path) ->
 texts = st.text() | st.text(st.sampled_from("=+-@\t\r\n\uff1d'\",;| a1"), max_size=5)
 
 
-@given(st.lists(texts, min_size=len(COLUMNS), max_size=len(COLUMNS)))
-def test_a_row_of_csv_is_what_a_careful_writer_makes_of_it(cells: list[str]) -> None:
-    text = line([*cells])
-    [read] = csv.reader(io.StringIO(text, newline=""), strict=True)
-    assert read == [guarded(cell) for cell in cells]
+cells_of_a_row = st.lists(texts, min_size=len(COLUMNS), max_size=len(COLUMNS))
+
+
+@given(st.lists(cells_of_a_row, min_size=1, max_size=3))
+def test_rows_of_csv_are_what_a_careful_writer_makes_of_them(many: list[list[Cell]]) -> None:
+    text = lines(many)
+    read = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert list(read) == [[guarded(cell) for cell in cells] for cells in many]
     assert text.endswith("\r\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace as with_
 
 from secvault.audit.event import Outcome
-from secvault.audit.leaf import Number, StoredEvent
+from secvault.audit.leaf import StoredEvent
 from secvault.audit.streams.batch import Batch, FormName, Undelivered, hash_of
 from secvault.audit.streams.syslog import Syslog, message
 from secvault.errors import ConfigurationError
@@ -60,25 +60,24 @@ def test_a_message_has_the_parts_of_the_rfc_and_the_exact_leaf(stored: Stored) -
 
 
 @pytest.mark.parametrize(
-    ("outcome", "severity"), [("ok", 6), ("denied", 4), ("error", 3), ("unknown", 5)]
+    ("code", "outcome", "severity"),
+    [(1, "ok", 6), (2, "denied", 4), (3, "error", 3), (0, "unknown", 5)],
 )
 def test_the_severity_follows_the_outcome_and_an_alert_is_critical(
-    stored: Stored, outcome: Outcome, severity: int
+    stored: Stored, code: int, outcome: Outcome, severity: int
 ) -> None:
     event = stored(0)
-    changed = with_(event, event=with_(event.event, outcome=outcome))
+    changed = with_(event, leaf=with_(event.leaf, o=code))
+    assert changed.event.outcome == outcome
     assert message(changed, b"{}", "h").startswith(b"<%d>1 " % (13 * 8 + severity))
-    alert = with_(event, event=with_(event.event, kind="audit.alert"))
+    alert = with_(event, leaf=with_(event.leaf, k="audit.alert"))
     assert message(alert, b"{}", "h").startswith(b"<106>1 ")
 
 
 def test_nothing_in_an_event_breaks_out_of_its_place(stored: Stored) -> None:
     event = stored(0)
-    odd = with_(
-        event,
-        event=with_(event.event, actor=with_(event.event.actor, id='x"] y\\')),
-        number=Number("n", "a b\nc\u00e9", 0),
-    )
+    actor, writer = with_(event.leaf.a, i='x"] y\\'), with_(event.leaf.n, s="a b\nc\u00e9")
+    odd = with_(event, leaf=with_(event.leaf, a=actor, n=writer))
     made = message(odd, '{"i":"h\u1ed3 s\u01a1"}'.encode(), "host with spaces\r\n")
     found = RFC_5424.fullmatch(made)
     assert found is not None
