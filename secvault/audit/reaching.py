@@ -27,6 +27,7 @@ from secvault.audit.event import OUTCOMES, Outcome
 from secvault.audit.question import Question, path
 from secvault.audit.search import LATEST, holds
 from secvault.store.tables import audit_event
+from secvault.store.tables.audit import ELSEWHERE
 
 FEW = 2_000
 """Up to so many events that an index leads to are looked at one by one for a page."""
@@ -238,6 +239,10 @@ def _paths(connection: Connection, question: Question) -> list[_Path]:
     paths: list[_Path] = []
     if one_actor and kind:
         paths.append(_Path(and_(actor, row.kind == kind), ("actor", "kind")))
+    if _is_elsewhere(question):
+        # Both may be frequent, and never together.
+        outside: ColumnElement[bool] = literal_column(ELSEWHERE[connection.dialect.name])
+        paths.append(_Path(and_(row.department == question.department, outside), ("department",)))
     if question.resource:
         placed = _placed(row.resource, question, connection)
         exact = not question.below and not question.also_at
@@ -264,6 +269,13 @@ def _paths(connection: Connection, question: Question) -> list[_Path]:
         at = row.department == question.department
         paths.append(_Path(at, ("department",)))
     return paths
+
+
+def _is_elsewhere(question: Question) -> bool:
+    """Whether it is asked what a department had to do with a place of another."""
+    place, _, _ = path(question.resource).partition("/")
+    at_one_place = bool(question.resource) and not question.also_at
+    return at_one_place and bool(question.department) and place != question.department
 
 
 def _is_narrow(connection: Connection, span: Span) -> bool:

@@ -206,6 +206,7 @@ def test_a_page_has_a_sensible_size(sqlite_store: Store, limit: int) -> None:
         (Question(kind="record.read", outcome="denied"), "ix_audit_event_kind_outcome_seq"),
         (Question(outcome="denied"), "ix_audit_event_not_ok"),
         (Question(department="hr"), "ix_audit_event_department_seq"),
+        (Question(resource="hr/employees", department="it"), "ix_audit_event_elsewhere"),
     ],
 )
 def test_common_questions_are_answered_from_an_index_in_order(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from sqlalchemy import Column, Index, Table, text
 
 from secvault.store.tables.schema import metadata
@@ -16,6 +19,14 @@ audit_head = Table(
     Column("frontier", LargeBinary, nullable=False),
     Column("last_t", BigInteger, nullable=False),
 )
+
+ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "sqlite": "substr(resource, 1, instr(resource || '/', '/') - 1) <> department",
+        "postgresql": "split_part(resource, '/', 1) <> department",
+    }
+)
+"""That the resource does not lie in the event's department, as each engine's index says it."""
 
 audit_event = Table(
     "audit_event",
@@ -52,6 +63,14 @@ audit_event = Table(
         "seq",
         sqlite_where=text("outcome <> 'ok'"),
         postgresql_where=text("outcome <> 'ok'"),
+    ),
+    # What did this department have to do with things of another?
+    Index(
+        "ix_audit_event_elsewhere",
+        "department",
+        "seq",
+        sqlite_where=text(ELSEWHERE["sqlite"]),
+        postgresql_where=text(ELSEWHERE["postgresql"]),
     ),
 )
 
