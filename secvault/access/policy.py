@@ -248,7 +248,7 @@ class Policy:
         now = self._clock.monotonic()
         if self._recheck and now - self._compared_at < self._recheck:
             return True
-        with self._store.read() as connection:
+        with self._store.read(afresh=True) as connection:
             same = read_epoch(connection, POLICY) == current.snapshot.epoch
         if same:
             self._compared_at = now
@@ -261,7 +261,7 @@ class Policy:
             shown = current.at(at) if current and self._unchanged(current) else None
             if shown is None:
                 began = self._clock.monotonic()
-                with self._store.read() as connection:
+                with self._store.read(afresh=True) as connection:
                     shown = self._build(at, connection)
                 self._compared_at = began
             self._current = shown

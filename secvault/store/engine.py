@@ -90,12 +90,13 @@ class Store:
         return self.writer.dialect.name
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, afresh: bool = False) -> Iterator[Connection]:
         """A connection for reading one consistent state, which cannot write.
 
+        afresh: of now, inside of `one_moment` too: for whoever remembers it as how things are.
         Raises Unavailable or Damaged.
         """
-        shared = self._shared.connection
+        shared = None if afresh else self._shared.connection
         if shared is None:
             with _reachable(), self.reader.connect() as connection, connection.begin():
                 yield connection

@@ -83,6 +83,15 @@ def test_a_change_by_another_process_takes_effect_with_the_next_decision(
     assert not other.ask().allowed
 
 
+def test_a_change_takes_effect_within_what_is_read_of_one_moment(office: Office, now: Any) -> None:
+    other = Office(office.store, office.rules, now)
+    grant = office.grant()
+    with ThreadPoolExecutor(1) as elsewhere, office.store.one_moment():
+        assert office.ask().allowed
+        elsewhere.submit(other.revoke, grant).result()
+        assert not office.ask().allowed
+
+
 def test_a_timed_grant_starts_and_ends_to_the_microsecond_without_a_change_of_epoch(
     office: Office,
 ) -> None:

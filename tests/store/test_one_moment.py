@@ -31,6 +31,9 @@ def test_reads_of_one_moment_see_nothing_of_what_is_written_meanwhile(any_store:
             assert _count(any_store) == 0
             # It is this thread's moment alone.
             assert other.submit(_count, any_store).result() == 2
+            with any_store.read(afresh=True) as connection:
+                assert connection.scalar(select(func.count()).select_from(use_cursor)) == 2
+            assert _count(any_store) == 0
         assert _count(any_store) == 2
 
 
