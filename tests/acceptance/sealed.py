@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from tests.acceptance.installation import READY_SECONDS, Installation, stop
+from tests.acceptance.installation import (
+    NO_SIGN_INS,
+    READY_SECONDS,
+    Installation,
+    new_installation,
+    stop,
+)
+
+
+def under_shares(folder: Path) -> tuple[Installation, list[str]]:
+    """A new vault whose key is in three shares, two of which open it; the shares."""
+    said: list[str] = []
+    seal = ("--seal", "shares", "--shares", "3", "--threshold", "2")
+    made = new_installation(folder, seal=seal, said=said, **NO_SIGN_INS)
+    return made, json.loads(said[0])["shares"]
 
 
 def status(installation: Installation) -> dict[str, Any]:

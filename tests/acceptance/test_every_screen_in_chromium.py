@@ -82,15 +82,15 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 
 @contextmanager
-def looking(browser: Browser, at: Company) -> Iterator[Looked]:
-    """A browser of one person's own."""
-    context = browser.new_context(base_url=at.address, viewport=WIDE, locale="en-US")  # type: ignore[arg-type]
+def looking(browser: Browser, address: str) -> Iterator[Looked]:
+    """A browser of one person's own. address: of the service, and of nobody else."""
+    context = browser.new_context(base_url=address, viewport=WIDE, locale="en-US")  # type: ignore[arg-type]
     context.set_default_timeout(60_000)
     page = context.new_page()
     looked = Looked(page, context.new_cdp_session(page))
     page.on("console", lambda said: looked.complaints.append(said.text))
     page.on("pageerror", lambda error: looked.complaints.append(str(error)))
-    page.on("request", lambda asked: _asked(looked, at, asked))
+    page.on("request", lambda asked: _asked(looked, address, asked))
     try:
         yield looked
     finally:
@@ -110,13 +110,13 @@ def test_no_page_that_refuses_a_form_keeps_anybody_out(
 
 
 def test_the_first_pages_are_light(at: Company, browser: Browser) -> None:
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         looked.page.goto("/sign-in")
         first = _weight(looked)
         looked.requests.clear()
         sign_in(looked.page, at.people["admin"])
     assert first < LIGHTEST
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         sign_in(looked.page, at.people["ngan"])
         looked.requests.clear()
         # As if it were the first time.
@@ -129,7 +129,7 @@ def test_the_first_pages_are_light(at: Company, browser: Browser) -> None:
 def test_a_page_runs_no_script_of_a_text_and_the_browser_tells(
     at: Company, browser: Browser
 ) -> None:
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         looked.page.goto("/sign-in")
         world = beside(looked.session)
         assert found_by_axe(world) == []
@@ -147,7 +147,7 @@ def test_a_page_runs_no_script_of_a_text_and_the_browser_tells(
 
 
 def test_nothing_is_left_in_a_browser_after_signing_out(at: Company, browser: Browser) -> None:
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         page = looked.page
         sign_in(page, at.people["hoa"])
         record = f"/records/payroll/{at.facts['record']}"
@@ -166,7 +166,7 @@ def test_nothing_is_left_in_a_browser_after_signing_out(at: Company, browser: Br
 
 
 def test_no_page_is_shown_in_a_frame(at: Company, browser: Browser) -> None:
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         page = looked.page
         sign_in(page, at.people["binh"])
         approval = f"{at.address}/approvals/{at.facts['approval']}"
@@ -185,7 +185,7 @@ def test_no_page_is_shown_in_a_frame(at: Company, browser: Browser) -> None:
 
 def _found(look: Look, who: str, at: Company, browser: Browser) -> list[str]:
     """What is wrong with the screens of this visitor."""
-    with looking(browser, at) as looked:
+    with looking(browser, at.address) as looked:
         if who != NOBODY:
             sign_in(looked.page, at.people[who.format(**at.facts)])
         return [
@@ -242,9 +242,9 @@ def _refused(screen: Screen, looked: Looked, at: Company) -> Iterator[str]:
         yield from (f"{refused}: {one}" for one in looked.read() if _STATUS not in one)
 
 
-def _asked(looked: Looked, at: Company, asked: Request) -> None:
+def _asked(looked: Looked, address: str, asked: Request) -> None:
     looked.requests.append(asked)
-    if not asked.url.startswith(f"{at.address}/"):
+    if not asked.url.startswith(f"{address}/"):
         looked.complaints.append(f"another host was asked: {asked.url}")
 
 

@@ -6,7 +6,6 @@ step for each click, with the words that are clicked, in both languages.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +23,7 @@ from tests.acceptance.clicking import Click, Hand, Job
 from tests.acceptance.company import Company, company, sign_in
 from tests.acceptance.company_saved import FILE, PLAN
 from tests.acceptance.company_work import COLLECTION, KEYS, RECORD
-from tests.acceptance.installation import NO_SIGN_INS, Installation, new_installation
-from tests.acceptance.sealed import waiting_for_its_key
+from tests.acceptance.sealed import under_shares, waiting_for_its_key
 
 # Installing a browser takes longer than any test.
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -147,7 +145,7 @@ def approve_a_request(job: Job, at: Company) -> None:
 
 
 def unseal(job: Job, at: Company) -> None:
-    made, shares = _under_shares(at.installation.folder / "under-shares")
+    made, shares = under_shares(at.installation.folder / "under-shares")
     sealed = Job(job.browser, f"http://localhost:{made.port}", job.clicks)
     with waiting_for_its_key(made) as process:
         with sealed.hand() as hand:
@@ -164,13 +162,6 @@ def unseal(job: Job, at: Company) -> None:
             made.wait_until_ready(process)
             another.page.goto("/")
             assert another.page.locator("h1").inner_text() == "Sign in"
-
-
-def _under_shares(folder: Path) -> tuple[Installation, list[str]]:
-    said: list[str] = []
-    seal = ("--seal", "shares", "--shares", "3", "--threshold", "2")
-    made = new_installation(folder, seal=seal, said=said, **NO_SIGN_INS)
-    return made, json.loads(said[0])["shares"]
 
 
 def rotate_a_key(job: Job, at: Company) -> None:
