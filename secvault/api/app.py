@@ -96,6 +96,7 @@ PARTS = (
     "audit_archives",
     "audit_export",
     "audit_proofs",
+    "audit_standing",
     "audit_questions",
     "audit_reports",
     "audit_publications",

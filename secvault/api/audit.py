@@ -166,10 +166,7 @@ def event_answer(
     )
 
 
-@router.get("/events")
-@operation("it/audit", "audit.read", "audit.personal", "record.history")
-def event_list(
-    at: Authenticated,
+def asked(
     kind: Annotated[str, Query(max_length=64)] = "",
     outcome: Outcome | None = None,
     actor: Annotated[str, Query(max_length=200)] = "",
@@ -179,17 +176,11 @@ def event_list(
     decision: Annotated[str, Query(max_length=128)] = "",
     since: Number = None,
     until: Number = None,
-    after: Number = None,
-    before: Number = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> EventPage:
-    """A page of events; reading the log is itself an event.
-
-    kind: one, or all that begin with it (`record.`). actor: one, or all of a sort (`svc:`). since,
-    until: microseconds UTC, `until` not included.
+) -> Question:
+    """What is asked of the log. kind: one, or all that begin with it (`record.`). actor: one, or
+    all of a sort (`svc:`). since, until: microseconds UTC, `until` not included.
     """
-    service, who = at
-    question = Question(
+    return Question(
         kind=kind,
         outcome=outcome,
         actor=actor,
@@ -200,6 +191,26 @@ def event_list(
         since=since,
         until=until,
     )
+
+
+Asked = Annotated[Question, Depends(asked)]
+
+
+@router.get("/events")
+@operation("it/audit", "audit.read", "audit.personal", "record.history")
+def event_list(
+    at: Authenticated,
+    question: Asked,
+    after: Number = None,
+    before: Number = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EventPage:
+    """A page of events; reading the log is itself an event.
+
+    kind: one, or all that begin with it (`record.`). actor: one, or all of a sort (`svc:`). since,
+    until: microseconds UTC, `until` not included.
+    """
+    service, who = at
     page = audit_log.read_events(service, who, question, after, limit, before)
     return EventPage(
         events=[event_answer(stored, page.reasons, page.personal) for stored in page.events],

@@ -27,6 +27,7 @@ from secvault.cli import (
     audit_publications,
     audit_questions,
     audit_report,
+    audit_standing,
     audit_streams,
     audit_witnesses,
     backup,
@@ -178,6 +179,10 @@ access.app.command(epilog="Example: secvault access conflicts --subject user:lan
 access.app.command("separation", epilog="Example: secvault access separation")(separation.rules)
 access.app.add_typer(separation.exceptions, name="exceptions")
 audit.app.command(epilog="Example: secvault audit event 4711 --json")(audit_personal.event)
+audit.app.command(epilog="Example: secvault audit timeline --outcome denied --since 2026-11-01")(
+    audit_standing.timeline
+)
+audit.app.command(epilog="Example: secvault audit standing --json")(audit_standing.standing)
 audit.app.command(epilog="Example: secvault audit prove 4711 --out event-4711.json")(
     audit_proofs.prove
 )

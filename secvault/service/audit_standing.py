@@ -23,6 +23,7 @@ from secvault.service.spine import Caller, Outcome
 MOST_PARTS = 100
 MOST_COUNTED = 5_000
 _LOOKED_BACK = 500
+_USUAL = 30 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,20 @@ def read_standing(service: Service, caller: Caller) -> LogStanding:
         )
 
     return service.spine.read(caller, VERIFY, act)
+
+
+def even_edges(since: int | None, until: int | None, parts: int, now: int) -> tuple[int, ...]:
+    """Where even parts of a time begin and end, micros; without bounds the 30 days until `now`.
+
+    Raises InvalidInput for a time that is none, or too short for so many parts.
+    """
+    end = now + 1 if until is None else until
+    start = max(0, end - _USUAL) if since is None else since
+    if not 1 <= parts <= MOST_PARTS:
+        raise InvalidInput.at("parts", f"must be 1 to {MOST_PARTS}")
+    if end - start < parts:
+        raise InvalidInput.at("since", "must be before the end, with room for all parts")
+    return tuple(start + (end - start) * part // parts for part in range(parts + 1))
 
 
 def read_timeline(

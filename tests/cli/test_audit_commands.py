@@ -309,3 +309,20 @@ def test_declared_witnesses_are_shown_before_they_were_asked(vault: Program) -> 
     plain = declared.with_(SECVAULT_AUDIT__WITNESSES__HCM__URL="http://witness.example.com")
     refused = plain("audit", "witnesses")
     assert (refused.code, "https" in refused.err) == (2, True)
+
+
+def test_a_timeline_and_the_standing_tell_how_much_came_and_what_is_known(vault: Program) -> None:
+    size = vault.ok("audit", "standing", "--json").json["size"]
+    found = vault.ok("audit", "timeline", "--parts", "3", "--json").json
+    # Each look is an event, too.
+    later = vault.ok("audit", "standing", "--json").json["size"]
+    assert size < sum(part["events"] for part in found["parts"]) < later
+    assert (len(found["parts"]), found["archived"], found["partial"]) == (3, False, False)
+    shown = vault.ok("audit", "timeline", "--kind", "audit.verify", "--parts", "1")
+    # The two looks at the standing, which only those take who may verify.
+    assert shown.out.split()[-1] == "2"
+    vault.ok("audit", "verify")
+    assert "it passed then" in vault.ok("audit", "standing").out
+    for wrong in (("--parts", "0"), ("--since", "2026-11-02", "--until", "2026-11-01")):
+        refused = vault("audit", "timeline", *wrong)
+        assert (refused.code, "Traceback" in refused.err) == (2, False)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from secvault.audit.question import Question
@@ -15,6 +19,7 @@ from secvault.service import (
     audit_standing,
     authentication,
 )
+from secvault.service.audit_standing import MOST_PARTS
 from secvault.service.spine import Caller
 from secvault.store.tables import audit_checkpoint
 from tests.audit.tampering import intrusion
@@ -54,6 +59,20 @@ def test_a_timeline_counts_every_event_once(
             audit_standing.read_timeline(service, auditor, wrong)
     with pytest.raises(Refused):
         audit_standing.read_timeline(service, callers["clerk"], edges)
+
+
+@given(start=st.integers(0, 2**50), length=st.integers(1, 2**50), parts=st.integers(1, MOST_PARTS))
+def test_even_parts_cover_a_time_without_gap(start: int, length: int, parts: int) -> None:
+    if length < parts:
+        with pytest.raises(InvalidInput):
+            audit_standing.even_edges(start, start + length, parts, now=0)
+        return
+    edges = audit_standing.even_edges(start, start + length, parts, now=0)
+    assert (edges[0], edges[-1], len(edges)) == (start, start + length, parts + 1)
+    widths = {after - before for before, after in pairwise(edges)}
+    assert min(widths) >= 1
+    assert max(widths) - min(widths) <= 1
+    assert audit_standing.even_edges(None, None, parts, now=start + 100)[-1] == start + 101
 
 
 def test_a_timeline_of_a_question_counts_what_fits_and_says_when_that_is_too_much(
