@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from secvault.cli import audit_personal, opening, operations, outcome, progress, show
+from secvault.cli.audit_filters import (
+    ByActor,
+    EndedSo,
+    Moment,
+    OfDepartment,
+    OfKind,
+    OfRequest,
+    OnResource,
+)
 from secvault.cli.moment import micros_of
 from secvault.errors import InvalidInput
 
@@ -18,11 +27,6 @@ app = typer.Typer(
     no_args_is_help=True, help="The audit log: read it, verify it, prove what is in it."
 )
 
-Ended = Literal["ok", "denied", "error", "intent", "unknown"]
-Moment = Annotated[
-    str, typer.Option(metavar="TIME", help="Such as 2026-11-03 or 2026-11-03T10:00:00+07:00.")
-]
-
 # How many problems a person is shown; `--json` has them all.
 _SHOWN_PROBLEMS = 20
 _SHOWN_STOPS = 5
@@ -32,18 +36,12 @@ _SHOWN_STOPS = 5
 def events(
     context: typer.Context,
     *,
-    kind: Annotated[
-        str, typer.Option(help="Only this kind, such as record.read; record. for all of them.")
-    ] = "",
-    ended: Annotated[Ended | None, typer.Option("--outcome", help="Only what ended so.")] = None,
-    actor: Annotated[
-        str, typer.Option(help="Only by this one, such as user:<id>; svc: for all systems.")
-    ] = "",
-    resource: Annotated[
-        str, typer.Option(help="Only this and what is below it, such as hr/employees.")
-    ] = "",
-    department: Annotated[str, typer.Option(help="Only of this department.")] = "",
-    request: Annotated[str, typer.Option(help="Only of the request with this id.")] = "",
+    kind: OfKind = "",
+    ended: EndedSo = None,
+    actor: ByActor = "",
+    resource: OnResource = "",
+    department: OfDepartment = "",
+    request: OfRequest = "",
     decision: Annotated[str, typer.Option(help="Only what rests on this decision.")] = "",
     since: Moment = "",
     until: Moment = "",

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from secvault.cli import opening, operations, progress, show
+from secvault.cli.audit_filters import (
+    ByActor,
+    EndedSo,
+    Moment,
+    OfDepartment,
+    OfKind,
+    OfRequest,
+    OnResource,
+)
 from secvault.cli.moment import micros_of
 from secvault.cli.whole_file import whole
 from secvault.errors import InvalidInput
-
-Ended = Literal["ok", "denied", "error", "intent", "unknown"]
-_Moment = typer.Option(metavar="TIME", help="Such as 2026-11-03 or 2026-11-03T10:00:00+07:00.")
 
 
 def export(
     context: typer.Context,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The zip to write.")],
-    since: Annotated[str, _Moment] = "",
-    until: Annotated[str, _Moment] = "",
-    kind: Annotated[str, typer.Option(help="Only this kind, or all of `record.`.")] = "",
-    ended: Annotated[Ended | None, typer.Option("--outcome", help="Only what ended so.")] = None,
-    actor: Annotated[
-        str, typer.Option(help="Only by this one, such as user:<id>, or `user:` for all people.")
-    ] = "",
-    resource: Annotated[
-        str, typer.Option(help="Only this and what is below it, such as hr/employees.")
-    ] = "",
-    department: Annotated[str, typer.Option(help="Only of this department.")] = "",
-    request: Annotated[str, typer.Option(help="Only what was done in this request.")] = "",
+    since: Moment = "",
+    until: Moment = "",
+    kind: OfKind = "",
+    ended: EndedSo = None,
+    actor: ByActor = "",
+    resource: OnResource = "",
+    department: OfDepartment = "",
+    request: OfRequest = "",
     formats: Annotated[
         list[str] | None,
         typer.Option(

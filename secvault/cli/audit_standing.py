@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from secvault.cli import opening, operations, show
-from secvault.cli.audit import Ended, Moment
+from secvault.cli.audit_filters import (
+    ByActor,
+    EndedSo,
+    Moment,
+    OfDepartment,
+    OfKind,
+    OnResource,
+)
 from secvault.cli.moment import micros_of
 from secvault.clock import timestamp
 
@@ -16,17 +23,11 @@ from secvault.clock import timestamp
 def timeline(
     context: typer.Context,
     *,
-    kind: Annotated[
-        str, typer.Option(help="Only this kind, such as record.read; record. for all of them.")
-    ] = "",
-    ended: Annotated[Ended | None, typer.Option("--outcome", help="Only what ended so.")] = None,
-    actor: Annotated[
-        str, typer.Option(help="Only by this one, such as user:<id>; svc: for all systems.")
-    ] = "",
-    resource: Annotated[
-        str, typer.Option(help="Only this and what is below it, such as hr/employees.")
-    ] = "",
-    department: Annotated[str, typer.Option(help="Only of this department.")] = "",
+    kind: OfKind = "",
+    ended: EndedSo = None,
+    actor: ByActor = "",
+    resource: OnResource = "",
+    department: OfDepartment = "",
     since: Moment = "",
     until: Moment = "",
     parts: Annotated[int, typer.Option(help="Into how many the time is cut, 1 to 100.")] = 30,
