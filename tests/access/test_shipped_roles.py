@@ -30,6 +30,8 @@ from secvault.access.vocabulary import (
     SIGNED_IN,
 )
 
+pytestmark = pytest.mark.slow
+
 POLICIES = Path(__file__).parents[2] / "policies"
 AT = 1_700_000_000_000_000
 CONTEXT = AccessContext(AT)

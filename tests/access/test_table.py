@@ -26,6 +26,8 @@ from secvault.access.vocabulary import field_matches
 from tests.access import random_policies as policies
 from tests.access.random_policies import AT, REGISTRY, Oracle, World
 
+pytestmark = pytest.mark.slow
+
 POLICIES = int(os.environ.get("SVTEST_POLICIES", "200"))
 """How many random policies are tried; 10,000 at night, see CONTRIBUTING.md."""
 

@@ -20,6 +20,8 @@ from secvault.errors import Conflict, StoreVersion, Unavailable
 from secvault.store import Store, migrate, open_store, tables
 from secvault.store.written import type_differs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 HEAD = migrate.head()
 

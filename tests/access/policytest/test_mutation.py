@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations, product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,8 @@ from tests.access.policytest.small import (
     run,
     texts,
 )
+
+pytestmark = pytest.mark.slow
 
 AT = 1_793_700_000_000_000
 

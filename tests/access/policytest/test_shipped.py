@@ -8,6 +8,8 @@ from secvault.access.policytest import Report, check_policy_tests
 from secvault.records.collection_files import load_collections
 from tests.access.policytest.small import POLICIES, shipped_texts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def report() -> Report:
