@@ -27,6 +27,7 @@ from secvault.jobs import calendar
 from secvault.service import Service, authentication, recovery_kits
 from secvault.service.spine import Caller
 from secvault.store import tables
+from secvault.store.scrub import scrub
 from tests.acceptance.installation import Installation
 
 HOUR = 3_600_000_000
@@ -71,13 +72,15 @@ def settle(installation: Installation) -> None:
     The worker reads on in the log, and the database keeps its house.
     """
     with installation.opened() as service:
-        last_use.follow(service.store, service.clock, service.policy)
-        with service.store.aside() as connection:
-            if service.store.dialect == "postgresql":
+        store = service.store
+        last_use.follow(store, service.clock, service.policy)
+        if store.dialect == "postgresql":
+            with store.aside() as connection:
                 connection.exec_driver_sql("VACUUM ANALYZE")
                 connection.exec_driver_sql("CHECKPOINT")
-            else:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            # All that the log beside the database holds is moved into it.
+            scrub(store, service.clock, ())
     os.sync()
 
 
