@@ -18,6 +18,8 @@ from secvault.access.vocabulary import DEPARTMENTS, LOCAL_SUBJECTS, SIGNED_IN
 from secvault.access.words import LANGUAGES, words
 from secvault.clock import timestamp
 
+pytestmark = pytest.mark.slow
+
 POLICIES = Path(__file__).parents[2] / "policies"
 AT = 1_700_000_000_000_000
 DAY = 86_400_000_000

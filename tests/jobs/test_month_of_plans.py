@@ -26,6 +26,8 @@ from secvault.jobs import Job, Schedule, queue
 from secvault.jobs.calendar import GRACE, sync_schedules, tick
 from secvault.store import Store, open_store, tables
 
+pytestmark = pytest.mark.slow
+
 PLANS = int(os.environ.get("SVTEST_MONTH_PLANS", "12"))
 AT_ONCE = 3
 MINUTE = timedelta(minutes=1)

@@ -22,6 +22,8 @@ from secvault.errors import Damaged, NotFound
 from secvault.store import open_store
 from tests.records.ledger import Ledger, entry, opened, reopened, values
 
+pytestmark = pytest.mark.slow
+
 KEPT: Mapping[str, Mapping[str, Any]] = {
     "pay-1": entry("nv-1", "0011002233445", note="x"),
     "pay-2": entry("nv-1", "9876543210123", name="Trần Văn Minh"),

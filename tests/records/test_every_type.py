@@ -28,6 +28,8 @@ from secvault.records.mask import HIDDEN, MASK_TYPES, Mask, masked
 from secvault.records.normal_form import normal_form
 from secvault.records.value import FieldType, Limits, parse_value
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Limits()
 KEY = Secret(bytes(range(32)))
 AT = FieldAddress("payroll", "pay-1", "field")
