@@ -29,15 +29,14 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    InterfaceError,
-    OperationalError,
     TimeoutError,  # noqa: A004 - SQLAlchemy's own: no connection came free
 )
 from sqlalchemy.pool import QueuePool
 
 from secvault.clock import system_clock
-from secvault.errors import ConfigurationError, Conflict, Damaged, InvalidInput, Unavailable
+from secvault.errors import ConfigurationError, Conflict, Unavailable
 from secvault.store.epoch import begin_announcing, raise_announced
+from secvault.store.faults import named, unfit, unreadable
 from secvault.store.turn import Turns
 
 BUSY_SECONDS = 30
@@ -53,13 +52,6 @@ are twice as long, and take most of the time of reading them.
 
 _SQLITE = "sqlite:///"
 _MEND = "store.url: give sqlite:////absolute/path.db or postgresql://user@host/database"
-
-# PostgreSQL's own words for a broken page or index (appendix A of its manual, class XX).
-_BROKEN = frozenset({"XX001", "XX002"})
-# A standby or a reading connection that is asked to write; no right to a table.
-_BARRED = frozenset({"25006", "42501"})
-_READ_ONLY = frozenset({"25006"})
-_FULL = "53100"
 
 
 class _Shared(threading.local):
@@ -312,7 +304,7 @@ def _open_sqlite(file: Path) -> Store:
                 if readers:
                     connection.execute("PRAGMA query_only=ON")
             except UnicodeDecodeError:
-                raise _unreadable() from None
+                raise unreadable() from None
 
         @event.listens_for(made, "begin")
         def start(connection: Connection) -> None:
@@ -359,7 +351,7 @@ def _name_what_is_no_database_error(engine: Engine) -> None:
         if isinstance(context.original_exception, OverflowError | UnicodeEncodeError):
             raise unfit() from None
         if isinstance(context.original_exception, UnicodeDecodeError):
-            raise _unreadable() from None
+            raise unreadable() from None
 
 
 @contextmanager
@@ -371,61 +363,6 @@ def _reachable() -> Iterator[None]:
     except DataError:
         raise unfit() from None
     except DBAPIError as error:
-        raise _named(error) from error
+        raise named(error) from error
     except TimeoutError as error:
         raise Unavailable("the database is busy: no connection came free; try again") from error
-
-
-def _named(error: DBAPIError) -> Exception:
-    reason = _reason(error)
-    state = getattr(error.orig, "sqlstate", None)
-    # The class itself, not one of its subclasses, is SQLite's "malformed" and "not a database".
-    if type(error.orig) is sqlite3.DatabaseError or state in _BROKEN:
-        return Damaged(f"the database is damaged: {reason}; restore it from a backup")
-    if reason.startswith("Could not decode to UTF-8"):
-        # The rest of the reason is the value.
-        return _unreadable()
-    mend = _mend_of(error.orig, state)
-    if mend:
-        return Unavailable(mend)
-    if isinstance(error, OperationalError | InterfaceError) or state in _BARRED:
-        return Unavailable(f"the database did not answer: {reason}")
-    if error.statement is None:
-        return ConfigurationError(f"store.url: the database cannot be opened: {reason}")
-    return error
-
-
-def _mend_of(fault: object, state: str | None) -> str:
-    """What to do where the database's own words do not say it."""
-    code = getattr(fault, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
-    if primary == sqlite3.SQLITE_FULL or state == _FULL:
-        return (
-            "the disk of the database is full; make room on it. Nothing that was answered is lost, "
-            "and the service goes on by itself"
-        )
-    if primary == sqlite3.SQLITE_READONLY or state in _READ_ONLY:
-        return (
-            "the database cannot be written: its disk or server is read-only; have it writable "
-            "again. Nothing that was answered is lost, and the service goes on by itself"
-        )
-    return ""
-
-
-def _unreadable() -> Damaged:
-    # Of a value, or of a name in the schema that SQLite wants to complain about.
-    return Damaged("the database is damaged: a text is not UTF-8; restore it from a backup")
-
-
-def unfit() -> InvalidInput:
-    """The error for a value that no database takes, whichever error of Python's says so."""
-    return InvalidInput(
-        "a value does not fit the database: a number of more than 64 bits, or a text with a NUL or "
-        "a lone surrogate"
-    )
-
-
-def _reason(error: DBAPIError) -> str:
-    """The driver's own first line; with `hide_parameters` it holds no values."""
-    lines = str(error.orig).strip().splitlines() if error.orig else []
-    return lines[0][:200] if lines else "no reason given"

@@ -9,7 +9,8 @@ from typing import Any, TypeVarTuple
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import DBAPIError
 
-from secvault.store.engine import AS_BINARY, unfit
+from secvault.store.engine import AS_BINARY
+from secvault.store.faults import unfit
 
 Columns = TypeVarTuple("Columns")
 
