@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import sys
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from secvault.process import leave_no_core
+from secvault.process import give_way, leave_no_core
 
 LOWER_PRIORITY = 10
 """On a machine that is busy with other work, about a tenth of a core is left for hashes."""
@@ -32,7 +31,7 @@ HASH_BYTES = 32
 def main() -> None:
     """Answer line by line."""
     leave_no_core()
-    os.nice(LOWER_PRIORITY)
+    give_way(LOWER_PRIORITY)
     # It ends with its input, that is, with the service; not before, when all are told to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -46,3 +46,14 @@ def keep_memory_private() -> bool:
 def leave_no_core() -> None:
     """Forbid core dumps, which would hold keys."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def give_way(niceness: int) -> None:
+    """Let others have the processor first: be at least so nice, 0 to 19, and interrupt nobody.
+
+    It counts among the processes of one session, where the kernel shares processors out by session
+    (sched(7), "The autogroup feature").
+    """
+    os.nice(max(0, niceness - os.nice(0)))
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -256,8 +256,9 @@ class ResticProcess:
             pass_fds=keep_open,
             env=dict(self._order.environment),
             cwd="/",
-            # Ctrl-C in a terminal is for us; restic is stopped by us.
-            start_new_session=True,
+            # Ctrl-C in a terminal is for us; restic is stopped by us. In our session, since its low
+            # priority counts only there on kernels that share processors out by session.
+            process_group=0,
         )
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -82,7 +82,9 @@ def _tend(child: Child, say: Callable[[str], None], environment: Mapping[str, st
                 child.command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                # In one session: where the kernel shares processors out by session (autogroup),
+                # priorities count only within it.
+                process_group=0,
                 preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - no threads here
             )
             child.started_at = now

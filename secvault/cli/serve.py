@@ -24,7 +24,7 @@ import typer
 from secvault.cli import keeper, opening, operations, show
 from secvault.clock import system_clock
 from secvault.errors import Conflict, InvalidInput, Unavailable
-from secvault.process import leave_no_core
+from secvault.process import give_way, leave_no_core
 
 if TYPE_CHECKING:
     from secvault.config import Settings
@@ -167,7 +167,7 @@ def entrance(context: typer.Context) -> None:
     """Handle the sign-ins that `web` hands over, as a child of `serve`."""
     leave_no_core()
     # Whoever signs in can wait a few milliseconds for a processor better than who encrypts.
-    os.nice(5)
+    give_way(10)
     chosen = _started_settings(context)
     _web_worker().answer_sign_ins(chosen, _console().furnish_sign_in)
 

@@ -76,6 +76,13 @@ def test_nothing_else_of_ours_is_open_in_the_child(tmp_path: Path) -> None:
     assert b"private" not in said
 
 
+def test_it_has_a_group_of_its_own_in_our_session_where_its_low_priority_counts() -> None:
+    with started(shell("cut -d' ' -f1,5,6 /proc/$$/stat")) as process:
+        pid, group, session = (int(one) for one in b"".join(process.lines()).split())
+    assert group == pid
+    assert session == os.getsid(0)
+
+
 def test_secrets_are_cut_from_complaints() -> None:
     script = """cat "$1" >&2; printf '{"message_type":"error","message":"with a pass-word '\
 '\\\\u003c\\\\u0026\\\\u003e of mine inside"}\n' >&2; exit 1"""

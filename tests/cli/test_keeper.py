@@ -74,6 +74,18 @@ def test_ctrl_c_ends_with_exit_code_0_too(tmp_path: Path) -> None:
     assert is_gone(child)
 
 
+def test_children_share_the_keepers_session_so_that_priorities_count_and_have_own_groups(
+    tmp_path: Path,
+) -> None:
+    places = [tmp_path / "one", tmp_path / "two"]
+    keeper = keeper_of(*(STAYS.format(place=str(place)) for place in places))
+    children = [written(place)[0] for place in places]
+    assert {os.getsid(child) for child in children} == {os.getsid(keeper.pid)}
+    assert [os.getpgid(child) for child in children] == children
+    keeper.send_signal(signal.SIGTERM)
+    assert keeper.wait(150) == 0
+
+
 def test_a_child_dies_with_a_keeper_that_is_killed(tmp_path: Path) -> None:
     keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")))
     child, grandchild = written(tmp_path / "ids")

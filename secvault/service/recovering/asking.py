@@ -65,7 +65,7 @@ def serving(
             stdout=said,
             stderr=said,
             # With all that it starts, so that nothing of it is left.
-            start_new_session=True,
+            process_group=0,
         )
     try:
         _wait(process, port, clock)

@@ -124,7 +124,7 @@ class Room:
                     stderr=subprocess.STDOUT,
                     env=self._environment(),
                     cwd="/",
-                    start_new_session=True,
+                    process_group=0,
                     pass_fds=(self.handle,),
                 )
             except OSError as error:
