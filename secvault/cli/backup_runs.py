@@ -105,7 +105,7 @@ def watch(context: typer.Context, run: RunId, as_json: show.AsJson = False) -> N
 
 
 def cancel(context: typer.Context, run: RunId, as_json: show.AsJson = False) -> None:
-    """End a run or a check, on whichever node it is worked on. What was saved before is kept."""
+    """End a run, a check or a drill, on whichever node it is worked on. What was saved is kept."""
     with opening.vault(context) as (service, caller):
         state = operations.backup_runs.cancel(service, caller, run)
     if as_json:

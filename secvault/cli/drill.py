@@ -9,6 +9,7 @@ import typer
 from secvault.cli import (
     drill_report,
     drill_scenario,
+    drill_watch,
     drill_words,
     opening,
     operations,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from secvault.config.drills import LevelName
 
 app = typer.Typer(
-    no_args_is_help=True, help="Restore drills: run, list, show, report, verify the evidence."
+    no_args_is_help=True,
+    help="Restore drills: run, watch, list, show, report, verify the evidence.",
 )
 
 Plan = Annotated[
@@ -142,6 +144,7 @@ def status(context: typer.Context, as_json: show.AsJson = False) -> None:
             show.talk(f"{row['plan']}: {line}")
 
 
+app.command(epilog=drill_watch.WATCH)(drill_watch.watch)
 app.command("report", epilog=drill_report.REPORT)(drill_report.report)
 app.command("verify", epilog=drill_report.VERIFY)(drill_report.verify)
 

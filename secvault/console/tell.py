@@ -21,7 +21,7 @@ from secvault.console.language import FOLDER
 _HOLE = re.compile(r"\{(\w+)\}")
 _FIELD = re.compile(r"([A-Za-z0-9_.*\[\]/-]{1,100}): (.+)", re.DOTALL)
 _DEEPEST = 3
-_LONGEST = 2_000
+_LONGEST = 1_000
 """Characters of what is looked up: nobody is kept waiting for a text that somebody else made."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,27 @@ PLACES = {
     "Unavailable": 0,
     "AuditUnavailable": 0,
     "FieldError": 1,
+    "BackupFailed": 0,
+    "Cancelled": 0,
+    "ConfigurationError": 0,
+    "Damaged": 0,
+    "HookFailed": 0,
+    "OutOfTime": 0,
+    "PlanBusy": 0,
+    "ProgramFailed": 0,
+    "RepositoryDamaged": 0,
+    "RepositoryDenied": 0,
+    "RepositoryGone": 0,
+    "RepositoryMissing": 0,
+    "RepositoryUnreachable": 0,
+    "ServerMissing": 0,
+    "SourceUnreadable": 0,
+    "StorageFull": 0,
+    "TakenOver": 0,
 }
 """The errors that people meet on pages, and which argument is the sentence."""
+
+_WORD = re.compile(r"[A-Za-z'-]{3,}[,;:.]?")
 
 
 @dataclass(frozen=True)
@@ -61,8 +81,18 @@ def said_in(folder: str) -> Iterator[Said]:
                 continue
             local = {**named, **_strings(scope)}
             for text in _texts(call.args[at[1]], local):
-                path = str(file.relative_to(PACKAGE))
-                yield Said(path, call.lineno, at[0], text)
+                # What has no word of its own is a name, or puts other sentences together.
+                if any(_WORD.fullmatch(word) for word in text.split()):
+                    path = str(file.relative_to(PACKAGE))
+                    yield Said(path, call.lineno, at[0], text)
+
+
+def work_said() -> Iterator[str]:
+    """Texts of the backups' source, among them what was tried: it is put into sentences."""
+    for file in sorted((PACKAGE / "backup").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[list[ast.AST], ast.Call]]:
@@ -128,8 +158,7 @@ FLOORS = (
     "api/browser.py",
     "access/eligibility.py",
     "access/grants.py",
-    "backup/plan_rules.py",
-    "backup/plans.py",
+    "backup",
     "crypto/token.py",
     "identity/activation.py",
     "identity/contacts.py",

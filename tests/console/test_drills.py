@@ -133,6 +133,20 @@ def test_a_drill_under_way_is_cancelled_by_who_may(front: Front, house: House) -
         assert "Its end was asked for" in browser.get(DRILL).text
 
 
+def test_why_a_drill_failed_is_said_in_vietnamese_also_where_it_is_no_finding(
+    front: Front, house: House
+) -> None:
+    why = "the snapshot holds no manifest; it was not made by a whole backup run"
+    with inside(front, house) as (api, service):
+        add_drill(service, state="failed", passed=None, error=why, document=None, note=None)
+        browser = signed_in(api, "auditor")
+        assert why in browser.get(DRILL).text
+        browser.submit("/language", language="vi")
+        vi = browser.get(DRILL).text
+    assert "bản chụp không có bản kê; nó không do một lần sao lưu trọn vẹn tạo ra" in vi
+    assert why not in vi
+
+
 def test_a_scenario_that_failed_before_its_end_says_why(front: Front, house: House) -> None:
     with inside(front, house) as (api, service):
         now = service.clock.micros()

@@ -15,7 +15,7 @@ from secvault.access.words import reason
 from secvault.console.language import FOLDER
 from secvault.console.tell import sentence, tell
 from tests.console.browsing import signed_in
-from tests.console.errors_said import FLOORS, Said, operations_of_pages, said_in
+from tests.console.errors_said import FLOORS, Said, operations_of_pages, said_in, work_said
 from tests.running_service import Api
 
 
@@ -39,7 +39,7 @@ def test_every_sentence_that_pages_can_show_has_its_words() -> None:
 
 
 def test_no_words_are_left_over_and_each_keeps_what_is_put_into_it() -> None:
-    everything = {one.text for one in said_in("")}
+    everything = {one.text for one in said_in("")} | set(work_said())
     for english, vietnamese in known().items():
         assert english in everything, english
         assert vietnamese, english
@@ -56,6 +56,17 @@ def test_names_and_numbers_stay_as_they_are() -> None:
     assert sentence("title: must have at most 40 characters", "vi") == "title: dài tối đa 40 ký tự"
     several = sentence("name: is required; born: is not a day of the calendar", "vi")
     assert several == "name: bắt buộc phải có; born: không phải ngày có thật"
+
+
+def test_why_a_backup_failed_is_said_whole() -> None:
+    said = "the backup stopped: no space is left (/srv/backup); make room there and run it again"
+    assert sentence(said, "vi") == (
+        "lần sao lưu đã dừng: hết chỗ trống (/srv/backup); hãy dọn chỗ ở đó rồi chạy lại"
+    )
+    ended = "opening the repository stopped: restic was ended by signal 9; run it again"
+    assert sentence(ended, "vi") == (
+        "việc mở kho sao lưu đã dừng: restic bị kết thúc bởi tín hiệu 9; hãy chạy lại"
+    )
 
 
 def test_a_refusal_is_said_in_the_policys_own_words() -> None:

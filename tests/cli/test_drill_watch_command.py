@@ -1,0 +1,49 @@
+"""A drill followed from the command line, while another process does it and when it has ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.program import Program
+from tests.cli.test_backup_runs_commands import planned
+
+__all__ = ["planned"]
+
+pytestmark = pytest.mark.real
+
+
+def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> None:
+    planned.ok("backup", "run")
+    with subprocess.Popen(
+        [sys.executable, "-m", "secvault.cli", "drill", "run"],
+        env=planned.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as other:
+        while not (rows := planned.ok("drill", "list", "--json").json["drills"]):
+            assert other.poll() is None
+            time.sleep(0.05)
+        watched = planned.ok("drill", "watch", rows[0]["id"], "--json")
+        lines = [json.loads(line) for line in watched.out.splitlines()]
+        assert other.wait() == 0
+    assert len(lines) > 1
+    assert {one["state"] for one in lines[:-1]} == {"running"}
+    assert (lines[-1]["state"], lines[-1]["passed"]) == ("done", True)
+    again = planned.ok("drill", "watch", rows[0]["id"])
+    assert again.err == "done\n"
+    assert "verdict" in again.out
+
+
+def test_a_drill_that_failed_or_is_not_there_has_its_exit_code(planned: Program) -> None:
+    planned.ok("backup", "run")
+    packs = [*planned.folder.glob("**/data/??/*")]
+    max(packs, key=lambda file: file.stat().st_size).unlink()
+    assert planned("drill", "run").code == 5
+    (row,) = planned.ok("drill", "list", "--json").json["drills"]
+    assert planned("drill", "watch", row["id"]).code == 5
+    assert planned("drill", "watch", "nothing").code == 1
