@@ -48,7 +48,8 @@ def micros_of(at: datetime) -> int:
 
 def timestamp(micros: int) -> str:
     """RFC 3339 text in UTC with microseconds, for instance 2026-11-03T10:00:00.000000Z."""
-    return moment(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which leaves out the zeros of early years.
+    return f"{moment(micros).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def system_clock() -> Clock:

@@ -94,7 +94,7 @@ def watch(context: typer.Context, run: RunId, as_json: show.AsJson = False) -> N
             seen = watched.look()
             teller.tell(seen, service.clock.monotonic())
     if not seen.ended:
-        return
+        raise typer.Exit(1)
     if not as_json:
         show.facts(_facts(seen))
     why = _row(seen)["error"] or f"the run is {seen.state}"

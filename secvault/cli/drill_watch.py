@@ -37,7 +37,7 @@ def watch(context: typer.Context, drill_id: _Id, as_json: show.AsJson = False) -
         if seen.state == "done":
             verified, _, _ = operations.drills.read_evidence(service, caller, drill_id)
     if not seen.ended:
-        return
+        raise typer.Exit(1)
     if not as_json:
         drill_words.tell(seen, verified)
     why = seen.error or f"the drill is {seen.state}"

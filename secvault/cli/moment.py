@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from secvault import clock
 from secvault.errors import InvalidInput
 
 
@@ -16,9 +17,10 @@ def micros_of(text: str, option: str) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # By the clocks of its own zone it may be in year 1 or 9999, and in none by those of UTC.
+        aware = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidInput.at(
             option, "write a date or time such as 2026-11-03 or 2026-11-03T10:00:00+07:00"
         ) from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(aware.timestamp()) * 1_000_000 + aware.microsecond
+    return clock.micros_of(aware)

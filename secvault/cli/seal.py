@@ -150,7 +150,7 @@ def unseal(
     else:
         found = client.unseal(None, remote=False)
     with opening.opened(chosen) as service:
-        operations.seals.record_unsealing(service, found)
+        operations.seals.record_unsealing(service, client, found)
     show.out("The vault is open.")
 
 

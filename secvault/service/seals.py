@@ -95,11 +95,23 @@ def unseal(
         opened = _wait_for(service, node.clock)
         if opened is None:
             raise Unavailable("the vault is unsealed, but this process does not open; see its log")
-        record_unsealing(opened, status, request_id)
+        record_unsealing(opened, node.sealer, status, request_id)
     return _shown(node, status)
 
 
-def record_unsealing(service: Service, status: Status, request_id: str = "") -> None:
+def record_owed(service: Service, sealer: SealerClient) -> None:
+    """Put on record a sealing that the log knows nothing of, where who unsealed could not.
+
+    Raises Broken, and AuditUnavailable: it is owed still then.
+    """
+    status = sealer.status()
+    if status.unrecorded and not status.sealed:
+        record_unsealing(service, sealer, status)
+
+
+def record_unsealing(
+    service: Service, sealer: SealerClient, status: Status, request_id: str = ""
+) -> None:
     """Put on record that the vault was unsealed; before, while sealed, nothing can be written."""
     detail: dict[str, str | int | bool] = {
         "seal": status.kind,
@@ -119,6 +131,8 @@ def record_unsealing(service: Service, status: Status, request_id: str = "") -> 
             detail=detail,
         )
     )
+    if status.unrecorded:
+        sealer.recorded()
 
 
 def seal(service: Service, caller: Caller, node: Node | None) -> None:

@@ -30,6 +30,7 @@ from secvault.service import (
     opening,
     plan_schedules,
     recovery_kit_watch,
+    seals,
     stream_delivery,
 )
 from secvault.service.approvals.operations import quorums_of
@@ -149,7 +150,8 @@ def work(settings: Settings, clock: Clock) -> None:
 def _work_with(
     settings: Settings, clock: Clock, root: Root, turns: Turns, log: structlog.stdlib.BoundLogger
 ) -> None:
-    access = BySealer(SealerClient(settings.data_folder))
+    sealer = SealerClient(settings.data_folder)
+    access = BySealer(sealer)
     with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
         turns.service = service
         # A key that is none is told before anything relies on it.
@@ -173,7 +175,7 @@ def _work_with(
         failure: BaseException | None = None
         try:
             with Pinging(service, log.error, ask):
-                failure = _watch(service, worker, turns, log.error)
+                failure = _watch(service, worker, sealer, turns, log.error)
         finally:
             # Sealing waits for nobody: what is under way is taken up again after the unsealing.
             left = worker.stop(finish=0, cancel=3) if turns.sealing.is_set() else worker.stop()
@@ -207,7 +209,11 @@ def _warn_of_files(service: Service, log: Callable[..., object]) -> None:
 
 
 def _watch(
-    service: Service, worker: Worker, turns: Turns, log: Callable[..., object]
+    service: Service,
+    worker: Worker,
+    sealer: SealerClient,
+    turns: Turns,
+    log: Callable[..., object],
 ) -> BaseException | None:
     """Sign the log's head and rotate keys when due, until told to stop or to seal.
 
@@ -232,6 +238,7 @@ def _watch(
         if clock.monotonic() >= rotation:
             rotation = clock.monotonic() + ROTATION_SECONDS
             _rotate(service, told, log)
+            _guarded(log, "seal.recording_failed", lambda: seals.record_owed(service, sealer))
             _guarded(log, "review.following_failed", lambda: _note_uses(service, turns))
             _guarded(log, "review.failed", lambda: lapsing.look_after(service, turns.over))
             _guarded(log, "break_glass.failed", lambda: watching.look_after(service))

@@ -116,6 +116,9 @@ class Store:
             finally:
                 if self._shared.connection is connection:
                     self._shared.connection = before
+                else:
+                    # A statement failed. A connection that is lost ends its transaction so alone.
+                    connection.rollback()
 
     @contextmanager
     def write(self, *, lasting: bool = True) -> Iterator[Connection]:

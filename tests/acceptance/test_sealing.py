@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from secvault.audit.journal import SUFFIX
 from tests.acceptance.installation import (
     ADMINISTRATOR,
     PASSWORD,
@@ -218,7 +219,7 @@ def wait_for_data(installation: Installation, readers: list[Reader]) -> float:
 
 def test_a_worker_that_does_not_let_go_is_ended(served: Served) -> None:
     running, token = served.installation, served.token
-    stuck = web_workers(served.process.pid)[0]
+    stuck = wait_for_one_that_is_open(served.process.pid)
     with turn_to_write(running):
         # While it writes nothing itself: see the next test.
         os.kill(stuck, signal.SIGSTOP)
@@ -372,6 +373,19 @@ def child(keeper: int, name: str) -> int:
 def web_workers(keeper: int) -> list[int]:
     """The processes that answer requests."""
     return [pid for pid in children(keeper) if command(pid).endswith(b"web")]
+
+
+def wait_for_one_that_is_open(keeper: int) -> int:
+    """A web worker that holds keys: one that has just been started again may hold none yet."""
+    deadline = time.monotonic() + SOON_SECONDS
+    while time.monotonic() < deadline:
+        for pid in web_workers(keeper):
+            for one in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(FileNotFoundError):
+                    if os.readlink(one).endswith(SUFFIX):
+                        return pid
+        time.sleep(PAUSE_SECONDS)
+    raise AssertionError("no web worker opens")
 
 
 def children(pid: int) -> list[int]:

@@ -14,6 +14,11 @@ DEPTH = 30
 """Folders of that name: a path longer than the 4,096 bytes that Linux takes."""
 
 
+@pytest.fixture(autouse=True, params=["root", "an account of its own"])
+def who(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if request.param == "root" else 1000)
+
+
 def test_a_tree_of_many_folders_goes_with_all_kinds_of_files(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for number in range(50):

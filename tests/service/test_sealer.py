@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from secvault.audit.query import Question, page
 from secvault.clock import Clock
 from secvault.crypto.secret import Secret
-from secvault.errors import Conflict, InvalidInput, Sealed, TooManyAttempts
+from secvault.errors import AuditUnavailable, Conflict, InvalidInput, Sealed, TooManyAttempts
 from secvault.keyring.root import Root
 from secvault.keyring.seals.shares import split
 from secvault.service import authentication, seals
@@ -28,7 +29,7 @@ from secvault.service.sealing import messages, place
 from secvault.service.sealing.client import SealerClient
 from secvault.service.sealing.follower import Follower
 from secvault.service.sealing.messages import Broken
-from secvault.service.sealing.sealer import SEALED_BY_HAND, Sealer
+from secvault.service.sealing.sealer import SEALED_BY_HAND, UNRECORDED, Sealer
 from secvault.service.sealing.throttle import FREE, LONGEST_SECONDS, Throttle
 from secvault.service.sealing.visit import visiting
 from secvault.service.spine import Caller
@@ -109,13 +110,15 @@ def test_who_asks_gets_the_root_and_after_sealing_nobody_does(
     assert root.key.expose().hex() not in "".join(told.lines)
 
 
-def test_who_unseals_learns_of_a_sealing_that_is_not_on_record(house: House, pair: Pair) -> None:
+def test_a_sealing_that_is_not_on_record_is_owed_until_the_log_has_it(pair: Pair) -> None:
     _, client = pair
     client.seal(recorded=False)
-    # Said again with a record, or looked at, it stays what it was.
+    # Said again with a record, unsealed or looked at, it stays what it was.
     client.seal()
-    assert client.status().unrecorded is False
     assert client.unseal(None, remote=False).unrecorded is True
+    assert client.status().unrecorded is True
+    client.recorded()
+    assert client.status().unrecorded is False
     client.seal()
     assert client.unseal(None, remote=False).unrecorded is False
 
@@ -125,15 +128,37 @@ def test_neither_a_killed_sealer_nor_a_full_disk_forgets_that_it_is_not_on_recor
     house: House, pair: Pair, killed: bool
 ) -> None:
     sealer, client = pair
-    mark = house.settings.data_folder / SEALED_BY_HAND
     client.seal(recorded=False)
+    owed = house.settings.data_folder / UNRECORDED
     if killed:
         sealer._unrecorded = False
     else:
-        # As it stands where the disk took the file, and nothing into it.
-        mark.write_bytes(b"")
+        owed.unlink()
     assert client.unseal(None, remote=False).unrecorded is True
-    assert not mark.exists()
+    client.recorded()
+    assert not owed.exists()
+    assert client.status().unrecorded is False
+
+
+def test_what_is_owed_to_the_log_is_recorded_once_and_not_while_the_log_cannot_be_written(
+    house: House, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, client = pair
+    client.seal(recorded=False)
+    client.unseal(None, remote=False)
+    with house.open() as service:
+        with monkeypatch.context() as full:
+            full.setattr(service.audit, "record", _refuse)
+            with pytest.raises(AuditUnavailable):
+                seals.record_owed(service, client)
+        for _ in range(2):
+            seals.record_owed(service, client)
+        found = page(service.store, Question(kind="vault.unseal")).events
+    assert [one.event.detail["reason"] for one in found] == ["sealed-without-record"]
+
+
+def _refuse(_: object) -> None:
+    raise AuditUnavailable("the disk is full")
 
 
 def test_over_the_network_nobody_lifts_a_seal_that_needs_no_key(pair: Pair) -> None:

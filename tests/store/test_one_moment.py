@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import ExceptionContext, event, func, insert, select, text
 
 from secvault.errors import SecvaultError
 from secvault.store import Store
@@ -54,6 +54,21 @@ def test_a_read_that_fails_keeps_none_of_the_others_from_being_read(any_store: S
             with pytest.raises(Exception), any_store.read() as connection:  # noqa: B017
                 connection.execute(text("SELECT nothing FROM nowhere"))
             assert _count(any_store) == 0
+    assert _count(any_store) == 0
+
+
+def test_a_connection_that_is_lost_does_not_end_what_is_put_together(any_store: Store) -> None:
+    def lost(context: ExceptionContext) -> None:
+        context.is_disconnect = True
+
+    event.listen(any_store.reader, "handle_error", lost)
+    try:
+        with any_store.one_moment():
+            with pytest.raises(Exception), any_store.read() as connection:  # noqa: B017
+                connection.execute(text("SELECT nothing FROM nowhere"))
+            assert _count(any_store) == 0
+    finally:
+        event.remove(any_store.reader, "handle_error", lost)
     assert _count(any_store) == 0
 
 

@@ -59,9 +59,13 @@ class SealerClient:
     def seal(self, *, recorded: bool = True) -> None:
         """Seal the vault: when this returns, nobody here holds a key. Raises Unavailable.
 
-        recorded: whether the audit log has it already; else the answer to the unsealing says so.
+        recorded: whether the audit log has it already; else the status says so until `recorded`.
         """
         self._ask(messages.AskSeal(recorded), messages.Done, LONG_SECONDS)
+
+    def recorded(self) -> None:
+        """Say that the audit log has what was sealed without it. Raises Broken."""
+        self._ask(messages.TellRecorded(), messages.Done, _SECONDS)
 
     def root(self) -> Root:
         """The store's present root. Raises Sealed, Damaged, Broken."""

@@ -49,10 +49,14 @@ class AskUnseal(Confidential, frozen=True, tag="unseal"):
 class AskSeal(Message, frozen=True, tag="seal"):
     """Forget the root, and see to it that all others do; then answer.
 
-    recorded: whether the audit log has it; else whoever unseals is told.
+    recorded: whether the audit log has it; else the status says so until `TellRecorded`.
     """
 
     recorded: bool = True
+
+
+class TellRecorded(Message, frozen=True, tag="recorded"):
+    """The audit log knows by now of the sealing that it did not know of."""
 
 
 class AskRoot(Message, frozen=True, tag="root"):
@@ -80,7 +84,7 @@ class TellResealed(Confidential, frozen=True, tag="resealed"):
 class Status(Message, frozen=True, tag="is-status"):
     """How the vault is. threshold, shares, progress: of the shares; nonce: of this unsealing.
 
-    unrecorded: this answer ends a sealing that the audit log knows nothing of.
+    unrecorded: it is, or was, sealed in a way that the audit log knows nothing of yet.
     """
 
     kind: str = "unknown"
@@ -133,7 +137,7 @@ class Failed(Message, frozen=True, tag="failed"):
     retry_after: int = 0
 
 
-Asked = Watch | AskStatus | AskUnseal | AskSeal | AskRoot | AskWrap | TellResealed
+Asked = Watch | AskStatus | AskUnseal | AskSeal | TellRecorded | AskRoot | AskWrap | TellResealed
 Told = Status | Opened | Closed | Done | WrappedRoot | Failed
 
 M = TypeVar("M")

@@ -41,7 +41,8 @@ _MOST_CONNECTIONS = 512
 
 SEALED_BY_HAND = "sealed-by-hand"
 """A file in the data folder: a sealer that is started again must not open what was sealed."""
-_UNRECORDED = b"unrecorded"
+UNRECORDED = "sealed-without-record"
+"""A file beside it, until the audit log knows of a sealing that it was not told of."""
 
 Log = Callable[..., object]
 
@@ -68,7 +69,7 @@ class Sealer:
         self._telling = threading.Lock()
         self._watchers: list[Watcher] = []
         self._told: Root | None = None
-        # Beside the mark, which a full disk does not take.
+        # Beside the file, which a full disk may not take.
         self._unrecorded = False
         self._number = 0
         self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
@@ -118,6 +119,10 @@ class Sealer:
     def _mark(self) -> Path:
         return self._folder / SEALED_BY_HAND
 
+    @property
+    def _owed(self) -> Path:
+        return self._folder / UNRECORDED
+
     def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
@@ -163,23 +168,29 @@ class Sealer:
     def _do(self, asked: Message) -> Message:
         match asked:
             case messages.AskStatus():
-                return self._opener.status()
+                return self._status()
             case messages.AskUnseal():
                 return self._unseal(asked)
-            case messages.AskSeal():
-                self._seal(recorded=asked.recorded)
-                return messages.Done()
             case messages.AskRoot():
                 return _opened(self._refresh())
             case messages.AskWrap():
                 with self._changing:
                     made = self._opener.wrap(Secret(asked.key), asked.generation)
                 return messages.WrappedRoot(made.kind, made.parameters, made.root)
+        self._heed(asked)
+        return messages.Done()
+
+    def _heed(self, told: Message) -> None:
+        match told:
+            case messages.AskSeal():
+                self._seal(recorded=told.recorded)
+            case messages.TellRecorded():
+                self._owed.unlink(missing_ok=True)
+                self._unrecorded = False
             case messages.TellResealed():
-                key = None if asked.key is None else Secret(asked.key)
+                key = None if told.key is None else Secret(told.key)
                 with self._changing:
-                    self._opener.resealed(asked.kind, asked.parameters, key)
-                return messages.Done()
+                    self._opener.resealed(told.kind, told.parameters, key)
             case _:
                 raise InvalidInput.at("is", "this is not asked in a connection of its own")
 
@@ -191,16 +202,17 @@ class Sealer:
             if self.sealed:
                 root = self._given(asked)
                 if root is not None:
-                    unrecorded = self._unrecorded or self._marked_unrecorded()
-                    self._unrecorded = False
                     self._mark.unlink(missing_ok=True)
                     self._log("sealer.unsealed", seal=self._opener.status().kind)
                     self._tell_opened(root)
                     self._wait_until_open()
-                    return msgspec.structs.replace(self._opener.status(), unrecorded=unrecorded)
-            return self._opener.status()
+            return self._status()
         finally:
             self._changing.release()
+
+    def _status(self) -> messages.Status:
+        unrecorded = self._unrecorded or self._owed.exists()
+        return msgspec.structs.replace(self._opener.status(), unrecorded=unrecorded)
 
     def _given(self, asked: messages.AskUnseal) -> Root | None:
         if asked.reset:
@@ -223,8 +235,10 @@ class Sealer:
     def _seal(self, *, recorded: bool) -> None:
         with self._changing:
             # First on disk: a sealer that is killed now and started again stays sealed.
-            self._write_mark(recorded=recorded)
-            self._unrecorded = self._unrecorded or not recorded
+            self._write(self._mark)
+            if not recorded:
+                self._unrecorded = True
+                self._write(self._owed)
             self._opener.close()
             with self._telling:
                 self._number += 1
@@ -245,24 +259,16 @@ class Sealer:
                     )
             self._log("sealer.sealed")
 
-    def _marked_unrecorded(self) -> bool:
+    def _write(self, mark: Path) -> None:
         try:
-            return self._mark.read_bytes() == _UNRECORDED
-        except FileNotFoundError:
-            return False
-
-    def _write_mark(self, *, recorded: bool) -> None:
-        try:
-            handle = os.open(self._mark, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            handle = os.open(mark, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             try:
-                if not recorded:
-                    os.write(handle, _UNRECORDED)
                 os.fsync(handle)
             finally:
                 os.close(handle)
         except OSError as error:
             # Sealing goes on: it matters more than what a sealer that is killed would do.
-            self._log("sealer.mark_failed", file=str(self._mark), error=error.strerror)
+            self._log("sealer.mark_failed", file=str(mark), error=error.strerror)
 
     def _tell_opened(self, root: Root) -> None:
         with self._telling:
