@@ -382,7 +382,7 @@ def wait_for_one_that_is_open(keeper: int) -> int:
         for pid in web_workers(keeper):
             for one in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(FileNotFoundError):
-                    if os.readlink(one).endswith(SUFFIX):
+                    if one.readlink().suffix == SUFFIX:
                         return pid
         time.sleep(PAUSE_SECONDS)
     raise AssertionError("no web worker opens")
