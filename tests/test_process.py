@@ -26,3 +26,18 @@ def test_who_gives_way_is_at_least_so_nice_and_interrupts_nobody(before: int, af
         check=True,
     )
     assert done.stdout.split() == [str(after), "True"]
+
+
+def test_who_may_not_leave_the_idle_class_goes_on_in_it() -> None:
+    refused = (
+        "import os\n"
+        "def refuse(*_): raise PermissionError\n"
+        "os.sched_setscheduler = refuse\n"
+        "from secvault.process import give_way\n"
+        "give_way(10)\n"
+        "print(os.nice(0) >= 10)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", refused], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

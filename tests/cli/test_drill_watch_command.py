@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from secvault.cli import progress
 from tests.cli.program import Program
 from tests.cli.test_backup_runs_commands import planned
 
 __all__ = ["planned"]
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 
 
 def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> None:
@@ -37,6 +41,31 @@ def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> 
     again = planned.ok("drill", "watch", rows[0]["id"])
     assert again.err == "done\n"
     assert "verdict" in again.out
+
+
+def test_a_watching_that_is_broken_off_proves_nothing(
+    planned: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned.ok("backup", "run")
+    with subprocess.Popen(
+        [sys.executable, "-m", "secvault.cli", "drill", "run"],
+        env=planned.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as other:
+        while not (rows := planned.ok("drill", "list", "--json").json["drills"]):
+            assert other.poll() is None
+            time.sleep(0.05)
+        monkeypatch.setattr(progress, "cancellable", _broken_off)
+        assert planned("drill", "watch", rows[0]["id"]).code == 1
+        assert other.wait() == 0, "the drill itself goes on"
+
+
+@contextmanager
+def _broken_off(_: str) -> Iterator[threading.Event]:
+    left = threading.Event()
+    left.set()
+    yield left
 
 
 def test_a_drill_that_failed_or_is_not_there_has_its_exit_code(planned: Program) -> None:
