@@ -30,7 +30,7 @@ _MISSING, _LOCKED, _WRONG_PASSWORD = 10, 11, 12
 
 # The bytes came, and are wrong.
 _CHANGED = re.compile(
-    r"ciphertext verification failed|invalid data returned|Pack ID does not match"
+    r"ciphertext verification failed|nonce is invalid|invalid data returned|Pack ID does not match"
     r"|unexpected pack id|hash mismatch|invalid hash|is damaged: |unexpected file size"
     r"|pack [0-9a-f]{8,64}: does not exist|not found in (?:the )?(?:index|repository)"
     r"|Unexpected contents in|Invalid file size for|damaged pack|file is too short"
