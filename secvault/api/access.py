@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel
 
 from secvault.access import NO_FIELD
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.errors import InvalidInput
 from secvault.service import (
     Service,
@@ -23,7 +24,7 @@ from secvault.service import (
 from secvault.service.explanations import Asked
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/access", tags=["access"], responses=problem_responses())
+router = Routes(prefix="/api/v1/access", tags=["access"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Subject = Annotated[

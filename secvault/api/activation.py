@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.identity.qr import svg_code
 from secvault.service import activation
 from secvault.service.activation import From
 
-router = APIRouter(prefix="/api/v1/activation", tags=["activation"], responses=problem_responses())
+router = Routes(prefix="/api/v1/activation", tags=["activation"], responses=problem_responses())
 
 _WHY = "who is invited cannot sign in yet; it takes the code of an invitation, 256 random bits"
 

@@ -218,7 +218,7 @@ def routes(
     app.state.streams = Streams()
     problem.install(app)
     for part in parts:
-        app.include_router(importlib.import_module(f"secvault.api.{part}").router)
+        importlib.import_module(f"secvault.api.{part}").router.add_to(app)
     if furnish is not None:
         furnish(app)
     require_declared(app)

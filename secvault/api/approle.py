@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 
 from secvault.api.caller import vault_caller
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.api.vault import (
     body_of,
     lists,
@@ -30,7 +31,7 @@ from secvault.service.approles import RoleView
 from secvault.service.spine import Caller
 
 PREFIX = "/v1/auth/approle"
-router = APIRouter(prefix=PREFIX, tags=["transit"], responses=vault_responses())
+router = Routes(prefix=PREFIX, tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 Body = Annotated[bytes, Depends(body_of)]

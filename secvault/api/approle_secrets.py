@@ -6,13 +6,14 @@ import json
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from secvault.api import token_answers
 from secvault.api.approle import PREFIX, Role
 from secvault.api.caller import address_of, refuse_wrapping, service_of, vault_caller
 from secvault.api.declared import open_to_all, operation
+from secvault.api.routing import Routes
 from secvault.api.vault import (
     body_of,
     lists,
@@ -33,7 +34,7 @@ from secvault.identity.secret_ids import NewSecretId, NoSecretId, SecretId
 from secvault.service import Service, approles
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix=PREFIX, tags=["transit"], responses=vault_responses())
+router = Routes(prefix=PREFIX, tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 Body = Annotated[bytes, Depends(body_of)]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import anyio
 import structlog
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -29,6 +29,7 @@ from secvault.api.declared import operation
 from secvault.api.disposition import disposition, name_in
 from secvault.api.problem import problem_responses
 from secvault.api.records import CollectionName, FieldName, RecordId
+from secvault.api.routing import Routes
 from secvault.errors import InvalidInput, SecvaultError
 from secvault.records.attachment import Attached
 from secvault.records.attachment_storage import Pieces
@@ -37,7 +38,7 @@ from secvault.service import Service, attachment_upload, attachments
 from secvault.service.attachment_upload import Sent, Upload
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["records"], responses=problem_responses())
 
 CONTENT = "/records/{collection}/{record}/fields/{field}/content"
 _AT_ONCE = 2**20

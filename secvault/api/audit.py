@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.audit.event import Outcome
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.query import Question
@@ -23,7 +24,7 @@ from secvault.service.spine import Caller
 
 NOTHING_PERSONAL: Mapping[str, Seen] = MappingProxyType({})
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Number = Annotated[int | None, Query(ge=0, le=2**53 - 1)]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, audit_archives
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, audit_keys, audit_publications
 from secvault.service.audit_publications import PublicationState
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

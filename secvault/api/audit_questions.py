@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.audit.event import Outcome
 from secvault.audit.questions.own import USUAL_COLUMNS, OwnQuestion
 from secvault.audit.questions.saved import Asked, Page, SavedQuestion
@@ -17,7 +18,7 @@ from secvault.clock import timestamp
 from secvault.service import Service, audit_questions
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Name = Annotated[str, Path(max_length=48)]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import Response
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.service import Service
 from secvault.service.audit_reports import FORMATS, WantedReport, make_report
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Month = Annotated[str, Path(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="As 2026-10.")]

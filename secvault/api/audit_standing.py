@@ -5,17 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from secvault.api.audit import Asked, Authenticated
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import audit_standing
 from secvault.service.audit_standing import MOST_PARTS, even_edges
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 
 class PartAnswer(BaseModel):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.audit.detection.alerts import RaisedAlert
 from secvault.clock import timestamp
 from secvault.service import Service, audit_streams, detecting
 from secvault.service.audit_streams import State, Stream
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
+router = Routes(prefix="/api/v1/audit", tags=["audit"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 

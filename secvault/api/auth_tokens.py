@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import Response
 
 from secvault.api.caller import shown_credential, vault_caller
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.api.token_answers import known_session, known_token, new_token
 from secvault.api.vault import (
     Given,
@@ -31,7 +32,7 @@ from secvault.identity.tokens import MICROS
 from secvault.service import Service, authentication, token_tree
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/v1/auth/token", tags=["transit"], responses=vault_responses())
+router = Routes(prefix="/v1/auth/token", tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 Shown = Annotated[str, Depends(shown_credential)]

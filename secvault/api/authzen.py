@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import Body, Depends, Request
 
 from secvault.api.authzen_forms import (
     ActionAnswer,
@@ -29,11 +29,12 @@ from secvault.api.authzen_forms import (
 from secvault.api.caller import caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import AUTHZEN_METADATA, AUTHZEN_PATHS, sentence_responses
+from secvault.api.routing import Routes
 from secvault.service import Service, authzen
 from secvault.service.authzen import Semantic
 from secvault.service.spine import Caller
 
-router = APIRouter(tags=["access"], responses=sentence_responses())
+router = Routes(tags=["access"], responses=sentence_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 

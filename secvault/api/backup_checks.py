@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from secvault.api.backups import Limit, PlanName, Requested
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, backup_checks, backup_runs
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Response
+from fastapi import Body, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import JsonValue as AnyJson
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.service import Service, backup_plans
 from secvault.service.plan_views import PlanView
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/backups/plans", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1/backups/plans", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]

@@ -6,12 +6,13 @@ import threading
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import Body, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.backup.access_check import AccessReport
 from secvault.backup.rotation import Rotated
@@ -26,7 +27,7 @@ from secvault.service import (
 from secvault.service.repositories import RepositoryView
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/backups", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1/backups", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 RepositoryName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["offsite"])]

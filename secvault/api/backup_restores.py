@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restores.order import Existing
 from secvault.backup.restores.row import RestoreRun, State
@@ -22,7 +23,7 @@ from secvault.service.backup_restores import Seen, Wanted
 from secvault.service.spine import Caller
 from secvault.service.watching import Watch
 
-router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PlanName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,126}$", examples=["daily"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
@@ -13,13 +13,14 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, backup_runs
 from secvault.service.backup_runs import Seen
 from secvault.service.spine import Caller
 from secvault.service.watching import Watch
 
-router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$", examples=["backup:nightly:..."])]

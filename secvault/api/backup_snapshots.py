@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 
 from secvault.api import backup_answers as answers
 from secvault.api.backup_answers import (
@@ -21,11 +21,12 @@ from secvault.api.backups import PlanName
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, backup_snapshots, backup_status
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/backups", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1/backups", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 SnapshotName = Annotated[

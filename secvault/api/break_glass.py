@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import Body, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service
 from secvault.service.break_glass import operations
 from secvault.service.break_glass.operations import View
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["break-glass"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["break-glass"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 IncidentId = Annotated[str, Path(pattern=r"^[gr][0-9a-f]{20}$")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
@@ -16,12 +16,13 @@ from starlette.routing import compile_path
 from secvault.access.vocabulary import ACTIONS
 from secvault.api.caller import vault_caller
 from secvault.api.declared import Declaration, declaration_of, operation
+from secvault.api.routing import Routes
 from secvault.api.vault import body_of, read_body, vault_answer, vault_responses, writes
 from secvault.errors import InvalidInput, NotAuthenticated, NotFound, SecvaultError
 from secvault.service import Service, token_tree, transit
 from secvault.service.spine import Caller, Operation
 
-router = APIRouter(prefix="/v1/sys", tags=["transit"], responses=vault_responses())
+router = Routes(prefix="/v1/sys", tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 Body = Annotated[bytes, Depends(body_of)]

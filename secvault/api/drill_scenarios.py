@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from pydantic import BaseModel
 
 from secvault.api.backups import Limit, PlanName, Requested
@@ -12,12 +12,13 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.drills import DrillId, Evidence
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.config.drills import ScenarioName
 from secvault.service import Service, drill_scenarios
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Scenario = Annotated[ScenarioName, Path(examples=["bucket-lost"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
@@ -14,6 +14,7 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.following import event, follow, refusal, stream_place
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.backup.drills.order import AS_SET, DrillOrder
 from secvault.backup.drills.stored import Drill
 from secvault.clock import timestamp
@@ -23,7 +24,7 @@ from secvault.service.drill_standing import Standing
 from secvault.service.spine import Caller
 from secvault.service.watching import Watch
 
-router = APIRouter(prefix="/api/v1", tags=["backups"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["backups"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 DrillId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:+-]{1,300}$")]

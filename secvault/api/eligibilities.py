@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import Body, Path
 from pydantic import BaseModel, Field
 
 from secvault.access.eligibility import Activation
@@ -19,13 +19,14 @@ from secvault.api.grants import (
     grant_answer,
 )
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import eligibilities, role_activation
 from secvault.service.eligibilities import EligibilityView, WantedEligibility
 from secvault.service.role_activation import Use
 from secvault.service.spans import moment_of
 
-router = APIRouter(prefix="/api/v1", tags=["grants"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["grants"], responses=problem_responses())
 
 EligibilityId = Annotated[str, Path(pattern=r"^e[0-9a-f]{20}$")]
 

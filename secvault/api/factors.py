@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Request
+from fastapi import Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, caller
 from secvault.api.declared import operation
 from secvault.api.passkey_answer import Attestation, Options
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.crypto.secret import Secret
@@ -19,7 +20,7 @@ from secvault.service import Service, factors, lost_factors
 from secvault.service.factors import Factors
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["factors"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["factors"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access import Grant
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service, grants
 from secvault.service.spans import Span, length, moment_of
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["grants"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["grants"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 GrantId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]

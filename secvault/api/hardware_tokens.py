@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import Body, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.service import Service, hardware_tokens
 from secvault.service.spine import Caller
 
-router = APIRouter(
+router = Routes(
     prefix="/api/v1/hardware-tokens", tags=["hardware tokens"], responses=problem_responses()
 )
 

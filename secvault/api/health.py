@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import open_service_of
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.service import readiness
 
-router = APIRouter(tags=["health"])
+router = Routes(tags=["health"])
 
 
 class Live(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -10,11 +9,12 @@ from secvault.api.browser_step import keep_browser
 from secvault.api.declared import operation
 from secvault.api.oidc import ProviderName
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.session import Authenticated
 from secvault.clock import timestamp
 from secvault.service import federation
 
-router = APIRouter(prefix="/api/v1", tags=["session"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["session"], responses=problem_responses())
 
 
 class Account(BaseModel):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request
+from fastapi import Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.records.imports import import_row
 from secvault.records.imports.import_row import Goal, Import, State
@@ -29,7 +30,7 @@ from secvault.service.record_imports import requests
 from secvault.service.record_imports.fault_sheet import as_csv
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["imports"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["imports"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 ImportId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]

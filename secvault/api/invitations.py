@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import Body, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.people import PersonAnswer, PersonName, person_answer
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.identity.people import NewPerson
 from secvault.service import Service, invitations, people_file
 from secvault.service.invitations import Invited
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["people"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["people"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 LARGEST_FILE = 8 * 1024 * 1024

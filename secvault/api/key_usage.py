@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.keyring.key_usage import KeySummary, Use
 from secvault.service import Service, key_limits, key_usage
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["keys"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["keys"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 _MOUNT = r"^[A-Za-z0-9_./-]{1,512}$"

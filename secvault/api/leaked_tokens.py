@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.service.leaked_tokens import MOST, report_leak
 
-router = APIRouter(prefix="/api/v1", tags=["systems"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["systems"], responses=problem_responses())
 
 
 class Leak(BaseModel):

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.service import Service, metrics
 from secvault.service.metrics import Metric
 from secvault.service.spine import Caller
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Exposed
 
 _FAULTS = (401, 403, 429, 500, 503)
-router = APIRouter(
+router = Routes(
     tags=["health"], responses={status: problem_responses()[status] for status in _FAULTS}
 )
 

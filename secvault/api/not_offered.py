@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import Response
 
 from secvault.api.caller import vault_caller
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.errors import InvalidInput, NotFound
 
 # Whoever is not known learns nothing, not even what is not there.
-router = APIRouter(
+router = Routes(
     prefix="/v1", dependencies=[Depends(vault_caller)], include_in_schema=False, tags=["transit"]
 )
 
@@ -21,23 +22,23 @@ _ROLES = (
 )
 
 
-@router.api_route("/auth/token/roles", methods=["GET", "LIST"])
-@router.api_route("/auth/token/roles/{role}", methods=["GET", "DELETE"])
+@router.route("/auth/token/roles", ["GET", "LIST"])
+@router.route("/auth/token/roles/{role}", ["GET", "DELETE"])
 @operation("it/tokens", "session.self")
 def token_role_read() -> Response:
     """There is none to be read."""
     raise NotFound(_ROLES)
 
 
-@router.api_route("/auth/token/roles/{role}", methods=_WRITING)
-@router.api_route("/auth/token/create/{role}", methods=_WRITING)
+@router.route("/auth/token/roles/{role}", _WRITING)
+@router.route("/auth/token/create/{role}", _WRITING)
 @operation("it/tokens", "session.self")
 def token_role_write() -> Response:
     """None is made, and none is used."""
     raise InvalidInput(f"unknown role: {_ROLES}")
 
 
-@router.api_route("/auth/token/tidy", methods=_WRITING)
+@router.route("/auth/token/tidy", _WRITING)
 @operation("it/tokens", "session.self")
 def token_tidy() -> Response:
     """Nothing is ever left over."""
@@ -47,14 +48,14 @@ def token_tidy() -> Response:
     )
 
 
-@router.api_route("/auth/token/revoke-orphan", methods=_WRITING)
+@router.route("/auth/token/revoke-orphan", _WRITING)
 @operation("it/tokens", "session.self")
 def token_revoke_orphan() -> Response:
     """No child is left without its parent."""
     raise InvalidInput("no token outlives the one that made it: use revoke, which ends all below")
 
 
-@router.api_route("/sys/auth/{path:path}", methods=[*_WRITING, "DELETE"])
+@router.route("/sys/auth/{path:path}", [*_WRITING, "DELETE"])
 @operation("it/auth", "session.self")
 def auth_method_change() -> Response:
     """The ways to sign in stay as they are."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.identity.contacts import Contact
 from secvault.notices.outbox import Notice, State
 from secvault.service import Service, contacts, notifications
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["notifications"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["notifications"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 NoticeId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]

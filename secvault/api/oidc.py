@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request
+from fastapi import Body, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,7 @@ from secvault.api.browser_step import browser_of, forget_browser, keep_browser
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.api.session import AsCookie, Session, carrier_for, new_session
 from secvault.errors import NotAuthenticated
@@ -23,7 +24,7 @@ from secvault.identity.principal import COOKIE, HEADER
 from secvault.service import federation
 from secvault.service.federation import Way
 
-router = APIRouter(prefix="/api/v1/sign-in/oidc", tags=["session"], responses=problem_responses())
+router = Routes(prefix="/api/v1/sign-in/oidc", tags=["session"], responses=problem_responses())
 
 SIGNING_IN = "signing in is how one becomes somebody"
 ProviderName = Annotated[

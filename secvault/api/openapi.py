@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
@@ -21,13 +21,14 @@ from secvault.api.problem import (
     Problem,
     SeparationProblem,
 )
+from secvault.api.routing import Routes
 
 _OURS = (Problem, FieldProblem, ApprovalProblem, SeparationProblem)
 _REPLACED = ("HTTPValidationError", "ValidationError")
 _INVALID = "422"
 _NO_CONTENT = "204"
 
-router = APIRouter()
+router = Routes()
 
 
 @router.get("/api/v1/openapi.json", include_in_schema=False)

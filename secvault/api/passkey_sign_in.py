@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.api.session import AsCookie, Session, carrier_for, new_session
 from secvault.errors import InvalidInput
 from secvault.service import passkey_sign_in
 
-router = APIRouter(prefix="/api/v1", tags=["session"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["session"], responses=problem_responses())
 
 
 class _Given(BaseModel):

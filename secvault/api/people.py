@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.grants import GrantAnswer, grant_answer
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.version import IfMatch, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.identity import directory
@@ -20,7 +21,7 @@ from secvault.identity.placement import Placement
 from secvault.service import Service, people
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["people"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["people"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]

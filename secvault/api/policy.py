@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import Body, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access.bundle import Bundle, bundle_of
@@ -14,6 +14,7 @@ from secvault.access.publication import Version
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.errors import ConfigurationError, InvalidInput
 from secvault.service import Service
@@ -21,7 +22,7 @@ from secvault.service.policies import operations as policies
 from secvault.service.policies.planning import Plan
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["policy"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["policy"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from secvault.api.audit import EventAnswer, event_answer
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.api.records import Authenticated, CollectionName, RecordId
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import record_history
 
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["records"], responses=problem_responses())
 
 
 class DeedAnswer(BaseModel):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import JsonValue as AnyJson
 
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.api.records import Authenticated, CollectionName, FieldName, RecordId
+from secvault.api.routing import Routes
 from secvault.api.version import tag_of
 from secvault.service import reveals
 
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["records"], responses=problem_responses())
 
 
 class Reveal(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import JsonValue as AnyJson
 
@@ -12,12 +12,13 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
 from secvault.api.records import CollectionName, RecordPage, answer_of
+from secvault.api.routing import Routes
 from secvault.crypto.canonical import JsonValue
 from secvault.records.leakage import Leakage
 from secvault.service import Service, record_indexes, record_search
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["records"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Name = Annotated[str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Of one field only.")]

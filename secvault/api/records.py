@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import JsonValue as AnyJson
 
@@ -13,6 +13,7 @@ from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.idempotency import IdempotencyKey, key_of
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.version import IfMatch, IfNoneMatch, requires_none, tag_of, version_of
 from secvault.clock import timestamp
 from secvault.crypto.canonical import JsonValue
@@ -23,7 +24,7 @@ from secvault.service import Service, records
 from secvault.service.record_views import RecordView
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["records"], responses=problem_responses())
 
 CollectionName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["payroll"])]
 RecordId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["pay-19"])]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import Body, Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.recovery.contents import Change
 from secvault.recovery.pages import FORMATS
@@ -19,7 +20,7 @@ from secvault.service import Service, recovery_kit_status, recovery_kits
 from secvault.service.recovery_kits import Issued
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1/recovery/kit", tags=["recovery"], responses=problem_responses())
+router = Routes(prefix="/api/v1/recovery/kit", tags=["recovery"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 State = Literal["missing", "behind", "stale", "outdated", "unwritten", "good"]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Request
+from fastapi import Body, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import address_of, agent_of, caller, service_of
 from secvault.api.declared import open_to_all, operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.service import Service, resets
 from secvault.service.resets import Reset
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["resets"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["resets"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 PersonName = Annotated[str, Path(min_length=1, max_length=64, description="Sign-in name or id.")]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.records.retention_run import Item
 from secvault.service import Service
@@ -17,7 +18,7 @@ from secvault.service.erasing import retention_runs
 from secvault.service.erasing.retention_runs import RunView
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["retention"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["retention"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 RunId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]

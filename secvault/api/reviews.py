@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.idle import EligibleAnswer
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.service import Service
 from secvault.service.reviews import campaigns, decisions, evidence, operations, starting
@@ -20,7 +21,7 @@ from secvault.service.reviews.starting import Plan
 from secvault.service.reviews.views import ItemView, View
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["reviews"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["reviews"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]

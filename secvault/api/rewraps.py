@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.errors import InvalidInput
 from secvault.records.rewrap_run import RewrapRun, State
 from secvault.service import Service, rewrap_runs
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["keys"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["keys"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,300}$")]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from pydantic import Field
 
 from secvault.api.approvals import RequestAnswer, RequestId, RequestList, request_answer
 from secvault.api.declared import operation
 from secvault.api.grants import Authenticated, Given, GrantAnswer, grant_answer
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.service import role_requests
 from secvault.service.role_requests import WantedRole
 from secvault.service.spans import required_length
 
-router = APIRouter(prefix="/api/v1", tags=["grants"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["grants"], responses=problem_responses())
 
 
 class NewRoleRequest(Given):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.api.session import Authenticated
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 PATH = "/scim/v2"
 MEDIA_TYPE = "application/scim+json"
 
-router = APIRouter(prefix=PATH, include_in_schema=False, tags=["scim"])
+router = Routes(prefix=PATH, include_in_schema=False, tags=["scim"])
 
 
 async def _body(request: Request) -> bytes:
     return await request.body()
 
 
-@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@router.route("/{path:path}", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @operation("it/people", "scim.provision")
 def scim_serve(
     at: Authenticated, request: Request, path: str, body: Annotated[bytes, Depends(_body)]

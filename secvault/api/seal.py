@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from secvault import __version__
 from secvault.api.caller import node_of, open_service_of, vault_caller
 from secvault.api.declared import open_to_all, operation
+from secvault.api.routing import Routes
 from secvault.api.vault import body_of, read_body, vault_responses, writes
 from secvault.crypto.secret import Secret
 from secvault.service import Service, seals
 from secvault.service.seals import SealState
 from secvault.service.spine import Caller
 
-router = APIRouter(tags=["health"])
+router = Routes(tags=["health"])
 
 # Vault's own names of the kinds, where it has them.
 _TYPES = {"shares": "shamir", "vault": "transit", "aws-kms": "awskms"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from secvault.access.conflicts import Way
@@ -18,13 +18,14 @@ from secvault.access.separation import (
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import micros_of, timestamp
 from secvault.service import Service
 from secvault.service import separation_review as separation
 from secvault.service.separation_review import ConflictView, ExceptionView
 from secvault.service.spine import Caller
 
-router = APIRouter(
+router = Routes(
     prefix="/api/v1/separation", tags=["separation of duties"], responses=problem_responses()
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import Body, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.api.browser import (
@@ -17,6 +17,7 @@ from secvault.api.caller import address_of, agent_of, caller, came_by_cookie, se
 from secvault.api.declared import open_to_all, operation
 from secvault.api.passkey_answer import Assertion, Options
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.api.secret_text import SecretText, secret_of
 from secvault.clock import timestamp
 from secvault.errors import InvalidInput
@@ -26,7 +27,7 @@ from secvault.identity.sign_in import SignedIn
 from secvault.service import Service, authentication, sessions
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["session"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["session"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{10}$")]

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 
 from secvault.api.caller import vault_caller
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.api.vault import vault_answer, vault_responses
 from secvault.errors import InvalidInput
 from secvault.service import Service, authentication
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/v1/sys/auth", tags=["transit"], responses=vault_responses())
+router = Routes(prefix="/v1/sys/auth", tags=["transit"], responses=vault_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(vault_caller)]
 Method = Annotated[str, Path(pattern=r"^[A-Za-z0-9_./-]{1,128}$", examples=["approle"])]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.service import Service
 from secvault.service.erasing import subject_report
 from secvault.service.spine import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["subjects"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["subjects"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 Person = Annotated[str, Path(min_length=1, max_length=64, examples=["nv-0042"])]

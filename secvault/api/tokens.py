@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from secvault.access.scope import scope, words_of
 from secvault.api.caller import caller
 from secvault.api.declared import operation
 from secvault.api.problem import problem_responses
+from secvault.api.routing import Routes
 from secvault.clock import timestamp
 from secvault.identity.networks import read_networks
 from secvault.identity.service_accounts import ServiceAccount
@@ -20,8 +21,7 @@ from secvault.service import Service, systems, token_life
 from secvault.service.spine import Caller
 from secvault.service.systems import ListedSystem
 
-router = APIRouter()
-native = APIRouter(prefix="/api/v1", tags=["systems"], responses=problem_responses())
+router = Routes(prefix="/api/v1", tags=["systems"], responses=problem_responses())
 
 Authenticated = Annotated[tuple[Service, Caller], Depends(caller)]
 KeyId = Annotated[str, Path(pattern="^[A-Za-z0-9]{10}$")]
@@ -138,7 +138,7 @@ class RotatedToken(IssuedToken):
     ended: str | None
 
 
-@native.get("/systems")
+@router.get("/systems")
 @operation("it/service-accounts", "service_account.read")
 def system_list(at: Authenticated) -> AccountList:
     """All calling systems."""
@@ -146,7 +146,7 @@ def system_list(at: Authenticated) -> AccountList:
     return AccountList(systems=[_listed(one) for one in systems.list_accounts(service, who)])
 
 
-@native.post("/systems", status_code=201)
+@router.post("/systems", status_code=201)
 @operation("it/service-accounts", "service_account.create", "grant.add")
 def system_create(at: Authenticated, new: Annotated[NewAccount, Body()]) -> AccountAnswer:
     """Make a service account for a calling system, with its roles."""
@@ -162,7 +162,7 @@ def system_create(at: Authenticated, new: Annotated[NewAccount, Body()]) -> Acco
     return _account(made)
 
 
-@native.post("/systems/{account}/disable", status_code=204)
+@router.post("/systems/{account}/disable", status_code=204)
 @operation("it/service-accounts/{account}", "service_account.disable")
 def system_disable(
     at: Authenticated, account: Annotated[str, Path(min_length=1, max_length=64)]
@@ -172,7 +172,7 @@ def system_disable(
     systems.disable_account(service, who, account)
 
 
-@native.patch("/systems/{account}")
+@router.patch("/systems/{account}")
 @operation("it/service-accounts/{account}", "service_account.update")
 def system_hand_over(
     at: Authenticated,
@@ -184,7 +184,7 @@ def system_hand_over(
     return _listed(systems.hand_over(service, who, account, new.owner))
 
 
-@native.get("/tokens")
+@router.get("/tokens")
 @operation("it/tokens", "token.read")
 def token_list(at: Authenticated) -> TokenList:
     """All tokens of all systems, without their secrets."""
@@ -192,7 +192,7 @@ def token_list(at: Authenticated) -> TokenList:
     return TokenList(tokens=[_token(one) for one in systems.list_tokens(service, who)])
 
 
-@native.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201)
 @operation("it/tokens", "token.issue")
 def token_issue(at: Authenticated, new: Annotated[NewToken, Body()]) -> IssuedToken:
     """Issue a token; it is shown once."""
@@ -210,7 +210,7 @@ def token_issue(at: Authenticated, new: Annotated[NewToken, Body()]) -> IssuedTo
     return IssuedToken(**_token(issued.token).model_dump(), token=issued.text.text())
 
 
-@native.get("/tokens/expiring")
+@router.get("/tokens/expiring")
 @operation("it/tokens", "token.read")
 def token_expiring(at: Authenticated, days: Annotated[int, Query(ge=1, le=365)] = 30) -> TokenList:
     """The issued tokens that end within so many days, soonest first."""
@@ -218,7 +218,7 @@ def token_expiring(at: Authenticated, days: Annotated[int, Query(ge=1, le=365)] 
     return TokenList(tokens=[_token(one) for one in token_life.expiring_tokens(service, who, days)])
 
 
-@native.post("/tokens/{key_id}/rotation", status_code=201)
+@router.post("/tokens/{key_id}/rotation", status_code=201)
 @operation("it/tokens/{key_id}", "token.rotate")
 def token_rotate(
     at: Authenticated, key_id: KeyId, how: Annotated[Rotation, Body()]
@@ -234,7 +234,7 @@ def token_rotate(
     )
 
 
-@native.delete("/tokens/{key_id}", status_code=204)
+@router.delete("/tokens/{key_id}", status_code=204)
 @operation("it/tokens/{key_id}", "token.revoke")
 def token_revoke(at: Authenticated, key_id: KeyId) -> None:
     """End a token for ever."""
@@ -281,6 +281,3 @@ def _token(token: Token) -> TokenAnswer:
 
 def _time(micros: int | None) -> str | None:
     return None if micros is None else timestamp(micros)
-
-
-router.include_router(native)

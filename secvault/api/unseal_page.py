@@ -12,12 +12,13 @@ import hashlib
 from html import escape
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from secvault.api.browser import refuse_other_pages
 from secvault.api.caller import node_of, open_service_of
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.api.sealed_page import STYLE, UNSEAL
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, TooManyAttempts
@@ -25,7 +26,7 @@ from secvault.keyring.seals.seal import BY_PEOPLE
 from secvault.service import seals
 from secvault.service.seals import SealState
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 LONGEST = 2_000
 """Characters of a share or a passphrase, at most."""

@@ -6,12 +6,13 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 
 from secvault.api import token_answers
 from secvault.api.caller import address_of, agent_of, refuse_wrapping, service_of
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.api.token_answers import MFA_METHOD, MFA_NAME, MFA_WARNING
 from secvault.api.vault import body_of, read_body, vault_envelope, vault_responses, writes
 from secvault.crypto.secret import Secret
@@ -19,7 +20,7 @@ from secvault.errors import InvalidInput, NotAuthenticated
 from secvault.identity import SignInRefused
 from secvault.service import authentication
 
-router = APIRouter(prefix="/v1", tags=["transit"], responses=vault_responses())
+router = Routes(prefix="/v1", tags=["transit"], responses=vault_responses())
 
 Body = Annotated[bytes, Depends(body_of)]
 PersonName = Annotated[str, Path(max_length=256, examples=["lan.nguyen"])]

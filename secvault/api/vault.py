@@ -9,11 +9,12 @@ from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from secvault.api.problem import VaultErrors
+from secvault.api.routing import Routes
 from secvault.errors import InvalidInput
 from secvault.service.spine import Caller
 
@@ -199,7 +200,7 @@ def _inline(schema: Any, components: dict[str, Any]) -> Any:
 
 
 def writes(
-    router: APIRouter, path: str, body: type[msgspec.Struct] | None = None, **more: Any
+    router: Routes, path: str, body: type[msgspec.Struct] | None = None, **more: Any
 ) -> Callable[[Endpoint], Endpoint]:
     """Register an endpoint that changes something: by POST, and by PUT, which the peer's own
     command line sends.
@@ -214,14 +215,14 @@ def writes(
     return register
 
 
-def lists(router: APIRouter, path: str) -> Callable[[Endpoint], Endpoint]:
+def lists(router: Routes, path: str) -> Callable[[Endpoint], Endpoint]:
     """Register an endpoint that lists: by LIST, and by GET with `list=true`, which the peer's own
     command line sends.
     """
 
     def register(endpoint: Endpoint) -> Endpoint:
         router.get(path, dependencies=[Depends(_list_wanted)])(endpoint)
-        router.api_route(path, methods=["LIST"], include_in_schema=False)(endpoint)
+        router.route(path, ["LIST"], include_in_schema=False)(endpoint)
         return endpoint
 
     return register

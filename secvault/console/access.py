@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS, NO_FIELD
 from secvault.access.vocabulary import ACTIONS
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.access_words import Told, condition_in, told
 from secvault.console.forms import Fault, fault_of
 from secvault.console.language import language_of
@@ -24,7 +25,7 @@ from secvault.service.entitlements import WHO_CAN, Holders
 from secvault.service.explanations import EXPLAIN, Asked, Explained
 from secvault.service.policies.operations import READ as READ_POLICY
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/access"
 MOST_HOLDERS = 500

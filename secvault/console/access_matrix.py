@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from secvault.access import ALL, DEPARTMENTS
@@ -17,6 +17,7 @@ from secvault.access.rules import Rules
 from secvault.access.vocabulary import ACTIONS, FIELD_ACTIONS, SIGNED_IN
 from secvault.access.words import class_name
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.access_words import condition_in
 from secvault.console.language import language_of
 from secvault.console.page import page
@@ -25,7 +26,7 @@ from secvault.errors import InvalidInput
 from secvault.service.entitlements import WHO_CAN
 from secvault.service.policies import operations as policies
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/access/matrix"
 _CLASS = "class:"

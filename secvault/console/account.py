@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.errors import InvalidInput
 from secvault.service import contacts, eligibilities, factors, role_activation, sessions
 from secvault.service.role_activation import Use
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/account"
 

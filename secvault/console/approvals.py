@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import Response
 
 from secvault.access.obligations import GIVE, SELF_SERVICE
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.deeds import Term, deed_of, terms_of
 from secvault.console.language import Language, language_of
 from secvault.console.page import elsewhere, page
@@ -20,7 +21,7 @@ from secvault.service.approvals import operations as approvals
 from secvault.service.approvals.operations import REFUSE, RequestView
 from secvault.service.approvals.requests import OPEN
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/approvals"
 WAITING, MINE, ALL = "waiting", "mine", "all"

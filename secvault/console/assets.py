@@ -13,13 +13,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.errors import NotFound
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PLACE = "/assets/"
 _FOLDER = Path(__file__).with_name("assets")

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.event import OUTCOME_OF_CONDITION, Event
 from secvault.audit.facts import Fact
 from secvault.audit.leaf import StoredEvent
@@ -44,7 +45,7 @@ from secvault.service.audit_personal import Seen
 from secvault.service.audit_proofs import CheckedInclusion
 from secvault.service.explanations import Explained
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PER_PAGE = 50
 _HOUR = 3_600 * 1_000_000

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.audit_view import ALERTS, READ_ALERTS, audit_page
 from secvault.console.page import elsewhere
 from secvault.console.visitor import Visiting
 from secvault.service import audit_log, audit_names, detecting
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 ACKNOWLEDGE = Operation("alert.acknowledge", "it", "alerts", f"{detecting.ALERTS}/*")
 PER_PAGE = 50

@@ -9,10 +9,11 @@ from itertools import chain
 from typing import Annotated
 
 from babel import dates
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response, StreamingResponse
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.reports.period import month_before, month_of
 from secvault.console.audit_view import PATH, View, Viewed, audit_page
 from secvault.console.language import LANGUAGES, NAMES, language_of
@@ -23,7 +24,7 @@ from secvault.service import audit_log
 from secvault.service.audit_export import USUAL_FORMATS, LogExport, Wanted, export_log
 from secvault.service.audit_reports import FORMATS, WantedReport, make_report
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 EXPORTS, REPORTS = f"{PATH}/exports", f"{PATH}/reports"
 TABLES = ("csv", "xlsx", "ocsf", "cef")

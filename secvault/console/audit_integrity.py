@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.verify import AuditReport
 from secvault.clock import timestamp
 from secvault.console.audit_view import PATH, audit_page
@@ -24,7 +25,7 @@ from secvault.service import (
 from secvault.service.audit_streams import Tried
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 INTEGRITY = f"{PATH}/integrity"
 PUBLISH = Operation("audit.publish", "it", "log", "it/audit/publications/*")

@@ -9,10 +9,11 @@ from datetime import datetime
 from itertools import chain
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import Form, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.questions.own import OwnQuestion
 from secvault.audit.questions.saved import Answer, Asked, Page, Row, SavedQuestion, Value
 from secvault.clock import micros_of
@@ -25,7 +26,7 @@ from secvault.errors import InvalidInput, NotFound
 from secvault.service import audit_names, audit_questions
 from secvault.tabular.csv_file import CsvFile
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 QUESTIONS = f"{PATH}/questions"
 PER_PAGE, PER_TURN = 50, 1_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.backup.restic_looking import modified_micros
 from secvault.console.backups import PATH, PlanName, may
 from secvault.console.figures import figures
@@ -17,7 +18,7 @@ from secvault.console.visitor import Visiting
 from secvault.service import backup_snapshots
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 ENTRIES = 200
 """Of a folder, on a page."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, because, fault_of
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting, Visitor
@@ -20,7 +21,7 @@ from secvault.errors import InvalidInput
 from secvault.service import backup_plans, repositories
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 NEW = "/new-plan"
 ADD = Operation("plan.add", "it", "*", "it/backups/*")

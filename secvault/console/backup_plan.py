@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.ages import DAY, HOUR, Ages, Good, ages
 from secvault.console.backups import PATH, PlanName, may
 from secvault.console.bars import Amount, Bars, bars
@@ -31,7 +32,7 @@ from secvault.service import (
 from secvault.service.backup_snapshots import Catalogue, Row
 from secvault.service.plan_views import PlanView
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 SNAPSHOTS = 20
 DRAWN = 90

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi import Depends, Form, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.backup.restic_process import NeverCancelled
 from secvault.backup.restores.order import Existing
 from secvault.backup.restores.row import RestoreRun
@@ -31,7 +32,7 @@ from secvault.service.known_names import known_names
 from secvault.service.spine import Operation
 from secvault.service.watching import Watch
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 LISTED = 50
 _PARTS = {

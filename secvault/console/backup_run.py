@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.backups import PATH, may, run_path
 from secvault.console.figures import figures
 from secvault.console.live import follow, stream_place
@@ -21,7 +22,7 @@ from secvault.service.backup_runs import Seen
 from secvault.service.known_names import known_names
 from secvault.service.watching import Watch
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _PARTS = {
     "state": "backups/run_state.html",

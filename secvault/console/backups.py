@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.figures import figures
 from secvault.console.page import elsewhere, page
 from secvault.console.strips import strip
@@ -16,7 +17,7 @@ from secvault.console.visitor import Visiting, Visitor
 from secvault.service import backup_calendar, backup_runs, backup_status, backups
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/backups"
 PLANS = 20

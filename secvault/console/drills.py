@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi import Depends, Form, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.backup.drills.order import DrillOrder
 from secvault.backup.drills.reading import PHASES
 from secvault.backup.drills.stored import Drill
@@ -27,7 +28,7 @@ from secvault.service.drill_scenarios import SCENARIOS
 from secvault.service.known_names import known_names
 from secvault.service.watching import Watch
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/drills"
 SHOWN = 20

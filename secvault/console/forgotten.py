@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.browser import require_own_page
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.console.own_factors import problem_of
 from secvault.console.page import elsewhere, page
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, NotAuthenticated, SecvaultError, TooManyAttempts
 from secvault.service import resets
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/sign-in/forgotten"
 

@@ -110,13 +110,13 @@ _PACKAGE = "secvault.console"
 def furnish(app: FastAPI) -> None:
     """Add all pages."""
     for part in PARTS:
-        app.include_router(part.router)
+        part.router.add_to(app)
     _explain(app)
 
 
 def furnish_sign_in(app: FastAPI) -> None:
     """Add the pages of signing in alone: for the process that handles sign-ins."""
-    app.include_router(sign_in.router)
+    sign_in.router.add_to(app)
     _explain(app)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import Form, Path, Query, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS
 from secvault.access.remedies import can_be_given
 from secvault.access.vocabulary import ALL, GRANTED_EVERYWHERE
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Reason, Word, because, fault_of
 from secvault.console.page import elsewhere, page
 from secvault.console.people import PATH, PersonName
@@ -22,7 +23,7 @@ from secvault.service.giving import is_privileged
 from secvault.service.spans import Span, length
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False, prefix=f"{PATH}/{{person}}/grants")
+router = Routes(include_in_schema=False, prefix=f"{PATH}/{{person}}/grants")
 
 ADD = Operation("grant.add", "it", "grants", "it/grants")
 USUAL_DAYS = "90"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Text, Word, fault_of
 from secvault.console.language import LANGUAGES, NAMES
 from secvault.console.page import page
@@ -18,7 +19,7 @@ from secvault.console.visitor import Visiting, Visitor
 from secvault.identity.people import NewPerson
 from secvault.service import invitations
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/invite"
 CREATE = of_people("person.create")

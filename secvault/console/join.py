@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
 from secvault.api.browser import require_own_page
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all
+from secvault.api.routing import Routes
 from secvault.console.own_factors import problem_of
 from secvault.console.page import page
 from secvault.crypto.secret import Secret
@@ -24,7 +25,7 @@ from secvault.identity.qr import svg_code
 from secvault.service import Service, activation
 from secvault.service.activation import From
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/join"
 _WHY = "who is invited cannot sign in yet; it takes the code of an invitation, 256 random bits"

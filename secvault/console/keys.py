@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.key_usage import Mount, Name
 from secvault.api.rewraps import RunId
+from secvault.api.routing import Routes
 from secvault.console.figures import figures
 from secvault.console.language import language_of
 from secvault.console.lives import lives
@@ -22,7 +23,7 @@ from secvault.keyring.key_usage import KeySummary
 from secvault.service import key_limits, key_usage, rewrap_runs, transit
 from secvault.service.rewrapping import operation_on_key
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _RUNS = 20
 _DAY = 86_400

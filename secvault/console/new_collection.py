@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, Word, because, fault_of
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
@@ -32,7 +33,7 @@ from secvault.service.policies.new_collection import (
 )
 from secvault.service.policies.planning import Plan
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 NEW = "/new-collection"
 ROWS, MORE, MOST = 5, 5, 60

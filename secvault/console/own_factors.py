@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
 from secvault.api.caller import address_of
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.crypto.secret import Secret
@@ -24,7 +25,7 @@ from secvault.service import factors, own_factors
 from secvault.service.reauthentication import needs_password
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 BACK = "/account#factors"
 _MENDED = (InvalidInput, NotAuthenticated, TooManyAttempts, Conflict)

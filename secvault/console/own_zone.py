@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.audit_kinds import say
 from secvault.console.forms import Fault, fault_of
 from secvault.console.page import elsewhere, keep_choice, own_path, page
@@ -17,7 +18,7 @@ from secvault.console.visitor import Visiting, Visitor
 from secvault.console.zone import COOKIE, company_zone, known_zones, local, offset_of, require_known
 from secvault.errors import InvalidInput
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/account/time-zone"
 REGIONS = {

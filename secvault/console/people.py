@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.leaf import StoredEvent
 from secvault.audit.question import Question
 from secvault.console.page import page
@@ -22,7 +23,7 @@ from secvault.service.factors import Factors
 from secvault.service.held_grants import HeldGrant
 from secvault.service.spine import Operation
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/people"
 PAGE = 50

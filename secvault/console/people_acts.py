@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import Form, Path, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import Reason, Text, Word, because
 from secvault.console.page import elsewhere, page
 from secvault.console.people import PATH, PersonName
@@ -22,7 +23,7 @@ from secvault.service import invitations, lost_factors, people, resets, sessions
 from secvault.service.invitations import Invited
 from secvault.service.resets import Reset
 
-router = APIRouter(include_in_schema=False, prefix=f"{PATH}/{{person}}")
+router = Routes(include_in_schema=False, prefix=f"{PATH}/{{person}}")
 
 Send = Annotated[str, Form(max_length=10)]
 Version = Annotated[int, Form(ge=1, le=2**31 - 1)]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import File, Form, Request, UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from secvault.api.attachments import given, headers_of
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName, FieldName, RecordId
+from secvault.api.routing import Routes
 from secvault.console.page import elsewhere
 from secvault.console.visitor import Visiting
 from secvault.errors import InvalidInput
@@ -22,7 +23,7 @@ from secvault.service import attachment_upload, attachments
 from secvault.service.attachment_upload import Sent
 from secvault.service.attachments import Opened
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 FILE = "/records/{collection}/{record}/fields/{field}/file"
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName, RecordId
+from secvault.api.routing import Routes
 from secvault.console.language import Language, language_of
 from secvault.console.page import elsewhere, page
 from secvault.console.record_fields import (
@@ -33,7 +34,7 @@ from secvault.service import records
 from secvault.service.record_asking import collection_of, of_record, operation_on, sorts_of
 from secvault.service.record_views import RecordView
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 # An id begins with a letter or a digit, so that no record is ever at this path.
 NEW = "/records/{collection}/-/new"

@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import File, Form, Request, UploadFile
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.imports import ImportId
 from secvault.api.records import CollectionName
+from secvault.api.routing import Routes
 from secvault.console.figures import figures
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
@@ -27,7 +28,7 @@ from secvault.records.imports.spec import Form as FileForm
 from secvault.service.record_asking import collection_of, operation_on
 from secvault.service.record_imports import requests
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 # An id begins with a letter or a digit, so that no record is ever at these paths.
 FORM = "/records/{collection}/-/import"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName, FieldName, RecordId
+from secvault.api.routing import Routes
 from secvault.audit.leaf import StoredEvent
 from secvault.console.figures import figures
 from secvault.console.language import Language, language_of
@@ -22,7 +23,7 @@ from secvault.service.attachments import NONE_YET, WHATEVER
 from secvault.service.record_asking import collection_of, of_record, operation_on
 from secvault.service.record_history import History
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 RECORD = "/records/{collection}/{record}"
 FIELD = f"{RECORD}/fields/{{field}}"

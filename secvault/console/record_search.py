@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName
+from secvault.api.routing import Routes
 from secvault.console.choice_words import choice_of
 from secvault.console.language import Language, language_of
 from secvault.console.page import elsewhere, page
@@ -30,7 +31,7 @@ from secvault.service import record_search
 from secvault.service.record_asking import collection_of
 from secvault.service.record_search import SearchPage
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 # An id begins with a letter or a digit, so that no record is ever at this path.
 PATH = "/records/{collection}/-/search"

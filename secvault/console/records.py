@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from secvault.access import Access
 from secvault.api.declared import operation
 from secvault.api.records import CollectionName
+from secvault.api.routing import Routes
 from secvault.console.language import Language, language_of
 from secvault.console.page import page
 from secvault.console.record_words import in_words, titled
@@ -24,7 +25,7 @@ from secvault.service.policies import operations as policies
 from secvault.service.record_asking import collection_of, operation_on, sorts_of
 from secvault.service.record_views import RecordView, Shown
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PAGE = 50
 _MOST_COLUMNS = 5

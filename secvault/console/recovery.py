@@ -6,10 +6,11 @@ from collections import Counter
 from itertools import zip_longest
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import Reason, because
 from secvault.console.language import language_of
 from secvault.console.page import elsewhere, page
@@ -18,7 +19,7 @@ from secvault.recovery.pages import FORMATS
 from secvault.service import recovery_kit_status, recovery_kits
 from secvault.service.known_names import known_names
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/recovery"
 

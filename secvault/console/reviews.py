@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import Form, Path, Query, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, Word, because, fault_of
 from secvault.console.page import elsewhere, page
 from secvault.console.visitor import Visiting, Visitor
@@ -20,7 +21,7 @@ from secvault.service.reviews.facts import Scope
 from secvault.service.reviews.starting import Plan
 from secvault.service.reviews.views import ItemView
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/reviews"
 START = "/new-review"

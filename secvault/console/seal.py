@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from secvault.api.caller import node_of
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.audit.query import Question
 from secvault.console.page import page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.service import audit_log, seals
 from secvault.service.audit_log import LOG
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/seal")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import Response
 
 from secvault.api.browser import (
@@ -16,6 +16,7 @@ from secvault.api.browser import (
 )
 from secvault.api.caller import address_of, agent_of, service_of
 from secvault.api.declared import open_to_all, operation
+from secvault.api.routing import Routes
 from secvault.console.language import COOKIE, LANGUAGES
 from secvault.console.page import elsewhere, keep_choice, own_path, page
 from secvault.console.visitor import Visiting
@@ -25,7 +26,7 @@ from secvault.identity.principal import COOKIE as BY_COOKIE
 from secvault.identity.sign_in import SignedIn
 from secvault.service import Service, authentication, passkey_sign_in
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/sign-in"
 _REFUSALS = (NotAuthenticated, TooManyAttempts, Overloaded)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
 from secvault.api.browser import set_cookie
 from secvault.api.declared import operation
 from secvault.api.passkey_answer import Assertion
+from secvault.api.routing import Routes
 from secvault.console.again import LONGEST, Stopped, fields_of
 from secvault.console.page import elsewhere, own_path, page
 from secvault.console.visitor import Visiting, Visitor
@@ -20,7 +21,7 @@ from secvault.identity.principal import PASSKEY
 from secvault.identity.sign_in import SignedIn
 from secvault.service import authentication, sessions
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/step-up"
 

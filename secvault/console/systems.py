@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.page import page
 from secvault.console.visitor import Visiting, Visitor
 from secvault.errors import NotFound
@@ -23,7 +24,7 @@ from secvault.service.held_grants import HeldGrant
 from secvault.service.spine import Operation
 from secvault.service.systems import ListedSystem
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 PATH = "/systems"
 READ = Operation("service_account.read", "it", "service-accounts", "it/service-accounts")

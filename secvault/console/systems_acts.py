@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import Form, Path, Request
 from starlette.responses import Response
 
 from secvault.access import DEPARTMENTS
 from secvault.access.remedies import can_be_given
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console.forms import MENDABLE, Fault, Reason, Text, Word, because, fault_of
 from secvault.console.page import elsewhere, page
 from secvault.console.systems import CREATE, PATH, SystemName, path_of, shown
@@ -22,7 +23,7 @@ from secvault.identity.networks import read_networks
 from secvault.identity.tokens import IssuedToken
 from secvault.service import systems, token_life
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 NEW = "/new-system"
 TO_SHOW = ("service_account.read", "token.read", "grant.read")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from secvault.api.declared import operation
+from secvault.api.routing import Routes
 from secvault.console import today_access, today_backups, today_vault
 from secvault.console.audit_integrity import INTEGRITY
 from secvault.console.audit_view import ALERTS, READ_ALERTS
@@ -23,7 +24,7 @@ from secvault.service import audit_log, key_usage
 from secvault.service.approvals import operations as approvals
 from secvault.service.backup_status import Status
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 SHOWN_PLANS = 10
 """The worst of them; the page of backups has all."""

@@ -63,7 +63,7 @@ def client(sealer: Sealer) -> TestClient:
         request.state.request_id = "r"
         return await call_next(request)
 
-    app.include_router(unseal_page.router)
+    unseal_page.router.add_to(app)
     assert sealer
     return TestClient(Answering(app, 60.0), follow_redirects=False)
 

@@ -135,7 +135,7 @@ def key_list(
     return _list(at, mount)
 
 
-@router.api_route("/{mount:path}/keys", methods=["LIST"], include_in_schema=False)
+@router.route("/{mount:path}/keys", ["LIST"], include_in_schema=False)
 @operation("{department}/{mount}", "key.list")
 def key_list_by_method(at: Authenticated, mount: Mount) -> Response:
     """The names of the mount's keys, by the method that Vault clients use."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 
 from secvault.api.caller import vault_caller
+from secvault.api.routing import Routes
 from secvault.api.vault import body_of, vault_answer, vault_responses
 from secvault.errors import InvalidInput
 from secvault.service import Service
@@ -29,9 +30,9 @@ T = TypeVar("T")
 Done = TypeVar("Done")
 
 
-def transit_router() -> APIRouter:
+def transit_router() -> Routes:
     """A router for some of the paths."""
-    return APIRouter(prefix="/v1", tags=["transit"], responses=vault_responses())
+    return Routes(prefix="/v1", tags=["transit"], responses=vault_responses())
 
 
 def from_base64(text: str) -> bytes:
