@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 
 import structlog
@@ -19,6 +19,7 @@ from secvault.api.entrance import HandingOver
 from secvault.api.entrance_socket import socket_in
 from secvault.api.following import Streams
 from secvault.api.gate import Gate, Passage
+from secvault.api.routing import Routes
 from secvault.api.transit.lean import LeanPath
 from secvault.keyring.root import Root
 from secvault.service import Service
@@ -217,13 +218,20 @@ def routes(
     app.state.node = node
     app.state.streams = Streams()
     problem.install(app)
-    for part in parts:
-        importlib.import_module(f"secvault.api.{part}").router.add_to(app)
+    for some in declared(parts):
+        some.add_to(app)
     if furnish is not None:
         furnish(app)
     require_declared(app)
     openapi.describe(app)
     return app
+
+
+def declared(parts: Sequence[str]) -> Iterator[Routes]:
+    """The routes of these modules, which are loaded for it."""
+    for part in parts:
+        module = importlib.import_module(f"secvault.api.{part}")
+        yield module.router
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,8 +1,10 @@
 """The program that serves a restored copy to the drill that started it, and to nobody else.
 
-`python -m secvault.api.restored`, by `service.drill_levels.service_started`. One line of JSON comes
-by standard input: the root key, the settings, the socket to listen on, and where it may write. When
-standard input ends, so does the program. What keeps it from starting goes to standard output.
+`python -m secvault.api.restored`, by `service.drill_levels.service_started`. Two lines of JSON come
+by standard input: whose it is, upon which it loads all that it needs; and when there is a copy, the
+root key, the settings, the socket to listen on, and where it may write, upon which it is confined
+and serves. When standard input ends, so does the program. What keeps it from starting goes to
+standard output.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-# What is not needed to be confined is loaded when the process is: see `main`.
+# What takes long to load is loaded by `main`, for which nobody waits yet.
 from secvault.confinement import confine
 from secvault.errors import SecvaultError
 from secvault.process import die_with_parent, leave_no_core
@@ -28,21 +30,34 @@ _NICE = 10
 
 def main() -> int:
     """Serve until told to end; the exit code."""
-    order = json.loads(sys.stdin.buffer.readline())
-    die_with_parent(order["parent"])
+    whose = json.loads(sys.stdin.buffer.readline())
+    die_with_parent(whose["parent"])
     leave_no_core()
-    if order["gentle"]:
+    if whose["gentle"]:
         os.nice(_NICE)
-    writable = [Path(one) for one in order["writable"]]
+    application = importlib.import_module("secvault.api.restored_app")
+    application.load()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0
+    order = json.loads(line)
+    _settle(Path(order["folder"]))
     try:
-        confine(writable, unix_sockets=order["unix_sockets"])
+        confine([Path(one) for one in order["writable"]], unix_sockets=order["unix_sockets"])
         threading.Thread(target=_end_with_input, daemon=True).start()
-        listening = socket.socket(fileno=order["socket"])
-        importlib.import_module("secvault.api.restored_app").serve(order, listening)
+        application.serve(order, socket.socket(fileno=order["socket"]))
     except SecvaultError as error:
         sys.stdout.write(error.detail)
         return error.exit_code
     return 0
+
+
+def _settle(folder: Path) -> None:
+    """Have all that is written without a name of ours go into the folder."""
+    os.chdir(folder)
+    os.environ.update(TMPDIR=str(folder), HOME=str(folder))
+    with (folder / "log").open("wb") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
 
 
 def _end_with_input() -> None:

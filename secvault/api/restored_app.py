@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from secvault import log
 from secvault.api import serving
-from secvault.api.app import routes, whole
+from secvault.api.app import PARTS, declared, routes, whole
 from secvault.clock import system_clock
 from secvault.config import Settings
 from secvault.crypto.secret import Secret
@@ -63,6 +63,12 @@ class ForOne:
                 await Response(status_code=HTTPStatus.FORBIDDEN)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def load() -> None:
+    """Load all that `serve` needs, before there is anything to serve."""
+    for _ in declared(PARTS):
+        pass
 
 
 def serve(order: dict[str, Any], listening: socket.socket) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
@@ -12,10 +12,11 @@ from fastapi.testclient import TestClient
 from secvault.api.app import routes
 from secvault.api.routing import Routes
 from secvault.console.furnish import furnish
+from secvault.service import Service
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of the routes that were built, in their order."""
     paths: list[str] = []
     build = APIRoute.__init__
@@ -145,5 +146,5 @@ def test_the_first_that_was_declared_answers() -> None:
     assert client.get("/things/other").json() == "named other"
 
 
-def _never_opened() -> None:  # type: ignore[misc]
+def _never_opened() -> AbstractContextManager[Service]:
     raise AssertionError("no request comes")

@@ -15,7 +15,7 @@ from secvault.backup.drills import early, files_level, repository_level, room, s
 from secvault.backup.drills.choosing import Choice, choose, repository_for
 from secvault.backup.drills.early import Early, Probable
 from secvault.backup.drills.ground import Ground, Level
-from secvault.backup.drills.order import LATEST, LEVELS
+from secvault.backup.drills.order import LATEST, LEVELS, Wanted
 from secvault.backup.drills.result import (
     Fault,
     FaultCode,
@@ -34,6 +34,7 @@ from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic_answers import RestoreSummary, count_restored
 from secvault.backup.restores.parts import manifest_in, manifest_place
 from secvault.backup.saving import staged_folder
+from secvault.config import PlanSettings
 from secvault.config.drills import LevelName
 from secvault.errors import Cancelled, Damaged
 from secvault.store.tables import backup_run
@@ -76,6 +77,11 @@ class Beyond:
     audit_entries_lost: Callable[[], int | None] = _unknown
 
 
+Bring = Callable[[PlanSettings, Wanted], AbstractContextManager[Beyond]]
+"""Gives the levels beyond files of a drill for as long as the block runs, which is from before
+anything is restored: what they need to start can be started then."""
+
+
 @dataclass
 class Examined:
     """What was found so far. announced, used: bytes of scratch space."""
@@ -92,7 +98,7 @@ class Examined:
     sample: SampleFigures | None = None
 
 
-def examine(way: UnderWay, bring: Callable[[], AbstractContextManager[Beyond]]) -> Examined:
+def examine(way: UnderWay, bring: Bring) -> Examined:
     """Do all of it. What is restored lies in the drill's folder afterwards.
 
     Raises what keeps the drill from being done.
@@ -165,7 +171,7 @@ class _Restoring:
     way: UnderWay
     examined: Examined
     fetched: Early
-    bring: Callable[[], AbstractContextManager[Beyond]]
+    bring: Bring
     damaged: list[Fault] = field(default_factory=list)
     beyond: Beyond = field(default_factory=Beyond)
     sample: SampleWork | None = None
@@ -175,7 +181,7 @@ class _Restoring:
         """Fetch the manifest; where it is there, announce, restore, and ask the levels."""
         self._fetch_head()
         if self.examined.head is not None:
-            with self.bring() as self.beyond:
+            with self.bring(self.way.plan, self.way.asked) as self.beyond:
                 self._restore(self.examined.head, self.listing)
 
     def _restore(self, head: Manifest, listing: Path) -> None:

@@ -9,12 +9,11 @@ process's, it has no verdict.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from secvault.backup.claims import Again
 from secvault.backup.drills import stored, sweep
-from secvault.backup.drills.examining import Beyond, Examined, examine
+from secvault.backup.drills.examining import Bring, Examined, examine
 from secvault.backup.drills.order import AS_SET, LEVELS, DrillOrder, Wanted, wanted
 from secvault.backup.drills.result import DrillResult, Fault, Figures, LevelResult
 from secvault.backup.drills.stored import Drill
@@ -28,14 +27,13 @@ from secvault.errors import BackupFailed, Conflict, SecvaultError
 from secvault.store import tables
 
 OnProgress = Callable[[Progress], None]
-Bring = Callable[[], AbstractContextManager[Beyond]]
 
 
 @dataclass(frozen=True)
 class Means:
     """What the service gives to a drill.
 
-    bring: the levels beyond files, for as long as the block runs. sign: the result as signed
+    bring: see `Bring`. sign: the result as signed
     evidence. end_servers: see `sweep`.
     """
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import LevelResult
 from secvault.backup.staging import NO_DATABASE
-from secvault.config.drills import LevelName
+from secvault.config.drills import DrillSettings, LevelName
 from secvault.errors import Damaged, Unavailable
 from secvault.service.drill_levels import audit_log, fields, keys
 from secvault.service.drill_levels.escrow import Escrow
@@ -18,7 +18,7 @@ from secvault.service.drill_levels.fields import Opened
 from secvault.service.drill_levels.findings import Findings
 from secvault.service.drill_levels.own_copy import DATABASE, OwnCopy, open_own_copy
 from secvault.service.drill_levels.questions import ask_all
-from secvault.service.drill_levels.service_started import started
+from secvault.service.drill_levels.service_started import Loaded, loaded, started
 from secvault.service.recovery_kits import roots_in_escrow
 from secvault.service.service import Service
 
@@ -32,6 +32,7 @@ class OwnLevels:
     _of: Service
     _escrow: Escrow
     _closing: ExitStack
+    _program: Loaded | None = None
     audit_entries_lost: int | None = None
     _copy: OwnCopy | None = None
     _opening: Findings | None = None
@@ -137,7 +138,10 @@ class OwnLevels:
         self, copy: OwnCopy, asked: tuple[Opened, ...], found: Findings, ground: Ground
     ) -> None:
         try:
-            with started(self._of.settings, copy, ground) as running:
+            program = self._program or self._closing.enter_context(
+                loaded(gentle=ground.plan.drill.gentle)
+            )
+            with started(self._of.settings, copy, ground, program) as running:
                 found.fact("started-in-ms", round(running.seconds * 1000))
                 ask_all(running, self._of, copy, asked, found)
         except Unavailable as error:
@@ -154,10 +158,18 @@ def _damage(found: Findings) -> Iterator[None]:
 
 
 @contextmanager
-def own_levels(service: Service, escrow: Escrow | None = None) -> Iterator[OwnLevels]:
+def own_levels(
+    service: Service, escrow: Escrow | None = None, *, early: DrillSettings | None = None
+) -> Iterator[OwnLevels]:
     """The levels for one drill. When the block ends, the copy is closed and its database dropped.
 
-    escrow: gives what is in escrow; the newest recovery kit if None.
+    escrow: gives what is in escrow; the newest recovery kit if None. early: of a drill that will
+    start the service: its program is loaded from now on, beside what comes before that.
     """
     with ExitStack() as closing:
-        yield OwnLevels(service, escrow or partial(roots_in_escrow, service), closing)
+        program = None
+        if early is not None:
+            # The level tries it again, and says why it cannot be.
+            with suppress(Unavailable):
+                program = closing.enter_context(loaded(gentle=early.gentle))
+        yield OwnLevels(service, escrow or partial(roots_in_escrow, service), closing, program)

@@ -6,6 +6,8 @@ sends, publishes, schedules and saves; its settings are a list of sections that 
 here and not taken from the copy; and its process is confined (`secvault.confinement`): no network
 but the connections that come in, no programs, no writing but in the drill's own scratch. It gets
 the root key through a pipe, an environment of a few variables, and ends with us: a pipe says so.
+To load its code takes it longer than all else, so it may be started before there is a copy: it
+waits then, knowing of none, and is confined before it is told of one.
 
 Nor does it answer anybody else on this machine. A copy has sessions, tokens and people of then, who
 may since have been shut out; what they read there would be on no record. So each request has to
@@ -109,40 +111,97 @@ class Running:
             return Answer(answer.status, None)
 
 
-@contextmanager
-def started(settings: Settings, copy: OwnCopy, ground: Ground) -> Iterator[Running]:
-    """The service over the copy, answering; it has ended when the block is left.
+@dataclass(frozen=True)
+class Loaded:
+    """The program, which loads its code or has, and waits for its order at this port."""
 
-    Raises Unavailable when it does not start, with why; Cancelled.
+    process: subprocess.Popen[bytes]
+    listening: socket.socket = field(repr=False)
+    port: int
+
+    def told(self, order: Mapping[str, Any]) -> None:
+        """Give it the next line."""
+        # One that has ended already is found by whoever waits for it.
+        with suppress(OSError):
+            _pipe(self.process.stdin).write(json.dumps(order).encode() + b"\n")
+            _pipe(self.process.stdin).flush()
+
+
+@contextmanager
+def loaded(*, gentle: bool) -> Iterator[Loaded]:
+    """The program without anything to serve; it has ended when the block is left.
+
+    gentle: whether it lets others have the processor first. Raises Unavailable.
+    """
+    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        try:
+            process = subprocess.Popen(
+                _PROGRAM,
+                env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(listening.fileno(),),
+            )
+        except OSError as error:
+            raise Unavailable(f"it cannot be started: {error.strerror}") from None
+        try:
+            program = Loaded(process, listening, listening.getsockname()[1])
+            program.told({"parent": os.getpid(), "gentle": gentle})
+            yield program
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        _pipe(process.stdin).close()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _pipe(process.stdout).close()
+
+
+@contextmanager
+def started(
+    settings: Settings, copy: OwnCopy, ground: Ground, program: Loaded
+) -> Iterator[Running]:
+    """The service over the copy, answering; nobody is answered by it when the block is left.
+
+    program: which ends with the block that it comes from. Raises Unavailable when it does not
+    start, with why; Cancelled.
     """
     folder = ground.scratch / _FOLDER
     folder.mkdir(mode=0o700)
     with ExitStack() as closing:
-        listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
         url, in_folder = _address(copy, folder, closing)
         word = secrets.token_urlsafe(_WORD_BYTES)
-        order = {
-            "parent": os.getpid(),
-            "header": WORD,
-            "word": word,
-            "socket": listening.fileno(),
-            "unix_sockets": not in_folder,
-            "writable": [str(folder), *([str(copy.folder)] if in_folder else [])],
-            "root": base64.b64encode(copy.root.key.expose()).decode(),
-            "vault": copy.root.vault_id,
-            "generation": copy.root.generation,
-            "settings": settings_of_copy(settings, folder, url, port),
-            "gentle": ground.plan.drill.gentle,
-        }
         _lay_out_contents(copy, folder)
         began = time.monotonic()
-        process = closing.enter_context(_process(folder, listening.fileno(), order))
+        program.told(
+            {
+                "folder": str(folder),
+                "header": WORD,
+                "word": word,
+                "socket": program.listening.fileno(),
+                "unix_sockets": not in_folder,
+                "writable": [str(folder), *([str(copy.folder)] if in_folder else [])],
+                "root": base64.b64encode(copy.root.key.expose()).decode(),
+                "vault": copy.root.vault_id,
+                "generation": copy.root.generation,
+                "settings": settings_of_copy(settings, folder, url, program.port),
+            }
+        )
+        closing.callback(_end, program.process)
         # The child has it; else nobody would be refused when the child has ended.
-        listening.close()
-        running = Running(port, 0.0, word)
-        _wait_for(process, running, ground.heed, began)
+        program.listening.close()
+        running = Running(program.port, 0.0, word)
+        _wait_for(program.process, running, ground.heed, began)
         yield replace(running, seconds=time.monotonic() - began)
 
 
@@ -169,42 +228,6 @@ def _lay_out_contents(copy: OwnCopy, folder: Path) -> None:
     contents = copy.folder / CONTENTS
     if contents.is_dir():
         (folder / ATTACHMENTS).symlink_to(contents)
-
-
-@contextmanager
-def _process(
-    folder: Path, listening: int, order: Mapping[str, Any]
-) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    with (folder / "log").open("wb") as log:
-        try:
-            process = subprocess.Popen(
-                _PROGRAM,
-                env=environment,
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                pass_fds=(listening,),
-            )
-        except OSError as error:
-            raise Unavailable(f"it cannot be started: {error.strerror}") from None
-    try:
-        # One that has ended already is found by whoever waits for it.
-        with suppress(OSError):
-            _pipe(process.stdin).write(json.dumps(order).encode() + b"\n")
-            _pipe(process.stdin).flush()
-        yield process
-    finally:
-        with suppress(OSError):
-            _pipe(process.stdin).close()
-        try:
-            process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        _pipe(process.stdout).close()
 
 
 def _wait_for(

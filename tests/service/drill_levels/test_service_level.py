@@ -19,14 +19,16 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy import func, select
 
 from secvault.config import Settings
+from secvault.config.drills import DrillSettings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.jobs import queue
 from secvault.service import Service
-from secvault.service.drill_levels import service_started
+from secvault.service.drill_levels import levels, service_started
 from secvault.service.drill_levels.service_started import (
     CARRIED,
     Answer,
+    Loaded,
     Running,
     settings_of_copy,
 )
@@ -225,6 +227,14 @@ def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever
     assert not Path(seen["process"]).exists()
 
 
+@dataclass(frozen=True)
+class Early:
+    """programs: those that were loaded, in their order."""
+
+    drill: Drilled
+    programs: list[Loaded]
+
+
 def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
     drill: Drilled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +244,51 @@ def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
     result = drill.serve()
     assert codes(result) == ["service-not-started"]
     assert "data keys" in result.faults[0].words
+
+
+@pytest.fixture
+def early(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Early]:
+    """A drill whose program was loaded before there was a copy."""
+    seen: list[Loaded] = []
+
+    @contextmanager
+    def noted(*, gentle: bool) -> Iterator[Loaded]:
+        with service_started.loaded(gentle=gentle) as program:
+            seen.append(program)
+            yield program
+
+    monkeypatch.setattr(levels, "loaded", noted)
+    with drilled(service, tmp_path / "drill", early=DrillSettings(gentle=False)) as drill:
+        yield Early(drill, seen)
+    assert {program.process.returncode is None for program in seen} == {False}
+
+
+def test_what_was_loaded_early_serves_the_copy_and_nothing_else_is_started(early: Early) -> None:
+    (program,) = early.programs
+    assert program.process.poll() is None
+    result = early.drill.serve()
+    assert result.verdict == "passed"
+    assert early.programs == [program]
+    assert program.process.returncode is not None
+
+
+def test_what_was_loaded_early_ends_with_a_drill_that_does_not_reach_its_level(
+    early: Early,
+) -> None:
+    (program,) = early.programs
+    # It waits for the second line, and knows of no copy until then.
+    assert program.process.poll() is None
+    early.drill.levels._closing.close()
+    assert program.process.returncode == 0
+
+
+def test_a_loaded_program_that_was_killed_meanwhile_is_no_service(early: Early) -> None:
+    (program,) = early.programs
+    program.process.kill()
+    program.process.wait()
+    result = early.drill.serve()
+    assert codes(result) == ["service-not-started"]
+    assert "-9" in result.faults[0].words
 
 
 class Answering:
