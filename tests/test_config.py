@@ -27,6 +27,7 @@ from secvault.config import (
 )
 from secvault.config.backup_sources import CommandSource, PostgresqlSource, SourceSettings
 from secvault.config.keys import general
+from secvault.config.model import IdentitySettings
 from secvault.config.publications import PublicationSettings
 from secvault.config.streams import StreamSettings
 from secvault.errors import ConfigurationError
@@ -675,3 +676,17 @@ def test_a_list_that_may_be_left_out_is_set_by_a_variable_too() -> None:
     source = loaded.backup.plans["nightly"].sources["erp"]
     assert isinstance(source, CommandSource)
     assert source.restore_command == ("/bin/dd", "of=x")
+
+
+@pytest.mark.parametrize(
+    ("memory", "passes", "enough"), [(46, 1, True), (45, 1, False), (19, 2, True)]
+)
+def test_a_password_costs_at_least_what_the_standard_asks_for(
+    memory: int, passes: int, *, enough: bool
+) -> None:
+    given = {"argon2_memory_mib": memory, "argon2_passes": passes}
+    if enough:
+        assert IdentitySettings(**given).argon2_passes == passes
+    else:
+        with pytest.raises(ValidationError, match="at least 46 with one pass"):
+            IdentitySettings(**given)

@@ -169,6 +169,9 @@ class WebauthnSettings(Section):
         return self
 
 
+_LEAST_MIB_OF_ONE_PASS = 46
+
+
 class IdentitySettings(Section):
     """Sessions, tokens, passkeys and the cost of a password guess."""
 
@@ -181,8 +184,8 @@ class IdentitySettings(Section):
     token_warn_days: tuple[Annotated[int, Field(ge=1, le=365)], ...] = Field(
         (30, 7, 1), max_length=8
     )
-    argon2_memory_mib: int = Field(46, ge=19, le=4096)
-    argon2_passes: int = Field(2, ge=2, le=20)
+    argon2_memory_mib: int = Field(64, ge=19, le=4096)
+    argon2_passes: int = Field(1, ge=1, le=20)
     password_words: tuple[Annotated[str, Field(min_length=4, max_length=64)], ...] = ()
     password_blocklist: UsablePath | None = None
     webauthn: WebauthnSettings = WebauthnSettings()
@@ -195,6 +198,11 @@ class IdentitySettings(Section):
     def _bounded(self) -> IdentitySettings:
         if self.token_days > self.token_most_days:
             raise ValueError("token_days must not be more than token_most_days")
+        # OWASP ASVS 5.0, appendix C.
+        if self.argon2_passes == 1 and self.argon2_memory_mib < _LEAST_MIB_OF_ONE_PASS:
+            raise ValueError(
+                f"argon2_memory_mib must be at least {_LEAST_MIB_OF_ONE_PASS} with one pass"
+            )
         return self
 
 
