@@ -27,6 +27,7 @@ import pyotp
 
 from benchmarks.result import Compared, compare, fdatasync_seconds, show, write
 from benchmarks.wrk import Driven, Server, drive
+from secvault.config.model import IdentitySettings
 from secvault.crypto.secret import Secret
 from secvault.identity import enrolment, people, totp
 from secvault.identity.people import NewPerson
@@ -132,13 +133,19 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
+    usual = IdentitySettings()
     parser = argparse.ArgumentParser(prog="scripts/bench sign-in", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rate", type=int, default=1000, help="sign-ins a minute")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--memory-mib", type=int, default=46, help="of argon2id; 64 is the default")
-    parser.add_argument("--passes", type=int, default=2, help="of argon2id; 1 is the default")
+    parser.add_argument(
+        "--memory-mib",
+        type=int,
+        default=usual.argon2_memory_mib,
+        help="of argon2id; the service's default if not given",
+    )
+    parser.add_argument("--passes", type=int, default=usual.argon2_passes, help="likewise")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--enforce", action="store_true", help="exit 1 when a budget is missed")
     return parser.parse_args()
