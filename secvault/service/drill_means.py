@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from secvault.backup.drills import sweep as sweeping
 from secvault.backup.drills.databases import left, level
 from secvault.backup.drills.databases import room as databases_room
 from secvault.backup.drills.examining import SCRATCH, Beyond
-from secvault.backup.drills.order import Wanted
 from secvault.backup.drills.result import DrillResult
 from secvault.backup.drills.work import Means
-from secvault.config import PlanSettings
 from secvault.crypto.evidence import SignedEvidence
 from secvault.service import drill_evidence
 from secvault.service.drill_levels import own_levels, room_for
@@ -27,7 +24,7 @@ def means(service: Service) -> Means:
     def sign(result: DrillResult) -> SignedEvidence:
         return drill_evidence.sign(service, result, drill_evidence.earlier_than(service, result))
 
-    return Means(bring=partial(_beyond, service), sign=sign, end_servers=_end_servers)
+    return Means(bring=lambda: _beyond(service), sign=sign, end_servers=_end_servers)
 
 
 def sweep(service: Service) -> tuple[str, ...]:
@@ -36,14 +33,14 @@ def sweep(service: Service) -> tuple[str, ...]:
 
 
 @contextmanager
-def _beyond(service: Service, plan: PlanSettings, asked: Wanted) -> Iterator[Beyond]:
+def _beyond(service: Service) -> Iterator[Beyond]:
     """The levels beyond files. Leaving the block ends what they have started."""
-    starts = plan.vault and "service" in asked.levels
-    with own_levels(service, early=plan.drill if starts else None) as own:
+    with own_levels(service) as own:
         yield Beyond(
             levels={"databases": level.examine, "vault": own.vault, "service": own.service},
             room=lambda head: databases_room.needed(head) + room_for(service, head),
             audit_entries_lost=lambda: own.audit_entries_lost,
+            begin=own.begin,
         )
 
 

@@ -38,6 +38,7 @@ from tests.acceptance.drill_range import PLAN, Range, Ticking, dump_of
 from tests.conftest import asked_of_mariadb
 
 DAY = 86_400
+_BLOCK = 512
 Seeder = Callable[[Range, Random], str]
 
 
@@ -54,6 +55,23 @@ def flip_a_bit(at: Range, chance: Random) -> str:
     content[place] ^= 1 << bit
     at.rewrite(pack, bytes(content))
     return f"bit {bit} of byte {place} of {len(content)} in the pack {pack.name}"
+
+
+def lose_blocks(at: Range, chance: Random) -> str:
+    """Zeros where data was, in one file of the repository's data: blocks that a disk lost, or all.
+
+    Not in the table of contents alone: see `flip_a_bit`.
+    """
+    pack = chance.choice(at.packs())
+    content = pack.read_bytes()
+    saved = len(content) - 4 - int.from_bytes(content[-4:], "little")
+    first, end = 0, len(content)
+    if chance.random() < 0.5:
+        # So many bytes are never zeros by themselves: everything is encrypted.
+        first = _BLOCK * chance.randrange(max(1, (saved - 32) // _BLOCK))
+        end = min(saved, first + _BLOCK * chance.randint(1, 16))
+    at.rewrite(pack, content[:first] + bytes(end - first) + content[end:])
+    return f"zeros from {first} to {end} of {len(content)} in the pack {pack.name}"
 
 
 def delete_a_pack(at: Range, chance: Random) -> str:
@@ -267,6 +285,7 @@ def skew_the_clock_of_the_vault(at: Range, chance: Random) -> str:
 FAULTS: Mapping[str, Seeder] = MappingProxyType(
     {
         "bit flipped in a pack": flip_a_bit,
+        "zeros in a pack": lose_blocks,
         "pack deleted": delete_a_pack,
         "dump truncated": truncate_a_dump,
         "wrong password in the dump": spoil_a_login,

@@ -131,7 +131,7 @@ class SmallVault:
             drill_id,
             order=order,
             requested_by="user:thu",
-            means=Means(bring=lambda _plan, _asked: nullcontext(beyond), sign=signed),
+            means=Means(bring=lambda: nullcontext(beyond), sign=signed),
             on_progress=self.seen.append,
             cancel=cancel,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from secvault.backup.drills import early, files_level, repository_level, room, s
 from secvault.backup.drills.choosing import Choice, choose, repository_for
 from secvault.backup.drills.early import Early, Probable
 from secvault.backup.drills.ground import Ground, Level
-from secvault.backup.drills.order import LATEST, LEVELS, Wanted
+from secvault.backup.drills.order import LATEST, LEVELS
 from secvault.backup.drills.result import (
     Fault,
     FaultCode,
@@ -34,7 +34,6 @@ from secvault.backup.repository_faults import RepositoryDamaged
 from secvault.backup.restic_answers import RestoreSummary, count_restored
 from secvault.backup.restores.parts import manifest_in, manifest_place
 from secvault.backup.saving import staged_folder
-from secvault.config import PlanSettings
 from secvault.config.drills import LevelName
 from secvault.errors import Cancelled, Damaged
 from secvault.store.tables import backup_run
@@ -60,6 +59,10 @@ def _nothing(_head: Manifest) -> int:
     return 0
 
 
+def _wait(_ground: Ground, _levels: Collection[LevelName]) -> None:
+    """Begin nothing before it is needed."""
+
+
 def _unknown() -> int | None:
     return None
 
@@ -70,16 +73,18 @@ class Beyond:
 
     room: bytes of scratch space that they take beside what is restored. audit_entries_lost: what
     the live audit log has beyond the copy's, when the levels were asked; None: by the manifest.
+    begin: called before anything is restored, with the levels that will be asked, which may need
+    something that takes long and is no part of it; raises nothing.
     """
 
     levels: Mapping[LevelName, Level] = field(default_factory=dict)
     room: Callable[[Manifest], int] = _nothing
     audit_entries_lost: Callable[[], int | None] = _unknown
+    begin: Callable[[Ground, Collection[LevelName]], None] = _wait
 
 
-Bring = Callable[[PlanSettings, Wanted], AbstractContextManager[Beyond]]
-"""Gives the levels beyond files of a drill for as long as the block runs, which is from before
-anything is restored: what they need to start can be started then."""
+Bring = Callable[[], AbstractContextManager[Beyond]]
+"""Gives them for as long as the block runs."""
 
 
 @dataclass
@@ -181,7 +186,7 @@ class _Restoring:
         """Fetch the manifest; where it is there, announce, restore, and ask the levels."""
         self._fetch_head()
         if self.examined.head is not None:
-            with self.bring(self.way.plan, self.way.asked) as self.beyond:
+            with self.bring() as self.beyond:
                 self._restore(self.examined.head, self.listing)
 
     def _restore(self, head: Manifest, listing: Path) -> None:
@@ -281,6 +286,7 @@ class _Restoring:
             on_progress=way.on_progress,
             may_use=watched.left,
         )
+        self.beyond.begin(ground, way.asked.levels)
         with way.watch.running("fetch"):
             if self.sample is None:
                 came = self._fetched(ground, ())

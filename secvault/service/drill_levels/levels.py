@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import LevelResult
 from secvault.backup.staging import NO_DATABASE
-from secvault.config.drills import DrillSettings, LevelName
+from secvault.config.drills import LevelName
 from secvault.errors import Damaged, Unavailable
-from secvault.service.drill_levels import audit_log, fields, keys
+from secvault.service.drill_levels import audit_log, data_keys, fields, keys
 from secvault.service.drill_levels.escrow import Escrow
 from secvault.service.drill_levels.fields import Opened
 from secvault.service.drill_levels.findings import Findings
@@ -33,11 +35,22 @@ class OwnLevels:
     _escrow: Escrow
     _closing: ExitStack
     _program: Loaded | None = None
+    _data_keys: Future[tuple[Path, ...]] | None = None
     audit_entries_lost: int | None = None
     _copy: OwnCopy | None = None
     _opening: Findings | None = None
     _asked: tuple[Opened, ...] | None = None
     _examined: bool = field(default=False)
+
+    def begin(self, ground: Ground, levels: Collection[LevelName]) -> None:
+        """Begin what these levels need beside the copy, while that is still restored."""
+        if ground.manifest.database == NO_DATABASE or not {"vault", "service"} & set(levels):
+            return
+        self._data_keys = self._closing.enter_context(data_keys.fetching(ground))
+        if "service" in levels:
+            # The level tries it again, and says why it cannot be.
+            with suppress(Unavailable):
+                self._program = self._closing.enter_context(_loaded(ground))
 
     def vault(self, ground: Ground) -> LevelResult:
         """The copy is this vault's, opens with the keys in escrow, decrypts, and its log is ours.
@@ -102,7 +115,15 @@ class OwnLevels:
     def _opened(self, ground: Ground) -> OwnCopy | None:
         if self._opening is None:
             self._opening = Findings()
-            self._copy = open_own_copy(self._of, ground, self._escrow, self._closing, self._opening)
+            fetched = self._data_keys
+            self._copy = open_own_copy(
+                self._of,
+                ground,
+                self._escrow,
+                (lambda: data_keys.fetch(ground)) if fetched is None else fetched.result,
+                self._closing,
+                self._opening,
+            )
         return self._copy
 
     def _look(self, copy: OwnCopy, found: Findings, ground: Ground) -> None:
@@ -138,9 +159,7 @@ class OwnLevels:
         self, copy: OwnCopy, asked: tuple[Opened, ...], found: Findings, ground: Ground
     ) -> None:
         try:
-            program = self._program or self._closing.enter_context(
-                loaded(gentle=ground.plan.drill.gentle)
-            )
+            program = self._program or self._closing.enter_context(_loaded(ground))
             with started(self._of.settings, copy, ground, program) as running:
                 found.fact("started-in-ms", round(running.seconds * 1000))
                 ask_all(running, self._of, copy, asked, found)
@@ -157,19 +176,15 @@ def _damage(found: Findings) -> Iterator[None]:
         found.fault("database-damaged", DATABASE, damage.detail)
 
 
+def _loaded(ground: Ground) -> AbstractContextManager[Loaded]:
+    return loaded(gentle=ground.plan.drill.gentle)
+
+
 @contextmanager
-def own_levels(
-    service: Service, escrow: Escrow | None = None, *, early: DrillSettings | None = None
-) -> Iterator[OwnLevels]:
+def own_levels(service: Service, escrow: Escrow | None = None) -> Iterator[OwnLevels]:
     """The levels for one drill. When the block ends, the copy is closed and its database dropped.
 
-    escrow: gives what is in escrow; the newest recovery kit if None. early: of a drill that will
-    start the service: its program is loaded from now on, beside what comes before that.
+    escrow: gives what is in escrow; the newest recovery kit if None.
     """
     with ExitStack() as closing:
-        program = None
-        if early is not None:
-            # The level tries it again, and says why it cannot be.
-            with suppress(Unavailable):
-                program = closing.enter_context(loaded(gentle=early.gentle))
-        yield OwnLevels(service, escrow or partial(roots_in_escrow, service), closing, program)
+        yield OwnLevels(service, escrow or partial(roots_in_escrow, service), closing)

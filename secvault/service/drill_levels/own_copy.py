@@ -4,6 +4,7 @@ and joined with its data keys, as a recovery would.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from secvault.audit.entries import reaching
-from secvault.backup import keys_apart, rejoin
+from secvault.backup import rejoin
 from secvault.backup.database import SQLITE_COPY
 from secvault.backup.drills.ground import Ground
 from secvault.backup.rejoin import Keyless
@@ -38,7 +39,6 @@ from secvault.service.service import Service
 from secvault.store import Store, tables
 from secvault.store.migrate import head, require_current, schema_revision, upgrade
 
-DATA_KEYS = "data-keys"
 DATABASE = "secvault's own database"
 
 
@@ -63,11 +63,17 @@ class OwnCopy:
 
 
 def open_own_copy(
-    service: Service, ground: Ground, escrow: Escrow, closing: ExitStack, found: Findings
+    service: Service,
+    ground: Ground,
+    escrow: Escrow,
+    fetched: Callable[[], tuple[Path, ...]],
+    closing: ExitStack,
+    found: Findings,
 ) -> OwnCopy | None:
     """Open the copy, to be closed and dropped by `closing`; None, with faults, when it cannot be.
 
-    Raises BackupFailed, Unavailable, Cancelled when it cannot be tried.
+    fetched: gives the files of data keys, as `data_keys.fetch` does. Raises BackupFailed,
+    Unavailable, Cancelled when it cannot be tried.
     """
     try:
         with ground.watch.running("load"):
@@ -86,7 +92,7 @@ def open_own_copy(
     found.fact("root-from", opened.source)
     ground.heed()
     keyring = Keyring(store, service.clock, opened.root, service.random)
-    keyless = _rejoined(service, ground, store, keyring, found)
+    keyless = _rejoined(service, ground, store, keyring, fetched, found)
     if keyless is None:
         return None
     with store.read() as connection:
@@ -124,7 +130,12 @@ def _is_of_this_vault(service: Service, stored: StoredRoot, found: Findings) -> 
 
 
 def _rejoined(
-    service: Service, ground: Ground, store: Store, keyring: Keyring, found: Findings
+    service: Service,
+    ground: Ground,
+    store: Store,
+    keyring: Keyring,
+    fetched: Callable[[], tuple[Path, ...]],
+    found: Findings,
 ) -> tuple[Keyless, ...] | None:
     """The records that had no key; None, with a fault, where the copy does not get its keys."""
     with store.read() as connection:
@@ -134,14 +145,7 @@ def _rejoined(
     where = f"data keys beside the repository {ground.repository.location}"
     try:
         with ground.watch.running("fetch"):
-            files = keys_apart.fetch(
-                ground.engine,
-                ground.plan_name,
-                ground.manifest.run,
-                ground.scratch / DATA_KEYS,
-                ground.cancel,
-                beside=_name_of(ground),
-            )
+            files = fetched()
         with ground.watch.running("load"), store.write() as connection:
             joined = rejoin.rejoin(
                 connection,
@@ -161,16 +165,3 @@ def _rejoined(
     found.fact("records-left-out-erased", joined.erased)
     found.fact("records-left-out-deleted", joined.left_out)
     return joined.keyless
-
-
-def _name_of(ground: Ground) -> str:
-    """By which name of the plan's repositories this one goes: its data keys lie beside it."""
-    names = (ground.plan.repository, *ground.plan.copies)
-    return next(
-        (
-            name
-            for name in names
-            if ground.engine.settings_of(name).location == ground.repository.location
-        ),
-        ground.plan.repository,
-    )

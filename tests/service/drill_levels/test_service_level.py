@@ -19,7 +19,6 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy import func, select
 
 from secvault.config import Settings
-from secvault.config.drills import DrillSettings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.jobs import queue
@@ -258,7 +257,8 @@ def early(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
             yield program
 
     monkeypatch.setattr(levels, "loaded", noted)
-    with drilled(service, tmp_path / "drill", early=DrillSettings(gentle=False)) as drill:
+    with drilled(service, tmp_path / "drill") as drill:
+        drill.levels.begin(drill.ground, ("service",))
         yield Early(drill, seen)
     assert {program.process.returncode is None for program in seen} == {False}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -249,15 +250,37 @@ def test_whoever_was_erased_since_is_left_out_and_no_fault(
     assert int(fact(result, "records-left-out-erased")) >= 1
 
 
+@pytest.mark.parametrize("early", [False, True])
 def test_data_keys_that_are_nowhere_are_missing(
-    house: House, service: Service, tmp_path: Path
+    house: House, service: Service, tmp_path: Path, *, early: bool
 ) -> None:
     with drilled(service, tmp_path / "drill") as drill:
         snapshots = house.folder / "vault-backups-data-keys" / "snapshots"
         for one in snapshots.iterdir():
             one.unlink()
+        if early:
+            drill.levels.begin(drill.ground, ("vault",))
         assert codes(drill.vault()) == ["keys-missing"]
-        del house
+
+
+def test_data_keys_that_were_fetched_while_the_copy_was_restored_open_it(
+    house: House, drill: Drilled
+) -> None:
+    drill.levels.begin(drill.ground, ("vault",))
+    fetched = drill.levels._data_keys
+    assert fetched is not None
+    assert len(fetched.result()) == 1
+    shutil.rmtree(house.folder / "vault-backups-data-keys")
+    assert drill.vault().verdict == "passed"
+
+
+def test_only_what_the_levels_need_is_begun_before_they_are_asked(drill: Drilled) -> None:
+    drill.levels.begin(drill.ground, ("repository", "files"))
+    assert drill.levels._data_keys is None
+    assert drill.levels._program is None
+    drill.levels.begin(drill.ground, ("vault",))
+    assert drill.levels._data_keys is not None
+    assert drill.levels._program is None
 
 
 def test_an_entry_that_was_changed_damages_the_log(drill: Drilled) -> None:

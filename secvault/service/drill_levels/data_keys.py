@@ -1,0 +1,56 @@
+"""The data keys of secvault's own copy, which lie in a repository of their own.
+
+To list and to fetch them takes restic the password's key twice. Neither needs the copy, so both are
+done while it is restored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from secvault.backup import keys_apart
+from secvault.backup.drills.ground import Ground
+from secvault.backup.restic_process import UntilFailed
+
+_FOLDER = "data-keys"
+
+
+def fetch(ground: Ground) -> tuple[Path, ...]:
+    """Bring them into the drill's scratch; the files. Raises as `keys_apart.fetch` does."""
+    return keys_apart.fetch(
+        ground.engine,
+        ground.plan_name,
+        ground.manifest.run,
+        ground.scratch / _FOLDER,
+        ground.cancel,
+        beside=_name_of(ground),
+    )
+
+
+@contextmanager
+def fetching(ground: Ground) -> Iterator[Future[tuple[Path, ...]]]:
+    """Fetch them from now on; it is given up when the block ends. The future raises as `fetch`."""
+    over = threading.Event()
+    with ThreadPoolExecutor(1, "drill-data-keys") as pool:
+        try:
+            yield pool.submit(fetch, replace(ground, cancel=UntilFailed(ground.cancel, over)))
+        finally:
+            over.set()
+
+
+def _name_of(ground: Ground) -> str:
+    """By which name of the plan's repositories this one goes: its data keys lie beside it."""
+    names = (ground.plan.repository, *ground.plan.copies)
+    return next(
+        (
+            name
+            for name in names
+            if ground.engine.settings_of(name).location == ground.repository.location
+        ),
+        ground.plan.repository,
+    )
