@@ -71,11 +71,14 @@ def confine(writable: Sequence[Path], *, unix_sockets: bool) -> None:
 
     Left are the open files, reading, and writing below `writable`; with `unix_sockets`, making
     connections on this machine by Unix sockets. What is taken away gives PermissionError. Call it
-    before any thread is started. Raises Unavailable where the kernel does not do it.
+    before any thread is started: one that runs already would go on writing. Raises Unavailable
+    where there is one, and where the kernel does not do it.
     """
     machine = _MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None:
         raise Unavailable("a process cannot be confined on this kind of machine")
+    if sum(1 for _ in Path("/proc/self/task").iterdir()) > 1:
+        raise Unavailable("a process with several threads cannot be confined")
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise _refused("the kernel does not bind the process to its rights")

@@ -9,6 +9,21 @@ from pathlib import Path
 
 import pytest
 
+TOO_LATE = """
+import sys, threading
+from pathlib import Path
+from secvault import confinement
+from secvault.errors import Unavailable
+
+over = threading.Event()
+threading.Thread(target=over.wait).start()
+try:
+    confinement.confine([Path(sys.argv[1])], unix_sockets=False)
+except Unavailable as error:
+    print(error.detail)
+over.set()
+"""
+
 TRIES = """
 import ctypes, json, os, socket, subprocess, sys
 from pathlib import Path
@@ -103,3 +118,10 @@ def test_only_its_own_folder_and_reading_are_left(
     assert {how for name, how in told.items() if name not in may} == {"refused"}
     assert [one.name for one in outside.iterdir()] == ["there"]
     assert (outside / "there").read_text() == "kept"
+
+
+def test_a_process_whose_other_threads_would_stay_free_is_not_confined(tmp_path: Path) -> None:
+    tried = subprocess.run(
+        [sys.executable, "-c", TOO_LATE, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "several threads" in tried.stdout
