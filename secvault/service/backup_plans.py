@@ -78,7 +78,13 @@ def add_plan(service: Service, caller: Caller, name: str, values: Mapping[str, A
         if connection.execute(ran).first() is None:
             return None
         settings, secrets = _parsed(values)
-        return {"plan": name, "settings": _digest(settings), "secrets": listed(sorted(secrets))}
+        return {
+            "plan": name,
+            # Whoever approves sees all that is not as in a plan of which nothing is said.
+            "changes": _changes(PlanSettings(), settings),
+            "secrets": listed(sorted(secrets)),
+            "settings": _digest(settings),
+        }
 
     def act(connection: Connection) -> Outcome[PlanView]:
         _require_own(service, name)

@@ -26,6 +26,7 @@ from secvault.errors import (
 )
 from secvault.jobs import calendar, queue
 from secvault.service import Service, authentication, backup_plans, backup_watch
+from secvault.service.approvals.operations import read_request
 from secvault.service.plan_schedules import of_store
 from secvault.service.spine import Caller
 from secvault.store import tables
@@ -307,7 +308,14 @@ def test_removing_a_plan_and_taking_over_what_one_saved_need_a_second_person(
     with office.service.store.write() as connection:
         connection.execute(insert(tables.backup_run).values(ran("files")))
     values = {"vault": False, "folders": [str(office.files)], "keep_last": 1}
-    asked(office, lambda: backup_plans.add_plan(office.service, an, "files", values))
+    taking = asked(office, lambda: backup_plans.add_plan(office.service, an, "files", values))
+    # Whoever approves sees what the plan would do, not a digest of it alone.
+    shown = read_request(office.service, office.staff.again("binh"), taking).request.proposal.terms
+    changes = shown["changes"]
+    assert isinstance(changes, list)
+    assert f'folders: [] -> ["{office.files}"]' in changes
+    assert "keep_last: 3 -> 1" in changes
+    assert "vault: true -> false" in changes
     assert backup_plans.add_plan(office.service, an, "others", values).version == 1
 
 
