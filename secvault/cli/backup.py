@@ -170,11 +170,16 @@ def bucket(
     ] = 30,
     as_json: show.AsJson = False,
 ) -> None:
-    """Look at the plan's buckets: versions, Object Lock, and what is missing to protect backups."""
+    """Look at the plan's buckets: versions, Object Lock, and what is missing to protect backups.
+
+    Exit code 1 when something is wrong.
+    """
     with opening.vault(context) as (service, caller):
         named = opening.the_plan(service, plan)
         seen = operations.repository_access.buckets_of_plan(service, caller, named, days)
     backup_repositories.show_reports(seen, as_json=as_json)
+    if any(one.findings for one in seen):
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: secvault backup copies nightly")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -108,8 +109,12 @@ def test_retention_says_what_the_lock_keeps_and_is_no_error(
     assert third["retention"]["held_by_lock"]["objects"] > 0
     assert third["retention"]["held_by_lock"]["until"]
     for days, safe in (("1", True), ("400", False)):
-        seen = installation.json("backup", "bucket", "weekly", "--days", days)["repositories"]
+        looked = installation.run("backup", "bucket", "weekly", "--days", days, "--json")
+        seen = json.loads(looked.stdout)["repositories"]
         assert seen[0]["immutable"] is safe, seen
+        # Whoever watches by this command hears of what is wrong.
+        assert looked.returncode == int(any(one["findings"] for one in seen)), seen
+        assert safe or looked.returncode == 1
     versions = s3_server.client().list_object_versions(Bucket=bucket, Prefix="vault/snapshots/")
     held = {one["Key"].rpartition("/")[2] for one in versions["Versions"]}
     assert {first["snapshot"], second["snapshot"], third["snapshot"]} <= held
