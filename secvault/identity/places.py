@@ -87,7 +87,8 @@ def count_network(connection: Connection, network: str, now: int, limits: Networ
         .limit(_MOST_SWEPT)
         .with_for_update(skip_locked=True)
     ).scalars()
-    connection.execute(delete(sign_in_network).where(kept.network.in_(stale.all())))
+    if gone := stale.all():
+        connection.execute(delete(sign_in_network).where(kept.network.in_(gone)))
 
 
 def forgive_network(connection: Connection, network: str, limits: NetworkLimits) -> None:

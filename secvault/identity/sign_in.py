@@ -155,9 +155,9 @@ def enter(
         forget_failures(entrance, connection, known)
         devices.use_up(connection, clock, shown, known.id)
         new = places.remember(connection, known.id, known.network, clock.micros())
-        connection.execute(
-            update(person).where(person.c.id == known.id).values(password_hash=fresh)
-        )
+        if fresh != known.password:
+            kept = update(person).where(person.c.id == known.id)
+            connection.execute(kept.values(password_hash=fresh))
         came = Came(known.network, carrier)
         entered = let_in(connection, entrance, known.id, (PASSWORD, TOTP), shown.device, came)
         signed_in = replace(entered, new_network=new)

@@ -225,7 +225,7 @@ def recorder(
         )
         service.audit.enqueue(connection, event)
         # Whoever signs in for the first time may be the second who can approve.
-        service.approvers.notice(connection)
+        service.approvers.notice(connection, who.subject)
 
     return record
 

@@ -115,12 +115,16 @@ class Approvers:
         """Whether two were noticed before."""
         return connection.execute(select(approval_latch.c.id)).first() is not None
 
-    def notice(self, connection: Connection) -> bool:
+    def notice(self, connection: Connection, newcomer: str | None = None) -> bool:
         """Look whether there are two by now, and keep that for ever. To be called when somebody
         signs in, is let back in or gets a role.
+
+        newcomer: the only subject of whom that may be new; whoever cannot approve is no second.
         """
         if self.latched(connection):
             return True
+        if newcomer is not None and not self.may_give(connection, newcomer, HOME):
+            return False
         # Not by what passes within hours: approvals would stay needed when nobody can give them.
         if len(self.in_department(connection, HOME, lasting=True)) < ENOUGH:
             return False
