@@ -77,7 +77,7 @@ def confine(writable: Sequence[Path], *, unix_sockets: bool) -> None:
     machine = _MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None:
         raise Unavailable("a process cannot be confined on this kind of machine")
-    if sum(1 for _ in Path("/proc/self/task").iterdir()) > 1:
+    if _threads() > 1:
         raise Unavailable("a process with several threads cannot be confined")
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
@@ -85,6 +85,14 @@ def confine(writable: Sequence[Path], *, unix_sockets: bool) -> None:
     if not _confine_writing(library, writable):
         sys.addaudithook(_only_below(tuple(path.resolve() for path in writable)))
     _filter_calls(library, machine, unix_sockets=unix_sockets)
+
+
+def _threads() -> int:
+    """How many the kernel knows, those of libraries too."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError as error:
+        raise Unavailable(f"it cannot be seen what threads there are: {error.strerror}") from None
 
 
 def _filter_calls(library: Any, machine: _Machine, *, unix_sockets: bool) -> None:

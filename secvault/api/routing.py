@@ -106,7 +106,11 @@ class LateRoute(APIRoute):
 
     @cached_property
     def _built(self) -> APIRoute:
-        return APIRoute(self.path, self.endpoint, **self._options)
+        try:
+            return APIRoute(self.path, self.endpoint, **self._options)
+        except AttributeError as error:
+            # Python would take it for a missing `_built`, and ask for that again and again.
+            raise RuntimeError(f"the route {self.path} cannot be built: {error}") from error
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -22,6 +22,7 @@ from secvault.backup.restic_process import (
     NeverCancelled,
     Order,
     ResticProcess,
+    UntilFailed,
     guarded,
 )
 from secvault.clock import Clock
@@ -47,6 +48,7 @@ class ResticCommand:
     """The program and the folders that it works with; see `restic.open_restic`.
 
     limits: options that keep it from using all of the network. gentle: other programs go first.
+    stop: ends each call, whatever else may end it.
     """
 
     cache: Path
@@ -59,10 +61,15 @@ class ResticCommand:
     patience: float = PATIENCE_SECONDS
     limits: tuple[str, ...] = ()
     gentle: bool = False
+    stop: Cancel = _NEVER
 
     def gently(self) -> ResticCommand:
         """The same, which lets other programs use the processors and the disk first."""
         return replace(self, gentle=True)
+
+    def heeding(self, stop: Cancel) -> ResticCommand:
+        """The same, whose every call is stopped when this says so."""
+        return replace(self, stop=stop)
 
     def limited(self, upload_kib: int, download_kib: int) -> ResticCommand:
         """The same, with at most so many KiB a second to and from the storage; 0: no limit."""
@@ -95,7 +102,7 @@ class ResticCommand:
         from LATE_FILE. Raises what `ResticProcess` raises.
         """
         order = replace(self._order(repository, command, options, other), late=late)
-        process = ResticProcess(order, self.launch, self.clock, cancel)
+        process = ResticProcess(order, self.launch, self.clock, UntilFailed(cancel, self.stop))
         try:
             with process:
                 yield process
@@ -106,7 +113,7 @@ class ResticCommand:
                 left_in = (repository, *((other,) if isinstance(other, Repository) else ()))
                 for place in left_in:
                     try:
-                        self.run(place.pruner(), "unlock")
+                        self.heeding(_NEVER).run(place.pruner(), "unlock")
                     except SecvaultError as left:
                         error.add_note(
                             f"restic's lock may be left in the repository: {left.detail}"

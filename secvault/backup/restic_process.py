@@ -63,7 +63,7 @@ class UntilFailed:
     """Also says to stop where what is done beside the work has failed."""
 
     cancel: Cancel
-    failed: threading.Event
+    failed: Cancel
 
     def is_set(self) -> bool:
         """Whether to stop."""

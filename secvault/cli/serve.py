@@ -111,8 +111,6 @@ def serve(
 
 def preflight(context: typer.Context, accept_rollback: str = "") -> None:
     """Check everything that would keep the service from starting; print where it will listen."""
-    # It ends soon.
-    gc.disable()
     chosen = opening.settings(context)
     server = chosen.server
     opening.require_vault(chosen)

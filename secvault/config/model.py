@@ -184,8 +184,8 @@ class IdentitySettings(Section):
     token_warn_days: tuple[Annotated[int, Field(ge=1, le=365)], ...] = Field(
         (30, 7, 1), max_length=8
     )
-    argon2_memory_mib: int = Field(64, ge=19, le=4096)
-    argon2_passes: int = Field(1, ge=1, le=20)
+    argon2_memory_mib: int = Field(46, ge=19, le=4096)
+    argon2_passes: int = Field(2, ge=1, le=20)
     password_words: tuple[Annotated[str, Field(min_length=4, max_length=64)], ...] = ()
     password_blocklist: UsablePath | None = None
     webauthn: WebauthnSettings = WebauthnSettings()

@@ -73,6 +73,23 @@ def test_every_route_of_the_service_can_be_built() -> None:
         assert route.dependant.call is route.endpoint
 
 
+def test_a_route_that_cannot_be_built_says_why_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = Routes()
+
+    @some.get("/one")
+    def one() -> str:
+        return "1"
+
+    client = application(some)
+
+    def broken(route: APIRoute, *_given: object, **_options: object) -> None:
+        raise AttributeError("of another version")
+
+    monkeypatch.setattr(APIRoute, "__init__", broken)
+    with pytest.raises(RuntimeError, match="/one cannot be built: of another version"):
+        client.get("/one")
+
+
 def test_what_all_routes_depend_on_is_asked_before_each() -> None:
     some = Routes(dependencies=[Depends(refuse)])
 

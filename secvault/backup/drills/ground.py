@@ -30,7 +30,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + self.monotonic() - began
+            self.add(phase, self.monotonic() - began)
+
+    def add(self, phase: Phase, seconds: float) -> None:
+        """Count to the phase what was done beside other work."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secvault.backup import keys_apart
@@ -20,9 +20,18 @@ from secvault.backup.restic_process import UntilFailed
 _FOLDER = "data-keys"
 
 
-def fetch(ground: Ground) -> tuple[Path, ...]:
-    """Bring them into the drill's scratch; the files. Raises as `keys_apart.fetch` does."""
-    return keys_apart.fetch(
+@dataclass(frozen=True)
+class Fetched:
+    """The files, and how long it took to fetch them: whoever recovers waits for that."""
+
+    files: tuple[Path, ...]
+    seconds: float
+
+
+def fetch(ground: Ground) -> Fetched:
+    """Bring them into the drill's scratch. Raises as `keys_apart.fetch` does."""
+    began = ground.watch.monotonic()
+    files = keys_apart.fetch(
         ground.engine,
         ground.plan_name,
         ground.manifest.run,
@@ -30,15 +39,20 @@ def fetch(ground: Ground) -> tuple[Path, ...]:
         ground.cancel,
         beside=_name_of(ground),
     )
+    return Fetched(files, ground.watch.monotonic() - began)
 
 
 @contextmanager
-def fetching(ground: Ground) -> Iterator[Future[tuple[Path, ...]]]:
+def fetching(ground: Ground) -> Iterator[Future[Fetched]]:
     """Fetch them from now on; it is given up when the block ends. The future raises as `fetch`."""
     over = threading.Event()
+    stop = UntilFailed(ground.cancel, over)
+    restic = ground.engine.restic
+    heeding = replace(restic, command=restic.command.heeding(stop))
+    engine = replace(ground.engine, restic=heeding)
     with ThreadPoolExecutor(1, "drill-data-keys") as pool:
         try:
-            yield pool.submit(fetch, replace(ground, cancel=UntilFailed(ground.cancel, over)))
+            yield pool.submit(fetch, replace(ground, engine=engine, cancel=stop))
         finally:
             over.set()
 

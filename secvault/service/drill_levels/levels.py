@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from secvault.backup.drills.ground import Ground
 from secvault.backup.drills.result import LevelResult
@@ -15,6 +14,7 @@ from secvault.backup.staging import NO_DATABASE
 from secvault.config.drills import LevelName
 from secvault.errors import Damaged, Unavailable
 from secvault.service.drill_levels import audit_log, data_keys, fields, keys
+from secvault.service.drill_levels.data_keys import Fetched
 from secvault.service.drill_levels.escrow import Escrow
 from secvault.service.drill_levels.fields import Opened
 from secvault.service.drill_levels.findings import Findings
@@ -35,7 +35,7 @@ class OwnLevels:
     _escrow: Escrow
     _closing: ExitStack
     _program: Loaded | None = None
-    _data_keys: Future[tuple[Path, ...]] | None = None
+    _data_keys: Future[Fetched] | None = None
     audit_entries_lost: int | None = None
     _copy: OwnCopy | None = None
     _opening: Findings | None = None
@@ -159,7 +159,10 @@ class OwnLevels:
         self, copy: OwnCopy, asked: tuple[Opened, ...], found: Findings, ground: Ground
     ) -> None:
         try:
-            program = self._program or self._closing.enter_context(_loaded(ground))
+            program = self._program
+            # It may have waited for hours, and been ended meanwhile, by want of memory or somebody.
+            if program is None or program.process.poll() is not None:
+                program = self._closing.enter_context(_loaded(ground))
             with started(self._of.settings, copy, ground, program) as running:
                 found.fact("started-in-ms", round(running.seconds * 1000))
                 ask_all(running, self._of, copy, asked, found)

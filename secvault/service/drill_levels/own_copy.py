@@ -32,6 +32,7 @@ from secvault.errors import (
 )
 from secvault.keyring import Keyring
 from secvault.keyring.root import Root, StoredRoot
+from secvault.service.drill_levels.data_keys import Fetched
 from secvault.service.drill_levels.escrow import Escrow, root_for, stored_root
 from secvault.service.drill_levels.findings import Findings
 from secvault.service.drill_levels.own_database import open_database
@@ -66,13 +67,13 @@ def open_own_copy(
     service: Service,
     ground: Ground,
     escrow: Escrow,
-    fetched: Callable[[], tuple[Path, ...]],
+    fetched: Callable[[], Fetched],
     closing: ExitStack,
     found: Findings,
 ) -> OwnCopy | None:
     """Open the copy, to be closed and dropped by `closing`; None, with faults, when it cannot be.
 
-    fetched: gives the files of data keys, as `data_keys.fetch` does. Raises BackupFailed,
+    fetched: gives the data keys, as `data_keys.fetch` does. Raises BackupFailed,
     Unavailable, Cancelled when it cannot be tried.
     """
     try:
@@ -134,7 +135,7 @@ def _rejoined(
     ground: Ground,
     store: Store,
     keyring: Keyring,
-    fetched: Callable[[], tuple[Path, ...]],
+    fetched: Callable[[], Fetched],
     found: Findings,
 ) -> tuple[Keyless, ...] | None:
     """The records that had no key; None, with a fault, where the copy does not get its keys."""
@@ -144,13 +145,13 @@ def _rejoined(
             return ()
     where = f"data keys beside the repository {ground.repository.location}"
     try:
-        with ground.watch.running("fetch"):
-            files = fetched()
+        brought = fetched()
+        ground.watch.add("fetch", brought.seconds)
         with ground.watch.running("load"), store.write() as connection:
             joined = rejoin.rejoin(
                 connection,
                 keyring,
-                files,
+                brought.files,
                 service.clock.micros(),
                 without_deleted=True,
                 random=service.random,

@@ -6,8 +6,8 @@ sends, publishes, schedules and saves; its settings are a list of sections that 
 here and not taken from the copy; and its process is confined (`secvault.confinement`): no network
 but the connections that come in, no programs, no writing but in the drill's own scratch. It gets
 the root key through a pipe, an environment of a few variables, and ends with us: a pipe says so.
-To load its code takes it longer than all else, so it may be started before there is a copy: it
-waits then, knowing of none, and is confined before it is told of one.
+To load its code takes it longer than all else, so it may be started before there is a copy, of
+which it knows nothing then. It is confined before it opens one.
 
 Nor does it answer anybody else on this machine. A copy has sessions, tokens and people of then, who
 may since have been shut out; what they read there would be on no record. So each request has to
@@ -83,8 +83,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Running:
-    """The restored service while it answers. seconds: how long it took to start. word: that each
-    request has to bring.
+    """The restored service while it answers. seconds: from when it was told of the copy until it
+    answered; its code may have been loaded before. word: that each request has to bring.
     """
 
     port: int
@@ -134,9 +134,10 @@ def loaded(*, gentle: bool) -> Iterator[Loaded]:
     gentle: whether it lets others have the processor first. Raises Unavailable.
     """
     environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
-        listening.bind(("127.0.0.1", 0))
+    with ExitStack() as closing:
         try:
+            listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            listening.bind(("127.0.0.1", 0))
             process = subprocess.Popen(
                 _PROGRAM,
                 env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},

@@ -282,10 +282,22 @@ def test_what_was_loaded_early_ends_with_a_drill_that_does_not_reach_its_level(
     assert program.process.returncode == 0
 
 
-def test_a_loaded_program_that_was_killed_meanwhile_is_no_service(early: Early) -> None:
+def test_a_loaded_program_that_was_killed_meanwhile_is_no_fault_of_the_copy(early: Early) -> None:
     (program,) = early.programs
     program.process.kill()
     program.process.wait()
+    assert early.drill.serve().verdict == "passed"
+    assert len(early.programs) == 2
+
+
+def test_a_service_that_is_killed_before_it_answers_is_a_fault(
+    early: Early, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(program: Loaded, _order: Mapping[str, Any]) -> None:
+        program.process.kill()
+        program.process.wait()
+
+    monkeypatch.setattr(Loaded, "told", killed)
     result = early.drill.serve()
     assert codes(result) == ["service-not-started"]
     assert "-9" in result.faults[0].words

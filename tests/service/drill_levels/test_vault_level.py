@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +12,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from secvault.crypto.secret import Secret
-from secvault.errors import Damaged
+from secvault.errors import Cancelled, Damaged
 from secvault.service import Service, authentication, records, recovery_kits, seals
+from secvault.service.drill_levels import data_keys
 from secvault.service.drill_levels.escrow import NO_KIT
 from secvault.service.drill_levels.own_copy import DATABASE
 from secvault.service.spine import Caller
@@ -269,9 +272,33 @@ def test_data_keys_that_were_fetched_while_the_copy_was_restored_open_it(
     drill.levels.begin(drill.ground, ("vault",))
     fetched = drill.levels._data_keys
     assert fetched is not None
-    assert len(fetched.result()) == 1
+    assert len(fetched.result().files) == 1
+    before = drill.ground.watch.seconds.get("fetch", 0.0)
     shutil.rmtree(house.folder / "vault-backups-data-keys")
     assert drill.vault().verdict == "passed"
+    # Whoever recovers waits for them, though the drill did not.
+    assert drill.ground.watch.seconds["fetch"] == before + fetched.result().seconds
+
+
+def test_fetching_data_keys_ends_with_a_drill_that_is_given_up(
+    drill: Drilled, tmp_path: Path
+) -> None:
+    asked, endless = tmp_path / "asked", tmp_path / "endless"
+    endless.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *unlock*) exit 0 ;; esac\n'
+        f"touch {asked}\nwhile :; do sleep 0.1; done\n"
+    )
+    endless.chmod(0o700)
+    engine = drill.ground.engine
+    stuck = replace(engine.restic, command=replace(engine.restic.command, binary=str(endless)))
+    with data_keys.fetching(replace(drill.ground, engine=replace(engine, restic=stuck))) as fetched:
+        while not asked.exists():
+            assert not fetched.done()
+            time.sleep(0.05)
+    # Asked for its snapshots, which nobody else would have stopped.
+    with pytest.raises(Cancelled):
+        fetched.result()
 
 
 def test_only_what_the_levels_need_is_begun_before_they_are_asked(drill: Drilled) -> None:
