@@ -21,7 +21,9 @@ __all__ = ["planned"]
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("quick_repositories")]
 
 
-def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> None:
+@contextmanager
+def drilling(planned: Program) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Another process at work on a drill, and the drill's id."""
     planned.ok("backup", "run")
     with subprocess.Popen(
         [sys.executable, "-m", "secvault.cli", "drill", "run"],
@@ -32,13 +34,18 @@ def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> 
         while not (rows := planned.ok("drill", "list", "--json").json["drills"]):
             assert other.poll() is None
             time.sleep(0.05)
-        watched = planned.ok("drill", "watch", rows[0]["id"], "--json")
+        yield other, rows[0]["id"]
+
+
+def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> None:
+    with drilling(planned) as (other, drill):
+        watched = planned.ok("drill", "watch", drill, "--json")
         lines = [json.loads(line) for line in watched.out.splitlines()]
         assert other.wait() == 0
     assert len(lines) > 1
     assert {one["state"] for one in lines[:-1]} == {"running"}
     assert (lines[-1]["state"], lines[-1]["passed"]) == ("done", True)
-    again = planned.ok("drill", "watch", rows[0]["id"])
+    again = planned.ok("drill", "watch", drill)
     assert again.err == "done\n"
     assert "verdict" in again.out
 
@@ -46,18 +53,9 @@ def test_a_drill_of_another_process_is_followed_to_its_end(planned: Program) -> 
 def test_a_watching_that_is_broken_off_proves_nothing(
     planned: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned.ok("backup", "run")
-    with subprocess.Popen(
-        [sys.executable, "-m", "secvault.cli", "drill", "run"],
-        env=planned.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as other:
-        while not (rows := planned.ok("drill", "list", "--json").json["drills"]):
-            assert other.poll() is None
-            time.sleep(0.05)
+    with drilling(planned) as (other, drill):
         monkeypatch.setattr(progress, "cancellable", _broken_off)
-        assert planned("drill", "watch", rows[0]["id"]).code == 1
+        assert planned("drill", "watch", drill).code == 1
         assert other.wait() == 0, "the drill itself goes on"
 
 
