@@ -1,12 +1,14 @@
-"""The servers' programs: where they are, which package brings them, and getting what is missing."""
+"""Programs of servers and tests: where they are, which package brings them, and getting them."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,8 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
     },
     # A newer one is fetched beside it when it is asked for.
     "restic": {"restic": "restic"},
+    "chromium": {"chromium": "chromium"},
+    "wrk": {"wrk": "wrk"},
 }
 
 
@@ -103,12 +107,24 @@ def _install(packages: list[str]) -> None:
         raise Missing(f"run: sudo {command}")
     argv = [*command.split(), "-q", "-o", "DPkg::Lock::Timeout=600"]
     complaint = f"could not install; run by hand: apt-get update && {command}"
+    with _alone():
+        try:
+            _call(argv, complaint)
+        except Missing:
+            # The list of packages is empty, or so old that it names files no longer offered.
+            _call(["apt-get", "update", "-q"], complaint)
+            _call(argv, complaint)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While no other process of ours installs: apt does not wait for the lock of its lists."""
+    held = os.open("/var/lib/apt", os.O_RDONLY)
     try:
-        _call(argv, complaint)
-    except Missing:
-        # The list of packages is empty, or so old that it names files no longer offered.
-        _call(["apt-get", "update", "-q"], complaint)
-        _call(argv, complaint)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _call(argv: list[str], complaint: str) -> None:

@@ -9,9 +9,11 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Locator, Page
 
+from tests.acceptance.test_console_in_chromium import HASTE
+
 WIDE = {"width": 1100, "height": 800}
 # Answers that are meant to be refusals, which browsers tell as resources that failed.
-EXPECTED = ("Clear-Site-Data", "status of 401", "status of 403", "status of 503")
+EXPECTED = ("Clear-Site-Data", "status of 401", "status of 403", "status of 503", HASTE)
 
 Kind = Literal["link", "button"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from throwaway.programs import find, install_missing
 
 from tests.acceptance.backed_up import backed_up
 from tests.acceptance.installation import Installation, new_installation
@@ -25,16 +24,9 @@ def installation(tmp_path: Path) -> Installation:
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """Debian's Chromium, installed when it is missing."""
-    install = ["apt-get", "install", "-y", "-q", "chromium"]
-    missing = shutil.which("chromium") is None
-    # The list of packages is renewed only when the one at hand is too old, or empty.
-    if missing and subprocess.run(install, check=False, timeout=600).returncode:
-        subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300)
-        subprocess.run(install, check=True, timeout=600)
-    found = shutil.which("chromium")
-    assert found
-    return found
+    """Debian's Chromium; installed when it is missing."""
+    install_missing(["chromium"])
+    return find("chromium")
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,8 @@ def new_vault(tmp_path: Path) -> Iterator[NewVault]:
 
 
 def _typed(page: Page, *texts: str) -> None:
-    """Type into one field after the other, and send the form."""
+    """Type into the field that the page gives the focus and those after it, and send the form."""
+    page.locator("input:focus").wait_for()
     for text in texts:
         page.keyboard.type(text)
         page.keyboard.press("Tab")
@@ -71,6 +72,7 @@ def _two_codes(seed: str) -> tuple[str, str]:
 def _join(page: Page, code: str, said: dict[str, str]) -> str:
     """Use the code as the first administrator; the seed of the device."""
     page.goto("/")
+    page.locator("#name:focus").wait_for()
     _tab_to(page, said["invited"])
     page.keyboard.press("Enter")
     page.wait_for_url("**/join")
@@ -93,8 +95,6 @@ def _join(page: Page, code: str, said: dict[str, str]) -> str:
 def _sign_in(page: Page, seed: str) -> None:
     """With a code that was not used yet, which is the next one."""
     time.sleep(STEP - int(time.time()) % STEP + 1)
-    page.locator("#name").wait_for()
-    page.locator("#name").focus()
     _typed(page, "lan", PASSWORD, pyotp.TOTP(seed).now())
     page.wait_for_url("**/")
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from benchmarks.result import compare
 from benchmarks.wrk import NotAnswered, read
 from hypothesis import given
 from hypothesis import strategies as st
+from throwaway.programs import install_missing
 
 ROOT = Path(__file__).parents[2]
 rates = st.lists(st.floats(0.001, 1e9), min_size=1, max_size=9)
@@ -47,8 +47,7 @@ def test_a_ratio_above_one_always_means_that_ours_is_better(
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_comparison_with_openbao_runs_to_its_end(openbao: object, tmp_path: Path) -> None:
-    if shutil.which("wrk") is None:
-        subprocess.run(["apt-get", "install", "-y", "-q", "wrk"], check=True, timeout=300)
+    install_missing(["wrk"])
     out = tmp_path / "figures.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.transit", "--action", "encrypt", "--rounds", "1",
@@ -96,8 +95,7 @@ def test_the_comparison_in_one_process_runs_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_benchmark_of_sign_ins_runs_to_its_end(tmp_path: Path) -> None:
-    if shutil.which("wrk") is None:
-        subprocess.run(["apt-get", "install", "-y", "-q", "wrk"], check=True, timeout=300)
+    install_missing(["wrk"])
     out = tmp_path / "figures.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.sign_in", "--rounds", "1", "--seconds", "1",
