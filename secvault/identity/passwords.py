@@ -18,6 +18,9 @@ from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NewType
 
+from argon2 import extract_parameters
+from argon2.exceptions import InvalidHashError
+
 from secvault.crypto.aead import Random, draw
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput
@@ -63,7 +66,7 @@ class PasswordHasher:
         self._pepper = pepper
         self._slots = slots
         self._hashing = hashing
-        self._cost = cost
+        self.cost = cost
         self._random = random
         self._blocklist = blocklist
         self._argon2 = argon2(cost)
@@ -76,7 +79,7 @@ class PasswordHasher:
         text = _normal(password)
         if text is None:
             raise InvalidInput.at("password", f"must be text of at most {LONGEST} characters")
-        return self._hash(text)
+        return self._hash(text, self.cost)
 
     def hash_new(self, password: Secret, words: Iterable[str] = ()) -> PasswordHash:
         """The form to store of a password that somebody chose just now.
@@ -92,18 +95,18 @@ class PasswordHasher:
             found = guessable.KNOWN_TO_ATTACKERS
         if found is not None:
             raise InvalidInput.at("password", found)
-        return self._hash(text)
+        return self._hash(text, self.cost)
 
-    def verify(self, stored: PasswordHash | None, password: Secret) -> bool:
+    def verify(self, stored: PasswordHash | Argon2Cost, password: Secret) -> bool:
         """Whether `password` is the stored one.
 
-        stored: None for somebody who does not exist; then, and for a password that cannot be one,
-        the same work is done for nothing. Raises Damaged when `stored` is no hash at all.
+        stored: for somebody who does not exist the cost at which the same work is done for nothing;
+        for a password that cannot be one, it is done at today's. Raises Damaged when it is no hash.
         """
         text = _normal(password)
-        if stored is None or text is None:
+        if isinstance(stored, Argon2Cost) or text is None:
             # Hashing costs what verifying costs, and needs no dummy to be kept.
-            self._hash(text or "")
+            self._hash(text or "", stored if isinstance(stored, Argon2Cost) else self.cost)
             return False
         if not stored.startswith(_FORM):
             raise no_hash()
@@ -114,14 +117,31 @@ class PasswordHasher:
         """Whether `stored`, which was verified just now, was made at another cost than today's."""
         return self._argon2.check_needs_rehash(stored.removeprefix(_FORM))
 
-    def _hash(self, text: str) -> PasswordHash:
+    def _hash(self, text: str, cost: Argon2Cost) -> PasswordHash:
         salt = draw(_SALT_BYTES, self._random)
         with self._slots:
-            made = self._hashing.hash(self._peppered(text), salt, self._cost)
+            made = self._hashing.hash(self._peppered(text), salt, cost)
         return PasswordHash(_FORM + made)
 
     def _peppered(self, text: str) -> bytes:
         return hmac.digest(self._pepper.expose(), text.encode(), "sha256")
+
+
+def how_stored(cost: Argon2Cost) -> str:
+    """What all passwords stored at this cost begin with, and no others."""
+    return f"{_FORM}$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$"
+
+
+def cost_of(stored: PasswordHash) -> Argon2Cost:
+    """At which cost it was made. Raises Damaged when it is no hash at all."""
+    try:
+        found = extract_parameters(stored.removeprefix(_FORM))
+    except InvalidHashError:
+        raise no_hash() from None
+    cost = Argon2Cost(found.memory_cost, found.time_cost, found.parallelism)
+    if not stored.startswith(how_stored(cost)):
+        raise no_hash()
+    return cost
 
 
 def _normal(password: Secret) -> str | None:

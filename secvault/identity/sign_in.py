@@ -21,6 +21,7 @@ from secvault.identity.places import NetworkLimits
 from secvault.identity.principal import HEADER, PASSWORD, TOTP, Carrier, Principal
 from secvault.identity.refusal import Reason, SignInDelayed, SignInRefused
 from secvault.identity.sessions import SessionLimits
+from secvault.identity.stored_costs import StoredCosts, chosen
 from secvault.identity.throttle import AttemptLimits, Attempts, Setbacks
 from secvault.store import Store
 from secvault.store.tables import person
@@ -30,8 +31,8 @@ from secvault.store.tables import person
 class Entrance:
     """What people and systems sign in through.
 
-    setbacks: one for each process, for as long as it runs. waiting_room: entered for as long as a
-    password is looked at; raises Overloaded when it is full.
+    setbacks, costs: one for each process, for as long as it runs. waiting_room: entered for as long
+    as a password is looked at; raises Overloaded when it is full.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Entrance:
     setbacks: Setbacks = field(default_factory=Setbacks)
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     waiting_room: Callable[[], AbstractContextManager[None]] = nullcontext
+    costs: StoredCosts = field(default_factory=StoredCosts)
 
 
 @dataclass(frozen=True)
@@ -226,9 +228,11 @@ def check_password(entrance: Entrance, name: str, password: Secret, address: str
     """
     # Before the attempt is counted: who is turned away for want of room has not failed.
     with entrance.waiting_room():
+        shares = entrance.costs.now(entrance.store, entrance.hasher.cost, entrance.clock.micros())
         known = _count_attempt(entrance, name, places.network_of(address))
-        # Whoever is only invited has no password, which costs the same work.
-        right = entrance.hasher.verify((known.password or None) if known else None, password)
+        # For strangers, and for whoever is only invited and has no password, the same work.
+        nobodys = chosen(shares, _digest(entrance, name))
+        right = entrance.hasher.verify((known and known.password) or nobodys, password)
     if known is None:
         raise SignInRefused(Reason.UNKNOWN_PERSON)
     if known.state != people.ACTIVE:
@@ -257,12 +261,7 @@ def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
     Only a power cut could undo it, and nobody guesses by power cuts. Raises SignInDelayed.
     """
     now, limits = entrance.clock.micros(), entrance.attempts
-    try:
-        folded = names.sign_in_name(name)
-    except InvalidInput:
-        # Nobody can have this name; to say so would be an answer of another kind.
-        folded = ""
-    digest = strangers.digest_of(folded or name, entrance.keys.token_pepper)
+    folded, digest = _folded(name), _digest(entrance, name)
     with entrance.store.write(lasting=False) as connection:
         places.count_network(connection, network, now, entrance.networks)
         row = connection.execute(
@@ -285,6 +284,18 @@ def _count_attempt(entrance: Entrance, name: str, network: str) -> Known | None:
             .values(failures=after.failures, next_try_at=after.next_try_at)
         )
         return known
+
+
+def _folded(name: str) -> str:
+    """As names are kept. Empty for one that nobody can have: to say so would be another answer."""
+    try:
+        return names.sign_in_name(name)
+    except InvalidInput:
+        return ""
+
+
+def _digest(entrance: Entrance, name: str) -> bytes:
+    return strangers.digest_of(_folded(name) or name, entrance.keys.token_pepper)
 
 
 def forget_failures(entrance: Entrance, connection: Connection, known: Known) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
 from secvault.identity import Argon2Cost, PasswordHasher
-from secvault.identity.passwords import SIGN_IN_COST, PasswordHash
+from secvault.identity.passwords import SIGN_IN_COST, PasswordHash, cost_of, how_stored
 
 CHEAP = Argon2Cost(memory=8, passes=1)
 PEPPER = Secret(bytes(range(32)))
@@ -124,11 +124,29 @@ def test_a_stored_hash_that_is_none_is_damage_and_not_a_wrong_password(stored: s
         HASHER.verify(PasswordHash(stored), Secret.of("correct horse"))
 
 
+@given(memory=st.integers(8, 64), passes=st.integers(1, 3), lanes=st.integers(1, 2))
+def test_the_cost_of_a_stored_hash_is_read_from_it_and_how_it_begins_is_known(
+    memory: int, passes: int, lanes: int
+) -> None:
+    cost = Argon2Cost(max(memory, 8 * lanes), passes, lanes)
+    stored = PasswordHasher(PEPPER, nullcontext(), cost).hash(Secret.of("correct horse"))
+    assert cost_of(stored) == cost
+    assert stored.startswith(how_stored(cost))
+
+
+@pytest.mark.parametrize(
+    "stored", ["", "x", GOLDEN[1:], GOLDEN.replace("2id", "2i"), "1$argon2id$"]
+)
+def test_what_is_no_hash_of_ours_has_no_cost(stored: str) -> None:
+    with pytest.raises(Damaged):
+        cost_of(PasswordHash(stored))
+
+
 @pytest.mark.parametrize("password", ["correct horse", "wrong", "a" * 99_999, ""])
 def test_nobody_costs_one_hash_as_somebody_does(slots: Any, password: str) -> None:
     hasher = PasswordHasher(PEPPER, slots, CHEAP)
     stored = hasher.hash(Secret.of("correct horse"))
-    for known in (stored, None):
+    for known in (stored, CHEAP):
         slots.entered = 0
         hasher.verify(known, Secret.of(password))
         assert slots.entered == 1
