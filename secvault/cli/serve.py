@@ -6,15 +6,18 @@ import fcntl
 import gc
 import http.client
 import importlib
+import io
 import json
+import multiprocessing
 import os
 import socket
 import ssl
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from secvault.config import Settings
     from secvault.service.audit_rollback import Looked
 
-_PROGRAM = (sys.executable, "-m", "secvault.cli")
 _ANSWER_SECONDS = 0.5
 _LOCK = "serve.lock"
 # Of `secvault.service.sealing.sealer`, which is not loaded here.
@@ -79,34 +81,73 @@ def serve(
     these options, which win.
     """
     chosen = {"PORT": port, "ADDRESS": address, "WORKERS": workers}
-    environment = {
-        **os.environ,
-        **{f"SECVAULT_SERVER__{name}": str(it) for name, it in chosen.items() if it is not None},
-    }
+    # Where its children read the settings, which this process does not.
+    os.environ.update(
+        {f"SECVAULT_SERVER__{name}": str(it) for name, it in chosen.items() if it is not None}
+    )
     asked = context.find_object(opening.Asked)
     if asked is not None and asked.config is not None:
-        environment["SECVAULT_CONFIG"] = str(asked.config.absolute())
-    # What is checked opens the vault, in a process of its own: this one stays small, and keeps
-    # nothing that its children would inherit.
-    checked = subprocess.run(
-        (*_PROGRAM, "preflight", f"--accept-rollback={accept_rollback}"),
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if checked.returncode != 0:
-        raise typer.Exit(checked.returncode if checked.returncode > 0 else 1)
-    listening = Listening(**json.loads(checked.stdout))
-    with _alone_over(Path(listening.data)):
+        os.environ["SECVAULT_CONFIG"] = str(asked.config.absolute())
+    load_program()
+    listening = _checked(accept_rollback)
+    with _alone_over(Path(listening.data)) as hold:
         # Who starts the service anew wants what opens by itself to be open.
         (Path(listening.data) / SEALED_BY_HAND).unlink(missing_ok=True)
         code = keeper.keep(
-            {name: (*_PROGRAM, part) for name, part in _parts(listening)},
+            {name: partial(_do_part, part, hold) for name, part in _parts(listening)},
             show.talk,
-            environment=environment,
             each_turn=_announce_when_ready(listening),
         )
     raise typer.Exit(code)
+
+
+def load_program() -> None:
+    """Load what the processes of the service need, in the one that they are forked from."""
+    with _loading():
+        _web_worker()
+        _console()
+        for each in ("sealer", "working"):
+            getattr(operations, each)
+
+
+def _checked(accept_rollback: str) -> Listening:
+    """What `preflight` prints. Raises typer.Exit when something keeps the service from starting.
+
+    It opens the vault, in a process of its own: this one keeps nothing that its children would
+    inherit.
+    """
+    read, write = multiprocessing.Pipe(duplex=False)
+    command = ("preflight", f"--accept-rollback={accept_rollback}")
+    checking = keeper.fork("preflight", partial(_say_to, write, command), daemon=True)
+    write.close()
+    try:
+        said = read.recv_bytes()
+    except EOFError:
+        said = b""
+    checking.join()
+    if checking.exitcode != 0:
+        raise typer.Exit(max(1, checking.exitcode or 1))
+    return Listening(**json.loads(said))
+
+
+def _say_to(where: Connection, command: Sequence[str]) -> int:
+    """Run the command, and send what it prints."""
+    with redirect_stdout(io.StringIO()) as said:
+        code = _run(command)
+    where.send_bytes(said.getvalue().encode())
+    return code
+
+
+def _do_part(part: str, hold: int) -> int:
+    """Be a process of the service. hold: of `serve` on the folder, which only it is to have."""
+    os.close(hold)
+    return _run((part,))
+
+
+def _run(command: Sequence[str]) -> int:
+    # By name: what knows all commands knows this module.
+    code: int = importlib.import_module("secvault.cli.main").run(command)
+    return code
 
 
 def preflight(context: typer.Context, accept_rollback: str = "") -> None:
@@ -230,8 +271,11 @@ def _started_settings(context: typer.Context) -> Settings:
 
 
 @contextmanager
-def _alone_over(data: Path) -> Iterator[None]:
-    """Be the only `serve` over a data folder. The kernel ends the hold, however this one ends."""
+def _alone_over(data: Path) -> Iterator[int]:
+    """Be the only `serve` over a data folder, by a lock on the file that is given.
+
+    The kernel ends the hold, however this process ends.
+    """
     try:
         handle = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -244,7 +288,7 @@ def _alone_over(data: Path) -> Iterator[None]:
                 f"a service runs already over {data}; stop it first, or name another folder with "
                 "SECVAULT_DATA"
             ) from None
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -321,6 +321,16 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def part(pid: int) -> str:
+    """Which part of the service the process is, by its name for `ps`; empty for another one."""
+    try:
+        name = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    except OSError:
+        return ""
+    words = name.split(" ")
+    return words[1] if words[0] == "secvault" and len(words) > 1 else ""
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; one that only waits to be reaped does not."""
     try:

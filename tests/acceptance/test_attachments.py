@@ -28,6 +28,7 @@ from tests.acceptance.installation import (
     Installation,
     family,
     new_installation,
+    part,
     stop,
     system_token,
 )
@@ -263,14 +264,7 @@ def test_killed_at_any_moment_the_old_or_the_new_is_there_and_nothing_else_stays
 
 def web_workers(keeper: int) -> list[int]:
     """The processes that answer requests, which their parent starts again."""
-    of_web = []
-    for pid in family(keeper):
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-            if command[-1] == b"web":
-                of_web.append(pid)
-    # The first is the parent of the others.
-    return of_web[1:]
+    return [pid for pid in family(keeper) if part(pid) == "web"]
 
 
 def get_when_it_answers(installation: Installation, token: str) -> httpx2.Response:

@@ -22,6 +22,7 @@ from tests.acceptance.installation import (
     READY_SECONDS,
     Installation,
     family,
+    part,
     payslip,
     stop,
     system_token,
@@ -174,16 +175,15 @@ def _roles(keeper: int) -> dict[int, str]:
     """What each process of the service is, found by its place under the keeper."""
     roles = {keeper: "keeper"}
     for pid in family(keeper)[1:]:
-        last = _command(pid)[-1:]
-        if _parent(pid) == keeper and last in (["web"], ["worker"], ["entrance"]):
-            roles[pid] = last[0]
+        if _parent(pid) == keeper and part(pid) in ("web", "worker", "entrance"):
+            roles[pid] = part(pid)
     return roles
 
 
 def _command(pid: int) -> list[str]:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
-            return [part.decode() for part in file.read().split(b"\0") if part]
+            return [word.decode() for word in file.read().split(b"\0") if word]
     except OSError:
         return []
 
@@ -197,7 +197,7 @@ def _parent(pid: int) -> int:
 
 
 def _runs_secvault(pid: int) -> bool:
-    return any("secvault" in part for part in _command(pid))
+    return any("secvault" in word for word in _command(pid))
 
 
 def _all_readable(installation: Installation, token: str, stored: set[str]) -> bool:

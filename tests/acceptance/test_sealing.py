@@ -31,6 +31,7 @@ from tests.acceptance.installation import (
     alive,
     code_of,
     new_installation,
+    part,
     payslip,
     system_token,
 )
@@ -366,13 +367,13 @@ def wait_for_sealer(installation: Installation) -> dict[str, Any]:
 
 def child(keeper: int, name: str) -> int:
     """The keeper's child of this name."""
-    [found] = [pid for pid in children(keeper) if command(pid).endswith(name.encode())]
+    [found] = [pid for pid in children(keeper) if part(pid) == name]
     return found
 
 
 def web_workers(keeper: int) -> list[int]:
     """The processes that answer requests."""
-    return [pid for pid in children(keeper) if command(pid).endswith(b"web")]
+    return [pid for pid in children(keeper) if part(pid) == "web"]
 
 
 def wait_for_one_that_is_open(keeper: int) -> int:
@@ -392,11 +393,6 @@ def children(pid: int) -> list[int]:
     """The direct children of a process."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(each) for task in tasks for each in task.read_text().split()]
-
-
-def command(pid: int) -> bytes:
-    """The command line of a process."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
 
 
 def test_the_root_is_rotated_under_load_and_no_request_is_lost(served: Served) -> None:

@@ -13,9 +13,15 @@ from secvault.cli.keeper import keep
 
 KEEPER = """
 import sys
+from functools import partial
 from secvault.cli.keeper import keep
-commands = {f"child{n}": [sys.executable, "-c", code] for n, code in enumerate(sys.argv[1:])}
-sys.exit(keep(commands, lambda text: print(text, file=sys.stderr, flush=True)))
+
+def run(code):
+    exec(code, {})
+    return 0
+
+programs = {f"child{n}": partial(run, code) for n, code in enumerate(sys.argv[1:])}
+sys.exit(keep(programs, lambda text: print(text, file=sys.stderr, flush=True)))
 """
 # A child that writes its process id, then waits for ever, with a child of its own in its group.
 STAYS = """
@@ -44,15 +50,20 @@ def written(file: Path) -> list[int]:
     raise AssertionError(f"nothing in {file}")
 
 
+def has_ended(process: int) -> bool:
+    """Whether it has ended by now; one that only waits to be reaped has."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
+
+
 def is_gone(process: int) -> bool:
-    """Whether a process has ended; one that only waits to be reaped has."""
+    """Whether a process ends, which is waited for."""
     deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
+        if has_ended(process):
             return True
         time.sleep(0.02)
     return False
@@ -136,37 +147,64 @@ sys.exit(3 if before else 1)
         assert keeper.stderr is not None
         assert keeper.stderr.readline() == "child0 ended with 1; starting it again\n"
         assert keeper.stderr.readline() == "child0 ended with 3; starting it again\n"
-        assert not is_gone(other)
+        assert not has_ended(other)
         assert keeper.poll() is None
     finally:
         keeper.terminate()
         keeper.wait(150)
 
 
-def test_children_get_the_environment_that_is_given_and_each_turn_is_called(
-    tmp_path: Path,
-) -> None:
+def test_children_are_named_end_by_their_code_and_each_turn_is_called(tmp_path: Path) -> None:
     file = tmp_path / "said"
-    code = f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(os.environ['SAID'])"
     turns = 0
 
     def turn() -> None:
         nonlocal turns
         turns += 1
-        if file.exists() and file.read_text():
+        if file.exists() and file.read_bytes():
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def program() -> int:
+        file.write_bytes(Path("/proc/self/cmdline").read_bytes())
+        return 0
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        ended = keep(
-            {"child": [sys.executable, "-c", code]},
-            lambda _text: None,
-            environment={**os.environ, "SAID": "hello"},
-            each_turn=turn,
-        )
+        ended = keep({"web 1": program}, lambda _text: None, each_turn=turn)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     assert ended == 0
     assert turns > 0
-    assert file.read_text() == "hello"
+    assert file.read_bytes().rstrip(b"\0") == b"secvault web 1"
+
+
+def test_a_child_takes_signals_as_a_new_process_does(tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    code = f"""
+import pathlib, signal, time
+taken = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+right = taken == [signal.SIG_DFL, signal.default_int_handler] and not held
+pathlib.Path({str(file)!r}).write_text(f"{{int(right)}} 0")
+time.sleep(300)
+"""
+    keeper = keeper_of(code)
+    assert written(file) == [1, 0]
+    keeper.send_signal(signal.SIGTERM)
+    assert keeper.wait(150) == 0
+
+
+def test_a_child_that_fails_ends_with_1_and_says_how(tmp_path: Path) -> None:
+    keeper = keeper_of("raise ValueError('so')", STAYS.format(place=str(tmp_path / "ids")))
+    try:
+        written(tmp_path / "ids")
+        assert keeper.stderr is not None
+        said = ""
+        while "starting it again" not in said:
+            said += keeper.stderr.readline()
+        assert "ValueError: so" in said
+        assert "child0 ended with 1; starting it again\n" in said
+    finally:
+        keeper.terminate()
+        keeper.wait(150)
