@@ -7,6 +7,7 @@ never by the framework's own, and the schema of a problem is there to refer to.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -41,9 +42,13 @@ def openapi_document(request: Request) -> Response:
 def describe(app: FastAPI) -> None:
     """Have `app` describe its errors as what they are, problem details."""
 
+    # It takes seconds, and is done once, however many ask at the same time.
+    lock = threading.Lock()
+
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _described(app)
+        with lock:
+            if app.openapi_schema is None:
+                app.openapi_schema = _described(app)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

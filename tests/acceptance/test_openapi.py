@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -63,7 +62,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
 @pytest.fixture(scope="module")
 def schema(running: Furnished) -> Any:
     """The description that the service gives of itself."""
-    document = httpx2.get(f"{running.installation.address}/api/v1/openapi.json").json()
+    document = running.installation.call("GET", "/api/v1/openapi.json", "").json()
     made = schemathesis.openapi.from_dict(document)
     made.config.update(base_url=running.installation.address)
     return made

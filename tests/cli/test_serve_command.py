@@ -122,3 +122,37 @@ def test_a_log_that_was_put_back_is_not_served_until_somebody_says_why(
     assert "restored on purpose" in shown.ok("audit", "keys").out
     assert shown.ok("audit", "verify", "--json").json["unread"] == []
     assert sorted(each.name for each in (place.glob("*/audit/*"))) != []
+
+
+LOADED = """
+import json, os
+from pathlib import Path
+before = len(os.listdir("/proc/self/fd"))
+from secvault.cli import serve
+serve.load_program()
+import nacl.utils, random, secrets, ssl, sys, uuid_utils
+from secvault.cli.keeper import fork
+
+def draw():
+    print(json.dumps([
+        uuid_utils.uuid7().hex[-12:], uuid_utils.uuid4().hex, random.random(), secrets.token_hex(),
+        ssl.RAND_bytes(16).hex(), nacl.utils.random(16).hex(),
+    ]))
+    return 0
+
+tasks, files = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")) - before
+print(json.dumps({"tasks": tasks, "files": files, "web": "secvault.api.web_worker" in sys.modules}))
+for number in range(3):
+    fork(f"child {number}", draw).join()
+"""
+
+
+def test_what_is_loaded_before_the_forks_starts_no_thread_and_children_draw_other_numbers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=150, check=True
+    )
+    first, *drawn = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first == {"tasks": 1, "files": 0, "web": True}
+    assert len(drawn) == 3
+    for numbers in zip(*drawn, strict=True):
+        assert len(set(numbers)) == 3, "children of one keeper draw the same"
