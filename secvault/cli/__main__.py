@@ -1,4 +1,4 @@
-"""`python -m secvault.cli`, which is how `secvault serve` starts its children."""
+"""`python -m secvault.cli`: `secvault`, by the interpreter at hand."""
 
 import sys
 

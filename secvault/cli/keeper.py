@@ -8,6 +8,7 @@ children, so that nothing is left that holds the port or the store.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -95,10 +96,16 @@ def fork(name: str, program: Program, *, daemon: bool = False) -> ForkProcess:
     )
     # One that comes meanwhile is for the keeper; or for the child, once it takes them itself.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD_TO_STOP)
+    # Whoever ignores it, which is inherited, is not told how a child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    if not daemon:
+        # Here, too, so that it has its group before anybody ends that; unless it has ended itself.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpgid(_id(process), 0)
     return process
 
 
@@ -110,6 +117,8 @@ def _begin(name: str, program: Program, keeper: int, daemon: bool) -> None:
         os.setpgid(0, 0)
     setproctitle(f"secvault {name}")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A Ctrl-C that came meanwhile is forgotten by this: the keeper has it, and ends the child.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD_TO_STOP)
     sys.exit(program())
@@ -150,9 +159,11 @@ def _stop_all(children: list[Child]) -> None:
 
 
 def _end_group(process: ForkProcess, number: signal.Signals) -> None:
-    assert process.pid  # noqa: S101 - narrows: it was started
     # What a child started (restic, hashes) shares its group and must not outlive it.
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(_id(process), number)
+
+
+def _id(process: ForkProcess) -> int:
+    assert process.pid  # noqa: S101 - narrows: it was started
+    return process.pid

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 0.5
 _LOCK = "serve.lock"
-# Of `secvault.service.sealing.sealer`, which is not loaded here.
+# Of `secvault.service.sealing.sealer`, which commands do not load.
 SEALED_BY_HAND = "sealed-by-hand"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
@@ -80,6 +80,9 @@ def serve(
     was published of it. Settings come from --config, SECVAULT_* variables and
     these options, which win.
     """
+    if sys.stdin is None:
+        # It was closed: else what the children open first would be taken for it.
+        os.open(os.devnull, os.O_RDONLY)
     chosen = {"PORT": port, "ADDRESS": address, "WORKERS": workers}
     # Where its children read the settings, which this process does not.
     os.environ.update(

@@ -100,16 +100,15 @@ class PasswordHasher:
     def verify(self, stored: PasswordHash | Argon2Cost, password: Secret) -> bool:
         """Whether `password` is the stored one.
 
-        stored: for somebody who does not exist the cost at which the same work is done for nothing;
-        for a password that cannot be one, it is done at today's. Raises Damaged when it is no hash.
+        stored: for somebody who does not exist the cost at which the same work is done for nothing,
+        as it is for a password that cannot be one. Raises Damaged when it is no hash at all.
         """
         text = _normal(password)
+        cost = stored if isinstance(stored, Argon2Cost) else cost_of(stored)
         if isinstance(stored, Argon2Cost) or text is None:
             # Hashing costs what verifying costs, and needs no dummy to be kept.
-            self._hash(text or "", stored if isinstance(stored, Argon2Cost) else self.cost)
+            self._hash(text or "", cost)
             return False
-        if not stored.startswith(_FORM):
-            raise no_hash()
         with self._slots:
             return self._hashing.verify(stored.removeprefix(_FORM), self._peppered(text))
 
@@ -139,7 +138,9 @@ def cost_of(stored: PasswordHash) -> Argon2Cost:
     except InvalidHashError:
         raise no_hash() from None
     cost = Argon2Cost(found.memory_cost, found.time_cost, found.parallelism)
-    if not stored.startswith(how_stored(cost)):
+    # At less there is no argon2 (RFC 9106, 3.1).
+    possible = cost.passes >= 1 and cost.lanes >= 1 and cost.memory >= 8 * cost.lanes
+    if not possible or not stored.startswith(how_stored(cost)):
         raise no_hash()
     return cost
 

@@ -9,6 +9,7 @@ that it is today's, as it becomes for people.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ from secvault.store import Store
 from secvault.store.tables import person
 
 _FRESH = 60 * 1_000_000
-# More costs than anybody ever had in use: each is one more look at all people.
-_MOST = 8
+# More than anybody ever had in use, of other costs or damaged: each is one more look at all people.
+_MOST_LOOKS = 16
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,17 @@ def stored_at(connection: Connection, today: Argon2Cost) -> tuple[Share, ...]:
     """
     before: list[Share] = []
     rest = [person.c.password_hash != "", not_(_stored_at(today))]
-    while len(before) < _MOST:
+    for _ in range(_MOST_LOOKS):
         one = connection.execute(
-            select(person.c.password_hash).where(*rest).order_by(person.c.id).limit(1)
-        ).scalar_one_or_none()
+            select(person.c.id, person.c.password_hash).where(*rest).order_by(person.c.id).limit(1)
+        ).one_or_none()
+        if one is None:
+            break
         try:
-            cost = cost_of(PasswordHash(one)) if one else today
+            cost = cost_of(PasswordHash(one.password_hash))
         except Damaged:
-            break
-        if cost == today:
-            break
+            rest.append(person.c.id > one.id)
+            continue
         before.append(Share(cost, _counted(connection, _stored_at(cost))))
         rest.append(not_(_stored_at(cost)))
     everybody = _counted(connection, person.c.password_hash != "")
@@ -74,15 +76,26 @@ class StoredCosts:
 
     def __init__(self) -> None:
         self._found: tuple[int, Argon2Cost, tuple[Share, ...]] | None = None
+        self._looking = threading.Lock()
 
     def now(self, store: Store, today: Argon2Cost, now: int) -> tuple[Share, ...]:
         """See `stored_at`. To be asked whoever comes, so that nobody waits longer for it."""
         known = self._found
-        if known is None or known[1] != today or not 0 <= now - known[0] < _FRESH:
-            with store.read() as connection:
-                known = now, today, stored_at(connection, today)
-            self._found = known
-        return known[2]
+        of_today = known is not None and known[1] == today
+        if known is not None and of_today and 0 <= now - known[0] < _FRESH:
+            return known[2]
+        # One looks; the others take what was found before, where there is any.
+        if not self._looking.acquire(blocking=not of_today) and known is not None:
+            return known[2]
+        try:
+            if self._found is known:
+                with store.read() as connection:
+                    self._found = now, today, stored_at(connection, today)
+            found = self._found
+            assert found is not None  # noqa: S101 - narrows: it is never forgotten
+            return found[2]
+        finally:
+            self._looking.release()
 
 
 def _stored_at(cost: Argon2Cost) -> ColumnElement[bool]:

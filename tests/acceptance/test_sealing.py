@@ -366,9 +366,14 @@ def wait_for_sealer(installation: Installation) -> dict[str, Any]:
 
 
 def child(keeper: int, name: str) -> int:
-    """The keeper's child of this name."""
-    [found] = [pid for pid in children(keeper) if part(pid) == name]
-    return found
+    """The keeper's child of this name, which has it a moment after it was started."""
+    deadline = time.monotonic() + SOON_SECONDS
+    while time.monotonic() < deadline:
+        found = [pid for pid in children(keeper) if part(pid) == name]
+        if found:
+            return found[0]
+        time.sleep(PAUSE_SECONDS)
+    raise AssertionError(f"there is no {name}")
 
 
 def web_workers(keeper: int) -> list[int]:

@@ -9,8 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from secvault.cli.keeper import keep
-
 KEEPER = """
 import sys
 from functools import partial
@@ -32,11 +30,22 @@ time.sleep(300)
 """
 
 
-def keeper_of(*codes: str) -> subprocess.Popen[str]:
+def keeper_of(*codes: str, program: str = KEEPER) -> subprocess.Popen[str]:
     """A keeper in a process of its own, over Python programs."""
     return subprocess.Popen(
-        [sys.executable, "-c", KEEPER, *codes], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, *codes], stderr=subprocess.PIPE, text=True
     )
+
+
+def said_until(keeper: subprocess.Popen[str], words: str) -> str:
+    """What it has said when it has said the words."""
+    assert keeper.stderr is not None
+    said = ""
+    while words not in said:
+        line = keeper.stderr.readline()
+        assert line, f"it ended, and had said {said!r}"
+        said += line
+    return said
 
 
 def written(file: Path) -> list[int]:
@@ -154,29 +163,59 @@ sys.exit(3 if before else 1)
         keeper.wait(150)
 
 
-def test_children_are_named_end_by_their_code_and_each_turn_is_called(tmp_path: Path) -> None:
+def test_children_are_named_for_ps_and_are_told_of_by_their_codes(tmp_path: Path) -> None:
     file = tmp_path / "said"
-    turns = 0
+    code = f"""
+import pathlib, sys
+file = pathlib.Path({str(file)!r})
+if not file.exists():
+    file.write_bytes(pathlib.Path("/proc/self/cmdline").read_bytes())
+sys.exit(7)
+"""
+    keeper = keeper_of(code)
+    assert said_until(keeper, "again") == "child0 ended with 7; starting it again\n"
+    assert file.read_bytes().rstrip(b"\0") == b"secvault child0"
+    keeper.terminate()
+    assert keeper.wait(150) == 0
 
-    def turn() -> None:
-        nonlocal turns
-        turns += 1
-        if file.exists() and file.read_bytes():
-            os.kill(os.getpid(), signal.SIGTERM)
 
-    def program() -> int:
-        file.write_bytes(Path("/proc/self/cmdline").read_bytes())
-        return 0
+def test_a_keeper_whose_starter_ignores_ends_of_children_is_told_all_the_same() -> None:
+    ignoring = f"import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n{KEEPER}"
+    keeper = keeper_of("import sys; sys.exit(3)", program=ignoring)
+    assert keeper.wait(150) == 3
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        ended = keep({"web 1": program}, lambda _text: None, each_turn=turn)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert ended == 0
-    assert turns > 0
-    assert file.read_bytes().rstrip(b"\0") == b"secvault web 1"
+
+def test_each_turn_is_called_while_children_run(tmp_path: Path) -> None:
+    program = KEEPER.replace(
+        "file=sys.stderr, flush=True)))",
+        "file=sys.stderr, flush=True), each_turn=lambda: print('turn', file=sys.stderr)))",
+    )
+    keeper = keeper_of(STAYS.format(place=str(tmp_path / "ids")), program=program)
+    written(tmp_path / "ids")
+    assert said_until(keeper, "turn") == "turn\n"
+    keeper.terminate()
+    assert keeper.wait(150) == 0
+
+
+def test_a_ctrl_c_while_a_child_begins_is_the_keepers_and_no_traceback() -> None:
+    program = """
+import os, signal, sys, time
+from secvault.cli import keeper
+
+begun = []
+signal.signal(signal.SIGINT, lambda *_: begun.append("the keeper"))
+# The child is slow before it takes signals.
+keeper.setproctitle = lambda _name: time.sleep(1)
+child = keeper.fork("child", lambda: 0)
+for pid in (child.pid, os.getpid()):
+    os.kill(pid, signal.SIGINT)
+child.join()
+print(child.exitcode, begun)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=150
+    )
+    assert (done.stdout, done.stderr) == ("0 ['the keeper']\n", "")
 
 
 def test_a_child_takes_signals_as_a_new_process_does(tmp_path: Path) -> None:
@@ -199,10 +238,7 @@ def test_a_child_that_fails_ends_with_1_and_says_how(tmp_path: Path) -> None:
     keeper = keeper_of("raise ValueError('so')", STAYS.format(place=str(tmp_path / "ids")))
     try:
         written(tmp_path / "ids")
-        assert keeper.stderr is not None
-        said = ""
-        while "starting it again" not in said:
-            said += keeper.stderr.readline()
+        said = said_until(keeper, "starting it again")
         assert "ValueError: so" in said
         assert "child0 ended with 1; starting it again\n" in said
     finally:

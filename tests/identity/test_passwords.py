@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from secvault.crypto.secret import Secret
 from secvault.errors import Damaged, InvalidInput
 from secvault.identity import Argon2Cost, PasswordHasher
+from secvault.identity.hashing import Here
 from secvault.identity.passwords import SIGN_IN_COST, PasswordHash, cost_of, how_stored
 
 CHEAP = Argon2Cost(memory=8, passes=1)
@@ -135,11 +136,33 @@ def test_the_cost_of_a_stored_hash_is_read_from_it_and_how_it_begins_is_known(
 
 
 @pytest.mark.parametrize(
-    "stored", ["", "x", GOLDEN[1:], GOLDEN.replace("2id", "2i"), "1$argon2id$"]
+    "stored",
+    ["", "x", GOLDEN[1:], GOLDEN.replace("2id", "2i"), GOLDEN.replace("m=8", "m=7"), "1$argon2id$"],
 )
 def test_what_is_no_hash_of_ours_has_no_cost(stored: str) -> None:
     with pytest.raises(Damaged):
         cost_of(PasswordHash(stored))
+
+
+@pytest.mark.parametrize("password", ["wrong", "a" * 99_999, "ế" * 700, ""])
+def test_nobody_and_somebody_of_before_cost_the_same_whatever_is_typed(password: str) -> None:
+    """Also what is too long for a password: anybody may type it."""
+    costs = []
+
+    class Noting(Here):
+        def hash(self, secret: bytes, salt: bytes, cost: Argon2Cost) -> str:
+            costs.append(cost)
+            return super().hash(secret, salt, cost)
+
+        def verify(self, stored: str, secret: bytes) -> bool:
+            costs.append(cost_of(PasswordHash(f"1{stored}")))
+            return super().verify(stored, secret)
+
+    stored = HASHER.hash(Secret.of("correct horse"))
+    dearer = PasswordHasher(PEPPER, nullcontext(), Argon2Cost(16, 1), hashing=Noting())
+    assert not dearer.verify(stored, Secret.of(password))
+    assert not dearer.verify(CHEAP, Secret.of(password))
+    assert costs == [CHEAP, CHEAP]
 
 
 @pytest.mark.parametrize("password", ["correct horse", "wrong", "a" * 99_999, ""])

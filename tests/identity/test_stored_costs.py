@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,6 +137,20 @@ def test_a_damaged_hash_keeps_nobody_out(changed: Changed, damaged: str) -> None
     assert set(changed.costs("an", *strangers(5))) == {TODAY}
 
 
+def test_a_damaged_hash_hides_nobody_else(changed: Changed) -> None:
+    # It is the first that is looked at: ids are in the order of time.
+    with changed.house.store.write() as connection:
+        connection.execute(
+            person.update().where(person.c.name == "lan").values(password_hash="damaged")
+        )
+    for cost, names in ((LONG_AGO, ("an", "binh")), (TODAY, ("chi",)), (BEFORE, ("dung",))):
+        changed.house.time.pass_by(1)
+        changed.add(cost, *names)
+    with changed.house.store.read() as connection:
+        found = stored_at(connection, TODAY)
+    assert found == (Share(LONG_AGO, 2), Share(BEFORE, 1), Share(TODAY, 2))
+
+
 def test_where_nobody_has_a_password_it_is_todays_cost(changed: Changed) -> None:
     with changed.house.store.write() as connection:
         connection.execute(person.update().values(password_hash=""))
@@ -147,6 +164,30 @@ def test_another_cost_and_a_clock_set_back_are_looked_at_anew(changed: Changed) 
     assert costs.now(store, TODAY, 2_000) is first
     assert costs.now(store, TODAY, 999) is not first
     assert costs.now(store, BEFORE, 1_000)[-1].cost == BEFORE
+
+
+def test_while_one_looks_others_take_what_was_found_before(changed: Changed) -> None:
+    store, costs = changed.house.store, StoredCosts()
+    first = costs.now(store, TODAY, 0)
+    looking, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        @contextmanager
+        def read(self) -> Iterator[Any]:
+            looking.set()
+            assert go_on.wait(150)
+            with store.read() as connection:
+                yield connection
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(costs.now, Slow(), TODAY, 60_000_000)  # type: ignore[arg-type]
+        assert looking.wait(150)
+        changed.add(TODAY, "an")
+        try:
+            assert costs.now(store, TODAY, 60_000_000) is first
+        finally:
+            go_on.set()
+        assert slow.result(150) == costs.now(store, TODAY, 60_000_000) != first
 
 
 @given(digests, st.integers(0, 500), st.integers(1, 500))
