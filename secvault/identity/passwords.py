@@ -36,6 +36,8 @@ PasswordHash = NewType("PasswordHash", str)
 
 _FORM = "1"
 _SALT_BYTES = 16
+# What the settings allow.
+_MOST_KIB, _MOST_PASSES = 4096 * 1024, 20
 # 128 characters of four bytes, each with as many marks as any keyboard writes: no more is hashed.
 _LONGEST_BYTES = 4 * 4 * LONGEST
 
@@ -138,8 +140,8 @@ def cost_of(stored: PasswordHash) -> Argon2Cost:
     except InvalidHashError:
         raise no_hash() from None
     cost = Argon2Cost(found.memory_cost, found.time_cost, found.parallelism)
-    # At less there is no argon2 (RFC 9106, 3.1).
-    possible = cost.passes >= 1 and cost.lanes >= 1 and cost.memory >= 8 * cost.lanes
+    # At less there is no argon2 (RFC 9106, 3.1); more is never set, and would take all memory.
+    possible = 1 <= cost.passes <= _MOST_PASSES and 8 <= 8 * cost.lanes <= cost.memory <= _MOST_KIB
     if not possible or not stored.startswith(how_stored(cost)):
         raise no_hash()
     return cost

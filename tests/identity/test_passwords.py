@@ -137,7 +137,18 @@ def test_the_cost_of_a_stored_hash_is_read_from_it_and_how_it_begins_is_known(
 
 @pytest.mark.parametrize(
     "stored",
-    ["", "x", GOLDEN[1:], GOLDEN.replace("2id", "2i"), GOLDEN.replace("m=8", "m=7"), "1$argon2id$"],
+    [
+        "",
+        "x",
+        "1$argon2id$",
+        GOLDEN[1:],
+        GOLDEN.replace("2id", "2i"),
+        GOLDEN.replace("m=8", "m=7"),
+        GOLDEN.replace("m=8", "m=99999999"),
+        GOLDEN.replace("t=1", "t=0"),
+        GOLDEN.replace("t=1", "t=99"),
+        GOLDEN.replace("p=1", "p=0"),
+    ],
 )
 def test_what_is_no_hash_of_ours_has_no_cost(stored: str) -> None:
     with pytest.raises(Damaged):
