@@ -15,7 +15,7 @@ tokens of service accounts), `enrolment` and `devices` (TOTP), `passkey_sign_in`
 `recovery_codes`, `step_up`, `people`.
 """
 
-from secvault.identity.hashing import Argon2Cost
+from secvault.crypto.argon2id import Argon2Cost
 from secvault.identity.keys import IdentityKeys
 from secvault.identity.passwords import PasswordHasher
 from secvault.identity.principal import Principal

@@ -15,17 +15,16 @@ import hmac
 import os
 import unicodedata
 from collections.abc import Container, Iterable
-from contextlib import AbstractContextManager
-from typing import Any, NewType
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Literal, NewType
 
-from argon2 import extract_parameters
-from argon2.exceptions import InvalidHashError
-
+from secvault.crypto import argon2id
 from secvault.crypto.aead import Random, draw
+from secvault.crypto.argon2id import SALT_BYTES, Argon2Cost, Hashed
 from secvault.crypto.secret import Secret
-from secvault.errors import InvalidInput
+from secvault.errors import Damaged, InvalidInput
 from secvault.identity import guessable
-from secvault.identity.hashing import Argon2Cost, Hashing, Here, argon2, no_hash
+from secvault.identity.hashing import Hashing
 
 SHORTEST = 12
 LONGEST = 128
@@ -35,17 +34,11 @@ PasswordHash = NewType("PasswordHash", str)
 """A password as it is stored."""
 
 _FORM = "1"
-_SALT_BYTES = 16
-# What the settings allow.
-_MOST_KIB, _MOST_PASSES = 4096 * 1024, 20
 # 128 characters of four bytes, each with as many marks as any keyboard writes: no more is hashed.
 _LONGEST_BYTES = 4 * 4 * LONGEST
 
-
-_HERE = Here()
-
 SIGN_IN_COST = Argon2Cost(memory=46 * 1024, passes=2)
-"""The default: about a twentieth of a second on one core of a server."""
+"""The default: about a twentieth of a second on one core of a server (decision 41)."""
 
 
 class PasswordHasher:
@@ -62,7 +55,7 @@ class PasswordHasher:
         slots: AbstractContextManager[Any],
         cost: Argon2Cost = SIGN_IN_COST,
         random: Random = os.urandom,
-        hashing: Hashing = _HERE,
+        hashing: Hashing = argon2id.argon2id,
         blocklist: Container[str] = (),
     ) -> None:
         self._pepper = pepper
@@ -71,7 +64,6 @@ class PasswordHasher:
         self.cost = cost
         self._random = random
         self._blocklist = blocklist
-        self._argon2 = argon2(cost)
 
     def hash(self, password: Secret) -> PasswordHash:
         """The form to store. Does not look at what the password is: see `hash_new`.
@@ -106,23 +98,29 @@ class PasswordHasher:
         as it is for a password that cannot be one. Raises Damaged when it is no hash at all.
         """
         text = _normal(password)
-        cost = stored if isinstance(stored, Argon2Cost) else cost_of(stored)
-        if isinstance(stored, Argon2Cost) or text is None:
-            # Hashing costs what verifying costs, and needs no dummy to be kept.
-            self._hash(text or "", cost)
-            return False
+        if isinstance(stored, Argon2Cost):
+            return self._in_vain(text, stored)
+        made = _read(stored)
+        if text is None:
+            return self._in_vain(text, made.cost)
         with self._slots:
-            return self._hashing.verify(stored.removeprefix(_FORM), self._peppered(text))
+            found = self._hashing(self._peppered(text), made.salt, made.cost)
+        return hmac.compare_digest(found, made.hash)
 
     def needs_upgrade(self, stored: PasswordHash) -> bool:
         """Whether `stored`, which was verified just now, was made at another cost than today's."""
-        return self._argon2.check_needs_rehash(stored.removeprefix(_FORM))
+        return cost_of(stored) != self.cost
+
+    def _in_vain(self, text: str | None, cost: Argon2Cost) -> Literal[False]:
+        # Hashing costs what verifying costs, and needs no dummy to be kept.
+        self._hash(text or "", cost)
+        return False
 
     def _hash(self, text: str, cost: Argon2Cost) -> PasswordHash:
-        salt = draw(_SALT_BYTES, self._random)
+        salt = draw(SALT_BYTES, self._random)
         with self._slots:
-            made = self._hashing.hash(self._peppered(text), salt, cost)
-        return PasswordHash(_FORM + made)
+            made = self._hashing(self._peppered(text), salt, cost)
+        return PasswordHash(_FORM + Hashed(cost, salt, made).text())
 
     def _peppered(self, text: str) -> bytes:
         return hmac.digest(self._pepper.expose(), text.encode(), "sha256")
@@ -130,21 +128,19 @@ class PasswordHasher:
 
 def how_stored(cost: Argon2Cost) -> str:
     """What all passwords stored at this cost begin with, and no others."""
-    return f"{_FORM}$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$"
+    return _FORM + argon2id.begin(cost)
 
 
 def cost_of(stored: PasswordHash) -> Argon2Cost:
     """At which cost it was made. Raises Damaged when it is no hash at all."""
-    try:
-        found = extract_parameters(stored.removeprefix(_FORM))
-    except InvalidHashError:
-        raise no_hash() from None
-    cost = Argon2Cost(found.memory_cost, found.time_cost, found.parallelism)
-    # At less there is no argon2 (RFC 9106, 3.1); more is never set, and would take all memory.
-    possible = 1 <= cost.passes <= _MOST_PASSES and 8 <= 8 * cost.lanes <= cost.memory <= _MOST_KIB
-    if not possible or not stored.startswith(how_stored(cost)):
-        raise no_hash()
-    return cost
+    return _read(stored).cost
+
+
+def _read(stored: PasswordHash) -> Hashed:
+    if stored.startswith(_FORM):
+        with suppress(Damaged):
+            return argon2id.read(stored[len(_FORM) :])
+    raise Damaged("A stored password hash is damaged. Set a new password for this person.")
 
 
 def _normal(password: Secret) -> str | None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, not_, select
 
+from secvault.crypto.argon2id import Argon2Cost
 from secvault.errors import Damaged
-from secvault.identity.hashing import Argon2Cost
 from secvault.identity.passwords import PasswordHash, cost_of, how_stored
 from secvault.store import Store
 from secvault.store.tables import person

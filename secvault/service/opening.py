@@ -33,15 +33,15 @@ from secvault.backup.restic import find_restic
 from secvault.clock import Clock, system_clock
 from secvault.config import Settings, settings_text
 from secvault.crypto.aead import Random, buffered
+from secvault.crypto.argon2id import Argon2Cost, argon2id
 from secvault.errors import ConfigurationError, Conflict, Unavailable
 from secvault.identity import (
-    Argon2Cost,
     IdentityKeys,
     PasswordHasher,
     SessionLimits,
 )
 from secvault.identity.blocklist import Blocklist
-from secvault.identity.hashing import Hashing, HashingProcesses, Here, WaitingRoom
+from secvault.identity.hashing import Hashing, HashingProcesses, WaitingRoom
 from secvault.identity.oidc.provider import Provider
 from secvault.identity.places import NetworkLimits
 from secvault.identity.sign_in import Entrance
@@ -297,11 +297,11 @@ def _hashing(settings: Settings, program: str, closing: ExitStack) -> tuple[Hash
     """
     cores = os.cpu_count() or 1
     if program not in ("web", "entrance"):
-        return Here(), cores
+        return argon2id, cores
     at_once = max(1, cores - 1) if program == "entrance" else -(-cores // settings.server.workers)
     hashing = HashingProcesses(at_once)
     closing.callback(hashing.close)
-    return hashing, at_once
+    return hashing.argon2id, at_once
 
 
 def _entrance(
