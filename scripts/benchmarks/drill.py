@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -31,6 +31,8 @@ from benchmarks.backup_sides import timing, unseen
 from benchmarks.result import Compared, compare, show, write
 from secvault.backup.drills.stored import Drill
 from secvault.backup.repository import Repository
+from secvault.cli import serve
+from secvault.nursery import Nursery
 from secvault.service import Service, authentication, backups, drills
 from secvault.service.spine import Caller
 from tests.acceptance.installation import new_installation
@@ -111,11 +113,17 @@ class Side:
 def main() -> int:
     """Measure, print and write; the exit code."""
     arguments = _arguments()
+    # As in the worker of a service, which was forked from the keeper: before there is a thread.
+    serve.load_program()
+    nursery = serve.nursery()
     found = {name: Rounds() for name in (FILES, EVERYTHING)}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as place:
         folder = Path(place)
         _make_files(folder / "data", arguments.files, arguments.mib, arguments.large_mib)
-        with _opened(folder) as sides, _progress(len(found) * (2 * arguments.rounds + 2)) as step:
+        with (
+            _opened(folder, nursery) as sides,
+            _progress(len(found) * (2 * arguments.rounds + 2)) as step,
+        ):
             for side in sides:
                 backups.run_backup(side.service, side.caller, side.plan, unseen, Event())
                 step()
@@ -185,7 +193,7 @@ def _write(file: Path, size: int) -> None:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[tuple[Side, ...]]:
+def _opened(folder: Path, nursery: Nursery) -> Iterator[tuple[Side, ...]]:
     """A vault with both plans, each with a repository of its own."""
     declared = "".join(
         f'[backup.repositories.{name}]\nlocation = "{folder}/repository-{name}"\n'
@@ -199,7 +207,7 @@ def _opened(folder: Path) -> Iterator[tuple[Side, ...]]:
     )
     with new_installation(folder / "installation", declared).opened() as opened:
         spans: list[float] = []
-        service = timing(opened, spans)
+        service = replace(timing(opened, spans), nursery=nursery)
         caller = Caller(authentication.local_operator(service))
         yield tuple(Side(service, caller, name, folder, spans) for name in (FILES, EVERYTHING))
 

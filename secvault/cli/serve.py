@@ -27,6 +27,7 @@ import typer
 from secvault.cli import keeper, opening, operations, show
 from secvault.clock import system_clock
 from secvault.errors import Conflict, InvalidInput, Unavailable
+from secvault.nursery import Nursery, attend, pair
 from secvault.process import give_way, leave_no_core
 
 if TYPE_CHECKING:
@@ -227,9 +228,26 @@ def sealer(context: typer.Context) -> None:
 def worker(context: typer.Context) -> None:
     """Do the long work, as a child of `serve`."""
     leave_no_core()
+    # Before the settings are read, and before there is a thread.
+    restoring = nursery()
     with _loading():
         chosen, work = _started_settings(context), operations.working.work
-    work(chosen, system_clock())
+    work(chosen, system_clock(), restoring)
+
+
+def nursery() -> Nursery:
+    """What has restored services made for drills; it ends with this process."""
+    ours, its = pair()
+    keeper.fork("nursery", partial(_attend, ours, its), daemon=True)
+    its.close()
+    return Nursery(ours)
+
+
+def _attend(ours: socket.socket, its: socket.socket) -> int:
+    ours.close()
+    # By name, as the web worker.
+    program = importlib.import_module("secvault.api.restored")
+    return attend(its, program.load, program.serve_one)
 
 
 @contextmanager

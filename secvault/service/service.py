@@ -19,6 +19,7 @@ from secvault.identity.sign_in import Entrance
 from secvault.keyring import Keyring
 from secvault.keyring.key_usage import KeyUsage
 from secvault.keyring.message_count import MessageCount
+from secvault.nursery import Nursery
 from secvault.records.attachment_storage import Storage
 from secvault.records.collection import Collection
 from secvault.service.approvals import Approvers
@@ -50,6 +51,7 @@ class Service:
     attachments: Storage
     archives: Archives
     providers: Mapping[str, Provider] = field(default_factory=dict)
+    nursery: Nursery | None = None
 
     @property
     def collections(self) -> Mapping[str, Collection]:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from secvault.config import Settings
 from secvault.errors import SecvaultError
 from secvault.jobs import Apart, Place, Worker
 from secvault.keyring.root import Root
+from secvault.nursery import Nursery
 from secvault.service import (
     audit_witnesses,
     backup_watch,
@@ -117,10 +119,11 @@ class Turns:
         return self.stopping.is_set() or self.sealing.is_set()
 
 
-def work(settings: Settings, clock: Clock) -> None:
+def work(settings: Settings, clock: Clock, nursery: Nursery | None = None) -> None:
     """Work while the vault is open, until SIGTERM or SIGINT.
 
-    Raises what keeps the worker from starting or going on.
+    nursery: where drills have restored services from. Raises what keeps the worker from starting or
+    going on.
     """
     turns = Turns()
 
@@ -142,17 +145,23 @@ def work(settings: Settings, clock: Clock) -> None:
     while not turns.stopping.is_set():
         root = turns.take(LOOK_SECONDS)
         if root is not None:
-            _work_with(settings, clock, root, turns, log)
+            _work_with(settings, clock, root, turns, nursery, log)
             turns.rest()
     follower.stop()
 
 
 def _work_with(
-    settings: Settings, clock: Clock, root: Root, turns: Turns, log: structlog.stdlib.BoundLogger
+    settings: Settings,
+    clock: Clock,
+    root: Root,
+    turns: Turns,
+    nursery: Nursery | None,
+    log: structlog.stdlib.BoundLogger,
 ) -> None:
     sealer = SealerClient(settings.data_folder)
     access = BySealer(sealer)
-    with opening.opened(settings, clock, program="worker", access=access, root=root) as service:
+    with opening.opened(settings, clock, program="worker", access=access, root=root) as opened:
+        service = replace(opened, nursery=nursery)
         turns.service = service
         # A key that is none is told before anything relies on it.
         audit_witnesses.witnesses_of(settings)

@@ -50,7 +50,7 @@ class OwnLevels:
         if "service" in levels:
             # The level tries it again, and says why it cannot be.
             with suppress(Unavailable):
-                self._program = self._closing.enter_context(_loaded(ground))
+                self._program = self._closing.enter_context(self._loaded(ground))
 
     def vault(self, ground: Ground) -> LevelResult:
         """The copy is this vault's, opens with the keys in escrow, decrypts, and its log is ours.
@@ -161,13 +161,16 @@ class OwnLevels:
         try:
             program = self._program
             # It may have waited for hours, and been ended meanwhile, by want of memory or somebody.
-            if program is None or program.process.poll() is not None:
-                program = self._closing.enter_context(_loaded(ground))
+            if program is None or program.ended():
+                program = self._closing.enter_context(self._loaded(ground))
             with started(self._of.settings, copy, ground, program) as running:
                 found.fact("started-in-ms", round(running.seconds * 1000))
                 ask_all(running, self._of, copy, asked, found)
         except Unavailable as error:
             found.fault("service-not-started", "the restored service", error.detail)
+
+    def _loaded(self, ground: Ground) -> AbstractContextManager[Loaded]:
+        return loaded(self._of.nursery, gentle=ground.plan.drill.gentle)
 
 
 @contextmanager
@@ -177,10 +180,6 @@ def _damage(found: Findings) -> Iterator[None]:
         yield
     except Damaged as damage:
         found.fault("database-damaged", DATABASE, damage.detail)
-
-
-def _loaded(ground: Ground) -> AbstractContextManager[Loaded]:
-    return loaded(gentle=ground.plan.drill.gentle)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ Three things see to that, each alone: it is only what answers requests, without 
 sends, publishes, schedules and saves; its settings are a list of sections that lead nowhere, made
 here and not taken from the copy; and its process is confined (`secvault.confinement`): no network
 but the connections that come in, no programs, no writing but in the drill's own scratch. It gets
-the root key through a pipe, an environment of a few variables, and ends with us: a pipe says so.
-To load its code takes it longer than all else, so it may be started before there is a copy, of
-which it knows nothing then. It is confined before it opens one.
+the root key through a socket, an environment of a few variables, and ends with us: that socket says
+so. To load its code takes it longer than all else: it is forked from a process that has loaded it
+(`nursery`), and where there is none, may be started before there is a copy, of which it knows
+nothing then. It is confined before it opens one.
 
 Nor does it answer anybody else on this machine. A copy has sessions, tokens and people of then, who
 may since have been shut out; what they read there would be on no record. So each request has to
@@ -21,6 +22,8 @@ import http.client
 import json
 import os
 import secrets
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -37,12 +40,12 @@ from secvault.backup.contents import CONTENTS
 from secvault.backup.drills.ground import Ground
 from secvault.config import Settings
 from secvault.errors import Unavailable
+from secvault.nursery import PASSED, Nursery
 from secvault.service.attachment_place import FOLDER as ATTACHMENTS
 from secvault.service.drill_levels.own_copy import OwnCopy
 from secvault.service.drill_levels.relay import relayed
 
 _PROGRAM = (sys.executable, "-m", "secvault.api.restored")
-_PASSED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
 _FOLDER = "service"
 
 WORD = "x-secvault-drill"
@@ -113,9 +116,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The program, which loads its code or has, and waits for its order at this port."""
+    """The program, which loads its code or has, and waits for its order to serve at this port.
 
-    process: subprocess.Popen[bytes]
+    process: its descriptor (pidfd_open(2)). control: the way to it.
+    """
+
+    process: int
+    control: socket.socket = field(repr=False)
     listening: socket.socket = field(repr=False)
     port: int
 
@@ -123,49 +130,81 @@ class Loaded:
         """Give it the next line."""
         # One that has ended already is found by whoever waits for it.
         with suppress(OSError):
-            _pipe(self.process.stdin).write(json.dumps(order).encode() + b"\n")
-            _pipe(self.process.stdin).flush()
+            self.control.sendall(json.dumps(order).encode() + b"\n")
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether it has ended, if need be after so many seconds."""
+        watching = select.poll()
+        watching.register(self.process, select.POLLIN)
+        return bool(watching.poll(seconds * 1000))
+
+    def end(self) -> None:
+        """Tell it to end, and make it."""
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_WR)
+        if not self.ended(END_SECONDS):
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+            self.ended(END_SECONDS)
+
+    def said(self) -> str:
+        """What kept it from starting, when it has ended and said so."""
+        with suppress(OSError):
+            return self.control.recv(4096).decode("utf-8", "replace").strip()
+        return ""
 
 
 @contextmanager
-def loaded(*, gentle: bool) -> Iterator[Loaded]:
+def loaded(nursery: Nursery | None = None, *, gentle: bool) -> Iterator[Loaded]:
     """The program without anything to serve; it has ended when the block is left.
 
-    gentle: whether it lets others have the processor first. Raises Unavailable.
+    nursery: what it is forked by, where there is one that lives. gentle: whether it lets others
+    have the processor first. Raises Unavailable.
     """
-    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     with ExitStack() as closing:
         try:
             listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             listening.bind(("127.0.0.1", 0))
-            process = subprocess.Popen(
-                _PROGRAM,
-                env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
-                cwd="/",
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(listening.fileno(),),
+            control, its = map(closing.enter_context, socket.socketpair())
+            process = _forked(nursery, its, listening) or closing.enter_context(
+                _run(its, listening)
             )
         except OSError as error:
             raise Unavailable(f"it cannot be started: {error.strerror}") from None
-        try:
-            program = Loaded(process, listening, listening.getsockname()[1])
-            program.told({"parent": os.getpid(), "gentle": gentle})
-            yield program
-        finally:
-            _end(process)
+        # The process has it; else we would not see that nobody has.
+        its.close()
+        closing.callback(os.close, process)
+        program = Loaded(process, control, listening, listening.getsockname()[1])
+        closing.callback(program.end)
+        program.told({"gentle": gentle})
+        yield program
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(OSError):
-        _pipe(process.stdin).close()
+def _forked(nursery: Nursery | None, *given: socket.socket) -> int | None:
+    """A descriptor of the process; None where there is no nursery."""
+    if nursery is not None:
+        with suppress(OSError):
+            return nursery.born(*given)
+    return None
+
+
+@contextmanager
+def _run(*given: socket.socket) -> Iterator[int]:
+    """A descriptor of a new process that loads the program, and is reaped behind the block."""
+    handed = [one.fileno() for one in given]
+    process = subprocess.Popen(
+        [*_PROGRAM, *map(str, handed), str(os.getpid())],
+        env={name: os.environ[name] for name in PASSED if name in os.environ}
+        | {"PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=handed,
+    )
     try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        yield os.pidfd_open(process.pid)
+    finally:
         process.wait()
-    _pipe(process.stdout).close()
 
 
 @contextmanager
@@ -189,7 +228,6 @@ def started(
                 "folder": str(folder),
                 "header": WORD,
                 "word": word,
-                "socket": program.listening.fileno(),
                 "unix_sockets": not in_folder,
                 "writable": [str(folder), *([str(copy.folder)] if in_folder else [])],
                 "root": base64.b64encode(copy.root.key.expose()).decode(),
@@ -198,11 +236,11 @@ def started(
                 "settings": settings_of_copy(settings, folder, url, program.port),
             }
         )
-        closing.callback(_end, program.process)
+        closing.callback(program.end)
         # The child has it; else nobody would be refused when the child has ended.
         program.listening.close()
         running = Running(program.port, 0.0, word)
-        _wait_for(program.process, running, ground.heed, began)
+        _wait_for(program, running, ground.heed, began)
         yield replace(running, seconds=time.monotonic() - began)
 
 
@@ -231,14 +269,11 @@ def _lay_out_contents(copy: OwnCopy, folder: Path) -> None:
         (folder / ATTACHMENTS).symlink_to(contents)
 
 
-def _wait_for(
-    process: subprocess.Popen[bytes], running: Running, heed: Callable[[], None], began: float
-) -> None:
+def _wait_for(program: Loaded, running: Running, heed: Callable[[], None], began: float) -> None:
     while time.monotonic() < began + START_SECONDS:
         heed()
-        if process.poll() is not None:
-            said = _pipe(process.stdout).read(4096).decode("utf-8", "replace").strip()
-            raise Unavailable(said or f"it ended with {process.returncode} before it answered")
+        if program.ended():
+            raise Unavailable(program.said() or "it ended before it answered")
         if _answers(running):
             return
         time.sleep(_LOOK_SECONDS)
@@ -254,9 +289,3 @@ def _answers(running: Running) -> bool:
         return False
     finally:
         made.close()
-
-
-def _pipe(pipe: Any) -> Any:
-    if pipe is None:
-        raise AssertionError("it was started with pipes")
-    return pipe

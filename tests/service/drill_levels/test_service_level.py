@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import multiprocessing
 import os
+import signal
 import socket
 import sqlite3
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,10 +20,12 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from sqlalchemy import func, select
 
+from secvault.cli.serve import nursery
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
 from secvault.jobs import queue
+from secvault.nursery import Nursery
 from secvault.service import Service
 from secvault.service.drill_levels import levels, service_started
 from secvault.service.drill_levels.service_started import (
@@ -185,8 +189,9 @@ def _kinds(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever_started_it(
-    drill: Drilled, monkeypatch: pytest.MonkeyPatch
+    early: Early, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drill = early.drill
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-of-aws")
     monkeypatch.setenv("SECVAULT_TOKEN", "hidden-of-secvault")
     seen: dict[str, str] = {}
@@ -223,7 +228,7 @@ def test_its_process_is_confined_knows_none_of_our_secrets_and_ends_with_whoever
         assert root.hex() not in shown
         assert seen["word"] not in shown
         assert str(drill.database) not in shown
-    assert not Path(seen["process"]).exists()
+    assert early.programs[-1].ended()
 
 
 @dataclass(frozen=True)
@@ -245,31 +250,70 @@ def test_a_service_that_does_not_start_is_a_fault_with_the_reason(
     assert "data keys" in result.faults[0].words
 
 
-@pytest.fixture
-def early(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Early]:
+@pytest.fixture(params=["forked", "loaded anew"])
+def early(
+    request: pytest.FixtureRequest,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Early]:
     """A drill whose program was loaded before there was a copy."""
     seen: list[Loaded] = []
+    ends: list[bool] = []
 
     @contextmanager
-    def noted(*, gentle: bool) -> Iterator[Loaded]:
-        with service_started.loaded(gentle=gentle) as program:
-            seen.append(program)
-            yield program
+    def noted(nursery: Nursery | None, *, gentle: bool) -> Iterator[Loaded]:
+        with ExitStack() as closing:
+            with service_started.loaded(nursery, gentle=gentle) as program:
+                # It is looked at when the drill has done with it.
+                kept = replace(program, process=os.dup(program.process))
+                closing.callback(os.close, kept.process)
+                seen.append(kept)
+                yield program
+            ends.append(kept.ended())
 
     monkeypatch.setattr(levels, "loaded", noted)
-    with drilled(service, tmp_path / "drill") as drill:
-        drill.levels.begin(drill.ground, ("service",))
-        yield Early(drill, seen)
-    assert {program.process.returncode is None for program in seen} == {False}
+    with ExitStack() as closing:
+        if request.param == "forked":
+            service = replace(service, nursery=closing.enter_context(a_nursery()))
+        with drilled(service, tmp_path / "drill") as drill:
+            drill.levels.begin(drill.ground, ("service",))
+            assert _forked(seen[0]) == (request.param == "forked")
+            yield Early(drill, seen)
+    assert ends == [True] * len(seen)
+
+
+@contextmanager
+def a_nursery() -> Iterator[Nursery]:
+    made = nursery()
+    try:
+        yield made
+    finally:
+        made.channel.close()
+
+
+def _forked(program: Loaded) -> bool:
+    """Whether another process than this one is its parent."""
+    return f"PPid:\t{os.getpid()}" not in (process_of(program) / "status").read_text()
+
+
+def process_of(program: Loaded) -> Path:
+    lines = Path(f"/proc/self/fdinfo/{program.process}").read_text().splitlines()
+    (number,) = (line.partition("\t")[2] for line in lines if line.startswith("Pid:"))
+    return Path(f"/proc/{number}")
+
+
+def kill(program: Loaded) -> None:
+    signal.pidfd_send_signal(program.process, signal.SIGKILL)
+    assert program.ended(60)
 
 
 def test_what_was_loaded_early_serves_the_copy_and_nothing_else_is_started(early: Early) -> None:
     (program,) = early.programs
-    assert program.process.poll() is None
-    result = early.drill.serve()
-    assert result.verdict == "passed"
+    assert not program.ended()
+    assert codes(early.drill.serve()) == []
     assert early.programs == [program]
-    assert program.process.returncode is not None
+    assert program.ended()
 
 
 def test_what_was_loaded_early_ends_with_a_drill_that_does_not_reach_its_level(
@@ -277,30 +321,37 @@ def test_what_was_loaded_early_ends_with_a_drill_that_does_not_reach_its_level(
 ) -> None:
     (program,) = early.programs
     # It waits for the second line, and knows of no copy until then.
-    assert program.process.poll() is None
+    assert not program.ended()
+    process = process_of(program)
     early.drill.levels._closing.close()
-    assert program.process.returncode == 0
+    assert not process.exists() or "State:\tZ" in (process / "status").read_text()
 
 
 def test_a_loaded_program_that_was_killed_meanwhile_is_no_fault_of_the_copy(early: Early) -> None:
     (program,) = early.programs
-    program.process.kill()
-    program.process.wait()
-    assert early.drill.serve().verdict == "passed"
+    kill(program)
+    assert codes(early.drill.serve()) == []
     assert len(early.programs) == 2
 
 
 def test_a_service_that_is_killed_before_it_answers_is_a_fault(
     early: Early, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(program: Loaded, _order: Mapping[str, Any]) -> None:
-        program.process.kill()
-        program.process.wait()
-
-    monkeypatch.setattr(Loaded, "told", killed)
+    monkeypatch.setattr(Loaded, "told", lambda program, _order: kill(program))
     result = early.drill.serve()
     assert codes(result) == ["service-not-started"]
-    assert "-9" in result.faults[0].words
+    assert "it ended before it answered" in result.faults[0].words
+
+
+def test_where_the_nursery_has_ended_the_program_is_loaded_anew(
+    service: Service, tmp_path: Path
+) -> None:
+    with a_nursery() as gone:
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        child.join()
+        with drilled(replace(service, nursery=gone), tmp_path / "drill") as drill:
+            assert drill.serve().verdict == "passed"
 
 
 class Answering:
