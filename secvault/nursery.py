@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +25,10 @@ Newborn = Callable[[socket.socket, socket.socket, int], int]
 PASSED = frozenset({"PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ"})
 """All that these processes have of our environment, where others may be secrets."""
 
-_ASKED = b"?"
+SECONDS = 300.0
+"""More than a machine takes that is busy; whoever says nothing for longer is stuck."""
+
+_ASKED, _MADE, _NOT_MADE = b"?", b"+", b"-"
 
 
 @dataclass(frozen=True)
@@ -32,23 +37,32 @@ class Nursery:
 
     channel: socket.socket
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _lost: threading.Event = field(default_factory=threading.Event)
 
     def born(self, control: socket.socket, listening: socket.socket) -> int:
         """Have a process made that has these sockets; a descriptor of it (pidfd_open(2)).
 
-        Raises OSError when there is no nursery any more.
+        Raises OSError when there is no nursery any more, or it could not make one. A process may
+        have the sockets all the same, so nothing is to be told by them then.
         """
         with self._turn:
+            if self._lost.is_set():
+                raise ConnectionError("the nursery is not to be understood any more")
+            # Until there is an answer to this, the next would be taken for it.
+            self._lost.set()
+            self.channel.settimeout(SECONDS)
             socket.send_fds(self.channel, [_ASKED], [control.fileno(), listening.fileno()])
-            _, processes, _, _ = socket.recv_fds(self.channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            said, processes, _, _ = socket.recv_fds(self.channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            if said:
+                self._lost.clear()
         if not processes:
-            raise ConnectionError("the nursery has ended")
+            raise ConnectionError("the nursery has made no process")
         return processes[0]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """A channel: for the `Nursery`, and for `attend`."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return socket.socketpair()
 
 
 def attend(channel: socket.socket, prepare: Callable[[], object], newborn: Newborn) -> int:
@@ -59,16 +73,25 @@ def attend(channel: socket.socket, prepare: Callable[[], object], newborn: Newbo
     """
     for name in os.environ.keys() - PASSED:
         del os.environ[name]
+    # Whoever asks decides when: a Ctrl-C is for them, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent, alive = os.getpid(), set[int]()
     watching = select.poll()
     watching.register(channel, select.POLLIN)
 
-    def make(control: socket.socket, listening: socket.socket) -> int:
+    def be(control: socket.socket, listening: socket.socket) -> int:
         for one in alive:
             os.close(one)
         channel.close()
         _leave_standard_streams()
         return newborn(control, listening, parent)
+
+    def make(handed: list[int]) -> int:
+        with ExitStack() as closing:
+            given = [closing.enter_context(socket.socket(fileno=one)) for one in handed]
+            control, listening = given
+            prepare()
+            return _fork(partial(be, control, listening))
 
     while True:
         for number, _ in watching.poll():
@@ -82,15 +105,15 @@ def attend(channel: socket.socket, prepare: Callable[[], object], newborn: Newbo
             said, handed, _, _ = socket.recv_fds(channel, 1, 2, socket.MSG_CMSG_CLOEXEC)
             if not said:
                 return 0
-            control, listening = (socket.socket(fileno=one) for one in handed)
-            with control, listening:
-                prepare()
-                process = _fork(partial(make, control, listening))
+            try:
+                process = make(handed)
+            except (OSError, ValueError):
+                # No memory, no process, no descriptor: the others live on.
+                channel.sendall(_NOT_MADE)
+                continue
             alive.add(process)
             watching.register(process, select.POLLIN)
-            # Whoever asked may have given up meanwhile.
-            with suppress(OSError):
-                socket.send_fds(channel, [_ASKED], [process])
+            socket.send_fds(channel, [_MADE], [process])
 
 
 def _leave_standard_streams() -> None:
@@ -101,13 +124,20 @@ def _leave_standard_streams() -> None:
 
 
 def _fork(do: Callable[[], int]) -> int:
-    """A descriptor of a new process that does this."""
+    """A descriptor of a new process that does this. Raises OSError, and there is none then."""
     made = os.fork()
     if made:
-        return os.pidfd_open(made)
+        try:
+            return os.pidfd_open(made)
+        except OSError:
+            os.kill(made, signal.SIGKILL)
+            os.waitpid(made, 0)
+            raise
     code = os.EX_SOFTWARE
     try:
         code = do()
+    except Exception:  # noqa: BLE001 - told where its output goes, and no more
+        sys.excepthook(*sys.exc_info())
     finally:
         # Nothing of the nursery is this process's to go on with, an error's way up included.
         os._exit(code)

@@ -34,20 +34,25 @@ def newborn(control, listening, parent):
     }).encode())
     return int(control.recv(10) or 0)
 
-prepared = []
+def prepare():
+    if refused:
+        raise OSError(refused.pop())
+    prepared.append(1)
+
+prepared, refused = [], json.loads(sys.argv[3])
 die_with_parent(int(sys.argv[2]))
-sys.exit(attend(socket.socket(fileno=int(sys.argv[1])), lambda: prepared.append(1), newborn))
+sys.exit(attend(socket.socket(fileno=int(sys.argv[1])), prepare, newborn))
 """
 
 
 class Attended:
     """A nursery in a process of its own, whose environment holds a secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, *refused: str) -> None:
         ours, its = pair()
         handed = str(its.fileno())
         self.process = subprocess.Popen(
-            [sys.executable, "-c", ATTENDING, handed, str(os.getpid())],
+            [sys.executable, "-c", ATTENDING, handed, str(os.getpid()), json.dumps(refused)],
             pass_fds=[its.fileno()],
             env={**os.environ, "SECVAULT_STORE__URL": "postgresql://u:hidden@host/d"},
         )
@@ -117,6 +122,59 @@ def test_what_is_prepared_is_prepared_before_and_kept(attended: Attended) -> Non
         control.close()
         os.close(process)
     assert tolds == [[1], [1, 1]]
+
+
+def test_where_one_cannot_be_made_the_others_live_on_and_the_next_is_made() -> None:
+    made = Attended()
+    first, control, _ = made.ask()
+    with socket.socketpair()[0] as alone, pytest.raises(ConnectionError):
+        # Its own side cannot take what is no pair of sockets.
+        made.nursery.born(alone, _file())
+    assert not ended(first, 0)
+    second, other, told = made.ask()
+    assert told["prepared"] == [1, 1]
+    for process, way in ((first, control), (second, other)):
+        way.close()
+        assert ended(process, 60)
+        os.close(process)
+    made.nursery.channel.close()
+    assert made.process.wait(60) == 0
+
+
+def test_a_refusal_of_the_machine_is_told_and_forgotten() -> None:
+    made = Attended("no process")
+    with pytest.raises(ConnectionError, match="no process"):
+        made.ask()
+    process, control, told = made.ask()
+    assert told["prepared"] == [1]
+    control.close()
+    os.close(process)
+    made.nursery.channel.close()
+    assert made.process.wait(60) == 0
+
+
+def test_behind_an_answer_that_did_not_come_nothing_is_asked_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("secvault.nursery.SECONDS", 0.05)
+    ours, its = pair()
+    with ours, its, socket.socket() as one:
+        silent = Nursery(ours)
+        with pytest.raises(TimeoutError):
+            silent.born(one, one)
+        its.send(b"+")
+        with pytest.raises(ConnectionError, match="not to be understood"):
+            silent.born(one, one)
+
+
+def _file() -> socket.socket:
+    """What has a descriptor that is no socket's."""
+
+    class File:
+        def fileno(self) -> int:
+            return os.open(os.devnull, os.O_RDONLY)
+
+    return File()  # type: ignore[return-value]
 
 
 def test_a_nursery_ends_with_its_channel_and_whoever_asks_then_is_told(attended: Attended) -> None:

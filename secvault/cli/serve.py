@@ -81,9 +81,7 @@ def serve(
     was published of it. Settings come from --config, SECVAULT_* variables and
     these options, which win.
     """
-    if sys.stdin is None:
-        # It was closed: else what the children open first would be taken for it.
-        os.open(os.devnull, os.O_RDONLY)
+    _have_standard_streams()
     chosen = {"PORT": port, "ADDRESS": address, "WORKERS": workers}
     # Where its children read the settings, which this process does not.
     os.environ.update(
@@ -103,6 +101,16 @@ def serve(
             each_turn=_announce_when_ready(listening),
         )
     raise typer.Exit(code)
+
+
+def _have_standard_streams() -> None:
+    """Open nothing for those that were closed: else what is opened first would be taken for one."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest that is free.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def load_program() -> None:
@@ -228,6 +236,7 @@ def sealer(context: typer.Context) -> None:
 def worker(context: typer.Context) -> None:
     """Do the long work, as a child of `serve`."""
     leave_no_core()
+    _have_standard_streams()
     # Before the settings are read, and before there is a thread.
     restoring = nursery()
     with _loading():

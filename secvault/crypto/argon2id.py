@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 
 from nacl.bindings import crypto_pwhash_alg, crypto_pwhash_ALG_ARGON2ID13
+from nacl.exceptions import RuntimeError as OutOfMemory
 
-from secvault.errors import Damaged
+from secvault.errors import Damaged, Unavailable
 
 HASH_BYTES = 32
 SALT_BYTES = 16
@@ -56,11 +57,17 @@ class Hashed:
 def argon2id(secret: bytes, salt: bytes, cost: Argon2Cost) -> bytes:
     """The hash, 32 bytes. salt: 16 bytes; others have the processor meanwhile.
 
-    Raises RuntimeError when there is no memory for it.
+    Raises Unavailable when there is no memory for it.
     """
-    return crypto_pwhash_alg(
-        HASH_BYTES, secret, salt, cost.passes, cost.memory * 1024, crypto_pwhash_ALG_ARGON2ID13
-    )
+    memory = cost.memory * 1024
+    try:
+        return crypto_pwhash_alg(
+            HASH_BYTES, secret, salt, cost.passes, memory, crypto_pwhash_ALG_ARGON2ID13
+        )
+    except OutOfMemory:
+        raise Unavailable(
+            f"there is no memory to check a password with, {cost.memory // 1024} MiB"
+        ) from None
 
 
 def begin(cost: Argon2Cost) -> str:

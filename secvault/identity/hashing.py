@@ -51,6 +51,7 @@ class HashingProcesses:
                     return base64.b64decode(said)
                 # Somebody has ended it since: once more, with another.
                 _end(process)
+                process = None
             process = _started()
             said = _answer(process, line)
             if not said:
@@ -88,8 +89,14 @@ class WaitingRoom:
 
 
 def _started() -> subprocess.Popen[bytes]:
+    """Raises Unavailable."""
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    return subprocess.Popen(_PROGRAM, env=passed, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        return subprocess.Popen(_PROGRAM, env=passed, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise Unavailable(
+            f"passwords cannot be checked now: no process can be started ({error.strerror})"
+        ) from None
 
 
 def _answer(process: subprocess.Popen[bytes], line: bytes) -> bytes:

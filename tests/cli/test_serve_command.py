@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -156,3 +157,20 @@ def test_what_is_loaded_before_the_forks_starts_no_thread_and_children_draw_othe
     assert len(drawn) == 3
     for numbers in zip(*drawn, strict=True):
         assert len(set(numbers)) == 3, "children of one keeper draw the same"
+
+
+CLOSED = """
+import os
+for number in (0, 2):
+    os.close(number)
+from secvault.cli import serve
+serve._have_standard_streams()
+print([os.readlink(f"/proc/self/fd/{number}") for number in (0, 2)])
+"""
+
+
+def test_closed_standard_streams_are_nothing_and_no_file_that_is_opened_later() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED], capture_output=True, text=True, timeout=150, check=True
+    )
+    assert done.stdout.strip() == str([os.devnull, os.devnull])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import argon2
 import pytest
 from argon2.low_level import Type, hash_secret, hash_secret_raw
@@ -70,3 +73,23 @@ def test_a_text_with_another_character_is_another_hash_or_none(place: int, other
 def test_what_nobody_wrote_is_damage(text: str) -> None:
     with pytest.raises(Damaged):
         read(text)
+
+
+WITHOUT_MEMORY = """
+import resource
+from secvault.crypto.argon2id import Argon2Cost, argon2id
+from secvault.errors import Unavailable
+
+resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))
+try:
+    argon2id(b"secret", bytes(16), Argon2Cost(1 << 20, 1))
+except Unavailable as error:
+    print(error.detail)
+"""
+
+
+def test_want_of_memory_is_said_and_is_no_other_hash() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, text=True, check=True
+    )
+    assert "1024 MiB" in done.stdout

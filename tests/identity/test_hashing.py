@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from secvault.crypto.argon2id import Argon2Cost, argon2id
-from secvault.errors import Overloaded, TooManyAttempts
+from secvault.errors import Overloaded, TooManyAttempts, Unavailable
 from secvault.hash_program import LOWER_PRIORITY
 from secvault.identity.hashing import HashingProcesses, WaitingRoom
 
@@ -60,6 +61,24 @@ def test_a_process_that_was_ended_is_started_again(processes: HashingProcesses) 
     assert processes.argon2id(b"secret", SALT, COST) == made
     (second,) = children()
     assert second != first
+
+
+def test_where_no_process_can_be_started_that_is_told_and_the_next_is_hashed_again(
+    processes: HashingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = processes.argon2id(b"secret", SALT, COST)
+    (first,) = children()
+    os.kill(first, 9)
+
+    def refused(*_command: object, **_how: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as for_now:
+        for_now.setattr("subprocess.Popen", refused)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="Cannot allocate memory"):
+                processes.argon2id(b"secret", SALT, COST)
+    assert processes.argon2id(b"secret", SALT, COST) == made
 
 
 def test_closing_ends_the_processes() -> None:

@@ -29,8 +29,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ class Loaded:
         with suppress(OSError):
             self.control.shutdown(socket.SHUT_WR)
         if not self.ended(END_SECONDS):
-            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process, signal.SIGKILL)
             self.ended(END_SECONDS)
 
     def said(self) -> str:
@@ -161,30 +163,43 @@ def loaded(nursery: Nursery | None = None, *, gentle: bool) -> Iterator[Loaded]:
     have the processor first. Raises Unavailable.
     """
     with ExitStack() as closing:
+        program = None
+        if nursery is not None:
+            # Behind a failure there may be a process all the same: another gets sockets anew.
+            with suppress(OSError):
+                program = closing.enter_context(_with_sockets(partial(_forked, nursery)))
         try:
-            listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            listening.bind(("127.0.0.1", 0))
-            control, its = map(closing.enter_context, socket.socketpair())
-            process = _forked(nursery, its, listening) or closing.enter_context(
-                _run(its, listening)
-            )
+            program = program or closing.enter_context(_with_sockets(_run))
         except OSError as error:
             raise Unavailable(f"it cannot be started: {error.strerror}") from None
-        # The process has it; else we would not see that nobody has.
-        its.close()
-        closing.callback(os.close, process)
-        program = Loaded(process, control, listening, listening.getsockname()[1])
         closing.callback(program.end)
         program.told({"gentle": gentle})
         yield program
 
 
-def _forked(nursery: Nursery | None, *given: socket.socket) -> int | None:
-    """A descriptor of the process; None where there is no nursery."""
-    if nursery is not None:
-        with suppress(OSError):
-            return nursery.born(*given)
-    return None
+@contextmanager
+def _with_sockets(
+    process_of: Callable[[socket.socket, socket.socket], AbstractContextManager[int]],
+) -> Iterator[Loaded]:
+    """A process that is begun with its end of a control socket, and one to listen on."""
+    with ExitStack() as closing:
+        listening = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        listening.bind(("127.0.0.1", 0))
+        control, its = map(closing.enter_context, socket.socketpair())
+        process = closing.enter_context(process_of(its, listening))
+        # The process has it; else we would not see that nobody has.
+        its.close()
+        yield Loaded(process, control, listening, listening.getsockname()[1])
+
+
+@contextmanager
+def _forked(nursery: Nursery, *given: socket.socket) -> Iterator[int]:
+    """A descriptor of a process that the nursery makes. Raises OSError."""
+    process = nursery.born(*given)
+    try:
+        yield process
+    finally:
+        os.close(process)
 
 
 @contextmanager
@@ -201,10 +216,13 @@ def _run(*given: socket.socket) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
         pass_fds=handed,
     )
-    try:
-        yield os.pidfd_open(process.pid)
-    finally:
-        process.wait()
+    with ExitStack() as closing:
+        closing.callback(process.wait)
+        # Behind a block that was left well it has ended.
+        closing.callback(process.kill)
+        descriptor = os.pidfd_open(process.pid)
+        closing.callback(os.close, descriptor)
+        yield descriptor
 
 
 @contextmanager

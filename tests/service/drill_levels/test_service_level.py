@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ from secvault.cli.serve import nursery
 from secvault.config import Settings
 from secvault.crypto.note import NoteSigner
 from secvault.crypto.secret import Secret
+from secvault.errors import Unavailable
 from secvault.jobs import queue
 from secvault.nursery import Nursery
 from secvault.service import Service
@@ -352,6 +354,20 @@ def test_where_the_nursery_has_ended_the_program_is_loaded_anew(
         child.join()
         with drilled(replace(service, nursery=gone), tmp_path / "drill") as drill:
             assert drill.serve().verdict == "passed"
+
+
+def test_a_kernel_without_descriptors_of_processes_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_process: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("os.pidfd_open", refused)
+    with (
+        pytest.raises(Unavailable, match="Function not implemented"),
+        service_started.loaded(gentle=False),
+    ):
+        raise AssertionError("it was started")
 
 
 class Answering:
