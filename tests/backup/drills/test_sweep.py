@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,9 @@ def test_a_program_that_goes_on_in_a_killed_drills_folder_is_ended_first(vault: 
     held = sweep.hold(vault.engine, "drill-1")
     program = subprocess.Popen([*SLEEPING, f"{held.path}/tree"])
     other = subprocess.Popen([*SLEEPING, f"{held.path}-not"])
+    # The kernel shows its arguments only when it has begun, which is later than it is there.
+    while not all(Path(f"/proc/{one.pid}/cmdline").read_bytes() for one in (program, other)):
+        time.sleep(0.01)
     try:
         assert sweep.sweep(vault.engine) == ()
         os.close(held.lock)
