@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -75,13 +76,13 @@ def watching(watch: Watch, scratch: Path) -> Iterator[None]:
                         watch.environments.setdefault(program, set()).add(environment)
             watch.staged |= contents(scratch)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(60)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        looking = threads.submit(run)
+        try:
+            yield
+        finally:
+            stopping.set()
+        looking.result()
 
 
 def _program(pid: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,10 +60,11 @@ def clothes(secret: bytes) -> set[bytes]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below the folder; one that is being taken away meanwhile is left out."""
+    """Every file below the folder; a file or folder that is taken away meanwhile is left out."""
     found = {}
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            if file.is_file():
-                found[str(file)] = file.read_bytes()
+    for place, _, names in os.walk(folder):
+        for file in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if file.is_file():
+                    found[str(file)] = file.read_bytes()
     return found
