@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from secvault.backup.listing import READERS
+from blake3 import blake3
+
 from secvault.backup.restic import Progress
 from secvault.service import Service, authentication, backups
 from secvault.service.spine import Caller
@@ -84,17 +85,16 @@ class BareRestic:
     def run(self, *, hashing: bool = False) -> Taken:
         """Save the folder, then apply the retention.
 
-        hashing: each file's SHA-256 is taken meanwhile, and nothing waits for it: no manifest can
+        hashing: each file's BLAKE3 is taken meanwhile, and nothing waits for it: no manifest can
         cost less.
         """
         os.sync()
         began = time.perf_counter()
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(1) as pool:
             files = [path for path in self.folder.rglob("*") if path.is_file()] if hashing else []
-            hashed = [pool.submit(_hash, files[at::READERS]) for at in range(READERS)]
+            hashed = pool.submit(_hash, files)
             self._restic("backup", str(self.folder))
-            for one in hashed:
-                one.result()
+            hashed.result()
         rules = [f"--keep-{name}={count}" for name, count in KEPT.items()]
         self._restic("forget", "--prune", *rules)
         seconds = time.perf_counter() - began
@@ -167,7 +167,7 @@ def timing(service: Service, spans: list[float]) -> Service:
 def _hash(files: Sequence[Path]) -> None:
     for file in files:
         with file.open("rb", buffering=0) as content:
-            hashlib.file_digest(content, "sha256")
+            hashlib.file_digest(content, blake3)  # type: ignore[arg-type]
 
 
 def unseen(_progress: Progress) -> None:

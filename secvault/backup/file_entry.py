@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import os
 import stat
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+from blake3 import blake3
 
 _LIKE_BIRTH = stat.S_ISUID | stat.S_ISGID
 
@@ -17,8 +19,9 @@ _LIKE_BIRTH = stat.S_ISUID | stat.S_ISGID
 class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What there was at an absolute path.
 
-    sha256: of the content; of regular files only. raw_path: base64 of the path's bytes where they
-    are not UTF-8; `path` then only shows it. mode: type and permissions as stat(2) has them, None
+    blake3: of the content, in hexadecimal; of regular files only. sha256: the same in lines from
+    before version 3 of the manifest. raw_path: base64 of the path's bytes where they are not UTF-8;
+    `path` then only shows it. mode: type and permissions as stat(2) has them, None
     in manifests of version 1, which know regular files only. Times: nanoseconds since the epoch;
     changed_ns and inode tell whether the file is still the same one. target: of a link, base64
     in raw_target where it is not UTF-8. device: of a device file. linked: the same for all names of
@@ -29,6 +32,7 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str
     size: int
     modified_ns: int
+    blake3: str = ""
     sha256: str = ""
     raw_path: str | None = None
     mode: int | None = None
@@ -69,9 +73,17 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether it is a regular file."""
         return self.mode is None or stat.S_ISREG(self.mode)
 
+    def has_content(self, content: io.BufferedIOBase | io.FileIO) -> bool:
+        """Whether a stream has the content of this file, from where it stands. Raises OSError."""
+        if self.blake3:
+            # Its update returns itself, where the standard library's return nothing.
+            found = hashlib.file_digest(content, blake3)  # type: ignore[arg-type]
+            return found.hexdigest() == self.blake3
+        return hashlib.file_digest(content, "sha256").hexdigest() == self.sha256
+
 
 def describe(path: str, found: os.stat_result, digest: str) -> FileEntry:
-    """The entry of what was found at a path. digest: SHA-256 of a regular file. Raises OSError."""
+    """The entry of what was found at a path. digest: BLAKE3 of a regular file. Raises OSError."""
     shown, raw = _shown(path)
     target, raw_target = _target(path) if stat.S_ISLNK(found.st_mode) else ("", None)
     regular = stat.S_ISREG(found.st_mode)
@@ -82,7 +94,7 @@ def describe(path: str, found: os.stat_result, digest: str) -> FileEntry:
         raw_path=raw,
         size=found.st_size if regular else 0,
         modified_ns=found.st_mtime_ns,
-        sha256=digest,
+        blake3=digest,
         mode=found.st_mode,
         uid=found.st_uid,
         gid=found.st_gid,
@@ -161,10 +173,14 @@ def extended_attributes(path: str) -> dict[str, str]:
     with suppress(OSError):
         names = os.listxattr(path, follow_symlinks=False)
         return {
-            _shown(name)[0]: sha256(os.getxattr(path, name, follow_symlinks=False)).hexdigest()
+            _shown(name)[0]: _sha256(os.getxattr(path, name, follow_symlinks=False))
             for name in sorted(names)
         }
     return {}
+
+
+def _sha256(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
 
 
 def _target(path: str) -> tuple[str, str | None]:

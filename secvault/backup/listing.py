@@ -1,4 +1,4 @@
-"""Listing what a run saves: every path of its places, with the SHA-256 of each file.
+"""Listing what a run saves: every path of its places, with the BLAKE3 of each file.
 
 What is unchanged since the listing before is taken over from there and not read again. restic
 decides the same way and by the same facts (size, times of modification and change, inode), so that
@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -21,13 +22,14 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from blake3 import blake3
 
 from secvault.backup.file_entry import EarlierEntry, describe
 from secvault.backup.manifest import Listed
 from secvault.backup.walking import Place, Walk, opened, order_of
 
 READERS = 2
-"""Lots that are read at one time, as many as restic reads files."""
+"""Lots that are read at one time where the disk is slow, as many as restic reads files."""
 _LOTS_AHEAD = 16
 _LOT_BYTES, _LOT_ENTRIES = 4 << 20, 64
 _MOST_KNOWN = 512
@@ -53,10 +55,12 @@ def list_places(
         target.open("wb") as file,
         _known(earlier) as known,
         ThreadPoolExecutor(READERS, thread_name_prefix="reading ahead") as ahead,
-        ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as readers,
+        ThreadPoolExecutor(1, thread_name_prefix="hashing") as alone,
+        ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as together,
     ):
         began_ns = os.fstat(file.fileno()).st_mtime_ns
-        lines = _Lines(file, walk, lambda lot: readers.submit(_make, lot, heed, ahead))
+        readers = _Readers(lambda lot: _make(lot, heed, ahead), alone, together)
+        lines = _Lines(file, walk, readers.submit)
         for place in sorted(places, key=lambda one: order_of(str(one.path))):
             for path, there in walk.over(place):
                 heed()
@@ -195,12 +199,35 @@ def _known(earlier: Path) -> Iterator[_Known]:
         yield _Known(source)
 
 
+@dataclass
+class _Readers:
+    """Who makes the lines of lots: one thread, and several while the disk keeps it waiting.
+
+    Where what they read is in memory, several wait for each other at the interpreter, and take half
+    as much again of a processor that restic wants.
+    """
+
+    make: Callable[[list[_Item]], None]
+    alone: ThreadPoolExecutor
+    together: ThreadPoolExecutor
+    _waited: bool = False
+
+    def submit(self, lot: list[_Item]) -> Future[None]:
+        """Make the lines of this lot."""
+        return (self.together if self._waited else self.alone).submit(self._measured, lot)
+
+    def _measured(self, lot: list[_Item]) -> None:
+        began, busy = time.perf_counter(), time.thread_time()
+        self.make(lot)
+        self._waited = 2 * (time.thread_time() - busy) < time.perf_counter() - began
+
+
 def _make(lot: list[_Item], heed: Heed, ahead: ThreadPoolExecutor) -> None:
-    buffer = memoryview(bytearray(_CHUNK))
+    hashing = _Hashing(memoryview(bytearray(_CHUNK)), heed, ahead)
     for item in lot:
         if item.line is None:
             try:
-                item.line = _line(item.path, item.there, _Hashing(buffer, heed, ahead))
+                item.line = _line(item.path, item.there, hashing)
             except OSError as error:
                 item.failed = error
 
@@ -232,7 +259,7 @@ class _Hashing:
     def digest(self, path: str, size: int) -> str:
         file = opened(path)
         try:
-            digest = hashlib.sha256()
+            digest = blake3()
             # Closed before the file is, of which a part may just be read.
             with closing(self._read_ahead(file) if size >= _LARGE else self._read(file)) as parts:
                 for part in parts:

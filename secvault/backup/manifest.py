@@ -3,7 +3,7 @@
 A drill compares what came back with it, so the proof does not rest on restic's word alone. Its head
 is `NAME`; the lines of `ENTRIES` beside it are in the order of the paths, so that neither writing
 nor reading them takes more memory for a million files than for one. Manifests of version 1 have
-their files in the head, and are read as ever.
+their files in the head, those of version 2 know files by their SHA-256; both are read as ever.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from secvault.errors import Damaged
 
 __all__ = ["Comparison", "FileEntry", "Manifest", "compare", "entries", "read", "write"]
 
-FORMAT = "secvault manifest v2"
+FORMAT = "secvault manifest v3"
 FIRST_FORMAT = "secvault manifest v1"
+FORMATS = {FORMAT, "secvault manifest v2", FIRST_FORMAT}
 NAME = "manifest.json"
 ENTRIES = "manifest-entries.jsonl"
 
@@ -222,7 +223,7 @@ class _Comparing:
         if not seen.readable:
             self._unreadable.append(entry.path)
             return
-        if entry.is_file() and not self._is_same_content(entry, found, seen.digest):
+        if entry.is_file() and not self._is_same_content(entry, found, same=seen.same):
             return
         words = differences(entry, seen.path, found, as_root=self._as_root)
         if entry.linked:
@@ -247,12 +248,12 @@ class _Comparing:
             unreadable=tuple(self._unreadable),
         )
 
-    def _is_same_content(self, entry: FileEntry, found: os.stat_result, digest: str) -> bool:
+    def _is_same_content(self, entry: FileEntry, found: os.stat_result, *, same: bool) -> bool:
         self._checked += 1
         self._total += found.st_size
         if entry.allocated is not None and found.st_blocks * 512 >= found.st_size:
             self._filled += 1
-        if digest == entry.sha256:
+        if same:
             return True
         rewritten = found.st_mtime_ns != entry.modified_ns and not entry.is_below(self._settled)
         (self._meanwhile if rewritten else self._different).append(entry.path)
@@ -294,7 +295,7 @@ def read(file: Path) -> Manifest:
         ) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Damaged(f"the manifest in the snapshot cannot be read: {error}") from None
-    if manifest.format not in {FORMAT, FIRST_FORMAT}:
+    if manifest.format not in FORMATS:
         raise Damaged(f"the manifest has the format {manifest.format!r}, not {FORMAT!r}")
     return manifest
 

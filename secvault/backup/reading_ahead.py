@@ -6,7 +6,6 @@ keeps nobody waiting but those behind it. In memory are a few thousand entries a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections import deque
@@ -28,14 +27,14 @@ class Seen:
 
     found: None where there is nothing, or it cannot be looked at, as behind a link in the place of
     a folder: what lies there is of this machine, and did not come back. readable: whether it could
-    be, and its content where it is a file. digest: SHA-256 of a file where the entry is one, too.
+    be, and its content where it is a file. same: it is a file, as the entry is, with its content.
     """
 
     entry: FileEntry
     path: str
     found: os.stat_result | None
     readable: bool = True
-    digest: str = ""
+    same: bool = False
 
 
 def seen_below(restored: Path, listed: Iterable[FileEntry]) -> Iterator[Seen]:
@@ -100,7 +99,7 @@ def _seen(entry: FileEntry, path: str, folders: dict[str, bool]) -> Seen:
         return Seen(entry, path, found)
     try:
         with open(path, "rb", buffering=0) as content:  # noqa: PTH123 - as above
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            same = entry.has_content(content)
     except OSError:
         return Seen(entry, path, found, readable=False)
-    return Seen(entry, path, found, digest=digest)
+    return Seen(entry, path, found, same=same)

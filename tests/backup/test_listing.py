@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from blake3 import blake3
 
 from secvault.backup import listing
 from secvault.backup.excludes import Excludes
@@ -53,7 +55,7 @@ def test_files_of_every_size_are_hashed_whole(tmp_path: Path, size: int) -> None
     (folder / "file").write_bytes(content[:size])
     _, entries = listed(folder, tmp_path / "listed", tmp_path / "none")
 
-    assert entries[1].sha256 == hashlib.sha256(content[:size]).hexdigest()
+    assert entries[1].blake3 == blake3(content[:size]).hexdigest()
 
 
 def test_many_files_come_in_their_order_and_only_what_changed_is_read_again(
@@ -65,22 +67,73 @@ def test_many_files_come_in_their_order_and_only_what_changed_is_read_again(
         (folder / f"{number:04}").write_bytes(b"%d" % number)
     _, entries = listed(folder, target, earlier)
     assert [Path(one.path).name for one in entries[1:]] == [f"{n:04}" for n in range(MANY)]
-    assert [one.sha256 for one in entries[1:]] == [
-        hashlib.sha256(b"%d" % number).hexdigest() for number in range(MANY)
+    assert [one.blake3 for one in entries[1:]] == [
+        blake3(b"%d" % number).hexdigest() for number in range(MANY)
     ]
 
     keep(target, earlier)
     # As if all had been as it is for a while, and so that it shows what is taken over.
     late = earlier.stat().st_mtime_ns + 10_000_000_000
-    earlier.write_bytes(earlier.read_bytes().replace(b'"sha256":"', b'"sha256":"taken over '))
+    earlier.write_bytes(earlier.read_bytes().replace(b'"blake3":"', b'"blake3":"taken over '))
     os.utime(earlier, ns=(late, late))
     changed = {"0000", "0700", f"{MANY - 1:04}"}
     for name in changed:
         (folder / name).write_bytes(b"other")
     _, again = listed(folder, target, earlier)
-    read = {Path(one.path).name for one in again[1:] if not one.sha256.startswith("taken over")}
+    read = {Path(one.path).name for one in again[1:] if not one.blake3.startswith("taken over")}
     assert read == changed
     assert [one.path for one in again] == [one.path for one in entries]
+
+
+def test_a_line_of_before_with_a_sha_256_is_taken_over_as_it_is(tmp_path: Path) -> None:
+    folder, target, earlier = tmp_path / "folder", tmp_path / "listed", tmp_path / "earlier"
+    folder.mkdir()
+    for name in ("old", "changed"):
+        (folder / name).write_bytes(b"content")
+    _, entries = listed(folder, target, earlier)
+    of_before = [
+        msgspec.structs.replace(one, blake3="", sha256=hashlib.sha256(b"content").hexdigest())
+        for one in entries[1:]
+    ]
+    target.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in of_before))
+    keep(target, earlier)
+    late = earlier.stat().st_mtime_ns + 10_000_000_000
+    os.utime(earlier, ns=(late, late))
+    (folder / "changed").write_bytes(b"other")
+    _, (_, changed, old) = listed(folder, target, earlier)
+
+    assert (changed.blake3, changed.sha256) == (blake3(b"other").hexdigest(), "")
+    assert (old.blake3, old.sha256) == ("", hashlib.sha256(b"content").hexdigest())
+
+
+def test_several_files_are_read_at_one_time_while_the_disk_keeps_a_reader_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:04}").write_bytes(b"%d" % number)
+    opened, reading, most = listing.opened, 0, 0
+    turn = threading.Lock()
+
+    def slow(path: str) -> int:
+        nonlocal reading, most
+        with turn:
+            reading += 1
+            most = max(most, reading)
+        time.sleep(0.005)
+        with turn:
+            reading -= 1
+        return opened(path)
+
+    monkeypatch.setattr(listing, "_LOT_ENTRIES", 4)
+    monkeypatch.setattr(listing, "opened", slow)
+    _, entries = listed(folder, tmp_path / "listed", tmp_path / "none")
+
+    assert most > 1
+    assert [one.blake3 for one in entries[1:]] == [
+        blake3(b"%d" % number).hexdigest() for number in range(200)
+    ]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_listed(tmp_path: Path) -> None:

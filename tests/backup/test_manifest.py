@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -184,12 +185,46 @@ def test_a_manifest_of_the_first_version_is_read_for_ever(tmp_path: Path) -> Non
     head = manifest.read(tmp_path / manifest.NAME)
 
     (entry,) = manifest.entries(head, tmp_path)
-    assert entry == FileEntry("/srv/l\\xfc.txt", 3, 17, "ab" * 32, "L3Nydi9s/C50eHQ=")
+    assert entry == FileEntry(
+        "/srv/l\\xfc.txt", 3, 17, sha256="ab" * 32, raw_path="L3Nydi9s/C50eHQ="
+    )
     file = tmp_path / "restored" / os.fsdecode(b"srv/l\xfc.txt")
     file.parent.mkdir(parents=True)
     file.write_bytes(b"abc")
     os.utime(file, ns=(17, 17))
     assert manifest.compare([entry], tmp_path / "restored", NOWHERE).different == (entry.path,)
+
+
+@pytest.mark.parametrize("content", [b"plain", b"plaim"])
+def test_a_manifest_of_the_second_version_knows_files_by_their_sha_256(
+    tree: Tree, content: bytes
+) -> None:
+    folder = tree.source.parent
+    head = msgspec.structs.replace(
+        manifest.read(folder / manifest.NAME), format="secvault manifest v2"
+    )
+    lines = b"".join(
+        msgspec.json.encode(
+            msgspec.structs.replace(
+                one,
+                blake3="",
+                sha256=hashlib.sha256(one.place().read_bytes()).hexdigest() if one.blake3 else "",
+            )
+        )
+        + b"\n"
+        for one in manifest.entries(head, folder)
+    )
+    (folder / manifest.ENTRIES).write_bytes(lines)
+    assert head.listed is not None
+    digest = hashlib.sha256(lines).hexdigest()
+    head = msgspec.structs.replace(head, listed=msgspec.structs.replace(head.listed, sha256=digest))
+    manifest.write(head, folder / manifest.NAME)
+    file = tree.restored / "plain.txt"
+    before = file.stat().st_mtime_ns
+    file.write_bytes(content)
+    os.utime(file, ns=(before, before))
+
+    assert tree.compared().whole == (content == b"plain")
 
 
 def test_the_stored_form_stays_as_it_is(tmp_path: Path) -> None:
@@ -207,7 +242,7 @@ def test_the_stored_form_stays_as_it_is(tmp_path: Path) -> None:
     manifest.write(head, tmp_path / manifest.NAME)
 
     assert json.loads((tmp_path / manifest.NAME).read_text()) == {
-        "format": "secvault manifest v2",
+        "format": "secvault manifest v3",
         "run": "run-1",
         "plan": "nightly",
         "data_at": 5,
@@ -269,7 +304,7 @@ def test_a_manifest_that_is_not_there_says_what_that_means(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "changed",
     [
-        {"format": "secvault manifest v3"},
+        {"format": "secvault manifest v4"},
         {"files": [{"path": "relative", "size": 1, "modified_ns": 1, "sha256": ""}]},
         {"files": [{"path": "/a/../../etc/x", "size": 1, "modified_ns": 1, "sha256": ""}]},
         {"files": [{"path": "/a\0b", "size": 1, "modified_ns": 1, "sha256": ""}]},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from secvault.backup.file_entry import FileEntry
 from secvault.backup.reading_ahead import seen_below
@@ -16,25 +16,32 @@ from secvault.errors import Cancelled
 FILE = 0o100644
 
 
-def entry(path: str, size: int = 0, mode: int = FILE) -> FileEntry:
-    return FileEntry(path, size, 0, mode=mode)
+def entry(path: str, size: int = 0, mode: int = FILE, content: bytes = b"") -> FileEntry:
+    return FileEntry(path, size, 0, blake3=blake3(content).hexdigest(), mode=mode)
 
 
-def test_large_and_small_files_come_in_order_with_their_hashes(tmp_path: Path) -> None:
+def test_large_and_small_files_come_in_order_each_compared_by_its_content(tmp_path: Path) -> None:
     contents = {
         f"/{number:04}": os.urandom(6 << 20 if number % 60 == 5 else number)
         for number in range(200)
     }
     for path, content in contents.items():
         (tmp_path / path[1:]).write_bytes(content)
-    seen = list(seen_below(tmp_path, (entry(path, len(one)) for path, one in contents.items())))
+    changed = {"/0002", "/0065", "/0199"}
+    for path in changed:
+        with (tmp_path / path[1:]).open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([contents[path][-1] ^ 1]))
+    seen = list(
+        seen_below(tmp_path, (entry(path, len(one), content=one) for path, one in contents.items()))
+    )
     assert [one.entry.path for one in seen] == list(contents)
-    assert [one.digest for one in seen] == [
-        hashlib.sha256(content).hexdigest() for content in contents.values()
-    ]
+    assert {one.entry.path for one in seen if not one.same} == changed
 
 
-def test_what_is_missing_or_no_file_has_no_hash_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_what_is_missing_or_no_file_is_not_the_same_and_keeps_none_waiting(
+    tmp_path: Path,
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
@@ -43,7 +50,7 @@ def test_what_is_missing_or_no_file_has_no_hash_and_keeps_nobody_waiting(tmp_pat
     assert pipe.found is not None
     assert folder.found is not None
     assert gone.found is below.found is None
-    assert all(one.readable and not one.digest for one in (pipe, folder, gone, below))
+    assert all(one.readable and not one.same for one in (pipe, folder, gone, below))
 
 
 def test_what_cannot_be_read_is_told_apart_from_what_is_missing(tmp_path: Path) -> None:
@@ -64,7 +71,7 @@ def test_what_lies_behind_a_link_did_not_come_back(tmp_path: Path) -> None:
         tree, [entry("/srv", mode=0o120777), entry("/srv/deep/file", 1), entry("/srv/file", 1)]
     )
     assert link.found is not None
-    assert [(one.found, one.readable, one.digest) for one in behind] == [(None, False, "")] * 2
+    assert [(one.found, one.readable, one.same) for one in behind] == [(None, False, False)] * 2
 
 
 def test_what_stops_the_list_stops_the_reading(tmp_path: Path) -> None:

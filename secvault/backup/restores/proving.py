@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from pathlib import Path
 
@@ -95,7 +94,7 @@ def _other_there(parts: Parts, entry: FileEntry) -> bool:
         # As a restore that was killed has put it there; it is compared when the other has come.
         return False
     with target.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() != entry.sha256
+        return not entry.has_content(content)
 
 
 def _there(path: Path) -> bool:

@@ -8,6 +8,7 @@ million runs. SVTEST_CORRUPTED_REPOSITORIES says how many (2,000 otherwise).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -176,7 +177,8 @@ def test_a_flipped_bit_in_a_real_repository_is_found_just_when_its_file_is_drawn
         shutil.copytree(saved.repository.location, copy)
         hurt = random.SystemRandom().sample(saved.made, count)
         for entry in hurt:
-            pack, offset, length = saved.blobs[entry.sha256]
+            content = entry.place().read_bytes()
+            pack, offset, length = saved.blobs[hashlib.sha256(content).hexdigest()]
             _flip(copy / "data" / pack[:2] / pack, offset + length // 2)
         drawn = drawn_from(saved.made, 0.05, 0.6)
         broken = Repository(str(copy), saved.repository.password)
