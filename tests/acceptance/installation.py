@@ -313,11 +313,19 @@ def family(pid: int) -> list[int]:
     """The process and all its descendants, itself first."""
     found = [pid]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue
+        found += children(parent)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that any thread of this one has started; none of one that has ended."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a Path's glob may raise later
+            # A thread that has just ended.
+            with suppress(OSError):
+                read = Path(f"/proc/{pid}/task/{task}/children").read_text()
+                found += [int(child) for child in read.split()]
     return found
 
 

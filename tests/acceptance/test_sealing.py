@@ -29,6 +29,7 @@ from tests.acceptance.installation import (
     SEED,
     Installation,
     alive,
+    children,
     code_of,
     new_installation,
     part,
@@ -386,18 +387,13 @@ def wait_for_one_that_is_open(keeper: int) -> int:
     deadline = time.monotonic() + SOON_SECONDS
     while time.monotonic() < deadline:
         for pid in web_workers(keeper):
-            for one in Path(f"/proc/{pid}/fd").iterdir():
-                with suppress(FileNotFoundError):
-                    if one.readlink().suffix == SUFFIX:
-                        return pid
+            with suppress(FileNotFoundError):
+                for one in Path(f"/proc/{pid}/fd").iterdir():
+                    with suppress(FileNotFoundError):
+                        if one.readlink().suffix == SUFFIX:
+                            return pid
         time.sleep(PAUSE_SECONDS)
     raise AssertionError("no web worker opens")
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(each) for task in tasks for each in task.read_text().split()]
 
 
 def test_the_root_is_rotated_under_load_and_no_request_is_lost(served: Served) -> None:
