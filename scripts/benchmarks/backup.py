@@ -169,7 +169,7 @@ def _notes(found: dict[str, Rounds]) -> list[str]:
         "retention applied, what happened audited. Theirs is restic backup, then restic forget",
         "--prune with the same rules, on a copy of the same empty repository. A ratio of 0.952 is",
         "1.05 times the time. Hashed beside: restic, while a thread takes the BLAKE3 of all",
-        "and nothing waits for them: what a manifest costs at least where all is new.",
+        "files and nothing waits for it: what a manifest costs at least where all is new.",
         f"Of ours while no restic ran, the hashing most of all: {apart}.",
         f"Ours runs restic {calls} times, theirs 2 times; each opens the repository's password.",
     ]

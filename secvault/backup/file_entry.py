@@ -74,7 +74,7 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.mode is None or stat.S_ISREG(self.mode)
 
     def has_content(self, content: io.BufferedIOBase | io.FileIO) -> bool:
-        """Whether a stream has the content of this file, from where it stands. Raises OSError."""
+        """Whether a stream has the content of this file. Raises OSError."""
         if self.blake3:
             # Its update returns itself, where the standard library's return nothing.
             found = hashlib.file_digest(content, blake3)  # type: ignore[arg-type]

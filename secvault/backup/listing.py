@@ -12,11 +12,12 @@ import hashlib
 import os
 import shutil
 import stat
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -55,11 +56,10 @@ def list_places(
         target.open("wb") as file,
         _known(earlier) as known,
         ThreadPoolExecutor(READERS, thread_name_prefix="reading ahead") as ahead,
-        ThreadPoolExecutor(1, thread_name_prefix="hashing") as alone,
-        ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as together,
+        ThreadPoolExecutor(READERS, thread_name_prefix="hashing") as pool,
     ):
         began_ns = os.fstat(file.fileno()).st_mtime_ns
-        readers = _Readers(lambda lot: _make(lot, heed, ahead), alone, together)
+        readers = _Readers(lambda lot: _make(lot, heed, ahead), pool)
         lines = _Lines(file, walk, readers.submit)
         for place in sorted(places, key=lambda one: order_of(str(one.path))):
             for path, there in walk.over(place):
@@ -201,25 +201,29 @@ def _known(earlier: Path) -> Iterator[_Known]:
 
 @dataclass
 class _Readers:
-    """Who makes the lines of lots: one thread, and several while the disk keeps it waiting.
+    """Who makes the lines of lots: one thread, and all while one is kept waiting, as by a disk.
 
     Where what they read is in memory, several wait for each other at the interpreter, and take half
-    as much again of a processor that restic wants.
+    as much again of a processor that restic wants. clocks: seconds that passed, and those in which
+    this thread had a processor.
     """
 
     make: Callable[[list[_Item]], None]
-    alone: ThreadPoolExecutor
-    together: ThreadPoolExecutor
+    pool: ThreadPoolExecutor
+    clocks: Callable[[], tuple[float, float]] = lambda: (time.perf_counter(), time.thread_time())
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _waited: bool = False
 
     def submit(self, lot: list[_Item]) -> Future[None]:
         """Make the lines of this lot."""
-        return (self.together if self._waited else self.alone).submit(self._measured, lot)
+        return self.pool.submit(self._measured, lot)
 
     def _measured(self, lot: list[_Item]) -> None:
-        began, busy = time.perf_counter(), time.thread_time()
-        self.make(lot)
-        self._waited = 2 * (time.thread_time() - busy) < time.perf_counter() - began
+        with nullcontext() if self._waited else self._turn:
+            began, busy_before = self.clocks()
+            self.make(lot)
+            over, busy = self.clocks()
+            self._waited = 2 * (busy - busy_before) < over - began
 
 
 def _make(lot: list[_Item], heed: Heed, ahead: ThreadPoolExecutor) -> None:

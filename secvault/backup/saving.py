@@ -189,7 +189,10 @@ def _list(
     finally:
         target.unlink(missing_ok=True)
     manifest.write(
-        msgspec.structs.replace(head, listed=listed, left_out=tuple(walk.left_out)),
+        # It may have been staged by an older version, and lines of a file are what they are now.
+        msgspec.structs.replace(
+            head, format=manifest.FORMAT, listed=listed, left_out=tuple(walk.left_out)
+        ),
         staged / manifest.NAME,
     )
 

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import func, select
 
 from secvault.access import add_grant
+from secvault.backup.drills import words
 from secvault.backup.drills.evidence import SCENARIO
 from secvault.config.drills import ScenarioName
 from secvault.crypto.evidence import verify_evidence
@@ -287,6 +288,9 @@ def test_one_file_that_is_named_comes_back_and_one_that_was_not_saved_is_a_findi
     document = played(range_, "single-file", Wish(path=str(wanted)))
     assert document["passed"] is True, told(document)
     assert str(wanted) in told(document)
+    said = [step["words"] for step in document["steps"] if step["words"]]
+    vietnamese = words.load("vi")
+    assert [one for one in said if vietnamese.told(one) == one] == []
     document = played(range_, "single-file", Wish(path=str(range_.files / "never was")))
     assert [fault["code"] for fault in document["faults"]] == ["file-missing"]
 

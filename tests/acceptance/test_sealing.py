@@ -387,9 +387,9 @@ def wait_for_one_that_is_open(keeper: int) -> int:
     deadline = time.monotonic() + SOON_SECONDS
     while time.monotonic() < deadline:
         for pid in web_workers(keeper):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 for one in Path(f"/proc/{pid}/fd").iterdir():
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):
                         if one.readlink().suffix == SUFFIX:
                             return pid
         time.sleep(PAUSE_SECONDS)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import msgspec
 import pytest
 from sqlalchemy import insert, update
 
@@ -243,6 +244,17 @@ def test_a_staged_copy_of_another_run_is_not_saved_as_this_one(vault: SmallVault
 
     staged = vault.engine.scratch / staging.staging(PLAN)
     assert manifest.read(staged / manifest.NAME).run == "run-2"
+
+
+def test_what_an_older_version_staged_is_listed_in_the_form_of_this_one(vault: SmallVault) -> None:
+    run.begin(vault.engine, PLAN, "run-1", "user:thu")
+    run.stage(vault.engine, "run-1", Event())
+    head = vault.engine.scratch / staging.staging(PLAN) / manifest.NAME
+    staged = msgspec.structs.replace(manifest.read(head), format="secvault manifest v2")
+    manifest.write(staged, head)
+    run.save(vault.engine, "run-1", vault.seen.append, Event())
+
+    assert manifest.read(head).format == manifest.FORMAT
 
 
 def test_a_run_whose_plan_was_given_another_repository_says_where_it_saved(

@@ -122,7 +122,7 @@ def test_a_second_run_reads_no_file_again_and_lists_what_changed_anew(
     earlier = saving.engine.kept / PLAN / "listed.jsonl"
     # As if all had been as it is for a while.
     late = earlier.stat().st_mtime_ns + 10_000_000_000
-    marked = earlier.read_bytes().replace(b'"sha256":"', b'"sha256":"taken over ')
+    marked = earlier.read_bytes().replace(b'"blake3":"', b'"blake3":"taken over ')
     earlier.write_bytes(marked)
     os.utime(earlier, ns=(late, late))
     (tree / "plain.txt").write_bytes(b"other")
@@ -132,7 +132,7 @@ def test_a_second_run_reads_no_file_again_and_lists_what_changed_anew(
     lines = earlier.read_bytes().splitlines()
 
     taken_over = [line for line in lines if b"taken over" in line]
-    read = [line for line in lines if b'"sha256":"' in line and line not in taken_over]
+    read = [line for line in lines if b'"blake3":"' in line and line not in taken_over]
     assert len(taken_over) == len([line for line in marked.splitlines() if b"taken" in line]) - 2
     assert sorted(line.split(b'"')[3].split(b"/")[-1] for line in read) == [
         b"new.txt",

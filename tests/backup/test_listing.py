@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -106,34 +107,52 @@ def test_a_line_of_before_with_a_sha_256_is_taken_over_as_it_is(tmp_path: Path) 
     assert (old.blake3, old.sha256) == ("", hashlib.sha256(b"content").hexdigest())
 
 
-def test_several_files_are_read_at_one_time_while_the_disk_keeps_a_reader_waiting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("busy", "at_once"), [(0.6, 1), (0.4, listing.READERS)])
+def test_several_files_are_read_at_one_time_just_while_a_reader_is_kept_waiting(
+    busy: float, at_once: int
 ) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for number in range(200):
-        (folder / f"{number:04}").write_bytes(b"%d" % number)
-    opened, reading, most = listing.opened, 0, 0
+    clock = threading.local()
+
+    def clocks() -> tuple[float, float]:
+        clock.now = getattr(clock, "now", 0) + 1
+        return clock.now, clock.now * busy
+
+    pool = ThreadPoolExecutor(listing.READERS)
+    gathered = threading.Barrier(at_once)
+    reading, most = 0, 0
     turn = threading.Lock()
 
-    def slow(path: str) -> int:
+    def make(lot: list[listing._Item]) -> None:
         nonlocal reading, most
         with turn:
             reading += 1
             most = max(most, reading)
-        time.sleep(0.005)
+        if lot:
+            time.sleep(0.01)
+            gathered.wait(30)
         with turn:
             reading -= 1
-        return opened(path)
 
-    monkeypatch.setattr(listing, "_LOT_ENTRIES", 4)
-    monkeypatch.setattr(listing, "opened", slow)
-    _, entries = listed(folder, tmp_path / "listed", tmp_path / "none")
+    item = listing._Item("/file", Path("/").stat(), None)
+    with pool:
+        readers = listing._Readers(make, pool, clocks)
+        readers.submit([]).result()
+        for done in [readers.submit([item]) for _ in range(8)]:
+            done.result()
 
-    assert most > 1
-    assert [one.blake3 for one in entries[1:]] == [
-        blake3(b"%d" % number).hexdigest() for number in range(200)
-    ]
+    assert most == at_once
+
+
+def test_a_reader_that_is_not_kept_waiting_any_more_is_alone_again() -> None:
+    ticks = iter([(0.0, 0.0), (1.0, 0.0), (1.0, 0.0), (2.0, 1.0)])
+    with ThreadPoolExecutor(listing.READERS) as pool:
+        readers = listing._Readers(lambda _: None, pool, lambda: next(ticks))
+        seen = []
+        for _ in range(2):
+            readers.submit([]).result()
+            seen.append(readers._waited)
+
+    assert seen == [True, False]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_listed(tmp_path: Path) -> None:
