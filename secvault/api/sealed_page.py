@@ -66,7 +66,7 @@ administrators.</p>
 <section lang="vi">
 <h1>Kho đang được niêm phong</h1>
 <p>Hiện không thể đọc hay thay đổi gì trong kho. Không có dữ liệu nào bị mất.</p>
-<p>Người giữ khóa sẽ mở niêm phong: những người giữ một phần khóa hoặc cụm mật khẩu; nếu kho tự mở
+<p>Người giữ khóa sẽ mở niêm phong: những người giữ một mảnh khóa hoặc cụm mật khẩu; nếu kho tự mở
 thì là người phụ trách máy chủ. Nếu bạn không thuộc số đó, hãy báo cho quản trị viên CNTT.</p>
 <p><a href="{UNSEAL}">Mở niêm phong</a> · <a href="/">Thử lại</a></p>
 </section>

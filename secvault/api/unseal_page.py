@@ -59,14 +59,14 @@ WORDS = {
     "vi": {
         "link": "Mở niêm phong",
         "title": "Mở niêm phong kho",
-        "shares": "Mỗi người giữ một phần khóa gõ các từ của mình, từ máy nào và theo thứ tự nào "
-        "cũng được. Kho mở khi có đủ số phần cần thiết.",
+        "shares": "Mỗi người giữ một mảnh khóa gõ các từ của mình, từ máy nào và theo thứ tự nào "
+        "cũng được. Kho mở khi có đủ số mảnh cần thiết.",
         "passphrase": "Người biết cụm mật khẩu gõ vào đây.",
-        "share": "Các từ của một phần khóa",
+        "share": "Các từ của một mảnh khóa",
         "phrase": "Cụm mật khẩu",
         "give": "Đưa vào",
         "progress": "Đã có: {progress} trên {threshold}.",
-        "reset": "Làm lại từ đầu: bỏ các phần đã đưa vào",
+        "reset": "Làm lại từ đầu: bỏ các mảnh đã đưa vào",
         "by-itself": "Kho này được mở bằng thứ mà cấu hình nêu tên, không phải bởi ai ở đây. "
         "Người phụ trách máy chủ lo việc này.",
         "wrong": "Không nhận được: {detail}",
@@ -75,6 +75,39 @@ WORDS = {
     },
 }
 """What the page says, by language; `link`: as the page of a sealed vault leads here."""
+
+REFUSALS = {
+    "these words are not a share; check their spelling and order, and that all of them are there": (
+        "những từ này không phải là một mảnh khóa; hãy kiểm tra chính tả, thứ tự, và xem đã đủ các "
+        "từ chưa"
+    ),
+    "this share does not belong to this vault's present set of shares": (
+        "mảnh khóa này không thuộc bộ mảnh khóa hiện nay của kho"
+    ),
+    "the shares do not belong together; all are forgotten, begin again": (
+        "các mảnh khóa không cùng một bộ; tất cả đã bị bỏ, hãy làm lại từ đầu"
+    ),
+    "too long for a share; give one share at a time": (
+        "quá dài so với một mảnh khóa; mỗi lần chỉ đưa một mảnh"
+    ),
+    "a share has only the letters a to z and spaces": (
+        "mảnh khóa chỉ gồm các chữ cái từ a đến z và dấu cách"
+    ),
+    "the vault does not open with these shares: one of them is not of this vault's present set, or "
+    "the stored root was changed": (
+        "kho không mở được bằng các mảnh khóa này: có mảnh không thuộc bộ hiện nay của kho, hoặc "
+        "khóa gốc lưu trong kho đã bị sửa"
+    ),
+    "the vault does not open with this passphrase: it is not the right one, or the stored root was "
+    "changed": (
+        "kho không mở được bằng cụm mật khẩu này: cụm mật khẩu không đúng, hoặc khóa gốc lưu trong "
+        "kho đã bị sửa"
+    ),
+}
+"""Why a share or a passphrase is not taken, in Vietnamese; what else there is, is for whoever looks
+after the server.
+"""
+_FIELD = "key: "
 
 
 @router.get(UNSEAL)
@@ -148,7 +181,7 @@ def _section(language: str, state: SealState, error: InvalidInput | TooManyAttem
     if isinstance(error, TooManyAttempts):
         lines.append(f'<p role="alert">{said["later"].format(seconds=error.retry_after)}</p>')
     elif error is not None:
-        detail = f'<span lang="en">{escape(error.detail)}</span>'
+        detail = _refusal(language, error.detail.removeprefix(_FIELD))
         lines.append(f'<p role="alert">{said["wrong"].format(detail=detail)}</p>')
     if state.kind in BY_PEOPLE:
         lines += _form(language, state)
@@ -156,6 +189,12 @@ def _section(language: str, state: SealState, error: InvalidInput | TooManyAttem
         lines.append(f"<p>{said['by-itself']}</p>")
     lines += [f'<p><a href="/">{said["back"]}</a></p>', "</section>"]
     return "\n".join(lines) + "\n"
+
+
+def _refusal(language: str, detail: str) -> str:
+    if language == "vi" and detail in REFUSALS:
+        return REFUSALS[detail]
+    return f'<span lang="en">{escape(detail)}</span>'
 
 
 def _form(language: str, state: SealState) -> list[str]:

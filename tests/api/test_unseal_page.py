@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,11 @@ from starlette.testclient import TestClient
 
 from secvault.api import unseal_page
 from secvault.api.answering import Answering
+from secvault.crypto import shares as crypto_shares
 from secvault.crypto.secret import Secret
 from secvault.errors import InvalidInput, TooManyAttempts
+from secvault.keyring.seals import passphrase
+from secvault.keyring.seals import shares as seal_shares
 from secvault.service import seals
 from secvault.service.seals import SealState
 
@@ -27,6 +33,7 @@ class Sealer:
     kind: str = "shares"
     given: set[str] = field(default_factory=set)
     slow: bool = False
+    refusal: str = "is no share <b>of</b> this vault"
 
     def state(self, *_: Any) -> SealState:
         """As the node says it."""
@@ -40,7 +47,7 @@ class Sealer:
         if how["reset"]:
             self.given.clear()
         elif key is None or key.text() not in SHARES:
-            raise InvalidInput.at("key", "is no share <b>of</b> this vault")
+            raise InvalidInput.at("key", self.refusal)
         else:
             self.given.add(key.text())
         return self.state()
@@ -96,6 +103,30 @@ def test_what_is_wrong_is_said_and_never_shown_again(client: TestClient) -> None
     give(client, "first words")
     assert give(client, "", again="yes").status_code == 303
     assert "Given so far: 0 of 2." in client.get("/unseal").text
+
+
+@pytest.mark.parametrize("refusal", unseal_page.REFUSALS)
+def test_why_a_share_is_not_taken_is_said_in_both_languages(
+    client: TestClient, sealer: Sealer, refusal: str
+) -> None:
+    sealer.refusal = refusal
+    english, _, vietnamese = give(client, "not a share").text.partition('<section lang="vi">')
+    assert escape(refusal) in english
+    assert "key: " not in english
+    assert unseal_page.REFUSALS[refusal] in vietnamese
+    assert escape(refusal) not in vietnamese
+
+
+def test_every_refusal_is_one_that_a_seal_says() -> None:
+    said = " ".join(
+        constant.value
+        for file in (crypto_shares, passphrase, seal_shares)
+        for constant in ast.walk(ast.parse(Path(file.__file__).read_text("utf-8")))
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    )
+    whose = "this vault's present set of shares"
+    for refusal in unseal_page.REFUSALS:
+        assert all(part in said for part in refusal.partition(whose) if part), refusal
 
 
 def test_whoever_guesses_waits(client: TestClient, sealer: Sealer) -> None:
