@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from secvault.backup.repository import LocalFolder, Repository
-from tests import quick_repository
+from secvault.backup.restic_key_file import sealed
 
 PID, USER = 4242, "backup"
 
@@ -29,7 +30,7 @@ def put(repository: Repository, *, host: str, since: datetime, exclusive: bool =
         "pid": PID,
     }
     key = _master_key(folder, repository.password.expose())
-    content = quick_repository.encrypted(key, json.dumps(lock).encode())
+    content = sealed(json.dumps(lock).encode(), key, os.urandom)
     file = folder / "locks" / hashlib.sha256(content).hexdigest()
     file.write_bytes(content)
     return file

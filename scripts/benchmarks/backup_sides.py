@@ -93,14 +93,15 @@ class BareRestic:
         with ThreadPoolExecutor(1) as pool:
             files = [path for path in self.folder.rglob("*") if path.is_file()] if hashing else []
             hashed = pool.submit(_hash, files)
-            self._restic("backup", str(self.folder))
+            self.call("backup", str(self.folder))
             hashed.result()
         rules = [f"--keep-{name}={count}" for name, count in KEPT.items()]
-        self._restic("forget", "--prune", *rules)
+        self.call("forget", "--prune", *rules)
         seconds = time.perf_counter() - began
         return Taken(seconds, seconds, 2)
 
-    def _restic(self, *command: str) -> None:
+    def call(self, *command: str) -> None:
+        """Run restic on the repository. Raises CalledProcessError."""
         where = [f"--repo={self.repository}", f"--password-file={self.password}",
                  f"--cache-dir={self.cache}"]  # fmt: skip
         subprocess.run(
@@ -128,21 +129,27 @@ def opened_vault(folder: Path, saved: Mapping[str, Path]) -> Iterator[dict[str, 
 
 
 @contextmanager
-def twins(plan: Plan, folder: Path, name: str = "bare") -> Iterator[BareRestic]:
-    """restic with a copy of the plan's empty repository, so that its password costs the same.
+def beside(plan: Plan, folder: Path, name: str, *, copied: bool = False) -> Iterator[BareRestic]:
+    """restic with an empty repository of its own and the plan's password.
 
-    name: of the copy, which is removed at the end.
+    name: of the repository, which is removed at the end. copied: it is the plan's, so that the
+    password costs what it costs there; else as `restic init` makes it, with the cost that this
+    chooses.
     """
-    copy = folder / f"{plan.name}-{name}"
-    shutil.copytree(plan.repository, copy)
+    repository = folder / f"{plan.name}-{name}"
     password = folder / f"{plan.name}-password"
     password.touch(mode=0o600)
     password.write_bytes(plan.service.backups.repository(plan.name).password.expose())
     cache = folder / f"{plan.name}-{name}-cache"
+    bare = BareRestic(repository, password, cache, plan.folder)
+    if copied:
+        shutil.copytree(plan.repository, repository)
+    else:
+        bare.call("init")
     try:
-        yield BareRestic(copy, password, cache, plan.folder)
+        yield bare
     finally:
-        shutil.rmtree(copy)
+        shutil.rmtree(repository)
         shutil.rmtree(cache, ignore_errors=True)
 
 

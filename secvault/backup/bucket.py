@@ -71,6 +71,9 @@ class S3Client(Protocol):
     def get_bucket_acl(self, **request: Any) -> Mapping[str, Any]:
         """To whom it is granted."""
 
+    def put_object(self, **request: Any) -> Mapping[str, Any]:
+        """Store an object."""
+
     def delete_object(self, **request: Any) -> Mapping[str, Any]:
         """Hide an object, or delete a version of it."""
 

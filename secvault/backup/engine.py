@@ -13,7 +13,7 @@ from secvault.backup.bucket import HeldByLock
 from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
-from secvault.backup.passwords import Passwords
+from secvault.backup.passwords import Passwords, is_drawn
 from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.removal import remove_tree
@@ -28,6 +28,7 @@ from secvault.backup.repository import (
 from secvault.backup.repository_faults import RepositoryDenied, RepositoryMissing
 from secvault.backup.restic import Restic
 from secvault.backup.restic_copies import init_like
+from secvault.backup.restic_keys import lighten
 from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
@@ -154,14 +155,19 @@ class BackupEngine(Claims):
             region = repository.credentials.region
             client = bucket.s3_client(repository)
             bucket.make_if_missing(client, place.bucket, region=region)
+        command = self.restic.command
         try:
             if like is None:
-                return self.restic.init(repository)
-            init_like(self.restic.command, repository, like)
+                self.restic.init(repository)
+            else:
+                init_like(command, repository, like)
         except Conflict:
             # Made by another run since we looked; anything else is still missing.
             if not self.restic.exists(repository):
                 raise
+        else:
+            if is_drawn(repository.password):
+                lighten(command, repository, self.host, self.random)
         return self.restic.identity(repository)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:

@@ -23,6 +23,18 @@ from secvault.store.engine import insert_unless_there
 PASSWORD_BYTES = 32
 
 
+def is_drawn(password: Secret) -> bool:
+    """Whether it is of the form that is drawn here, which no person thinks up.
+
+    One that was adopted may be weak, and is kept behind restic's own cost of trying.
+    """
+    try:
+        drawn = base64.b64decode(password.expose(), altchars=b"-_", validate=True)
+    except ValueError:
+        return False
+    return len(drawn) == PASSWORD_BYTES
+
+
 @dataclass(frozen=True)
 class KeptPassword:
     """A repository's password as it is kept. Times in micros.

@@ -85,8 +85,8 @@ class Restic:
         """Its version. Raises ConfigurationError where it is older than 0.14 or no restic."""
         return parse_version(self.command.version_text(), self.command.binary)
 
-    def init(self, repository: Repository) -> str:
-        """Make the repository and return its id. Raises Conflict where there is one already.
+    def init(self, repository: Repository) -> None:
+        """Make the repository. Raises Conflict where there is one already.
 
         restic makes a missing bucket, without versioning or Object Lock: make the bucket first.
         """
@@ -100,7 +100,6 @@ class Restic:
             if any("already exists" in line for line in complaints):
                 raise Conflict(f"there is a repository at {repository.location} already")
             self.command.fail(status, complaints, "making the repository", repository)
-        return self.identity(repository)
 
     def identity(self, repository: Repository) -> str:
         """The repository's id, 64 hexadecimal characters. Raises RepositoryMissing and others."""

@@ -6,17 +6,24 @@ have kept the master key: another password does not take that back.
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from secvault.backup import restic_faults
+from secvault.backup import repository_files, restic_faults
 from secvault.backup.repository import Repository
 from secvault.backup.restic_command import ResticCommand
+from secvault.backup.restic_key_file import key_file
 from secvault.backup.restic_messages import read_list
-from secvault.backup.restic_process import SECOND_PASSWORD_FILE
+from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed
+
+# Neither reads what others write: a repository that somebody works on can be asked.
+_WITHOUT_LOCK = ("--no-lock",)
 
 
 class _Listed(msgspec.Struct, frozen=True, rename="camel"):
@@ -35,21 +42,71 @@ class RepositoryKey:
     made_by: str
 
 
-def keys(command: ResticCommand, repository: Repository) -> tuple[RepositoryKey, ...]:
-    """All keys of the repository; `own` says which one its password opened."""
-    answer = command.answer(repository, "listing the keys", "key", "list")
+def keys(
+    command: ResticCommand, repository: Repository, options: Sequence[str] = ()
+) -> tuple[RepositoryKey, ...]:
+    """All keys of the repository; `own` says which one its password opened.
+
+    options: of restic itself.
+    """
+    answer = command.answer(repository, "listing the keys", "key", "list", options=options)
     found = read_list(answer, _Listed)
     if found is None:
         raise BackupFailed("restic did not list the keys as JSON")
     return tuple(RepositoryKey(one.id, one.current, one.host_name) for one in found)
 
 
-def add_key(command: ResticCommand, repository: Repository, password: Secret) -> None:
-    """Let this password open the repository too."""
-    act = ("key", "add", f"--new-password-file={SECOND_PASSWORD_FILE}")
-    status, _, complaints = command.run(repository, *act, other=password)
-    if status != restic_faults.DONE:
-        command.fail(status, complaints, "adding a key", repository)
+def own_key(
+    command: ResticCommand, repository: Repository, options: Sequence[str] = ()
+) -> str | None:
+    """The id of the key that the repository's password opened. Raises what `keys` raises."""
+    return next((one.id for one in keys(command, repository, options) if one.own), None)
+
+
+def add_key(
+    command: ResticCommand,
+    repository: Repository,
+    password: Secret,
+    host: str,
+    random: aead.Random = os.urandom,
+) -> str:
+    """Let this password open the repository too; the id of its key, 64 hexadecimal characters.
+
+    password: drawn at random, since it costs next to nothing to try (`key_file`). Whether it opens
+    the repository is for the caller to try. Raises Damaged, and what reaching the repository
+    raises.
+    """
+    master = command.answer(
+        repository, "reading the master key", "cat", "masterkey", options=_WITHOUT_LOCK
+    )
+    content = key_file(password, Secret(master), host, command.clock.now(), random)
+    key_id = hashlib.sha256(content).hexdigest()
+    repository_files.put(repository, f"keys/{key_id}", content)
+    return key_id
+
+
+def lighten(
+    command: ResticCommand, repository: Repository, host: str, random: aead.Random = os.urandom
+) -> bool:
+    """Put a key that is cheap to open in the place of the one that restic made; see `key_file`.
+
+    For a repository that was just made; its password, which must be a drawn one, stays as it is.
+    False where restic's own key stays: the storage keeps it, or somebody else is at work on the
+    keys. Then, as after a kill in between, restic opens by whichever it finds first. Raises
+    BackupFailed where the new key opens nothing; it is removed then.
+    """
+    made = repository_files.names(repository, "keys")
+    if len(made) != 1:
+        return False
+    light = add_key(command, repository, repository.password, host, random)
+    opened = own_key(command, repository, (*_WITHOUT_LOCK, f"--key-hint={light}"))
+    if opened is None or not light.startswith(opened):
+        repository_files.remove(repository, f"keys/{light}")
+        raise BackupFailed(
+            f"restic does not open {repository.location} by the key that was written for it; "
+            "the repository stays as restic made it, try again"
+        )
+    return repository_files.remove(repository, f"keys/{made[0]}")
 
 
 def remove_key(command: ResticCommand, repository: Repository, key_id: str) -> bool:

@@ -22,7 +22,7 @@ from secvault.backup.bucket_access import may_delete_keys
 from secvault.backup.engine import SILENT_AFTER_SECONDS, BackupEngine
 from secvault.backup.repository import KEYS, Repository, S3Location
 from secvault.backup.repository_faults import WrongRepositoryPassword
-from secvault.backup.restic_keys import add_key, keys, remove_key
+from secvault.backup.restic_keys import add_key, own_key, remove_key
 from secvault.errors import BackupFailed
 from secvault.store import tables
 
@@ -78,10 +78,10 @@ def _give_new(engine: BackupEngine, name: str, repository: Repository) -> None:
     coming = engine.passwords.prepare(name)
     renewed = replace(repository, password=coming)
     if not _opens(engine, renewed):
-        add_key(engine.restic.command, repository, coming)
+        add_key(engine.restic.command, repository, coming, engine.host, engine.random)
         if not _opens(engine, renewed):
             raise BackupFailed(
-                f"restic added a key to {repository.location} that does not open it; the password "
+                f"the key that was added to {repository.location} does not open it; the password "
                 "stays as it was, try again"
             )
     engine.passwords.put_in_force(name, coming)
@@ -130,10 +130,9 @@ def _opens(engine: BackupEngine, repository: Repository) -> bool:
 def _own_key(engine: BackupEngine, repository: Repository) -> str | None:
     """The key that the repository's password opens, if there is one."""
     try:
-        listed = keys(engine.restic.command, repository)
+        return own_key(engine.restic.command, repository)
     except WrongRepositoryPassword:
         return None
-    return next(one.id for one in listed if one.own)
 
 
 def _begun_before(engine: BackupEngine, name: str, moment: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
-from secvault.backup import access_check, bucket, bucket_locks, copies, restic_keys, rotation
+from secvault.backup import access_check, bucket, bucket_locks, copies, rotation
 from secvault.backup.bucket_access import Deletion, deletion, public_access
 from secvault.backup.lock_extension import Extended, extend_locks
 from secvault.backup.repository import KEYS, S3Location
@@ -281,14 +281,13 @@ def test_what_an_attacker_hides_and_overwrites_is_brought_back(
 
 @pytest.mark.slow
 def test_a_password_is_changed_where_who_saves_cannot_delete(
-    vault: SmallVault, s3_server: Any, monkeypatch: pytest.MonkeyPatch
+    vault: SmallVault, s3_server: Any
 ) -> None:
     name = s3_server.new_bucket()
     settings = append_only(s3_server, name)
     vault.repositories.settings["local"] = settings
     engine = vault.engine
     engine.ready_repository("local")
-    monkeypatch.setattr(rotation, "add_key", restic_keys.add_key)
     # With the pruning role's credentials the old key goes.
     assert rotation.rotate(engine, "local") == Rotated("local", old_opens=False)
     # Without them the storage keeps it, and that is told.

@@ -293,9 +293,9 @@ def test_a_repository_is_made_once_and_its_id_stays(
     restic: Restic, new_repository: Callable[[], Repository]
 ) -> None:
     repository = new_repository()
-    made = restic.init(repository)
+    restic.init(repository)
+    made = restic.identity(repository)
     assert len(made) == 64
-    assert restic.identity(repository) == made
     with pytest.raises(Conflict, match="already"):
         restic.init(repository)
 

@@ -29,12 +29,12 @@ from secvault.backup.rotation import Rotated
 from secvault.crypto.secret import Secret
 from secvault.errors import Conflict
 from secvault.store import tables
-from tests import quick_repository
 from tests.backup.small_vault import PLAN, SmallVault, small_vault
 
 pytestmark = pytest.mark.real
 T = TypeVar("T")
 NAME = "local"
+HOST = "a machine"
 
 
 class Killed(BaseException):
@@ -178,7 +178,7 @@ def test_a_run_that_began_before_keeps_the_old_password_until_it_ends(vault: Sma
 def test_keys_that_people_added_by_hand_stay(vault: SmallVault) -> None:
     engine = vault.engine
     theirs = Secret.of("kept in the safe of the bank")
-    quick_repository.add_key(engine.restic.command, engine.repository(NAME), theirs)
+    add_key(engine.restic.command, engine.repository(NAME), theirs, HOST)
     rotation.rotate(engine, NAME)
     assert engine.restic.identity(replace(engine.repository(NAME), password=theirs))
     assert len(keys(engine.restic.command, engine.repository(NAME))) == 2
@@ -243,7 +243,7 @@ def test_restics_own_keys_are_added_and_removed_and_no_password_is_an_argument(
     command = replace(vault.engine.restic.command, launch=launch)
     repository: Repository = vault.engine.repository(NAME)
     second = Secret.of("a second password")
-    add_key(command, repository, second)
+    add_key(command, repository, second, HOST)
     other = replace(repository, password=second)
     (own,) = [one.id for one in keys(command, other) if one.own]
     assert remove_key(command, repository, own)
