@@ -29,6 +29,8 @@ global(
 )
 module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon")
 input(type="imtcp" port="{port}" address="127.0.0.1")
+module(load="imudp")
+input(type="imudp" port="{port}" address="127.0.0.1")
 template(name="whole" type="string" string="%rawmsg-after-pri%\\n")
 action(type="omfile" file="{folder}/got.log" template="whole")
 """
@@ -57,6 +59,17 @@ class Rsyslog:
         while not _listens(self._port):
             assert time.monotonic() < end, "rsyslogd does not come up"
             time.sleep(0.05)
+        self._have_its_file_opened(end)
+
+    def _have_its_file_opened(self, end: float) -> None:
+        # rsyslog closes a TLS connection twice; a file that it opens in between is closed with it,
+        # and the next connection gets what was meant for the file (rsyslog's issue 3404).
+        size = self.got.stat().st_size if self.got.exists() else 0
+        with socket.socket(type=socket.SOCK_DGRAM) as sender:
+            while not self.got.exists() or self.got.stat().st_size == size:
+                assert time.monotonic() < end, "rsyslogd writes nothing"
+                sender.sendto(b"<13>it is up", ("127.0.0.1", self._port))
+                time.sleep(0.05)
 
     def kill(self) -> None:
         if self._child is not None:
