@@ -140,3 +140,11 @@ def test_a_source_of_randomness_that_gives_too_little_makes_no_file() -> None:
         key_file(Secret.of("drawn"), master, "host", NOW, lambda _: b"few")
     with pytest.raises(Unavailable):
         sealed(b"plain", bytes(64), lambda _: b"few")
+
+
+def test_the_bytes_of_a_file_are_pinned() -> None:
+    master = master_key(bytes(range(32)), bytes(range(16)), bytes(range(16)))
+    file = key_file(Secret.of("drawn"), master, "vm", NOW, lambda count: bytes(range(count)))
+    assert opened(file, Secret.of("drawn")) is not None
+    golden = "916b9cdd0df2bf2e9a18d033b91107356a0d828be3f033b635080fefa7057d56"
+    assert hashlib.sha256(file).hexdigest() == golden, file
