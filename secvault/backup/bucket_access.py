@@ -25,7 +25,7 @@ _EVERYBODY = (
 _NO_POLICY = frozenset({"NoSuchBucketPolicy"})
 _NO_BLOCK = frozenset({"NoSuchPublicAccessBlockConfiguration"})
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented"})
-_GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _NAME_BYTES = 32
 
 
@@ -136,11 +136,11 @@ def _may_delete(client: S3Client, place: S3Location, name: str) -> tuple[bool, b
         marker.update(client.delete_object(Bucket=place.bucket, Key=key))
 
     with named_faults(place.bucket):
-        refused = code_of(hide, DENIED | _GONE) in DENIED
+        refused = code_of(hide, DENIED | GONE) in DENIED
         version = marker.get("VersionId", "null")
         kept = code_of(
             lambda: client.delete_object(Bucket=place.bucket, Key=key, VersionId=version),
-            DENIED | _GONE | {"InvalidArgument"},
+            DENIED | GONE | {"InvalidArgument"},
         )
     return not refused, kept not in DENIED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -13,7 +14,7 @@ from secvault.backup.bucket import HeldByLock
 from secvault.backup.claims import LONGEST_ERROR, SILENT_AFTER_SECONDS, Claims
 from secvault.backup.database import PostgresqlPrograms
 from secvault.backup.in_words import in_words
-from secvault.backup.passwords import Passwords, is_drawn
+from secvault.backup.passwords import Passwords
 from secvault.backup.plan_rules import NOTHING_OPEN, Openings
 from secvault.backup.plans_at_hand import PlansAtHand
 from secvault.backup.removal import remove_tree
@@ -32,7 +33,7 @@ from secvault.backup.restic_keys import lighten
 from secvault.config import PlanSettings, RepositorySettings
 from secvault.crypto import aead
 from secvault.crypto.secret import Secret
-from secvault.errors import BackupFailed, Conflict
+from secvault.errors import BackupFailed, Conflict, SecvaultError
 from secvault.keyring import Keyring
 
 __all__ = ["LONGEST_ERROR", "SILENT_AFTER_SECONDS", "BackupEngine", "in_words"]
@@ -140,7 +141,7 @@ class BackupEngine(Claims):
             try:
                 identity = self.restic.identity(repository)
             except RepositoryMissing:
-                identity = self._make(repository, like)
+                identity = self._make(name, repository, like)
             known_repositories.recognise(self.store, name, repository, identity)
         try:
             locks.remove_stale(self, self.restic, repository.pruner())
@@ -149,7 +150,7 @@ class BackupEngine(Claims):
             raise
         return repository
 
-    def _make(self, repository: Repository, like: Repository | None) -> str:
+    def _make(self, name: str, repository: Repository, like: Repository | None) -> str:
         place = repository.place
         if isinstance(place, S3Location) and repository.credentials is not None:
             region = repository.credentials.region
@@ -166,8 +167,11 @@ class BackupEngine(Claims):
             if not self.restic.exists(repository):
                 raise
         else:
-            if is_drawn(repository.password):
-                lighten(command, repository, self.host, self.random)
+            kept = self.passwords.kept(name)
+            if kept is not None and kept.drawn and kept.current == repository.password:
+                # A repository that opens by the key that restic made is as good, and slower.
+                with suppress(SecvaultError):
+                    lighten(command, repository, self.host, self.random)
         return self.restic.identity(repository)
 
     def held_by_lock(self, name: str) -> HeldByLock | None:

@@ -68,7 +68,7 @@ def listed(
     """The plan's snapshots that can be read, newest last, to save beside them.
 
     Where none are left of a plan that saved before, it is asked whether the repository is still
-    the one that is known; each question to restic costs the derivation of a key, and a folder that
+    the one that is known; each question costs the start of restic, and a folder that
     holds none yet is asked none. Raises RepositoryGone, and what `Restic.snapshots` raises.
     """
     saved = _has_saved(store, plan)

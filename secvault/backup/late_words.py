@@ -1,9 +1,10 @@
 """What restic is told when it is at work already, through a pipe at whose end it waits.
 
 restic reads the files that its arguments name as lists when it has opened the repository, which
-takes it a processor and half a second, and before it looks at anything that it is to save. So what
-is found out meanwhile costs a run no time. A pipe that is closed says that this was all: it stays
-open for as long as that is not known, and where it never is, restic is told to stop first.
+takes it a processor and half a second unless its key is cheap to try (`restic_key_file`), and
+before it looks at anything that it is to save. So what is found out meanwhile costs a run no time.
+A pipe that is closed says that this was all: it stays open for as long as that is not known, and
+where it never is, restic is told to stop first.
 """
 
 from __future__ import annotations

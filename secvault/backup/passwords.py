@@ -23,31 +23,21 @@ from secvault.store.engine import insert_unless_there
 PASSWORD_BYTES = 32
 
 
-def is_drawn(password: Secret) -> bool:
-    """Whether it is of the form that is drawn here, which no person thinks up.
-
-    One that was adopted may be weak, and is kept behind restic's own cost of trying.
-    """
-    try:
-        drawn = base64.b64decode(password.expose(), altchars=b"-_", validate=True)
-    except ValueError:
-        return False
-    return len(drawn) == PASSWORD_BYTES
-
-
 @dataclass(frozen=True)
 class KeptPassword:
     """A repository's password as it is kept. Times in micros.
 
     coming: the one that is to replace it; former: the one that it replaced, until restic's key for
-    that is gone. since: when it came into force. escrowed_at: when it was last taken out, to be
-    kept elsewhere; None where that was never done with the present one.
+    that is gone. since: when it came into force. drawn: whether the present one is known to have
+    been drawn here, so that nobody finds it by trying. escrowed_at: when it was last taken out, to
+    be kept elsewhere; None where that was never done with the present one.
     """
 
     current: Secret
     coming: Secret | None
     former: Secret | None
     since: int
+    drawn: bool
     escrowed_at: int | None
 
 
@@ -71,6 +61,7 @@ class Passwords:
                 "name": name,
                 "location": location,
                 "sealed_password": self._sealed(name, self._drawn()),
+                "drawn": True,
                 "created_at": self.clock.micros(),
             }
             with self.store.write() as connection:
@@ -93,6 +84,7 @@ class Passwords:
             self._opened(name, row.sealed_next) if row.sealed_next is not None else None,
             self._opened(name, row.sealed_previous) if row.sealed_previous is not None else None,
             since,
+            row.drawn,
             row.escrowed_at if fresh else None,
         )
 
@@ -108,6 +100,7 @@ class Passwords:
                     .where(table.c.name == name)
                     .values(
                         sealed_password=sealed,
+                        drawn=False,
                         sealed_next=None,
                         sealed_previous=None,
                         password_since=now,
@@ -145,6 +138,7 @@ class Passwords:
                 .where(table.c.name == name, table.c.sealed_next == row.sealed_next)
                 .values(
                     sealed_password=row.sealed_next,
+                    drawn=True,
                     sealed_previous=row.sealed_password,
                     sealed_next=None,
                     password_since=self.clock.micros(),

@@ -142,7 +142,7 @@ def require_empty(target: Path) -> None:
 
 
 def may_have_locks(repository: Repository) -> bool:
-    """False only for a folder without a lock file: asking restic costs it a key derivation."""
+    """False only for a folder without a lock file: asking restic costs the start of a program."""
     if not isinstance(repository.place, LocalFolder):
         return True
     try:

@@ -15,6 +15,7 @@ from secvault.backup import restic_faults
 from secvault.backup.late_words import Late
 from secvault.backup.repository import LocalFolder, Repository, S3Location
 from secvault.backup.repository_faults import RepositoryDamaged, WrongRepositoryPassword
+from secvault.backup.repository_files import is_file_name
 from secvault.backup.restic_process import (
     PASSWORD_FILE,
     Cancel,
@@ -26,7 +27,6 @@ from secvault.backup.restic_process import (
     guarded,
 )
 from secvault.clock import Clock
-from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed, ConfigurationError, SecvaultError
 
 # Lines of progress per second.
@@ -92,14 +92,14 @@ class ResticCommand:
         command: Sequence[str],
         cancel: Cancel = _NEVER,
         options: Sequence[str] = (),
-        other: Repository | Secret | None = None,
+        other: Repository | None = None,
         late: Late | None = None,
     ) -> Iterator[ResticProcess]:
         """A running restic. Where it had to be stopped, the lock that it may have left is removed.
 
-        options: of restic itself, before the command. other: the repository that is copied from,
-        or a second password, which the command reads from SECOND_PASSWORD_FILE. late: what it reads
-        from LATE_FILE. Raises what `ResticProcess` raises.
+        options: of restic itself, before the command. other: the repository that is copied from;
+        the command reads its password from SECOND_PASSWORD_FILE. late: what it reads from
+        LATE_FILE. Raises what `ResticProcess` raises.
         """
         order = replace(self._order(repository, command, options, other), late=late)
         process = ResticProcess(order, self.launch, self.clock, UntilFailed(cancel, self.stop))
@@ -110,7 +110,7 @@ class ResticCommand:
             if process.stopped and command[0] != "unlock" and "--no-lock" not in options:
                 # 0.14 leaves its lock behind when it is stopped while it opens the repository.
                 # The process is gone by now, so for restic the lock is stale.
-                left_in = (repository, *((other,) if isinstance(other, Repository) else ()))
+                left_in = (repository,) if other is None else (repository, other)
                 for place in left_in:
                     try:
                         self.heeding(_NEVER).run(place.pruner(), "unlock")
@@ -126,7 +126,7 @@ class ResticCommand:
         *command: str,
         cancel: Cancel = _NEVER,
         options: Sequence[str] = (),
-        other: Repository | Secret | None = None,
+        other: Repository | None = None,
     ) -> tuple[int, bytes, tuple[str, ...]]:
         """Exit status, stdout in whole, and the complaints of stderr."""
         with self.process(repository, command, cancel, options, other) as process:
@@ -162,7 +162,7 @@ class ResticCommand:
         repository: Repository,
         command: Sequence[str],
         options: Sequence[str],
-        other: Repository | Secret | None,
+        other: Repository | None,
     ) -> Order:
         for folder in (self.cache, self.scratch):
             try:
@@ -173,7 +173,7 @@ class ResticCommand:
                 ) from None
         # restic takes one access to S3; see `one_restic_reaches`.
         in_s3 = repository
-        if isinstance(other, Repository) and isinstance(repository.place, LocalFolder):
+        if other is not None and isinstance(repository.place, LocalFolder):
             in_s3 = other
         argv = (
             *(_GENTLE if self.gentle else ()),
@@ -187,13 +187,12 @@ class ResticCommand:
             *options,
             *command,
         )
-        second = other.password if isinstance(other, Repository) else other
         return Order(
             guarded(self._program("setpriv"), argv),
             self._child_environment(in_s3),
             repository.password,
-            _secrets_of(repository, other),
-            second,
+            (*repository.secrets(), *(() if other is None else other.secrets())),
+            None if other is None else other.password,
             self.patience,
         )
 
@@ -220,13 +219,6 @@ class ResticCommand:
         }
 
 
-def _secrets_of(repository: Repository, other: Repository | Secret | None) -> tuple[Secret, ...]:
-    if other is None:
-        return repository.secrets()
-    theirs = other.secrets() if isinstance(other, Repository) else (other,)
-    return (*repository.secrets(), *theirs)
-
-
 def _damaged_keys(repository: Repository) -> tuple[str, ...]:
     """The key files of a folder that are not what their names, their SHA-256, say."""
     if not isinstance(repository.place, LocalFolder):
@@ -235,7 +227,8 @@ def _damaged_keys(repository: Repository) -> tuple[str, ...]:
         return tuple(
             f"key {key.name}"
             for key in sorted((repository.place.path / "keys").iterdir())
-            if hashlib.sha256(key.read_bytes()).hexdigest() != key.name
+            # What a killed process has not finished has another name, and opens nothing.
+            if is_file_name(key.name) and hashlib.sha256(key.read_bytes()).hexdigest() != key.name
         )
     except OSError:
         return ()

@@ -61,6 +61,10 @@ _ABSENT = re.compile(
     r"|repository does not exist|not a directory",
     re.IGNORECASE,
 )
+# It was listed, and is gone: somebody replaces the repository's key at this moment.
+_KEY_GONE = re.compile(
+    r"(?:keys/|<key/)[0-9a-f]{10,64}.*(?:no such file|key does not exist|NoSuchKey)", re.IGNORECASE
+)
 # Only a backup names one by all of its id: the one that it follows.
 _NO_PARENT = re.compile(
     r"^Fatal: invalid id \"[0-9a-f]{64}\": no matching ID"
@@ -95,6 +99,10 @@ def failure(
     opening = _opening_failure(status, everything, location, now)
     if opening is not None:
         return opening
+    if _KEY_GONE.search(everything):
+        return RepositoryUnreachable(
+            f"a key of {location} was taken away while restic opened it; try again"
+        )
     if _NO_PARENT.search(everything):
         return ParentMissing(f"{work} did not begin: the snapshot before it is not in {location}")
     if _CHANGED.search(everything):

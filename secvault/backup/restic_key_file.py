@@ -1,7 +1,7 @@
 """A file of restic's that opens a repository with a password which was drawn, not thought up.
 
 restic derives the key of such a file from the password by scrypt. When it makes the file itself, it
-chooses a cost of half a second of a processor and some 40 MiB, which every command pays that opens
+chooses a cost of half a second of a processor and some 32 MiB, which every command pays that opens
 the repository, and which keeps others from trying passwords that people think up. Nobody finds 256
 random bits by trying, whatever a try costs. So these files have the cost of RFC 7914's examples.
 
@@ -34,10 +34,16 @@ class _Mac(msgspec.Struct, frozen=True):
     k: bytes
     r: bytes
 
+    def __repr__(self) -> str:
+        return "***"
+
 
 class _MasterKey(msgspec.Struct, frozen=True):
     mac: _Mac
     encrypt: bytes
+
+    def __repr__(self) -> str:
+        return "***"
 
 
 class _KeyFile(msgspec.Struct, frozen=True):

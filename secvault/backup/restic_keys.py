@@ -22,9 +22,6 @@ from secvault.crypto import aead
 from secvault.crypto.secret import Secret
 from secvault.errors import BackupFailed
 
-# Neither reads what others write: a repository that somebody works on can be asked.
-_WITHOUT_LOCK = ("--no-lock",)
-
 
 class _Listed(msgspec.Struct, frozen=True, rename="camel"):
     id: str
@@ -56,11 +53,15 @@ def keys(
     return tuple(RepositoryKey(one.id, one.current, one.host_name) for one in found)
 
 
-def own_key(
-    command: ResticCommand, repository: Repository, options: Sequence[str] = ()
-) -> str | None:
-    """The id of the key that the repository's password opened. Raises what `keys` raises."""
-    return next((one.id for one in keys(command, repository, options) if one.own), None)
+def own_key(command: ResticCommand, repository: Repository, options: Sequence[str] = ()) -> str:
+    """The id of the key that the repository's password opened, as `keys` shows it.
+
+    Raises what `keys` raises, BackupFailed where restic opened it and does not say by which.
+    """
+    found = next((one.id for one in keys(command, repository, options) if one.own), None)
+    if found is None:
+        raise BackupFailed(f"restic does not say by which key it opened {repository.location}")
+    return found
 
 
 def add_key(
@@ -77,7 +78,7 @@ def add_key(
     raises.
     """
     master = command.answer(
-        repository, "reading the master key", "cat", "masterkey", options=_WITHOUT_LOCK
+        repository, "reading the master key", "cat", "masterkey", options=("--no-lock",)
     )
     content = key_file(password, Secret(master), host, command.clock.now(), random)
     key_id = hashlib.sha256(content).hexdigest()
@@ -87,26 +88,25 @@ def add_key(
 
 def lighten(
     command: ResticCommand, repository: Repository, host: str, random: aead.Random = os.urandom
-) -> bool:
+) -> None:
     """Put a key that is cheap to open in the place of the one that restic made; see `key_file`.
 
     For a repository that was just made; its password, which must be a drawn one, stays as it is.
-    False where restic's own key stays: the storage keeps it, or somebody else is at work on the
-    keys. Then, as after a kill in between, restic opens by whichever it finds first. Raises
-    BackupFailed where the new key opens nothing; it is removed then.
+    Where somebody else is at work on the keys, nothing is done; where the storage refuses to
+    delete restic's own, both stay. Raises BackupFailed where the new key opens nothing, which is
+    removed then, and what reaching the repository raises: it opens by restic's own key still.
     """
     made = repository_files.names(repository, "keys")
     if len(made) != 1:
-        return False
+        return
     light = add_key(command, repository, repository.password, host, random)
-    opened = own_key(command, repository, (*_WITHOUT_LOCK, f"--key-hint={light}"))
-    if opened is None or not light.startswith(opened):
+    opened = own_key(command, repository, (f"--key-hint={light}",))
+    if not light.startswith(opened):
         repository_files.remove(repository, f"keys/{light}")
         raise BackupFailed(
-            f"restic does not open {repository.location} by the key that was written for it; "
-            "the repository stays as restic made it, try again"
+            f"restic does not open {repository.location} by the key that was written for it"
         )
-    return repository_files.remove(repository, f"keys/{made[0]}")
+    repository_files.remove(repository, f"keys/{made[0]}")
 
 
 def remove_key(command: ResticCommand, repository: Repository, key_id: str) -> bool:

@@ -36,7 +36,7 @@ LONGEST_LINE = 256 << 20
 KEPT_LINES = 1000
 LONGEST_KEPT = 2000
 _POLL_SECONDS = 0.1
-_OPENING_RETRY = re.compile(r"<config/>.* retrying after ([0-9hmsµ.]+)")
+_OPENING_RETRY = re.compile(r"<(?:config|key)/.* retrying after ([0-9hmsµ.]+)")
 _CHUNK = 1 << 16
 
 Launch = Callable[..., "subprocess.Popen[bytes]"]
@@ -74,10 +74,10 @@ class UntilFailed:
 class Order:
     """What to start. password goes through a pipe; secrets are cut from all that restic prints.
 
-    second_password: of the repository that is copied from, or the new one of a key; through a pipe
-    of its own. patience: seconds that restic may go on retrying to open the repository.
-    gentle_seconds: from SIGINT to SIGTERM when it is stopped; firm_seconds: from there to SIGKILL.
-    late: what it reads at LATE_FILE, and waits for; where that fails, it is stopped.
+    second_password: of the repository that is copied from; through a pipe of its own. patience:
+    seconds that restic may go on retrying to open the repository. gentle_seconds: from SIGINT to
+    SIGTERM when it is stopped; firm_seconds: from there to SIGKILL. late: what it reads at
+    LATE_FILE, and waits for; where that fails, it is stopped.
     """
 
     argv: tuple[str, ...]

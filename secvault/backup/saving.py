@@ -1,8 +1,8 @@
 """What restic is given of a staged run: the paths, what it leaves out, and the manifest of it all.
 
-The paths are listed and hashed while restic opens the repository, which keeps one processor busy
-with its password; it waits for the end of that before it reads anything (`late_words`). So the
-manifest costs a run next to nothing when little has changed.
+The paths are listed and hashed while restic opens the repository; it waits for the end of that
+before it reads anything (`late_words`). So the manifest costs a run next to nothing when little has
+changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The manifest of the snapshot that is probably drilled, fetched while restic lists them all.
 
-Each call of restic begins with the derivation of the password's key, which keeps one processor busy
-for as long as all the rest of a short call; these two need not wait for each other.
+Each call of restic opens the repository and reads its index anew, and most of them keep one
+processor busy; these two need not wait for each other.
 """
 
 from __future__ import annotations

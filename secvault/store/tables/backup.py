@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table, text
+from sqlalchemy import Column, Index, Table, false, text
 
 from secvault.store.tables.schema import metadata
 from secvault.store.written import BigInteger, Boolean, LargeBinary, Text
@@ -20,6 +20,8 @@ backup_repository = Table(
     # While the password is changed: the one to come, then the one that was. See `rotation`.
     Column("sealed_next", LargeBinary),
     Column("sealed_previous", LargeBinary),
+    # Whether the password was drawn here. One that was adopted may be a person's own.
+    Column("drawn", Boolean, nullable=False, server_default=false()),
     # Since when the password is what it is, if it was changed; when it was last taken out.
     Column("password_since", BigInteger),
     Column("escrowed_at", BigInteger),
