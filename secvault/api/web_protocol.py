@@ -127,11 +127,11 @@ class WebProtocol(HttpToolsProtocol):
             self._head_bytes = 0 if moved else self._head_bytes + len(data)
             if self._head_bytes > LONGEST_HEAD:
                 self.transport.close()
-        elif self._waits_since is not None:
+        elif not moved:
+            # What ended a body or a head may begin the next head; by how much is not told.
             self._head_bytes += len(data)
-            if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
-                self.transport.write(_TOO_LONG)
-                self._linger()
+            if self._head_bytes > LONGEST_HEAD:
+                self._refuse_head()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -142,6 +142,7 @@ class WebProtocol(HttpToolsProtocol):
         """Look whether the request may be plain; if not, the application gets it at once."""
         self._waits_since = None
         self._body_is_whole = False
+        self._head_bytes = 0
         self._moved = True
         self._asked = self._plain()
         if self._asked is None:
@@ -168,6 +169,7 @@ class WebProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer what is plain."""
         self._body_is_whole = True
+        self._head_bytes = 0
         self._begun = False
         asked, self._asked = self._asked, None
         if asked is None:
@@ -235,7 +237,7 @@ class WebProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._waits_since = self.loop.time()
-        self._head_bytes = self._thrown_away = 0
+        self._thrown_away = 0
 
     def _look_at_head(self) -> None:
         # One timer for a connection: to set and cancel one for each request would cost more.
@@ -251,6 +253,15 @@ class WebProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._watch = self.loop.call_later(seconds - waited, self._look_at_head)
+
+    def _refuse_head(self) -> None:
+        if self._waits_since is None:
+            # The answer that is under way is the last one here.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+        elif not self.transport.is_closing():
+            self.transport.write(_TOO_LONG)
+            self._linger()
 
     def _linger(self) -> None:
         """Give the answer time to arrive: what is closed with bytes unread takes it back."""

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -386,6 +386,40 @@ def test_what_comes_after_a_refusal_is_read_to_a_limit(place: Place) -> None:
             pass
         else:
             raise AssertionError("all of it was taken")
+
+
+def test_a_body_that_comes_after_its_refusal_is_not_taken_for_a_head(place: Place) -> None:
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = b" " * (3 * LONGEST_HEAD)
+    head = f"POST /v1/transit/keys/x HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with place.connected() as connection:
+        for _ in range(50):
+            connection.sendall(head.encode())
+            assert [status for status, _, _ in read(connection, 1)] == [403]
+            connection.sendall(body)
+            connection.sendall(live)
+            assert [status for status, _, _ in read(connection, 1)] == [200]
+
+
+def test_many_requests_that_come_at_once_are_not_taken_for_a_head(place: Place) -> None:
+    count = 4 * LONGEST_HEAD // len(place.request())
+    answers = place.ask(place.request() * count, answers=count)
+    assert [status for status, _, _ in answers] == [200] * count
+
+
+def test_a_head_that_is_too_long_behind_a_slow_answer_is_read_to_a_limit(place: Place) -> None:
+    place.seen.takes = HEAD_SECONDS / 2
+    with place.connected() as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        sent = 0
+        with suppress(ConnectionError, TimeoutError):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+            for number in range(40_000):
+                connection.sendall(b"X-%d: %b\r\n" % (number, b"a" * 1000))
+                sent += 1000
+        assert sent < 40_000_000, "all of it was taken"
+    # The request behind it never came to the application.
+    assert place.seen.paths == ["/health/live"]
 
 
 @pytest.mark.parametrize("closes", [False, True], ids=["not on disk", "sealed meanwhile"])
