@@ -27,6 +27,8 @@ function done(summary, latency, requests)
 end
 """
 
+_AT_ONCE = ("chrt", "--fifo", "1")
+
 
 class NotAnswered(Exception):
     """The server refused requests or broke connections: what was measured is not its work."""
@@ -59,18 +61,20 @@ def drive(
     seconds: int,
     folder: Path,
     pause_ms: int = 0,
+    at_once: bool = False,
 ) -> Driven:
     """Send `body` to `path` over and over.
 
-    pause_ms: how long each connection waits before the next. Raises NotAnswered unless every answer
-    was a 2xx.
+    pause_ms: how long each connection waits before the next. at_once: see `runs_at_once`. Raises
+    NotAnswered unless every answer was a 2xx.
     """
     script, sent, out = folder / "wrk.lua", folder / "body.json", folder / "out.json"
     pause = f"function delay() return {pause_ms} end\n" if pause_ms else ""
     script.write_text(_SCRIPT + pause, encoding="utf-8")
     sent.write_text(json.dumps(body), encoding="utf-8")
     subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script),
+        [*(_AT_ONCE if at_once else ()), "wrk",
+         "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script),
          f"{server.address}{path}"],
         env={
             **os.environ,
@@ -82,6 +86,14 @@ def drive(
         check=True,
     )  # fmt: skip
     return read(out.read_text(encoding="utf-8"), server.name)
+
+
+def runs_at_once() -> bool:
+    """Whether a client may have a processor whenever it wants one, as one on another machine has.
+
+    Else the time that it waits for one itself counts as the server's.
+    """
+    return subprocess.run([*_AT_ONCE, "true"], capture_output=True, check=False).returncode == 0
 
 
 def read(text: str, name: str) -> Driven:

@@ -7,7 +7,6 @@ could not look. It only reads, and gives way to whatever else the machine has to
 
 from __future__ import annotations
 
-import os
 import sys
 
 import msgspec
@@ -17,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from secvault.audit.chunks import RANGE, Chunk, look_over
 from secvault.audit.looking import Opening, Piece
 from secvault.errors import SecvaultError
-from secvault.process import die_with_parent, leave_no_core
+from secvault.process import die_with_parent, give_way, leave_no_core
 from secvault.store.engine import open_store
 from secvault.store.straight import straight
 
@@ -30,7 +29,7 @@ def main() -> None:
     lines = sys.stdin.buffer
     opening = msgspec.json.decode(lines.readline(), type=Opening)
     die_with_parent(opening.parent)
-    os.nice(_NICENESS)
+    give_way(_NICENESS)
     store = open_store(opening.url)
     out = sys.stdout.buffer
     piece_of = msgspec.json.Decoder(Piece)

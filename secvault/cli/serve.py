@@ -28,7 +28,7 @@ from secvault.cli import keeper, opening, operations, show
 from secvault.clock import system_clock
 from secvault.errors import Conflict, InvalidInput, Unavailable
 from secvault.nursery import Nursery, attend, pair
-from secvault.process import give_way, leave_no_core
+from secvault.process import be_prompt, give_way, leave_no_core
 
 if TYPE_CHECKING:
     from secvault.config import Settings
@@ -212,6 +212,7 @@ def _continued(chosen: Settings, accepted: str) -> Looked:
 def web(context: typer.Context) -> None:
     """Answer requests, as a child of `serve`."""
     leave_no_core()
+    be_prompt()
     chosen = _started_settings(context)
     _web_worker().answer(chosen, _console().furnish)
 
