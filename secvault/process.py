@@ -76,16 +76,20 @@ def be_prompt() -> None:
     """Have this thread get a processor at once from whoever works in longer slices than it.
 
     It takes no larger share than before. What it starts, threads as well, is as usual. Linux from
-    6.12 on; others pass over it.
+    6.12 on; others pass over it, and so does whoever was started in another class or as less nice
+    than usual: a thread that it starts would lose that.
     """
-    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER:
+    if sys.platform != "linux" or os.getpriority(os.PRIO_PROCESS, 0) < 0:
+        return
+    if os.sched_getscheduler(0) == os.SCHED_OTHER:
         _ask_for_slices(os.SCHED_OTHER, _SHORT_SLICE, _RESET_ON_FORK)
 
 
 def _ask_for_slices(policy: int, nanoseconds: int, flags: int = 0) -> None:
     """sched_setattr(2) for this thread, as nice as it is. Where it is refused, all stays."""
     number = _SCHED_SETATTR.get(platform.machine())
-    if number is not None:
+    # Programs of 32 bits have other numbers.
+    if number is not None and sys.maxsize > 2**32:
         nice = os.getpriority(os.PRIO_PROCESS, 0)
         wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, policy, flags, nice, 0, nanoseconds, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, wanted, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,8 @@ def runs_at_once() -> bool:
 
     Else the time that it waits for one itself counts as the server's.
     """
+    if shutil.which(_AT_ONCE[0]) is None:
+        return False
     return subprocess.run([*_AT_ONCE, "true"], capture_output=True, check=False).returncode == 0
 
 

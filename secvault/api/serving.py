@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from secvault.api.answering import Answering
 from secvault.api.entrance_socket import socket_in
 from secvault.api.transit.lean import LeanPath
-from secvault.api.web_protocol import Served
+from secvault.api.web_protocol import Served, give_up_unread
 from secvault.config import Settings
 
 _BACKLOG = 1024
@@ -31,6 +31,7 @@ def serve(settings: Settings, app: Answering) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        give_up_unread(listening)
         listening.bind((server.address, server.port))
         _serve(settings, app, app.lean, listening, _tls(settings), app.stopping)
 

@@ -1,19 +1,24 @@
 """HTTP/1.1 on one connection: plain encryption is answered where it was read.
 
 The parser is httptools, all else that a connection needs is uvicorn's. Added here: how long a head
-may take and how long it may be, an end to bodies that nobody reads, and the shortest way for the
-encryption API (`transit.lean`), with no task, queue or message between the socket and the cipher.
+may take and how long it may be, how many requests may wait and answers lie unread, an end to bodies
+that nobody reads, and the shortest way for the encryption API (`transit.lean`), with no task, queue
+or message between the socket and the cipher.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -23,7 +28,16 @@ from secvault.api.transit.lean import Asked, Headers, LeanPath
 from secvault.errors import SecvaultError
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes of a request's line and headers; no caller of ours needs a tenth of it."""
+"""Bytes of a request's line and headers; no caller of ours needs a tenth of it.
+
+One that comes at once may be as long as what is read at once, 256 KiB.
+"""
+
+MOST_QUEUED = 256
+"""Requests that came while others were answered; no more are taken on the connection then."""
+
+UNREAD_SECONDS = 60.0
+"""How long an answer may wait for a client that takes nothing of it."""
 
 _LIST, _STAND_IN = b"LIST ", b"LINK "
 _LINGER_SECONDS = 1.0
@@ -35,6 +49,30 @@ _TOO_LONG = STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
 _OK = STATUS_LINE[200]
 _OURS = frozenset(name for name, _ in PRIVATE)
 _FIXED = b"content-type: application/json\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in PRIVATE)
+
+
+def give_up_unread(listening: socket.socket, seconds: float = UNREAD_SECONDS) -> None:
+    """Have the kernel end connections of this socket whose other side takes nothing for so long.
+
+    Else whoever asks and does not read has what it is answered kept for ever (Linux: tcp(7),
+    TCP_USER_TIMEOUT).
+    """
+    if sys.platform == "linux":
+        milliseconds = int(seconds * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+class _Flow(FlowControl):
+    """Reads no more while requests wait: uvicorn would with each of their answers."""
+
+    def __init__(self, transport: asyncio.Transport, queue: Sized) -> None:
+        super().__init__(transport)
+        self._queue = queue
+
+    def resume_reading(self) -> None:
+        """Read on, if no request waits."""
+        if not self._queue:
+            super().resume_reading()
 
 
 @dataclass(slots=True)
@@ -93,12 +131,14 @@ class WebProtocol(HttpToolsProtocol):
         # Whether the bytes at hand ended a head or held a piece of a body.
         self._moved = False
         self._thrown_away = 0
-        self._lingering = False
+        # Whatever else comes is thrown away.
+        self._deaf = False
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.flow = _Flow(self.transport, self.pipeline)
         self._wait_for_head()
         self._watch = self.loop.call_later(self._served.head_seconds, self._look_at_head)
 
@@ -111,7 +151,7 @@ class WebProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
-        if self._lingering:
+        if self._deaf:
             return
         if not self._begun:
             data = self._held + data
@@ -140,6 +180,11 @@ class WebProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Look whether the request may be plain; if not, the application gets it at once."""
+        if self._deaf:
+            return
+        if len(self.pipeline) >= MOST_QUEUED:
+            self._hear_no_more()
+            return
         self._waits_since = None
         self._body_is_whole = False
         self._head_bytes = 0
@@ -156,6 +201,8 @@ class WebProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body; what comes after the answer is thrown away, up to a limit."""
+        if self._deaf:
+            return
         self._moved = True
         if self._asked is not None:
             self._plain_body += body
@@ -168,6 +215,8 @@ class WebProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer what is plain."""
+        if self._deaf:
+            return
         self._body_is_whole = True
         self._head_bytes = 0
         self._begun = False
@@ -191,6 +240,8 @@ class WebProtocol(HttpToolsProtocol):
         if not self.pipeline:
             self._wait_for_head()
         super().on_response_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _hand_on(self, body: bytes) -> None:
         """Give the application what was kept from it."""
@@ -200,6 +251,9 @@ class WebProtocol(HttpToolsProtocol):
     def _plain(self) -> Asked | None:
         """What is asked, where it may be plain and short, and no answer is due before its own."""
         lean, parser = self._served.lean, self.parser
+        if self.flow.write_paused:
+            # The application waits until what was answered before is read.
+            return None
         if lean is None or not (self.cycle is None or self.cycle.response_complete):
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
@@ -233,7 +287,7 @@ class WebProtocol(HttpToolsProtocol):
         if not in_work.keep_alive:
             self.transport.close()
         elif self.pipeline:
-            super().on_response_complete()
+            self.on_response_complete()
 
     def _wait_for_head(self) -> None:
         self._waits_since = self.loop.time()
@@ -256,18 +310,20 @@ class WebProtocol(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         if self._waits_since is None:
-            # The answer that is under way is the last one here.
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
+            self._hear_no_more()
         elif not self.transport.is_closing():
             self.transport.write(_TOO_LONG)
             self._linger()
 
+    def _hear_no_more(self) -> None:
+        """End the connection with the answers to what has come by now."""
+        self._deaf = True
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+
     def _linger(self) -> None:
         """Give the answer time to arrive: what is closed with bytes unread takes it back."""
-        if self._lingering:
-            return
-        self._lingering = True
+        self._deaf = True
         self.flow.pause_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

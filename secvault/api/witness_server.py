@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from secvault.api.web_protocol import Served
+from secvault.api.web_protocol import Served, give_up_unread
 from secvault.errors import ConfigurationError
 from secvault.witness.answering import MAX_BODY_BYTES, Reply, Witness
 
@@ -72,6 +72,7 @@ def serve(witness: Witness, at: WitnessAddress) -> None:
     family = socket.AF_INET6 if ":" in at.address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        give_up_unread(listening)
         try:
             listening.bind((at.address, at.port))
         except OSError as error:

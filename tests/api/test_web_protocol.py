@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import io
 import json
 import random
+import select
 import socket
 import threading
 import time
@@ -24,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from secvault.api.answering import Answering
 from secvault.api.gate import Passage
 from secvault.api.transit.lean import LONGEST_TURN
-from secvault.api.web_protocol import LONGEST_HEAD, Served
+from secvault.api.web_protocol import LONGEST_HEAD, MOST_QUEUED, Served, give_up_unread
 from secvault.errors import AuditUnavailable
 from tests.running_service import MAX_BODY, Api, House
 
@@ -402,9 +404,64 @@ def test_a_body_that_comes_after_its_refusal_is_not_taken_for_a_head(place: Plac
 
 
 def test_many_requests_that_come_at_once_are_not_taken_for_a_head(place: Place) -> None:
-    count = 4 * LONGEST_HEAD // len(place.request())
-    answers = place.ask(place.request() * count, answers=count)
+    # Among them more than one that the application answers while others wait.
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    count = MOST_QUEUED // 2
+    answers = place.ask((place.request() + live) * (count // 2), answers=count)
     assert [status for status, _, _ in answers] == [200] * count
+    longest = place.request(json.dumps({"plaintext": "A" * 4000}).encode())
+    assert len(longest) * count > 4 * LONGEST_HEAD
+    answers = place.ask(longest * count, answers=count)
+    assert [status for status, _, _ in answers] == [200] * count
+
+
+def test_who_asks_on_and_on_without_waiting_is_answered_to_a_limit(place: Place) -> None:
+    place.seen.takes = HEAD_SECONDS / 4
+    live = b"GET /health/live HTTP/1.1\r\n\r\n"
+    with place.connected() as connection:
+        with suppress(ConnectionError):
+            connection.sendall(live * 100_000)
+        place.seen.takes = 0
+        answers = read(connection, 100_000)
+    assert 0 < len(answers) <= MOST_QUEUED + 1
+    assert len(place.seen.paths) <= MOST_QUEUED + 1
+    assert {status for status, _, _ in answers} == {200}
+
+
+def test_who_asks_and_does_not_read_is_not_answered_without_end(place: Place) -> None:
+    request = place.request(json.dumps({"plaintext": "A" * 60_000}).encode())
+    count = 400
+    with place.connected() as connection:
+        connection.settimeout(HEAD_SECONDS)
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            connection.setsockopt(socket.SOL_SOCKET, buffer, 65_536)
+        sent = 0
+        with suppress(ConnectionError, TimeoutError):
+            for _ in range(count):
+                connection.sendall(request)
+                # So that each is answered before the next one comes.
+                time.sleep(0.03)
+                sent += 1
+    assert sent < count, "all of it was taken"
+
+
+def test_a_connection_whose_other_side_takes_nothing_is_given_up() -> None:
+    with socket.socket() as listening:
+        give_up_unread(listening, 1.0)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        with closing(socket.create_connection(listening.getsockname())) as client:
+            server, _ = listening.accept()
+            with server:
+                server.setblocking(False)
+                with suppress(BlockingIOError):
+                    while True:
+                        server.send(bytes(65_536))
+                told = select.poll()
+                told.register(server, select.POLLERR)
+                assert told.poll(PATIENCE * 1000)
+                assert server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ETIMEDOUT
+            client.close()
 
 
 def test_a_head_that_is_too_long_behind_a_slow_answer_is_read_to_a_limit(place: Place) -> None:
